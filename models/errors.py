@@ -17,9 +17,9 @@ class PackError(Exception):
 
     Examples
     --------
-    >>> print(ConfigError("expected leverage <= 5, got 20", where="breakwater.limits", cure="lower it"))
+    >>> print(ConfigError("expected leverage <= 5, got 20", where="limits", cure="lower it"))
     expected leverage <= 5, got 20
-      where: breakwater.limits
+      where: limits
       cure:  lower it
     """
 

@@ -1,0 +1,7 @@
+"""`--freqaimodel LSTMForecaster`: see models/nets/lstm.py."""
+
+from freqaimodels.base.pack_model import PackModel
+
+
+class LSTMForecaster(PackModel):
+    network = "lstm"

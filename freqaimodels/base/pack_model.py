@@ -1,0 +1,188 @@
+"""The only FreqAI adapter: config check, training elsewhere, prediction from an artifact.
+
+FreqAI's own data pipeline is not used: it drops rows, which makes sequences jump in time, and
+rescales them with pickled scikit-learn objects. Here a training job carries raw arrays to a worker
+process, and what comes back is ONNX bytes and a manifest.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from freqtrade.configuration import TimeRange  # noqa: F401 - loads freqtrade before FreqAI
+from freqtrade.enums import RunMode
+from freqtrade.exceptions import OperationalException
+from freqtrade.exchange import timeframe_to_msecs
+from freqtrade.freqai import freqai_interface
+from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
+from freqtrade.freqai.freqai_interface import IFreqaiModel
+from pandas import DataFrame
+
+from freqaimodels.base.fingerprint import code_digest, data_digest, identifier
+from freqaimodels.base.settings import candle_files, read_settings
+from models import catalog, columns
+from models.errors import ConfigError, PackError
+from models.runtime.predictor import Predictor
+from models.training.executor import Executor, ProcessExecutor
+from models.types import IntArray, TrainingJob
+
+logger = logging.getLogger(__name__)
+
+# Longest context any network may be served with; what FreqAI hands to a live prediction.
+MAX_CONTEXT_CANDLES = 256
+
+
+class _NoTensorboard:
+    """Stands in for FreqAI's TensorBoard writer, whose package imports torch."""
+
+    def __init__(self, *_: Any) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class PackModel(IFreqaiModel):
+    """Base of the pack's FreqAI models; a subclass names its network.
+
+    Parameters
+    ----------
+    config
+        Freqtrade's config. `freqai.identifier` gets a suffix derived from code, config and data.
+
+    Raises
+    ------
+    OperationalException
+        If the FreqAI block has unknown, unsuitable or out-of-range settings.
+    """
+
+    network: ClassVar[str]
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        try:
+            self.settings = read_settings(config)
+            if self.network not in catalog.names():
+                raise ConfigError(f"unknown network {self.network!r}", where=type(self).__name__)
+            self.executor: Executor = self.make_executor()
+            self.executor.check(self.network, config["freqai"]["model_training_parameters"])
+        except PackError as error:
+            raise OperationalException(str(error)) from error
+        config["freqai"]["activate_tensorboard"] = False
+        config["freqai"]["conv_width"] = MAX_CONTEXT_CANDLES
+        config["freqai"]["identifier"] = self._identifier(config)
+        # Even with TensorBoard off, FreqAI's getter imports the package that imports torch.
+        freqai_interface.get_tb_logger = _NoTensorboard
+        super().__init__(config)
+        self._failure: Exception | None = None
+        self.candle_ms = timeframe_to_msecs(config["timeframe"])
+
+    def make_executor(self) -> Executor:
+        """Return where training runs; a seam for tests and for other machines."""
+        return ProcessExecutor(threads=self.settings.training.threads)
+
+    def _identifier(self, config: dict[str, Any]) -> str:
+        freqai = {k: v for k, v in config["freqai"].items() if k != "identifier"}
+        parts: dict[str, Any] = {
+            "code": code_digest(),
+            "model": type(self).__name__,
+            "freqai": freqai,
+            "timeframe": config["timeframe"],
+            "strategy": config.get("strategy"),
+        }
+        if config.get("runmode") not in (RunMode.LIVE, RunMode.DRY_RUN):
+            # Live keeps its models over a restart; a backtest must never meet another's.
+            parts["data"] = data_digest(candle_files(config))
+            parts["timerange"] = config.get("timerange")
+            parts["pairs"] = config["exchange"]["pair_whitelist"]
+        return identifier(str(config["freqai"].get("identifier", "breakwater")), parts)
+
+    # -- training ---------------------------------------------------------------------------
+
+    def train(
+        self, unfiltered_df: DataFrame, pair: str, dk: FreqaiDataKitchen, **kwargs: Any
+    ) -> Predictor:
+        """Return a predictor for `pair` trained on `unfiltered_df` (features, labels, dates).
+
+        FreqAI hands over candles up to the end of the training window only, so labels that would
+        need later candles are NaN; every head masks its own.
+        """
+        self._failure = None
+        try:
+            names = tuple(dk.training_features_list)
+            times = time_ms(unfiltered_df)
+            job = TrainingJob(
+                network=self.network,
+                features=unfiltered_df[list(names)].to_numpy(np.float32),
+                feature_names=names,
+                labels={name: unfiltered_df[name].to_numpy(np.float64) for name in columns.LABELS},
+                time_ms=times,
+                candle_ms=self.candle_ms,
+                settings=self.freqai_info["model_training_parameters"],
+                seed=int(self.freqai_info.get("seed", 0)),
+                title=f"{self.network} {pair} until {unfiltered_df['date'].iloc[-1]:%Y-%m-%d}",
+            )
+            dk.data_dictionary = {
+                "train_features": unfiltered_df[list(names)].tail(MAX_CONTEXT_CANDLES),
+                "train_dates": unfiltered_df["date"],
+            }
+            artifact = self.fit({"job": job}, dk)
+        except Exception as error:
+            self._failure = error
+            raise
+        predictor = Predictor(
+            artifact,
+            history=job.features[-MAX_CONTEXT_CANDLES:],
+            history_time_ms=times[-MAX_CONTEXT_CANDLES:],
+        )
+        if dk.live:
+            # FreqAI refuses to append a live prediction without a mean and deviation per column.
+            dk.data["labels_mean"] = dict.fromkeys(columns.FORECAST, 0.0)
+            dk.data["labels_std"] = dict.fromkeys(columns.FORECAST, 0.0)
+        m = artifact.manifest
+        dk.data["breakwater_manifest"] = m
+        logger.info(
+            "%s: %.1f s, best step %d, validation gain %.1f millibits, context %d candles",
+            m["title"],
+            m["seconds"]["all"],
+            m["best_step"],
+            m["metrics"]["validation"]["gain_millibits"],
+            m["context_candles"],
+        )
+        return predictor
+
+    def fit(self, data_dictionary: dict[str, Any], dk: FreqaiDataKitchen, **kwargs: Any) -> Any:
+        """Run the training job in `data_dictionary["job"]` and return its artifact."""
+        return self.executor.run(data_dictionary["job"])
+
+    def _append_null_backtesting_predictions(
+        self, dk: FreqaiDataKitchen, dataframe_backtest: DataFrame
+    ) -> None:
+        """Stop the backtest: FreqAI would go on with zeros and exit with success."""
+        raise OperationalException(
+            f"Training {dk.pair} raised exception {self._failure!r}; the backtest stops here."
+        ) from self._failure
+
+    # -- prediction -------------------------------------------------------------------------
+
+    def predict(
+        self, unfiltered_df: DataFrame, dk: FreqaiDataKitchen, **kwargs: Any
+    ) -> tuple[DataFrame, npt.NDArray[np.int_]]:
+        """Return the forecast columns, and 1 where a row has a forecast, 0 where it has none.
+
+        Row t is the forecast made at the close of candle t, in backtest and live alike.
+        """
+        dk.find_features(unfiltered_df)
+        names = tuple(dk.training_features_list)
+        forecast = self.model.predict(
+            unfiltered_df[list(names)].to_numpy(np.float32), time_ms(unfiltered_df), names
+        )
+        frame = DataFrame({name: forecast[name] for name in columns.FORECAST})
+        dk.DI_values = np.zeros(len(frame))
+        return frame, np.isfinite(frame[columns.P_UP].to_numpy()).astype(np.int_)
+
+
+def time_ms(frame: DataFrame) -> IntArray:
+    """Return the open times of a frame's candles in UTC milliseconds, (N,) int64."""
+    times: IntArray = frame["date"].to_numpy("datetime64[ms]").astype(np.int64)
+    return times

@@ -1,0 +1,81 @@
+"""The FreqAI config block, checked when the model is made rather than when training fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from freqtrade.exchange import timeframe_to_seconds
+
+from models.errors import ConfigError
+from models.training.settings import ModelSettings
+
+# FreqAI options that reorder, drop or rescale rows behind a sequence model's back.
+_REFUSED: Mapping[str, tuple[Any, ...]] = {
+    "shuffle_after_split": (False,),
+    "DI_threshold": (0,),
+    "use_SVM_to_remove_outliers": (False,),
+    "use_DBSCAN_to_remove_outliers": (False,),
+    "principal_component_analysis": (False,),
+    "noise_standard_deviation": (0,),
+    "include_shifted_candles": (0,),
+    "buffer_train_data_candles": (0,),
+    "weight_factor": (0,),
+    "reverse_train_test_order": (False,),
+    "plot_feature_importances": (0, False),
+}
+
+
+def read_settings(config: Mapping[str, Any]) -> ModelSettings:
+    """Return the model settings of a Freqtrade config.
+
+    Raises
+    ------
+    ConfigError
+        Listing every option a sequence model cannot work with, or the first unknown setting.
+    """
+    freqai = config.get("freqai") or {}
+    features = freqai.get("feature_parameters") or {}
+    problems = [
+        f"feature_parameters.{name} = {features[name]!r} (expected {allowed[0]!r})"
+        for name, allowed in _REFUSED.items()
+        if features.get(name, allowed[0]) not in allowed
+    ]
+    if (freqai.get("data_split_parameters") or {}).get("shuffle"):
+        problems.append("data_split_parameters.shuffle = True (expected False)")
+    if freqai.get("continual_learning"):
+        problems.append("continual_learning = True (expected False)")
+    if freqai.get("model_save_type", "joblib") != "joblib":
+        problems.append(f"model_save_type = {freqai['model_save_type']!r} (expected 'joblib')")
+    timeframe = str(config.get("timeframe"))
+    if timeframe not in features.get("include_timeframes", []):
+        problems.append(f"feature_parameters.include_timeframes lacks the base {timeframe!r}")
+    slower = [
+        tf
+        for tf in features.get("include_timeframes", [])
+        if timeframe_to_seconds(tf) < timeframe_to_seconds(timeframe)
+    ]
+    if slower:
+        problems.append(f"include_timeframes {slower} are faster than the base {timeframe!r}")
+    if problems:
+        raise ConfigError(
+            "these FreqAI options break sequences of candles: " + "; ".join(problems),
+            where="freqai",
+            cure="remove them; the pack splits, scales and filters by itself",
+        )
+    return ModelSettings.from_blocks(
+        freqai.get("model_training_parameters") or {}, where="freqai.model_training_parameters"
+    )
+
+
+def candle_files(config: Mapping[str, Any]) -> list[Path]:
+    """Return the futures candle files the features are built from."""
+    freqai = config["freqai"]["feature_parameters"]
+    pairs = {*config["exchange"]["pair_whitelist"], *freqai.get("include_corr_pairlist", [])}
+    folder = Path(config["datadir"]) / "futures"
+    return [
+        folder / f"{pair.replace('/', '_').replace(':', '_')}-{tf}-futures.feather"
+        for pair in sorted(pairs)
+        for tf in freqai["include_timeframes"]
+    ]

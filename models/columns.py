@@ -1,0 +1,42 @@
+"""Names of the columns a forecast travels in, from the model to the strategy and the report.
+
+All are known at the close of the candle they stand on. A row without a forecast is NaN in every
+one of them (FreqAI overwrites NaN by zero on its way back; `strategies/base` restores it).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Quantile levels of the forward-return head, in the order of the outputs.
+QUANTILES: Final = (0.05, 0.25, 0.50, 0.75, 0.95)
+# Direction classes, in the order of the logits. "flat" = inside round-trip cost.
+CLASSES: Final = ("down", "flat", "up")
+
+# FreqAI pairs every label column (prefix "&-") with a prediction of the same name.
+# Label value -> prediction value:
+LABEL_RETURN: Final = "&-return"  # log return over the horizon / sigma -> median, log return
+LABEL_DIRECTION: Final = "&-direction"  # -1, 0, 1 -> p_up - p_down
+LABEL_CASCADE_DOWN: Final = "&-cascade_down"  # candles to onset -> P(onset within the horizon)
+LABEL_CASCADE_UP: Final = "&-cascade_up"
+LABELS: Final = (LABEL_RETURN, LABEL_DIRECTION, LABEL_CASCADE_DOWN, LABEL_CASCADE_UP)
+
+P_DOWN: Final = "p_down"  # calibrated class probabilities, sum to 1
+P_FLAT: Final = "p_flat"
+P_UP: Final = "p_up"
+RETURN_QUANTILES: Final = tuple(f"r_q{round(100 * q):02d}" for q in QUANTILES)  # log return
+RETURN_LOW: Final = "r_low"  # ends of the conformal 90 % interval of the log return
+RETURN_HIGH: Final = "r_high"
+SIGMA: Final = "sigma"  # volatility of the log return over the horizon, causal estimate
+HAZARD_DOWN: Final = "hazard_down"  # P(cascade onset in the next candle)
+HAZARD_UP: Final = "hazard_up"
+NOVELTY: Final = "novelty"  # distance from the training data; > 1 is out of distribution
+ABSTAIN: Final = "abstain"  # 1 where the forecast must not be acted on, else 0
+
+EXTRAS: Final = (
+    P_DOWN, P_FLAT, P_UP, *RETURN_QUANTILES, RETURN_LOW, RETURN_HIGH, SIGMA,
+    HAZARD_DOWN, HAZARD_UP, NOVELTY, ABSTAIN,
+)  # fmt: skip
+FORECAST: Final = (*LABELS, *EXTRAS)
+
+FEATURE_SIGMA: Final = "%-sigma"  # the feature column that carries sigma per candle, unscaled

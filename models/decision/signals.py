@@ -1,0 +1,91 @@
+"""From forecast columns to entry and exit signals; pure, vectorised, one rule set for all models.
+
+No voting: hazard, abstention and missing numbers each veto. Adding a warning (a higher hazard, a
+set abstain flag, a NaN) can only remove an entry, never create one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import columns
+from models.types import BoolArray, FloatArray
+
+# Weights of the 5, 25, 50, 75 and 95 % quantiles in the mean of the forecast distribution:
+# trapezoids between the levels, tails held at the outer quantiles.
+_MEAN_WEIGHTS: Final = np.array([0.15, 0.225, 0.25, 0.225, 0.15])
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionConfig:
+    """When a forecast is worth acting on."""
+
+    min_edge_costs: float = 0.5  # expected return per trade, in round-trip costs
+    min_advantage: float = 0.05  # probability of the side minus that of the other
+    exit_advantage: float = 0.0  # leave when the other side leads by more than this
+    max_hazard: float = 0.25  # P(cascade against the position within the cascade horizon)
+    max_hold_candles: int = 24  # a forecast over a few hours is no reason to hold for days
+
+    def __post_init__(self) -> None:
+        if self.min_edge_costs < 0 or self.min_advantage < 0 or self.exit_advantage < 0:
+            raise ValueError("expected min_edge_costs, min_advantage and exit_advantage >= 0")
+        if not 0 < self.max_hazard <= 1:
+            raise ValueError(f"expected 0 < max_hazard <= 1, got {self.max_hazard}")
+        if self.max_hold_candles < 1:
+            raise ValueError(f"expected max_hold_candles >= 1, got {self.max_hold_candles}")
+
+
+@dataclass(frozen=True)
+class Signals:
+    """Per row: side to enter (-1, 0, +1), and whether to leave a long or a short."""
+
+    side: NDArray[np.int8]
+    exit_long: BoolArray
+    exit_short: BoolArray
+
+
+def expected_return(forecast: Mapping[str, FloatArray]) -> FloatArray:
+    """Return the mean of each row's forecast distribution, (N,) log return over the horizon."""
+    q = np.column_stack([forecast[name] for name in columns.RETURN_QUANTILES])  # (N, 5)
+    out: FloatArray = q @ _MEAN_WEIGHTS
+    return out
+
+
+def signals(
+    forecast: Mapping[str, FloatArray],
+    do_predict: FloatArray,
+    cost_frac: float,
+    config: DecisionConfig,
+) -> Signals:
+    """Decide every row from its own forecast only; known at the close of the row's candle.
+
+    Parameters
+    ----------
+    forecast
+        Column name -> (N,), the names of `models.columns.FORECAST`.
+    do_predict
+        (N,) 1 where FreqAI vouches for the row.
+    cost_frac
+        Round-trip cost as a fraction of notional.
+    """
+    with np.errstate(invalid="ignore"):
+        usable = (do_predict == 1) & (forecast[columns.ABSTAIN] == 0)
+        advantage = forecast[columns.P_UP] - forecast[columns.P_DOWN]
+        edge = expected_return(forecast)
+        needed = config.min_edge_costs * cost_frac
+        safe_long = forecast[columns.LABEL_CASCADE_DOWN] < config.max_hazard
+        safe_short = forecast[columns.LABEL_CASCADE_UP] < config.max_hazard
+        go_long = usable & safe_long & (advantage >= config.min_advantage) & (edge >= needed)
+        go_short = usable & safe_short & (-advantage >= config.min_advantage) & (-edge >= needed)
+        # Leaving needs no permission: a known danger is enough, and a lead of the other side.
+        danger_long = forecast[columns.LABEL_CASCADE_DOWN] >= config.max_hazard
+        danger_short = forecast[columns.LABEL_CASCADE_UP] >= config.max_hazard
+        exit_long = danger_long | (usable & (advantage < -config.exit_advantage))
+        exit_short = danger_short | (usable & (advantage > config.exit_advantage))
+    side = np.where(go_long & ~exit_long, 1, np.where(go_short & ~exit_short, -1, 0))
+    return Signals(side.astype(np.int8), exit_long, exit_short)

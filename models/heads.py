@@ -1,0 +1,93 @@
+"""The output heads every forecaster shares: layout, and decoding of raw outputs to numbers.
+
+Raw outputs (.., H): 3 class logits (down, flat, up), 5 ordered quantiles of the forward log
+return in units of sigma over the horizon, then K hazard logits per cascade side (down, up).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.columns import CLASSES, QUANTILES
+from models.types import FloatArray
+
+
+@dataclass(frozen=True)
+class HeadLayout:
+    """Where each head stands among the H outputs.
+
+    Examples
+    --------
+    >>> HeadLayout(bin_edges=(1, 2, 4)).width
+    14
+    """
+
+    bin_edges: tuple[int, ...]  # upper edges of the hazard bins, candles
+
+    @property
+    def bins(self) -> int:
+        return len(self.bin_edges)
+
+    @property
+    def classes(self) -> slice:
+        return slice(0, len(CLASSES))
+
+    @property
+    def quantiles(self) -> slice:
+        return slice(len(CLASSES), len(CLASSES) + len(QUANTILES))
+
+    def hazard(self, side: int) -> slice:
+        """Return the slice of a side's hazard logits; side -1 is down, +1 is up."""
+        start = len(CLASSES) + len(QUANTILES) + (self.bins if side > 0 else 0)
+        return slice(start, start + self.bins)
+
+    @property
+    def width(self) -> int:
+        return len(CLASSES) + len(QUANTILES) + 2 * self.bins
+
+
+def softmax(logits: FloatArray) -> FloatArray:
+    """Return probabilities over the last axis."""
+    e = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    out: FloatArray = e / e.sum(axis=-1, keepdims=True)
+    return out
+
+
+def sigmoid(x: FloatArray) -> FloatArray:
+    """Return 1 / (1 + exp(-x)) without overflow."""
+    out: FloatArray = 0.5 * (1.0 + np.tanh(0.5 * x))
+    return out
+
+
+def onset_probability(hazard: FloatArray) -> FloatArray:
+    """Return P(onset within all bins) from per-bin hazards (.., K) in [0, 1].
+
+    Discrete-time survival: P = 1 - prod_k (1 - h_k) (Gensheimer & Narasimhan 2019).
+
+    Examples
+    --------
+    >>> round(float(onset_probability(np.array([0.5, 0.5]))), 3)
+    0.75
+    """
+    out: FloatArray = 1.0 - np.prod(1.0 - hazard, axis=-1)
+    return out
+
+
+def hazard_targets(
+    candles_to_onset: FloatArray, bin_edges: tuple[int, ...]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return (event, at_risk), each (N, K) float32, for the discrete-time likelihood.
+
+    A row is at risk in bin k while no onset came before it; `event` is 1 in the bin of the onset.
+    Rows with NaN labels are at risk nowhere.
+    """
+    edges = np.asarray(bin_edges, dtype=float)
+    lower = np.concatenate(([0.0], edges[:-1]))
+    t = candles_to_onset[:, None]
+    with np.errstate(invalid="ignore"):
+        at_risk = (t > lower) & np.isfinite(t)
+        event = (t > lower) & (t <= edges)
+    return event.astype(np.float32), at_risk.astype(np.float32)

@@ -1,0 +1,79 @@
+"""What every network file provides, and the shell that turns a network into a forecaster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.heads import HeadLayout
+
+FEATURE_CLIP = 8.0  # standard deviations; one mad candle must not own a gradient
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSpec:
+    """One architecture, as the catalogue, the contract tests and the README see it.
+
+    Attributes
+    ----------
+    build
+        (n_features, n_outputs, config) -> causal module, x (B, T, F) -> y (B, T, H).
+    contexts
+        Candidate context lengths, shortest first. The receptive field must fit the first one for
+        finite networks; for recurrent ones the smallest that passes the parity check is used.
+    receptive_field
+        config -> candles that can influence one output, or None where the state is unbounded.
+    """
+
+    name: str  # catalogue key and file stem
+    title: str  # as people write it
+    forecaster: str  # FreqAI class
+    config: type[Any]
+    build: Callable[[int, int, Any], nn.Module]
+    contexts: tuple[int, ...]
+    receptive_field: Callable[[Any], int | None]
+    natural_use: str
+    source: str
+
+
+class Forecaster(nn.Module):
+    """Standardise -> network -> ordered quantiles; the graph that is trained and exported.
+
+    Input (B, T, F) raw features, output (B, T, H) as `models.heads.HeadLayout`.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, network: nn.Module, layout: HeadLayout, mean: Tensor, std: Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.layout = layout
+        self.register_buffer("mean", mean.to(torch.float32))
+        self.register_buffer("scale", (1.0 / std).to(torch.float32))
+
+    def forward(self, features: Tensor) -> Tensor:
+        x = ((features - self.mean) * self.scale).clamp(-FEATURE_CLIP, FEATURE_CLIP)  # (B, T, F)
+        raw = self.network(x)  # (B, T, H)
+        q = raw[..., self.layout.quantiles]  # (B, T, 5)
+        # Median plus non-negative steps outwards: quantiles cannot cross.
+        low = functional.softplus(q[..., :2])  # steps 5->25 and 25->50
+        high = functional.softplus(q[..., 3:])  # steps 50->75 and 75->95
+        mid = q[..., 2:3]
+        q25, q75 = mid - low[..., 1:2], mid + high[..., 0:1]
+        ordered = torch.cat((q25 - low[..., 0:1], q25, mid, q75, q75 + high[..., 1:2]), dim=-1)
+        return torch.cat(
+            (raw[..., self.layout.classes], ordered, raw[..., self.layout.quantiles.stop :]), dim=-1
+        )
+
+
+def start_at_prior(head: nn.Linear, bias: Tensor) -> None:
+    """Make the last layer answer `bias` (H,) before training: the gain then starts at zero."""
+    with torch.no_grad():
+        head.bias.copy_(bias)
+        head.weight.mul_(0.1)

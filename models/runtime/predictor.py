@@ -1,0 +1,188 @@
+"""From an artifact and raw feature rows to forecast columns. NumPy and ONNX Runtime only.
+
+The predictor is what FreqAI saves: bytes and a manifest, picklable by reference, session made on
+first use.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from models import columns
+from models.errors import AlignmentError, ArtifactError, InputError
+from models.heads import HeadLayout, onset_probability, sigmoid, softmax
+from models.runtime.session import Session
+from models.types import Artifact, BoolArray, Float32Array, FloatArray, IntArray
+from models.windows import Span, contiguous_runs, sequences
+
+FORMAT = 1  # of the manifest; raised when its meaning changes
+_STEPS = 256  # rows counted per sequence of a long pass
+_BATCH = 16  # sequences per call; larger batches are slower on CPU
+
+
+class Predictor:
+    """Serves one artifact.
+
+    Parameters
+    ----------
+    artifact
+        ONNX bytes and manifest, as `models.training.pipeline.train` makes them.
+    history
+        (M, F) raw feature rows just before the rows that will be asked first, and their times;
+        lets a backtest window start without a warm-up. Used only where times join without a gap.
+
+    Raises
+    ------
+    ArtifactError
+        If the bytes do not match the manifest, or the manifest is of another format.
+    """
+
+    def __init__(
+        self,
+        artifact: Artifact,
+        history: Float32Array | None = None,
+        history_time_ms: IntArray | None = None,
+    ) -> None:
+        check_artifact(artifact)
+        self.artifact = artifact
+        self.history = history
+        self.history_time_ms = history_time_ms
+        self._session: Session | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_session": None}
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        return self.artifact.manifest
+
+    @property
+    def context(self) -> int:
+        """Candles a forecast needs, its own included."""
+        return int(self.manifest["context_candles"])
+
+    def predict(
+        self, features: Float32Array, time_ms: IntArray, names: tuple[str, ...]
+    ) -> dict[str, FloatArray]:
+        """Return every forecast column, each (N,) float64, for rows of raw features (N, F).
+
+        Row t uses rows <= t only and is known at the close of candle t. Rows without `context`
+        gap-free finite rows behind them are NaN in every column except `abstain`, which is 1.
+
+        Raises
+        ------
+        AlignmentError
+            If the feature names or their order differ from the artifact's.
+        """
+        self._check_names(names, features)
+        x, times, skip = self._with_history(features, time_ms)
+        finite = np.isfinite(x).all(axis=1)
+        raw = self._raw(x, times, finite)
+        return {name: values[skip:] for name, values in self._decode(raw, x).items()}
+
+    def _check_names(self, names: tuple[str, ...], features: Float32Array) -> None:
+        expected = tuple(self.manifest["feature_names"])
+        if tuple(names) != expected:
+            missing = [n for n in expected if n not in names]
+            extra = [n for n in names if n not in expected]
+            order = "" if missing or extra else " (same names, different order)"
+            raise AlignmentError(
+                f"features differ from the ones the model was trained on{order}: "
+                f"missing {missing[:5]}, unexpected {extra[:5]}; expected {len(expected)}, "
+                f"got {len(names)}",
+                where=str(self.manifest.get("title", "")),
+                cure="use the strategy the model was trained with, or train again",
+            )
+        if features.ndim != 2 or features.shape[1] != len(expected):
+            raise InputError(
+                f"expected features of shape (rows, {len(expected)}), got {features.shape}"
+            )
+
+    def _with_history(
+        self, features: Float32Array, time_ms: IntArray
+    ) -> tuple[Float32Array, IntArray, int]:
+        step = int(self.manifest["candle_ms"])
+        h, ht = self.history, self.history_time_ms
+        if h is None or ht is None or not len(time_ms) or ht[-1] + step != time_ms[0]:
+            return features, time_ms, 0
+        return np.concatenate((h, features)), np.concatenate((ht, time_ms)), len(h)
+
+    def _raw(self, x: Float32Array, time_ms: IntArray, finite: BoolArray) -> FloatArray:
+        if self._session is None:
+            self._session = Session(self.artifact.onnx)
+        width = int(self.manifest["outputs"])
+        out = np.full((len(x), width), np.nan)
+        pieces: list[tuple[Span, int]] = []
+        for run in contiguous_runs(time_ms, int(self.manifest["candle_ms"]), finite):
+            pieces += sequences(run, self.context - 1, _STEPS)
+        for length in sorted({len(span) for span, _ in pieces}):
+            same = [piece for piece in pieces if len(piece[0]) == length]
+            for i in range(0, len(same), _BATCH):
+                group = same[i : i + _BATCH]
+                y = self._session.run(np.stack([x[s.start : s.stop] for s, _ in group]))
+                for b, (span, first) in enumerate(group):
+                    out[first : span.stop] = y[b, first - span.start :]
+        return out
+
+    def _decode(self, raw: FloatArray, x: Float32Array) -> dict[str, FloatArray]:
+        m = self.manifest
+        layout = HeadLayout(bin_edges=tuple(m["hazard_bin_edges"]))
+        calibration = m["calibration"]
+        prior = np.asarray(calibration["prior_logits"])
+        p = softmax(prior + (raw[:, layout.classes] - prior) / calibration["temperature"])  # (N, 3)
+        sigma = x[:, m["feature_names"].index(columns.FEATURE_SIGMA)].astype(np.float64)
+        scale = np.where(np.isnan(raw[:, 0]), np.nan, sigma * np.sqrt(m["horizon_candles"]))
+        q = raw[:, layout.quantiles] * scale[:, None]  # (N, 5) log return over the horizon
+        offset = calibration["conformal_offset"] * scale
+        hazard = {side: sigmoid(raw[:, layout.hazard(side)]) for side in (-1, 1)}
+        novelty = self._novelty(x) + 0.0 * raw[:, 0]
+        out = {
+            columns.LABEL_RETURN: q[:, 2],
+            columns.LABEL_DIRECTION: p[:, 2] - p[:, 0],
+            columns.LABEL_CASCADE_DOWN: onset_probability(hazard[-1]),
+            columns.LABEL_CASCADE_UP: onset_probability(hazard[1]),
+            columns.P_DOWN: p[:, 0],
+            columns.P_FLAT: p[:, 1],
+            columns.P_UP: p[:, 2],
+            **{name: q[:, i] for i, name in enumerate(columns.RETURN_QUANTILES)},
+            columns.RETURN_LOW: q[:, 0] - offset,
+            columns.RETURN_HIGH: q[:, -1] + offset,
+            columns.SIGMA: scale,
+            columns.HAZARD_DOWN: hazard[-1][:, 0],
+            columns.HAZARD_UP: hazard[1][:, 0],
+            columns.NOVELTY: novelty,
+        }
+        known = np.isfinite(np.column_stack(list(out.values()))).all(axis=1)
+        out[columns.ABSTAIN] = np.where(known & (novelty <= 1.0), 0.0, 1.0)
+        return out
+
+    def _novelty(self, x: Float32Array) -> FloatArray:
+        n = self.manifest["novelty"]
+        z = (x - np.asarray(n["mean"], np.float32)) / np.asarray(n["std"], np.float32)
+        return novelty_score(z) / float(n["threshold"])
+
+
+def novelty_score(z: Float32Array) -> FloatArray:
+    """Return the mean squared standardised feature of each row, (N, F) -> (N,).
+
+    A diagonal Mahalanobis distance: cheap, monotone, and large for candles unlike the training's.
+    """
+    return np.asarray((z.astype(np.float64) ** 2).mean(axis=1))
+
+
+def check_artifact(artifact: Artifact) -> None:
+    """Raise ArtifactError unless bytes and manifest belong together and are of this format."""
+    m = artifact.manifest
+    if m.get("format") != FORMAT:
+        raise ArtifactError(
+            f"expected an artifact of format {FORMAT}, got {m.get('format')!r}",
+            cure="train the model again with this version of the pack",
+        )
+    digest = Artifact.digest(artifact.onnx)
+    if m.get("onnx_sha256") != digest:
+        raise ArtifactError(
+            f"expected network bytes with hash {str(m.get('onnx_sha256'))[:12]}, got {digest[:12]}",
+            cure="the artifact is corrupt or its parts come from two models; train again",
+        )

@@ -1,0 +1,198 @@
+"""The one training loop: sequences, weight averaging, early stopping that restores the best.
+
+Sequence training (ARCHITECTURE: forecast contract): each optimiser step sees `batch` sequences of
+burn-in + segment rows, and supervises every row after the burn-in. Tiling gets a random phase each
+epoch so that segment edges fall elsewhere.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.errors import TrainingError
+from models.heads import HeadLayout
+from models.training.loss import LossParts, Targets, loss_parts
+from models.training.settings import TrainingSettings
+from models.windows import Span, sequences
+
+
+@dataclass
+class History:
+    """What happened: (optimiser step, validation loss in nats) and the step that was kept."""
+
+    validation: list[tuple[int, float]] = field(default_factory=list)
+    best_step: int = 0
+    best_loss: float = float("inf")
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One frame on the training side: features, targets and weights by row, and usable runs."""
+
+    features: Tensor  # (N, F)
+    targets: Targets
+    weight: Tensor  # (N,)
+    runs: list[Span]
+
+
+def clip_runs(runs: list[Span], to: Span, burn_in: int) -> list[Span]:
+    """Return the parts of `runs` whose counted rows lie in `to`; burn-in may start before it."""
+    out = []
+    for run in runs:
+        start, stop = max(run.start, to.start - burn_in), min(run.stop, to.stop)
+        if stop - start > burn_in:
+            out.append(Span(start, stop))
+    return out
+
+
+def _batches(
+    runs: list[Span], burn_in: int, settings: TrainingSettings, rng: np.random.Generator
+) -> Iterator[list[tuple[Span, int]]]:
+    while True:
+        phase = int(rng.integers(settings.segment_candles))
+        pieces = [
+            piece
+            for run in runs
+            for piece in sequences(run, burn_in, settings.segment_candles, phase)
+        ]
+        order = rng.permutation(len(pieces))
+        for i in range(0, len(pieces), settings.batch):
+            yield [pieces[k] for k in order[i : i + settings.batch]]
+
+
+def _gather(pieces: list[tuple[Span, int]]) -> tuple[Tensor, Tensor]:
+    """Return row indices (B, T) padded at the end with the last row, and a counted mask (B, T)."""
+    longest = max(len(span) for span, _ in pieces)
+    index = np.empty((len(pieces), longest), dtype=np.int64)
+    counted = np.zeros((len(pieces), longest), dtype=np.float32)
+    for b, (span, first) in enumerate(pieces):
+        index[b] = np.minimum(np.arange(span.start, span.start + longest), span.stop - 1)
+        counted[b, first - span.start : len(span)] = 1.0
+    return torch.from_numpy(index), torch.from_numpy(counted)
+
+
+def sequence_loss(
+    model: nn.Module, rows: Rows, pieces: list[tuple[Span, int]], layout: HeadLayout
+) -> tuple[LossParts, float]:
+    """Return the mean losses over the counted rows of `pieces`, and how many rows counted."""
+    index, counted = _gather(pieces)
+    y = model(rows.features[index])  # (B, T, H)
+    keep = counted > 0  # (B, T)
+    flat = index[keep]  # (R,)
+    return (
+        loss_parts(y[keep], rows.targets.rows(flat), rows.weight[flat], layout),
+        float(counted.sum()),
+    )
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module,
+    rows: Rows,
+    span: Span,
+    burn_in: int,
+    layout: HeadLayout,
+    settings: TrainingSettings,
+) -> LossParts:
+    """Return the mean losses of `model` over the rows of `span`, in evaluation mode."""
+    training = model.training
+    model.eval()
+    totals, weight = np.zeros(3), 0.0
+    for run in clip_runs(rows.runs, span, burn_in):
+        for piece in sequences(run, burn_in, 1024):
+            parts, n = sequence_loss(model, rows, [piece], layout)
+            totals += n * np.array(
+                [float(parts.direction), float(parts.quantile), float(parts.hazard)]
+            )
+            weight += n
+    model.train(training)
+    d, q, h = (torch.tensor(v / max(weight, 1.0)) for v in totals)
+    return LossParts(d, q, h)
+
+
+def fit(
+    model: nn.Module,
+    rows: Rows,
+    train: Span,
+    validation: Span,
+    burn_in: int,
+    layout: HeadLayout,
+    settings: TrainingSettings,
+    seed: int,
+    title: str = "",
+) -> tuple[nn.Module, History]:
+    """Train `model` and return the averaged weights with the best validation loss, and the history.
+
+    Raises
+    ------
+    TrainingError
+        If there is nothing to train on, or the loss stops being finite.
+    """
+    runs = clip_runs(rows.runs, train, burn_in)
+    if not runs or not clip_runs(rows.runs, validation, burn_in):
+        raise TrainingError(
+            f"no run of more than {burn_in} gap-free candles in the training or validation rows",
+            cure="provide longer history, or a shorter context",
+        )
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    average = copy.deepcopy(model).eval()
+    best = copy.deepcopy(average)
+    history, started, stale = History(), time.monotonic(), 0
+    batches = _batches(runs, burn_in, settings, rng)
+    model.train()
+    for step in range(1, settings.max_steps + 1):
+        parts, _ = sequence_loss(model, rows, next(batches), layout)
+        loss = parts.total(settings)
+        if not torch.isfinite(loss):
+            raise TrainingError(
+                f"training loss became {float(loss)} at step {step}",
+                where=title,
+                cure="check the features for extreme values; lower training.learning_rate",
+            )
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
+        optimiser.step()
+        _average(average, model, min(settings.ema, (1 + step) / (10 + step)))
+        if step % settings.evaluate_every == 0 or step == settings.max_steps:
+            value = float(
+                evaluate(average, rows, validation, burn_in, layout, settings).total(settings)
+            )
+            history.validation.append((step, value))
+            stale += 1
+            if value < history.best_loss:
+                history.best_loss, history.best_step, stale = value, step, 0
+                best.load_state_dict(average.state_dict())
+            _progress(title, step, settings.max_steps, value, history.best_loss, started)
+            if stale >= settings.patience:
+                break
+    history.seconds = time.monotonic() - started
+    return best, history
+
+
+@torch.no_grad()
+def _average(average: nn.Module, model: nn.Module, decay: float) -> None:
+    for a, p in zip(average.parameters(), model.parameters(), strict=True):
+        a.lerp_(p, 1.0 - decay)
+
+
+def _progress(title: str, step: int, last: int, value: float, best: float, started: float) -> None:
+    spent = time.monotonic() - started
+    sys.stderr.write(
+        f"  {title}  step {step:4d}/{last}  validation {value:.4f}  best {best:.4f}"
+        f"  {spent:5.1f} s, at most {spent / step * (last - step):.0f} s left\n"
+    )
+    sys.stderr.flush()

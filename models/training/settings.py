@@ -1,0 +1,91 @@
+"""Settings of labels and training; plain values, so they travel and hash. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from models.config import from_mapping
+from models.labels.cascade import hazard_bins
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelSettings:
+    """What the heads are trained to answer."""
+
+    horizon_candles: int = 4  # of the forward return
+    cost_frac: float = 0.0014  # round trip: 2 x (5 bp taker fee + 2 bp slippage); inside it is flat
+    cascade_horizon_candles: int = 24  # how far the hazard looks
+    hazard_bins: int = 6  # log-spaced over that horizon
+    cascade_floor_frac: float = 0.03  # smallest hourly move that can be a cascade; 0.04 for LTC
+
+    def __post_init__(self) -> None:
+        if self.horizon_candles < 1 or self.cascade_horizon_candles < 1:
+            raise ValueError("expected horizons of at least 1 candle")
+        if not 0 <= self.cost_frac < 0.1:
+            raise ValueError(f"expected 0 <= cost_frac < 0.1, got {self.cost_frac}")
+        if not 0 < self.cascade_floor_frac < 1:
+            raise ValueError(f"expected 0 < cascade_floor_frac < 1, got {self.cascade_floor_frac}")
+        hazard_bins(self.cascade_horizon_candles, self.hazard_bins)
+
+    @property
+    def bin_edges(self) -> tuple[int, ...]:
+        return hazard_bins(self.cascade_horizon_candles, self.hazard_bins)
+
+    @property
+    def purge_candles(self) -> int:
+        """Rows to drop at every boundary: the furthest any label looks ahead."""
+        return max(self.horizon_candles, self.cascade_horizon_candles)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """The one training loop. Defaults follow measurements on one hour candles."""
+
+    segment_candles: int = 256  # supervised steps per sequence
+    batch: int = 8
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    gradient_clip: float = 1.0
+    max_steps: int = 600  # optimiser steps; optima come at 70-300
+    evaluate_every: int = 20
+    patience: int = 8  # evaluations without a better validation loss
+    ema: float = 0.99  # weight averaging; cuts checkpoint luck from 4-7 millibits to about 1
+    quantile_weight: float = 1.0  # of the pinball loss, next to cross-entropy in nats
+    hazard_weight: float = 0.5
+    validation_frac: float = 0.15  # of the rows: chooses the checkpoint
+    calibration_frac: float = 0.15  # the newest rows: temperature and conformal offsets
+    threads: int = 1  # next to one busy core two torch threads slow down 5-8x
+    interval_coverage: float = 0.9  # of the conformal interval
+
+    def __post_init__(self) -> None:
+        for name in ("segment_candles", "batch", "max_steps", "evaluate_every", "threads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"expected {name} >= 1, got {getattr(self, name)}")
+        if not (0 < self.validation_frac < 0.5 and 0 < self.calibration_frac < 0.5):
+            raise ValueError("expected validation_frac and calibration_frac between 0 and 0.5")
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"expected 0 <= ema < 1, got {self.ema}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """The three blocks a training job carries."""
+
+    labels: LabelSettings = field(default_factory=LabelSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    network: Mapping[str, Any] = field(default_factory=dict)  # for the network's own config
+
+    @classmethod
+    def from_blocks(cls, blocks: Mapping[str, Any], *, where: str) -> ModelSettings:
+        """Build from plain nested mappings; unknown keys anywhere raise ConfigError."""
+        raw = {key: dict(blocks[key] or {}) for key in blocks}
+        outer = from_mapping(cls, raw, where=where)
+        return cls(
+            labels=from_mapping(LabelSettings, raw.get("labels", {}), where=f"{where}.labels"),
+            training=from_mapping(
+                TrainingSettings, raw.get("training", {}), where=f"{where}.training"
+            ),
+            network=dict(outer.network),
+        )

@@ -1,0 +1,10 @@
+"""Bitcoin on cross margin, one strategy for every model of the pack.
+
+freqtrade backtesting -c user_data/config_bitcoin.json --freqaimodel LSTMForecaster
+"""
+
+from strategies.base.pack_strategy import PackStrategy
+
+
+class BitcoinCrossMargin(PackStrategy):
+    timeframe = "1h"

@@ -1,0 +1,38 @@
+"""Hooks that refuse new risk when they break.
+
+Freqtrade's own wrapper does the opposite: an exception in `confirm_trade_entry` approves the
+trade, one in `custom_stake_amount` uses the full proposed stake.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def on_error_return(safe: R) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorate a hook so that any exception is logged and answered with `safe`.
+
+    `safe` must be the answer that adds no risk and blocks no exit: False for an entry, 0 for a
+    stake, 1 for a leverage, True for leaving, None for "keep the stop that is there".
+    """
+
+    def decorate(hook: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(hook)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return hook(*args, **kwargs)
+            except Exception:
+                logger.exception("%s raised exception; answering %r", hook.__name__, safe)
+                return safe
+
+        return guarded
+
+    return decorate

@@ -1,0 +1,332 @@
+"""PackStrategy: Freqtrade's hooks translated to the pure functions of `models`.
+
+Every hook that can add risk answers "no" when anything breaks; every hook that reduces risk lets
+it happen. Columns on row t are known at the close of candle t; Freqtrade acts on them at the open
+of candle t + 1.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+import numpy as np
+from freqtrade.exceptions import OperationalException
+from freqtrade.exchange import timeframe_to_msecs, timeframe_to_seconds
+from freqtrade.persistence import Order, Trade
+from freqtrade.strategy import IStrategy, stoploss_from_open
+from pandas import DataFrame, Series
+
+from models import columns
+from models.config import from_mapping
+from models.decision.signals import DecisionConfig, signals
+from models.decision.sizing import (
+    SizingConfig,
+    leverage_cap,
+    position_notional_quote,
+    stop_distance_frac,
+)
+from models.errors import InputError, PackError
+from models.features import candles as features
+from models.labels.cascade import CascadeConfig, candles_to_onset, cascade_onsets
+from models.labels.returns import cost_aware_class, forward_log_return
+from models.risk.limits import EntryIntent, HardLimits, Verdict, check_entry
+from models.training.settings import ModelSettings
+from strategies.base import frames
+from strategies.base.fail_closed import on_error_return
+from strategies.base.snapshot import account_state
+
+logger = logging.getLogger(__name__)
+
+_STOP = "stop_frac"  # name under which a trade remembers its stop distance
+
+
+class PackStrategy(IStrategy):
+    """Base of the pack's strategies; see the module docstring for what holds."""
+
+    INTERFACE_VERSION = 3
+    can_short = True
+    process_only_new_candles = True
+    # Feature lookback plus the longest context a network may be served with.
+    startup_candle_count = features.LOOKBACK + 256 + 5
+    # The last resort, in units of stake; the working stop is custom_stoploss, which is closer.
+    stoploss = -0.5
+    use_custom_stoploss = True
+    minimal_roi: ClassVar[dict[str, float]] = {"0": 100.0}
+    use_exit_signal = True
+    order_types: ClassVar[dict[str, Any]] = {
+        "entry": "market",
+        "exit": "market",
+        "stoploss": "market",
+        "stoploss_on_exchange": True,
+    }
+    plot_config: ClassVar[dict[str, Any]] = {
+        "main_plot": {
+            "interval_low": {"color": "#9ecae1", "fill_to": "interval_high"},
+            "interval_high": {"color": "#9ecae1"},
+        },
+        "subplots": {
+            "probability": {
+                columns.P_UP: {"color": "#0072b2"},
+                columns.P_FLAT: {"color": "#999999"},
+                columns.P_DOWN: {"color": "#d55e00"},
+            },
+            "hazard": {
+                columns.LABEL_CASCADE_DOWN: {"color": "#d55e00"},
+                columns.LABEL_CASCADE_UP: {"color": "#0072b2"},
+            },
+            "trust": {
+                columns.NOVELTY: {"color": "#cc79a7"},
+                columns.ABSTAIN: {"color": "#000000"},
+            },
+        },
+    }
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__(config)
+        try:
+            block: Mapping[str, Any] = config.get("breakwater") or {}
+            self.decision = from_mapping(
+                DecisionConfig, block.get("decision", {}), where="breakwater.decision"
+            )
+            self.sizing = from_mapping(
+                SizingConfig, block.get("sizing", {}), where="breakwater.sizing"
+            )
+            self.limits = from_mapping(
+                HardLimits, block.get("limits", {}), where="breakwater.limits"
+            )
+            self.labels = ModelSettings.from_blocks(
+                (config.get("freqai") or {}).get("model_training_parameters") or {},
+                where="freqai.model_training_parameters",
+            ).labels
+        except PackError as error:
+            raise OperationalException(str(error)) from error
+        self.candle_ms = timeframe_to_msecs(self.timeframe)
+
+    # -- features and labels ------------------------------------------------------------------
+
+    def feature_engineering_expand_basic(
+        self, dataframe: DataFrame, metadata: dict[str, Any], **kwargs: Any
+    ) -> DataFrame:
+        """Features of each pair and timeframe FreqAI is told to include."""
+        computed = features.candle_features(frames.candles(dataframe))
+        return dataframe.assign(**{f"%-{name}": values for name, values in computed.items()})
+
+    def feature_engineering_standard(
+        self, dataframe: DataFrame, metadata: dict[str, Any], **kwargs: Any
+    ) -> DataFrame:
+        """Clock features, and the volatility that scales labels and forecasts."""
+        clock = features.calendar_features(frames.time_ms(dataframe), self.candle_ms)
+        sigma = features.sigma_per_candle(dataframe["close"].to_numpy(np.float64))
+        return dataframe.assign(
+            **{f"%-{name}": values for name, values in clock.items()},
+            **{columns.FEATURE_SIGMA: sigma},
+        )
+
+    def set_freqai_targets(
+        self, dataframe: DataFrame, metadata: dict[str, Any], **kwargs: Any
+    ) -> DataFrame:
+        """Labels; each is NaN where the frame does not reach far enough ahead."""
+        c, settings = frames.candles(dataframe), self.labels
+        r = forward_log_return(c.close, settings.horizon_candles)
+        scale = features.sigma_per_candle(c.close) * np.sqrt(settings.horizon_candles)
+        rule = CascadeConfig(floor_frac=settings.cascade_floor_frac)
+        cascades = {}
+        for name, side in ((columns.LABEL_CASCADE_DOWN, -1), (columns.LABEL_CASCADE_UP, 1)):
+            onset, known = cascade_onsets(c, self.candle_ms, side, rule)
+            cascades[name] = candles_to_onset(onset, known, settings.cascade_horizon_candles)
+        return dataframe.assign(
+            **{
+                columns.LABEL_RETURN: r / scale,
+                columns.LABEL_DIRECTION: cost_aware_class(r, settings.cost_frac),
+            },
+            **cascades,
+        )
+
+    # -- signals ------------------------------------------------------------------------------
+
+    def populate_indicators(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
+        """Ask FreqAI for the forecast columns, and put NaN back where there is none."""
+        frame = frames.restore_missing_forecasts(
+            self.freqai.start(dataframe, metadata, self)  # type: ignore[attr-defined]
+        )
+        return frame.assign(
+            interval_low=frame["close"] * np.exp(frame[columns.RETURN_LOW]),
+            interval_high=frame["close"] * np.exp(frame[columns.RETURN_HIGH]),
+        )
+
+    def populate_entry_trend(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
+        s = self._signals(dataframe)
+        dataframe["enter_long"] = (s.side > 0).astype(int)
+        dataframe["enter_short"] = (s.side < 0).astype(int)
+        dataframe["enter_tag"] = np.where(s.side > 0, "long", np.where(s.side < 0, "short", None))
+        return dataframe
+
+    def populate_exit_trend(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
+        s = self._signals(dataframe)
+        dataframe["exit_long"] = s.exit_long.astype(int)
+        dataframe["exit_short"] = s.exit_short.astype(int)
+        return dataframe
+
+    def _signals(self, dataframe: DataFrame) -> Any:
+        return signals(
+            frames.forecast(dataframe),
+            dataframe["do_predict"].to_numpy(np.float64),
+            self.labels.cost_frac,
+            self.decision,
+        )
+
+    # -- size, leverage, stop: new risk, closed on error ----------------------------------------
+
+    @on_error_return(1.0)
+    def leverage(
+        self,
+        pair: str,
+        current_time: datetime,
+        current_rate: float,
+        proposed_leverage: float,
+        max_leverage: float,
+        entry_tag: str | None,
+        side: str,
+        **kwargs: Any,
+    ) -> float:
+        per_candle = self._sigma(pair, current_time) / math.sqrt(self.labels.horizon_candles)
+        day = per_candle * math.sqrt(86_400 / timeframe_to_seconds(self.timeframe))
+        return min(leverage_cap(day, self.limits.max_leverage), max_leverage)
+
+    @on_error_return(0.0)
+    def custom_stake_amount(
+        self,
+        pair: str,
+        current_time: datetime,
+        current_rate: float,
+        proposed_stake: float,
+        min_stake: float | None,
+        max_stake: float,
+        leverage: float,
+        entry_tag: str | None,
+        side: str,
+        **kwargs: Any,
+    ) -> float:
+        stop = stop_distance_frac(self._sigma(pair, current_time), self.sizing)
+        state = self._account(pair, current_rate)
+        wanted = position_notional_quote(state.equity_quote, stop, self.sizing)
+        verdict = self._check(pair, side, min(wanted, proposed_stake * leverage), leverage,
+                              current_rate)  # fmt: skip
+        stake = min(verdict.notional_quote / leverage, max_stake)
+        if min_stake is not None and stake < min_stake:
+            return 0.0  # never rounded up to the exchange's minimum
+        return stake
+
+    @on_error_return(False)
+    def confirm_trade_entry(
+        self,
+        pair: str,
+        order_type: str,
+        amount: float,
+        rate: float,
+        time_in_force: str,
+        current_time: datetime,
+        entry_tag: str | None,
+        side: str,
+        **kwargs: Any,
+    ) -> bool:
+        self._sigma(pair, current_time)  # raises without a fresh, trusted forecast
+        notional = amount * rate
+        # The leverage of the order is not handed over; the check on exposure does not need it.
+        verdict = self._check(pair, side, notional, 1.0, rate)
+        if verdict.notional_quote < notional * (1 - 1e-6):
+            logger.warning("%s %s entry refused: %s", pair, side, verdict.reason)
+            return False
+        return True
+
+    @on_error_return(None)
+    def order_filled(
+        self, pair: str, trade: Trade, order: Order, current_time: datetime, **kwargs: Any
+    ) -> None:
+        if order.ft_order_side == trade.entry_side and trade.get_custom_data(_STOP) is None:
+            sigma = self._sigma(pair, current_time)
+            trade.set_custom_data(_STOP, stop_distance_frac(sigma, self.sizing))
+
+    @on_error_return(None)
+    def custom_stoploss(
+        self,
+        pair: str,
+        trade: Trade,
+        current_time: datetime,
+        current_rate: float,
+        current_profit: float,
+        after_fill: bool,
+        **kwargs: Any,
+    ) -> float | None:
+        distance = trade.get_custom_data(_STOP)
+        if distance is None:
+            # The fill found no trusted volatility: the widest stop allowed is still a stop.
+            distance = self.sizing.max_stop_frac
+        return stoploss_from_open(
+            -distance * trade.leverage, current_profit, trade.is_short, trade.leverage
+        )
+
+    # -- leaving: never blocked -----------------------------------------------------------------
+
+    @on_error_return(None)
+    def custom_exit(
+        self,
+        pair: str,
+        trade: Trade,
+        current_time: datetime,
+        current_rate: float,
+        current_profit: float,
+        **kwargs: Any,
+    ) -> str | None:
+        held_ms = (current_time - trade.open_date_utc).total_seconds() * 1000
+        return "max_hold" if held_ms >= self.decision.max_hold_candles * self.candle_ms else None
+
+    # -- reading state ----------------------------------------------------------------------------
+
+    def _row(self, pair: str, current_time: datetime) -> Series:
+        frame, _ = self.dp.get_analyzed_dataframe(pair, self.timeframe)
+        if frame.empty:
+            raise InputError(f"no analysed candles for {pair}")
+        row = frame.iloc[-1]
+        age_s = (current_time - row["date"]).total_seconds()
+        if not 0 <= age_s <= 2 * self.candle_ms / 1000:
+            raise InputError(
+                f"the last analysed candle of {pair} opened {age_s:.0f} s ago",
+                where=f"{row['date']} at {current_time}",
+                cure="check the clock and the candle feed",
+            )
+        return row
+
+    def _sigma(self, pair: str, current_time: datetime) -> float:
+        """Return the forecast's volatility over its horizon; raise without a trusted forecast."""
+        row = self._row(pair, current_time)
+        if row["do_predict"] != 1 or row[columns.ABSTAIN] != 0:
+            raise InputError(f"no trusted forecast for {pair} at {row['date']}")
+        return float(row[columns.SIGMA])
+
+    def _account(self, pair: str, rate: float) -> Any:
+        trades = Trade.get_open_trades()
+        prices = {pair: rate}
+        for trade in trades:
+            if trade.pair not in prices:
+                frame, _ = self.dp.get_analyzed_dataframe(trade.pair, self.timeframe)
+                prices[trade.pair] = float(frame["close"].iloc[-1])
+        if self.wallets is None:
+            raise InputError("Freqtrade has not provided its wallets")
+        wallet = self.wallets.get_total(self.config["stake_currency"])
+        return account_state(wallet, trades, prices)
+
+    def _check(
+        self, pair: str, side: str, notional: float, leverage: float, rate: float
+    ) -> Verdict:
+        intent = EntryIntent(
+            pair=pair,
+            side=-1 if side == "short" else 1,
+            notional_quote=notional,
+            leverage=leverage,
+        )
+        return check_entry(intent, self._account(pair, rate), self.limits)
