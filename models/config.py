@@ -57,4 +57,6 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
     try:
         return cls(**values)
     except (TypeError, ValueError) as error:
-        raise ConfigError(str(error), where=where, cure=f"known settings: {', '.join(known)}") from error
+        raise ConfigError(
+            str(error), where=where, cure=f"known settings: {', '.join(known)}"
+        ) from error

@@ -45,7 +45,7 @@ def to_onnx(model: nn.Module, n_features: int) -> bytes:
         torch.onnx.export(
             model,
             (example,),
-            buffer,
+            buffer,  # type: ignore[arg-type] # the TorchScript exporter takes a stream
             dynamo=False,
             opset_version=OPSET,
             input_names=["features"],

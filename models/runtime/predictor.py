@@ -78,7 +78,7 @@ class Predictor:
         """
         self._check_names(names, features)
         x, times, skip = self._with_history(features, time_ms)
-        finite = np.isfinite(x).all(axis=1)
+        finite: BoolArray = np.asarray(np.isfinite(x).all(axis=1))
         raw = self._raw(x, times, finite)
         return {name: values[skip:] for name, values in self._decode(raw, x).items()}
 
@@ -160,7 +160,8 @@ class Predictor:
 
     def _novelty(self, x: Float32Array) -> FloatArray:
         n = self.manifest["novelty"]
-        z = (x - np.asarray(n["mean"], np.float32)) / np.asarray(n["std"], np.float32)
+        mean, std = (np.asarray(n[key], dtype=np.float32) for key in ("mean", "std"))
+        z: Float32Array = (x - mean) / std
         return novelty_score(z) / float(n["threshold"])
 
 
