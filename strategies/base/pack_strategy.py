@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
 import numpy as np
+from freqtrade.enums import RunMode
 from freqtrade.exceptions import OperationalException
 from freqtrade.exchange import timeframe_to_msecs, timeframe_to_seconds
 from freqtrade.persistence import Order, Trade
@@ -31,11 +31,12 @@ from models.decision.sizing import (
 )
 from models.errors import InputError, PackError
 from models.features import candles as features
-from models.labels.cascade import CascadeConfig, candles_to_onset, cascade_onsets
-from models.labels.returns import cost_aware_class, forward_log_return
+from models.labels.targets import label_columns
 from models.risk.limits import EntryIntent, HardLimits, Verdict, check_entry
 from models.training.settings import ModelSettings
 from strategies.base import frames
+from strategies.base.config import PackConfig
+from strategies.base.data_check import check_backtest_data
 from strategies.base.fail_closed import on_error_return
 from strategies.base.snapshot import account_state
 
@@ -88,16 +89,12 @@ class PackStrategy(IStrategy):
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__(config)
         try:
-            block: Mapping[str, Any] = config.get("breakwater") or {}
+            block = from_mapping(PackConfig, config.get("breakwater") or {}, where="breakwater")
             self.decision = from_mapping(
-                DecisionConfig, block.get("decision", {}), where="breakwater.decision"
+                DecisionConfig, block.decision, where="breakwater.decision"
             )
-            self.sizing = from_mapping(
-                SizingConfig, block.get("sizing", {}), where="breakwater.sizing"
-            )
-            self.limits = from_mapping(
-                HardLimits, block.get("limits", {}), where="breakwater.limits"
-            )
+            self.sizing = from_mapping(SizingConfig, block.sizing, where="breakwater.sizing")
+            self.limits = from_mapping(HardLimits, block.limits, where="breakwater.limits")
             self.labels = ModelSettings.from_blocks(
                 (config.get("freqai") or {}).get("model_training_parameters") or {},
                 where="freqai.model_training_parameters",
@@ -105,6 +102,14 @@ class PackStrategy(IStrategy):
         except PackError as error:
             raise OperationalException(str(error)) from error
         self.candle_ms = timeframe_to_msecs(self.timeframe)
+
+    def bot_start(self, **kwargs: Any) -> None:
+        """Refuse to backtest on data Freqtrade would silently fill."""
+        if self.config["runmode"] == RunMode.BACKTEST:
+            try:
+                check_backtest_data(self.config, self.startup_candle_count)
+            except PackError as error:
+                raise OperationalException(str(error)) from error
 
     # -- features and labels ------------------------------------------------------------------
 
@@ -130,21 +135,8 @@ class PackStrategy(IStrategy):
         self, dataframe: DataFrame, metadata: dict[str, Any], **kwargs: Any
     ) -> DataFrame:
         """Labels; each is NaN where the frame does not reach far enough ahead."""
-        c, settings = frames.candles(dataframe), self.labels
-        r = forward_log_return(c.close, settings.horizon_candles)
-        scale = features.sigma_per_candle(c.close) * np.sqrt(settings.horizon_candles)
-        rule = CascadeConfig(floor_frac=settings.cascade_floor_frac)
-        cascades = {}
-        for name, side in ((columns.LABEL_CASCADE_DOWN, -1), (columns.LABEL_CASCADE_UP, 1)):
-            onset, known = cascade_onsets(c, self.candle_ms, side, rule)
-            cascades[name] = candles_to_onset(onset, known, settings.cascade_horizon_candles)
-        return dataframe.assign(
-            **{
-                columns.LABEL_RETURN: r / scale,
-                columns.LABEL_DIRECTION: cost_aware_class(r, settings.cost_frac),
-            },
-            **cascades,
-        )
+        labels = label_columns(frames.candles(dataframe), self.candle_ms, self.labels)
+        return dataframe.assign(**labels)
 
     # -- signals ------------------------------------------------------------------------------
 

@@ -1,0 +1,33 @@
+"""All labels of one market, in the columns the heads are trained on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models import columns
+from models.features.candles import sigma_per_candle
+from models.labels.cascade import CascadeConfig, candles_to_onset, cascade_onsets
+from models.labels.returns import cost_aware_class, forward_log_return
+from models.training.settings import LabelSettings
+from models.types import Candles, FloatArray
+
+
+def label_columns(
+    candles: Candles, candle_ms: int, settings: LabelSettings
+) -> dict[str, FloatArray]:
+    """Return label column -> (N,) float64; NaN where the frame does not reach far enough ahead.
+
+    Row t looks at most `settings.purge_candles` candles ahead and is known at the close of that
+    candle, never earlier.
+    """
+    r = forward_log_return(candles.close, settings.horizon_candles)
+    scale = sigma_per_candle(candles.close) * np.sqrt(settings.horizon_candles)
+    out = {
+        columns.LABEL_RETURN: r / scale,
+        columns.LABEL_DIRECTION: cost_aware_class(r, settings.cost_frac),
+    }
+    rule = CascadeConfig(floor_frac=settings.cascade_floor_frac)
+    for name, side in ((columns.LABEL_CASCADE_DOWN, -1), (columns.LABEL_CASCADE_UP, 1)):
+        onset, known = cascade_onsets(candles, candle_ms, side, rule)
+        out[name] = candles_to_onset(onset, known, settings.cascade_horizon_candles)
+    return out

@@ -1,0 +1,88 @@
+"""Numbers as people read them: units, sensible digits, a dash for what is not known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+MISSING: Final = "–"
+
+
+def utc(time_ms: float | None, seconds: bool = False) -> str:
+    """Return a UTC time, for example ``2024-03-01 14:00 UTC``.
+
+    Examples
+    --------
+    >>> utc(1_709_301_600_000)
+    '2024-03-01 14:00 UTC'
+    """
+    if not known(time_ms):
+        return MISSING
+    moment = datetime.fromtimestamp(float(time_ms or 0) / 1000, tz=UTC)
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC" if seconds else "%Y-%m-%d %H:%M UTC")
+
+
+def day(time_ms: float | None) -> str:
+    """Return a UTC date."""
+    return utc(time_ms)[:10] if known(time_ms) else MISSING
+
+
+def known(value: Any) -> bool:
+    """Return whether `value` is a finite number."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _fixed(digits: int, unit: str = "", scale: float = 1.0, sign: bool = False) -> _Format:
+    def show(value: float) -> str:
+        scaled = round(value * scale, digits) + 0.0  # no "-0.0"
+        return f"{scaled:{'+' if sign else ''},.{digits}f}{unit}".replace("-", "−")
+
+    return show
+
+
+_Format = Callable[[float], str]
+FORMATS: Final[Mapping[str, _Format]] = {
+    "pct": _fixed(1, " %", 100.0),
+    "pct2": _fixed(2, " %", 100.0),
+    "gain": _fixed(1, " %", 100.0, sign=True),
+    "gain2": _fixed(2, " %", 100.0, sign=True),
+    "points": _fixed(1, " points", 100.0, sign=True),
+    "money": _fixed(2),
+    "money_change": _fixed(2, sign=True),
+    "ratio": _fixed(2),
+    "ratio3": _fixed(3),
+    "signed": _fixed(2, sign=True),
+    "rate": _fixed(2, "×"),
+    "price": lambda v: f"{v:,.6g}" if abs(v) < 1000 else f"{v:,.1f}",
+    "amount": lambda v: f"{v:,.4g}".replace("-", "−"),
+    "count": _fixed(0),
+    "bps": _fixed(1, " bps"),
+    "hours": _fixed(1, " h"),
+    "days": _fixed(1, " days"),
+    "seconds": _fixed(1, " s"),
+    "millibits": _fixed(2, " millibits", sign=True),
+    "nats": _fixed(4, " nats"),
+    "utc": utc,
+    "day": day,
+}
+
+
+def show(value: Any, kind: str) -> str:
+    """Return `value` in the named format of `FORMATS`; a dash if it is not a finite number.
+
+    Examples
+    --------
+    >>> show(-0.1234, "gain"), show(None, "pct"), show(1234.5, "money")
+    ('−12.3 %', '–', '1,234.50')
+    """
+    return FORMATS[kind](value) if known(value) else MISSING
+
+
+def between(estimate: Mapping[str, Any], kind: str) -> str:
+    """Return an estimate's interval in words, for example ``95 % interval −1.2 to 2.3``."""
+    if not (known(estimate.get("low")) and known(estimate.get("high"))):
+        return "interval not known: too little data"
+    low = show(estimate["low"], kind).split(" ")[0]  # the unit is said once
+    return f"95 % interval {low} to {show(estimate['high'], kind)}"

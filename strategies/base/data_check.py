@@ -1,0 +1,49 @@
+"""The data a backtest is about to read, checked before Freqtrade fills its holes in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from freqtrade.configuration import TimeRange
+from freqtrade.exchange import timeframe_to_msecs
+
+from models.errors import ConfigError
+from strategies.desk.data import DataSummary, check_datadir
+
+_DAY_MS = 86_400_000
+
+
+def pairs_read(config: Mapping[str, Any]) -> list[str]:
+    """Return the traded pairs and those that only supply features."""
+    extra = config["freqai"]["feature_parameters"].get("include_corr_pairlist", [])
+    return list(dict.fromkeys([*config["exchange"]["pair_whitelist"], *extra]))
+
+
+def span_read(config: Mapping[str, Any], startup_candles: int) -> tuple[int, int]:
+    """Return [start, stop) in milliseconds of the candles a FreqAI backtest reads.
+
+    Raises
+    ------
+    ConfigError
+        If the timerange has no start or no end.
+    """
+    timerange = TimeRange.parse_timerange(config.get("timerange"))
+    if not (timerange.startts and timerange.stopts):
+        raise ConfigError(
+            f"expected a timerange with a start and an end, got {config.get('timerange')!r}",
+            where="--timerange",
+            cure="for example --timerange 20250101-20250701",
+        )
+    warm_up = startup_candles * timeframe_to_msecs(config["timeframe"])
+    training = config["freqai"]["train_period_days"] * _DAY_MS
+    return timerange.startts * 1000 - training - warm_up, timerange.stopts * 1000
+
+
+def check_backtest_data(config: Mapping[str, Any], startup_candles: int) -> DataSummary:
+    """Check every file the backtest of `config` reads; raise InputError listing all faults."""
+    start, stop = span_read(config, startup_candles)
+    return check_datadir(
+        Path(config["datadir"]), pairs_read(config), config["timeframe"], start, stop
+    )

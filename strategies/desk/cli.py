@@ -1,0 +1,60 @@
+"""`breakwater`: the pack's command line, beside Freqtrade's own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from models.errors import PackError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; a PackError is printed as a message, never as a traceback."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except PackError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="breakwater", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    demo = commands.add_parser("demo", help="backtest on real or simulated data, with a report")
+    demo.add_argument("--data", type=Path, help="a Freqtrade data directory (holds futures/)")
+    demo.add_argument("--model", default="LSTMForecaster", help="FreqAI model class")
+    demo.add_argument("--strategy", default="BitcoinCrossMargin")
+    demo.add_argument("--timerange", help="YYYYMMDD-YYYYMMDD; default: the last 240 days")
+    demo.add_argument("--config", type=Path, help="default: user_data/config_bitcoin.json")
+    demo.add_argument("--userdir", type=Path, help="default: user_data")
+    demo.set_defaults(run=_demo)
+    simulate = commands.add_parser("simulate", help="write a seeded simulated market")
+    simulate.add_argument("directory", type=Path)
+    simulate.add_argument("--seed", type=int, default=0)
+    simulate.set_defaults(run=_simulate)
+    return parser
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from strategies.desk.demo import DemoOptions, run_demo
+
+    given = {
+        name: getattr(options, name)
+        for name in ("data", "model", "strategy", "timerange", "config", "userdir")
+        if getattr(options, name) is not None
+    }
+    return run_demo(DemoOptions(**given))
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    from strategies.desk.simulated_data import write_simulated
+
+    write_simulated(options.directory, seed=options.seed)
+    print(f"simulated market in {options.directory}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

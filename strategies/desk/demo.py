@@ -1,0 +1,184 @@
+"""The main job, end to end: checked data, stock `freqtrade backtesting`, audited report.
+
+Freqtrade runs unmodified in its own process against the loopback exchange, which answers the one
+request a backtest makes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from freqtrade.configuration import Configuration
+
+from models.config import from_mapping
+from models.errors import ConfigError, PackError
+from models.training.settings import ModelSettings
+from models.validation.report.page import write_report
+from strategies.base.config import PackConfig
+from strategies.base.data_check import check_backtest_data
+from strategies.base.pack_strategy import PackStrategy
+from strategies.desk.data import choose_datadir, load_checked
+from strategies.desk.results import Run, load_record
+
+ROOT = Path(__file__).resolve().parents[2]
+_DEFAULT_DAYS = 240  # of backtest when no timerange is given: eight monthly trainings
+_FAULT = re.compile(r"raised exception|Fatal exception|Traceback \(most recent call last\)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions:
+    """What the person asked for."""
+
+    config: Path = ROOT / "user_data" / "config_bitcoin.json"
+    data: Path | None = None
+    model: str = "LSTMForecaster"
+    strategy: str = "BitcoinCrossMargin"
+    timerange: str | None = None
+    userdir: Path = ROOT / "user_data"
+
+
+def run_demo(options: DemoOptions) -> int:
+    """Run the backtest and write its report; return the process exit code."""
+    config = Configuration.from_files([str(options.config)])
+    datadir = choose_datadir(options.data, options.userdir).resolve()
+    timerange = options.timerange or default_timerange(config, datadir)
+    config = {**config, "timerange": timerange, "datadir": datadir}
+    data = check_backtest_data(config, PackStrategy.startup_candle_count)
+    labels = ModelSettings.from_blocks(
+        config["freqai"]["model_training_parameters"], where="freqai.model_training_parameters"
+    ).labels
+    pack = from_mapping(PackConfig, config.get("breakwater") or {}, where="breakwater")
+    days = config["freqai"]["train_period_days"]
+    print(f"data: {data.source}, {datadir}", flush=True)
+    print(f"span: {timerange}, each window trained on the {days} days before it", flush=True)
+    command = backtest_command(options, datadir, timerange)
+    started = time.time()
+    log = options.userdir / "logs" / "demo.log"
+    code, failures = run_backtest(command, log)
+    if code != 0:
+        print(f"freqtrade failed with exit code {code}; log: {log}", file=sys.stderr)
+        return code
+    record = load_record(
+        Run(
+            strategy=options.strategy,
+            model=options.model,
+            config=config,
+            results_dir=options.userdir / "backtest_results",
+            model_dir=newest_models(options.userdir, config["freqai"]["identifier"], started),
+            data=data,
+            labels=labels,
+            slippage_frac=pack.slippage_frac,
+            command=shlex.join(["freqtrade", *command[3:]]),
+            created_ms=int(datetime.now(tz=UTC).timestamp() * 1000),
+            failures=failures,
+        )
+    )
+    report = write_report(record, options.userdir / "reports")
+    print(f"\nreport: {report / 'index.html'}\nnumbers: {report / 'report.json'}")
+    if failures:
+        print(f"{len(failures)} faults in the log, first: {failures[0]}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def default_timerange(config: Mapping[str, Any], datadir: Path) -> str:
+    """Return the last `_DEFAULT_DAYS` whole days of the first pair's candles, YYYYMMDD-YYYYMMDD."""
+    pair = config["exchange"]["pair_whitelist"][0]
+    candles = load_checked(datadir, pair, config["timeframe"])
+    last = datetime.fromtimestamp(candles.time_ms[-1] / 1000, tz=UTC)
+    stop = datetime(last.year, last.month, last.day, tzinfo=UTC)
+    start = stop - timedelta(days=_DEFAULT_DAYS)
+    return f"{start:%Y%m%d}-{stop:%Y%m%d}"
+
+
+def backtest_command(options: DemoOptions, datadir: Path, timerange: str) -> list[str]:
+    """Return the stock Freqtrade command line."""
+    return [
+        *(sys.executable, "-m", "freqtrade", "backtesting"),
+        *("--config", str(options.config)),
+        *("--userdir", str(options.userdir)),
+        *("--datadir", str(datadir)),
+        *("--strategy", options.strategy, "--strategy-path", str(ROOT / "strategies")),
+        *("--freqaimodel", options.model, "--freqaimodel-path", str(ROOT / "freqaimodels")),
+        *("--timerange", timerange),
+        *("--cache", "none", "--export", "trades"),
+    ]
+
+
+def run_backtest(command: list[str], log: Path) -> tuple[int, tuple[str, ...]]:
+    """Run `command` against the loopback exchange, echo its output, return code and faults."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    faults = []
+    with loopback_exchange() as url, log.open("w", encoding="utf-8") as file:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=loopback_environment(url),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+        )
+        assert process.stdout is not None
+        for line in process.stdout:
+            file.write(line)
+            sys.stdout.write(line)
+            sys.stdout.flush()
+            if _FAULT.search(line):
+                faults.append(line.strip())
+        return process.wait(), tuple(faults)
+
+
+@contextlib.contextmanager
+def loopback_exchange() -> Iterator[str]:
+    """Start the loopback exchange on a free port and yield its address."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.exchange"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline().strip()
+        if not line.startswith("loopback exchange on "):
+            raise ConfigError(
+                f"the loopback exchange did not start: {line!r}",
+                cure="run `make exchange` to see why",
+            )
+        yield line.rsplit(" ", 1)[1]
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+def loopback_environment(url: str) -> dict[str, str]:
+    """Return the environment that points Freqtrade's exchange client at `url`."""
+    return {
+        **os.environ,
+        "FREQTRADE__EXCHANGE__CCXT_CONFIG__URLS__API__fapiPublic": f"{url}/fapi/v1",
+        "COLUMNS": "140",  # width of Freqtrade's tables when its output is piped
+    }
+
+
+def newest_models(userdir: Path, identifier: str, since_s: float) -> Path:
+    """Return the model directory the run just used.
+
+    The adapter appends a digest to the identifier; FreqAI stamps the directory at every start.
+    """
+    stamps = [
+        path
+        for path in (userdir / "models").glob(f"{identifier}--*/run_params.json")
+        if path.stat().st_mtime >= since_s - 1
+    ]
+    if not stamps:
+        raise PackError(f"the run left no models under {userdir / 'models'}")
+    return max(stamps, key=lambda path: path.stat().st_mtime).parent

@@ -1,0 +1,188 @@
+"""The simulated market as a Freqtrade data directory."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+from freqtrade.data.history.datahandlers import get_datahandler
+from freqtrade.enums import CandleType
+from freqtrade.exchange import timeframe_to_msecs
+
+from models.errors import InputError
+from models.feeds.aggregation import aggregate
+from models.feeds.candles import DAY_MS, HOUR_MS
+from models.scenarios.market_config import SimulatedMarketConfig
+from models.scenarios.simulated_market import VERSION, PairMarket, SimulatedMarket, simulate_market
+from models.types import Candles, IntArray
+
+MARKER: Final = "SIMULATED.json"  # its presence is what makes a data directory simulated
+DEFAULT_SEED: Final = 7
+DEFAULT_START: Final = datetime(2023, 1, 1, tzinfo=UTC)
+DEFAULT_DAYS: Final = 1020  # two years to train on, 240 days to test, and the warm-up
+
+
+def write_simulated(
+    datadir: Path,
+    *,
+    seed: int = DEFAULT_SEED,
+    start: datetime = DEFAULT_START,
+    days: int = DEFAULT_DAYS,
+    timeframe: str = "1h",
+) -> Path:
+    """Write the simulated market as futures, mark and funding files with a marker; all or nothing.
+
+    Parameters
+    ----------
+    datadir
+        Becomes a Freqtrade data directory. An older simulation there is replaced.
+    seed, start, days
+        Of the simulation; a time without a zone is UTC.
+    timeframe
+        Of the candles, at most 1h; below 1h, hourly candles are written as well.
+
+    Returns
+    -------
+    Path
+        `datadir`.
+
+    Raises
+    ------
+    InputError
+        If `datadir` holds anything that is not a simulation (nothing is touched then), or the
+        timeframe is longer than 1h.
+    """
+    candle_ms = timeframe_to_msecs(timeframe)
+    if candle_ms > HOUR_MS or HOUR_MS % candle_ms:
+        raise InputError(
+            f"expected a timeframe that divides 1h, got {timeframe}",
+            cure="simulate 1h; Freqtrade reads mark prices and funding by the hour",
+        )
+    _refuse_foreign(datadir)
+    start = start if start.tzinfo else start.replace(tzinfo=UTC)
+    market = simulate_market(
+        SimulatedMarketConfig(
+            seed=seed,
+            start_ms=int(start.timestamp() * 1000),
+            candles=days * DAY_MS // candle_ms,
+            candle_ms=candle_ms,
+        )
+    )
+    datadir.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=datadir.parent, prefix=f".{datadir.name}-") as scratch:
+        fresh = Path(scratch) / "fresh"
+        (fresh / "futures").mkdir(parents=True)
+        for pair, published in market.pairs.items():
+            _store_pair(fresh, pair, published, timeframe, candle_ms)
+        _write_marker(fresh, market, timeframe, days)
+        _swap(fresh, datadir, Path(scratch) / "old")
+    return datadir
+
+
+def read_marker(datadir: Path) -> dict[str, Any]:
+    """Return what the marker says about a simulated directory.
+
+    Raises
+    ------
+    InputError
+        If there is no marker, or it is not a marker.
+    """
+    path = datadir / MARKER
+    try:
+        marker = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"expected a readable {MARKER}, got {error}",
+            where=str(path),
+            cure=f"delete {datadir} if it is a simulation; it is written again when needed",
+        ) from error
+    if not isinstance(marker, dict) or "files" not in marker:
+        raise InputError(
+            f"expected {MARKER} to list its files, got {type(marker).__name__}",
+            where=str(path),
+            cure=f"delete {datadir} if it is a simulation; it is written again when needed",
+        )
+    return marker
+
+
+def _refuse_foreign(datadir: Path) -> None:
+    """Raise if the directory holds a file that no simulation wrote."""
+    present = {p.relative_to(datadir).as_posix() for p in datadir.rglob("*") if p.is_file()}
+    known = {MARKER, *read_marker(datadir)["files"]} if MARKER in present else set()
+    foreign = sorted(present - known)
+    if foreign:
+        more = "" if len(foreign) <= 5 else f" and {len(foreign) - 5} more"
+        raise InputError(
+            f"expected an empty or simulated directory to write a simulation to, found "
+            f"{', '.join(foreign[:5])}{more}",
+            where=str(datadir),
+            cure="choose another directory; real data are never overwritten",
+        )
+
+
+def _store_pair(
+    datadir: Path, pair: str, published: PairMarket, timeframe: str, candle_ms: int
+) -> None:
+    handler = get_datahandler(datadir, "feather")
+    handler.ohlcv_store(pair, timeframe, _frame(published.candles), CandleType.FUTURES)
+    if candle_ms < HOUR_MS:
+        hours = aggregate(published.candles, candle_ms, HOUR_MS)
+        handler.ohlcv_store(pair, "1h", _frame(hours), CandleType.FUTURES)
+    mark = aggregate(published.mark, candle_ms, HOUR_MS)
+    handler.ohlcv_store(pair, "1h", _frame(mark), CandleType.MARK)
+    funding = pd.DataFrame(
+        {"date": _dates(published.funding_time_ms), "funding_rate": published.funding_rate}
+    )
+    handler.ohlcv_store(pair, "1h", funding, CandleType.FUNDING_RATE)
+
+
+def _frame(candles: Candles) -> pd.DataFrame:
+    columns = {c: getattr(candles, c) for c in ("open", "high", "low", "close", "volume")}
+    return pd.DataFrame({"date": _dates(candles.time_ms), **columns})
+
+
+def _dates(time_ms: IntArray) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(time_ms.astype("datetime64[ms]"), tz="UTC")
+
+
+def _write_marker(datadir: Path, market: SimulatedMarket, timeframe: str, days: int) -> None:
+    config = market.config
+    stop_ms = config.start_ms + config.candles * config.candle_ms
+    start, stop = (datetime.fromtimestamp(t / 1000, tz=UTC) for t in (config.start_ms, stop_ms))
+    marker = {
+        "what": "simulated market; results from it say nothing about real markets",
+        "seed": config.seed,
+        "start": start.isoformat(),
+        "stop": stop.isoformat(),
+        "days": days,
+        "timeframe": timeframe,
+        "breakwater": version("breakwater"),
+        "simulation": VERSION,
+        "config": dataclasses.asdict(config),
+        "files": sorted(
+            p.relative_to(datadir).as_posix() for p in (datadir / "futures").glob("*.feather")
+        ),
+    }
+    (datadir / MARKER).write_text(json.dumps(marker, indent=2) + "\n")
+
+
+def _swap(fresh: Path, datadir: Path, old: Path) -> None:
+    """Put `fresh` in the place of `datadir`, and what was there into `old`."""
+    if datadir.exists():
+        os.replace(datadir, old)
+    try:
+        os.replace(fresh, datadir)
+    except OSError:
+        if (datadir / MARKER).is_file():  # another run wrote its simulation in the meantime
+            return
+        if old.exists():
+            shutil.move(old, datadir)
+        raise

@@ -1,0 +1,86 @@
+"""Artifacts whose network only repeats a feature: they show which row an answer belongs to."""
+
+from __future__ import annotations
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+
+from models import columns
+from models.heads import HeadLayout
+from models.runtime.predictor import FORMAT
+from models.types import Artifact, Float32Array
+
+NAMES = ("%-echo", columns.FEATURE_SIGMA)
+CANDLE_MS = 3_600_000
+CONTEXT = 5
+LAYOUT = HeadLayout(bin_edges=(1, 2))
+SIGMA = 0.5  # of every row; with a horizon of 4 candles the forecast's sigma is 1
+
+
+def _graph(late_rows: int) -> bytes:
+    weights = np.zeros((len(NAMES), LAYOUT.width), dtype=np.float32)
+    weights[0, LAYOUT.classes.stop - 1] = 1.0  # the logit of "up"
+    weights[0, LAYOUT.quantiles] = 1.0
+    nodes = [helper.make_node("MatMul", ["features", "weights"], ["now"])]
+    constants = [numpy_helper.from_array(weights, "weights")]
+    if late_rows:
+        # The first row again in front, the last one dropped: row t answers for row t - 1.
+        for name, value in (("zero", 0), ("one", 1), ("last", -1)):
+            constants.append(numpy_helper.from_array(np.array([value], dtype=np.int64), name))
+        nodes += [
+            helper.make_node("Slice", ["now", "zero", "one", "one"], ["head"]),
+            helper.make_node("Slice", ["now", "zero", "last", "one"], ["body"]),
+            helper.make_node("Concat", ["head", "body"], ["outputs"], axis=1),
+        ]
+    else:
+        nodes.append(helper.make_node("Identity", ["now"], ["outputs"]))
+    graph = helper.make_graph(
+        nodes,
+        "echo",
+        [
+            helper.make_tensor_value_info(
+                "features", TensorProto.FLOAT, ["batch", "time", len(NAMES)]
+            )
+        ],
+        [
+            helper.make_tensor_value_info(
+                "outputs", TensorProto.FLOAT, ["batch", "time", LAYOUT.width]
+            )
+        ],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    onnx: bytes = model.SerializeToString()
+    return onnx
+
+
+def echo_artifact(late_rows: int = 0) -> Artifact:
+    """An artifact whose `&-return` and `p_up` repeat `%-echo`; `late_rows` 1 repeats row t - 1."""
+    onnx = _graph(late_rows)
+    return Artifact(
+        onnx=onnx,
+        manifest={
+            "format": FORMAT,
+            "title": "echo",
+            "feature_names": list(NAMES),
+            "candle_ms": CANDLE_MS,
+            "horizon_candles": 4,
+            "hazard_bin_edges": list(LAYOUT.bin_edges),
+            "outputs": LAYOUT.width,
+            "context_candles": CONTEXT,
+            "calibration": {
+                "temperature": 1.0,
+                "prior_logits": [0.0, 0.0, 0.0],
+                "conformal_offset": 0.0,
+            },
+            "novelty": {"mean": [0.0, 0.0], "std": [1.0, 1.0], "threshold": 100.0},
+            "onnx_sha256": Artifact.digest(onnx),
+        },
+    )
+
+
+def echo_rows(rows: int, seed: int = 0) -> Float32Array:
+    """Feature rows (N, 2) whose echo differs from row to row."""
+    x = np.full((rows, len(NAMES)), SIGMA, dtype=np.float32)
+    x[:, 0] = np.random.default_rng(seed).normal(size=rows)
+    return x

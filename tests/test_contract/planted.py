@@ -1,0 +1,100 @@
+"""Small training jobs with a signal planted in them, and the artifact each network makes of one.
+
+Row t's label is decided by feature `%-echo` of the same row. The feature is independent from row
+to row, so a forecast that is one candle early or late has nothing to go by.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from models import catalog, columns
+from models.training.pipeline import train
+from models.types import Artifact, FloatArray, TrainingJob
+
+NAMES = ("%-echo", "%-noise_1", "%-noise_2", columns.FEATURE_SIGMA)
+CANDLE_MS = 3_600_000
+START_MS = 1_640_995_200_000
+PURGE = 6  # candles the furthest label looks ahead
+HELD_OUT_FRAC = 0.25  # validation, and calibration
+SETTINGS: dict[str, dict[str, Any]] = {
+    "labels": {"horizon_candles": 1, "cascade_horizon_candles": PURGE, "hazard_bins": 3},
+    "training": {
+        "segment_candles": 64,
+        "batch": 4,
+        "max_steps": 60,
+        "evaluate_every": 20,
+        "ema": 0.9,
+        "learning_rate": 5e-3,
+        "validation_frac": HELD_OUT_FRAC,
+        "calibration_frac": HELD_OUT_FRAC,
+    },
+    "network": {},
+}
+
+
+def enough_rows(network: str) -> int:
+    """Fewest rows whose three spans each hold twice the network's longest context."""
+    return math.ceil((2 * catalog.load(network).contexts[-1] + PURGE + 2) / HELD_OUT_FRAC)
+
+
+def times(rows: int) -> np.ndarray:
+    return START_MS + CANDLE_MS * np.arange(rows, dtype=np.int64)
+
+
+def planted_job(network: str, seed: int = 0, **changes: Any) -> TrainingJob:
+    """A job whose labels follow `%-echo` of the same row; `changes` replace its fields."""
+    rows, rng = enough_rows(network), np.random.default_rng(seed)
+    x = rng.normal(size=(rows, len(NAMES)))
+    x[:, -1] = 0.01 * np.exp(0.1 * x[:, -1])
+    outcome = x[:, 0] + 0.5 * rng.normal(size=rows)
+    job = TrainingJob(
+        network=network,
+        features=x.astype(np.float32),
+        feature_names=NAMES,
+        labels={
+            columns.LABEL_RETURN: outcome,
+            columns.LABEL_DIRECTION: np.where(np.abs(outcome) > 0.5, np.sign(outcome), 0.0),
+            columns.LABEL_CASCADE_DOWN: _onsets(rng, rows),
+            columns.LABEL_CASCADE_UP: _onsets(rng, rows),
+        },
+        time_ms=times(rows),
+        candle_ms=CANDLE_MS,
+        settings=SETTINGS,
+        title=f"planted {network}",
+    )
+    return dataclasses.replace(job, **changes)
+
+
+def shuffled_job(network: str) -> TrainingJob:
+    """The planted job with every row's labels moved to a random other row."""
+    job = planted_job(network)
+    order = np.random.default_rng(1).permutation(len(job.time_ms))
+    return dataclasses.replace(job, labels={k: v[order] for k, v in job.labels.items()})
+
+
+def held_out_rows(job: TrainingJob) -> slice:
+    """The calibration rows: newer than any the weights or the checkpoint were chosen on."""
+    return slice(int(len(job.time_ms) * (1 - HELD_OUT_FRAC)), len(job.time_ms) - PURGE)
+
+
+def _onsets(rng: np.random.Generator, rows: int) -> FloatArray:
+    return np.minimum(rng.geometric(0.05, rows), PURGE + 1).astype(np.float64)
+
+
+@cache
+def planted_artifact(network: str) -> Artifact:
+    torch.set_num_threads(1)
+    return train(planted_job(network))
+
+
+@cache
+def shuffled_artifact(network: str) -> Artifact:
+    torch.set_num_threads(1)
+    return train(shuffled_job(network))
