@@ -101,7 +101,9 @@ def margin_figure(record: RunRecord) -> go.Figure:
 def waterfall_figure(numbers: dict[str, Any], currency: str) -> go.Figure:
     """Return the steps from the starting wallet to the final equity."""
     money = numbers["money"]
-    steps = [*money["steps"], {"label": "Unexplained", "quote": money["residual_quote"]}]
+    dead = numbers["account"]["liquidated_at_ms"] is not None
+    steps = [s for s in money["steps"] if dead or not s["label"].startswith("Liquidation")]
+    steps.append({"label": "Unexplained", "quote": money["residual_quote"]})
     labels = ["Start", *(s["label"] for s in steps), "Final equity"]
     amounts = [money["start_quote"], *(s["quote"] for s in steps), money["final_quote"]]
     kinds = ["absolute", *("relative" for _ in steps), "total"]

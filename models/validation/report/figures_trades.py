@@ -28,7 +28,7 @@ from models.validation.report.style import (
 from models.validation.report.text import show
 
 _MOST_CANDLES = 800  # beyond this a close line: thousands of candlesticks stall a browser
-_PRICE_POINTS = 6_000
+_PRICE_POINTS = 4_000
 
 
 def trades_figure(record: RunRecord, pair: str) -> go.Figure:

@@ -21,13 +21,13 @@ def waterfall(record: RunRecord) -> dict[str, Any]:
     final = float(audit.equity_close[-1]) if len(audit.equity_close) else record.start_wallet_quote
     open_profit = final - float(audit.wallet[-1]) if len(audit.wallet) else 0.0
     steps = [
-        ("Price, closed positions", float(audit.realised_quote)),
-        ("Price, still open at the end", open_profit),
+        ("Price, closed", float(audit.realised_quote)),
+        ("Price, open at end", open_profit),
         ("Fees", -float(audit.fees_quote)),
         ("Funding", float(audit.funding_quote)),
         ("Slippage", -float(audit.slippage_quote)),
-        ("Liquidation fee", -float(audit.liquidation_fee_quote)),
-        ("Loss borne, by the exchange", float(audit.bankruptcy_quote)),
+        ("Liquidation, fee", -float(audit.liquidation_fee_quote)),
+        ("Liquidation, borne by exchange", float(audit.bankruptcy_quote)),
     ]
     explained = record.start_wallet_quote + sum(amount for _, amount in steps)
     return {

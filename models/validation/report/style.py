@@ -19,7 +19,7 @@ PURPLE: Final = "#cc79a7"
 GREY: Final = "#6b7280"
 LIGHT: Final = "#cbd5e1"
 INK: Final = "#1f2937"
-POINTS: Final = 2_500  # a line keeps at most about this many; extremes survive the thinning
+POINTS: Final = 2_000  # a line keeps at most about this many; extremes survive the thinning
 
 
 def tinted(colour: str, alpha: float) -> str:

@@ -53,8 +53,11 @@ def _survival(n: Numbers) -> dict[str, str]:
         return _say(
             "bad",
             f"Liquidated on {utc(a['liquidated_at_ms'])}.",
-            "The account model closes the whole account there; what the engine books afterwards "
-            "did not happen.",
+            f"The account model closes everything there: "
+            f"{show(n['run']['start_wallet_quote'], 'money')} became "
+            f"{show(n['equity']['final_quote'], 'money')} {n['run']['stake_currency']}. What the "
+            "engine books afterwards did not happen, and intervals over a ruined account mean "
+            "little.",
         )
     if not a["held"]:
         return _say("neutral", "Survived: no position was held.", "Nothing could be liquidated.")
@@ -84,7 +87,9 @@ def _result(n: Numbers) -> dict[str, str]:
         n["buy_and_hold"]["total_return_frac"],
         n["excess_over_hold_frac"],
     )
-    if not (known(gap["low"]) and known(gap["high"])):
+    if n["account"]["liquidated_at_ms"] is not None:
+        against = "the account did not live to the end"
+    elif not (known(gap["low"]) and known(gap["high"])):
         against = "cannot be compared with buy and hold: too few days"
     elif gap["low"] > 0:
         against = "better than buy and hold"

@@ -1,0 +1,64 @@
+# Breakwater. `make help` lists the targets; every target sets up what it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+USERDIR ?= user_data
+CONFIG ?= user_data/config_bitcoin.json
+MODEL ?= LSTMForecaster
+PORT ?= 18080
+WORKERS ?= 2
+# Optional: DATA=<freqtrade data directory>  TIMERANGE=YYYYMMDD-YYYYMMDD
+SPAN = $(if $(DATA),--data $(DATA)) $(if $(TIMERANGE),--timerange $(TIMERANGE))
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo data simulate exchange test test-all lint format types bench clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+install: $(VENV)/.installed  ## Create .venv with everything pinned in pyproject.toml
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: Python 3.11 or later is needed; set PYTHON=python3.x"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "error: this Python has no venv; run: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@touch $@
+
+demo: install  ## Backtest BitcoinCrossMargin with a report (DATA=, TIMERANGE=, MODEL=, CONFIG=)
+	$(BIN)/breakwater demo --config $(CONFIG) --userdir $(USERDIR) --model $(MODEL) $(SPAN)
+
+data: install  ## Download BTC, ETH and LTC history for the demo with `freqtrade download-data`
+	$(BIN)/freqtrade download-data --config user_data/config_bitcoin.json --userdir $(USERDIR) \
+	  --pairs BTC/USDT:USDT ETH/USDT:USDT LTC/USDT:USDT --timeframes 1h --days 1100
+
+simulate: install  ## Write the seeded simulated market to $(USERDIR)/data/simulated
+	$(BIN)/breakwater simulate $(USERDIR)/data/simulated
+
+exchange: install  ## Serve the loopback exchange on 127.0.0.1:$(PORT)
+	$(BIN)/python -m tests.exchange --port $(PORT)
+
+test: install lint types  ## Lint, types, doctests and the tests that need no more than minutes
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" -q
+
+test-all: install lint types  ## Everything, the slow tests too
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -q
+
+lint: install  ## Style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: install  ## Rewrite to the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: install  ## mypy --strict on models/
+	$(BIN)/mypy
+
+bench: install  ## Compare speed and memory with Freqtrade's own transformer, in one run
+	$(BIN)/python -m tests.benchmarks.networks $(if $(DATA),--data $(DATA))
+
+clean:  ## Remove the virtual environment and caches, keep user_data
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -1,0 +1,100 @@
+"""`make demo`, as a person types it, on the simulated market: real Freqtrade, FreqAI and worker."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.test_integration.conftest import ROOT, TIMERANGE, Desk, make_desk
+
+
+def demo(desk: Desk, timerange: str = TIMERANGE) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            *("make", "demo", f"DATA={desk.datadir}", f"TIMERANGE={timerange}"),
+            *(f"CONFIG={desk.config}", f"USERDIR={desk.userdir}"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, simulated_datadir: Path
+) -> tuple[Desk, subprocess.CompletedProcess[str]]:
+    desk = make_desk(tmp_path_factory.mktemp("demo"), simulated_datadir)
+    return desk, demo(desk)
+
+
+def test_demo_when_run_on_simulated_data_then_it_succeeds_without_a_raised_exception(finished):
+    _, done = finished
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "raised exception" not in done.stdout + done.stderr
+
+
+def test_demo_when_run_then_progress_is_visible_while_it_trains(finished):
+    _, done = finished
+    assert "best" in done.stdout
+    assert "s left" in done.stdout
+
+
+def test_demo_when_run_then_the_report_holds_every_training_and_a_verdict(finished):
+    desk, _ = finished
+    latest = desk.userdir / "reports" / "latest"
+    numbers = json.loads((latest / "report.json").read_text(encoding="utf-8"))
+    assert len(numbers["trainings"]) == 3
+    assert numbers["account"]["liquidated"] is False
+    page = (latest / "index.html").read_text(encoding="utf-8")
+    assert "SIMULATED MARKET" in page
+
+
+def test_demo_when_run_then_the_audit_agrees_with_the_engine_to_a_cent_a_trade(finished):
+    desk, _ = finished
+    numbers = json.loads(
+        (desk.userdir / "reports" / "latest" / "report.json").read_text(encoding="utf-8")
+    )
+    trades = numbers["trades"]["all"]["count"]
+    assert trades > 5
+    assert abs(numbers["account"]["engine_difference_quote"]) < 0.01 * trades + 0.01
+
+
+def test_demo_when_training_diverges_then_it_fails_loudly_and_names_the_cause(
+    tmp_path, simulated_datadir
+):
+    desk = make_desk(tmp_path, simulated_datadir, learning_rate=1e30)
+    done = demo(desk, "20240401-20240410")
+    assert done.returncode != 0
+    assert "training loss became" in done.stdout
+    assert not (desk.userdir / "reports").exists()
+
+
+def test_demo_when_a_candle_is_missing_then_it_names_file_and_timestamp(
+    tmp_path, simulated_datadir
+):
+    import pandas as pd
+
+    datadir = tmp_path / "data"
+    (datadir / "futures").mkdir(parents=True)
+    for path in (simulated_datadir / "futures").glob("*.feather"):
+        frame = pd.read_feather(path)
+        if path.name == "BTC_USDT_USDT-1h-futures.feather":
+            frame = frame[frame["date"] != pd.Timestamp("2024-02-01 05:00", tz="UTC")]
+        frame.reset_index(drop=True).to_feather(datadir / "futures" / path.name)
+    done = demo(make_desk(tmp_path, datadir))
+    assert done.returncode != 0
+    assert "BTC_USDT_USDT-1h-futures.feather" in done.stderr
+    assert "2024-02-01" in done.stderr
+    assert "05:00" in done.stderr
+
+
+def test_demo_when_a_setting_is_misspelled_then_it_names_the_nearest(tmp_path, simulated_datadir):
+    desk = make_desk(tmp_path, simulated_datadir, maximum_steps=3)
+    done = demo(desk)
+    assert done.returncode != 0
+    assert "max_steps" in done.stdout + done.stderr
