@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from freqtrade.configuration import Configuration
-from freqtrade.data.btanalysis import get_latest_backtest_filename  # noqa: F401
 from freqtrade.data.dataprovider import DataProvider
-from freqtrade.enums import RunMode
+from freqtrade.enums import CandleType, MarginMode, RunMode, TradingMode
+from freqtrade.freqai.data_drawer import METADATA
 from freqtrade.optimize.backtesting import Backtesting
 
 from models import columns
@@ -21,6 +21,7 @@ from tests.exchange.server import running_exchange
 from tests.test_integration.conftest import make_desk
 
 PAIR = "BTC/USDT:USDT"
+START, SECOND_WINDOW, STOP = (pd.Timestamp(f"2024-04-{d}", tz="UTC") for d in ("01", "16", "25"))
 LIVE_CANDLES = 999  # what Binance returns to a live bot
 
 
@@ -47,7 +48,7 @@ class LiveProvider(DataProvider):
 def paths(
     tmp_path_factory: pytest.TempPathFactory, simulated_datadir: Path
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Forecasts of the last backtest window: (backtest path, live path), same dates."""
+    """Forecasts of the last backtest window: (backtest path, all rows; live path, some)."""
     desk = make_desk(tmp_path_factory.mktemp("parity"), simulated_datadir)
     with running_exchange() as url:
         config = Configuration.from_files([str(desk.config)])
@@ -58,33 +59,25 @@ def paths(
             datadir=simulated_datadir,
             timerange="20240401-20240425",  # two windows: the second starts with carried context
             freqaimodel="LSTMForecaster",
-            candle_type_def="futures",
+            candle_type_def=CandleType.FUTURES,
+            trading_mode=TradingMode.FUTURES,
+            margin_mode=MarginMode.CROSS,
             export="none",
             original_config={},
             pairs=[PAIR],
             config_files=[desk.config],
         )
-        config = _typed(config)
         backtest = Backtesting(config)
         data, _ = backtest.load_bt_data()
         strategy = backtest.strategylist[0]
         backtest._set_strategy(strategy)
         offline = strategy.advise_all_indicators(data)[PAIR]
-        recorded = {p: frame for p, frame in data.items()}
-        for pair in ("ETH/USDT:USDT",):
-            recorded[pair] = strategy.dp.get_pair_dataframe(pair, "1h")
+        offline = offline[offline["date"] < STOP]  # Freqtrade loads one candle past the end
+        other = "ETH/USDT:USDT"
+        recorded = {PAIR: data[PAIR], other: strategy.dp.get_pair_dataframe(other, "1h")}
         live = _live(strategy, config, recorded, offline)
         Backtesting.cleanup()
-    return offline.set_index("date").loc[live.index], live
-
-
-def _typed(config: dict[str, Any]) -> dict[str, Any]:
-    from freqtrade.enums import CandleType, MarginMode, TradingMode
-
-    config["trading_mode"] = TradingMode.FUTURES
-    config["margin_mode"] = MarginMode.CROSS
-    config["candle_type_def"] = CandleType.FUTURES
-    return config
+    return offline.set_index("date").loc[START:], live
 
 
 def _live(
@@ -97,14 +90,14 @@ def _live(
     freqai.dd.pair_dict[PAIR]["trained_timestamp"] = int(time.time())
     manifest = model.manifest
     for extra in ("labels_mean", "labels_std"):
-        freqai.dd.meta_data_dictionary[PAIR]["meta_data"][extra] = dict.fromkeys(
-            columns.FORECAST, 0.0
-        )
+        freqai.dd.meta_data_dictionary[PAIR][METADATA][extra] = dict.fromkeys(columns.FORECAST, 0.0)
     provider = LiveProvider(config, recorded)
     freqai.dd.historic_data = {p: {"1h": f.copy()} for p, f in recorded.items()}
     strategy.dp = provider
     freqai.scanning = True  # no training thread: the model under test must not change
-    dates = offline["date"].iloc[-60:]
+    second = offline.loc[offline["date"] >= SECOND_WINDOW, "date"]
+    # FreqAI marks everything on a bot's first candle as "not predicted"; it is left out below.
+    dates = pd.concat((second.iloc[:31], second.iloc[-30:]))
     rows = []
     for date in dates:
         provider.now = date
@@ -113,11 +106,12 @@ def _live(
         frame = provider.get_pair_dataframe(PAIR)
         rows.append(strategy.populate_indicators(frame, {"pair": PAIR}).iloc[-1])
     assert manifest["context_candles"] <= freqai.CONV_WIDTH
-    return pd.DataFrame(rows).set_index("date")
+    return pd.DataFrame(rows[1:]).set_index("date")
 
 
 def test_live_forecast_when_given_the_same_candles_then_it_equals_the_backtest_row_by_row(paths):
     offline, live = paths
+    offline = offline.loc[live.index]
     assert len(live) == 60
     assert (live["do_predict"] == 1).all()
     for name in columns.FORECAST:
@@ -129,11 +123,12 @@ def test_live_forecast_when_given_the_same_candles_then_it_equals_the_backtest_r
 
 def test_parity_check_when_forecasts_are_one_candle_late_then_it_would_fail(paths):
     offline, live = paths
-    a = offline[columns.P_UP].to_numpy(float)
+    a = offline.loc[live.index, columns.P_UP].to_numpy(float)
     b = live[columns.P_UP].to_numpy(float)
     assert np.abs(b[1:] - a[:-1]).max() > 1e-2 * a.std()
 
 
 def test_backtest_when_a_second_window_starts_then_no_forecast_is_lost_to_warm_up(paths):
     offline, _ = paths
+    assert len(offline) == 24 * 24
     assert (offline["do_predict"] == 1).all()

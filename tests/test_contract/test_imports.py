@@ -1,0 +1,151 @@
+"""Who may import whom, read from the source; each rule has a tree that breaks it and is caught."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from models import catalog
+from tests.test_contract.import_rules import (
+    class_attribute,
+    scanned_files,
+    scanned_violations,
+    sources,
+    violations,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def tree(root: Path, **files: str) -> Path:
+    """Write files named room__folder__module into `root` and return it."""
+    for name, text in files.items():
+        path = root.joinpath(*name.split("__")).with_suffix(".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return root
+
+
+def test_imports_when_the_pack_is_read_then_no_rule_is_broken() -> None:
+    assert violations(ROOT) == []
+
+
+def test_scanned_folders_when_the_pack_is_read_then_each_file_holds_its_one_class() -> None:
+    assert scanned_violations(ROOT) == []
+
+
+def test_reader_when_the_pack_is_read_then_it_sees_the_files_and_imports_that_are_there() -> None:
+    by_name = {source.name: source for source in sources(ROOT)}
+    assert "torch" in by_name["models.nets.base"].imports
+    assert "models.nets.base" in by_name["models.catalog"].imports  # for annotations only
+    assert "models.nets.base" not in by_name["models.catalog"].runs
+    assert "models.training.pipeline" in by_name["models.training.executor"].runs  # in a function
+    assert {"BitcoinCrossMargin.py", "LSTMForecaster.py"} <= {p.name for p in scanned_files(ROOT)}
+
+
+@pytest.mark.parametrize(
+    ("module", "text", "found"),
+    [
+        ("models__labels__x", "import freqtrade.enums", "freqtrade.enums"),
+        ("models__labels__x", "from strategies.base import frames", "strategies.base"),
+        ("models__labels__x", "def f():\n    import freqaimodels", "freqaimodels"),
+        ("models__labels__x", "import tests.exchange", "tests.exchange"),
+        ("strategies__Foo", "from freqaimodels.base import settings", "freqaimodels.base"),
+        ("strategies__base__x", "import freqaimodels", "freqaimodels"),
+        ("freqaimodels__base__x", "from strategies.base.frames import time_ms", "strategies.base"),
+        ("models__calibration__x", "import torch", "torch"),
+        ("models__heads", "from torch import nn", "torch"),
+        ("models__heads", "if True:\n    from torch.nn import functional", "torch.nn"),
+        ("strategies__base__x", "import torch.nn as nn", "torch.nn"),
+        ("freqaimodels__x", "import torch", "torch"),
+        ("models__risk__x", "from models.validation import metrics", "models.validation"),
+        ("models__risk__x", "from models import validation", "models.validation"),
+        ("models__risk__x", "from ..validation import metrics", "models.validation"),
+        ("strategies__base__x", "import models.validation.metrics", "models.validation"),
+        ("strategies__Foo", "import models.validation", "models.validation"),
+        ("freqaimodels__x", "from models.validation.metrics import f", "models.validation"),
+        ("models__runtime__x", "import pandas", "pandas"),
+        ("models__runtime__x", "import scipy.stats", "scipy.stats"),
+        ("models__runtime__x", "def f():\n    import joblib", "joblib"),
+    ],
+)
+def test_imports_when_a_file_breaks_a_rule_then_it_is_caught(
+    tmp_path: Path, module: str, text: str, found: str
+) -> None:
+    lines = violations(tree(tmp_path, **{module: text}))
+    assert lines
+    assert all(found in line for line in lines)
+
+
+def test_runtime_when_a_module_it_reaches_imports_more_then_it_is_caught(tmp_path: Path) -> None:
+    root = tree(
+        tmp_path,
+        models__runtime__a="from models.b import thing",
+        models__b="from models import c",
+        models__c="import pandas",
+    )
+    assert violations(root) == ["models.runtime reaches models.c: imports pandas"]
+
+
+def test_runtime_when_a_package_on_the_way_imports_more_then_it_is_caught(tmp_path: Path) -> None:
+    root = tree(
+        tmp_path,
+        models__runtime__a="from models.deep.b import thing",
+        models__deep__b="",
+    )
+    (root / "models" / "deep" / "__init__.py").write_text("import pandas", encoding="utf-8")
+    assert violations(root) == ["models.runtime reaches models.deep: imports pandas"]
+
+
+def test_imports_when_every_import_is_allowed_then_nothing_is_said(tmp_path: Path) -> None:
+    root = tree(
+        tmp_path,
+        models__nets__x="import torch\nfrom models.heads import HeadLayout",
+        models__heads="import numpy",
+        models__runtime__x="import onnxruntime\nfrom models import catalog, heads",
+        models__catalog="import typing\nif typing.TYPE_CHECKING:\n    import models.nets.x",
+        models__validation__x="from models.validation import y",
+        strategies__desk__x="import models.validation",
+        strategies__base__x="import freqtrade\nimport models.heads",
+        freqaimodels__base__x="import freqtrade\nimport models.heads",
+    )
+    assert violations(root) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "text", "said"),
+    [
+        ("strategies__Foo", "class Bar: ...", "Foo.py: classes ['Bar']"),
+        ("strategies__Foo", "class Foo: ...\nclass Bar: ...", "Foo.py: classes ['Foo', 'Bar']"),
+        ("freqaimodels__Foo", "x = 1", "Foo.py: classes []"),
+        ("strategies__models", "class models: ...", "models.py: named like a package"),
+        ("freqaimodels__json", "class json: ...", "json.py: named like a package"),
+        (
+            "strategies__Foo",
+            "from __future__ import annotations\n@dataclass\nclass Foo: ...",
+            "Foo.py: dataclass with postponed annotations",
+        ),
+    ],
+)
+def test_scanned_folders_when_a_file_would_mislead_freqtrade_then_it_is_caught(
+    tmp_path: Path, module: str, text: str, said: str
+) -> None:
+    assert scanned_violations(tree(tmp_path, **{module: text})) == [said]
+
+
+@pytest.mark.parametrize("network", catalog.names())
+def test_network_when_listed_then_its_forecaster_file_serves_it(network: str) -> None:
+    path = ROOT / "freqaimodels" / f"{catalog.load(network).forecaster}.py"
+    assert class_attribute(path, "network") == network
+
+
+def test_forecasters_when_they_name_a_network_then_the_network_names_them() -> None:
+    named = {
+        path.stem: class_attribute(path, "network")
+        for path in scanned_files(ROOT)
+        if path.parent.name == "freqaimodels" and "network = " in path.read_text(encoding="utf-8")
+    }
+    listed = {catalog.load(name).forecaster: name for name in catalog.names()}
+    assert {k: v for k, v in named.items() if v in catalog.names()} == listed
+    assert len(listed) == len(catalog.names())

@@ -1,0 +1,210 @@
+"""The FreqAI adapter: what it refuses, what it identifies itself by, and row t at row t."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from freqtrade.enums import RunMode
+from freqtrade.exceptions import OperationalException
+
+from freqaimodels.base import pack_model
+from freqaimodels.base.pack_model import MAX_CONTEXT_CANDLES, PackModel, time_ms
+from freqaimodels.LSTMForecaster import LSTMForecaster
+from models import columns
+from models.errors import ConfigError, TrainingError
+from models.types import Artifact, TrainingJob
+from tests.test_contract import echo
+from tests.test_freqaimodels.configs import bitcoin_config
+
+
+class Elsewhere:
+    """Training on another machine that always sends the same artifact back."""
+
+    def __init__(self) -> None:
+        self.jobs: list[TrainingJob] = []
+        self.failure: Exception | None = None
+
+    def check(self, network: str, blocks: dict[str, Any]) -> None:
+        if "hiden" in blocks.get("network", {}):
+            raise ConfigError("unknown setting 'hiden'; did you mean 'hidden'?")
+
+    def run(self, job: TrainingJob) -> Artifact:
+        self.jobs.append(job)
+        if self.failure is not None:
+            raise self.failure
+        artifact = echo.echo_artifact()
+        extra = {
+            "seconds": {"all": 0.0},
+            "best_step": 1,
+            "metrics": {"validation": {"gain_millibits": 0.0}},
+        }
+        return dataclasses.replace(artifact, manifest=artifact.manifest | extra)
+
+
+class EchoForecaster(LSTMForecaster):
+    def make_executor(self) -> Elsewhere:
+        return Elsewhere()
+
+
+def made(config: dict[str, Any]) -> EchoForecaster:
+    return EchoForecaster(config)
+
+
+def frame(rows: int, first: int = 0) -> pd.DataFrame:
+    """Rows `first`... of one market, with echo features and labels."""
+    x = echo.echo_rows(5000)[first : first + rows]
+    dates = pd.date_range("2024-01-01", periods=5000, freq="1h", tz="UTC")[first : first + rows]
+    data = dict(zip(echo.NAMES, x.T, strict=True)) | dict.fromkeys(columns.LABELS, 0.0)
+    return pd.DataFrame({"date": dates, **data})
+
+
+def kitchen(live: bool = False) -> Any:
+    return SimpleNamespace(
+        training_features_list=list(echo.NAMES),
+        find_features=lambda frame: None,
+        data={}, data_dictionary={}, pair="BTC/USDT:USDT", live=live,
+    )  # fmt: skip
+
+
+def test_model_when_trained_then_the_job_carries_every_row_in_order(tmp_path: Path) -> None:
+    model, dk, rows = made(bitcoin_config(tmp_path)), kitchen(), frame(600)
+    predictor = model.train(rows, "BTC/USDT:USDT", dk)
+    (job,) = model.executor.jobs
+    np.testing.assert_array_equal(job.features, rows[list(echo.NAMES)].to_numpy(np.float32))
+    assert job.feature_names == echo.NAMES
+    assert set(job.labels) == set(columns.LABELS)
+    assert job.time_ms[0] == 1_704_067_200_000  # 2024-01-01 00:00 UTC
+    assert set(np.diff(job.time_ms)) == {3_600_000} == {job.candle_ms}
+    assert job.network == "lstm"
+    assert job.seed == 0
+    assert len(predictor.history) == MAX_CONTEXT_CANDLES
+    assert predictor.history_time_ms[-1] == job.time_ms[-1]
+    assert dk.data["breakwater_manifest"]["title"] == "echo"
+
+
+def test_model_when_it_predicts_after_training_then_row_t_answers_for_row_t(tmp_path: Path) -> None:
+    model, dk = made(bitcoin_config(tmp_path)), kitchen()
+    model.model = model.train(frame(600), "BTC/USDT:USDT", dk)
+    following = frame(400, first=600)
+    out, do_predict = model.predict(following, dk)
+    np.testing.assert_allclose(out[columns.LABEL_RETURN], following["%-echo"], rtol=1e-6)
+    assert do_predict.tolist() == [1] * 400
+    assert list(out.columns) == list(columns.FORECAST)
+    assert len(dk.DI_values) == 400
+
+
+def test_model_when_rows_have_no_history_then_do_predict_is_zero_and_nothing_is_made_up(
+    tmp_path: Path,
+) -> None:
+    model, dk = made(bitcoin_config(tmp_path)), kitchen(live=True)
+    model.model = model.train(frame(600), "BTC/USDT:USDT", dk)
+    rows = frame(50, first=700)  # does not join the training rows
+    out, do_predict = model.predict(rows, dk)
+    warm = echo.CONTEXT - 1
+    assert do_predict.tolist() == [0] * warm + [1] * (50 - warm)
+    assert out.drop(columns=columns.ABSTAIN)[:warm].isna().all(axis=None)
+    assert (out[columns.ABSTAIN][:warm] == 1).all()
+    assert set(dk.data["labels_mean"]) == set(dk.data["labels_std"]) == set(columns.FORECAST)
+
+
+def test_model_when_training_fails_then_a_backtest_stops_with_the_reason(tmp_path: Path) -> None:
+    model, dk = made(bitcoin_config(tmp_path)), kitchen()
+    model.executor.failure = TrainingError("the training worker died", cure="more memory")
+    with pytest.raises(TrainingError):
+        model.train(frame(600), "BTC/USDT:USDT", dk)
+    with pytest.raises(OperationalException, match="the training worker died"):
+        model._append_null_backtesting_predictions(dk, frame(5))
+
+
+def test_model_when_settings_are_wrong_then_freqtrade_stops_with_the_nearest_name(
+    tmp_path: Path,
+) -> None:
+    wrong = {"network": {"hiden": 8}}
+    with pytest.raises(OperationalException, match="did you mean 'hidden'"):
+        made(bitcoin_config(tmp_path, model_training_parameters=wrong))
+    with pytest.raises(OperationalException, match="continual_learning"):
+        made(bitcoin_config(tmp_path, continual_learning=True))
+
+
+def test_model_when_its_network_does_not_exist_then_freqtrade_stops_with_its_name(
+    tmp_path: Path,
+) -> None:
+    class Lost(PackModel):
+        network = "lost"
+
+    with pytest.raises(OperationalException, match="unknown network 'lost'"):
+        Lost(bitcoin_config(tmp_path))
+
+
+def test_model_when_no_training_parameters_are_given_then_the_defaults_are_used(
+    tmp_path: Path,
+) -> None:
+    model = made(bitcoin_config(tmp_path, model_training_parameters=None))
+    model.train(frame(600), "BTC/USDT:USDT", kitchen())
+    assert model.executor.jobs[0].settings == {}
+
+
+def test_time_when_a_frame_counts_in_other_units_then_it_is_milliseconds_all_the_same() -> None:
+    dates = pd.date_range("2024-01-01", periods=3, freq="1h", tz="UTC")
+    for unit in ("s", "ms", "us", "ns"):
+        rows = pd.DataFrame({"date": dates.as_unit(unit)})
+        assert time_ms(rows).tolist() == [1_704_067_200_000 + 3_600_000 * i for i in range(3)]
+        assert time_ms(rows).dtype == np.int64
+
+
+# -- identity -----------------------------------------------------------------------------------
+
+
+def name(config: dict[str, Any]) -> str:
+    return made(config).identifier
+
+
+def write_candles(config: dict[str, Any], text: bytes) -> None:
+    folder = config["datadir"] / "futures"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "BTC_USDT_USDT-1h-futures.feather").write_bytes(text)
+
+
+def test_identity_when_nothing_changed_then_the_model_is_found_again(tmp_path: Path) -> None:
+    config = bitcoin_config(tmp_path)
+    first = name(config)
+    assert first.startswith("bitcoin--")
+    assert name(config) == first  # from the config that carries the suffix already
+    assert name(bitcoin_config(tmp_path)) == first
+
+
+def test_identity_when_code_data_timerange_or_settings_change_then_a_backtest_starts_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = [name(bitcoin_config(tmp_path))]
+    write_candles(bitcoin_config(tmp_path), b"1")
+    seen.append(name(bitcoin_config(tmp_path)))
+    write_candles(bitcoin_config(tmp_path), b"2")
+    seen.append(name(bitcoin_config(tmp_path)))
+    seen.append(name(bitcoin_config(tmp_path) | {"timerange": "20240101-20240301"}))
+    seen.append(name(bitcoin_config(tmp_path, seed=1)))
+    seen.append(name(bitcoin_config(tmp_path, model_training_parameters={"labels": {}})))
+    seen.append(name(bitcoin_config(tmp_path) | {"strategy": "Other"}))
+    monkeypatch.setattr(pack_model, "code_digest", lambda: "other code")
+    seen.append(name(bitcoin_config(tmp_path)))
+    assert len(set(seen)) == len(seen)
+
+
+def test_identity_when_live_then_new_data_keep_the_model_and_new_code_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for mode in (RunMode.LIVE, RunMode.DRY_RUN):
+        live = {"runmode": mode}
+        write_candles(bitcoin_config(tmp_path), b"1")
+        first = name(bitcoin_config(tmp_path) | live)
+        write_candles(bitcoin_config(tmp_path), b"2")
+        assert name(bitcoin_config(tmp_path) | live | {"timerange": None}) == first
+        with monkeypatch.context() as patch:
+            patch.setattr(pack_model, "code_digest", lambda: "other code")
+            assert name(bitcoin_config(tmp_path) | live) != first
