@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from models.errors import ConfigError
+from models.errors import ConfigError, PackError
 
 T = TypeVar("T")
 
@@ -42,6 +42,8 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
     """
     if not dataclasses.is_dataclass(cls):
         raise TypeError(f"{cls!r} is not a dataclass")
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"expected a block of settings, got {values!r}", where=where)
     known = [f.name for f in dataclasses.fields(cls)]
     problems = []
     for key in values:
@@ -50,13 +52,22 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
             problems.append(
                 f"unknown setting {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
             )
+    problems += [
+        f"expected a whole number for {f.name}, got {values[f.name]!r}"
+        for f in dataclasses.fields(cls)
+        if f.type in ("int", int) and f.name in values and type(values[f.name]) is not int
+    ]
     if problems:
         raise ConfigError(
             "; ".join(problems), where=where, cure=f"known settings: {', '.join(known)}"
         )
     try:
         return cls(**values)
-    except (TypeError, ValueError) as error:
+    except ConfigError:
+        raise
+    except (TypeError, ValueError, PackError) as error:
         raise ConfigError(
-            str(error), where=where, cure=f"known settings: {', '.join(known)}"
+            getattr(error, "problem", str(error)),
+            where=where,
+            cure=f"known settings: {', '.join(known)}",
         ) from error

@@ -65,6 +65,9 @@ class PackModel(IFreqaiModel):
             if self.network not in catalog.names():
                 raise ConfigError(f"unknown network {self.network!r}", where=type(self).__name__)
             self.executor: Executor = self.make_executor()
+            config["freqai"]["model_training_parameters"] = (
+                config["freqai"].get("model_training_parameters") or {}
+            )
             self.executor.check(self.network, config["freqai"]["model_training_parameters"])
         except PackError as error:
             raise OperationalException(str(error)) from error

@@ -80,8 +80,11 @@ def signals(
         needed = config.min_edge_costs * cost_frac
         safe_long = forecast[columns.LABEL_CASCADE_DOWN] < config.max_hazard
         safe_short = forecast[columns.LABEL_CASCADE_UP] < config.max_hazard
-        go_long = usable & safe_long & (advantage >= config.min_advantage) & (edge >= needed)
-        go_short = usable & safe_short & (-advantage >= config.min_advantage) & (-edge >= needed)
+        want_long = (advantage >= config.min_advantage) & (edge >= needed)
+        want_short = (-advantage >= config.min_advantage) & (-edge >= needed)
+        # Decided before the vetoes: a danger to one side must not make the other one win a tie.
+        go_long = want_long & ~want_short & usable & safe_long
+        go_short = want_short & ~want_long & usable & safe_short
         # Leaving needs no permission: a known danger is enough, and a lead of the other side.
         danger_long = forecast[columns.LABEL_CASCADE_DOWN] >= config.max_hazard
         danger_short = forecast[columns.LABEL_CASCADE_UP] >= config.max_hazard

@@ -29,8 +29,8 @@ class SizingConfig:
             )
         if not 0 < self.min_stop_frac <= self.max_stop_frac < 1:
             raise ValueError("expected 0 < min_stop_frac <= max_stop_frac < 1")
-        if self.stop_sigmas <= 0 or self.max_notional_leverage <= 0:
-            raise ValueError("expected stop_sigmas and max_notional_leverage > 0")
+        if not (0 < self.stop_sigmas < math.inf and 0 < self.max_notional_leverage < math.inf):
+            raise ValueError("expected stop_sigmas and max_notional_leverage finite and > 0")
 
 
 def stop_distance_frac(sigma_horizon: float, config: SizingConfig) -> float:

@@ -84,8 +84,8 @@ def candles_to_onset(onset: BoolArray, known: BoolArray, horizon_candles: int) -
     """Return the candles from t to the next onset after t, (N,) -> (N,).
 
     Values 1..horizon, horizon + 1 where none came, NaN for rows whose next `horizon` candles are
-    not all in the frame. The last rows are NaN even where an onset is already seen: keeping only
-    those would overstate the rate.
+    not all in the frame and known. The last rows are NaN even where an onset is already seen:
+    keeping only those would overstate the rate.
 
     Examples
     --------
@@ -101,7 +101,10 @@ def candles_to_onset(onset: BoolArray, known: BoolArray, horizon_candles: int) -
     steps = following[1:] - np.arange(rows)  # strictly after t
     out[:] = np.where(steps <= horizon_candles, steps, horizon_candles + 1)
     out[max(rows - horizon_candles, 0) :] = np.nan
-    out[~known] = np.nan
+    # A candle that cannot be told makes every row unknown that looks at it.
+    unknown = np.concatenate(([0], np.cumsum(~known)))  # (N + 1,) unknown rows before each
+    ahead = np.minimum(np.arange(rows) + horizon_candles + 1, rows)
+    out[unknown[ahead] > unknown[:rows]] = np.nan
     return out
 
 

@@ -31,9 +31,10 @@ class HardLimits:
                 where="breakwater.limits.max_leverage",
                 cure="choose a leverage within the hard limit",
             )
-        if not (self.max_gross_leverage > 0 and self.max_net_leverage > 0):
-            raise ConfigError("expected max_gross_leverage and max_net_leverage > 0")
-        if not self.reserve_quote >= 0:
+        for name in ("max_gross_leverage", "max_net_leverage"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"expected {name} finite and > 0, got {getattr(self, name)}")
+        if not 0 <= self.reserve_quote < math.inf:
             raise ConfigError(f"expected reserve_quote >= 0, got {self.reserve_quote}")
 
 
@@ -91,15 +92,19 @@ def check_entry(intent: EntryIntent, account: AccountState, limits: HardLimits) 
         return Verdict(0.0, f"refused: expected notional > 0 and leverage >= 1: {intent}")
     if intent.leverage > limits.max_leverage * (1 + 1e-9):
         return Verdict(0.0, f"refused: leverage {intent.leverage:g} > {limits.max_leverage:g}")
+    if account.gross_notional_quote < abs(account.net_notional_quote) * (1 - 1e-9):
+        return Verdict(0.0, f"refused: gross exposure below net exposure: {account}")
     usable = account.equity_quote - limits.reserve_quote
     if usable <= 0:
         return Verdict(0.0, "refused: no equity beyond the reserve")
-    allowed, reason = intent.notional_quote, ""
     gross_room = limits.max_gross_leverage * usable - account.gross_notional_quote
+    net_room = limits.max_net_leverage * usable - intent.side * account.net_notional_quote
+    if not (math.isfinite(gross_room) and math.isfinite(net_room)):
+        return Verdict(0.0, f"refused: the account's numbers overflow: {account}")
+    allowed, reason = intent.notional_quote, ""
     if allowed > gross_room:
         allowed = gross_room
         reason = f"gross exposure limited to {limits.max_gross_leverage:g} x equity"
-    net_room = limits.max_net_leverage * usable - intent.side * account.net_notional_quote
     if allowed > net_room:
         allowed = net_room
         reason = f"net exposure limited to {limits.max_net_leverage:g} x equity"

@@ -7,7 +7,7 @@ leaks or dies. Its death is an error with a reason in the caller.
 from __future__ import annotations
 
 import os
-from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures import wait
 from typing import Any, Protocol
 
 from loky import get_reusable_executor
@@ -60,7 +60,15 @@ class ProcessExecutor:
             env={"OMP_NUM_THREADS": cap, "MKL_NUM_THREADS": cap, "OPENBLAS_NUM_THREADS": cap},
         )
         try:
-            return executor.submit(function, *arguments).result(timeout=self.timeout_s)
+            future = executor.submit(function, *arguments)
+            if not wait([future], timeout=self.timeout_s).done:
+                executor.shutdown(wait=False, kill_workers=True)
+                raise TrainingError(
+                    f"no result within {self.timeout_s:g} s; the worker was stopped",
+                    where=what,
+                    cure="lower training.max_steps or train_period_days",
+                )
+            return future.result()
         except PackError:
             raise
         except TerminatedWorkerError as death:
@@ -69,13 +77,6 @@ class ProcessExecutor:
                 where=what,
                 cure="a negative exit code is a signal; -9 usually means out of memory",
             ) from death
-        except FutureTimeout as late:
-            executor.shutdown(wait=False, kill_workers=True)
-            raise TrainingError(
-                f"no result within {self.timeout_s:g} s; the worker was stopped",
-                where=what,
-                cure="lower training.max_steps or train_period_days",
-            ) from late
         except Exception as error:
             raise TrainingError(f"{type(error).__name__}: {error}", where=what) from error
 

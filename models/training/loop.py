@@ -80,18 +80,22 @@ def _gather(pieces: list[tuple[Span, int]]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(index), torch.from_numpy(counted)
 
 
+def counted_outputs(
+    model: nn.Module, rows: Rows, pieces: list[tuple[Span, int]]
+) -> tuple[Tensor, Tensor]:
+    """Return the outputs (R, H) of the counted rows of `pieces`, and which rows (R,) they are."""
+    index, counted = _gather(pieces)
+    keep = counted > 0  # (B, T)
+    y = model(rows.features[index])  # (B, T, H)
+    return y[keep], index[keep]
+
+
 def sequence_loss(
     model: nn.Module, rows: Rows, pieces: list[tuple[Span, int]], layout: HeadLayout
-) -> tuple[LossParts, float]:
-    """Return the mean losses over the counted rows of `pieces`, and how many rows counted."""
-    index, counted = _gather(pieces)
-    y = model(rows.features[index])  # (B, T, H)
-    keep = counted > 0  # (B, T)
-    flat = index[keep]  # (R,)
-    return (
-        loss_parts(y[keep], rows.targets.rows(flat), rows.weight[flat], layout),
-        float(counted.sum()),
-    )
+) -> LossParts:
+    """Return the mean losses over the counted rows of `pieces`."""
+    y, index = counted_outputs(model, rows, pieces)
+    return loss_parts(y, rows.targets.rows(index), rows.weight[index], layout)
 
 
 @torch.no_grad()
@@ -101,22 +105,19 @@ def evaluate(
     span: Span,
     burn_in: int,
     layout: HeadLayout,
-    settings: TrainingSettings,
 ) -> LossParts:
     """Return the mean losses of `model` over the rows of `span`, in evaluation mode."""
     training = model.training
     model.eval()
-    totals, weight = np.zeros(3), 0.0
+    outputs, index = [], []
     for run in clip_runs(rows.runs, span, burn_in):
         for piece in sequences(run, burn_in, 1024):
-            parts, n = sequence_loss(model, rows, [piece], layout)
-            totals += n * np.array(
-                [float(parts.direction), float(parts.quantile), float(parts.hazard)]
-            )
-            weight += n
+            y, flat = counted_outputs(model, rows, [piece])
+            outputs.append(y)
+            index.append(flat)
     model.train(training)
-    d, q, h = (torch.tensor(v / max(weight, 1.0)) for v in totals)
-    return LossParts(d, q, h)
+    every = torch.cat(index)
+    return loss_parts(torch.cat(outputs), rows.targets.rows(every), rows.weight[every], layout)
 
 
 def fit(
@@ -154,11 +155,10 @@ def fit(
     batches = _batches(runs, burn_in, settings, rng)
     model.train()
     for step in range(1, settings.max_steps + 1):
-        parts, _ = sequence_loss(model, rows, next(batches), layout)
-        loss = parts.total(settings)
+        loss = sequence_loss(model, rows, next(batches), layout).total(settings)
         if not torch.isfinite(loss):
             raise TrainingError(
-                f"training loss became {float(loss)} at step {step}",
+                f"training loss became {float(loss.detach())} at step {step}",
                 where=title,
                 cure="check the features for extreme values; lower training.learning_rate",
             )
@@ -168,9 +168,7 @@ def fit(
         optimiser.step()
         _average(average, model, min(settings.ema, (1 + step) / (10 + step)))
         if step % settings.evaluate_every == 0 or step == settings.max_steps:
-            value = float(
-                evaluate(average, rows, validation, burn_in, layout, settings).total(settings)
-            )
+            value = float(evaluate(average, rows, validation, burn_in, layout).total(settings))
             history.validation.append((step, value))
             stale += 1
             if value < history.best_loss:

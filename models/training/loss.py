@@ -18,7 +18,7 @@ from models.columns import (
 )
 from models.heads import HeadLayout, hazard_targets
 from models.training.settings import TrainingSettings
-from models.types import TrainingJob
+from models.types import FloatArray, TrainingJob
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,18 @@ def targets(job: TrainingJob, layout: HeadLayout) -> Targets:
         for name in (LABEL_CASCADE_DOWN, LABEL_CASCADE_UP)
     ]
     return Targets(
-        direction=torch.from_numpy(np.nan_to_num(direction + 1).astype(np.int64)),
+        direction=torch.from_numpy(_or_zero(direction + 1).astype(np.int64)),
         direction_known=torch.from_numpy(np.isfinite(direction).astype(np.float32)),
-        scaled_return=torch.from_numpy(np.nan_to_num(scaled).astype(np.float32)),
+        scaled_return=torch.from_numpy(_or_zero(scaled).astype(np.float32)),
         return_known=torch.from_numpy(np.isfinite(scaled).astype(np.float32)),
         event=torch.from_numpy(np.stack([e for e, _ in sides], axis=1)),
         at_risk=torch.from_numpy(np.stack([r for _, r in sides], axis=1)),
     )
+
+
+def _or_zero(values: FloatArray) -> FloatArray:
+    """Return `values` with 0 where they are not finite; masks keep those from counting."""
+    return np.where(np.isfinite(values), values, 0.0)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,14 @@ from models.config import from_mapping
 from models.errors import InputError
 from models.export.onnx import TOLERANCE, measure_context, to_onnx
 from models.heads import HeadLayout
-from models.nets.base import FEATURE_CLIP, Forecaster, NetworkSpec, start_at_prior
+from models.nets.base import Forecaster, NetworkSpec, start_at_prior
 from models.runtime.predictor import FORMAT, novelty_score
 from models.runtime.session import Session
 from models.training.loop import Rows, clip_runs, evaluate, fit
-from models.training.loss import Targets, prior_outputs, targets
-from models.training.settings import ModelSettings, TrainingSettings
+from models.training.loss import prior_outputs, targets
+from models.training.settings import ModelSettings
 from models.training.split import Split, split_rows
-from models.types import Artifact, BoolArray, FloatArray, TrainingJob
+from models.types import Artifact, BoolArray, Float32Array, FloatArray, TrainingJob
 from models.windows import Span, contiguous_runs
 
 _MILLIBITS = 1000.0 / np.log(2.0)  # per nat
@@ -46,12 +47,60 @@ def train(job: TrainingJob) -> Artifact:
         If training diverges, or the exported graph fails its parity checks.
     """
     started = time.monotonic()
+    data = prepare(job)
+    best, history = fit(
+        data.model, data.rows, data.split.train, data.split.validation, data.burn_in,
+        data.layout, data.settings.training, job.seed, job.title,
+    )  # fmt: skip
+    onnx = to_onnx(best, len(job.feature_names))
+    context, gaps = measure_context(onnx, job.features, data.held_out, data.spec.contexts, job.seed)
+    calibration, calibrated = _calibrate(onnx, data, context)
+    manifest = {
+        **_identity(data),
+        "context_candles": context,
+        "context_gap_sd": {str(k): v for k, v in gaps.items()},
+        "context_tolerance_sd": TOLERANCE,
+        "calibration": calibration,
+        "metrics": {"calibration": calibrated, "validation": _validation(best, data)},
+        "history": history.validation,
+        "best_step": history.best_step,
+        "seconds": {"fit": round(history.seconds, 2), "all": round(time.monotonic() - started, 2)},
+        "onnx_sha256": Artifact.digest(onnx),
+    }
+    return Artifact(onnx=onnx, manifest=manifest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """One job's data, cut and scaled, and its untrained model."""
+
+    job: TrainingJob
+    settings: ModelSettings
+    spec: NetworkSpec
+    layout: HeadLayout
+    split: Split
+    rows: Rows
+    burn_in: int  # rows at the head of a sequence whose outputs do not count
+    prior: torch.Tensor  # (H,) best constant raw output on the training rows
+    mean: Float32Array  # (F,) of the training rows
+    std: Float32Array
+    novelty_threshold: float  # 99.9 % of the training rows are below
+    model: Forecaster
+
+    @property
+    def held_out(self) -> Span:
+        """The longest gap-free run after the training rows."""
+        after = Span(self.split.validation.start, len(self.job.time_ms))
+        return max(clip_runs(self.rows.runs, after, 0), key=len)
+
+
+def prepare(job: TrainingJob) -> Prepared:
+    """Check, split and scale a job and build its seeded model; statistics from train rows only."""
     settings = ModelSettings.from_blocks(job.settings, where=f"settings of {job.title}")
     torch.set_num_threads(settings.training.threads)
     spec = catalog.load(job.network)
     config = from_mapping(spec.config, settings.network, where=f"network {job.network}")
-    finite = check_features(job)
-    burn_in = spec.contexts[0] - 1 if spec.receptive_field(config) else spec.contexts[1] - 1
+    finite = check_job(job)
     split = split_rows(
         len(job.time_ms),
         purge=settings.labels.purge_candles,
@@ -60,126 +109,121 @@ def train(job: TrainingJob) -> Artifact:
         minimum=2 * spec.contexts[-1],
     )
     layout = HeadLayout(bin_edges=settings.labels.bin_edges)
-    t = targets(job, layout)
     rows = Rows(
         features=torch.from_numpy(np.where(finite[:, None], job.features, 0.0).astype(np.float32)),
-        targets=t,
+        targets=targets(job, layout),
         weight=torch.ones(len(job.time_ms)),
         runs=contiguous_runs(job.time_ms, job.candle_ms, finite),
     )
-    inside = np.flatnonzero(finite[: split.train.stop])
-    mean, std = job.features[inside].mean(axis=0), job.features[inside].std(axis=0)
-    prior = prior_outputs(t, slice(split.train.start, split.train.stop), layout)
+    known = job.features[np.flatnonzero(finite[: split.train.stop])]
+    check_spread(known, job)
+    mean, std = known.mean(axis=0), known.std(axis=0)
+    prior = prior_outputs(rows.targets, slice(split.train.start, split.train.stop), layout)
     torch.manual_seed(job.seed)
     network = spec.build(len(job.feature_names), layout.width, config)
-    model = Forecaster(network, layout, torch.from_numpy(mean), torch.from_numpy(std))
-    head = getattr(network, "head", None)
-    if isinstance(head, torch.nn.Linear):
-        start_at_prior(head, prior)
-    best, history = fit(
-        model, rows, split.train, split.validation, burn_in, layout,
-        settings.training, job.seed, job.title,
-    )  # fmt: skip
-    onnx = to_onnx(best, len(job.feature_names))
-    held_out = max(clip_runs(rows.runs, Span(split.validation.start, len(job.time_ms)), 0), key=len)
-    context, gaps = measure_context(onnx, job.features, held_out, spec.contexts, job.seed)
-    calibration, metrics = _calibrate(
-        onnx, job, rows, split, layout, prior.double().numpy(), context, settings.training
+    if isinstance(getattr(network, "head", None), torch.nn.Linear):
+        start_at_prior(network.head, prior)  # type: ignore[arg-type]
+    receptive_field = spec.receptive_field(config)
+    return Prepared(
+        job=job,
+        settings=settings,
+        spec=spec,
+        layout=layout,
+        split=split,
+        rows=rows,
+        burn_in=(receptive_field or spec.contexts[min(1, len(spec.contexts) - 1)]) - 1,
+        prior=prior,
+        mean=mean,
+        std=std,
+        novelty_threshold=float(np.quantile(novelty_score((known - mean) / std), 0.999)),
+        model=Forecaster(network, layout, torch.from_numpy(mean), torch.from_numpy(std)),
     )
-    metrics["validation"] = _against_prior(
-        evaluate(best, rows, split.validation, burn_in, layout, settings.training).direction,
-        t, split.validation, prior, layout,
-    )  # fmt: skip
-    z = np.clip((job.features[inside] - mean) / std, -FEATURE_CLIP * 4, FEATURE_CLIP * 4)
-    manifest = {
+
+
+def _identity(data: Prepared) -> dict[str, Any]:
+    """Return the part of the manifest that is known before training."""
+    job, labels, split = data.job, data.settings.labels, data.split
+    spans = {
+        "train": split.train,
+        "validation": split.validation,
+        "calibration": split.calibration,
+    }
+    return {
         "format": FORMAT,
         "title": job.title,
         "network": job.network,
-        "network_config": dict(settings.network),
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "source": spec.source,
+        "network_config": dict(data.settings.network),
+        "parameters": sum(p.numel() for p in data.model.network.parameters()),
+        "source": data.spec.source,
         "feature_names": list(job.feature_names),
         "candle_ms": job.candle_ms,
-        "horizon_candles": settings.labels.horizon_candles,
-        "cascade_horizon_candles": settings.labels.cascade_horizon_candles,
-        "cost_frac": settings.labels.cost_frac,
-        "hazard_bin_edges": list(layout.bin_edges),
-        "outputs": layout.width,
-        "context_candles": context,
-        "context_gap_sd": {str(k): v for k, v in gaps.items()},
-        "context_tolerance_sd": TOLERANCE,
-        "calibration": calibration,
+        "horizon_candles": labels.horizon_candles,
+        "cascade_horizon_candles": labels.cascade_horizon_candles,
+        "cost_frac": labels.cost_frac,
+        "hazard_bin_edges": list(data.layout.bin_edges),
+        "outputs": data.layout.width,
         "novelty": {
-            "mean": mean.tolist(),
-            "std": std.tolist(),
-            "threshold": float(np.quantile(novelty_score(z.astype(np.float32)), 0.999)),
+            "mean": data.mean.tolist(),
+            "std": data.std.tolist(),
+            "threshold": data.novelty_threshold,
         },
         "spans_ms": {
             name: [int(job.time_ms[s.start]), int(job.time_ms[s.stop - 1])]
-            for name, s in (
-                ("train", split.train),
-                ("validation", split.validation),
-                ("calibration", split.calibration),
-            )
+            for name, s in spans.items()
         },
         "rows": {
-            "train": len(split.train),
-            "validation": len(split.validation),
-            "calibration": len(split.calibration),
-            "purge": settings.labels.purge_candles,
+            **{name: len(s) for name, s in spans.items()},
+            "purge": labels.purge_candles,
         },
-        "metrics": metrics,
-        "history": history.validation,
-        "best_step": history.best_step,
         "seed": job.seed,
-        "seconds": {"fit": round(history.seconds, 2), "all": round(time.monotonic() - started, 2)},
         "versions": {
             name: importlib.metadata.version(name)
             for name in ("breakwater", "torch", "onnx", "onnxruntime", "numpy")
         },
-        "onnx_sha256": Artifact.digest(onnx),
     }
-    return Artifact(onnx=onnx, manifest=manifest)
 
 
-def check_features(job: TrainingJob) -> BoolArray:
-    """Return which rows have every feature; raise InputError for infinite or constant columns."""
-    x = job.features
-    problems = []
-    infinite = np.isinf(x).any(axis=0)
-    problems += [f"{job.feature_names[i]} is infinite" for i in np.flatnonzero(infinite)]
-    finite = np.isfinite(x).all(axis=1)
-    if not finite.any():
-        empty = [n for n, c in zip(job.feature_names, x.T, strict=True) if np.isnan(c).all()]
-        raise InputError(
-            f"no row has all {x.shape[1]} features; all-NaN columns: {empty or 'none'}",
-            where=job.title,
-            cure="provide more history before the training window, or remove those features",
-        )
-    spread = x[finite].std(axis=0)
-    problems += [
-        f"{job.feature_names[i]} is constant" for i in np.flatnonzero(~infinite & (spread < 1e-9))
-    ]
+def check_job(job: TrainingJob) -> BoolArray:
+    """Return which rows have every feature; raise InputError for columns nothing can learn from."""
+    x, names = job.features, job.feature_names
+    infinite = np.flatnonzero(np.isinf(x).any(axis=0))
+    empty = np.flatnonzero(np.isnan(x).all(axis=0))
+    problems = [f"{names[i]} is infinite" for i in infinite]
+    problems += [f"{names[i]} is NaN in every row" for i in empty]
+    if columns.FEATURE_SIGMA not in names:
+        problems.append(f"{columns.FEATURE_SIGMA} is missing; forecasts are scaled by it")
+    for label in columns.LABELS:
+        if label not in job.labels:
+            problems.append(f"label {label} is missing")
+        elif not np.isfinite(job.labels[label]).any():
+            problems.append(f"label {label} has no known value")
+    finite = np.asarray(np.isfinite(x).all(axis=1))
+    if not problems and not finite.any():
+        problems.append(f"no row has all {len(names)} features")
+    _refuse(problems, job)
+    return finite
+
+
+def check_spread(values: Float32Array, job: TrainingJob) -> None:
+    """Raise InputError naming every column that does not move over the training rows (R, F)."""
+    still = np.flatnonzero(np.ptp(values, axis=0) == 0)
+    _refuse([f"{job.feature_names[i]} is constant" for i in still], job)
+
+
+def _refuse(problems: list[str], job: TrainingJob) -> None:
     if problems:
         raise InputError(
             "; ".join(problems[:10]),
             where=job.title,
-            cure="remove these features or repair the data they come from",
+            cure="repair or remove these columns, or provide more history before the window",
         )
-    return np.asarray(finite)
 
 
-def _calibrate(
-    onnx: bytes,
-    job: TrainingJob,
-    rows: Rows,
-    split: Split,
-    layout: HeadLayout,
-    prior: FloatArray,
-    context: int,
-    settings: TrainingSettings,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    raw = _outputs(onnx, job, rows, split.calibration, layout, context)
+def _calibrate(onnx: bytes, data: Prepared, context: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the calibration block and the metrics of the calibration rows."""
+    job, layout, settings = data.job, data.layout, data.settings.training
+    prior = data.prior.double().numpy()
+    raw = _outputs(onnx, data, data.split.calibration, context)
     direction = job.labels[columns.LABEL_DIRECTION]
     scaled = job.labels[columns.LABEL_RETURN]
     known = np.isfinite(raw[:, 0]) & np.isfinite(direction) & np.isfinite(scaled)
@@ -189,15 +233,12 @@ def _calibrate(
     q = raw[known][:, layout.quantiles]
     offset = fit_conformal_offset(q[:, 0], q[:, -1], scaled[known], settings.interval_coverage)
     p = tempered(logits, prior_logits, temperature)
+    inside = (scaled[known] >= q[:, 0]) & (scaled[known] <= q[:, -1])
     metrics = {
-        "calibration": {
-            "rows": int(known.sum()),
-            "accuracy_moving": _accuracy(p, classes),
-            "log_loss": float(-np.log(p[np.arange(len(p)), classes.astype(int)]).mean()),
-            "coverage_raw": float(
-                ((scaled[known] >= q[:, 0]) & (scaled[known] <= q[:, -1])).mean()
-            ),
-        }
+        "rows": int(known.sum()),
+        "accuracy_moving": _accuracy(p, classes),
+        "log_loss": float(-np.log(p[np.arange(len(p)), classes.astype(int)]).mean()),
+        "coverage_raw": float(inside.mean()),
     }
     return (
         {
@@ -213,14 +254,12 @@ def _calibrate(
     )
 
 
-def _outputs(
-    onnx: bytes, job: TrainingJob, rows: Rows, span: Span, layout: HeadLayout, context: int
-) -> FloatArray:
+def _outputs(onnx: bytes, data: Prepared, span: Span, context: int) -> FloatArray:
     """Return raw outputs (N, H) for the rows of `span`, NaN elsewhere."""
     session = Session(onnx)
-    out = np.full((len(job.time_ms), layout.width), np.nan)
-    for run in clip_runs(rows.runs, span, context - 1):
-        y = session.run(job.features[None, run.start : run.stop])[0]
+    out = np.full((len(data.job.time_ms), data.layout.width), np.nan)
+    for run in clip_runs(data.rows.runs, span, context - 1):
+        y = session.run(data.job.features[None, run.start : run.stop])[0]
         first = max(run.start + context - 1, span.start)
         out[first : run.stop] = y[first - run.start :]
     return out
@@ -232,19 +271,20 @@ def _accuracy(p: FloatArray, classes: FloatArray) -> float:
     return float(((p[moved, 2] > p[moved, 0]) == (classes[moved] == 2)).mean())
 
 
-def _against_prior(
-    cross_entropy: torch.Tensor, t: Targets, span: Span, prior: torch.Tensor, layout: HeadLayout
-) -> dict[str, float]:
+def _validation(best: torch.nn.Module, data: Prepared) -> dict[str, float]:
+    """Return the direction loss on the validation rows, against the constant prior's."""
+    span, t = data.split.validation, data.rows.targets
+    parts = evaluate(best, data.rows, span, data.burn_in, data.layout)
     rows = slice(span.start, span.stop)
     known = t.direction_known[rows] > 0
     base = torch.nn.functional.cross_entropy(
-        prior[layout.classes].expand(int(known.sum()), -1), t.direction[rows][known]
+        data.prior[data.layout.classes].expand(int(known.sum()), -1), t.direction[rows][known]
     )
     return {
-        "cross_entropy": float(cross_entropy),
+        "cross_entropy": float(parts.direction),
         "prior_cross_entropy": float(base),
-        "gain_millibits": float((base - cross_entropy) * _MILLIBITS),
+        "gain_millibits": float((base - parts.direction) * _MILLIBITS),
     }
 
 
-__all__ = ["check", "check_features", "train", "NetworkSpec"]
+__all__ = ["Prepared", "check", "check_job", "check_spread", "prepare", "train"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from models.config import from_mapping
+from models.errors import ConfigError
 from models.labels.cascade import hazard_bins
 
 
@@ -80,7 +81,14 @@ class ModelSettings:
     @classmethod
     def from_blocks(cls, blocks: Mapping[str, Any], *, where: str) -> ModelSettings:
         """Build from plain nested mappings; unknown keys anywhere raise ConfigError."""
-        raw = {key: dict(blocks[key] or {}) for key in blocks}
+        if not isinstance(blocks, Mapping):
+            raise ConfigError(f"expected a block of settings, got {blocks!r}", where=where)
+        raw = {key: {} if block is None else block for key, block in blocks.items()}
+        for key, block in raw.items():
+            if not isinstance(block, Mapping):
+                raise ConfigError(
+                    f"expected a block of settings, got {block!r}", where=f"{where}.{key}"
+                )
         outer = from_mapping(cls, raw, where=where)
         return cls(
             labels=from_mapping(LabelSettings, raw.get("labels", {}), where=f"{where}.labels"),

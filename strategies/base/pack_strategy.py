@@ -203,6 +203,12 @@ class PackStrategy(IStrategy):
         side: str,
         **kwargs: Any,
     ) -> float:
+        _require_positive(
+            current_rate=current_rate,
+            proposed_stake=proposed_stake,
+            max_stake=max_stake,
+            leverage=leverage,
+        )
         stop = stop_distance_frac(self._sigma(pair, current_time), self.sizing)
         state = self._account(pair, current_rate)
         wanted = position_notional_quote(state.equity_quote, stop, self.sizing)
@@ -227,10 +233,11 @@ class PackStrategy(IStrategy):
         **kwargs: Any,
     ) -> bool:
         self._sigma(pair, current_time)  # raises without a fresh, trusted forecast
+        _require_positive(amount=amount, rate=rate)
         notional = amount * rate
         # The leverage of the order is not handed over; the check on exposure does not need it.
         verdict = self._check(pair, side, notional, 1.0, rate)
-        if verdict.notional_quote < notional * (1 - 1e-6):
+        if not (verdict.allowed and verdict.notional_quote >= notional * (1 - 1e-6)):
             logger.warning("%s %s entry refused: %s", pair, side, verdict.reason)
             return False
         return True
@@ -298,7 +305,10 @@ class PackStrategy(IStrategy):
         row = self._row(pair, current_time)
         if row["do_predict"] != 1 or row[columns.ABSTAIN] != 0:
             raise InputError(f"no trusted forecast for {pair} at {row['date']}")
-        return float(row[columns.SIGMA])
+        sigma = float(row[columns.SIGMA])
+        if not (math.isfinite(sigma) and sigma > 0):
+            raise InputError(f"expected a volatility > 0 for {pair} at {row['date']}, got {sigma}")
+        return sigma
 
     def _account(self, pair: str, rate: float) -> Any:
         trades = Trade.get_open_trades()
@@ -322,3 +332,10 @@ class PackStrategy(IStrategy):
             leverage=leverage,
         )
         return check_entry(intent, self._account(pair, rate), self.limits)
+
+
+def _require_positive(**values: float) -> None:
+    """Raise InputError unless every value is a finite number > 0; min() would let NaN through."""
+    wrong = {k: v for k, v in values.items() if v is None or not (math.isfinite(v) and v > 0)}
+    if wrong:
+        raise InputError(f"expected finite numbers > 0, got {wrong}")

@@ -135,6 +135,15 @@ def check_shuffled_labels(network: str) -> None:
     assert abs(auc - 0.5) < 0.12
 
 
+def check_purged_spans(network: str) -> None:
+    spans = planted.planted_artifact(network).manifest["spans_ms"]
+    last = int(planted.planted_job(network).time_ms[-1])
+    reach = planted.PURGE * planted.CANDLE_MS  # of the furthest label
+    ends = [spans[name][1] for name in ("train", "validation", "calibration")]
+    starts = [spans["validation"][0], spans["calibration"][0], last + planted.CANDLE_MS]
+    assert all(end + reach < start for end, start in zip(ends, starts, strict=True))
+
+
 def check_size(network: str) -> None:
     spec = catalog.load(network)
     count = sum(p.numel() for p in bare(network, features=40).parameters())
@@ -391,7 +400,7 @@ def planted_rows(job: TrainingJob, weight: Tensor) -> Rows:
 def gradient(network: str, job: TrainingJob, weight: Tensor, piece: tuple[Span, int]) -> Tensor:
     layout = HeadLayout(bin_edges=(1, 2, planted.PURGE))
     model = bare(network, 0, len(planted.NAMES), layout.width)
-    parts, _ = sequence_loss(model, planted_rows(job, weight), [piece], layout)
+    parts = sequence_loss(model, planted_rows(job, weight), [piece], layout)
     parts.total(TrainingSettings()).backward()
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 

@@ -90,8 +90,8 @@ def test_freqtrades_exchange_starts_on_it_in_backtest_mode(url: str, state: Exch
         "trading_mode": "futures",
         "margin_mode": "cross",
         "timeframe": "1h",
-        "entry_pricing": {"price_side": "same", "use_order_book": False},
-        "exit_pricing": {"price_side": "same", "use_order_book": False},
+        "entry_pricing": {"price_side": "same", "use_order_book": True, "order_book_top": 1},
+        "exit_pricing": {"price_side": "same", "use_order_book": True, "order_book_top": 1},
         "exchange": {
             "name": "binance",
             "pair_whitelist": sorted(PAIRS),

@@ -10,9 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from models import columns
 from models.errors import InputError
 from models.labels.cascade import CascadeConfig, candles_to_onset, cascade_onsets, hazard_bins
 from models.labels.returns import cost_aware_class, forward_log_return
+from models.labels.targets import label_columns
+from models.training.settings import LabelSettings
 from models.types import BoolArray, Candles, FloatArray
 from tests.test_models.markets import HOUR_MS, random_walk
 
@@ -187,3 +190,81 @@ def test_hazard_bins_when_more_than_the_horizon_or_none_then_refused_with_both_n
     for horizon, bins in ((3, 4), (3, 0)):
         with pytest.raises(InputError, match=f"got {bins} bins for {horizon} candles"):
             hazard_bins(horizon, bins)
+
+
+# -- all labels of one market -------------------------------------------------------------------
+
+LABEL_ROWS = 900  # 721 rows before a cascade can be told, then room on both sides
+SETTINGS = LabelSettings(horizon_candles=4, cascade_horizon_candles=24)
+PURGE = SETTINGS.purge_candles
+QUIET = dataclasses.replace(
+    random_walk(LABEL_ROWS, seed=3, sigma=0.002), volume=np.ones(LABEL_ROWS)
+)
+QUIET_LABELS = label_columns(QUIET, HOUR_MS, SETTINGS)
+told = st.integers(721, LABEL_ROWS - PURGE - 2)  # rows with every label, and a row after the purge
+
+
+def jumped(row: int, move: float) -> Candles:
+    """The quiet market with a log move and abnormal volume at `row`; prices stay there."""
+    at = np.arange(LABEL_ROWS)
+    return dataclasses.replace(
+        QUIET,
+        close=QUIET.close * np.exp(move * (at >= row)),
+        volume=np.where(at == row, 50.0, QUIET.volume),
+    )
+
+
+def test_label_columns_when_made_then_each_has_a_row_per_candle_and_a_nan_tail() -> None:
+    assert set(QUIET_LABELS) == set(columns.LABELS)
+    ahead = {columns.LABEL_RETURN: 4, columns.LABEL_DIRECTION: 4}
+    for name, values in QUIET_LABELS.items():
+        tail = ahead.get(name, 24)
+        assert len(values) == LABEL_ROWS
+        assert np.isnan(values[-tail:]).all(), name
+        assert np.isfinite(values[721:-tail]).all(), name
+
+
+@settings(max_examples=40, deadline=None)
+@given(t=told, move=st.sampled_from([-0.2, 0.2]), later=st.integers(1, 60))
+def test_label_columns_when_rows_after_the_purge_change_then_no_label_up_to_there_does(
+    t: int, move: float, later: int
+) -> None:
+    row = min(t + PURGE + later, LABEL_ROWS - 1)
+    changed = label_columns(jumped(row, move), HOUR_MS, SETTINGS)
+    for name, values in QUIET_LABELS.items():
+        np.testing.assert_array_equal(changed[name][: t + 1], values[: t + 1], err_msg=name)
+
+
+@settings(max_examples=40, deadline=None)
+@given(t=told, ahead=st.integers(1, PURGE), side=st.sampled_from([-1, 1]))
+def test_label_columns_when_a_row_inside_the_horizon_changes_then_labels_do_look_forward(
+    t: int, ahead: int, side: int
+) -> None:
+    changed = label_columns(jumped(t + ahead, 0.2 * side), HOUR_MS, SETTINGS)
+    own, other = columns.LABEL_CASCADE_DOWN, columns.LABEL_CASCADE_UP
+    own, other = (own, other) if side < 0 else (other, own)
+    assert QUIET_LABELS[own][t] == PURGE + 1
+    assert changed[own][t] == ahead
+    assert changed[other][t] == PURGE + 1
+    within = ahead <= SETTINGS.horizon_candles
+    assert (changed[columns.LABEL_RETURN][t] != QUIET_LABELS[columns.LABEL_RETURN][t]) == within
+    if within:
+        assert changed[columns.LABEL_DIRECTION][t] == side
+
+
+def test_label_columns_control_when_the_purge_is_one_candle_short_then_a_label_crosses_it() -> None:
+    t = 800
+    changed = label_columns(jumped(t + PURGE, -0.2), HOUR_MS, SETTINGS)
+    name = columns.LABEL_CASCADE_DOWN
+    assert changed[name][t] == PURGE
+    assert changed[name][t] != QUIET_LABELS[name][t]
+
+
+def test_label_columns_when_a_row_is_worked_by_hand_then_the_return_is_in_units_of_sigma() -> None:
+    # Every return is 1 % in size, so sigma is 0.01 and the horizon's is 0.02.
+    close = np.exp(0.01 * (np.arange(LABEL_ROWS) % 2))
+    close[204:] *= np.exp(0.05)
+    out = label_columns(dataclasses.replace(QUIET, close=close), HOUR_MS, SETTINGS)
+    assert out[columns.LABEL_RETURN][200] == pytest.approx(0.05 / 0.02)
+    assert out[columns.LABEL_DIRECTION][200] == 1.0
+    assert out[columns.LABEL_DIRECTION][190] == 0.0

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from models.errors import ConfigError
@@ -175,3 +175,50 @@ def test_hard_limits_when_a_value_would_lift_them_then_it_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=name):
         HardLimits(**{name: value})
+
+
+# -- extreme numbers ----------------------------------------------------------------------------
+
+anything = st.one_of(
+    st.floats(),
+    st.floats(0, 1e4),
+    st.sampled_from([5e-324, 1e-300, 1e16, 1e300, 1.7e308, -0.0, -1.7e308]),
+)
+huge = st.one_of(st.floats(200, 1e308), st.just(1.7e308))
+
+
+@settings(max_examples=500, deadline=None)
+@given(side=st.sampled_from([-1, 1]), numbers=st.tuples(*[anything] * 5))
+def test_limits_when_numbers_are_extreme_then_the_verdict_is_finite_and_never_more_than_asked(
+    side: int, numbers: tuple[float, ...]
+) -> None:
+    notional, leverage, equity, gross, net = numbers
+    verdict = check_entry(
+        intent(side=side, notional_quote=notional, leverage=leverage),
+        state(equity_quote=equity, gross_notional_quote=gross, net_notional_quote=net),
+        LIMITS,
+    )
+    assert math.isfinite(verdict.notional_quote)
+    assert verdict.notional_quote >= 0
+    assert verdict.reason or verdict.notional_quote == notional
+    assert not verdict.allowed or verdict.notional_quote <= notional
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    side=st.sampled_from([-1, 1]), notional=huge, equity=huge,
+    gross_part=st.floats(0, 2.9), net_part=st.floats(-1.9, 1.9),
+)  # fmt: skip
+@example(side=-1, notional=1.7e308, equity=6e307, gross_part=1.0, net_part=1.0)  # 3 x equity = inf
+def test_limits_when_account_and_order_are_huge_then_an_allowed_order_stays_inside_both(
+    side: int, notional: float, equity: float, gross_part: float, net_part: float
+) -> None:
+    usable = equity - LIMITS.reserve_quote
+    gross = min(gross_part * usable, 1.7e308)
+    net = min(max(net_part * usable, -gross), gross)
+    account = state(equity_quote=equity, gross_notional_quote=gross, net_notional_quote=net)
+    taken = check_entry(intent(side=side, notional_quote=notional), account, LIMITS).notional_quote
+    assert 0 < taken <= notional  # there is room on both sides
+    # In parts of the equity, where nothing overflows.
+    assert gross / usable + taken / usable <= LIMITS.max_gross_leverage + 1e-9
+    assert side * (net / usable) + taken / usable <= LIMITS.max_net_leverage + 1e-9

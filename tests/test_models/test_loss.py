@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from models import columns
+from models.errors import TrainingError
 from models.heads import HeadLayout
 from models.nets.base import Forecaster, start_at_prior
-from models.training.loop import Rows, clip_runs, evaluate, sequence_loss
+from models.training.loop import Rows, clip_runs, evaluate, fit, sequence_loss
 from models.training.loss import LossParts, Targets, loss_parts, prior_outputs, targets
 from models.training.settings import TrainingSettings
 from models.types import FloatArray, TrainingJob
@@ -290,7 +291,7 @@ def test_evaluation_when_the_span_is_cut_into_runs_then_the_mean_is_over_its_row
     model = Constant(torch.linspace(-1, 1, LAYOUT.width))
     broken = dataclasses.replace(rows, runs=[Span(0, 120), Span(120, 300)])
     for runs, kept in ((rows, range(50, 250)), (broken, [*range(50, 120), *range(130, 250)])):
-        got = evaluate(model, runs, Span(50, 250), 10, LAYOUT, TrainingSettings())
+        got = evaluate(model, runs, Span(50, 250), 10, LAYOUT)
         index = torch.tensor(list(kept))
         y = model(torch.zeros(1, len(index), 1))[0]
         expected = loss_parts(y, rows.targets.rows(index), rows.weight[index], LAYOUT)
@@ -304,20 +305,57 @@ def test_evaluation_when_a_run_has_no_labels_then_it_does_not_dilute_the_mean() 
     model = Constant(torch.linspace(-1, 1, LAYOUT.width))
     broken = dataclasses.replace(rows, runs=[Span(0, 150), Span(150, 300)])
     broken.targets.direction_known[150:] = 0.0
-    both = evaluate(model, broken, Span(10, 300), 10, LAYOUT, TrainingSettings())
-    first = evaluate(model, broken, Span(10, 150), 10, LAYOUT, TrainingSettings())
+    both = evaluate(model, broken, Span(10, 300), 10, LAYOUT)
+    first = evaluate(model, broken, Span(10, 150), 10, LAYOUT)
     assert float(both.direction) == pytest.approx(float(first.direction), rel=1e-5)
+
+
+def test_training_when_the_loss_is_not_a_number_then_the_step_is_named() -> None:
+    model = Constant(torch.full((LAYOUT.width,), float("nan")))
+    with pytest.raises(TrainingError, match="training loss became nan at step 1"):
+        fit(
+            model, planted_rows(), Span(0, 150), Span(150, 300), 10, LAYOUT,
+            TrainingSettings(segment_candles=32, max_steps=2), seed=0,
+        )  # fmt: skip
+
+
+def test_training_when_no_run_is_longer_than_the_burn_in_then_it_says_so() -> None:
+    rows = dataclasses.replace(planted_rows(), runs=[Span(0, 40), Span(150, 190)])
+    with pytest.raises(TrainingError, match="no run of more than 50 gap-free candles"):
+        fit(
+            Constant(torch.zeros(LAYOUT.width)), rows, Span(0, 150), Span(150, 300), 50, LAYOUT,
+            TrainingSettings(max_steps=1), seed=0,
+        )  # fmt: skip
+
+
+def test_training_when_validation_gets_worse_then_the_best_weights_come_back() -> None:
+    rows = planted_rows()
+    rows.targets.direction[:150] = 2  # training says always up,
+    rows.targets.direction[150:] = 0  # validation always down
+    best, history = fit(
+        Constant(torch.zeros(LAYOUT.width)), rows, Span(0, 150), Span(150, 300), 10, LAYOUT,
+        TrainingSettings(
+            segment_candles=32, max_steps=60, evaluate_every=2, patience=5, learning_rate=0.1,
+            quantile_weight=0.0, hazard_weight=0.0, ema=0.0,
+        ),
+        seed=0,
+    )  # fmt: skip
+    losses_seen = [loss for _, loss in history.validation]
+    assert history.best_step == 2
+    assert len(losses_seen) == 1 + 5  # five evaluations without a better one, then stop
+    again = evaluate(best, rows, Span(150, 300), 10, LAYOUT)
+    assert float(again.direction) == pytest.approx(min(losses_seen), rel=1e-6)
+    assert min(losses_seen) < losses_seen[-1]
 
 
 def test_sequence_loss_when_pieces_differ_in_length_then_padding_does_not_count() -> None:
     rows = planted_rows()
     model = Constant(torch.linspace(-1, 1, LAYOUT.width))
     pieces = [(Span(0, 60), 10), (Span(200, 225), 205)]
-    parts, counted = sequence_loss(model, rows, pieces, LAYOUT)
+    parts = sequence_loss(model, rows, pieces, LAYOUT)
     index = torch.tensor([*range(10, 60), *range(205, 225)])
     y = model(torch.zeros(1, len(index), 1))[0]
     expected = loss_parts(y, rows.targets.rows(index), rows.weight[index], LAYOUT)
-    assert counted == 70
     assert float(parts.hazard.detach()) == pytest.approx(float(expected.hazard.detach()), rel=1e-5)
 
 

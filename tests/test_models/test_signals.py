@@ -144,6 +144,14 @@ def test_signals_when_decided_then_no_row_enters_what_it_also_leaves(
     assert (s.exit_long | ~danger).all()
 
 
+@settings(max_examples=200, deadline=None)
+@given(forecast=forecasts, config=configs, do_predict=st.sampled_from([0.0, 2.0, -1.0, np.nan]))
+def test_signals_when_freqai_does_not_vouch_for_a_row_then_it_is_never_entered(
+    forecast: dict[str, FloatArray], config: DecisionConfig, do_predict: float
+) -> None:
+    assert decide(forecast, config, do_predict).side[0] == 0
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(forecasts, min_size=2, max_size=6), st.integers(0, 1))
 def test_signals_when_rows_are_decided_together_then_each_answers_for_itself(

@@ -1,0 +1,284 @@
+"""One measurement in a process of its own: `python -m tests.benchmarks.worker PHASE WHO FOLDER`.
+
+Phases: `data` writes the rows all share; `train`, `backtest` and `live` measure one contestant on
+them. The last line printed is a JSON object. Peak memory is the kernel's high-water mark of the
+process; "idle" is what the process held with the rows loaded and Freqtrade's FreqAI imported,
+which every FreqAI bot has, before anything of the contestant was.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from freqtrade.configuration import TimeRange  # noqa: F401 - loads freqtrade before FreqAI
+from freqtrade.freqai import freqai_interface  # noqa: F401 - part of the idle process
+from pandas import DataFrame, to_datetime
+
+from models import columns
+from models.features import candles as features
+from models.labels.targets import label_columns
+from models.training.settings import LabelSettings
+from models.types import Candles, TrainingJob
+
+STOCK = "stock"
+PAIR = "BTC/USDT:USDT"
+HOUR_MS = 3_600_000
+MIB = 2**20
+HISTORY = 256  # rows the pack's FreqAI adapter stores with a predictor
+WARM_CALLS = 20  # before live steps are timed
+
+
+def resident() -> float:
+    """Return the MiB the process holds now."""
+    return psutil.Process().memory_info().rss / MIB
+
+
+def peak() -> float:
+    """Return the most MiB the process has held."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MIB
+
+
+# -- the rows all contestants share -----------------------------------------------------------
+
+
+def candles(options: dict[str, Any]) -> Candles:
+    """Return real candles where a data directory is given, else the simulated market's."""
+    rows = options["rows"] + features.LOOKBACK
+    if options["data"]:
+        from strategies.desk.data import load_checked
+
+        found = load_checked(Path(options["data"]), PAIR, "1h")
+        if len(found) < rows:
+            raise SystemExit(f"expected at least {rows} hours of {PAIR}, got {len(found)}")
+        return Candles(**{name: getattr(found, name)[-rows:] for name in Candles.__annotations__})
+    from models.scenarios.simulated_market import SimulatedMarketConfig, simulate_market
+
+    return simulate_market(SimulatedMarketConfig(candles=rows)).pairs[PAIR].candles
+
+
+def write_rows(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
+    """Compute the strategy's features and labels; rows without complete features are cut off."""
+    market = candles(options)
+    computed = {f"%-{k}": v for k, v in features.candle_features(market).items()}
+    clock = features.calendar_features(market.time_ms, HOUR_MS)
+    computed |= {f"%-{k}": v for k, v in clock.items()}
+    computed[columns.FEATURE_SIGMA] = features.sigma_per_candle(market.close)
+    labels = label_columns(market, HOUR_MS, LabelSettings())
+    keep = slice(features.LOOKBACK, None)
+    rows = {
+        "features": np.column_stack(list(computed.values()))[keep].astype(np.float32),
+        "feature_names": tuple(computed),
+        "labels": {name: values[keep] for name, values in labels.items()},
+        "time_ms": market.time_ms[keep],
+    }
+    (folder / "rows.pickle").write_bytes(pickle.dumps(rows))
+    first, last = (
+        str(to_datetime(int(rows["time_ms"][i]), unit="ms", utc=True).date()) for i in (0, -1)
+    )
+    return {"rows": len(rows["time_ms"]), "features": len(computed), "first": first, "last": last}
+
+
+def read_job(folder: Path, network: str, options: dict[str, Any]) -> TrainingJob:
+    """Return the shared rows as the training job of `network`."""
+    rows = pickle.loads((folder / "rows.pickle").read_bytes())
+    training = {"max_steps": options["steps"]} if options["steps"] else {}
+    return TrainingJob(
+        network=network,
+        **rows,
+        candle_ms=HOUR_MS,
+        settings={"training": training},
+        title=f"{network} benchmark",
+    )
+
+
+def frame(job: TrainingJob, rows: slice, labels: bool = False) -> DataFrame:
+    """Return rows of the job as the frame a strategy hands to FreqAI."""
+    out = DataFrame(job.features[rows], columns=list(job.feature_names))
+    out.insert(0, "date", to_datetime(job.time_ms[rows], unit="ms", utc=True))
+    if labels:
+        for name in (columns.LABEL_RETURN, columns.LABEL_DIRECTION):
+            out[name] = job.labels[name][rows]
+    return out
+
+
+# -- the pack ---------------------------------------------------------------------------------
+
+
+def train_pack(job: TrainingJob, folder: Path, options: dict[str, Any]) -> dict[str, float]:
+    """Run the whole training job; passes are counted in supervised rows."""
+    from unittest.mock import patch
+
+    import cloudpickle
+    import torch
+
+    from models.runtime.predictor import Predictor
+    from models.training import loop, pipeline
+
+    supervised, validating = 0, 0.0
+    sequence_loss, evaluate = loop.sequence_loss, loop.evaluate
+
+    def counted(model: Any, rows: Any, pieces: Any, layout: Any) -> Any:
+        nonlocal supervised
+        if torch.is_grad_enabled():
+            supervised += sum(span.stop - first for span, first in pieces)
+        return sequence_loss(model, rows, pieces, layout)
+
+    def timed(*args: Any) -> Any:
+        nonlocal validating
+        started = time.perf_counter()
+        parts = evaluate(*args)
+        validating += time.perf_counter() - started
+        return parts
+
+    started = time.perf_counter()
+    with patch.object(loop, "sequence_loss", counted), patch.object(loop, "evaluate", timed):
+        artifact = pipeline.train(job)
+    job_s = time.perf_counter() - started
+    manifest = artifact.manifest
+    (folder / f"{job.network}.pickle").write_bytes(pickle.dumps(artifact))
+    saved = cloudpickle.dumps(Predictor(artifact, job.features[-HISTORY:], job.time_ms[-HISTORY:]))
+    fit_s = manifest["seconds"]["fit"]
+    return {
+        "epoch_s": (fit_s - validating) * manifest["rows"]["train"] / supervised,
+        "to_best_s": fit_s * manifest["best_step"] / manifest["history"][-1][0],
+        "job_s": job_s,
+        "artifact_mib": len(saved) / MIB,
+    }
+
+
+def backtest_pack(job: TrainingJob, folder: Path, options: dict[str, Any]) -> dict[str, float]:
+    """Forecast every row in one call."""
+    predict, context = _pack(job, folder)
+    predict(slice(0, context))
+    held = resident()
+    seconds, n = _timed(lambda: predict(slice(None))), len(job.time_ms)
+    grown = max(peak() - held, 0.0)
+    return {"rows_per_s": n / seconds, "mib_per_1000_rows": 1000 * grown / n}
+
+
+def live_pack(job: TrainingJob, folder: Path, options: dict[str, Any]) -> dict[str, float]:
+    """Forecast one new candle from the rows the artifact needs and no more."""
+    predict, context = _pack(job, folder)
+    return _live(predict, context, len(job.time_ms), options["calls"])
+
+
+def _pack(job: TrainingJob, folder: Path) -> tuple[Any, int]:
+    from models.runtime.predictor import Predictor
+
+    predictor = Predictor(pickle.loads((folder / f"{job.network}.pickle").read_bytes()))
+
+    def predict(rows: slice) -> Any:
+        return predictor.predict(job.features[rows], job.time_ms[rows], job.feature_names)
+
+    return predict, predictor.context
+
+
+# -- Freqtrade's own ----------------------------------------------------------------------------
+
+
+def train_stock(job: TrainingJob, folder: Path, options: dict[str, Any]) -> dict[str, float]:
+    """Train on the pack's training rows and validate on its validation rows."""
+    from models.training.settings import ModelSettings
+    from models.training.split import split_rows
+    from tests.benchmarks import stock
+
+    settings = ModelSettings.from_blocks(job.settings, where="benchmark")
+    split = split_rows(
+        len(job.time_ms),
+        purge=settings.labels.purge_candles,
+        validation_frac=settings.training.validation_frac,
+        calibration_frac=settings.training.calibration_frac,
+        minimum=1,
+    )
+    both = frame(job, slice(split.train.start, split.validation.stop), labels=True)
+    both = both.drop(index=range(split.train.stop, split.validation.start))  # the purged rows
+    started = time.perf_counter()
+    epochs, kitchen = stock.train(folder, both, len(split.validation), options["epochs"])
+    job_s = time.perf_counter() - started
+    return {
+        "epoch_s": float(np.median(epochs.seconds())),
+        "to_best_s": epochs.seconds_to_best(),
+        "job_s": job_s,
+        "artifact_mib": stock.model_file(kitchen).stat().st_size / MIB,
+    }
+
+
+def backtest_stock(job: TrainingJob, folder: Path, options: dict[str, Any]) -> dict[str, float]:
+    """Forecast a limited number of rows: time and memory grow with each."""
+    from tests.benchmarks import stock
+
+    model, kitchen = stock.load(folder)
+    rows, n = frame(job, slice(0, stock.WINDOW + options["stock_rows"])), options["stock_rows"]
+    model.predict(rows[: stock.WINDOW], kitchen)
+    held = resident()
+    seconds = _timed(lambda: model.predict(rows, kitchen))
+    grown = max(peak() - held, 0.0)
+    return {"rows_per_s": n / seconds, "mib_per_1000_rows": 1000 * grown / n}
+
+
+def live_stock(job: TrainingJob, folder: Path, options: dict[str, Any]) -> dict[str, float]:
+    """Forecast one new candle from as many rows as its window has."""
+    from tests.benchmarks import stock
+
+    model, kitchen = stock.load(folder)
+    everything = frame(job, slice(None))
+    return _live(
+        lambda rows: model.predict(everything[rows], kitchen),
+        stock.WINDOW,
+        len(job.time_ms),
+        options["calls"],
+    )
+
+
+# -- timing -----------------------------------------------------------------------------------
+
+
+def _timed(call: Any) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def _live(predict: Any, context: int, rows: int, calls: int) -> dict[str, float]:
+    seconds = []
+    for i in range(WARM_CALLS + calls):
+        start = (37 * i) % (rows - context)
+        window = slice(start, start + context)
+        seconds.append(_timed(lambda window=window: predict(window)))
+    p50, p99 = np.quantile(seconds[WARM_CALLS:], (0.5, 0.99))
+    return {"live_p50_us": 1e6 * float(p50), "live_p99_us": 1e6 * float(p99), "context": context}
+
+
+PHASES = {
+    ("train", False): train_pack,
+    ("backtest", False): backtest_pack,
+    ("live", False): live_pack,
+    ("train", True): train_stock,
+    ("backtest", True): backtest_stock,
+    ("live", True): live_stock,
+}
+
+
+def main(phase: str, who: str, folder: Path) -> dict[str, Any]:
+    """Run one phase and return what it measured."""
+    options = json.loads((folder / "options.json").read_text(encoding="utf-8"))
+    if phase == "data":
+        return write_rows(folder, options)
+    job = read_job(folder, who, options)
+    idle = resident()
+    found = PHASES[phase, who == STOCK](job, folder, options)
+    most = peak()
+    return {**found, "peak_mib": most, "above_idle_mib": most - idle}
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))))
