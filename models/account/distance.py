@@ -68,21 +68,21 @@ def uniform_distance(
 def _newton(
     equity: FloatArray, longs: FloatArray, shorts: FloatArray, tiers: Sequence[MarginTiers]
 ) -> FloatArray:
-    """Return the root of the surplus, inf where nothing moves; longs keep losing past a price 0."""
+    """Return the root >= 0 of the surplus, inf where nothing moves; longs may fall below 0."""
+    out = np.full(len(equity), np.inf)
+    moving = (longs - shorts).any(axis=1)
+    equity, longs, shorts = equity[moving], longs[moving], shorts[moving]
     gross = (longs - shorts).sum(axis=1)
     x = np.zeros(len(equity))
-    for _ in range(2 + sum(len(table.tiers) for table in tiers)):
+    for _ in range(3 + sum(len(table.tiers) for table in tiers)):
         moved = longs * np.maximum(1 - x, 0.0)[:, None] + shorts * (1 + x)[:, None]  # (N, A)
         surplus = equity - x * gross - total_margin(moved, tiers)
         fall = gross.copy()  # -d surplus / dx, (N,)
         for k, table in enumerate(tiers):
-            signed = np.where(x < 1, longs[:, k], 0.0) + shorts[:, k]
-            fall -= signed * table.marginal_rate(moved[:, k])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            step = np.where(gross > 0, surplus / fall, np.inf)
-        x = np.where(gross > 0, x + step, np.inf)
-        # An infinite move has no notional to look up; it is settled already.
-        gross, equity = np.where(np.isinf(x), 0.0, gross), np.where(np.isinf(x), 0.0, equity)
-        if not (np.abs(step[np.isfinite(x)]) > 0).any():
+            growing = np.where(x < 1, longs[:, k], 0.0) + shorts[:, k]
+            fall -= growing * table.marginal_rate(moved[:, k])
+        before, x = x, np.maximum(x + surplus / fall, 0.0)
+        if (x == before).all():
             break
-    return x
+    out[moving] = x
+    return out

@@ -6,6 +6,7 @@ set abstain flag, a NaN) can only remove an entry, never create one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -25,15 +26,16 @@ _MEAN_WEIGHTS: Final = np.array([0.15, 0.225, 0.25, 0.225, 0.15])
 class DecisionConfig:
     """When a forecast is worth acting on."""
 
-    min_edge_costs: float = 0.5  # expected return per trade, in round-trip costs
+    min_edge_costs: float = 1.0  # expected return per trade, in round-trip costs
     min_advantage: float = 0.05  # probability of the side minus that of the other
     exit_advantage: float = 0.0  # leave when the other side leads by more than this
     max_hazard: float = 0.25  # P(cascade against the position within the cascade horizon)
     max_hold_candles: int = 24  # a forecast over a few hours is no reason to hold for days
 
     def __post_init__(self) -> None:
-        if self.min_edge_costs < 0 or self.min_advantage < 0 or self.exit_advantage < 0:
-            raise ValueError("expected min_edge_costs, min_advantage and exit_advantage >= 0")
+        for name in ("min_edge_costs", "min_advantage", "exit_advantage"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"expected {name} finite and >= 0, got {getattr(self, name)}")
         if not 0 < self.max_hazard <= 1:
             raise ValueError(f"expected 0 < max_hazard <= 1, got {self.max_hazard}")
         if self.max_hold_candles < 1:

@@ -83,9 +83,11 @@ def candle_features(candles: Candles) -> dict[str, FloatArray]:
     out["drawdown"] = np.log(close / rolling_max(high, SLOW)) / (sigma * np.sqrt(SLOW))
     out["runup"] = np.log(close / rolling_min(low, SLOW)) / (sigma * np.sqrt(SLOW))
     out["rsi_14"] = cutler_rsi(close, 14) / 50 - 1
-    log_volume = np.log1p(candles.volume)
-    out["volume_fast"] = log_volume - rolling_mean(log_volume, 24)
-    out["volume_slow"] = rolling_mean(log_volume, FAST) - rolling_mean(log_volume, SLOW)
+    day = np.maximum(rolling_mean(candles.volume, 24), _TINY)
+    week = np.maximum(rolling_mean(candles.volume, SLOW), _TINY)
+    # One percent of the mean is added: a candle without a trade is quiet, not infinitely so.
+    out["volume_fast"] = np.log(candles.volume / day + 0.01)
+    out["volume_slow"] = np.log(rolling_mean(candles.volume, FAST) / week + 0.01)
     flow = np.sign(r) * candles.volume
     out["signed_volume"] = rolling_mean(flow, FAST) / (rolling_mean(candles.volume, MID) + _TINY)
     return out

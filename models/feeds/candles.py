@@ -151,13 +151,13 @@ def check_span(
         return
     short, cure = [], []
     if early:
-        short.append(f"{early} candles short at the start")
+        short.append(f"{early} candle{'s' * (early > 1)} short at the start")
         cure.append(
             f"freqtrade download-data --prepend --timerange {timerange(start_ms, first)}, "
             "or start the run later"
         )
     if late:
-        short.append(f"{late} candles short at the end")
+        short.append(f"{late} candle{'s' * (late > 1)} short at the end")
         cure.append(
             f"freqtrade download-data --timerange {timerange(end, stop_ms)}, or end the run earlier"
         )

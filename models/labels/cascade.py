@@ -28,7 +28,7 @@ class CascadeConfig:
     merge_ms: int = 86_400_000  # onsets less than a day apart are one episode
 
     def __post_init__(self) -> None:
-        for name in ("move_ms", "sigma_multiple", "floor_frac", "volume_multiple", "history_ms"):
+        for name in self.__dataclass_fields__:
             if not getattr(self, name) > 0:
                 raise ValueError(f"expected {name} > 0, got {getattr(self, name)}")
 

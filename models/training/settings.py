@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,11 +62,20 @@ class TrainingSettings:
     interval_coverage: float = 0.9  # of the conformal interval
 
     def __post_init__(self) -> None:
-        for name in ("segment_candles", "batch", "max_steps", "evaluate_every", "threads"):
+        counts = ("segment_candles", "batch", "max_steps", "evaluate_every", "patience", "threads")
+        for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} >= 1, got {getattr(self, name)}")
         if not (0 < self.validation_frac < 0.5 and 0 < self.calibration_frac < 0.5):
             raise ValueError("expected validation_frac and calibration_frac between 0 and 0.5")
+        for name in ("learning_rate", "gradient_clip"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"expected {name} finite and > 0, got {getattr(self, name)}")
+        for name in ("weight_decay", "quantile_weight", "hazard_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"expected {name} finite and >= 0, got {getattr(self, name)}")
+        if not 0 < self.interval_coverage < 1:
+            raise ValueError(f"expected 0 < interval_coverage < 1, got {self.interval_coverage}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"expected 0 <= ema < 1, got {self.ema}")
 

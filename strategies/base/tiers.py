@@ -15,12 +15,27 @@ from models.errors import InputError
 def load_binance_tiers(pairs: Iterable[str]) -> dict[str, MarginTiers]:
     """Return pair -> margin tiers.
 
+    Parameters
+    ----------
+    pairs
+        In futures notation, BTC/USDT:USDT.
+
+    Returns
+    -------
+    dict
+        In the order asked for. The table is that of the Freqtrade release, not of the past.
+
     Raises
     ------
     InputError
-        If a pair is not in Freqtrade's table.
+        If a pair is not in Freqtrade's table, naming all that are not.
+
+    Examples
+    --------
+    >>> load_binance_tiers(["BTC/USDT:USDT"])["BTC/USDT:USDT"].maintenance_margin(50_000.0)
+    200.0
     """
-    table = _table()
+    table, pairs = _table(), list(pairs)
     missing = [pair for pair in pairs if pair not in table]
     if missing:
         raise InputError(

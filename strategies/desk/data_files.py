@@ -77,14 +77,22 @@ class DataFile:
             ) from error
         return self._columns(frame)
 
-    def checked(self, check: Callable[[], None]) -> None:
-        """Run a check of this file's data; its error gets a cure that names the pair."""
-        try:
-            check()
-        except InputError as error:
-            cure = error.cure.replace("freqtrade download-data", self._command())
-            cure = cure.replace(f"{self._kinds()} --candle-types funding_rate", self._kinds())
-            raise InputError(error.problem, where=error.where, cure=self.cure(cure)) from None
+    def checked(self, checks: list[Callable[[], None]]) -> None:
+        """Run checks of this file's data; raise all they say as one error that names the pair."""
+        errors: list[InputError] = []
+        for check in checks:
+            try:
+                check()
+            except InputError as error:
+                errors.append(error)
+        if not errors:
+            return
+        cure = "; ".join(error.cure for error in errors)
+        cure = cure.replace("freqtrade download-data", self._command())
+        # A check that names the kind of file itself would have it named twice.
+        cure = cure.replace(f"{self._kinds()} --candle-types funding_rate", self._kinds())
+        problem = "\n".join(error.problem for error in errors)
+        raise InputError(problem, where=errors[-1].where, cure=self.cure(cure))
 
     def cure(self, real: str) -> str:
         """Return `real`, or what to do where the data are simulated."""

@@ -44,6 +44,8 @@ def make_desk(folder: Path, datadir: Path, **training: Any) -> Desk:
         "add_config_files": [str(ROOT / "user_data" / "config_bitcoin.json")],
         "strategy_path": str(ROOT / "strategies"),
         "freqaimodel_path": str(ROOT / "freqaimodels"),
+        # The simulated market has next to no edge; a low bar still makes trades to audit.
+        "breakwater": {"decision": {"min_edge_costs": 0.2}},
         "freqai": {
             "train_period_days": 270,
             "backtest_period_days": 15,

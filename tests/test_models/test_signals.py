@@ -55,8 +55,8 @@ def test_signals_when_a_side_has_lead_and_edge_then_it_is_entered() -> None:
 def test_signals_when_exactly_at_a_threshold_then_it_is_entered_and_just_under_it_is_not() -> None:
     assert side(row(up=0.525, down=0.475 - 1e-9)) == 1
     assert side(row(up=0.52, down=0.48)) == 0
-    assert side(row(edge=0.5 * COST * 1.000001)) == 1
-    assert side(row(edge=0.5 * COST * 0.999)) == 0
+    assert side(row(edge=COST * 1.000001)) == 1
+    assert side(row(edge=COST * 0.999)) == 0
 
 
 def test_signals_when_vetoed_then_there_is_no_entry() -> None:

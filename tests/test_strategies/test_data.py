@@ -163,12 +163,19 @@ def test_wrong_columns_are_named(
     assert says in text
 
 
+def test_run_beyond_all_data_is_refused(datadir: Path) -> None:
+    text = refused(datadir, STOP_MS + 48 * HOUR_MS, STOP_MS + 96 * HOUR_MS)
+    assert "expected" in text
+    assert "96 candles short at the end" in text
+    assert "got payments from 2024-01-01T00:00Z to 2024-01-10T16:00Z" in text
+
+
 def test_several_faults_are_listed_in_one_error(datadir: Path) -> None:
     spoil(datadir, with_value("close", 7, np.nan), CANDLES)
     (datadir / "futures" / "ETH_USDT_USDT-1h-mark.feather").unlink()
     text = refused(datadir, stop_ms=STOP_MS + HOUR_MS)
     assert "found faults in 9 of 9 files" in text
-    assert "1 candles short at the end" in text
+    assert "1 candle short at the end" in text
 
 
 def test_empty_directory_gets_one_command_for_all_pairs(tmp_path: Path) -> None:
@@ -218,7 +225,7 @@ def test_simulation_replaces_a_simulation_and_nothing_else(tmp_path: Path) -> No
     data.write_simulated(target, start=START, days=DAYS, seed=8)
     assert data.read_marker(target)["seed"] == 8
     (target / "futures" / "XRP_USDT_USDT-1h-futures.feather").write_bytes(b"downloaded")
-    with pytest.raises(InputError, match=r"found futures/XRP_USDT_USDT-1h-futures.feather"):
+    with pytest.raises(InputError, match="found futures/XRP_USDT_USDT-1h-futures"):
         data.write_simulated(target, start=START, days=DAYS)
     assert [p.name for p in tmp_path.iterdir()] == ["sim"]
 

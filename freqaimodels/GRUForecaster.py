@@ -1,0 +1,7 @@
+"""`--freqaimodel GRUForecaster`: see models/nets/gru.py."""
+
+from freqaimodels.base.pack_model import PackModel
+
+
+class GRUForecaster(PackModel):
+    network = "gru"
