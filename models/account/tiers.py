@@ -44,7 +44,7 @@ class MarginTiers:
     ------
     InputError
         If brackets are missing, not finite, overlap, leave a hole, their rates fall, or the
-        margin jumps by more than a cent between two of them.
+        margin jumps by more than a cent between two of them or does not start from 0.
 
     Notes
     -----
@@ -78,6 +78,13 @@ class MarginTiers:
             )
         for i, tier in enumerate(self.tiers):
             _check_tier(tier, f"{self.pair}, tier {i + 1}")
+        if abs(self.tiers[0].maintenance_amount_quote) > _CENT:
+            raise InputError(
+                "expected no maintenance amount in the first tier, got "
+                f"{self.tiers[0].maintenance_amount_quote:g}",
+                where=f"{self.pair}, tier 1",
+                cure="amounts keep the margin whole at later tiers; at notional 0 it is 0",
+            )
         for i, (a, b) in enumerate(zip(self.tiers, self.tiers[1:], strict=False)):
             _check_edge(a, b, f"{self.pair}, tiers {i + 1} and {i + 2}")
 

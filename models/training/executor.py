@@ -6,6 +6,8 @@ leaks or dies. Its death is an error with a reason in the caller.
 
 from __future__ import annotations
 
+import importlib.util
+import logging
 import os
 from concurrent.futures import wait
 from typing import Any, Protocol
@@ -15,6 +17,8 @@ from loky.process_executor import TerminatedWorkerError
 
 from models.errors import PackError, TrainingError
 from models.types import Artifact, TrainingJob
+
+logger = logging.getLogger(__name__)
 
 _NICE = 10  # training must not delay the candle that closes meanwhile
 _IDLE_S = 900  # an idle worker gives its memory back
@@ -28,6 +32,11 @@ class Executor(Protocol):
 
     def run(self, job: TrainingJob) -> Artifact:
         """Return the trained artifact, or raise a PackError that says why there is none."""
+
+
+def can_train() -> bool:
+    """Return whether this machine has what training needs, without importing it."""
+    return importlib.util.find_spec("torch") is not None
 
 
 class ProcessExecutor:
@@ -45,9 +54,18 @@ class ProcessExecutor:
         self.threads, self.timeout_s = threads, timeout_s
 
     def check(self, network: str, blocks: dict[str, Any]) -> None:
+        if not can_train():
+            logger.warning("torch is not installed: serving existing models, training none")
+            return
         self._call(_check, network, blocks, what=f"checking the settings of {network}")
 
     def run(self, job: TrainingJob) -> Artifact:
+        if not can_train():
+            raise TrainingError(
+                "torch is not installed on this machine",
+                where=f"training {job.title}",
+                cure="install the extra [train] here, or bring models trained elsewhere",
+            )
         result: Artifact = self._call(_train, job, what=f"training {job.title}")
         return result
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from loky import get_reusable_executor
 
 from models.errors import AlignmentError, ConfigError, TrainingError
+from models.training import executor as executor_module
 from models.training.executor import ProcessExecutor
 from tests.test_models import worker_jobs
 
@@ -96,3 +98,14 @@ def test_worker_when_settings_are_wrong_then_the_nearest_name_comes_back(
     with pytest.raises(ConfigError, match="unknown network 'lstn'"):
         executor.check("lstn", {})
     assert "torch" in executor._call(worker_jobs.modules, what="modules")  # there, not here
+
+
+def test_machine_without_torch_when_asked_then_it_serves_but_refuses_to_train(
+    executor: ProcessExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor_module, "can_train", lambda: False)
+    executor.check("lstm", {})  # settings cannot be checked without the network's code
+    job = SimpleNamespace(title="BTC")
+    with pytest.raises(TrainingError, match="torch is not installed") as caught:
+        executor.run(job)  # type: ignore[arg-type]
+    assert "[train]" in caught.value.cure

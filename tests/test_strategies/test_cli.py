@@ -1,0 +1,55 @@
+"""The command line says what is wrong and what to do, and never shows a traceback for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from strategies.desk.cli import main
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_demo_when_the_data_path_is_wrong_then_it_is_named_without_a_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], exists: bool
+) -> None:
+    wrong = tmp_path / "elsewhere"
+    if exists:
+        wrong.mkdir()
+    assert main(["demo", "--data", str(wrong), "--userdir", str(tmp_path / "user")]) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith(
+        f"error: expected a data directory with futures candles, got {wrong}"
+    )
+    assert "cure:" in said.err
+    assert "Traceback" not in said.err + said.out
+    assert not (tmp_path / "user").exists()  # nothing was simulated in its place
+
+
+def test_demo_when_given_the_futures_folder_itself_then_its_parent_is_the_cure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "futures").mkdir()
+    (tmp_path / "futures" / "BTC_USDT_USDT-1h-futures.feather").touch()
+    assert main(["demo", "--data", str(tmp_path / "futures")]) == 2
+    assert f"give its parent, {tmp_path}" in capsys.readouterr().err
+
+
+def test_command_when_an_error_is_not_the_packs_own_then_it_is_not_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("strategies.desk.simulated_data.write_simulated", broken)
+    with pytest.raises(ZeroDivisionError):
+        main(["simulate", str(tmp_path)])
+
+
+def test_command_when_none_is_given_then_the_usage_is_shown(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([])
+    assert stopped.value.code == 2
+    assert "usage: breakwater" in capsys.readouterr().err
