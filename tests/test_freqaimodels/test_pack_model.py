@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pandas as pd
 import pytest
+from freqtrade.configuration import TimeRange
 from freqtrade.enums import RunMode
 from freqtrade.exceptions import OperationalException
+from freqtrade.freqai import freqai_interface
+from freqtrade.freqai.freqai_interface import IFreqaiModel
+from freqtrade.freqai.utils import get_tb_logger as stock_tb_logger
 
 from freqaimodels.base import pack_model
 from freqaimodels.base.pack_model import MAX_CONTEXT_CANDLES, PackModel, time_ms
 from freqaimodels.LSTMForecaster import LSTMForecaster
 from models import columns
-from models.errors import ConfigError, TrainingError
+from models.errors import AlignmentError, ConfigError, TrainingError
 from models.types import Artifact, TrainingJob
 from tests.test_contract import echo
 from tests.test_freqaimodels.configs import bitcoin_config
@@ -120,6 +126,122 @@ def test_model_when_training_fails_then_a_backtest_stops_with_the_reason(tmp_pat
         model.train(frame(600), "BTC/USDT:USDT", dk)
     with pytest.raises(OperationalException, match="the training worker died"):
         model._append_null_backtesting_predictions(dk, frame(5))
+
+
+class Backtest:
+    """What FreqAI's backtest loop asks of the data kitchen, for one window of one pair."""
+
+    def __init__(self, rows: pd.DataFrame) -> None:
+        start, middle, stop = rows["date"].iloc[[0, 600, -1]]
+        self.dk = MagicMock(**vars(kitchen()))
+        self.dk.training_timeranges = [span(start, middle)]
+        self.dk.backtesting_timeranges = [span(middle, stop)]
+        self.dk.check_if_backtest_prediction_is_valid.return_value = False
+        self.dk.backtest_live_models = False
+        self.dk.label_list, self.dk.unique_class_list = list(columns.LABELS), []
+        self.dk.use_strategy_to_populate_indicators.return_value = rows
+        self.dk.buffer_timerange.side_effect = lambda t: t
+        self.dk.slice_dataframe.side_effect = lambda t, f: f[
+            (f["date"] >= t.startdt) & (f["date"] < t.stopdt)
+        ].reset_index(drop=True)
+        self.dk.remove_special_chars_from_feature_names.side_effect = lambda f: f
+        self.strategy = SimpleNamespace(set_freqai_targets=lambda frame, metadata: frame)
+
+    def run(self, model: IFreqaiModel, rows: pd.DataFrame) -> None:
+        model.dk = self.dk
+        self.dk.data_path, self.dk.model_filename = model.full_path, "cb_btc"
+        model.model_exists = lambda dk: False
+        model.save_backtest_models = False
+        model.start_backtesting(rows, {"pair": "BTC/USDT:USDT"}, self.dk, self.strategy)
+
+
+def span(start: pd.Timestamp, stop: pd.Timestamp) -> TimeRange:
+    return TimeRange("date", "date", int(start.timestamp()), int(stop.timestamp()))
+
+
+def test_backtest_when_training_fails_then_freqais_own_loop_stops_with_the_cause(
+    tmp_path: Path,
+) -> None:
+    model, rows = made(bitcoin_config(tmp_path)), frame(900)
+    model.executor.failure = TrainingError("the training worker died", where="training lstm")
+    with pytest.raises(OperationalException, match="the training worker died") as stopped:
+        Backtest(rows).run(model, rows)
+    assert "BTC/USDT:USDT" in str(stopped.value)
+    assert stopped.value.__cause__ is model.executor.failure
+
+
+def test_backtest_when_training_fails_in_stock_freqai_then_it_goes_on_with_zeros(
+    tmp_path: Path,
+) -> None:
+    # The control: why the adapter must stop it.
+    class Stock(EchoForecaster):
+        _append_null_backtesting_predictions = IFreqaiModel._append_null_backtesting_predictions
+
+    model, rows = Stock(bitcoin_config(tmp_path)), frame(900)
+    model.executor.failure = TrainingError("the training worker died")
+    backtest = Backtest(rows)
+    backtest.run(model, rows)
+    (made_up,), _ = backtest.dk.append_predictions.call_args
+    zeros = backtest.dk.get_predictions_to_append.call_args.args[0]
+    assert made_up is backtest.dk.get_predictions_to_append.return_value
+    assert (zeros == 0).all(axis=None)
+
+
+def test_backtest_when_training_works_then_the_same_loop_appends_every_row(tmp_path: Path) -> None:
+    model, rows = made(bitcoin_config(tmp_path)), frame(900)
+    backtest = Backtest(rows)
+    backtest.run(model, rows)
+    forecast, do_predict, asked = backtest.dk.get_predictions_to_append.call_args.args
+    np.testing.assert_allclose(forecast[columns.LABEL_RETURN], asked["%-echo"], rtol=1e-6)
+    assert do_predict.tolist() == [1] * len(asked) == [1] * 299
+    assert model.executor.jobs[0].time_ms[-1] < time_ms(asked)[0]
+
+
+def test_model_when_made_then_freqais_logger_does_not_import_tensorboard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Importing freqtrade.freqai.tensorboard imports torch; here that import fails.
+    monkeypatch.setitem(sys.modules, "freqtrade.freqai.tensorboard", None)
+    monkeypatch.setitem(sys.modules, "freqtrade.freqai.tensorboard.base_tensorboard", None)
+    monkeypatch.setattr(freqai_interface, "get_tb_logger", stock_tb_logger)
+    with pytest.raises(ImportError):  # the control: even with TensorBoard off
+        freqai_interface.get_tb_logger("joblib", tmp_path, False)
+    model = made(bitcoin_config(tmp_path, activate_tensorboard=True))
+    logger = freqai_interface.get_tb_logger("joblib", tmp_path, model.activate_tensorboard)
+    logger.close()
+    assert model.activate_tensorboard is False
+    assert model.CONV_WIDTH == MAX_CONTEXT_CANDLES
+
+
+def test_model_when_made_then_freqai_writes_under_the_users_folder_only(tmp_path: Path) -> None:
+    model = made(bitcoin_config(tmp_path))
+    assert model.full_path == tmp_path / "models" / model.identifier
+    assert model.identifier == model.freqai_info["identifier"]
+
+
+def test_model_when_predicting_on_other_features_then_the_difference_is_named(
+    tmp_path: Path,
+) -> None:
+    model, dk = made(bitcoin_config(tmp_path)), kitchen()
+    model.model = model.train(frame(600), "BTC/USDT:USDT", dk)
+    dk.training_features_list = list(reversed(echo.NAMES))
+    with pytest.raises(AlignmentError, match="same names, different order"):
+        model.predict(frame(50, first=600), dk)
+
+
+def test_model_when_a_row_has_a_nan_feature_then_it_and_its_successors_have_no_forecast(
+    tmp_path: Path,
+) -> None:
+    model, dk = made(bitcoin_config(tmp_path)), kitchen()
+    model.model = model.train(frame(600), "BTC/USDT:USDT", dk)
+    rows = frame(50, first=600)
+    rows.loc[rows.index[20], echo.NAMES[0]] = np.nan
+    out, do_predict = model.predict(rows, dk)
+    # Rows 20 to 20 + context - 1 would need the hole.
+    expected = np.ones(50)
+    expected[20 : 20 + echo.CONTEXT] = 0
+    np.testing.assert_array_equal(do_predict, expected)
+    assert (np.isfinite(out[columns.P_UP]) == (do_predict == 1)).all()
 
 
 def test_model_when_settings_are_wrong_then_freqtrade_stops_with_the_nearest_name(

@@ -179,6 +179,19 @@ def test_liquidation_price_when_the_stake_is_small_then_the_notionals_tier_count
     assert price == pytest.approx(47_188.76, abs=0.01)
 
 
+def test_liquidation_price_when_a_large_short_is_alone_then_freqtrades_is_too_far() -> None:
+    # Short 20 BTC at 40,000, notional 800,000 on a stake of 40,000; wallet 100,000.
+    # At liquidation 895,678: tier 800,000-3,000,000, 0.65 % less 1,500.
+    # 100,000 + 800,000 - 20 P = 0.13 P - 1,500  ->  901,500 / 20.13 = 44,783.90
+    a = account(100_000, (BTC, -20, 40_000), tiers=REAL)
+    assert a.liquidation_price(BTC, {BTC: 40_000.0}) == pytest.approx(44_783.90, abs=0.01)
+    # Freqtrade, by stake, 0.4 %: 900,000 / 20.08 = 44,820.72, where the account is already gone.
+    price = freqtrade_price(BTC, {BTC: (-20.0, 40_000.0, 40_000.0)}, {BTC: 40_000.0}, 100_000)
+    assert price == pytest.approx(44_820.72, abs=0.01)
+    assert a.is_liquidated({BTC: price})
+    assert not a.is_liquidated({BTC: 44_783.0})
+
+
 def test_liquidation_price_when_alone_in_the_first_tier_then_freqtrade_agrees() -> None:
     # The one case its formula is right in, up to here: 40,000 / 0.996.
     legs = {BTC: (1.0, 50_000.0, 10_000.0)}
@@ -363,6 +376,23 @@ def test_liquidation_price_when_it_exists_then_equity_equals_the_margin_there(
         else:
             scale = a.wallet_quote + a.gross_notional({**marks, p.pair: at}) + 1e5
             assert surplus(a, {**marks, p.pair: at}) == pytest.approx(0, abs=1e-10 * scale)
+
+
+@given(loss=st.floats(100, 5_000))
+def test_liquidation_price_when_freqtrades_meets_the_same_test_then_it_fails_it(
+    loss: float,
+) -> None:
+    # The control: with a losing short beside the long its number is never a root.
+    marks = {BTC: 50_000.0, LTC: 80 + loss / 250}
+    a = account(10_000, (BTC, 1, 50_000), (LTC, -250, 80), tiers=REAL)
+    legs = {BTC: (1.0, 50_000.0, 10_000.0), LTC: (-250.0, 80.0, 4_000.0)}
+    theirs = freqtrade_price(BTC, legs, marks, 10_000)
+    ours = a.liquidation_price(BTC, marks)
+    assert ours is not None
+    assert abs(surplus(a, {**marks, BTC: ours})) < 1e-6
+    # Twice the loss, less what its stake-based tier asks for too much or too little (< 150).
+    assert surplus(a, {**marks, BTC: theirs}) == pytest.approx(-2 * loss, abs=150)
+    assert theirs < ours
 
 
 @given(case=accounts())

@@ -24,6 +24,7 @@ HIGH = MarginTier(
     max_leverage=50,
 )  # fmt: skip
 TIERS = MarginTiers("LTC", (LOW, HIGH))
+BITCOIN = load_binance_tiers(["BTC/USDT:USDT"])["BTC/USDT:USDT"]
 ROW = {
     "minNotional": 0.0, "maxNotional": 10_000.0, "maintenanceMarginRate": 0.005,
     "maxLeverage": 75.0, "info": {"cum": "0.0"},
@@ -98,6 +99,15 @@ def test_tiers_when_they_do_not_start_at_zero_then_refused(tiers: tuple[MarginTi
         MarginTiers("LTC", tiers)
 
 
+@pytest.mark.parametrize("amount", [50.0, -50.0])
+def test_tiers_when_the_first_has_a_maintenance_amount_then_refused(amount: float) -> None:
+    # 50 would make the margin of a notional of 8,000 negative: 8,000 * 0.005 - 50 = -10,
+    # and an account without equity would pass as safe.
+    with pytest.raises(InputError, match="no maintenance amount in the first tier") as error:
+        MarginTiers("LTC", (dataclasses.replace(LOW, maintenance_amount_quote=amount),))
+    assert error.value.where == "LTC, tier 1"
+
+
 def test_rows_when_parsed_then_texts_become_numbers() -> None:
     assert from_exchange_tiers("LTC", [ROW]).tiers == (LOW,)
 
@@ -112,23 +122,42 @@ def test_rows_when_a_field_is_missing_or_no_number_then_pair_and_tier_are_named(
         from_exchange_tiers("LTC", [{**ROW, **broken}])
 
 
-def test_packaged_table_when_loaded_then_every_pair_asked_for_is_there() -> None:
-    tiers = load_binance_tiers(["BTC/USDT:USDT", "ETH/USDT:USDT", "LTC/USDT:USDT"])
-    assert list(tiers) == ["BTC/USDT:USDT", "ETH/USDT:USDT", "LTC/USDT:USDT"]
-    assert tiers["LTC/USDT:USDT"].pair == "LTC/USDT:USDT"
+# Binance's published brackets of BTCUSDT as Freqtrade 2026.9 packages them:
+# 0.4 % to 300,000; 0.5 % less 300 to 800,000; 0.65 % less 1,500 to 3 million; 1 % less 12,000 to
+# 12 million; ... 50 % less 421,482,000 from 1.2 to 1.8 billion.
+@pytest.mark.parametrize(
+    ("notional", "margin", "leverage"),
+    [
+        (50_000.0, 200.0, 150),  # 50,000 * 0.004: also the stake of a 20x position, see below
+        (299_999.0, 1_199.996, 150),  # * 0.004
+        (300_000.0, 1_200.0, 100),  # edge: 300,000 * 0.005 - 300 = 300,000 * 0.004
+        (800_000.0, 3_700.0, 75),  # edge: 5,200 - 1,500 = 4,000 - 300
+        (1_000_000.0, 5_000.0, 75),  # 6,500 - 1,500
+        (3_000_000.0, 18_000.0, 50),  # edge: 30,000 - 12,000 = 19,500 - 1,500
+        (5_000_000.0, 38_000.0, 50),  # 50,000 - 12,000
+        (2_000_000_000.0, 578_518_000.0, 1),  # beyond the last cap: 1e9 - 421,482,000
+    ],
+)
+def test_bitcoin_table_when_worked_by_hand_then_it_agrees(
+    notional: float, margin: float, leverage: int
+) -> None:
+    assert BITCOIN.maintenance_margin(notional) == pytest.approx(margin)
+    assert BITCOIN.maintenance_margin(-notional) == pytest.approx(margin)
+    assert BITCOIN.max_leverage(notional) == leverage
 
 
-def test_packaged_table_when_all_pairs_are_loaded_then_every_one_is_sound() -> None:
-    from strategies.base.tiers import _table
-
-    assert len(load_binance_tiers(_table())) == len(_table()) > 100
-
-
-def test_packaged_table_when_pairs_come_from_a_generator_then_all_are_loaded() -> None:
-    assert len(load_binance_tiers(p for p in ("BTC/USDT:USDT", "LTC/USDT:USDT"))) == 2
+def test_bitcoin_table_when_looked_up_by_stake_then_the_margin_is_too_low() -> None:
+    # The control: 50,000 at 20x is 1,000,000; the stake's rate is 0.4 % instead of 0.65 %.
+    rate_by_stake, rate = BITCOIN.marginal_rate(np.array([50_000.0, 1_000_000.0]))
+    assert (rate_by_stake, rate) == (0.004, 0.0065)
+    assert 1_000_000 * rate_by_stake < BITCOIN.maintenance_margin(1_000_000.0)
 
 
-def test_packaged_table_when_a_pair_is_missing_then_all_missing_are_named() -> None:
-    with pytest.raises(InputError, match="futures notation") as error:
-        load_binance_tiers(["BTC/USDT:USDT", "BTC/USDT", "NO/USDT:USDT"])
-    assert "'BTC/USDT', 'NO/USDT:USDT'" in str(error.value)
+@given(edge=st.sampled_from(BITCOIN.tiers[1:]), width=st.floats(0, 1_000))
+def test_bitcoin_table_when_an_edge_is_crossed_then_the_margin_does_not_jump(
+    edge: MarginTier, width: float
+) -> None:
+    below = BITCOIN.maintenance_margin(edge.floor_quote - width)
+    above = BITCOIN.maintenance_margin(edge.floor_quote + width)
+    # At most the higher rate on the way across, and a cent of rounding at the edge.
+    assert -1e-6 <= above - below <= 2 * width * edge.maintenance_rate_frac + 0.011

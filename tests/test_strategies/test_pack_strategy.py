@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from freqtrade.enums import CandleType, RunMode
 from freqtrade.exceptions import OperationalException
 from freqtrade.persistence import Trade
+from freqtrade.strategy.strategy_wrapper import strategy_safe_wrapper
 
 from models import columns
 from models.labels.cascade import CascadeConfig
@@ -197,6 +199,32 @@ def test_stop_when_no_forecast_was_seen_then_the_widest_allowed_stop_is_used() -
     assert stop(strategy(), OpenTrade()) == pytest.approx(0.2)
 
 
+@pytest.mark.parametrize(
+    ("short", "rate", "profit", "stop_rate"),
+    [
+        # Entry 100, stop 6 % away, leverage 2; profit is of the stake.
+        (False, 100.0, 0.0, 94.0),
+        (False, 105.0, 0.10, 94.0),  # does not trail
+        (False, 96.0, -0.08, 94.0),
+        (True, 100.0, 0.0, 106.0),
+        (True, 95.0, 0.10, 106.0),
+        (True, 104.0, -0.08, 106.0),
+    ],
+)
+def test_stop_when_price_has_moved_then_freqtrade_puts_it_at_the_same_price(
+    short: bool, rate: float, profit: float, stop_rate: float
+) -> None:
+    trade = OpenTrade()
+    trade.is_short = short
+    trade.set_custom_data("stop_frac", 0.06)
+    distance = strategy().custom_stoploss(PAIR, trade, NOW, rate, profit, False)
+    assert distance is not None
+    # Trade.adjust_stop_loss: rate * (1 -+ distance / leverage)
+    assert rate * (1 + (1 if short else -1) * distance / 2) == pytest.approx(stop_rate)
+    # The control: without the leverage the stop would be at 3 %.
+    assert stop_rate != pytest.approx(rate * (1 + (1 if short else -1) * 0.03))
+
+
 def test_exit_when_the_longest_hold_is_over_then_it_is_asked_for() -> None:
     s = strategy()
     assert held(s, OpenTrade(), 23.99) is None
@@ -319,7 +347,62 @@ def test_stake_when_the_leverage_is_over_the_limit_then_it_is_zero() -> None:
     assert stake(strategy(), leverage=3.5) == 0.0
 
 
+def test_leverage_when_the_exchange_names_no_maximum_then_the_packs_own_holds() -> None:
+    assert leverage(strategy(analysed(sigma=0.001)), max_leverage=math.nan) <= 3.0
+    assert leverage(strategy(), max_leverage=None) == 1.0
+
+
+def test_hooks_when_the_candle_is_exactly_two_old_then_that_is_the_last_moment() -> None:
+    s = strategy()
+    late = OPENED + timedelta(hours=2)
+    assert confirm(s, current_time=late) is True
+    assert confirm(s, current_time=late + timedelta(seconds=1)) is False
+    assert confirm(s, current_time=OPENED - timedelta(seconds=1)) is False
+
+
+def test_hooks_when_freqtrade_itself_wraps_them_then_a_failure_adds_no_risk() -> None:
+    # Freqtrade's own wrapper answers True and the full stake on an exception.
+    s = strategy()
+    s.dp = BrokenProvider()
+    wrap = strategy_safe_wrapper
+    assert wrap(confirm, default_retval=True)(s) is False
+    assert wrap(stake, default_retval=9000.0)(s) == 0.0
+
+    class Unguarded(BitcoinCrossMargin):  # the control
+        confirm_trade_entry = BitcoinCrossMargin.confirm_trade_entry.__wrapped__
+        custom_stake_amount = BitcoinCrossMargin.custom_stake_amount.__wrapped__
+
+    naked = Unguarded(config())
+    naked.dp, naked.wallets = BrokenProvider(), Wallets(10_000.0)
+    assert wrap(confirm, default_retval=True)(naked) is True
+    assert wrap(stake, default_retval=9000.0)(naked) == 9000.0
+
+
+@pytest.mark.parametrize(
+    "hook", ["leverage", "custom_stake_amount", "confirm_trade_entry", "order_filled",
+             "custom_stoploss", "custom_exit"],
+)  # fmt: skip
+def test_hooks_when_called_with_nothing_that_works_then_none_raises(hook: str) -> None:
+    assert getattr(strategy(), hook)() in (1.0, 0.0, False, None)
+
+
 # -- settings -----------------------------------------------------------------------------------
+
+
+def test_backtest_when_its_data_are_missing_then_freqtrade_stops_before_it_starts(
+    tmp_path: Path,
+) -> None:
+    blocks = {
+        "freqai": {"train_period_days": 30, "feature_parameters": {}},
+        "exchange": {"pair_whitelist": [PAIR]}, "timerange": "20240101-20240201",
+        "datadir": tmp_path,
+    }  # fmt: skip
+    s = strategy(runmode=RunMode.BACKTEST, **blocks)
+    with pytest.raises(OperationalException, match="expected futures data in") as stopped:
+        s.bot_start()
+    assert "freqtrade download-data" in str(stopped.value)
+    assert PAIR in str(stopped.value)
+    strategy(runmode=RunMode.DRY_RUN, **blocks).bot_start()  # live reads no files
 
 
 @pytest.mark.parametrize(
@@ -446,6 +529,19 @@ def test_indicators_when_freqai_answers_then_missing_rows_are_missing_again() ->
     assert out["interval_low"][0] == pytest.approx(RATE * np.exp(-0.05))
     assert out["interval_high"][0] == pytest.approx(RATE * np.exp(0.04))
     assert np.isnan(out["interval_low"][2])
+
+
+def test_plot_when_drawn_then_it_shows_probabilities_interval_and_hazard() -> None:
+    s = strategy()
+    s.freqai = SimpleNamespace(start=lambda frame, metadata, made: frame)
+    available = set(s.populate_indicators(forecast_frame(), {"pair": PAIR}).columns)
+    main, sub = s.plot_config["main_plot"], s.plot_config["subplots"]
+    assert main["interval_low"]["fill_to"] == "interval_high"
+    assert {columns.P_UP, columns.P_FLAT, columns.P_DOWN} == set(sub["probability"])
+    assert {columns.LABEL_CASCADE_DOWN, columns.LABEL_CASCADE_UP} == set(sub["hazard"])
+    assert columns.ABSTAIN in sub["trust"]
+    # A name that no column has would be left out of the plot in silence.
+    assert {*main, *(name for plot in sub.values() for name in plot)} <= available
 
 
 def test_strategy_when_declared_then_it_suits_the_pack() -> None:
