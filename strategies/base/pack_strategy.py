@@ -42,6 +42,7 @@ from strategies.base.snapshot import account_state
 
 logger = logging.getLogger(__name__)
 
+_AT_ONCE = 1e-6  # a stop this close to the current rate is hit by the next price
 _STOP = "stop_frac"  # name under which a trade remembers its stop distance
 
 
@@ -265,9 +266,11 @@ class PackStrategy(IStrategy):
         if distance is None:
             # The fill found no trusted volatility: the widest stop allowed is still a stop.
             distance = self.sizing.max_stop_frac
-        return stoploss_from_open(
+        stop = stoploss_from_open(
             -distance * trade.leverage, current_profit, trade.is_short, trade.leverage
         )
+        # Freqtrade takes 0 ("already past the stop") for "no stop" and would keep the trade.
+        return max(stop, _AT_ONCE)
 
     # -- leaving: never blocked -----------------------------------------------------------------
 

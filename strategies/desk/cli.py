@@ -6,15 +6,17 @@ import argparse
 import sys
 from pathlib import Path
 
+from freqtrade.exceptions import FreqtradeException
+
 from models.errors import PackError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; a PackError is printed as a message, never as a traceback."""
+    """Run one command; an expected error is printed as a message, never as a traceback."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
-    except PackError as error:
+    except (PackError, FreqtradeException) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 

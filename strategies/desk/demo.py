@@ -26,7 +26,7 @@ from models.errors import ConfigError, PackError
 from models.training.settings import ModelSettings
 from models.validation.report.page import write_report
 from strategies.base.config import PackConfig
-from strategies.base.data_check import check_backtest_data
+from strategies.base.data_check import check_backtest_data, span_read
 from strategies.base.pack_strategy import PackStrategy
 from strategies.desk.data import choose_datadir, load_checked
 from strategies.desk.results import Run, load_record
@@ -51,6 +51,8 @@ class DemoOptions:
 def run_demo(options: DemoOptions) -> int:
     """Run the backtest and write its report; return the process exit code."""
     config = Configuration.from_files([str(options.config)])
+    if options.timerange:
+        span_read({**config, "timerange": options.timerange}, 0)  # a typing error costs nothing
     datadir = choose_datadir(options.data, options.userdir).resolve()
     timerange = options.timerange or default_timerange(config, datadir)
     config = {**config, "timerange": timerange, "datadir": datadir}

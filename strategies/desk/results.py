@@ -14,9 +14,9 @@ import pandas as pd
 from freqtrade.data.btanalysis import get_latest_backtest_filename, load_backtest_stats
 from freqtrade.enums import CandleType
 from freqtrade.exchange import timeframe_to_msecs
-from models.account.audit import AccountAudit, Fill, MarketPath, audit_account
 
 from models import columns
+from models.account.audit import AccountAudit, Fill, MarketPath, audit_account
 from models.errors import InputError
 from models.labels.returns import forward_log_return
 from models.labels.targets import label_columns
@@ -106,9 +106,14 @@ def audit(
 
 
 def fills(trades: list[dict[str, Any]]) -> list[Fill]:
-    """Return every order of the engine's trades as a signed fill, oldest first."""
+    """Return every order of the engine's trades as a signed fill, oldest first.
+
+    Freqtrade stamps everything with the candle's open. A stop happens inside the candle, so it is
+    put one millisecond later, and a new entry of the pair in that candle comes after the stop.
+    """
     out = []
-    for trade in trades:
+    last: dict[str, int] = {}
+    for trade in sorted(trades, key=lambda t: (t["open_timestamp"], t["close_timestamp"])):
         inside = any(word in trade["exit_reason"] for word in _INSIDE_CANDLE)
         for order in trade["orders"]:
             entry = order["ft_is_entry"]
@@ -117,10 +122,13 @@ def fills(trades: list[dict[str, Any]]) -> list[Fill]:
             price = float(order["safe_price"])
             fee = trade["fee_open"] if entry else trade["fee_close"]
             # One millisecond past the open is "inside": the position faced the candle's extreme.
-            late = 1 if inside and not entry else 0
+            time_ms = int(order["order_filled_timestamp"]) + (1 if inside and not entry else 0)
+            if time_ms < last.get(trade["pair"], 0):
+                time_ms = last[trade["pair"]] + 1
+            last[trade["pair"]] = time_ms
             out.append(
                 Fill(
-                    time_ms=int(order["order_filled_timestamp"]) + late,
+                    time_ms=time_ms,
                     pair=trade["pair"],
                     amount_base=amount if long else -amount,
                     price_quote=price,

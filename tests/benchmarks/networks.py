@@ -8,7 +8,7 @@ with one thread.
 
 Who runs: each network of the catalogue with its default settings, as the forecaster trains and
 serves it, and the class `PyTorchTransformerRegressor` as Freqtrade installs it, with the settings
-of its own docstring (window 30, one layer, 512 hidden units, batch 64). It cannot be given our
+of its own docstring (one layer, 512 hidden units, batch 64), window 24. It cannot be given our
 longer context: its position table has as many rows as it has features. Both see the same hours of
 BTC, the same features and the same split into training and validation rows.
 

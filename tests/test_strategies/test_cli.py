@@ -53,3 +53,17 @@ def test_command_when_none_is_given_then_the_usage_is_shown(
         main([])
     assert stopped.value.code == 2
     assert "usage: breakwater" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--config", "/nowhere/missing.json"], ["--timerange", "nonsense"], ["--timerange", "2024-"]],
+)
+def test_demo_when_an_argument_is_wrong_then_freqtrades_own_error_has_no_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert main(["demo", *arguments, "--userdir", str(tmp_path / "user")]) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("error: ")
+    assert "Traceback" not in said.err
+    assert not (tmp_path / "user").exists()  # found before any data was written

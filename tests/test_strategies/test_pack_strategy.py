@@ -552,3 +552,12 @@ def test_strategy_when_declared_then_it_suits_the_pack() -> None:
     assert s.startup_candle_count >= 169 + 256
     assert (s.stoploss, s.minimal_roi) == (-0.5, {"0": 100.0})
     assert not s.position_adjustment_enable  # entries added later would bypass the entry check
+
+
+def test_stop_when_the_price_is_already_past_it_then_it_is_hit_at_once_instead_of_dropped() -> None:
+    # A long from 100 with a 6 % stop at 93: -7 % of price is -14 % of stake at 2x leverage.
+    trade = OpenTrade()
+    trade.kept["stop_frac"] = 0.06
+    distance = stop(strategy(), trade, profit=-0.14)
+    assert distance is not None
+    assert 0 < distance < 1e-4  # Freqtrade reads 0 as "no stop"

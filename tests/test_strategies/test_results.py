@@ -114,6 +114,17 @@ def test_fills_when_stopped_in_the_candle_of_the_entry_then_the_entry_still_come
     assert signed([trade]) == [(2.0, 100.0), (-2.0, 94.0)]
 
 
+def test_fills_when_a_pair_is_entered_again_in_the_candle_of_its_stop_then_the_stop_is_first() -> (
+    None
+):
+    long = exported(BTC, ("buy", 1, 2.0, 100.0), ("sell", 3, 2.0, 94.0), reason="stop_loss")
+    short = exported(BTC, ("sell", 3, 5.0, 95.0), ("buy", 6, 5.0, 90.0), short=True)
+    read = results.fills([long, short])
+    assert [f.amount_base for f in read] == [2.0, -2.0, -5.0, 5.0]
+    late = [f.time_ms - START_MS - 3 * HOUR_MS for f in read[1:3]]
+    assert late == [1, 2]
+
+
 def test_fills_when_trades_overlap_then_all_orders_are_oldest_first() -> None:
     slow = exported(BTC, ("buy", 1, 1.0, 100.0), ("sell", 5, 1.0, 110.0))
     quick = exported(LTC, ("sell", 2, 3.0, 50.0), ("buy", 4, 3.0, 55.0), short=True)
