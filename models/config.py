@@ -11,6 +11,14 @@ from models.errors import ConfigError, PackError
 
 T = TypeVar("T")
 
+# A plain field's annotation -> what to ask for, and the types that will do.
+_KINDS: dict[str, tuple[str, tuple[type, ...]]] = {
+    "int": ("a whole number", (int,)),
+    "float": ("a number", (float, int)),
+    "bool": ("true or false", (bool,)),
+    "str": ("a text", (str,)),
+}
+
 
 def from_mapping(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
     """Build the config dataclass `cls` from `values`; every unknown key is an error.
@@ -53,9 +61,11 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
                 f"unknown setting {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
             )
     problems += [
-        f"expected a whole number for {f.name}, got {values[f.name]!r}"
+        f"expected {_KINDS[str(f.type)][0]} for {f.name}, got {values[f.name]!r}"
         for f in dataclasses.fields(cls)
-        if f.type in ("int", int) and f.name in values and type(values[f.name]) is not int
+        if str(f.type) in _KINDS
+        and f.name in values
+        and type(values[f.name]) not in _KINDS[str(f.type)][1]
     ]
     if problems:
         raise ConfigError(

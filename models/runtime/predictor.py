@@ -36,7 +36,10 @@ class Predictor:
     Raises
     ------
     ArtifactError
-        If the bytes do not match the manifest, or the manifest is of another format.
+        If the bytes do not match the manifest, or the manifest is of another format, incomplete or
+        contradicts itself.
+    InputError, AlignmentError
+        If the history does not fit the artifact, or its rows are not one per time.
     """
 
     def __init__(
@@ -47,6 +50,8 @@ class Predictor:
     ) -> None:
         check_artifact(artifact)
         self.artifact = artifact
+        if history is not None and history_time_ms is not None:
+            self._check_rows(history, history_time_ms, "history")
         self.history = history
         self.history_time_ms = history_time_ms
         self._session: Session | None = None
@@ -74,15 +79,21 @@ class Predictor:
         Raises
         ------
         AlignmentError
-            If the feature names or their order differ from the artifact's.
+            If the feature names or their order differ from the artifact's, or rows and times are
+            not as many.
+        InputError
+            If the features are not (N, F).
+        ArtifactError
+            If the network cannot be read, or its outputs are not the manifest's.
         """
-        self._check_names(names, features)
+        self._check_names(names)
+        self._check_rows(features, time_ms, "features")
         x, times, skip = self._with_history(features, time_ms)
         finite: BoolArray = np.asarray(np.isfinite(x).all(axis=1))
         raw = self._raw(x, times, finite)
         return {name: values[skip:] for name, values in self._decode(raw, x).items()}
 
-    def _check_names(self, names: tuple[str, ...], features: Float32Array) -> None:
+    def _check_names(self, names: tuple[str, ...]) -> None:
         expected = tuple(self.manifest["feature_names"])
         if tuple(names) != expected:
             missing = [n for n in expected if n not in names]
@@ -95,9 +106,14 @@ class Predictor:
                 where=str(self.manifest.get("title", "")),
                 cure="use the strategy the model was trained with, or train again",
             )
-        if features.ndim != 2 or features.shape[1] != len(expected):
-            raise InputError(
-                f"expected features of shape (rows, {len(expected)}), got {features.shape}"
+
+    def _check_rows(self, rows: Float32Array, time_ms: IntArray, what: str) -> None:
+        expected = len(self.manifest["feature_names"])
+        if rows.ndim != 2 or rows.shape[1] != expected:
+            raise InputError(f"expected {what} of shape (rows, {expected}), got {rows.shape}")
+        if len(rows) != len(time_ms):
+            raise AlignmentError(
+                f"expected one time per row of {what}, got {len(rows)} rows, {len(time_ms)} times"
             )
 
     def _with_history(
@@ -105,7 +121,9 @@ class Predictor:
     ) -> tuple[Float32Array, IntArray, int]:
         step = int(self.manifest["candle_ms"])
         h, ht = self.history, self.history_time_ms
-        if h is None or ht is None or not len(time_ms) or ht[-1] + step != time_ms[0]:
+        if h is None or ht is None or not len(ht) or not len(time_ms):
+            return features, time_ms, 0
+        if ht[-1] + step != time_ms[0]:
             return features, time_ms, 0
         return np.concatenate((h, features)), np.concatenate((ht, time_ms)), len(h)
 
@@ -122,6 +140,12 @@ class Predictor:
             for i in range(0, len(same), _BATCH):
                 group = same[i : i + _BATCH]
                 y = self._session.run(np.stack([x[s.start : s.stop] for s, _ in group]))
+                if y.shape != (len(group), length, width):
+                    raise ArtifactError(
+                        f"expected outputs of shape {(len(group), length, width)}, got {y.shape}",
+                        where=str(self.manifest.get("title", "")),
+                        cure="network and manifest do not belong together; train again",
+                    )
                 for b, (span, first) in enumerate(group):
                     out[first : span.stop] = y[b, first - span.start :]
         return out
@@ -135,7 +159,7 @@ class Predictor:
         sigma = x[:, m["feature_names"].index(columns.FEATURE_SIGMA)].astype(np.float64)
         scale = np.where(np.isnan(raw[:, 0]), np.nan, sigma * np.sqrt(m["horizon_candles"]))
         q = raw[:, layout.quantiles] * scale[:, None]  # (N, 5) log return over the horizon
-        offset = calibration["conformal_offset"] * scale
+        offset = calibration["conformal_offset"] * scale  # < 0 narrows, at most to the median
         hazard = {side: sigmoid(raw[:, layout.hazard(side)]) for side in (-1, 1)}
         novelty = self._novelty(x) + 0.0 * raw[:, 0]
         out = {
@@ -147,15 +171,16 @@ class Predictor:
             columns.P_FLAT: p[:, 1],
             columns.P_UP: p[:, 2],
             **{name: q[:, i] for i, name in enumerate(columns.RETURN_QUANTILES)},
-            columns.RETURN_LOW: q[:, 0] - offset,
-            columns.RETURN_HIGH: q[:, -1] + offset,
+            columns.RETURN_LOW: np.minimum(q[:, 0] - offset, q[:, 2]),
+            columns.RETURN_HIGH: np.maximum(q[:, -1] + offset, q[:, 2]),
             columns.SIGMA: scale,
             columns.HAZARD_DOWN: hazard[-1][:, 0],
             columns.HAZARD_UP: hazard[1][:, 0],
             columns.NOVELTY: novelty,
         }
         known = np.isfinite(np.column_stack(list(out.values()))).all(axis=1)
-        out[columns.ABSTAIN] = np.where(known & (novelty <= 1.0), 0.0, 1.0)
+        # Without volatility there is no unit for a return: such candles did not trade.
+        out[columns.ABSTAIN] = np.where(known & (novelty <= 1.0) & (scale > 0), 0.0, 1.0)
         return out
 
     def _novelty(self, x: Float32Array) -> FloatArray:
@@ -187,3 +212,38 @@ def check_artifact(artifact: Artifact) -> None:
             f"expected network bytes with hash {str(m.get('onnx_sha256'))[:12]}, got {digest[:12]}",
             cure="the artifact is corrupt or its parts come from two models; train again",
         )
+    missing = [name for name in _NEEDED if name not in m]
+    problems = [f"{name} is missing" for name in missing] or _contradictions(m)
+    if problems:
+        raise ArtifactError(
+            f"the manifest cannot be served: {'; '.join(problems)}",
+            where=str(m.get("title", "")),
+            cure="the artifact is corrupt or was edited; train again",
+        )
+
+
+_NEEDED = (
+    "feature_names", "candle_ms", "horizon_candles", "hazard_bin_edges", "outputs",
+    "context_candles", "calibration", "novelty",
+)  # fmt: skip
+
+
+def _contradictions(m: dict[str, Any]) -> list[str]:
+    """Return what in a complete manifest cannot be true."""
+    problems = [
+        f"expected {name} > 0, got {m[name]!r}"
+        for name in ("candle_ms", "horizon_candles", "context_candles")
+        if not m[name] > 0
+    ]
+    if columns.FEATURE_SIGMA not in m["feature_names"]:
+        problems.append(f"{columns.FEATURE_SIGMA} is not among the features")
+    width = HeadLayout(bin_edges=tuple(m["hazard_bin_edges"])).width
+    if m["outputs"] != width:
+        problems.append(f"expected {width} outputs for its hazard bins, got {m['outputs']!r}")
+    for name in ("mean", "std"):
+        if len(m["novelty"][name]) != len(m["feature_names"]):
+            problems.append(
+                f"expected {len(m['feature_names'])} features in novelty.{name}, "
+                f"got {len(m['novelty'][name])}"
+            )
+    return problems

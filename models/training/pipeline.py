@@ -13,17 +13,17 @@ import torch
 from models import catalog, columns
 from models.calibration.fit import fit_conformal_offset, fit_temperature, tempered
 from models.config import from_mapping
-from models.errors import InputError
 from models.export.onnx import TOLERANCE, measure_context, to_onnx
 from models.heads import HeadLayout
 from models.nets.base import Forecaster, NetworkSpec, start_at_prior
 from models.runtime.predictor import FORMAT, novelty_score
 from models.runtime.session import Session
+from models.training.checks import check_job, check_training_rows
 from models.training.loop import Rows, clip_runs, evaluate, fit
 from models.training.loss import prior_outputs, targets
 from models.training.settings import ModelSettings
 from models.training.split import Split, split_rows
-from models.types import Artifact, BoolArray, Float32Array, FloatArray, TrainingJob
+from models.types import Artifact, Float32Array, FloatArray, TrainingJob
 from models.windows import Span, contiguous_runs
 
 _MILLIBITS = 1000.0 / np.log(2.0)  # per nat
@@ -41,8 +41,8 @@ def train(job: TrainingJob) -> Artifact:
 
     Raises
     ------
-    InputError
-        If the frame is too short, has infinite or constant feature columns, or lacks labels.
+    ConfigError, InputError, AlignmentError
+        If a setting is wrong, the frame is too short, or its columns, rows or labels do not fit.
     TrainingError, ArtifactError
         If training diverges, or the exported graph fails its parity checks.
     """
@@ -115,9 +115,7 @@ def prepare(job: TrainingJob) -> Prepared:
         weight=torch.ones(len(job.time_ms)),
         runs=contiguous_runs(job.time_ms, job.candle_ms, finite),
     )
-    known = job.features[np.flatnonzero(finite[: split.train.stop])]
-    check_spread(known, job)
-    mean, std = known.mean(axis=0), known.std(axis=0)
+    known, mean, std = check_training_rows(job, finite, split.train)
     prior = prior_outputs(rows.targets, slice(split.train.start, split.train.stop), layout)
     torch.manual_seed(job.seed)
     network = spec.build(len(job.feature_names), layout.width, config)
@@ -181,42 +179,6 @@ def _identity(data: Prepared) -> dict[str, Any]:
             for name in ("breakwater", "torch", "onnx", "onnxruntime", "numpy")
         },
     }
-
-
-def check_job(job: TrainingJob) -> BoolArray:
-    """Return which rows have every feature; raise InputError for columns nothing can learn from."""
-    x, names = job.features, job.feature_names
-    infinite = np.flatnonzero(np.isinf(x).any(axis=0))
-    empty = np.flatnonzero(np.isnan(x).all(axis=0))
-    problems = [f"{names[i]} is infinite" for i in infinite]
-    problems += [f"{names[i]} is NaN in every row" for i in empty]
-    if columns.FEATURE_SIGMA not in names:
-        problems.append(f"{columns.FEATURE_SIGMA} is missing; forecasts are scaled by it")
-    for label in columns.LABELS:
-        if label not in job.labels:
-            problems.append(f"label {label} is missing")
-        elif not np.isfinite(job.labels[label]).any():
-            problems.append(f"label {label} has no known value")
-    finite = np.asarray(np.isfinite(x).all(axis=1))
-    if not problems and not finite.any():
-        problems.append(f"no row has all {len(names)} features")
-    _refuse(problems, job)
-    return finite
-
-
-def check_spread(values: Float32Array, job: TrainingJob) -> None:
-    """Raise InputError naming every column that does not move over the training rows (R, F)."""
-    still = np.flatnonzero(np.ptp(values, axis=0) == 0)
-    _refuse([f"{job.feature_names[i]} is constant" for i in still], job)
-
-
-def _refuse(problems: list[str], job: TrainingJob) -> None:
-    if problems:
-        raise InputError(
-            "; ".join(problems[:10]),
-            where=job.title,
-            cure="repair or remove these columns, or provide more history before the window",
-        )
 
 
 def _calibrate(onnx: bytes, data: Prepared, context: int) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -287,4 +249,4 @@ def _validation(best: torch.nn.Module, data: Prepared) -> dict[str, float]:
     }
 
 
-__all__ = ["Prepared", "check", "check_job", "check_spread", "prepare", "train"]
+__all__ = ["Prepared", "check", "prepare", "train"]

@@ -308,6 +308,13 @@ def test_liquidation_when_something_is_left_then_the_wallet_keeps_it() -> None:
     assert (a.liquidation_fee_quote, a.bankruptcy_quote) == (pytest.approx(1), 0)
 
 
+def test_drawdown_when_liquidated_in_the_last_candle_then_the_fee_is_part_of_the_fall() -> None:
+    # As above: 4.5 at the extreme, 3.5 after the fee, and no later candle to show it.
+    market = path((100, 100, 100, 100), (100, 100, 50, 95))
+    a = audit([fill(0, 10, 100)], market, wallet=504.5, liquidation_fee_frac=0.002)
+    assert a.summary()["max_drawdown_worst_frac"] == pytest.approx(1 - 3.5 / 504.5)
+
+
 def test_liquidation_when_equity_just_meets_the_margin_then_it_happens() -> None:
     # At the low of 50: 505 - 500 = 5 = 1 % of 500. Exact in binary floating point.
     assert audit([fill(0, 10, 100)], CRASH, wallet=505).liquidated_at_ms == STEP

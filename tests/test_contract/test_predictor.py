@@ -1,0 +1,350 @@
+"""The serving path alone, with a network that only repeats a feature: which row, which refusal.
+
+Complements `test_networks.py`, which asks the same of every trained network.
+"""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models import columns
+from models.errors import AlignmentError, ArtifactError, InputError, PackError
+from models.runtime.predictor import Predictor
+from models.types import Artifact, BoolArray, Float32Array, FloatArray, IntArray
+from tests.test_contract import echo, planted
+
+WARM_UP = echo.CONTEXT - 1
+SILENT = sorted(set(columns.FORECAST) - {columns.ABSTAIN})  # NaN where there is no forecast
+
+
+def changed(**manifest: Any) -> Artifact:
+    """The echo artifact with fields of its manifest replaced."""
+    good = echo.echo_artifact()
+    return Artifact(good.onnx, {**good.manifest, **manifest})
+
+
+def forecast(
+    artifact: Artifact, x: Float32Array, times: IntArray, **history: Any
+) -> dict[str, FloatArray]:
+    return Predictor(artifact, **history).predict(x, times, echo.NAMES)
+
+
+def has_context(x: Float32Array, times: IntArray) -> BoolArray:
+    """Rows with `CONTEXT` finite rows in unbroken time behind them, counted one by one."""
+    out, run = np.zeros(len(x), dtype=bool), 0
+    for t in range(len(x)):
+        joined = t > 0 and times[t] - times[t - 1] == echo.CANDLE_MS
+        run = (run if joined else 0) + 1 if np.isfinite(x[t]).all() else 0
+        out[t] = run >= echo.CONTEXT
+    return out
+
+
+def assert_echo(out: dict[str, FloatArray], x: Float32Array, has: BoolArray) -> None:
+    """Each row of `has` repeats its own feature; every other row is NaN and abstains."""
+    np.testing.assert_allclose(out[columns.LABEL_RETURN][has], x[has, 0], rtol=1e-6)
+    np.testing.assert_allclose(
+        out[columns.P_UP][has], np.exp(x[has, 0]) / (2 + np.exp(x[has, 0])), rtol=1e-5
+    )
+    for name in SILENT:
+        np.testing.assert_array_equal(np.isfinite(out[name]), has, err_msg=name)
+        assert np.isnan(out[name][~has]).all(), name
+    np.testing.assert_array_equal(out[columns.ABSTAIN], np.where(has, 0.0, 1.0))
+
+
+# -- alignment ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_rows_when_candles_and_features_are_missing_at_random_then_each_run_warms_up_anew(
+    seed: int,
+) -> None:
+    rng, rows = np.random.default_rng(seed), 1500
+    x, times = echo.echo_rows(rows, seed), planted.times(rows)
+    times += echo.CANDLE_MS * np.cumsum(rng.random(rows) < 0.01)  # missing candles
+    for bad in (np.nan, np.inf, -np.inf):
+        x[rng.random(rows) < 0.005, rng.integers(2)] = bad
+    has = has_context(x, times)
+    assert 500 < has.sum() < rows - 50  # the case is neither empty nor trivial
+    assert_echo(forecast(echo.echo_artifact(), x, times), x, has)
+
+
+@pytest.mark.parametrize("rows", [WARM_UP + 256 * k + d for k in (1, 16, 17) for d in (-1, 0, 1)])
+def test_rows_when_the_pass_ends_around_a_chunk_or_a_batch_then_none_is_lost_or_moved(
+    rows: int,
+) -> None:
+    x, times = echo.echo_rows(rows), planted.times(rows)
+    assert_echo(forecast(echo.echo_artifact(), x, times), x, np.arange(rows) >= WARM_UP)
+
+
+@pytest.mark.parametrize("rows", [1, WARM_UP])
+def test_live_slice_when_shorter_than_the_context_then_every_row_abstains(rows: int) -> None:
+    x, times = echo.echo_rows(rows), planted.times(rows)
+    assert_echo(forecast(echo.echo_artifact(), x, times), x, np.zeros(rows, dtype=bool))
+
+
+def test_alignment_check_when_the_network_is_one_row_late_then_it_convicts() -> None:
+    x, times = echo.echo_rows(600), planted.times(600)
+    out = forecast(echo.echo_artifact(late_rows=1), x, times)
+    with pytest.raises(AssertionError):
+        assert_echo(out, x, np.arange(600) >= WARM_UP)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, WARM_UP, WARM_UP + 1, 300])
+def test_history_when_it_joins_then_it_shortens_the_warm_up_by_its_rows(rows: int) -> None:
+    x, times = echo.echo_rows(700), planted.times(700)
+    history = slice(300 - rows, 300)
+    out = forecast(
+        echo.echo_artifact(), x[300:], times[300:],
+        history=x[history], history_time_ms=times[history],
+    )  # fmt: skip
+    assert_echo(out, x[300:], np.arange(400) >= max(WARM_UP - rows, 0))
+
+
+def test_history_when_its_end_is_not_usable_then_the_warm_up_starts_after_the_damage() -> None:
+    x, times = echo.echo_rows(200), planted.times(200)
+    damaged = x[:100].copy()
+    damaged[98, 0] = np.nan  # leaves one usable row, 99
+    out = forecast(
+        echo.echo_artifact(), x[100:], times[100:], history=damaged, history_time_ms=times[:100]
+    )
+    assert_echo(out, x[100:], np.arange(100) >= WARM_UP - 1)
+
+
+@pytest.mark.parametrize("shift", [-1, 1, 24])
+def test_history_when_it_is_not_adjacent_then_the_first_rows_warm_up(shift: int) -> None:
+    x, times = echo.echo_rows(200), planted.times(200)
+    asked = times[100:] + shift * echo.CANDLE_MS
+    out = forecast(
+        echo.echo_artifact(), x[100:], asked, history=x[:100], history_time_ms=times[:100]
+    )
+    assert_echo(out, x[100:], np.arange(100) >= WARM_UP)
+
+
+def test_predictor_when_it_serves_window_after_window_then_nothing_carries_over() -> None:
+    x, times = echo.echo_rows(400), planted.times(400)
+    predictor = Predictor(echo.echo_artifact(), x[:100], times[:100])
+    before = x.copy(), times.copy()
+    first = predictor.predict(x[100:250], times[100:250], echo.NAMES)
+    later = predictor.predict(x[250:], times[250:], echo.NAMES)  # the history is no neighbour now
+    again = predictor.predict(x[100:250], times[100:250], echo.NAMES)
+    assert_echo(first, x[100:250], np.ones(150, dtype=bool))
+    assert_echo(later, x[250:], np.arange(150) >= WARM_UP)
+    for name in columns.FORECAST:
+        np.testing.assert_array_equal(first[name], again[name], err_msg=name)
+    np.testing.assert_array_equal(before[0], x)  # what was handed in is left alone
+    np.testing.assert_array_equal(before[1], times)
+
+
+def test_predictor_when_pickled_after_use_then_it_brings_its_history_and_no_session() -> None:
+    x, times = echo.echo_rows(60), planted.times(60)
+    predictor = Predictor(echo.echo_artifact(), x[:20], times[:20])
+    here = predictor.predict(x[20:], times[20:], echo.NAMES)
+    copy = pickle.loads(pickle.dumps(predictor))
+    assert copy._session is None
+    there = copy.predict(x[20:], times[20:], echo.NAMES)
+    for name in columns.FORECAST:
+        np.testing.assert_array_equal(here[name], there[name], err_msg=name)
+    assert np.isfinite(there[columns.P_UP]).all()
+
+
+# -- what the numbers are ------------------------------------------------------------
+
+
+def test_forecast_when_decoded_then_every_column_has_its_worked_out_value() -> None:
+    # Network: logits (0, 0, e), all quantiles e, hazard logits 0. sigma = 0.5 * sqrt(4) = 1.
+    # prior (0, 0, 1), T = 2: logits (0, 0, 1 + (e - 1) / 2); e = 3: (0, 0, 2).
+    x, times = echo.echo_rows(9), planted.times(9)
+    x[-1, 0] = 3.0
+    artifact = changed(
+        calibration={"temperature": 2.0, "prior_logits": [0.0, 0.0, 1.0], "conformal_offset": 0.25}
+    )
+    last = {name: values[-1] for name, values in forecast(artifact, x, times).items()}
+    up = np.exp(2.0) / (2.0 + np.exp(2.0))
+    rest = 1.0 / (2.0 + np.exp(2.0))
+    expected = {
+        columns.LABEL_RETURN: 3.0,
+        columns.LABEL_DIRECTION: up - rest,
+        columns.LABEL_CASCADE_DOWN: 0.75,  # 1 - (1 - 0.5)^2, two bins
+        columns.LABEL_CASCADE_UP: 0.75,
+        columns.P_DOWN: rest,
+        columns.P_FLAT: rest,
+        columns.P_UP: up,
+        **dict.fromkeys(columns.RETURN_QUANTILES, 3.0),
+        columns.RETURN_LOW: 2.75,
+        columns.RETURN_HIGH: 3.25,
+        columns.SIGMA: 1.0,
+        columns.HAZARD_DOWN: 0.5,
+        columns.HAZARD_UP: 0.5,
+        columns.NOVELTY: (3.0**2 + 0.5**2) / 2 / 100,
+        columns.ABSTAIN: 0.0,
+    }
+    assert last == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(("echoed", "abstains"), [(1.0, 0.0), (0.99, 0.0), (1.01, 1.0)])
+def test_novelty_when_it_passes_one_then_that_row_abstains_and_keeps_its_numbers(
+    echoed: float, abstains: float
+) -> None:
+    x, times = np.full((9, 2), 0.5, dtype=np.float32), planted.times(9)
+    x[6, 0] = echoed
+    # Novelty of row 6: ((echo - 0)^2 + (0.5 - 0.5)^2) / 2 over a threshold of 0.5.
+    artifact = changed(novelty={"mean": [0.0, 0.5], "std": [1.0, 1.0], "threshold": 0.5})
+    out = forecast(artifact, x, times)
+    assert out[columns.NOVELTY][6] == pytest.approx(echoed**2, rel=1e-6)
+    assert out[columns.ABSTAIN].tolist() == [1, 1, 1, 1, 0, 0, abstains, 0, 0]
+    assert np.isfinite(out[columns.P_UP][6])
+
+
+# -- refusals ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("%-echo",), ("missing ['%-sigma']", "unexpected []", "expected 2, got 1")),
+        ((*echo.NAMES, "%-new"), ("missing []", "unexpected ['%-new']", "expected 2, got 3")),
+        (("%-echo", "%-Sigma"), ("missing ['%-sigma']", "unexpected ['%-Sigma']")),
+        (echo.NAMES[::-1], ("same names, different order",)),
+        ((), ("missing ['%-echo', '%-sigma']", "expected 2, got 0")),
+    ],
+    ids=["missing", "extra", "renamed", "reordered", "none"],
+)
+def test_names_when_they_differ_from_the_artifacts_then_the_error_has_them(
+    names: tuple[str, ...], said: tuple[str, ...]
+) -> None:
+    with pytest.raises(AlignmentError) as caught:
+        Predictor(echo.echo_artifact()).predict(echo.echo_rows(9), planted.times(9), names)
+    assert [part for part in said if part not in str(caught.value)] == []
+    assert caught.value.where == "echo"
+
+
+@pytest.mark.parametrize("shape", [(9, 1), (9, 3), (9,), (1, 9, 2)])
+def test_features_when_of_the_wrong_shape_then_the_expected_and_the_actual_are_named(
+    shape: tuple[int, ...],
+) -> None:
+    with pytest.raises(InputError) as caught:
+        forecast(echo.echo_artifact(), np.ones(shape, dtype=np.float32), planted.times(9))
+    assert "(rows, 2)" in caught.value.problem
+    assert str(shape) in caught.value.problem
+
+
+@pytest.mark.parametrize("junk", [b"", b"\0" * 64, b"not a network"])
+def test_artifact_when_its_network_cannot_be_read_then_the_first_forecast_says_so(
+    junk: bytes,
+) -> None:
+    artifact = Artifact(junk, changed(onnx_sha256=Artifact.digest(junk)).manifest)
+    with pytest.raises(ArtifactError, match="ONNX Runtime cannot load the network"):
+        forecast(artifact, echo.echo_rows(9), planted.times(9))
+
+
+@pytest.mark.parametrize("version", [None, 0, 2, "1"])
+def test_artifact_when_of_another_format_then_both_numbers_are_named(version: Any) -> None:
+    with pytest.raises(ArtifactError) as caught:
+        Predictor(changed(format=version))
+    assert caught.value.problem == f"expected an artifact of format 1, got {version!r}"
+
+
+def test_artifact_when_its_parts_come_from_two_models_then_both_hashes_are_named() -> None:
+    one, other = echo.echo_artifact(), echo.echo_artifact(late_rows=1)
+    with pytest.raises(ArtifactError) as caught:
+        Predictor(Artifact(other.onnx, one.manifest))
+    assert Artifact.digest(one.onnx)[:12] in caught.value.problem
+    assert Artifact.digest(other.onnx)[:12] in caught.value.problem
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "feature_names", "candle_ms", "horizon_candles", "hazard_bin_edges", "outputs",
+        "context_candles", "calibration", "novelty",
+    ],
+)  # fmt: skip
+def test_artifact_when_its_manifest_lacks_a_field_then_it_is_refused_when_loaded(
+    field: str,
+) -> None:
+    good = echo.echo_artifact()
+    manifest = {name: value for name, value in good.manifest.items() if name != field}
+    with pytest.raises(ArtifactError, match=f"{field} is missing"):
+        Predictor(Artifact(good.onnx, manifest))
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ({"outputs": 99}, "expected 12 outputs for its hazard bins, got 99"),
+        ({"hazard_bin_edges": [1]}, "expected 10 outputs for its hazard bins, got 12"),
+        ({"hazard_bin_edges": [1, 2, 3]}, "expected 14 outputs for its hazard bins, got 12"),
+        ({"context_candles": 0}, "expected context_candles > 0, got 0"),
+        ({"candle_ms": 0}, "expected candle_ms > 0, got 0"),
+        ({"horizon_candles": -1}, "expected horizon_candles > 0, got -1"),
+        ({"feature_names": ["%-echo", "%-other"]}, "%-sigma is not among the features"),
+        ({"novelty": {"mean": [0.0], "std": [1.0, 1.0], "threshold": 1.0}},
+         "expected 2 features in novelty.mean, got 1"),
+    ],
+)  # fmt: skip
+def test_artifact_when_its_manifest_contradicts_itself_then_it_is_refused_when_loaded(
+    field: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ArtifactError) as caught:
+        Predictor(changed(**field))
+    assert said in caught.value.problem
+
+
+def test_artifact_when_its_network_answers_in_another_shape_then_the_first_forecast_says_so() -> (
+    None
+):
+    three_bins = {"hazard_bin_edges": [1, 2, 3], "outputs": 14}  # agree, but not with the graph
+    with pytest.raises(ArtifactError) as caught:
+        forecast(changed(**three_bins), echo.echo_rows(9), planted.times(9))
+    assert caught.value.problem == "expected outputs of shape (1, 9, 14), got (1, 9, 12)"
+
+
+@pytest.mark.parametrize("times", [20, 40])
+def test_times_when_not_one_per_row_then_they_are_refused(times: int) -> None:
+    with pytest.raises(AlignmentError, match=f"got 30 rows, {times} times"):
+        forecast(echo.echo_artifact(), echo.echo_rows(30), planted.times(times))
+
+
+@pytest.mark.parametrize(
+    ("history", "first_time", "kind", "said"),
+    [
+        (echo.echo_rows(9), 0, AlignmentError, "row of history, got 9 rows, 10 times"),
+        (echo.echo_rows(10), 5, AlignmentError, "row of history, got 10 rows, 5 times"),
+        (np.ones((10, 3), np.float32), 0, InputError, "history of shape (rows, 2), got (10, 3)"),
+    ],
+    ids=["fewer_rows", "fewer_times", "another_width"],
+)
+def test_history_when_it_does_not_fit_then_it_is_refused(
+    history: Float32Array, first_time: int, kind: type[PackError], said: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        Predictor(echo.echo_artifact(), history, planted.times(10)[first_time:])
+    assert said in caught.value.problem
+
+
+def test_history_when_empty_then_it_is_as_if_there_were_none() -> None:
+    x, times = echo.echo_rows(9), planted.times(9)
+    out = forecast(echo.echo_artifact(), x, times, history=x[:0], history_time_ms=times[:0])
+    assert_echo(out, x, np.arange(9) >= WARM_UP)
+
+
+@pytest.mark.parametrize("sigma", [0.0, -0.5])
+def test_volatility_when_not_positive_then_the_row_abstains(sigma: float) -> None:
+    x, times = echo.echo_rows(9), planted.times(9)
+    x[-1, 1] = sigma
+    assert forecast(echo.echo_artifact(), x, times)[columns.ABSTAIN].tolist() == [1] * 4 + [
+        0, 0, 0, 0, 1,
+    ]  # fmt: skip
+
+
+def test_interval_when_narrowed_by_more_than_its_width_then_it_shrinks_to_the_median() -> None:
+    # All quantiles of the echo coincide; an over-covering model has a negative offset.
+    calibration = {**echo.echo_artifact().manifest["calibration"], "conformal_offset": -0.3}
+    out = forecast(changed(calibration=calibration), echo.echo_rows(9), planted.times(9))
+    median = out[columns.LABEL_RETURN][WARM_UP:]
+    np.testing.assert_array_equal(out[columns.RETURN_LOW][WARM_UP:], median)
+    np.testing.assert_array_equal(out[columns.RETURN_HIGH][WARM_UP:], median)
