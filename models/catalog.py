@@ -1,4 +1,4 @@
-"""Which architectures exist: every file of `models/nets` that defines a `SPEC`.
+"""Which architectures exist: every file of the rooms below that defines a `SPEC`.
 
 Importing the specs imports torch, so only the training side, the tests and the report's tables
 call `load`; the bot needs no more than `names`.
@@ -7,6 +7,7 @@ call `load`; the bot needs no more than `names`.
 from __future__ import annotations
 
 import importlib
+import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +15,25 @@ from typing import TYPE_CHECKING
 from models.errors import ConfigError
 
 if TYPE_CHECKING:
-    from models.nets.base import NetworkSpec
+    from models.spec import ModelSpec
 
-_NETS = Path(__file__).parent / "nets"
+NETWORKS = "nets"  # torch modules under the one training loop
+ROOMS = (NETWORKS, "trees", "prophet", "agents", "scenarios")
+_MODELS = Path(__file__).parent
+_MARK = re.compile(r"^SPEC = ", re.MULTILINE)
 
 
 @cache
+def _rooms() -> dict[str, str]:
+    """Return catalogue key -> room."""
+    return {
+        path.stem: room
+        for room in ROOMS
+        for path in sorted((_MODELS / room).glob("*.py"))
+        if _MARK.search(path.read_text(encoding="utf-8"))
+    }
+
+
 def names() -> tuple[str, ...]:
     """Return the catalogue keys, sorted; needs no torch.
 
@@ -28,16 +42,15 @@ def names() -> tuple[str, ...]:
     >>> "lstm" in names()
     True
     """
-    return tuple(
-        sorted(
-            path.stem
-            for path in _NETS.glob("*.py")
-            if "\nSPEC = NetworkSpec(" in path.read_text(encoding="utf-8")
-        )
-    )
+    return tuple(sorted(_rooms()))
 
 
-def load(name: str) -> NetworkSpec:
+def networks() -> tuple[str, ...]:
+    """Return the keys of those that are plain torch networks, sorted."""
+    return tuple(name for name in names() if _rooms()[name] == NETWORKS)
+
+
+def load(name: str) -> ModelSpec:
     """Return the spec called `name`.
 
     Raises
@@ -47,5 +60,5 @@ def load(name: str) -> NetworkSpec:
     """
     if name not in names():
         raise ConfigError(f"unknown network {name!r}", cure=f"known networks: {', '.join(names())}")
-    spec: NetworkSpec = importlib.import_module(f"models.nets.{name}").SPEC
+    spec: ModelSpec = importlib.import_module(f"models.{_rooms()[name]}.{name}").SPEC
     return spec

@@ -145,10 +145,9 @@ class PackModel(IFreqaiModel):
         m = artifact.manifest
         dk.data["breakwater_manifest"] = m
         logger.info(
-            "%s: %.1f s, best step %d, validation gain %.1f millibits, context %d candles",
+            "%s: %.1f s, validation gain %.1f millibits, context %d candles",
             m["title"],
             m["seconds"]["all"],
-            m["best_step"],
             m["metrics"]["validation"]["gain_millibits"],
             m["context_candles"],
         )

@@ -4,41 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from models.heads import HeadLayout
+from models.spec import Fitted, ModelSpec
+
+if TYPE_CHECKING:
+    from models.training.prepare import Prepared
 
 FEATURE_CLIP = 8.0  # standard deviations; one mad candle must not own a gradient
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkSpec:
-    """One architecture, as the catalogue, the contract tests and the README see it.
+class NetworkSpec(ModelSpec):
+    """An architecture that is one torch module, trained by the one loop.
 
     Attributes
     ----------
     build
         (n_features, n_outputs, config) -> causal module, x (B, T, F) -> y (B, T, H).
-    contexts
-        Candidate context lengths, shortest first. The receptive field must fit the first one for
-        finite networks; for recurrent ones the smallest that passes the parity check is used.
     receptive_field
         config -> candles that can influence one output, or None where the state is unbounded.
+        It must fit the first of `contexts`; where it is None, the smallest that passes the parity
+        check is served.
     """
 
-    name: str  # catalogue key and file stem
-    title: str  # as people write it
-    forecaster: str  # FreqAI class
-    config: type[Any]
     build: Callable[[int, int, Any], nn.Module]
-    contexts: tuple[int, ...]
     receptive_field: Callable[[Any], int | None]
-    natural_use: str
-    source: str
+
+    def fit(self, data: Prepared) -> Fitted:
+        from models.training.networks import fit_network
+
+        return fit_network(self, data)
 
 
 class Forecaster(nn.Module):

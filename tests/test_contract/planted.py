@@ -40,8 +40,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def enough_rows(network: str) -> int:
-    """Fewest rows whose three spans each hold twice the network's longest context."""
-    return math.ceil((2 * catalog.load(network).contexts[-1] + PURGE + 2) / HELD_OUT_FRAC)
+    """Fewest rows whose three spans each are as long as the architecture asks for."""
+    spec = catalog.load(network)
+    span = max(2 * spec.contexts[-1], spec.minimum_rows)
+    return math.ceil((span + PURGE + 2) / HELD_OUT_FRAC)
 
 
 def times(rows: int) -> np.ndarray:

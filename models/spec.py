@@ -1,0 +1,64 @@
+"""What every architecture provides, whatever it is made of: the face the pipeline trains."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from models.training.prepare import Prepared
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """A trained architecture, before calibration.
+
+    Attributes
+    ----------
+    onnx
+        Graph ``features (B, T, F) float32 -> outputs (B, T, H) float32`` of raw features to the
+        outputs of `models.heads.HeadLayout`, quantiles in order; checked against its origin.
+    seconds
+        Spent fitting, without the export.
+    facts
+        What else the manifest tells about the fit (for example `parameters`); JSON-able.
+    """
+
+    onnx: bytes
+    seconds: float
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec(ABC):
+    """One architecture, as the catalogue, the contract tests and the README see it.
+
+    Attributes
+    ----------
+    config
+        Dataclass of its own settings (`model_training_parameters.network`).
+    contexts
+        Candidate context lengths in candles, shortest first; the smallest whose windowed outputs
+        equal the whole pass on the fitted model is served.
+    minimum_rows
+        Fewest rows each of train, validation and calibration must have, beside twice the longest
+        context.
+    """
+
+    name: str  # catalogue key and file stem
+    title: str  # as people write it
+    forecaster: str  # FreqAI class
+    config: type[Any]
+    contexts: tuple[int, ...]
+    natural_use: str
+    source: str
+    minimum_rows: int = 0
+
+    @abstractmethod
+    def fit(self, data: Prepared) -> Fitted:
+        """Train on `data.split.train`, choose on `data.split.validation`, export.
+
+        Calibration rows and later ones must not be looked at. All randomness comes from
+        `data.job.seed`.
+        """

@@ -1,0 +1,52 @@
+"""Fitting a torch network: the shell around it, the one loop, and its ONNX graph."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from models.export.onnx import to_onnx
+from models.nets.base import Forecaster, NetworkSpec, start_at_prior
+from models.spec import Fitted
+from models.training.loop import fit
+from models.training.prepare import Prepared
+
+
+def build_forecaster(spec: NetworkSpec, data: Prepared, seed: int) -> Forecaster:
+    """Return the untrained network of `data` in its shell, starting at the prior."""
+    torch.manual_seed(seed)
+    network = spec.build(len(data.job.feature_names), data.layout.width, data.config)
+    if isinstance(getattr(network, "head", None), nn.Linear):
+        start_at_prior(network.head, data.prior)  # type: ignore[arg-type]
+    return Forecaster(network, data.layout, torch.from_numpy(data.mean), torch.from_numpy(data.std))
+
+
+def burn_in(spec: NetworkSpec, data: Prepared) -> int:
+    """Return the rows at the head of a sequence whose outputs do not count."""
+    reach = spec.receptive_field(data.config)
+    return (reach or spec.contexts[min(1, len(spec.contexts) - 1)]) - 1
+
+
+def fit_network(spec: NetworkSpec, data: Prepared) -> Fitted:
+    """Train the network of `data` and export it.
+
+    Raises
+    ------
+    TrainingError, ArtifactError
+        If training diverges, or the exported graph is not the network.
+    """
+    job, split = data.job, data.split
+    model = build_forecaster(spec, data, job.seed)
+    best, history = fit(
+        model, data.rows, split.train, split.validation, burn_in(spec, data), data.layout,
+        data.settings.training, job.seed, job.title,
+    )  # fmt: skip
+    return Fitted(
+        onnx=to_onnx(best, len(job.feature_names)),
+        seconds=history.seconds,
+        facts={
+            "parameters": sum(p.numel() for p in model.network.parameters()),
+            "history": history.validation,
+            "best_step": history.best_step,
+        },
+    )
