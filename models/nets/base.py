@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,10 +31,13 @@ class NetworkSpec(ModelSpec):
         config -> candles that can influence one output, or None where the state is unbounded.
         It must fit the first of `contexts`; where it is None, the smallest that passes the parity
         check is served.
+    reads
+        Feature name -> whether the network is given that column.
     """
 
     build: Callable[[int, int, Any], nn.Module]
     receptive_field: Callable[[Any], int | None]
+    reads: Callable[[str], bool] = lambda name: True
 
     def fit(self, data: Prepared) -> Fitted:
         from models.training.networks import fit_network
@@ -45,21 +48,34 @@ class NetworkSpec(ModelSpec):
 class Forecaster(nn.Module):
     """Standardise -> network -> ordered quantiles; the graph that is trained and exported.
 
-    Input (B, T, F) raw features, output (B, T, H) as `models.heads.HeadLayout`.
+    Input (B, T, F) raw features, output (B, T, H) as `models.heads.HeadLayout`. The network is
+    handed all features, or the columns `kept`.
     """
 
     mean: Tensor
     scale: Tensor
+    kept: Tensor
 
-    def __init__(self, network: nn.Module, layout: HeadLayout, mean: Tensor, std: Tensor) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        layout: HeadLayout,
+        mean: Tensor,
+        std: Tensor,
+        kept: Sequence[int] | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
         self.layout = layout
+        self.selects = kept is not None
+        self.register_buffer("kept", torch.tensor(kept or (), dtype=torch.int64))
         self.register_buffer("mean", mean.to(torch.float32))
         self.register_buffer("scale", (1.0 / std).to(torch.float32))
 
     def forward(self, features: Tensor) -> Tensor:
         x = ((features - self.mean) * self.scale).clamp(-FEATURE_CLIP, FEATURE_CLIP)  # (B, T, F)
+        if self.selects:
+            x = x.index_select(-1, self.kept)
         raw = self.network(x)  # (B, T, H)
         q = raw[..., self.layout.quantiles]  # (B, T, 5)
         # Median plus non-negative steps outwards: quantiles cannot cross.
@@ -73,8 +89,9 @@ class Forecaster(nn.Module):
         )
 
 
-def start_at_prior(head: nn.Linear, bias: Tensor) -> None:
+def start_at_prior(head: nn.Linear | nn.Conv1d, bias: Tensor) -> None:
     """Make the last layer answer `bias` (H,) before training: the gain then starts at zero."""
+    assert head.bias is not None
     with torch.no_grad():
         head.bias.copy_(bias)
         head.weight.mul_(0.1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from models.errors import InputError
 from models.export.onnx import to_onnx
 from models.nets.base import Forecaster, NetworkSpec, start_at_prior
 from models.spec import Fitted
@@ -13,12 +14,32 @@ from models.training.prepare import Prepared
 
 
 def build_forecaster(spec: NetworkSpec, data: Prepared, seed: int) -> Forecaster:
-    """Return the untrained network of `data` in its shell, starting at the prior."""
+    """Return the untrained network of `data` in its shell, starting at the prior.
+
+    Raises
+    ------
+    InputError
+        If the network reads none of the features.
+    """
+    names = data.job.feature_names
+    kept = [i for i, name in enumerate(names) if spec.reads(name)]
+    if not kept:
+        raise InputError(
+            f"expected features {spec.title} reads, got none of them in {list(names[:5])} ...",
+            where=data.job.title,
+            cure="use the pack's strategy, or name the columns as it does",
+        )
     torch.manual_seed(seed)
-    network = spec.build(len(data.job.feature_names), data.layout.width, data.config)
-    if isinstance(getattr(network, "head", None), nn.Linear):
-        start_at_prior(network.head, data.prior)  # type: ignore[arg-type]
-    return Forecaster(network, data.layout, torch.from_numpy(data.mean), torch.from_numpy(data.std))
+    network = spec.build(len(kept), data.layout.width, data.config)
+    if isinstance(head := getattr(network, "head", None), nn.Linear | nn.Conv1d):
+        start_at_prior(head, data.prior)
+    return Forecaster(
+        network,
+        data.layout,
+        torch.from_numpy(data.mean),
+        torch.from_numpy(data.std),
+        kept if len(kept) < len(names) else None,
+    )
 
 
 def burn_in(spec: NetworkSpec, data: Prepared) -> int:

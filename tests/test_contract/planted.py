@@ -1,7 +1,8 @@
 """Small training jobs with a signal planted in them, and the artifact each network makes of one.
 
-Row t's label is decided by feature `%-echo` of the same row. The feature is independent from row
-to row, so a forecast that is one candle early or late has nothing to go by.
+Row t's label is decided by feature `%-return_1` of the same row (named like a candle's return,
+for networks that read raw candles only). The feature is independent from row to row, so a forecast
+that is one candle early or late has nothing to go by.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from models import catalog, columns
 from models.training.pipeline import train
 from models.types import Artifact, FloatArray, TrainingJob
 
-NAMES = ("%-echo", "%-noise_1", "%-noise_2", columns.FEATURE_SIGMA)
+NAMES = ("%-return_1", "%-noise_1", "%-noise_2", columns.FEATURE_SIGMA)
 CANDLE_MS = 3_600_000
 START_MS = 1_640_995_200_000
 PURGE = 6  # candles the furthest label looks ahead
@@ -42,7 +43,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def enough_rows(network: str) -> int:
     """Fewest rows whose three spans each are as long as the architecture asks for."""
     spec = catalog.load(network)
-    span = max(2 * spec.contexts[-1], spec.minimum_rows)
+    span = max(2 * spec.contexts[-1], spec.minimum_rows, 512)
     return math.ceil((span + PURGE + 2) / HELD_OUT_FRAC)
 
 
@@ -51,7 +52,7 @@ def times(rows: int) -> np.ndarray:
 
 
 def planted_job(network: str, seed: int = 0, **changes: Any) -> TrainingJob:
-    """A job whose labels follow `%-echo` of the same row; `changes` replace its fields."""
+    """A job whose labels follow `%-return_1` of the same row; `changes` replace its fields."""
     rows, rng = enough_rows(network), np.random.default_rng(seed)
     x = rng.normal(size=(rows, len(NAMES)))
     x[:, -1] = 0.01 * np.exp(0.1 * x[:, -1])

@@ -107,7 +107,7 @@ def test_column_when_constant_but_for_gaps_then_it_is_refused_by_name() -> None:
 
 def test_column_when_nan_in_every_row_then_it_is_refused_by_name() -> None:
     job = features((EVERY, 0, np.nan))
-    assert refusal(job, InputError).problem == "%-echo is NaN in every row"
+    assert refusal(job, InputError).problem == "%-return_1 is NaN in every row"
 
 
 def test_columns_when_each_row_lacks_one_then_there_is_no_row_to_learn_from() -> None:
@@ -119,10 +119,10 @@ def test_job_when_several_things_are_wrong_then_all_are_listed_at_once() -> None
     job = features((9, 0, np.inf), (EVERY, 1, np.nan))
     labels = {name: v for name, v in JOB.labels.items() if name != columns.LABEL_CASCADE_UP}
     labels[columns.LABEL_RETURN] = np.full(ROWS, np.nan)
-    names = ("%-echo", "%-noise_1", "%-noise_2", "%-not_sigma")
+    names = ("%-return_1", "%-noise_1", "%-noise_2", "%-not_sigma")
     error = refusal(dataclasses.replace(job, labels=labels, feature_names=names), InputError)
     assert error.problem.split("; ") == [
-        "%-echo is infinite",
+        "%-return_1 is infinite",
         "%-noise_1 is NaN in every row",
         "%-sigma is missing",
         "forecasts are scaled by it",
@@ -225,8 +225,8 @@ def _unknown_in_training(values: FloatArray) -> FloatArray:
          AlignmentError, "expected one name per feature column, got 3 for 4"),
         (dataclasses.replace(JOB, feature_names=("%-new", *JOB.feature_names)),
          AlignmentError, "expected one name per feature column, got 5 for 4"),
-        (dataclasses.replace(JOB, feature_names=("%-echo", "%-echo", *JOB.feature_names[2:])),
-         AlignmentError, "feature names come twice: ['%-echo']"),
+        (dataclasses.replace(JOB, feature_names=("%-new", "%-new", *JOB.feature_names[2:])),
+         AlignmentError, "feature names come twice: ['%-new']"),
         (dataclasses.replace(JOB, features=JOB.features[:, 0]),
          InputError, f"expected features of shape (rows, features), got ({ROWS},)"),
         (dataclasses.replace(JOB, time_ms=JOB.time_ms[:-5]),

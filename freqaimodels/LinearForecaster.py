@@ -1,0 +1,7 @@
+"""`--freqaimodel LinearForecaster`: see models/nets/linear.py."""
+
+from freqaimodels.base.pack_model import PackModel
+
+
+class LinearForecaster(PackModel):
+    network = "linear"

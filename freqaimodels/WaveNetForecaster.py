@@ -1,0 +1,7 @@
+"""`--freqaimodel WaveNetForecaster`: see models/nets/wavenet.py."""
+
+from freqaimodels.base.pack_model import PackModel
+
+
+class WaveNetForecaster(PackModel):
+    network = "wavenet"
