@@ -16,6 +16,7 @@ from models.spec import Fitted, ModelSpec
 if TYPE_CHECKING:
     from models.training.prepare import Prepared
 
+_SMALLEST = 1e-6  # probability whose logarithm float32 still tells from the next
 FEATURE_CLIP = 8.0  # standard deviations; one mad candle must not own a gradient
 
 
@@ -87,6 +88,29 @@ class Forecaster(nn.Module):
         return torch.cat(
             (raw[..., self.layout.classes], ordered, raw[..., self.layout.quantiles.stop :]), dim=-1
         )
+
+
+class Committee(nn.Module):
+    """K trained forecasters answering as one graph: the mean of their distributions.
+
+    Source: Lakshminarayanan, Pritzel & Blundell, "Simple and scalable predictive uncertainty
+    estimation using deep ensembles", 2017. Probabilities of classes and hazards are averaged, and
+    quantiles level by level (Vincentisation), which keeps them in order.
+    """
+
+    def __init__(self, members: Sequence[Forecaster]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.layout = members[0].layout
+
+    def forward(self, features: Tensor) -> Tensor:
+        answers = torch.stack([member(features) for member in self.members])  # (K, B, T, H)
+        p = functional.softmax(answers[..., self.layout.classes], dim=-1).mean(dim=0)
+        quantiles = answers[..., self.layout.quantiles].mean(dim=0)
+        hazard = torch.sigmoid(answers[..., self.layout.quantiles.stop :]).mean(dim=0)
+        hazard = hazard.clamp(_SMALLEST, 1 - _SMALLEST)
+        logit = torch.log(hazard) - torch.log(1 - hazard)
+        return torch.cat((torch.log(p.clamp_min(_SMALLEST)), quantiles, logit), dim=-1)
 
 
 def start_at_prior(head: nn.Linear | nn.Conv1d, bias: Tensor) -> None:

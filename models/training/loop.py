@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ from models.heads import HeadLayout
 from models.training.loss import LossParts, Targets, loss_parts
 from models.training.settings import TrainingSettings
 from models.windows import Span, sequences
+
+M = TypeVar("M", bound=nn.Module)
 
 
 @dataclass
@@ -121,7 +124,7 @@ def evaluate(
 
 
 def fit(
-    model: nn.Module,
+    model: M,
     rows: Rows,
     train: Span,
     validation: Span,
@@ -130,7 +133,7 @@ def fit(
     settings: TrainingSettings,
     seed: int,
     title: str = "",
-) -> tuple[nn.Module, History]:
+) -> tuple[M, History]:
     """Train `model` and return the averaged weights with the best validation loss, and the history.
 
     Raises

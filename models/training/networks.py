@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import nn
 
 from models.errors import InputError
 from models.export.onnx import to_onnx
-from models.nets.base import Forecaster, NetworkSpec, start_at_prior
+from models.nets.base import Committee, Forecaster, NetworkSpec, start_at_prior
 from models.spec import Fitted
 from models.training.loop import fit
 from models.training.prepare import Prepared
@@ -56,18 +57,31 @@ def fit_network(spec: NetworkSpec, data: Prepared) -> Fitted:
     TrainingError, ArtifactError
         If training diverges, or the exported graph is not the network.
     """
-    job, split = data.job, data.split
-    model = build_forecaster(spec, data, job.seed)
-    best, history = fit(
-        model, data.rows, split.train, split.validation, burn_in(spec, data), data.layout,
-        data.settings.training, job.seed, job.title,
-    )  # fmt: skip
+    job, split, members = data.job, data.split, data.settings.training.members
+    fitted, histories = [], []
+    # Members differ in their first weights and in the order of their batches.
+    for member, seed in enumerate(_seeds(job.seed, members), start=1):
+        best, history = fit(
+            build_forecaster(spec, data, seed), data.rows, split.train, split.validation,
+            burn_in(spec, data), data.layout, data.settings.training, seed,
+            job.title if members == 1 else f"{job.title}, member {member} of {members}",
+        )  # fmt: skip
+        fitted.append(best)
+        histories.append(history)
+    model = fitted[0] if members == 1 else Committee(fitted)
     return Fitted(
-        onnx=to_onnx(best, len(job.feature_names)),
-        seconds=history.seconds,
+        onnx=to_onnx(model, len(job.feature_names)),
+        seconds=sum(history.seconds for history in histories),
         facts={
-            "parameters": sum(p.numel() for p in model.network.parameters()),
-            "history": history.validation,
-            "best_step": history.best_step,
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "members": members,
+            "history": [history.validation for history in histories],
+            "best_step": [history.best_step for history in histories],
         },
     )
+
+
+def _seeds(seed: int, members: int) -> list[int]:
+    """Return one seed per member; the first is the job's own."""
+    more = np.random.default_rng(seed).integers(2**31, size=members - 1)
+    return [seed, *(int(s) for s in more)]

@@ -50,6 +50,7 @@ class TrainingSettings:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     gradient_clip: float = 1.0
+    members: int = 1  # networks trained from different seeds and served as one graph
     max_steps: int = 600  # optimiser steps; optima come at 70-300
     evaluate_every: int = 20
     patience: int = 8  # evaluations without a better validation loss
@@ -62,7 +63,10 @@ class TrainingSettings:
     interval_coverage: float = 0.9  # of the conformal interval
 
     def __post_init__(self) -> None:
-        counts = ("segment_candles", "batch", "max_steps", "evaluate_every", "patience", "threads")
+        counts = (
+            "segment_candles", "batch", "members", "max_steps", "evaluate_every", "patience",
+            "threads",
+        )  # fmt: skip
         for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} >= 1, got {getattr(self, name)}")

@@ -149,7 +149,7 @@ def train_pack(job: TrainingJob, folder: Path, options: dict[str, Any]) -> dict[
     fit_s = manifest["seconds"]["fit"]
     return {
         "epoch_s": (fit_s - validating) * manifest["rows"]["train"] / supervised,
-        "to_best_s": fit_s * manifest["best_step"] / manifest["history"][-1][0],
+        "to_best_s": fit_s * manifest["best_step"][0] / manifest["history"][0][-1][0],
         "job_s": job_s,
         "artifact_mib": len(saved) / MIB,
     }

@@ -11,10 +11,12 @@ import torch
 from models import columns
 from models.errors import InputError
 from models.features.candles import candle_features
+from models.heads import HeadLayout
 from models.nets import linear, tcn, transformer, wavenet
-from models.nets.base import Forecaster
+from models.nets.base import Committee, Forecaster
 from models.runtime.predictor import Predictor
 from models.training.pipeline import train
+from models.types import TrainingJob
 from tests.test_contract import planted
 from tests.test_models import markets
 
@@ -86,8 +88,6 @@ def test_config_when_out_of_range_then_the_range_and_the_value_are_named(
 
 
 def test_forecaster_when_columns_are_kept_then_the_network_is_handed_those() -> None:
-    from models.heads import HeadLayout
-
     seen: list[torch.Tensor] = []
 
     class Note(torch.nn.Module):
@@ -98,3 +98,51 @@ def test_forecaster_when_columns_are_kept_then_the_network_is_handed_those() -> 
     x = torch.arange(12.0).reshape(1, 3, 4)
     Forecaster(Note(), HeadLayout(bin_edges=(1,)), torch.zeros(4), torch.ones(4), [2, 0])(x)
     assert torch.equal(seen[0], x.clamp(-8, 8)[..., [2, 0]])
+
+
+# -- several members in one graph ------------------------------------------------------------
+
+
+def committee_job(members: int, seed: int = 0) -> TrainingJob:
+    job = planted.planted_job("tcn", seed=0)
+    training = {**planted.SETTINGS["training"], "members": members, "max_steps": 20}
+    return dataclasses.replace(job, settings={**planted.SETTINGS, "training": training}, seed=seed)
+
+
+def test_committee_when_asked_then_it_answers_the_mean_of_its_members() -> None:
+    layout = HeadLayout(bin_edges=(1, 2))
+    torch.manual_seed(0)
+    members = [
+        Forecaster(tcn.TCN(3, layout.width, tcn.TCNConfig()), layout, torch.zeros(3), torch.ones(3))
+        for _ in range(3)
+    ]
+    committee = Committee([member.eval() for member in members]).eval()
+    x = torch.randn(2, 9, 3)
+    with torch.no_grad():
+        answers, together = [member(x) for member in members], committee(x)
+    mean = torch.stack([a[..., layout.classes].softmax(-1) for a in answers]).mean(0)
+    torch.testing.assert_close(together[..., layout.classes].softmax(-1), mean)
+    quantiles = torch.stack([a[..., layout.quantiles] for a in answers]).mean(0)
+    torch.testing.assert_close(together[..., layout.quantiles], quantiles)
+    assert (quantiles.diff(dim=-1) >= 0).all()
+    hazard = torch.stack([a[..., layout.hazard(-1)].sigmoid() for a in answers]).mean(0)
+    torch.testing.assert_close(together[..., layout.hazard(-1)].sigmoid(), hazard)
+
+
+def test_training_when_it_has_members_then_they_differ_and_travel_as_one_graph() -> None:
+    artifact = train(committee_job(3))
+    manifest = artifact.manifest
+    assert manifest["members"] == 3
+    assert manifest["parameters"] == 3 * train(committee_job(1)).manifest["parameters"]
+    curves = manifest["history"]
+    assert len(curves) == 3
+    assert len({tuple(loss for _, loss in curve) for curve in curves}) == 3
+    job = committee_job(3)
+    out = Predictor(artifact).predict(job.features, job.time_ms, job.feature_names)
+    assert np.isfinite(out[columns.P_UP][manifest["context_candles"] - 1 :]).all()
+    assert train(job).manifest["onnx_sha256"] == manifest["onnx_sha256"]
+
+
+def test_members_when_there_is_one_then_its_network_is_the_first_of_more() -> None:
+    one, three = train(committee_job(1)), train(committee_job(3))
+    assert one.manifest["history"][0] == three.manifest["history"][0]
