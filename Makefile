@@ -11,7 +11,7 @@ WORKERS ?= 2
 SPAN = $(if $(DATA),--data $(DATA)) $(if $(TIMERANGE),--timerange $(TIMERANGE))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo data simulate exchange test test-all lint format types bench clean
+.PHONY: help install demo data simulate exchange test test-all lint format types compare bench clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -56,6 +56,9 @@ format: install  ## Rewrite to the project's format
 
 types: install  ## mypy --strict on models/
 	$(BIN)/mypy
+
+compare: install  ## All models, same folds, several seeds: a table with intervals (DATA=, MODELS=)
+	$(BIN)/breakwater compare --userdir $(USERDIR) $(if $(DATA),--data $(DATA)) $(if $(MODELS),--models $(MODELS))
 
 bench: install  ## Compare speed and memory with Freqtrade's own transformer, in one run
 	$(BIN)/python -m tests.benchmarks.networks $(if $(DATA),--data $(DATA))

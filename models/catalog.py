@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 NETWORKS = "nets"  # torch modules under the one training loop
 ROOMS = (NETWORKS, "trees", "prophet", "agents", "scenarios")
 _MODELS = Path(__file__).parent
+_TITLE = re.compile(r'\btitle="([^"]+)"')
 _MARK = re.compile(r"^SPEC = ", re.MULTILINE)
 
 
@@ -48,6 +49,23 @@ def names() -> tuple[str, ...]:
 def networks() -> tuple[str, ...]:
     """Return the keys of those that are plain torch networks, sorted."""
     return tuple(name for name in names() if _rooms()[name] == NETWORKS)
+
+
+@cache
+def titles() -> dict[str, str]:
+    """Return catalogue key -> the name people use, read from the source; needs no torch.
+
+    Examples
+    --------
+    >>> titles()["wavenet"]
+    'WaveNet'
+    """
+    found = {}
+    for name in names():
+        text = (_MODELS / _rooms()[name] / f"{name}.py").read_text(encoding="utf-8")
+        match = _TITLE.search(text, _MARK.search(text).start())  # type: ignore[union-attr]
+        found[name] = match.group(1) if match else name
+    return found
 
 
 def load(name: str) -> ModelSpec:

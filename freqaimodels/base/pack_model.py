@@ -21,10 +21,10 @@ from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from freqtrade.freqai.freqai_interface import IFreqaiModel
 from pandas import DataFrame
 
-from freqaimodels.base.fingerprint import code_digest, data_digest, identifier
 from freqaimodels.base.settings import candle_files, read_settings
 from models import catalog, columns
 from models.errors import ConfigError, PackError
+from models.fingerprint import code_digest, data_digest, identifier
 from models.runtime.predictor import Predictor
 from models.training.executor import Executor, ProcessExecutor
 from models.types import IntArray, TrainingJob

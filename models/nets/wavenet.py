@@ -25,8 +25,8 @@ _LONGEST = 256  # candles a live prediction is handed
 # Together they are one candle: close against the last close and high against low, in sigma; close
 # and both wicks within the candle, so the open as well; volume against the day's.
 CANDLE = ("return_1", "range", "close_in_candle", "upper_wick", "lower_wick", "volume_fast")
-# FreqAI appends the pair and the timeframe: "%-range_BTC/USDTUSDT_1h".
-_COLUMN = re.compile(rf"%-({'|'.join(CANDLE)})(_[A-Z0-9]+/.*)?$")
+# FreqAI appends "gen" (no indicator period), the pair and the timeframe.
+_COLUMN = re.compile(rf"%-({'|'.join(CANDLE)})(_gen_[A-Z0-9]+/.*)?$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ def reads(name: str) -> bool:
 
     Examples
     --------
-    >>> [reads(n) for n in ("%-range_BTC/USDTUSDT_1h", "%-range_mid_BTC/USDTUSDT_1h")]
+    >>> [reads(n) for n in ("%-range_gen_BTC/USDTUSDT_1h", "%-range_mid_gen_BTC/USDTUSDT_1h")]
     [True, False]
     """
     return _COLUMN.match(name) is not None

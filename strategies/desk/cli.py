@@ -32,6 +32,21 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--config", type=Path, help="default: user_data/config_bitcoin.json")
     demo.add_argument("--userdir", type=Path, help="default: user_data")
     demo.set_defaults(run=_demo)
+    compare = commands.add_parser("compare", help="all models on the same walk-forward folds")
+    compare.add_argument("--data", type=Path, help="a Freqtrade data directory (holds futures/)")
+    compare.add_argument("--models", nargs="+", default=[], help="catalogue names; default: all")
+    for name, default, what in (
+        ("seeds", 3, "trainings of each model and fold"),
+        ("folds", 4, "consecutive test windows that end with the data"),
+        ("train-days", 730, "history before each test window"),
+        ("test-days", 60, "length of a test window"),
+    ):
+        compare.add_argument(f"--{name}", type=int, default=default, help=f"{what}; {default}")
+    compare.add_argument("--pair", default="BTC/USDT:USDT")
+    compare.add_argument("--timeframe", default="1h")
+    compare.add_argument("--max-steps", type=int, help="cap on optimiser steps, to try things out")
+    compare.add_argument("--userdir", type=Path, help="default: user_data")
+    compare.set_defaults(run=_compare)
     simulate = commands.add_parser("simulate", help="write a seeded simulated market")
     simulate.add_argument("directory", type=Path)
     simulate.add_argument("--seed", type=int, default=0)
@@ -48,6 +63,25 @@ def _demo(options: argparse.Namespace) -> int:
         if getattr(options, name) is not None
     }
     return run_demo(DemoOptions(**given))
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from strategies.desk.compare import CompareOptions, run_compare
+    from strategies.desk.data import choose_datadir
+
+    more = {} if options.userdir is None else {"userdir": options.userdir}
+    userdir = more.get("userdir", CompareOptions.userdir)
+    names = ("seeds", "folds", "train_days", "test_days", "pair", "timeframe")
+    training = {} if options.max_steps is None else {"training": {"max_steps": options.max_steps}}
+    return run_compare(
+        CompareOptions(
+            data=choose_datadir(options.data, userdir),
+            models=tuple(options.models),
+            settings=training,
+            **{name: getattr(options, name) for name in names},
+            **more,
+        )
+    )
 
 
 def _simulate(options: argparse.Namespace) -> int:

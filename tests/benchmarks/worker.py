@@ -68,10 +68,7 @@ def candles(options: dict[str, Any]) -> Candles:
 def write_rows(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
     """Compute the strategy's features and labels; rows without complete features are cut off."""
     market = candles(options)
-    computed = {f"%-{k}": v for k, v in features.candle_features(market).items()}
-    clock = features.calendar_features(market.time_ms, HOUR_MS)
-    computed |= {f"%-{k}": v for k, v in clock.items()}
-    computed[columns.FEATURE_SIGMA] = features.sigma_per_candle(market.close)
+    computed = features.market_features(market, HOUR_MS)
     labels = label_columns(market, HOUR_MS, LabelSettings())
     keep = slice(features.LOOKBACK, None)
     rows = {

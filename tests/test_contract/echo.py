@@ -17,8 +17,9 @@ LAYOUT = HeadLayout(bin_edges=(1, 2))
 SIGMA = 0.5  # of every row; with a horizon of 4 candles the forecast's sigma is 1
 
 
-def _graph(late_rows: int) -> bytes:
-    weights = np.zeros((len(NAMES), LAYOUT.width), dtype=np.float32)
+def graph_of(names: tuple[str, ...], late_rows: int = 0) -> bytes:
+    """A graph over the features `names` that repeats the first of them."""
+    weights = np.zeros((len(names), LAYOUT.width), dtype=np.float32)
     weights[0, LAYOUT.classes.stop - 1] = 1.0  # the logit of "up"
     weights[0, LAYOUT.quantiles] = 1.0
     nodes = [helper.make_node("MatMul", ["features", "weights"], ["now"])]
@@ -39,7 +40,7 @@ def _graph(late_rows: int) -> bytes:
         "echo",
         [
             helper.make_tensor_value_info(
-                "features", TensorProto.FLOAT, ["batch", "time", len(NAMES)]
+                "features", TensorProto.FLOAT, ["batch", "time", len(names)]
             )
         ],
         [
@@ -56,7 +57,7 @@ def _graph(late_rows: int) -> bytes:
 
 def echo_artifact(late_rows: int = 0) -> Artifact:
     """An artifact whose `&-return` and `p_up` repeat `%-echo`; `late_rows` 1 repeats row t - 1."""
-    onnx = _graph(late_rows)
+    onnx = graph_of(NAMES, late_rows)
     return Artifact(
         onnx=onnx,
         manifest={

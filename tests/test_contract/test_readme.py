@@ -26,6 +26,7 @@ ELSEWHERE = {
     "make demo DATA=/path/to/freqtrade/data/binance": "tests/test_integration/test_demo.py",
     "make test": "this very run",
     "make data": "the exchange's public archive, which no test may reach",
+    "make compare DATA=/path/to/freqtrade/data/binance": "tests/test_strategies/test_compare.py",
     "make bench": "tests/benchmarks/test_benchmark_smoke.py",
     "make exchange": "tests/test_integration/test_loopback_exchange.py",
 }

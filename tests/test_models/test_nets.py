@@ -24,7 +24,7 @@ from tests.test_models import markets
 def test_wavenet_when_it_names_the_candle_then_the_pack_makes_those_columns() -> None:
     made = candle_features(markets.random_walk(400))
     assert set(wavenet.CANDLE) <= set(made)
-    read = {name for name in made if wavenet.reads(f"%-{name}_BTC/USDTUSDT_1h")}
+    read = {name for name in made if wavenet.reads(f"%-{name}_gen_BTC/USDTUSDT_1h")}
     assert read == set(wavenet.CANDLE)
 
 

@@ -169,7 +169,7 @@ def test_write_report_when_drawing_fails_then_nothing_is_left(
     def refuse(*_: object) -> Path:
         raise OSError("disk full")
 
-    monkeypatch.setattr("models.validation.report.page._claim", refuse)
+    monkeypatch.setattr("models.validation.report.folder._claim", refuse)
     with pytest.raises(OSError, match="disk full"):
         write_report(record, tmp_path)
     assert not list(tmp_path.iterdir())

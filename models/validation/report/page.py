@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +25,7 @@ from models.validation.report.figures_forecast import (
     reliability_figure,
 )
 from models.validation.report.figures_trades import trades_figure
+from models.validation.report.folder import write_folder
 from models.validation.report.record import RunRecord, TradeRecord
 from models.validation.report.text import between, show
 
@@ -53,44 +50,11 @@ def write_report(record: RunRecord, reports_dir: Path) -> Path:
         Folder with ``index.html`` (self-contained) and ``report.json`` (the same numbers).
     """
     n = numbers(record)
-    page = render(record, n)
-    reports_dir.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".writing-", dir=reports_dir))
-    try:
-        text = json.dumps(n, indent=1, allow_nan=False)
-        (work / "report.json").write_text(text + "\n", encoding="utf-8")
-        (work / "index.html").write_text(page, encoding="utf-8")
-        work.chmod(0o755)
-        folder = _claim(work, reports_dir, record.created_ms)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
-    _point_latest(reports_dir, folder.name)
-    return folder
-
-
-def _claim(work: Path, reports_dir: Path, created_ms: int) -> Path:
-    """Move `work` to the first free name of its second."""
-    stamp = datetime.fromtimestamp(created_ms / 1000, tz=UTC).strftime("%Y%m%dT%H%M%SZ")
-    for number in range(1, 1000):
-        folder = reports_dir / (f"backtest-{stamp}" + (f"-{number}" if number > 1 else ""))
-        if folder.exists():
-            continue
-        try:
-            work.rename(folder)
-        except OSError:  # someone else took the name in between; a full folder is never replaced
-            if not folder.exists():
-                raise
-            continue
-        return folder
-    raise FileExistsError(f"a thousand reports of {stamp} in {reports_dir}")
-
-
-def _point_latest(reports_dir: Path, name: str) -> None:
-    fresh = reports_dir / f".latest-{os.getpid()}"
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(name, target_is_directory=True)
-    os.replace(fresh, reports_dir / "latest")
+    files = {
+        "report.json": json.dumps(n, indent=1, allow_nan=False) + "\n",
+        "index.html": render(record, n),
+    }
+    return write_folder("backtest", files, reports_dir, record.created_ms)
 
 
 def render(record: RunRecord, n: Mapping[str, Any]) -> str:

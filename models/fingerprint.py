@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-_ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[1]
 _CODE = ("models", "freqaimodels", "strategies")
 _NOT_CODE = ("strategies/desk", "models/validation")  # cannot change a forecast
 _SUFFIX = re.compile(r"--[0-9a-f]{12}$")

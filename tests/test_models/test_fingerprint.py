@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freqaimodels.base.fingerprint import code_digest, data_digest, identifier
+from models.fingerprint import code_digest, data_digest, identifier
 
 
 @pytest.fixture

@@ -1,0 +1,281 @@
+"""`breakwater compare`: every model on the same walk-forward folds of one market.
+
+Trains each model, seed and fold in the training worker, as the bot does, and serves the test window
+through the predictor the bot would use. Freqtrade's engine is not involved: what is compared is the
+forecasts, and the pack's own rules applied to them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from freqtrade.exchange import timeframe_to_msecs
+
+from models import catalog, columns
+from models.decision.signals import DecisionConfig
+from models.errors import ConfigError, InputError, PackError
+from models.features.candles import LOOKBACK, market_features, sigma_per_candle
+from models.fingerprint import code_digest
+from models.labels.targets import label_columns
+from models.runtime.predictor import Predictor
+from models.training.executor import Executor, ProcessExecutor
+from models.training.settings import ModelSettings
+from models.types import Artifact, Candles, FloatArray, TrainingJob
+from models.validation.compare import Entry, Trading, measure, write_comparison
+from models.validation.compare.measure import Truth
+from models.validation.compare.page import markdown
+from strategies.desk.data import load_checked
+from strategies.desk.results import commit
+from strategies.desk.simulated_data import MARKER
+
+ROOT = Path(__file__).resolve().parents[2]
+_DAY_MS = 86_400_000
+_HISTORY = 256  # rows handed to a predictor, as the FreqAI adapter does
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions:
+    """What the person asked for."""
+
+    data: Path
+    models: tuple[str, ...] = ()  # catalogue keys; none means all
+    seeds: int = 3
+    folds: int = 4
+    train_days: int = 730
+    test_days: int = 60
+    pair: str = "BTC/USDT:USDT"
+    timeframe: str = "1h"
+    reference: str = "linear"
+    userdir: Path = ROOT / "user_data"
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of model_training_parameters
+
+    def __post_init__(self) -> None:
+        for name in ("seeds", "folds", "train_days", "test_days"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"expected {name} >= 1, got {getattr(self, name)}")
+        for name in (*self.models, self.reference):
+            if name not in catalog.names():
+                raise ConfigError(
+                    f"unknown model {name!r}", cure=f"known: {', '.join(catalog.names())}"
+                )
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Rows of the frame: training [start, split), test [split, stop)."""
+
+    start: int
+    split: int
+    stop: int
+
+
+def run_compare(options: CompareOptions, executor: Executor | None = None) -> int:
+    """Train, forecast, measure and write the comparison; return the process exit code."""
+    names = tuple(dict.fromkeys((*(options.models or catalog.names()), options.reference)))
+    candle_ms = timeframe_to_msecs(options.timeframe)
+    settings = ModelSettings.from_blocks(options.settings, where="settings")
+    market = load_checked(options.data, options.pair, options.timeframe)
+    made = folds(market, candle_ms, options)
+    features = market_features(market, candle_ms)
+    executor = executor or ProcessExecutor(threads=settings.training.threads)
+    total = len(names) * options.seeds * len(made)
+    print(f"{len(names)} models x {options.seeds} seeds x {len(made)} folds = {total} trainings",
+          flush=True)  # fmt: skip
+    entries, failures, done, started = [], [], 0, time.monotonic()
+    for name in names:
+        runs: list[list[dict[str, FloatArray]]] = []
+        manifests: list[dict[str, Any]] = []
+        try:
+            for seed in range(options.seeds):
+                runs.append([])
+                for fold in made:
+                    job = job_of(market, features, fold, name, seed, candle_ms, options)
+                    artifact = _kept(options.userdir, job, executor)
+                    runs[-1].append(_forecast(artifact, market, features, fold))
+                    manifests.append(artifact.manifest)
+                    done += 1
+                    spent = time.monotonic() - started
+                    print(f"[{done}/{total}] {job.title}: "
+                          f"{artifact.manifest['metrics']['validation']['gain_millibits']:.1f} "
+                          f"millibits on validation; {spent:.0f} s, about "
+                          f"{spent / done * (total - done):.0f} s left", flush=True)  # fmt: skip
+        except PackError as error:
+            failures.append(f"{name}: {error}")
+            print(f"error: {name}: {error}", flush=True)
+            done += total // len(names) - sum(len(run) for run in runs)
+            continue
+        entries.append(
+            Entry(
+                name=name,
+                title=catalog.titles()[name],
+                forecasts=[_joined(run) for run in runs],
+                fit_seconds=float(np.mean([m["seconds"]["fit"] for m in manifests])),
+                parameters=float(np.mean([m.get("parameters", np.nan) for m in manifests])),
+            )
+        )
+    if options.reference not in [entry.name for entry in entries]:
+        raise PackError(f"the reference failed: {failures}")
+    trading = Trading(cost_frac=settings.labels.cost_frac, decision=DecisionConfig())
+    rows = measure(entries, truth(market, made, settings, candle_ms), trading, options.reference)
+    rows.sort(key=lambda row: -row["gain_millibits"]["value"])
+    folder = write_comparison(
+        rows, _run(options, market, made, settings, failures), options.userdir / "reports",
+        int(datetime.now(tz=UTC).timestamp() * 1000),
+    )  # fmt: skip
+    print(f"\n{markdown(rows)}\nreport: {folder / 'index.html'}")
+    for failure in failures:
+        print(f"failed: {failure}")
+    return 1 if failures else 0
+
+
+def folds(market: Candles, candle_ms: int, options: CompareOptions) -> list[Fold]:
+    """Return consecutive test windows that end with the data, oldest first.
+
+    Raises
+    ------
+    InputError
+        If there is not enough history.
+    """
+    last = int(market.time_ms[-1]) + candle_ms
+    out = []
+    for k in range(options.folds, 0, -1):
+        split_ms = last - k * options.test_days * _DAY_MS
+        start_ms = split_ms - options.train_days * _DAY_MS
+        start, split, stop = np.searchsorted(
+            market.time_ms, (start_ms, split_ms, split_ms + options.test_days * _DAY_MS)
+        )
+        if start_ms < market.time_ms[0] + LOOKBACK * candle_ms:
+            need = options.train_days + options.folds * options.test_days
+            raise InputError(
+                f"expected {need} days of {options.pair} and {LOOKBACK} candles before them, got "
+                f"{(last - int(market.time_ms[0])) / _DAY_MS:.0f} days",
+                cure="lower --folds, --test-days or --train-days, or bring longer history",
+            )
+        out.append(Fold(int(start), int(split), int(stop)))
+    return out
+
+
+def job_of(
+    market: Candles,
+    features: Mapping[str, FloatArray],
+    fold: Fold,
+    name: str,
+    seed: int,
+    candle_ms: int,
+    options: CompareOptions,
+) -> TrainingJob:
+    """Return the training job of one fold; it holds no candle of the test window."""
+    settings = ModelSettings.from_blocks(options.settings, where="settings")
+    seen = slice(0, fold.split)
+    known = Candles(**{k: getattr(market, k)[seen] for k in Candles.__annotations__})
+    labels = label_columns(known, candle_ms, settings.labels)
+    rows = slice(fold.start, fold.split)
+    day = datetime.fromtimestamp(market.time_ms[fold.split] / 1000, tz=UTC)
+    return TrainingJob(
+        network=name,
+        features=np.column_stack([v[rows] for v in features.values()]).astype(np.float32),
+        feature_names=tuple(features),
+        labels={k: v[rows] for k, v in labels.items()},
+        time_ms=market.time_ms[rows],
+        candle_ms=candle_ms,
+        settings=options.settings,
+        seed=seed,
+        title=f"{name} seed {seed} until {day:%Y-%m-%d}",
+    )
+
+
+def _kept(userdir: Path, job: TrainingJob, executor: Executor) -> Artifact:
+    """Return the job's artifact; a comparison that was stopped goes on where it was."""
+    digest = hashlib.sha256(f"{code_digest()} {job.network} {job.seed}".encode())
+    digest.update(json.dumps(job.settings, sort_keys=True).encode())
+    for array in (job.features, job.time_ms, *job.labels.values()):
+        digest.update(array.tobytes())
+    folder = userdir / "models" / "compare" / digest.hexdigest()[:24]
+    if not folder.is_dir():
+        artifact = executor.run(job)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
+        (work / "network.onnx").write_bytes(artifact.onnx)
+        (work / "manifest.json").write_text(json.dumps(artifact.manifest), encoding="utf-8")
+        os.replace(work, folder)
+    return Artifact(
+        onnx=(folder / "network.onnx").read_bytes(),
+        manifest=json.loads((folder / "manifest.json").read_text(encoding="utf-8")),
+    )
+
+
+def _forecast(
+    artifact: Artifact, market: Candles, features: Mapping[str, FloatArray], fold: Fold
+) -> dict[str, FloatArray]:
+    """Return the forecast columns of the test window, served as after a training in the bot."""
+    rows, tail = slice(fold.split, fold.stop), slice(max(fold.split - _HISTORY, 0), fold.split)
+    matrix = np.column_stack(list(features.values())).astype(np.float32)
+    predictor = Predictor(artifact, matrix[tail], market.time_ms[tail])
+    return predictor.predict(matrix[rows], market.time_ms[rows], tuple(features))
+
+
+def _joined(parts: list[dict[str, FloatArray]]) -> dict[str, FloatArray]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in columns.FORECAST}
+
+
+def truth(market: Candles, made: list[Fold], settings: ModelSettings, candle_ms: int) -> Truth:
+    """Return the outcomes of the tested rows; labels here may look as far ahead as they need."""
+    labels = label_columns(market, candle_ms, settings.labels)
+    horizon = settings.labels.horizon_candles
+    realised = labels[columns.LABEL_RETURN] * sigma_per_candle(market.close) * np.sqrt(horizon)
+    rows = np.concatenate([np.arange(fold.split, fold.stop) for fold in made])
+    return Truth(
+        time_ms=market.time_ms[rows],
+        outcome_class=labels[columns.LABEL_DIRECTION][rows],
+        outcome_return=realised[rows],
+        open=market.open[rows],
+        horizon_candles=horizon,
+        candle_ms=candle_ms,
+    )
+
+
+def _run(
+    options: CompareOptions,
+    market: Candles,
+    made: list[Fold],
+    settings: ModelSettings,
+    failures: list[str],
+) -> dict[str, Any]:
+    """Return what the report says of how it was made."""
+    first, last = (
+        f"{datetime.fromtimestamp(int(ms) / 1000, tz=UTC):%Y-%m-%d}"
+        for ms in (market.time_ms[made[0].split], market.time_ms[made[-1].stop - 1])
+    )
+    simulated = (options.data / MARKER).is_file()
+    digest = hashlib.sha256(np.column_stack([market.open, market.close]).tobytes()).hexdigest()
+    return {
+        "title": f"Models compared on {options.pair} {options.timeframe}",
+        "span": f"tested on {first} to {last}, {len(made)} folds",
+        "data": "simulated market" if simulated else "real candles",
+        "simulated": simulated,
+        "data_sha256": digest,
+        "seeds": list(range(options.seeds)),
+        "train_days": options.train_days,
+        "test_days": options.test_days,
+        "reference": catalog.titles()[options.reference],
+        "settings": dataclasses.asdict(settings),
+        "decision": dataclasses.asdict(DecisionConfig()),
+        "failures": failures,
+        "commit": commit(),
+        "versions": {
+            name: importlib.metadata.version(name)
+            for name in ("breakwater", "freqtrade", "torch", "onnxruntime", "numpy")
+        },
+    }
