@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import networks
+from tests.benchmarks import networks, windowed
 
 
 @pytest.mark.slow
@@ -27,3 +27,20 @@ def test_benchmark_when_run_on_few_rows_then_every_cell_holds_a_number(
             # Memory may not grow at all; everything else takes some.
             assert cell["median"] >= 0 if "mib" in name else cell["median"] > 0, name
     assert "PyTorchTransformerRegressor" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_windowed_benchmark_when_run_on_few_rows_then_both_modes_are_measured_equally_often(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "windowed.json"
+    windowed.main(
+        ["--rows", "4000", "--networks", "tcn", "--seeds", "2", "--steps", "40", "--json", str(out)]
+    )
+    cells = json.loads(out.read_text(encoding="utf-8"))["cells"]["tcn"]
+    assert {mode: len(runs) for mode, runs in cells.items()} == {"sequence": 2, "window": 2}
+    for runs in cells.values():
+        for measured in runs:
+            assert measured["evaluations"] == 2
+            assert all(math.isfinite(value) for value in measured.values())
+    assert "| tcn | window | " in capsys.readouterr().out

@@ -1,0 +1,141 @@
+"""Training on long sequences against training on one window per sample, in one run.
+
+Run ``python -m tests.benchmarks.windowed [--data DIR] [--networks ...] [--seeds N]``. Both modes
+are the one training loop: a sequence supervises `segment_candles` rows behind one burn-in, a window
+supervises its last row only (`segment_candles` 1, batch 256). Equal numbers of evaluations, equal
+learning rate and weight averaging, the checkpoint chosen by validation loss, no early stop, one
+thread; modes alternate, seed by seed.
+
+Printed per network and mode: median over seeds (lowest to highest) of the seconds until the best
+validation loss, and of the direction head's gain over the training rows' class frequencies in
+millibits per candle, on validation and on the rows after it, which chose nothing. Every twentieth
+optimiser step is evaluated; a window step sees 256 rows, a sequence step up to 2,048.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from models import catalog
+from models.nets.base import NetworkSpec
+from models.training.loop import evaluate, fit
+from models.training.networks import build_forecaster, burn_in
+from models.training.prepare import Prepared, prepare
+from models.types import TrainingJob
+from models.windows import Span
+from tests.benchmarks import worker
+
+MODES = {"sequence": {}, "window": {"segment_candles": 1, "batch": 256}}
+MILLIBITS = 1000.0 / np.log(2.0)
+HELD_OUT = 0.2  # of the rows for validation, and as many for the test after it
+
+
+def prepared(job: TrainingJob, network: str, mode: str, steps: int) -> Prepared:
+    """Return the shared rows for one contestant; every evaluation counts, none stops the run."""
+    training = {
+        "max_steps": steps, "patience": steps, "validation_frac": HELD_OUT,
+        "calibration_frac": HELD_OUT, **MODES[mode],
+    }  # fmt: skip
+    return prepare(dataclasses.replace(job, network=network, settings={"training": training}))
+
+
+def gain(model: torch.nn.Module, data: Prepared, span: Span, burn: int) -> float:
+    """Return the direction gain over the training rows' class frequencies, millibits per candle."""
+    loss = float(evaluate(model, data.rows, span, burn, data.layout).direction)
+    t, rows = data.rows.targets, slice(span.start, span.stop)
+    known = t.direction_known[rows] > 0
+    prior = data.prior[data.layout.classes].expand(int(known.sum()), -1)
+    base = float(torch.nn.functional.cross_entropy(prior, t.direction[rows][known]))
+    return (base - loss) * MILLIBITS
+
+
+def train_once(job: TrainingJob, network: str, mode: str, seed: int, steps: int) -> dict[str, Any]:
+    """Train one network in one mode; return seconds and gains."""
+    data = prepared(job, network, mode, steps)
+    spec = data.spec
+    assert isinstance(spec, NetworkSpec)
+    burn = burn_in(spec, data)
+    best, history = fit(
+        build_forecaster(spec, data, seed), data.rows, data.split.train, data.split.validation,
+        burn, data.layout, data.settings.training, seed, f"{network} {mode} seed {seed}",
+    )  # fmt: skip
+    return {
+        "to_best_s": history.seconds * history.best_step / history.validation[-1][0],
+        "all_s": history.seconds,
+        "evaluations": len(history.validation),
+        "validation": gain(best, data, data.split.validation, burn),
+        "test": gain(best, data, data.split.calibration, burn),
+    }
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Train everything, modes in turn."""
+    torch.set_num_threads(1)
+    shared = {"rows": options.rows, "data": options.data, "steps": None}
+    with tempfile.TemporaryDirectory() as name:
+        about = worker.write_rows(Path(name), shared)
+        job = worker.read_job(Path(name), "lstm", shared)
+    cells: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for network in options.networks:
+        cells[network] = {mode: [] for mode in MODES}
+        for seed in range(options.seeds):
+            for mode in MODES:
+                started = time.monotonic()
+                cells[network][mode].append(train_once(job, network, mode, seed, options.steps))
+                print(f"{network} {mode} seed {seed}: {time.monotonic() - started:.0f} s",
+                      file=sys.stderr, flush=True)  # fmt: skip
+    return {"rows": about, "steps": options.steps, "cells": cells}
+
+
+def table(report: dict[str, Any]) -> str:
+    """Return the medians and spreads as a Markdown table."""
+
+    def cell(values: list[float], digits: int) -> str:
+        middle = statistics.median(values)
+        return f"{middle:.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+    head = (
+        "| network | mode | s to best validation loss | validation, millibits | test, millibits |"
+    )
+    lines = [head, "|---|---|---|---|---|"]
+    for network, modes in report["cells"].items():
+        for mode, runs in modes.items():
+            columns = [("to_best_s", 1), ("validation", 1), ("test", 1)]
+            cells = [cell([r[key] for r in runs], digits) for key, digits in columns]
+            lines.append(f"| {network} | {mode} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse, run, print, and write JSON where asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", help="Freqtrade data directory; default: the simulated market")
+    parser.add_argument("--rows", type=int, default=17_000, help="hours of BTC, the newest")
+    parser.add_argument("--networks", nargs="+", choices=catalog.networks(),
+                        default=list(catalog.networks()))  # fmt: skip
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=400, help="optimiser steps, 20 an evaluation")
+    parser.add_argument("--json", type=Path, help="write all numbers here as well")
+    options = parser.parse_args(arguments)
+    report = run(options)
+    about = report["rows"]
+    print(f"{about['rows']} rows of {about['features']} features, {about['first']} to "
+          f"{about['last']}, {report['steps']} steps, {options.seeds} seeds\n")  # fmt: skip
+    print(table(report))
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
