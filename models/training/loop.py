@@ -8,17 +8,19 @@ epoch so that segment edges fall elsewhere.
 from __future__ import annotations
 
 import copy
+import re
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.errors import TrainingError
+from models.errors import ConfigError, TrainingError
 from models.heads import HeadLayout
 from models.training.loss import LossParts, Targets, loss_parts
 from models.training.settings import TrainingSettings
@@ -45,6 +47,31 @@ class Rows:
     targets: Targets
     weight: Tensor  # (N,)
     runs: list[Span]
+
+    def to(self, device: torch.device) -> Rows:
+        """Return the same rows on `device`."""
+        return Rows(
+            self.features.to(device), self.targets.to(device), self.weight.to(device), self.runs
+        )
+
+
+def place(settings: TrainingSettings) -> tuple[torch.device, bool]:
+    """Return where to train, and whether in mixed precision.
+
+    Raises
+    ------
+    ConfigError
+        If a GPU is asked for and there is none.
+    """
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            "expected a GPU, found none",
+            where="training.device",
+            cure="set it to auto, or install a torch build with CUDA",
+        )
+    device = "cpu" if settings.device == "cpu" or not torch.cuda.is_available() else "cuda"
+    mixed = settings.precision == "bfloat16" or (settings.precision == "auto" and device == "cuda")
+    return torch.device(device), mixed
 
 
 def clip_runs(runs: list[Span], to: Span, burn_in: int) -> list[Span]:
@@ -136,6 +163,8 @@ def fit(
 ) -> tuple[M, History]:
     """Train `model` and return the averaged weights with the best validation loss, and the history.
 
+    What is returned is on the CPU, wherever it was trained.
+
     Raises
     ------
     TrainingError
@@ -147,6 +176,8 @@ def fit(
             f"no run of more than {burn_in} gap-free candles in the training or validation rows",
             cure="provide longer history, or a shorter context",
         )
+    device, mixed = place(settings)
+    model, rows = model.to(device), rows.to(device)
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     optimiser = torch.optim.AdamW(
@@ -155,10 +186,12 @@ def fit(
     average = copy.deepcopy(model).eval()
     best = copy.deepcopy(average)
     history, started, stale = History(), time.monotonic(), 0
-    batches = _batches(runs, burn_in, settings, rng)
+    batches, curves = _batches(runs, burn_in, settings, rng), _curves(settings, title)
     model.train()
     for step in range(1, settings.max_steps + 1):
-        loss = sequence_loss(model, rows, next(batches), layout).total(settings)
+        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+            parts = sequence_loss(model, rows, next(batches), layout)
+        loss = parts.total(settings)
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"training loss became {float(loss.detach())} at step {step}",
@@ -177,11 +210,37 @@ def fit(
             if value < history.best_loss:
                 history.best_loss, history.best_step, stale = value, step, 0
                 best.load_state_dict(average.state_dict())
+            if curves is not None:
+                curves.add_scalars("loss", {"training": loss, "validation": value}, step)
             _progress(title, step, settings.max_steps, value, history.best_loss, started)
             if stale >= settings.patience:
                 break
+    if curves is not None:
+        curves.close()
     history.seconds = time.monotonic() - started
-    return best, history
+    return best.to("cpu"), history
+
+
+def _curves(settings: TrainingSettings, title: str) -> Any:
+    """Return a TensorBoard writer in a folder named after `title`, or None where not asked for.
+
+    Raises
+    ------
+    ConfigError
+        If it is asked for and not installed.
+    """
+    if not settings.tensorboard_dir:
+        return None
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise ConfigError(
+            f"TensorBoard is not installed: {error}",
+            where="training.tensorboard_dir",
+            cure="pip install tensorboard, or leave the setting empty",
+        ) from error
+    name = re.sub(r"[^\w.-]+", "-", title) or "training"
+    return SummaryWriter(str(Path(settings.tensorboard_dir) / name))  # type: ignore[no-untyped-call]
 
 
 @torch.no_grad()

@@ -32,6 +32,10 @@ class Targets:
     event: Tensor  # (N, 2, K) float32, sides down, up
     at_risk: Tensor  # (N, 2, K) float32
 
+    def to(self, device: torch.device) -> Targets:
+        """Return the same targets on `device`."""
+        return Targets(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+
     def rows(self, index: Tensor) -> Targets:
         """Return the targets of the rows `index` (any shape), leading shape as `index`."""
         return Targets(*(getattr(self, name)[index] for name in self.__dataclass_fields__))

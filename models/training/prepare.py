@@ -18,7 +18,7 @@ from models.training.loop import Rows, clip_runs
 from models.training.loss import prior_outputs, targets
 from models.training.settings import ModelSettings
 from models.training.split import Split, split_rows
-from models.types import Float32Array, TrainingJob
+from models.types import Float32Array, IntArray, TrainingJob
 from models.windows import Span, contiguous_runs
 
 
@@ -45,6 +45,20 @@ class Prepared:
         return max(clip_runs(self.rows.runs, after, 0), key=len)
 
 
+def recency_weights(time_ms: IntArray, half_life_days: float) -> Float32Array:
+    """Return each row's weight in the loss, (N,): halves every `half_life_days`, newest 1.
+
+    Examples
+    --------
+    >>> recency_weights(np.array([0, 1, 2]) * 86_400_000, 1.0)
+    array([0.25, 0.5 , 1.  ], dtype=float32)
+    """
+    if not half_life_days or not len(time_ms):
+        return np.ones(len(time_ms), dtype=np.float32)
+    age_days = (time_ms[-1] - time_ms) / 86_400_000
+    return np.asarray(0.5 ** (age_days / half_life_days), dtype=np.float32)
+
+
 def prepare(job: TrainingJob) -> Prepared:
     """Check, split and scale a job.
 
@@ -69,7 +83,7 @@ def prepare(job: TrainingJob) -> Prepared:
     rows = Rows(
         features=torch.from_numpy(np.where(finite[:, None], job.features, 0.0).astype(np.float32)),
         targets=targets(job, layout),
-        weight=torch.ones(len(job.time_ms)),
+        weight=torch.from_numpy(recency_weights(job.time_ms, settings.training.half_life_days)),
         runs=contiguous_runs(job.time_ms, job.candle_ms, finite),
     )
     known, mean, std = check_training_rows(job, finite, split.train)

@@ -59,6 +59,10 @@ class TrainingSettings:
     hazard_weight: float = 0.5
     validation_frac: float = 0.15  # of the rows: chooses the checkpoint
     calibration_frac: float = 0.15  # the newest rows: temperature and conformal offsets
+    half_life_days: float = 0.0  # of a row's weight in the loss; 0 weighs all rows alike
+    device: str = "auto"  # "auto" is the GPU where there is one; else "cpu" or "cuda"
+    precision: str = "auto"  # "auto" is bfloat16 mixed precision on a GPU, float32 on a CPU
+    tensorboard_dir: str = ""  # where the training worker writes its curves; empty: nowhere
     threads: int = 1  # next to one busy core two torch threads slow down 5-8x
     interval_coverage: float = 0.9  # of the conformal interval
 
@@ -75,11 +79,19 @@ class TrainingSettings:
         for name in ("learning_rate", "gradient_clip"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"expected {name} finite and > 0, got {getattr(self, name)}")
-        for name in ("weight_decay", "quantile_weight", "hazard_weight"):
+        for name in ("weight_decay", "quantile_weight", "hazard_weight", "half_life_days"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"expected {name} finite and >= 0, got {getattr(self, name)}")
         if not 0 < self.interval_coverage < 1:
             raise ValueError(f"expected 0 < interval_coverage < 1, got {self.interval_coverage}")
+        for name, allowed in (
+            ("device", ("auto", "cpu", "cuda")),
+            ("precision", ("auto", "float32", "bfloat16")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ValueError(
+                    f"expected {name} to be one of {', '.join(allowed)}, got {getattr(self, name)}"
+                )
         if not 0 <= self.ema < 1:
             raise ValueError(f"expected 0 <= ema < 1, got {self.ema}")
 
