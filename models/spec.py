@@ -22,7 +22,8 @@ class Fitted:
     seconds
         Spent fitting, without the export.
     facts
-        What else the manifest tells about the fit (for example `parameters`); JSON-able.
+        What else the manifest tells about the fit (for example `parameters`); JSON-able. A graph
+        that reads the time needs `time_origin_ms` here.
     """
 
     onnx: bytes
@@ -44,6 +45,16 @@ class ModelSpec(ABC):
     minimum_rows
         Fewest rows each of train, validation and calibration must have, beside twice the longest
         context.
+    reads_time
+        Whether the model goes by the candle's open time, and of the features by sigma alone. Its
+        graph then has one more input column, see `models.runtime.session.graph_input`.
+    absent
+        Heads it does not have, of `models.columns.OF_HEAD`: its graph answers NaN there, and so do
+        their forecast columns. The strategy enters no trade without them.
+    description, failure_modes
+        For the model card: how it works, and how it is known to fail, in plain English.
+    useful_rows
+        Training rows below which to expect nothing: training then warns.
     """
 
     name: str  # catalogue key and file stem
@@ -54,6 +65,11 @@ class ModelSpec(ABC):
     natural_use: str
     source: str
     minimum_rows: int = 0
+    reads_time: bool = False
+    absent: tuple[str, ...] = ()
+    description: str = ""
+    failure_modes: tuple[str, ...] = ()
+    useful_rows: int = 0
 
     @abstractmethod
     def fit(self, data: Prepared) -> Fitted:

@@ -144,6 +144,8 @@ class PackModel(IFreqaiModel):
             dk.data["labels_std"] = dict.fromkeys(columns.FORECAST, 0.0)
         m = artifact.manifest
         dk.data["breakwater_manifest"] = m
+        for warning in m.get("card", {}).get("warnings", ()):
+            logger.warning("%s: %s", m["title"], warning)
         logger.info(
             "%s: %.1f s, validation gain %.1f millibits, context %d candles",
             m["title"],

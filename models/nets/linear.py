@@ -72,6 +72,12 @@ SPEC = NetworkSpec(
     build=Linear,
     contexts=(64, 128),
     receptive_field=receptive_field,
+    description=(
+        "A weighted sum of the last candles' features and of their moving average. The "
+        "reference: a network that does not beat it is not worth its trouble."
+    ),
+    failure_modes=("cannot see that a feature means different things in different regimes",),
+    useful_rows=3_000,
     natural_use="reference",
     source="Zeng et al. 2023",
 )

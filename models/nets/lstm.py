@@ -60,6 +60,17 @@ SPEC = NetworkSpec(
     build=LSTM,
     contexts=(64, 128, 256),
     receptive_field=lambda config: None,
+    description=(
+        "A recurrent network with a protected memory cell: gates decide what each candle writes "
+        "to it, what is kept and what is read. The forecast is read off the state after every "
+        "candle."
+    ),
+    failure_modes=(
+        "forgets what lies further back than its context",
+        "over-trained it remembers past the context it is served with, and is refused at export",
+        "reads a regime it has never seen as the nearest one it knows",
+    ),
+    useful_rows=6_000,
     natural_use="scalping, intraday",
     source="Hochreiter & Schmidhuber 1997",
 )

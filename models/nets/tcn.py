@@ -105,6 +105,15 @@ SPEC = NetworkSpec(
     build=TCN,
     contexts=(128, 256),
     receptive_field=receptive_field,
+    description=(
+        "Stacked convolutions that look back only, each layer twice as far as the one before, "
+        "with shortcuts around them. Sees a fixed number of past candles and nothing older."
+    ),
+    failure_modes=(
+        "blind beyond its receptive field",
+        "sharp patterns of one year rarely come back in the next",
+    ),
+    useful_rows=6_000,
     natural_use="multi-day",
     source="Bai, Kolter & Koltun 2018",
 )

@@ -135,6 +135,17 @@ SPEC = NetworkSpec(
     build=Transformer,
     contexts=(128, 256),
     receptive_field=receptive_field,
+    description=(
+        "Every candle asks the last candles which of them matter to it, in several layers, and "
+        "mixes what they answer. Distances in time are learnt; candles outside the window are "
+        "not seen."
+    ),
+    failure_modes=(
+        "needs the most data of the networks, a linear model beats it on little",
+        "attention weights are no explanation",
+        "slow to train on one core",
+    ),
+    useful_rows=12_000,
     natural_use="swing; needs data",
     source="Vaswani et al. 2017",
 )

@@ -119,6 +119,16 @@ SPEC = NetworkSpec(
     contexts=(128, 256),
     receptive_field=receptive_field,
     reads=reads,
+    description=(
+        "Gated convolutions that look back only, each layer twice as far as the one before, "
+        "read together. It is given raw candles in units of their own volatility and no "
+        "indicator."
+    ),
+    failure_modes=(
+        "without indicators it does not see volatility regimes and learns little from hours",
+        "blind beyond its receptive field",
+    ),
+    useful_rows=12_000,
     natural_use="up to 15 minutes",
     source="van den Oord et al. 2016",
 )
