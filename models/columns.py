@@ -6,6 +6,7 @@ one of them (FreqAI overwrites NaN by zero on its way back; `strategies/base` re
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 # Quantile levels of the forward-return head, in the order of the outputs.
@@ -39,4 +40,34 @@ EXTRAS: Final = (
 )  # fmt: skip
 FORECAST: Final = (*LABELS, *EXTRAS)
 
+# Heads a model may be without (every one answers the classes); their columns then are NaN.
+HEAD_QUANTILES: Final = "quantiles"
+HEAD_HAZARD: Final = "hazard"
+OF_HEAD: Final = {
+    HEAD_QUANTILES: (LABEL_RETURN, *RETURN_QUANTILES, RETURN_LOW, RETURN_HIGH),
+    HEAD_HAZARD: (LABEL_CASCADE_DOWN, LABEL_CASCADE_UP, HAZARD_DOWN, HAZARD_UP),
+}
+
+# Classic indicators among the features (models/features/indicators.py).
+INDICATORS: Final = (
+    "macd", "macd_histogram", "bollinger_position", "bollinger_width", "atr_fast_slow", "dmi_14",
+    "adx_14", "mfi_14", "volume_below", "poc_distance",
+)  # fmt: skip
+
 FEATURE_SIGMA: Final = "%-sigma"  # the feature column that carries sigma per candle, unscaled
+
+_FEATURE = re.compile(r"%-(.+?)(_gen_[A-Z0-9]+/.*)?$")
+
+
+def feature_name(column: str) -> str:
+    """Return the name a feature was computed under.
+
+    FreqAI puts "%-" before it and "gen" (no indicator period), the pair and the timeframe behind.
+
+    Examples
+    --------
+    >>> feature_name("%-range_mid_gen_BTC/USDTUSDT_1h"), feature_name("%-range_mid")
+    ('range_mid', 'range_mid')
+    """
+    match = _FEATURE.match(column)
+    return match.group(1) if match else column

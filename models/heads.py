@@ -6,13 +6,14 @@ return in units of sigma over the horizon, then K hazard logits per cascade side
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import CLASSES, QUANTILES
-from models.types import FloatArray
+from models.columns import CLASSES, HEAD_HAZARD, HEAD_QUANTILES, QUANTILES
+from models.types import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,19 @@ class HeadLayout:
     @property
     def width(self) -> int:
         return len(CLASSES) + len(QUANTILES) + 2 * self.bins
+
+    def present(self, absent: Collection[str] = ()) -> BoolArray:
+        """Return which outputs (H,) remain without the heads `absent`, which are NaN.
+
+        Examples
+        --------
+        >>> HeadLayout(bin_edges=(1,)).present(("quantiles",)).astype(int)
+        array([1, 1, 1, 0, 0, 0, 0, 0, 1, 1])
+        """
+        out = np.ones(self.width, dtype=bool)
+        out[self.quantiles] = HEAD_QUANTILES not in absent
+        out[self.quantiles.stop :] = HEAD_HAZARD not in absent
+        return out
 
 
 def softmax(logits: FloatArray) -> FloatArray:

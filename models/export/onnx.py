@@ -20,7 +20,7 @@ from torch import nn
 
 from models.errors import ArtifactError
 from models.runtime.session import Session
-from models.types import Float32Array
+from models.types import BoolArray, Float32Array
 from models.windows import Span
 
 OPSET = 20
@@ -31,8 +31,10 @@ TOLERANCE = 1e-4  # of the outputs' standard deviation
 ROUNDING = 16 * float(np.finfo(np.float32).eps)
 
 
-def to_onnx(model: nn.Module, n_features: int) -> bytes:
+def to_onnx(model: nn.Module, n_features: int, present: BoolArray | None = None) -> bytes:
     """Return ONNX bytes for `model`: ``features (B, T, F) -> outputs (B, T, H)``.
+
+    `present` (H,) marks the outputs it has; the others must be NaN. None means all.
 
     Raises
     ------
@@ -56,18 +58,20 @@ def to_onnx(model: nn.Module, n_features: int) -> bytes:
             dynamic_axes={"features": dynamic, "outputs": dynamic},
         )
     onnx = buffer.getvalue()
-    _check_against_torch(model, onnx, n_features)
+    _check_against_torch(model, onnx, n_features, present)
     return onnx
 
 
 @torch.no_grad()
-def _check_against_torch(model: nn.Module, onnx: bytes, n_features: int) -> None:
+def _check_against_torch(
+    model: nn.Module, onnx: bytes, n_features: int, present: BoolArray | None
+) -> None:
     session = Session(onnx)
     generator = torch.Generator().manual_seed(1)
     for batch, steps in SHAPES:
         x = torch.randn(batch, steps, n_features, generator=generator)
-        expected = model(x).numpy()
-        gap = float(np.abs(session.run(x.numpy()) - expected).max())
+        expected = only_present(model(x).numpy(), present)
+        gap = float(np.abs(only_present(session.run(x.numpy()), present) - expected).max())
         limit = TOLERANCE * float(expected.std() + 1e-3) + ROUNDING * float(np.abs(expected).max())
         if not gap <= limit:
             raise ArtifactError(
@@ -77,8 +81,31 @@ def _check_against_torch(model: nn.Module, onnx: bytes, n_features: int) -> None
             )
 
 
+def only_present(outputs: Float32Array, present: BoolArray | None) -> Float32Array:
+    """Return the outputs (.., H) that are `present` (H,).
+
+    Raises
+    ------
+    ArtifactError
+        If an absent output is anything but NaN: a number there would be a made-up one.
+    """
+    if present is None:
+        return outputs
+    if not np.isnan(outputs[..., ~present]).all():
+        raise ArtifactError(
+            "expected NaN from every head the architecture does not have, got numbers",
+            cure="declare the heads of the architecture as its graph has them",
+        )
+    return np.asarray(outputs[..., present])
+
+
 def measure_context(
-    onnx: bytes, features: Float32Array, run: Span, candidates: tuple[int, ...], seed: int = 0
+    onnx: bytes,
+    features: Float32Array,
+    run: Span,
+    candidates: tuple[int, ...],
+    seed: int = 0,
+    present: BoolArray | None = None,
 ) -> tuple[int, dict[int, float]]:
     """Return the smallest context that reproduces the whole pass, and the gap of each candidate.
 
@@ -88,6 +115,8 @@ def measure_context(
         (N, F) raw features; `run` marks gap-free held-out rows in it.
     candidates
         Contexts in candles, shortest first.
+    present
+        (H,) outputs the graph has, see `only_present`.
 
     Returns
     -------
@@ -108,7 +137,7 @@ def measure_context(
             f"expected at least {2 * longest} gap-free held-out rows for parity, got {len(x)}",
             cure="lengthen the training window",
         )
-    whole = session.run(x[None])[0]  # (T, H)
+    whole = only_present(session.run(x[None])[0], present)  # (T, H)
     spread = np.maximum(whole[longest:].std(axis=0), 1e-6)  # (H,)
     rounding = ROUNDING * np.abs(whole[longest:]).max(axis=0)  # (H,)
     rng = np.random.default_rng(seed)
@@ -116,7 +145,8 @@ def measure_context(
     gaps: dict[int, float] = {}
     for context in candidates:
         windows = np.stack([x[e + 1 - context : e + 1] for e in ends])  # (64, context, F)
-        apart = np.abs(session.run(windows)[:, -1] - whole[ends])  # (64, H)
+        last = only_present(session.run(windows)[:, -1], present)  # (64, H)
+        apart = np.abs(last - whole[ends])
         gaps[context] = float((np.maximum(apart - rounding, 0.0) / spread).max())
         if gaps[context] <= TOLERANCE:
             return context, gaps

@@ -11,7 +11,6 @@ from typing import Final
 
 import numpy as np
 
-from models.columns import FEATURE_SIGMA
 from models.features.rolling import lag, rolling_max, rolling_mean, rolling_min, rolling_rms
 from models.types import Candles, FloatArray, IntArray
 
@@ -92,17 +91,6 @@ def candle_features(candles: Candles) -> dict[str, FloatArray]:
     flow = np.sign(r) * candles.volume
     out["signed_volume"] = rolling_mean(flow, FAST) / (rolling_mean(candles.volume, MID) + _TINY)
     return out
-
-
-def market_features(candles: Candles, candle_ms: int) -> dict[str, FloatArray]:
-    """Return one market's whole feature frame without FreqAI, column name -> (N,).
-
-    The strategy's columns for a single pair and timeframe, without the suffix FreqAI appends.
-    """
-    computed = candle_features(candles) | calendar_features(candles.time_ms, candle_ms)
-    return {f"%-{name}": values for name, values in computed.items()} | {
-        FEATURE_SIGMA: sigma_per_candle(candles.close)
-    }
 
 
 def calendar_features(time_ms: IntArray, candle_ms: int) -> dict[str, FloatArray]:

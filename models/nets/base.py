@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.columns import INDICATORS, feature_name
 from models.heads import HeadLayout
 from models.spec import Fitted, ModelSpec
 
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
 
 _SMALLEST = 1e-6  # probability whose logarithm float32 still tells from the next
 FEATURE_CLIP = 8.0  # standard deviations; one mad candle must not own a gradient
+
+
+def no_indicator(column: str) -> bool:
+    """Return whether a feature column is none of `models.features.indicators`.
+
+    Examples
+    --------
+    >>> no_indicator("%-adx_14_gen_BTC/USDTUSDT_1h"), no_indicator("%-rsi_14")
+    (False, True)
+    """
+    return feature_name(column) not in INDICATORS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +45,13 @@ class NetworkSpec(ModelSpec):
         It must fit the first of `contexts`; where it is None, the smallest that passes the parity
         check is served.
     reads
-        Feature name -> whether the network is given that column.
+        Feature column -> whether the network is given it. By default all but the classic
+        indicators, which are there for the trees.
     """
 
     build: Callable[[int, int, Any], nn.Module]
     receptive_field: Callable[[Any], int | None]
-    reads: Callable[[str], bool] = lambda name: True
+    reads: Callable[[str], bool] = no_indicator
 
     def fit(self, data: Prepared) -> Fitted:
         from models.training.networks import fit_network

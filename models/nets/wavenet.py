@@ -10,13 +10,13 @@ for financial series: Borovykh, Bohte & Oosterlee, arXiv 1703.04691. Kernel 2, d
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.columns import feature_name
 from models.nets.base import NetworkSpec
 from models.nets.tcn import CausalConv
 
@@ -25,8 +25,6 @@ _LONGEST = 256  # candles a live prediction is handed
 # Together they are one candle: close against the last close and high against low, in sigma; close
 # and both wicks within the candle, so the open as well; volume against the day's.
 CANDLE = ("return_1", "range", "close_in_candle", "upper_wick", "lower_wick", "volume_fast")
-# FreqAI appends "gen" (no indicator period), the pair and the timeframe.
-_COLUMN = re.compile(rf"%-({'|'.join(CANDLE)})(_gen_[A-Z0-9]+/.*)?$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +68,7 @@ def reads(name: str) -> bool:
     >>> [reads(n) for n in ("%-range_gen_BTC/USDTUSDT_1h", "%-range_mid_gen_BTC/USDTUSDT_1h")]
     [True, False]
     """
-    return _COLUMN.match(name) is not None
+    return feature_name(name) in CANDLE
 
 
 class GatedLayer(nn.Module):

@@ -13,7 +13,7 @@ import numpy as np
 from models import columns
 from models.errors import AlignmentError, ArtifactError, InputError
 from models.heads import HeadLayout, onset_probability, sigmoid, softmax
-from models.runtime.session import Session
+from models.runtime.session import Session, graph_input
 from models.types import Artifact, BoolArray, Float32Array, FloatArray, IntArray
 from models.windows import Span, contiguous_runs, sequences
 
@@ -74,7 +74,8 @@ class Predictor:
         """Return every forecast column, each (N,) float64, for rows of raw features (N, F).
 
         Row t uses rows <= t only and is known at the close of candle t. Rows without `context`
-        gap-free finite rows behind them are NaN in every column except `abstain`, which is 1.
+        gap-free finite rows behind them are NaN in every column except `abstain`, which is 1. The
+        columns of heads the model does not have are NaN everywhere, which is no abstention.
 
         Raises
         ------
@@ -131,6 +132,7 @@ class Predictor:
         if self._session is None:
             self._session = Session(self.artifact.onnx)
         width = int(self.manifest["outputs"])
+        inputs = graph_input(x, time_ms, self.manifest)
         out = np.full((len(x), width), np.nan)
         pieces: list[tuple[Span, int]] = []
         for run in contiguous_runs(time_ms, int(self.manifest["candle_ms"]), finite):
@@ -139,7 +141,7 @@ class Predictor:
             same = [piece for piece in pieces if len(piece[0]) == length]
             for i in range(0, len(same), _BATCH):
                 group = same[i : i + _BATCH]
-                y = self._session.run(np.stack([x[s.start : s.stop] for s, _ in group]))
+                y = self._session.run(np.stack([inputs[s.start : s.stop] for s, _ in group]))
                 if y.shape != (len(group), length, width):
                     raise ArtifactError(
                         f"expected outputs of shape {(len(group), length, width)}, got {y.shape}",
@@ -159,7 +161,9 @@ class Predictor:
         sigma = x[:, m["feature_names"].index(columns.FEATURE_SIGMA)].astype(np.float64)
         scale = np.where(np.isnan(raw[:, 0]), np.nan, sigma * np.sqrt(m["horizon_candles"]))
         q = raw[:, layout.quantiles] * scale[:, None]  # (N, 5) log return over the horizon
-        offset = calibration["conformal_offset"] * scale  # < 0 narrows, at most to the median
+        absent = [name for head in m.get("absent_heads", ()) for name in columns.OF_HEAD[head]]
+        # < 0 narrows, at most to the median; None where there is no interval.
+        offset = np.float64(calibration["conformal_offset"]) * scale
         hazard = {side: sigmoid(raw[:, layout.hazard(side)]) for side in (-1, 1)}
         novelty = self._novelty(x) + 0.0 * raw[:, 0]
         out = {
@@ -178,7 +182,9 @@ class Predictor:
             columns.HAZARD_UP: hazard[1][:, 0],
             columns.NOVELTY: novelty,
         }
-        known = np.isfinite(np.column_stack(list(out.values()))).all(axis=1)
+        out |= {name: np.full(len(x), np.nan) for name in absent}
+        present = np.column_stack([out[name] for name in out if name not in absent])
+        known = np.isfinite(present).all(axis=1)
         # Without volatility there is no unit for a return: such candles did not trade.
         out[columns.ABSTAIN] = np.where(known & (novelty <= 1.0) & (scale > 0), 0.0, 1.0)
         return out
@@ -237,6 +243,9 @@ def _contradictions(m: dict[str, Any]) -> list[str]:
     ]
     if columns.FEATURE_SIGMA not in m["feature_names"]:
         problems.append(f"{columns.FEATURE_SIGMA} is not among the features")
+    strange = [head for head in m.get("absent_heads", ()) if head not in columns.OF_HEAD]
+    if strange:
+        problems.append(f"expected absent_heads among {sorted(columns.OF_HEAD)}, got {strange}")
     width = HeadLayout(bin_edges=tuple(m["hazard_bin_edges"])).width
     if m["outputs"] != width:
         problems.append(f"expected {width} outputs for its hazard bins, got {m['outputs']!r}")

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import onnxruntime
 
 from models.errors import ArtifactError
-from models.types import Float32Array
+from models.types import Float32Array, IntArray
+
+
+def graph_input(
+    features: Float32Array, time_ms: IntArray, manifest: Mapping[str, Any]
+) -> Float32Array:
+    """Return what a graph is fed for rows of raw features: (N, F), or (N, F + 1) with the time.
+
+    A manifest with `time_origin_ms` is of a graph that reads the candle's open time. It travels as
+    the number of candles since that origin: a whole number, which float32 holds exactly for 16
+    million candles, where days would be off by seconds after a few months.
+    """
+    origin_ms = manifest.get("time_origin_ms")
+    if origin_ms is None:
+        return features
+    number = (time_ms - origin_ms) / manifest["candle_ms"]  # (N,)
+    return np.column_stack((features, number)).astype(np.float32)
 
 
 class Session:
-    """features (B, T, F) float32 -> outputs (B, T, H) float32."""
+    """features (B, T, F), as `graph_input` makes them, -> outputs (B, T, H); both float32."""
 
     def __init__(self, onnx: bytes) -> None:
         options = onnxruntime.SessionOptions()

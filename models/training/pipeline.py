@@ -13,12 +13,13 @@ from models.calibration.fit import fit_conformal_offset, fit_temperature, temper
 from models.config import from_mapping
 from models.export.onnx import TOLERANCE, measure_context
 from models.heads import softmax
+from models.nets.base import NetworkSpec
 from models.runtime.predictor import FORMAT
-from models.runtime.session import Session
+from models.runtime.session import Session, graph_input
 from models.training.loop import clip_runs
 from models.training.prepare import Prepared, prepare
 from models.training.settings import ModelSettings
-from models.types import Artifact, FloatArray, TrainingJob
+from models.types import Artifact, Float32Array, FloatArray, TrainingJob
 from models.windows import Span
 
 _MILLIBITS = 1000.0 / np.log(2.0)  # per nat
@@ -45,16 +46,20 @@ def train(job: TrainingJob) -> Artifact:
     data = prepare(job)
     fitted = data.spec.fit(data)
     onnx = fitted.onnx
-    context, gaps = measure_context(onnx, job.features, data.held_out, data.spec.contexts, job.seed)
-    calibration, calibrated = _calibrate(onnx, data, context)
+    known = {**_identity(data), **fitted.facts}
+    x = graph_input(job.features, job.time_ms, known)
+    context, gaps = measure_context(
+        onnx, x, data.held_out, data.spec.contexts, job.seed, data.layout.present(data.spec.absent)
+    )
+    calibration, calibrated = _calibrate(onnx, x, data, context)
     manifest = {
-        **_identity(data),
-        **fitted.facts,
+        **known,
         "context_candles": context,
         "context_gap_sd": {str(k): v for k, v in gaps.items()},
         "context_tolerance_sd": TOLERANCE,
         "calibration": calibration,
-        "metrics": {"calibration": calibrated, "validation": _validation(onnx, data, context)},
+        "latency_us": _latency(onnx, x[-context:]),
+        "metrics": {"calibration": calibrated, "validation": _validation(onnx, x, data, context)},
         "seconds": {
             "fit": round(fitted.seconds, 2),
             "all": round(time.monotonic() - started, 2),
@@ -78,12 +83,14 @@ def _identity(data: Prepared) -> dict[str, Any]:
         "network": job.network,
         "network_config": dict(data.settings.network),
         "source": data.spec.source,
+        "card": _card(data),
         "feature_names": list(job.feature_names),
         "candle_ms": job.candle_ms,
         "horizon_candles": labels.horizon_candles,
         "cascade_horizon_candles": labels.cascade_horizon_candles,
         "cost_frac": labels.cost_frac,
         "hazard_bin_edges": list(data.layout.bin_edges),
+        "absent_heads": list(data.spec.absent),
         "outputs": data.layout.width,
         "novelty": {
             "mean": data.mean.tolist(),
@@ -106,26 +113,62 @@ def _identity(data: Prepared) -> dict[str, Any]:
     }
 
 
-def _calibrate(onnx: bytes, data: Prepared, context: int) -> tuple[dict[str, Any], dict[str, Any]]:
+def _latency(onnx: bytes, window: Float32Array, calls: int = 100) -> dict[str, float]:
+    """Return microseconds of one forecast from the rows it needs (context, F), here and now."""
+    session, spent = Session(onnx), []
+    for _ in range(calls + 10):
+        started = time.perf_counter()
+        session.run(window[None])
+        spent.append(1e6 * (time.perf_counter() - started))
+    p50, p99 = np.percentile(spent[10:], (50, 99))
+    return {"p50": round(float(p50), 1), "p99": round(float(p99), 1)}
+
+
+def _card(data: Prepared) -> dict[str, Any]:
+    """Return what a model card tells of the architecture, and what to be warned of."""
+    spec, rows = data.spec, len(data.split.train)
+    warnings = []
+    if rows < spec.useful_rows:
+        warnings.append(
+            f"trained on {rows} rows; {spec.title} needs about {spec.useful_rows} to learn anything"
+        )
+    return {
+        "title": spec.title,
+        "description": spec.description,
+        "failure_modes": list(spec.failure_modes),
+        "natural_use": spec.natural_use,
+        "useful_rows": spec.useful_rows,
+        "receptive_field": spec.receptive_field(data.config)
+        if isinstance(spec, NetworkSpec)
+        else None,
+        "warnings": warnings,
+    }
+
+
+def _calibrate(
+    onnx: bytes, x: Float32Array, data: Prepared, context: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the calibration block and the metrics of the calibration rows."""
     job, layout, settings = data.job, data.layout, data.settings.training
     prior = data.prior.double().numpy()
-    raw = _outputs(onnx, data, data.split.calibration, context)
+    raw = _outputs(onnx, x, data, data.split.calibration, context)
     direction = job.labels[columns.LABEL_DIRECTION]
     scaled = job.labels[columns.LABEL_RETURN]
     known = np.isfinite(raw[:, 0]) & np.isfinite(direction) & np.isfinite(scaled)
     logits, classes = raw[known][:, layout.classes], direction[known] + 1
     prior_logits = prior[layout.classes]
     temperature = fit_temperature(logits, classes, prior_logits)
-    q = raw[known][:, layout.quantiles]
-    offset = fit_conformal_offset(q[:, 0], q[:, -1], scaled[known], settings.interval_coverage)
     p = tempered(logits, prior_logits, temperature)
-    inside = (scaled[known] >= q[:, 0]) & (scaled[known] <= q[:, -1])
+    offset, inside = None, None
+    if columns.HEAD_QUANTILES not in data.spec.absent:
+        low, high = raw[known][:, layout.quantiles][:, [0, -1]].T
+        offset = fit_conformal_offset(low, high, scaled[known], settings.interval_coverage)
+        inside = float(((scaled[known] >= low) & (scaled[known] <= high)).mean())
     metrics = {
         "rows": int(known.sum()),
         "accuracy_moving": _accuracy(p, classes),
         "log_loss": float(-np.log(p[np.arange(len(p)), classes.astype(int)]).mean()),
-        "coverage_raw": float(inside.mean()),
+        "coverage_raw": inside,
     }
     return (
         {
@@ -141,12 +184,12 @@ def _calibrate(onnx: bytes, data: Prepared, context: int) -> tuple[dict[str, Any
     )
 
 
-def _outputs(onnx: bytes, data: Prepared, span: Span, context: int) -> FloatArray:
-    """Return raw outputs (N, H) for the rows of `span`, NaN elsewhere."""
+def _outputs(onnx: bytes, x: Float32Array, data: Prepared, span: Span, context: int) -> FloatArray:
+    """Return raw outputs (N, H) for the rows of `span` of the graph's input, NaN elsewhere."""
     session = Session(onnx)
     out = np.full((len(data.job.time_ms), data.layout.width), np.nan)
     for run in clip_runs(data.rows.runs, span, context - 1):
-        y = session.run(data.job.features[None, run.start : run.stop])[0]
+        y = session.run(x[None, run.start : run.stop])[0]
         first = max(run.start + context - 1, span.start)
         out[first : run.stop] = y[first - run.start :]
     return out
@@ -158,9 +201,9 @@ def _accuracy(p: FloatArray, classes: FloatArray) -> float:
     return float(((p[moved, 2] > p[moved, 0]) == (classes[moved] == 2)).mean())
 
 
-def _validation(onnx: bytes, data: Prepared, context: int) -> dict[str, float]:
+def _validation(onnx: bytes, x: Float32Array, data: Prepared, context: int) -> dict[str, float]:
     """Return the direction loss on the validation rows, against the constant prior's."""
-    raw = _outputs(onnx, data, data.split.validation, context)
+    raw = _outputs(onnx, x, data, data.split.validation, context)
     direction = data.job.labels[columns.LABEL_DIRECTION]
     known = np.isfinite(raw[:, 0]) & np.isfinite(direction)
     classes = direction[known].astype(int) + 1

@@ -35,7 +35,8 @@ def restore_missing_forecasts(frame: DataFrame) -> DataFrame:
     """Turn FreqAI's zeros back into "no forecast": NaN, `abstain` 1, `do_predict` 0.
 
     FreqAI fills warm-up, downtime and skipped candles with rows of zeros that look like forecasts,
-    and adds only the label columns while there is no model yet.
+    and adds only the label columns while there is no model yet. The NaN of a head the model does
+    not have becomes zero as well: a safe hazard nobody forecast.
     """
     for name in columns.FORECAST:
         if name not in frame.columns:
@@ -46,4 +47,8 @@ def restore_missing_forecasts(frame: DataFrame) -> DataFrame:
     frame.loc[missing, list(columns.FORECAST)] = np.nan
     frame.loc[missing, columns.ABSTAIN] = 1.0
     frame.loc[missing & (frame["do_predict"] == 1), "do_predict"] = 0
+    for names in columns.OF_HEAD.values():
+        # No forecast is zero in all of a head's columns: the model does not have that head.
+        filled = (frame[list(names)] == 0).all(axis=1)
+        frame.loc[filled, list(names)] = np.nan
     return frame

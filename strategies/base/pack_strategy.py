@@ -31,6 +31,7 @@ from models.decision.sizing import (
 )
 from models.errors import InputError, PackError
 from models.features import candles as features
+from models.features.frame import pair_features
 from models.labels.targets import label_columns
 from models.risk.limits import EntryIntent, HardLimits, Verdict, check_entry
 from models.training.settings import ModelSettings
@@ -118,7 +119,7 @@ class PackStrategy(IStrategy):
         self, dataframe: DataFrame, metadata: dict[str, Any], **kwargs: Any
     ) -> DataFrame:
         """Features of each pair and timeframe FreqAI is told to include."""
-        computed = features.candle_features(frames.candles(dataframe))
+        computed = pair_features(frames.candles(dataframe))
         return dataframe.assign(**{f"%-{name}": values for name, values in computed.items()})
 
     def feature_engineering_standard(

@@ -26,7 +26,8 @@ from freqtrade.exchange import timeframe_to_msecs
 from models import catalog, columns
 from models.decision.signals import DecisionConfig
 from models.errors import ConfigError, InputError, PackError
-from models.features.candles import LOOKBACK, market_features, sigma_per_candle
+from models.features.candles import LOOKBACK, sigma_per_candle
+from models.features.frame import market_features
 from models.fingerprint import code_digest
 from models.labels.targets import label_columns
 from models.runtime.predictor import Predictor

@@ -24,6 +24,7 @@ from pandas import DataFrame, to_datetime
 
 from models import columns
 from models.features import candles as features
+from models.features.frame import market_features
 from models.labels.targets import label_columns
 from models.training.settings import LabelSettings
 from models.types import Candles, TrainingJob
@@ -68,7 +69,7 @@ def candles(options: dict[str, Any]) -> Candles:
 def write_rows(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
     """Compute the strategy's features and labels; rows without complete features are cut off."""
     market = candles(options)
-    computed = features.market_features(market, HOUR_MS)
+    computed = market_features(market, HOUR_MS)
     labels = label_columns(market, HOUR_MS, LabelSettings())
     keep = slice(features.LOOKBACK, None)
     rows = {

@@ -3,6 +3,10 @@
 Row t's label is decided by feature `%-return_1` of the same row (named like a candle's return,
 for networks that read raw candles only). The feature is independent from row to row, so a forecast
 that is one candle early or late has nothing to go by.
+
+A model that reads the time and no feature (`ModelSpec.reads_time`) is asked the same of what it
+reads: candles are days, and the label follows the day of the week in a pattern that correlates
+with none of its own shifts.
 """
 
 from __future__ import annotations
@@ -16,11 +20,15 @@ import numpy as np
 import torch
 
 from models import catalog, columns
+from models.runtime import session
 from models.training.pipeline import train
-from models.types import Artifact, FloatArray, TrainingJob
+from models.types import Artifact, Float32Array, FloatArray, TrainingJob
 
 NAMES = ("%-return_1", "%-noise_1", "%-noise_2", columns.FEATURE_SIGMA)
 CANDLE_MS = 3_600_000
+DAY_MS = 86_400_000
+# Legendre symbols modulo 7: the correlation with every shift of it is -1/6.
+WEEK = 1.5 * np.array([0.0, 1.0, 1.0, -1.0, 1.0, -1.0, -1.0])
 START_MS = 1_640_995_200_000
 PURGE = 6  # candles the furthest label looks ahead
 HELD_OUT_FRAC = 0.25  # validation, and calibration
@@ -47,32 +55,47 @@ def enough_rows(network: str) -> int:
     return math.ceil((span + PURGE + 2) / HELD_OUT_FRAC)
 
 
-def times(rows: int) -> np.ndarray:
-    return START_MS + CANDLE_MS * np.arange(rows, dtype=np.int64)
+def times(rows: int, candle_ms: int = CANDLE_MS) -> np.ndarray:
+    return START_MS + candle_ms * np.arange(rows, dtype=np.int64)
+
+
+def signal(job: TrainingJob) -> FloatArray:
+    """What decides the labels of each row but for noise, (N,): a feature, or the weekday."""
+    if catalog.load(job.network).reads_time:
+        return WEEK[job.time_ms // DAY_MS % len(WEEK)]
+    return job.features[:, 0].astype(np.float64)
 
 
 def planted_job(network: str, seed: int = 0, **changes: Any) -> TrainingJob:
-    """A job whose labels follow `%-return_1` of the same row; `changes` replace its fields."""
+    """A job whose labels follow the `signal` of the same row; `changes` replace its fields."""
     rows, rng = enough_rows(network), np.random.default_rng(seed)
     x = rng.normal(size=(rows, len(NAMES)))
     x[:, -1] = 0.01 * np.exp(0.1 * x[:, -1])
-    outcome = x[:, 0] + 0.5 * rng.normal(size=rows)
+    candle_ms = DAY_MS if catalog.load(network).reads_time else CANDLE_MS
     job = TrainingJob(
         network=network,
         features=x.astype(np.float32),
         feature_names=NAMES,
-        labels={
-            columns.LABEL_RETURN: outcome,
-            columns.LABEL_DIRECTION: np.where(np.abs(outcome) > 0.5, np.sign(outcome), 0.0),
-            columns.LABEL_CASCADE_DOWN: _onsets(rng, rows),
-            columns.LABEL_CASCADE_UP: _onsets(rng, rows),
-        },
-        time_ms=times(rows),
-        candle_ms=CANDLE_MS,
+        labels={},
+        time_ms=times(rows, candle_ms),
+        candle_ms=candle_ms,
         settings=SETTINGS,
         title=f"planted {network}",
     )
-    return dataclasses.replace(job, **changes)
+    outcome = signal(job) + 0.5 * rng.normal(size=rows)
+    labels = {
+        columns.LABEL_RETURN: outcome,
+        columns.LABEL_DIRECTION: np.where(np.abs(outcome) > 0.5, np.sign(outcome), 0.0),
+        columns.LABEL_CASCADE_DOWN: _onsets(rng, rows),
+        columns.LABEL_CASCADE_UP: _onsets(rng, rows),
+    }
+    return dataclasses.replace(job, **{"labels": labels, **changes})
+
+
+def answered(network: str) -> tuple[str, ...]:
+    """The forecast columns an architecture fills; those of heads it does not have are NaN."""
+    absent = {name for head in catalog.load(network).absent for name in columns.OF_HEAD[head]}
+    return tuple(name for name in columns.FORECAST if name not in absent)
 
 
 def shuffled_job(network: str) -> TrainingJob:
@@ -80,6 +103,11 @@ def shuffled_job(network: str) -> TrainingJob:
     job = planted_job(network)
     order = np.random.default_rng(1).permutation(len(job.time_ms))
     return dataclasses.replace(job, labels={k: v[order] for k, v in job.labels.items()})
+
+
+def graph_input(artifact: Artifact, job: TrainingJob) -> Float32Array:
+    """The rows of `job` as the artifact's graph is fed them."""
+    return session.graph_input(job.features, job.time_ms, artifact.manifest)
 
 
 def held_out_rows(job: TrainingJob) -> slice:

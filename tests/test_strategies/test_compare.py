@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from models.errors import ConfigError, InputError, TrainingError
-from models.features.candles import LOOKBACK, market_features
+from models.features.candles import LOOKBACK
+from models.features.frame import market_features
 from models.types import Artifact, Candles, TrainingJob
 from strategies.desk import compare
 from strategies.desk.compare import CompareOptions, folds, job_of, run_compare

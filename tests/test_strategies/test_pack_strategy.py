@@ -503,8 +503,9 @@ def forecast_frame() -> pd.DataFrame:
         p_up=up, p_down=down, p_flat=1 - up - down, do_predict=[1, 1, 0, 1, 1],
         abstain=[0.0, 0, 0, 1, 0], close=RATE,
         **dict.fromkeys(columns.RETURN_QUANTILES, edge),
+        **dict.fromkeys(columns.OF_HEAD[columns.HEAD_HAZARD], 0.01),
     )  # fmt: skip
-    frame[columns.LABEL_CASCADE_DOWN] = [0.0, 0.0, 0.0, 0.0, 0.9]
+    frame[columns.LABEL_CASCADE_DOWN] = [0.01, 0.01, 0.01, 0.01, 0.9]
     return frame
 
 

@@ -15,6 +15,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
 from models.validation.report.build import forecasts_of, numbers
+from models.validation.report.card import model_card
 from models.validation.report.figures_account import equity_figure, margin_figure, waterfall_figure
 from models.validation.report.figures_forecast import (
     coverage_figure,
@@ -47,12 +48,14 @@ def write_report(record: RunRecord, reports_dir: Path) -> Path:
     Returns
     -------
     Path
-        Folder with ``index.html`` (self-contained) and ``report.json`` (the same numbers).
+        Folder with ``index.html`` (self-contained), ``report.json`` (the same numbers) and
+        ``card.md`` (the model card).
     """
     n = numbers(record)
     files = {
         "report.json": json.dumps(n, indent=1, allow_nan=False) + "\n",
         "index.html": render(record, n),
+        "card.md": model_card(record, n),
     }
     return write_folder("backtest", files, reports_dir, record.created_ms)
 
