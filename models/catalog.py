@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from models.spec import ModelSpec
 
 NETWORKS = "nets"  # torch modules under the one training loop
-ROOMS = (NETWORKS, "trees", "prophet", "agents", "scenarios")
+ROOMS = (NETWORKS, "trees", "hybrid", "prophet", "agents", "scenarios")
 _MODELS = Path(__file__).parent
 _TITLE = re.compile(r'\btitle="([^"]+)"')
 _MARK = re.compile(r"^SPEC = ", re.MULTILINE)

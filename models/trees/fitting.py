@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -56,14 +57,11 @@ def fit_trees(data: Prepared) -> Fitted:
     """
     started = time.monotonic()
     rows = table(data, data.split.train)
-    purge = data.settings.labels.purge_candles
-    blocks = purged_blocks(rows.row, data.split.train, data.config.blocks, purge)
-    model, chosen = _fit(rows, blocks, data)
+    blocks = blocks_of(rows, data)
+    fitted = fit_members(rows, blocks, data)
     seconds = time.monotonic() - started
-    onnx = model.to_onnx(len(data.job.feature_names))
-    some = np.linspace(0, len(rows) - 1, min(_PARITY_ROWS, len(rows))).astype(np.int64)
-    check_against_members(onnx, rows.x[some], model.outputs(rows.x[some]))
-    trees = model.trees()
+    onnx = exported(fitted.model, rows, data)
+    trees = fitted.model.trees()
     return Fitted(
         onnx=onnx,
         seconds=seconds,
@@ -71,16 +69,40 @@ def fit_trees(data: Prepared) -> Fitted:
             "parameters": sum(int(tree.leaves.sum()) for tree in trees),  # leaves
             "trees": len(trees),
             "blocks": len(blocks),
-            "out_of_fold": chosen,
-            "importance": _importance(onnx, model, data),
+            "out_of_fold": fitted.facts,
+            "importance": _importance(onnx, fitted.model, data),
             "libraries": {"scikit-learn": sklearn.__version__, "xgboost": xgboost.__version__},
         },
     )
 
 
-def _fit(rows: Table, blocks: Blocks, data: Prepared) -> tuple[Model, dict[str, Any]]:
-    """Return the model fitted on `rows`, and what was chosen on the blocks, by head."""
-    prior = _prior(rows, data)
+@dataclass(frozen=True)
+class FittedTrees:
+    """Members fitted on all rows, and what they said of rows they had not seen."""
+
+    model: Model
+    heads: dict[str, Head]
+    out_of_fold: dict[str, FloatArray]  # (R, C) by head, pooled; the hazards' are f, C = 1
+    facts: dict[str, Any]  # rounds, weights and losses by head
+
+
+def blocks_of(rows: Table, data: Prepared) -> Blocks:
+    """Return the purged blocks of the training rows."""
+    purge = data.settings.labels.purge_candles
+    return purged_blocks(rows.row, data.split.train, data.config.blocks, purge)
+
+
+def exported(model: Model, rows: Table, data: Prepared) -> bytes:
+    """Return the graph of `model`, compared with it on some of the rows it was fitted on."""
+    onnx = model.to_onnx(len(data.job.feature_names))
+    some = np.linspace(0, len(rows) - 1, min(_PARITY_ROWS, len(rows))).astype(np.int64)
+    check_against_members(onnx, rows.x[some], model.outputs(rows.x[some]))
+    return onnx
+
+
+def fit_members(rows: Table, blocks: Blocks, data: Prepared) -> FittedTrees:
+    """Choose rounds and weights on the blocks, and fit all members on `rows`."""
+    prior = prior_outputs(rows, data)
     heads = _heads(prior, data)
     chosen = {}
     for name, head in heads.items():
@@ -93,13 +115,15 @@ def _fit(rows: Table, blocks: Blocks, data: Prepared) -> tuple[Model, dict[str, 
             members[name] = {"forest": values, **members[name]}
         forest = _grow(rows, data)
         _progress(data, f"forest: {data.config.forest_trees} trees")
-    weights, facts = {}, {}
+    weights, facts, out_of_fold = {}, {}, {}
     for name, head in heads.items():
         said = members.get(name, {"xgboost": chosen[name].outputs})
-        weights[name], facts[name] = _pool(head, said, rows, blocks)
+        weights[name], facts[name] = pool(head, said, rows, blocks)
         facts[name]["rounds"] = chosen[name].rounds
+        out_of_fold[name] = pooled(list(said.values()), weights[name], head.base)
     boosted = {name: head.fit(rows, chosen[name].rounds) for name, head in heads.items()}
-    return Model(data.layout, prior, boosted, forest, weights), facts
+    model = Model(data.layout, prior, boosted, forest, weights)
+    return FittedTrees(model, heads, out_of_fold, facts)
 
 
 def _progress(data: Prepared, done: str) -> None:
@@ -107,7 +131,7 @@ def _progress(data: Prepared, done: str) -> None:
     sys.stderr.flush()
 
 
-def _pool(
+def pool(
     head: Head, members: Mapping[str, FloatArray], rows: Table, blocks: Blocks
 ) -> tuple[tuple[float, ...], dict[str, Any]]:
     """Return the weights of the members, and the losses of each and of all, out of fold."""
@@ -129,7 +153,7 @@ def _pool(
     }
 
 
-def _prior(rows: Table, data: Prepared) -> FloatArray:
+def prior_outputs(rows: Table, data: Prepared) -> FloatArray:
     """Return the constant outputs (H,) that fit the training rows best."""
     prior: FloatArray = data.prior.double().numpy().copy()
     # A network is handed the steps between its quantiles, trees the quantiles themselves.

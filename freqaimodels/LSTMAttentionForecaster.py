@@ -1,0 +1,7 @@
+"""`--freqaimodel LSTMAttentionForecaster`: see models/nets/lstm_attention.py."""
+
+from freqaimodels.base.pack_model import PackModel
+
+
+class LSTMAttentionForecaster(PackModel):
+    network = "lstm_attention"

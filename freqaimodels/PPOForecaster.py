@@ -1,0 +1,7 @@
+"""`--freqaimodel PPOForecaster`: see models/agents/ppo.py."""
+
+from freqaimodels.base.pack_model import PackModel
+
+
+class PPOForecaster(PackModel):
+    network = "ppo"

@@ -1,0 +1,1 @@
+"""Architectures put together from others."""
