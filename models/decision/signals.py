@@ -7,7 +7,7 @@ set abstain flag, a NaN) can only remove an entry, never create one.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,6 +31,9 @@ class DecisionConfig:
     exit_advantage: float = 0.0  # leave when the other side leads by more than this
     max_hazard: float = 0.25  # P(cascade against the position within the cascade horizon)
     max_hold_candles: int = 24  # a forecast over a few hours is no reason to hold for days
+    # Heads whose rules are waived: "quantiles" (the expected return), "hazard" (the veto). For
+    # models that do not have them, which otherwise never enter; a person has to write it down.
+    without: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for name in ("min_edge_costs", "min_advantage", "exit_advantage"):
@@ -38,6 +41,11 @@ class DecisionConfig:
                 raise ValueError(f"expected {name} finite and >= 0, got {getattr(self, name)}")
         if not 0 < self.max_hazard <= 1:
             raise ValueError(f"expected 0 < max_hazard <= 1, got {self.max_hazard}")
+        strange = sorted(set(self.without) - set(columns.OF_HEAD))
+        if strange or isinstance(self.without, str):
+            raise ValueError(
+                f"expected without to list some of {sorted(columns.OF_HEAD)}, got {self.without!r}"
+            )
         if self.max_hold_candles < 1:
             raise ValueError(f"expected max_hold_candles >= 1, got {self.max_hold_candles}")
 
@@ -80,16 +88,20 @@ def signals(
         advantage = forecast[columns.P_UP] - forecast[columns.P_DOWN]
         edge = expected_return(forecast)
         needed = config.min_edge_costs * cost_frac
-        safe_long = forecast[columns.LABEL_CASCADE_DOWN] < config.max_hazard
-        safe_short = forecast[columns.LABEL_CASCADE_UP] < config.max_hazard
-        want_long = (advantage >= config.min_advantage) & (edge >= needed)
-        want_short = (-advantage >= config.min_advantage) & (-edge >= needed)
+        any_edge = columns.HEAD_QUANTILES in config.without
+        any_hazard = columns.HEAD_HAZARD in config.without
+        hazard_long = forecast[columns.LABEL_CASCADE_DOWN]
+        hazard_short = forecast[columns.LABEL_CASCADE_UP]
+        safe_long = any_hazard | (hazard_long < config.max_hazard)
+        safe_short = any_hazard | (hazard_short < config.max_hazard)
+        want_long = (advantage >= config.min_advantage) & (any_edge | (edge >= needed))
+        want_short = (-advantage >= config.min_advantage) & (any_edge | (-edge >= needed))
         # Decided before the vetoes: a danger to one side must not make the other one win a tie.
         go_long = want_long & ~want_short & usable & safe_long
         go_short = want_short & ~want_long & usable & safe_short
         # Leaving needs no permission: a known danger is enough, and a lead of the other side.
-        danger_long = forecast[columns.LABEL_CASCADE_DOWN] >= config.max_hazard
-        danger_short = forecast[columns.LABEL_CASCADE_UP] >= config.max_hazard
+        danger_long = hazard_long >= config.max_hazard
+        danger_short = hazard_short >= config.max_hazard
         exit_long = danger_long | (usable & (advantage < -config.exit_advantage))
         exit_short = danger_short | (usable & (advantage > config.exit_advantage))
     side = np.where(go_long & ~exit_long, 1, np.where(go_short & ~exit_short, -1, 0))

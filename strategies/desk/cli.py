@@ -47,6 +47,16 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--max-steps", type=int, help="cap on optimiser steps, to try things out")
     compare.add_argument("--userdir", type=Path, help="default: user_data")
     compare.set_defaults(run=_compare)
+    explain = commands.add_parser("explain", help="what drove one forecast of the newest run")
+    explain.add_argument("--time", required=True, help="its candle's open, as 2025-06-01T12:00 UTC")
+    explain.add_argument("--pair", help="default: the run's first")
+    targets = "advantage (p_up - p_down), return, cascade_down or cascade_up"
+    explain.add_argument("--target", default="advantage", help=targets)
+    explain.add_argument("--top", type=int, default=12, help="drivers shown; 12")
+    explain.add_argument("--data", type=Path, help="the run's data directory; default: as reported")
+    explain.add_argument("--strategy", help="the run's strategy; default: as reported")
+    explain.add_argument("--userdir", type=Path, help="default: user_data")
+    explain.set_defaults(run=_explain)
     simulate = commands.add_parser("simulate", help="write a seeded simulated market")
     simulate.add_argument("directory", type=Path)
     simulate.add_argument("--seed", type=int, default=0)
@@ -82,6 +92,14 @@ def _compare(options: argparse.Namespace) -> int:
             **more,
         )
     )
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from strategies.desk.explain import ExplainOptions, run_explain
+
+    names = ("time", "pair", "target", "top", "data", "strategy", "userdir")
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    return run_explain(ExplainOptions(**given))
 
 
 def _simulate(options: argparse.Namespace) -> int:

@@ -123,6 +123,7 @@ def run_compare(options: CompareOptions, executor: Executor | None = None) -> in
                 title=catalog.titles()[name],
                 forecasts=[_joined(run) for run in runs],
                 fit_seconds=float(np.mean([m["seconds"]["fit"] for m in manifests])),
+                absent=manifests[0].get("absent_heads", ()),
                 parameters=float(np.mean([m.get("parameters", np.nan) for m in manifests])),
             )
         )

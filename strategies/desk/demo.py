@@ -7,6 +7,7 @@ request a backtest makes.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import re
 import shlex
@@ -29,6 +30,7 @@ from strategies.base.config import PackConfig
 from strategies.base.data_check import check_backtest_data, span_read
 from strategies.base.pack_strategy import PackStrategy
 from strategies.desk.data import choose_datadir, load_checked
+from strategies.desk.explain import drivers_of
 from strategies.desk.results import Run, load_record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,22 +73,22 @@ def run_demo(options: DemoOptions) -> int:
     if code != 0:
         print(f"freqtrade failed with exit code {code}; log: {log}", file=sys.stderr)
         return code
-    record = load_record(
-        Run(
-            strategy=options.strategy,
-            model=options.model,
-            config=config,
-            results_dir=options.userdir / "backtest_results",
-            model_dir=newest_models(options.userdir, config["freqai"]["identifier"], started),
-            data=data,
-            labels=labels,
-            slippage_frac=pack.slippage_frac,
-            command=shlex.join(["freqtrade", *command[3:]]),
-            created_ms=int(datetime.now(tz=UTC).timestamp() * 1000),
-            failures=failures,
-        )
+    run = Run(
+        strategy=options.strategy,
+        model=options.model,
+        config=config,
+        results_dir=options.userdir / "backtest_results",
+        model_dir=newest_models(options.userdir, config["freqai"]["identifier"], started),
+        data=data,
+        labels=labels,
+        slippage_frac=pack.slippage_frac,
+        command=shlex.join(["freqtrade", *command[3:]]),
+        created_ms=int(datetime.now(tz=UTC).timestamp() * 1000),
+        failures=failures,
     )
-    report = write_report(record, options.userdir / "reports")
+    record = load_record(run)
+    drivers = drivers_of(record, run.model_dir, datadir, options.strategy)
+    report = write_report(dataclasses.replace(record, drivers=drivers), options.userdir / "reports")
     print(f"\nreport: {report / 'index.html'}\nnumbers: {report / 'report.json'}")
     if failures:
         print(f"{len(failures)} faults in the log, first: {failures[0]}", file=sys.stderr)

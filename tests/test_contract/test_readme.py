@@ -30,11 +30,16 @@ ELSEWHERE = {
     "make bench": "tests/benchmarks/test_benchmark_smoke.py",
     "make exchange": "tests/test_integration/test_loopback_exchange.py",
 }
-RUN_HERE = [c for c in COMMANDS if c not in ELSEWHERE]
+TYPED_BY = {
+    ".venv/bin/breakwater explain --time 2025-08-01T12:00": "tests/test_integration/test_demo.py",
+}
+RUN_HERE = [c for c in COMMANDS if c not in ELSEWHERE and c not in TYPED_BY]
 
 
 def test_readme_when_its_commands_are_listed_then_each_is_run_by_some_test():
-    assert set(ELSEWHERE) <= set(COMMANDS), "a command left the README: drop it here too"
+    assert {*ELSEWHERE, *TYPED_BY} <= set(COMMANDS), "a command left the README: drop it here too"
+    for command, path in TYPED_BY.items():
+        assert f'"{command.split()[1]}"' in (ROOT / path).read_text(encoding="utf-8")
     assert all(c.startswith(".venv/bin/freqtrade ") for c in RUN_HERE), RUN_HERE
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,26 @@ def test_demo_when_run_then_the_report_holds_every_training_and_a_verdict(finish
     assert numbers["account"]["summary"]["liquidated"] is False
     page = (latest / "index.html").read_text(encoding="utf-8")
     assert "SIMULATED MARKET" in page
+    assert "What drove it" in page
+    assert (latest / "card.md").read_text(encoding="utf-8").startswith("# LSTM for BTC/USDT:USDT")
+
+
+def test_explain_when_typed_after_a_run_then_it_names_what_drove_that_forecast(finished):
+    desk, _ = finished
+    explain = [sys.executable, "-m", "strategies.desk.cli", "explain", "--userdir", desk.userdir]
+    done = subprocess.run(
+        [*explain, "--time", "2024-04-20T12:00"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "p_up − p_down" in done.stdout
+    assert "BTC" in done.stdout
+    late = subprocess.run(
+        [*explain, "--time", "2025-04-20T12:00"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert late.returncode == 2
+    assert late.stderr.startswith("error: ")
 
 
 def test_demo_when_run_then_the_audit_agrees_with_the_engine_but_for_stated_costs(finished):

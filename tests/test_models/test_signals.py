@@ -183,3 +183,34 @@ def test_decision_config_when_a_value_is_out_of_range_then_it_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         DecisionConfig(**wrong)
+
+
+# -- models without some heads --------------------------------------------------------------
+
+
+def test_entry_when_heads_are_absent_then_only_a_person_can_waive_their_rules() -> None:
+    forecast = {name: np.full(1, np.nan) for name in columns.FORECAST}
+    forecast |= {columns.P_UP: np.array([0.7]), columns.P_DOWN: np.array([0.1])}
+    forecast[columns.ABSTAIN] = np.zeros(1)
+    sides = {
+        without: signals(forecast, np.ones(1), COST, DecisionConfig(without=without)).side[0]
+        for without in ((), ("quantiles",), ("hazard",), ("quantiles", "hazard"))
+    }
+    assert sides == {(): 0, ("quantiles",): 0, ("hazard",): 0, ("quantiles", "hazard"): 1}
+
+
+def test_waiver_when_a_head_is_there_then_abstention_and_advantage_still_count() -> None:
+    config = DecisionConfig(without=("quantiles", "hazard"))
+    forecast = {name: np.full(3, np.nan) for name in columns.FORECAST}
+    forecast |= {
+        columns.P_UP: np.array([0.7, 0.42, 0.7]),
+        columns.P_DOWN: np.array([0.1, 0.4, 0.1]),
+        columns.ABSTAIN: np.array([1.0, 0.0, 0.0]),
+    }
+    assert signals(forecast, np.array([1.0, 1.0, 0.0]), COST, config).side.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("without", ["hazard", ["hazards"], [3]])
+def test_waiver_when_it_names_no_head_then_it_is_refused(without: object) -> None:
+    with pytest.raises((ValueError, TypeError), match=r"hazard|not supported"):
+        DecisionConfig(without=without)  # type: ignore[arg-type]

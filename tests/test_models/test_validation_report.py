@@ -63,7 +63,7 @@ def test_page_when_written_then_every_number_equals_the_file(
 
 
 def test_page_when_simulated_then_every_section_says_so(page: str) -> None:
-    assert page.count(BANNER) == page.count("<section") == 10
+    assert page.count(BANNER) == page.count("<section") == 11
 
 
 def test_page_when_real_then_no_banner(record: RunRecord) -> None:

@@ -7,7 +7,7 @@ that mean, so they hold for "one seed picked blindly". The spread over seeds sta
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -55,6 +55,8 @@ class Entry:
         One per seed: forecast column -> (N,).
     fit_seconds, parameters
         Means over folds and seeds.
+    absent
+        Heads it does not have; the rules of its trading do without them.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Entry:
     forecasts: Sequence[Mapping[str, FloatArray]]
     fit_seconds: float
     parameters: float
+    absent: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,11 +209,14 @@ def _trading(
     `stressed` doubles the costs and acts one candle later.
     """
     out: dict[str, Any] = {}
+    rules = replace(trading.decision, without=tuple(entry.absent))
     sides = [
-        positions(signals(f, np.isfinite(f[columns.P_UP]).astype(float), trading.cost_frac,
-                          trading.decision), trading.decision.max_hold_candles)
+        positions(
+            signals(f, np.isfinite(f[columns.P_UP]).astype(float), trading.cost_frac, rules),
+            rules.max_hold_candles,
+        )
         for f in entry.forecasts
-    ]  # fmt: skip
+    ]
     out["trades"] = float(np.mean([_entries(side) for side in sides]))
     for name, factor, late in (("net", 1.0, 0), ("stressed", 2.0, 1)):
         daily = np.stack(

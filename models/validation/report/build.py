@@ -21,6 +21,7 @@ from models.validation.metrics import (
     trade_metrics,
 )
 from models.validation.metrics.resampling import DRAWS
+from models.validation.report.drivers import drivers
 from models.validation.report.money import waterfall
 from models.validation.report.record import ForecastSeries, RunRecord, TradeRecord, TrainingRecord
 from models.validation.report.verdict import verdict
@@ -64,6 +65,7 @@ def numbers(record: RunRecord, seed: int = SEED) -> dict[str, Any]:
         "trades": _trades(record.trades),
         "forecast": _forecasts(record, rng),
         "hazard": [_hazard(f, record, rng) for f in record.forecasts],
+        "drivers": drivers(record),
         "trainings": [training_row(t) for t in record.trainings],
         "provenance": _provenance(record, seed),
     }

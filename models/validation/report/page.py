@@ -17,6 +17,13 @@ from markupsafe import Markup, escape
 from models.validation.report.build import forecasts_of, numbers
 from models.validation.report.card import model_card
 from models.validation.report.figures_account import equity_figure, margin_figure, waterfall_figure
+from models.validation.report.figures_drivers import (
+    ages_figure,
+    driven_ages_figure,
+    driven_figure,
+    features_figure,
+    permutation_figure,
+)
 from models.validation.report.figures_forecast import (
     coverage_figure,
     decile_figure,
@@ -123,6 +130,21 @@ def figures(record: RunRecord, n: dict[str, Any]) -> _Figures:
             out[f"fan-{i}"] = fan_figure(series, record)
         if any(n["hazard"][i][side]["rows"] for side in ("down", "up")):
             out[f"hazard-{i}"] = hazard_figure(series, record)
+    return out | _driver_figures(n["drivers"])
+
+
+def _driver_figures(drivers: dict[str, Any]) -> _Figures:
+    out: _Figures = {}
+    for i, overview in enumerate(drivers["overview"]):
+        out[f"features-{i}"] = features_figure(overview["by_feature"])
+        if len(overview["by_age"]) > 1:
+            out[f"ages-{i}"] = ages_figure(overview["by_age"])
+    for i, forecast in enumerate(drivers["forecasts"]):
+        out[f"driven-{i}"] = driven_figure(forecast)
+        if len(forecast["by_age"]) > 1:
+            out[f"driven-ages-{i}"] = driven_ages_figure(forecast["by_age"])
+    for i, training in enumerate(drivers["permutation"]):
+        out[f"permutation-{i}"] = permutation_figure(training["features"])
     return out
 
 

@@ -12,6 +12,7 @@ from models.account.audit import AccountAudit
 from models.columns import FORECAST
 from models.errors import AlignmentError, InputError
 from models.types import Candles, FloatArray, IntArray
+from models.validation.explain import Explanation, Importance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +113,24 @@ class TrainingRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DrivenForecast:
+    """One forecast taken apart, and why it was picked."""
+
+    which: str  # for example "best trade"
+    pair: str
+    explanation: Explanation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drivers:
+    """What drove a run's forecasts: some of them one by one, and a sample of all by pair."""
+
+    forecasts: tuple[DrivenForecast, ...] = ()
+    overview: Mapping[str, Importance] = field(default_factory=dict)
+    missing: str = ""  # why there is nothing to show
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunRecord:
     """One finished backtest."""
 
@@ -140,6 +159,7 @@ class RunRecord:
     command: str
     created_ms: int
     failures: tuple[str, ...] = field(default=())
+    drivers: Drivers = field(default_factory=lambda: Drivers(missing="nobody asked for it"))
 
     def __post_init__(self) -> None:
         if self.data_label not in ("real", "simulated"):
