@@ -37,8 +37,8 @@ data: install  ## Download BTC, ETH and LTC history for the demo with `freqtrade
 simulate: install  ## Write the seeded simulated market to $(USERDIR)/data/simulated
 	$(BIN)/breakwater simulate $(USERDIR)/data/simulated
 
-exchange: install  ## Serve the loopback exchange on 127.0.0.1:$(PORT)
-	$(BIN)/python -m tests.exchange --port $(PORT)
+exchange: install  ## Serve the loopback exchange on 127.0.0.1:$(PORT); with DATA= it trades
+	$(BIN)/python -m tests.exchange --port $(PORT) $(if $(DATA),--data $(DATA))
 
 test: install lint types  ## Lint, types, doctests and the tests that need no more than minutes
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" -q

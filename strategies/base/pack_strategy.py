@@ -103,7 +103,11 @@ class PackStrategy(IStrategy):
             ).labels
         except PackError as error:
             raise OperationalException(str(error)) from error
-        self.candle_ms = timeframe_to_msecs(self.timeframe)
+
+    @property
+    def candle_ms(self) -> int:
+        """Length of one candle; Freqtrade sets the configured timeframe after construction."""
+        return int(timeframe_to_msecs(self.timeframe))
 
     def bot_start(self, **kwargs: Any) -> None:
         """Refuse to backtest on data Freqtrade would silently fill."""

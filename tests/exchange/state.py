@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tests.exchange.clock import Clock, wall_clock_ms
+from tests.exchange.faults import Faults
+from tests.exchange.limits import RateLimits
 from tests.exchange.symbols import LISTED, Symbol
-
-
-def wall_clock_ms() -> int:
-    """Return the machine's time, milliseconds UTC."""
-    return time.time_ns() // 1_000_000
+from tests.exchange.venue import Venue
 
 
 @dataclass(kw_only=True)
 class ExchangeState:
-    """One exchange; handlers read and change it, tests look into it."""
+    """One exchange; handlers read and change it, tests look into it.
+
+    Without a `venue` it only describes its symbols, which is all a backtest asks for.
+    """
 
     symbols: tuple[Symbol, ...] = LISTED
-    clock: Callable[[], int] = wall_clock_ms
+    clock: Clock = wall_clock_ms
+    venue: Venue | None = None
+    faults: Faults = field(default_factory=Faults)
+    limits: RateLimits = field(default_factory=RateLimits)
     requests: list[str] = field(default_factory=list)  # "GET /fapi/v1/ping", oldest first
     unknown: list[str] = field(default_factory=list)  # those of them nothing here answers
+
+    def __post_init__(self) -> None:
+        if self.venue is not None:
+            self.clock, self.symbols = self.venue.clock, self.venue.symbols

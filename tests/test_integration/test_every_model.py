@@ -28,6 +28,7 @@ def test_model_when_backtested_by_freqtrade_then_it_trains_forecasts_and_is_repo
 ) -> None:
     desk = make_desk(tmp_path, simulated_datadir)
     settings = desk.settings()
+    settings["freqai"]["train_period_days"] = 300  # an agent asks for more rows than a network
     settings["freqai"]["model_training_parameters"]["network"] = SMALL.get(name, {})
     desk.config.write_text(json.dumps(settings), encoding="utf-8")
     forecaster = catalog.load(name).forecaster

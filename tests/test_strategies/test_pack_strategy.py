@@ -437,6 +437,8 @@ def test_strategy_when_made_then_its_guards_are_those_of_the_config() -> None:
     assert s.sizing.stop_sigmas == 2.0
     assert s.labels.horizon_candles == 8
     assert s.candle_ms == 3_600_000
+    s.timeframe = "5m"  # as Freqtrade does after construction, where the config says so
+    assert s.candle_ms == 300_000
     assert leverage(strategy(analysed(sigma=0.001), breakwater=s.config["breakwater"])) == 2.0
 
 

@@ -1,0 +1,48 @@
+"""``python -m tests.exchange --data``: one command, one account, a market that starts now."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from strategies.desk.simulated_data import write_simulated
+from tests.exchange.client import trading_ccxt_config, trading_client
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_process_when_given_a_directory_then_it_replays_it_with_the_account_it_names(
+    tmp_path: Path,
+) -> None:
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    datadir = write_simulated(tmp_path / "simulated", seed=3, start=start, days=10)
+    command = [sys.executable, "-m", "tests.exchange", "--data", str(datadir), "--wallet", "500"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            url = process.stdout.readline().split()[-1]
+            words = process.stdout.readline().split()
+            client = trading_client(url, key=words[2], secret=words[4])
+            balance = client.fetch_balance()["USDT"]
+            candles = client.fetch_ohlcv("BTC/USDT:USDT", "1h", limit=3)
+        finally:
+            process.send_signal(signal.SIGTERM)
+    assert balance["total"] == 500
+    assert set(client.markets) == {f"{b}/USDT:USDT" for b in ("BTC", "ETH", "LTC")}
+    assert client.milliseconds() - candles[-1][0] < 3_600_000
+    assert process.returncode == 0
+
+
+def test_config_file_when_compared_then_it_is_what_the_client_helper_says() -> None:
+    file = ROOT / "user_data" / "config_loopback_live.json"
+    config = json.loads(file.read_text(encoding="utf-8"))
+    expected = trading_ccxt_config("https://127.0.0.1:18080")
+    assert config["exchange"]["ccxt_config"] == expected
+    assert config["exchange"]["only_from_ccxt"]

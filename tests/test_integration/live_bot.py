@@ -1,0 +1,170 @@
+"""The real `freqtrade trade` as a subprocess on the loopback exchange, for tests to look into."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.exchange.client import trading_ccxt_config
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY, SECRET = "loopback-key", "loopback-secret"
+
+STRATEGY = '''
+from freqtrade.persistence import Trade
+from freqtrade.strategy import IStrategy
+
+
+class LoopbackSignals(IStrategy):
+    """Long BTC and short ETH at once, each once; out at 2 % profit or by the stop."""
+
+    INTERFACE_VERSION = 3
+    timeframe = "1m"
+    can_short = True
+    startup_candle_count = 10
+    stoploss = -0.05
+    minimal_roi = {"0": 100.0}
+    order_types = {
+        "entry": "market",
+        "exit": "market",
+        "stoploss": "market",
+        "stoploss_on_exchange": True,
+    }
+
+    def populate_indicators(self, dataframe, metadata):
+        return dataframe
+
+    def populate_entry_trend(self, dataframe, metadata):
+        side = "enter_long" if metadata["pair"].startswith("BTC") else "enter_short"
+        dataframe[side] = 1
+        return dataframe
+
+    def populate_exit_trend(self, dataframe, metadata):
+        return dataframe
+
+    def leverage(self, **kwargs):
+        return 3.0
+
+    def confirm_trade_entry(self, pair, **kwargs):
+        return not Trade.get_trades([Trade.pair == pair]).all()
+
+    def custom_exit(self, pair, trade, current_time, current_rate, current_profit, **kwargs):
+        return "profit" if current_profit > 0.02 else None
+'''
+
+
+def settings(url: str, pairs: list[str], *, dry_run: bool) -> dict[str, Any]:
+    """Return the whole configuration of a small bot on an exchange served at `url`."""
+    pricing = {"price_side": "other", "use_order_book": True, "order_book_top": 1}
+    return {
+        "trading_mode": "futures",
+        "margin_mode": "cross",
+        "stake_currency": "USDT",
+        "stake_amount": 1000,
+        "dry_run": dry_run,
+        "dry_run_wallet": 10_000,
+        "max_open_trades": 2,
+        "fee": 0.0005,
+        "entry_pricing": pricing,
+        "exit_pricing": pricing,
+        "exchange": {
+            "name": "binance",
+            "pair_whitelist": pairs,
+            "only_from_ccxt": True,
+            "ccxt_config": trading_ccxt_config(url),
+        },
+        "pairlists": [{"method": "StaticPairList"}],
+        "internals": {"process_throttle_secs": 1},
+        "initial_state": "running",
+        "db_url": "sqlite:///trades.sqlite",
+        "bot_name": "loopback",
+    }
+
+
+@dataclass(frozen=True)
+class LiveBot:
+    """A running bot, seen from outside: its trades database and its log."""
+
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    def log(self) -> str:
+        """Return everything it has printed."""
+        return (self.folder / "bot.log").read_text(encoding="utf-8")
+
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        """Return the rows of an SQL query on its database; none before it exists."""
+        path = self.folder / "trades.sqlite"
+        if not path.is_file():
+            return []
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5) as database:
+            database.row_factory = sqlite3.Row
+            try:
+                return [dict(row) for row in database.execute(query)]
+            except sqlite3.OperationalError:  # the tables are not there yet
+                return []
+
+    def trades(self) -> dict[str, dict[str, Any]]:
+        """Return the trades by pair."""
+        return {row["pair"]: row for row in self.rows("SELECT * FROM trades")}
+
+    def orders(self) -> list[dict[str, Any]]:
+        """Return the orders, oldest first."""
+        return self.rows("SELECT * FROM orders ORDER BY id")
+
+    def wait_for(self, happens: Callable[[], Any], what: str, timeout_s: float = 60.0) -> None:
+        """Wait until `happens`; fail with the log if it does not, or the bot dies."""
+        deadline = time.monotonic() + timeout_s
+        while not happens():
+            ended = self.process.poll()
+            if ended is not None or time.monotonic() > deadline:
+                state = "still running" if ended is None else f"ended with {ended}"
+                raise AssertionError(f"expected {what}; the bot is {state}\n{self.log()[-6000:]}")
+            time.sleep(0.1)
+
+    def troubles(self) -> list[str]:
+        """Return the lines of its log that tell of an error."""
+        signs = (" - ERROR - ", " - CRITICAL - ", "Traceback", "raised exception")
+        return [line for line in self.log().splitlines() if any(sign in line for sign in signs)]
+
+
+@contextmanager
+def running_bot(
+    folder: Path, config: dict[str, Any], *arguments: str, key: str = KEY, secret: str = SECRET
+) -> Iterator[LiveBot]:
+    """Run `freqtrade trade` in `folder` until the block ends; keys come from the environment."""
+    userdir = folder / "user_data"
+    for name in ("logs", "data"):
+        (userdir / name).mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    environment = {
+        **os.environ,
+        "FREQTRADE__EXCHANGE__KEY": key,
+        "FREQTRADE__EXCHANGE__SECRET": secret,
+        "PYTHONPATH": str(ROOT),
+    }
+    command = [
+        *(sys.executable, "-m", "freqtrade", "trade", "--config", "config.json"),
+        *("--userdir", str(userdir), *arguments),
+    ]
+    with (folder / "bot.log").open("ab") as log:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+    try:
+        yield LiveBot(folder, process)
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

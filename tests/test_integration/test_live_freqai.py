@@ -1,0 +1,101 @@
+"""The pack itself, live: FreqAI trains in the bot's background, then forecasts become orders."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from strategies.desk.simulated_data import write_simulated
+from tests.exchange.account import Account
+from tests.exchange.clock import wall_clock_ms
+from tests.exchange.replay import read_market, starting_now
+from tests.exchange.server import running_exchange
+from tests.exchange.state import ExchangeState
+from tests.exchange.symbols import LISTED
+from tests.exchange.venue import Venue
+from tests.test_integration.live_bot import KEY, ROOT, SECRET, LiveBot, running_bot, settings
+
+BTC = "BTC/USDT:USDT"
+START, TODAY = datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 3, 8, tzinfo=UTC)
+
+# The simulated market has next to no edge: what is tried is the way from forecast to order, with
+# the pack's own sizing, limits, confirmation and stop.
+STRATEGY = """
+from strategies.BitcoinCrossMargin import BitcoinCrossMargin
+
+
+class EveryForecast(BitcoinCrossMargin):
+    timeframe = "1m"
+
+    def populate_entry_trend(self, dataframe, metadata):
+        dataframe["enter_long"] = (dataframe["do_predict"] == 1).astype(int)
+        return dataframe
+
+    def populate_exit_trend(self, dataframe, metadata):
+        return dataframe
+"""
+
+
+def configuration(url: str) -> dict[str, Any]:
+    config = settings(url, [BTC], dry_run=False)
+    return config | {
+        "add_config_files": [str(ROOT / "user_data" / "config_bitcoin.json")],
+        "strategy": "EveryForecast",
+        "freqaimodel": "LSTMForecaster",
+        "freqaimodel_path": str(ROOT / "freqaimodels"),
+        "timeframe": "1m",
+        "stake_amount": "unlimited",
+        "max_open_trades": 1,
+        "dataformat_ohlcv": "json",
+        "freqai": {
+            "train_period_days": 34,  # cascade labels look back over 30
+            "feature_parameters": {"include_timeframes": ["1m"]},
+            "model_training_parameters": {"training": {"max_steps": 20}},
+        },
+    }
+
+
+@pytest.mark.slow
+def test_live_run_when_freqai_has_trained_then_the_next_candle_becomes_a_protected_position(
+    tmp_path: Path,
+) -> None:
+    datadir = write_simulated(tmp_path / "simulated", seed=11, start=START, days=38, timeframe="1m")
+    market = starting_now(
+        read_market(datadir, LISTED), int(TODAY.timestamp() * 1000), wall_clock_ms()
+    )
+    venue = Venue(market=market, clock=wall_clock_ms)
+    account = venue.open_account(KEY, SECRET)
+    state = ExchangeState(venue=venue)
+    strategies = tmp_path / "strategies"
+    strategies.mkdir()
+    (strategies / "EveryForecast.py").write_text(STRATEGY, encoding="utf-8")
+    with (
+        running_exchange(state, tls=True) as url,
+        running_bot(tmp_path, configuration(url), "--strategy-path", str(strategies)) as bot,
+    ):
+        bot.wait_for(lambda: has_trained(bot), "a trained model", 180)
+        # The forecasts of candles that closed before the training are not acted upon.
+        bot.wait_for(lambda: account.open_algos(), "an entry and its stop", 200)
+        # Freqtrade sends its last-resort stop first, and the working one a minute later.
+        bot.wait_for(lambda: stands_at_the_working_stop(bot, account), "the working stop", 120)
+        [trade] = bot.trades().values()
+        [stop] = account.open_algos()
+        troubles = bot.troubles()
+    assert float(account.position("BTCUSDT").amount) == trade["amount"]
+    assert (stop.side, float(stop.quantity)) == (-1, trade["amount"])
+    assert trade["leverage"] <= 3
+    assert state.unknown == []
+    assert troubles == []
+
+
+def stands_at_the_working_stop(bot: LiveBot, account: Account) -> bool:
+    wanted = [trade["stop_loss"] for trade in bot.trades().values()]
+    return wanted == pytest.approx([float(a.trigger) for a in account.open_algos()], rel=1e-5)
+
+
+def has_trained(bot: LiveBot) -> bool:
+    assert bot.troubles() == []  # a failed training would only be tried again
+    return "spent training pairlist" in bot.log()
