@@ -164,7 +164,8 @@ def christoffersen(hits: np.ndarray) -> float:
 
     Examples
     --------
-    >>> christoffersen(np.arange(1000) % 20 == 0) > 0.05, christoffersen(np.arange(1000) < 50) < .05
+    >>> apart, together = np.random.default_rng(0).random(1000) < 0.05, np.arange(1000) < 50
+    >>> christoffersen(apart) > 0.05, christoffersen(together) < 0.05
     (True, True)
     """
     before, after = hits[:-1].astype(bool), hits[1:].astype(bool)
