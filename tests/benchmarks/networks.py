@@ -1,4 +1,4 @@
-"""Speed and memory of every network against Freqtrade's own transformer, in one run.
+"""Speed and memory of every model against Freqtrade's own transformer, in one run.
 
 Run ``python -m tests.benchmarks.networks [--data DIR] [--rows N] [--json PATH]``. Nothing is
 asserted: absolute times belong to the machine, the ratios (stock / ours, larger is better for us)
@@ -6,7 +6,7 @@ were measured side by side. Rounds alternate between all contestants; each cell 
 the rounds, with the smallest and largest behind it. Every measurement has a process of its own,
 with one thread.
 
-Who runs: each network of the catalogue with its default settings, as the forecaster trains and
+Who runs: each model of the catalogue with its default settings, as the forecaster trains and
 serves it, and the class `PyTorchTransformerRegressor` as Freqtrade installs it, with the settings
 of its own docstring (one layer, 512 hidden units, batch 64), window 24. It cannot be given our
 longer context: its position table has as many rows as it has features. Both see the same hours of
@@ -142,9 +142,13 @@ def key(cell: tuple[str, ...] | tuple[Any, ...]) -> str:
     return f"{cell[0]}.{cell[1]}"
 
 
-def summary(found: dict[str, list[dict[str, float]]], cell: tuple[Any, ...]) -> dict[str, float]:
-    """Return the median, smallest and largest of a cell over the rounds."""
+def summary(
+    found: dict[str, list[dict[str, float]]], cell: tuple[Any, ...]
+) -> dict[str, float | None]:
+    """Return the median, smallest and largest of a cell over the rounds; None where it has none."""
     values = [turn[cell[1]] for turn in found[cell[0]]]
+    if None in values:
+        return dict.fromkeys(("median", "min", "max"))
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
@@ -196,15 +200,17 @@ def table(report: dict[str, Any]) -> str:
         out += ["", f"{title:36s}{'ours (min to max)':>32s}{'stock (min to max)':>32s}  ratio"]
         for cell in CELLS:
             ours, theirs = cells[key(cell)], stock[key(cell)]
-            times = ratio(ours["median"], theirs["median"], cell[4])
-            out.append(
-                f"{cell[2]:36s}{_spread(ours, cell[3]):>32s}{_spread(theirs, cell[3]):>32s}"
-                f"{times:>7.{0 if times >= 10 else 1}f}x"
-            )
+            line = f"{cell[2]:36s}{_spread(ours, cell[3]):>32s}{_spread(theirs, cell[3]):>32s}"
+            if ours["median"] is not None:
+                times = ratio(ours["median"], theirs["median"], cell[4])
+                line += f"{times:>7.{0 if times >= 10 else 1}f}x"
+            out.append(line)
     return "\n".join(out)
 
 
-def _spread(value: dict[str, float], digits: int) -> str:
+def _spread(value: dict[str, float | None], digits: int) -> str:
+    if value["median"] is None:
+        return "–"
     median, low, high = (f"{value[k]:,.{digits}f}" for k in ("median", "min", "max"))
     return f"{median} ({low} to {high})"
 

@@ -16,16 +16,28 @@ def test_benchmark_when_run_on_few_rows_then_every_cell_holds_a_number(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "benchmark.json"
-    few = "--rows 4000 --rounds 1 --networks tcn --steps 20 --epochs 1 --stock-rows 50 --calls 10"
+    few = (
+        "--rows 4000 --rounds 1 --networks tcn prophet --steps 20 --epochs 1 --stock-rows 50 "
+        "--calls 10"
+    )
     networks.main([*few.split(), "--json", str(out)])
     report = json.loads(out.read_text(encoding="utf-8"))
-    assert set(report["cells"]) == {"tcn", networks.STOCK}
+    assert set(report["cells"]) == {"tcn", "prophet", networks.STOCK}
     for cells in report["cells"].values():
         assert set(cells) == {networks.key(cell) for cell in networks.CELLS}
         for name, cell in cells.items():
+            if cell["median"] is None:
+                continue
             assert math.isfinite(cell["median"]), name
             # Memory may not grow at all; everything else takes some.
             assert cell["median"] >= 0 if "mib" in name else cell["median"] > 0, name
+    missing = {
+        (who, name)
+        for who, cells in report["cells"].items()
+        for name, cell in cells.items()
+        if cell["median"] is None
+    }
+    assert missing == {("prophet", "train.epoch_s"), ("prophet", "train.to_best_s")}
     assert "PyTorchTransformerRegressor" in capsys.readouterr().out
 
 

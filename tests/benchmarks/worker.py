@@ -111,7 +111,7 @@ def frame(job: TrainingJob, rows: slice, labels: bool = False) -> DataFrame:
 # -- the pack ---------------------------------------------------------------------------------
 
 
-def train_pack(job: TrainingJob, folder: Path, options: dict[str, Any]) -> dict[str, float]:
+def train_pack(job: TrainingJob, folder: Path, options: dict[str, Any]) -> dict[str, float | None]:
     """Run the whole training job; passes are counted in supervised rows."""
     from unittest.mock import patch
 
@@ -144,10 +144,15 @@ def train_pack(job: TrainingJob, folder: Path, options: dict[str, Any]) -> dict[
     manifest = artifact.manifest
     (folder / f"{job.network}.pickle").write_bytes(pickle.dumps(artifact))
     saved = cloudpickle.dumps(Predictor(artifact, job.features[-HISTORY:], job.time_ms[-HISTORY:]))
-    fit_s = manifest["seconds"]["fit"]
+    fit_s, looped = manifest["seconds"]["fit"], "history" in manifest
     return {
-        "epoch_s": (fit_s - validating) * manifest["rows"]["train"] / supervised,
-        "to_best_s": fit_s * manifest["best_step"][0] / manifest["history"][0][-1][0],
+        # Only the networks go over the rows again and again.
+        "epoch_s": (fit_s - validating) * manifest["rows"]["train"] / supervised
+        if looped
+        else None,
+        "to_best_s": fit_s * manifest["best_step"][0] / manifest["history"][0][-1][0]
+        if looped
+        else None,
         "job_s": job_s,
         "artifact_mib": len(saved) / MIB,
     }
