@@ -7,55 +7,19 @@ Source: Cho et al., "Learning phrase representations using RNN encoder-decoder",
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 
-from torch import Tensor, nn
+from torch import nn
 
 from models.nets.base import NetworkSpec
-
-
-@dataclass(frozen=True, kw_only=True)
-class GRUConfig:
-    """Size of the network."""
-
-    hidden: int = 64
-    layers: int = 2
-    dropout: float = 0.1  # between layers and before the head
-
-    def __post_init__(self) -> None:
-        if self.hidden < 1 or self.layers < 1:
-            raise ValueError(f"expected hidden, layers >= 1, got {self.hidden}, {self.layers}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"expected 0 <= dropout < 1, got {self.dropout}")
-
-
-class GRU(nn.Module):
-    """x (B, T, F) -> y (B, T, H); row t depends on rows <= t."""
-
-    def __init__(self, n_features: int, n_outputs: int, config: GRUConfig) -> None:
-        super().__init__()
-        self.recurrent = nn.GRU(
-            n_features,
-            config.hidden,
-            config.layers,
-            batch_first=True,
-            dropout=config.dropout if config.layers > 1 else 0.0,
-        )
-        self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(config.hidden, n_outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        state, _ = self.recurrent(x)  # (B, T, hidden); starts from zero state
-        y: Tensor = self.head(self.dropout(state))  # (B, T, H)
-        return y
-
+from models.nets.lstm import Recurrent, RecurrentConfig
 
 SPEC = NetworkSpec(
     name="gru",
     title="GRU",
     forecaster="GRUForecaster",
-    config=GRUConfig,
-    build=GRU,
+    config=RecurrentConfig,
+    build=partial(Recurrent, cell=nn.GRU),
     contexts=(64, 128, 256),
     receptive_field=lambda config: None,
     description=(

@@ -17,8 +17,8 @@ from models.nets.base import NetworkSpec
 
 
 @dataclass(frozen=True, kw_only=True)
-class LSTMConfig:
-    """Size of the network."""
+class RecurrentConfig:
+    """Size of the network, LSTM and GRU alike."""
 
     hidden: int = 64  # units per layer; more did not help on one hour candles
     layers: int = 2
@@ -31,12 +31,18 @@ class LSTMConfig:
             raise ValueError(f"expected 0 <= dropout < 1, got {self.dropout}")
 
 
-class LSTM(nn.Module):
-    """x (B, T, F) -> y (B, T, H); row t depends on rows <= t."""
+class Recurrent(nn.Module):
+    """x (B, T, F) -> y (B, T, H) through a stack of `cell`; row t depends on rows <= t."""
 
-    def __init__(self, n_features: int, n_outputs: int, config: LSTMConfig) -> None:
+    def __init__(
+        self,
+        n_features: int,
+        n_outputs: int,
+        config: RecurrentConfig,
+        cell: type[nn.LSTM] | type[nn.GRU] = nn.LSTM,
+    ) -> None:
         super().__init__()
-        self.recurrent = nn.LSTM(
+        self.recurrent = cell(
             n_features,
             config.hidden,
             config.layers,
@@ -56,8 +62,8 @@ SPEC = NetworkSpec(
     name="lstm",
     title="LSTM",
     forecaster="LSTMForecaster",
-    config=LSTMConfig,
-    build=LSTM,
+    config=RecurrentConfig,
+    build=Recurrent,
     contexts=(64, 128, 256),
     receptive_field=lambda config: None,
     description=(

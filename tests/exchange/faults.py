@@ -13,6 +13,7 @@ the exchange's code. A frozen mark price is `Market.freeze_mark`, auto-deleverag
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -86,14 +87,14 @@ class StaleCandles(Fault):
 
 
 @dataclass(kw_only=True)
-class CandleFault(Fault):
+class CandleFault(Fault, ABC):
     """A change to the klines that are sent."""
 
     on: str = "lines"
 
+    @abstractmethod
     def change(self, rows: Rows, now_ms: int) -> Rows:
         """Return the rows as they leave."""
-        raise NotImplementedError
 
 
 @dataclass(kw_only=True)
