@@ -22,7 +22,7 @@ from freqtrade.configuration import TimeRange  # noqa: F401 - loads freqtrade be
 from freqtrade.freqai import freqai_interface  # noqa: F401 - part of the idle process
 from pandas import DataFrame, to_datetime
 
-from models import columns
+from models import catalog, columns
 from models.features import candles as features
 from models.features.frame import market_features
 from models.labels.targets import label_columns
@@ -144,7 +144,7 @@ def train_pack(job: TrainingJob, folder: Path, options: dict[str, Any]) -> dict[
     manifest = artifact.manifest
     (folder / f"{job.network}.pickle").write_bytes(pickle.dumps(artifact))
     saved = cloudpickle.dumps(Predictor(artifact, job.features[-HISTORY:], job.time_ms[-HISTORY:]))
-    fit_s, looped = manifest["seconds"]["fit"], "history" in manifest
+    fit_s, looped = manifest["seconds"]["fit"], job.network in catalog.networks()
     return {
         # Only the networks go over the rows again and again.
         "epoch_s": (fit_s - validating) * manifest["rows"]["train"] / supervised
