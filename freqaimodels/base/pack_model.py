@@ -8,19 +8,22 @@ process, and what comes back is ONNX bytes and a manifest.
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from freqtrade.configuration import TimeRange  # noqa: F401 - loads freqtrade before FreqAI
+from freqtrade.configuration import TimeRange  # first: loads freqtrade before FreqAI
 from freqtrade.enums import RunMode
 from freqtrade.exceptions import OperationalException
 from freqtrade.exchange import timeframe_to_msecs
 from freqtrade.freqai import freqai_interface
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from freqtrade.freqai.freqai_interface import IFreqaiModel
+from freqtrade.strategy import IStrategy
 from pandas import DataFrame
 
+from freqaimodels.base.history import unify_dates
 from freqaimodels.base.settings import candle_files, read_settings
 from models import catalog, columns
 from models.errors import ConfigError, PackError
@@ -33,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 # Longest context any network may be served with; what FreqAI hands to a live prediction.
 MAX_CONTEXT_CANDLES = 256
+
+_FIRST_RETRY_S, _LONGEST_RETRY_S = 5.0, 300.0  # pause after a failed retraining, doubled each time
 
 
 class _NoTensorboard:
@@ -78,6 +83,7 @@ class PackModel(IFreqaiModel):
         freqai_interface.get_tb_logger = _NoTensorboard
         super().__init__(config)
         self._failure: Exception | None = None
+        self._pause_s: dict[str, float] = {}  # before the next try, by pair whose training failed
         self.candle_ms = timeframe_to_msecs(config["timeframe"])
 
     def make_executor(self) -> Executor:
@@ -133,12 +139,11 @@ class PackModel(IFreqaiModel):
         except Exception as error:
             self._failure = error
             raise
-        predictor = Predictor(
-            artifact,
-            history=job.features[-MAX_CONTEXT_CANDLES:],
-            history_time_ms=times[-MAX_CONTEXT_CANDLES:],
-        )
+        newest, newest_ms = job.features[-MAX_CONTEXT_CANDLES:], times[-MAX_CONTEXT_CANDLES:]
+        predictor = Predictor(artifact, history=newest, history_time_ms=newest_ms)
         if dk.live:
+            # A network that cannot be run is refused here, while the model before it still serves.
+            predictor.predict(newest, newest_ms, names)
             # FreqAI refuses to append a live prediction without a mean and deviation per column.
             dk.data["labels_mean"] = dict.fromkeys(columns.FORECAST, 0.0)
             dk.data["labels_std"] = dict.fromkeys(columns.FORECAST, 0.0)
@@ -167,6 +172,76 @@ class PackModel(IFreqaiModel):
             f"Training {dk.pair} raised exception {self._failure!r}; the backtest stops here."
         ) from self._failure
 
+    # -- live retraining --------------------------------------------------------------------
+
+    def start_live(
+        self,
+        dataframe: DataFrame,
+        metadata: dict[str, Any],
+        strategy: IStrategy,
+        dk: FreqaiDataKitchen,
+    ) -> FreqaiDataKitchen:
+        """Answer for the newest candle, after mending what would end retraining unnoticed."""
+        # Before FreqAI appends the newest candles, and whatever strategy asks. Never in the way
+        # of the forecast: a failed retraining leaves a model in service, this might not.
+        try:
+            with self.dd.history_lock:
+                unify_dates(self.dd.historic_data)
+        except Exception:
+            logger.exception("Candle history keeps its mixed dates; retraining may fail")
+        if self.scanning and not any(thread.is_alive() for thread in self._threads):
+            logger.error("FreqAI's training thread has ended; starting it again")
+            self.scanning = False
+        return super().start_live(dataframe, metadata, strategy, dk)
+
+    def _start_scanning(self, *args: Any, **kwargs: Any) -> None:
+        """Train in FreqAI's thread; what ends the thread gets into the log, not only to stderr."""
+        try:
+            super()._start_scanning(*args, **kwargs)
+        except Exception:
+            logger.exception("FreqAI's training thread raised exception and ends")
+
+    def extract_data_and_train_model(
+        self,
+        new_trained_timerange: TimeRange,
+        pair: str,
+        strategy: IStrategy,
+        dk: FreqaiDataKitchen,
+        data_load_timerange: TimeRange,
+    ) -> None:
+        """Retrain `pair`; a failure is told with its reason and leaves the old model in service."""
+        entry = self.dd.pair_dict[pair]
+        served, trained = self.dd.model_dictionary.get(pair), entry["trained_timestamp"]
+        try:
+            super().extract_data_and_train_model(
+                new_trained_timerange, pair, strategy, dk, data_load_timerange
+            )
+        except Exception as error:
+            if self.dd.model_dictionary.get(pair) is served:
+                # FreqAI dates the new model before saving it; the old one must not get younger.
+                entry["trained_timestamp"] = trained
+            message = (
+                f"Training {pair} raised exception {type(error).__name__}: {error}\n"
+                f"{self._in_service(entry['trained_timestamp'])}"
+            )
+            logger.exception(message)
+            strategy.dp.send_msg(message)
+            # FreqAI would try again a second later, for as long as the cause stays.
+            pause = self._pause_s.get(pair, _FIRST_RETRY_S)
+            self._pause_s[pair] = min(2 * pause, _LONGEST_RETRY_S)
+            self._stop_event.wait(pause)
+        else:
+            self._pause_s.pop(pair, None)
+
+    def _in_service(self, trained_s: int) -> str:
+        """Return which model answers now, given when it was trained."""
+        if not trained_s:
+            return "There is no model yet: no forecasts until a training works."
+        until = "without expiry"
+        if hours := self.freqai_info.get("expiration_hours", 0):
+            until = f"until {_utc(trained_s + hours * 3600)}"
+        return f"The model trained at {_utc(trained_s)} stays in service {until}."
+
     # -- prediction -------------------------------------------------------------------------
 
     def predict(
@@ -184,6 +259,10 @@ class PackModel(IFreqaiModel):
         frame = DataFrame({name: forecast[name] for name in columns.FORECAST})
         dk.DI_values = np.zeros(len(frame))
         return frame, np.isfinite(frame[columns.P_UP].to_numpy()).astype(np.int_)
+
+
+def _utc(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def time_ms(frame: DataFrame) -> IntArray:

@@ -1,0 +1,373 @@
+"""Live retraining through FreqAI's own loop and data drawer, candle by candle, on feather files."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from freqtrade.data.history.datahandlers import get_datahandler
+from freqtrade.enums import CandleType, RunMode
+from freqtrade.freqai import freqai_interface
+
+from freqaimodels.base import pack_model
+from freqaimodels.base.history import unify_dates
+from freqaimodels.LSTMForecaster import LSTMForecaster
+from models.errors import TrainingError
+from models.types import Artifact, TrainingJob
+from strategies.BitcoinCrossMargin import BitcoinCrossMargin
+from tests.test_contract import echo
+from tests.test_freqaimodels.configs import bitcoin_config
+
+BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
+DAYS = 90
+TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+FIRST = TODAY - timedelta(days=DAYS)
+DEATH = TrainingError("the training worker died: SIGKILL(-9)", where="training lstm")
+
+
+class Elsewhere:
+    """Training that answers at once with a network that repeats the first feature."""
+
+    def __init__(self) -> None:
+        self.jobs: list[TrainingJob] = []
+        self.failure: Exception | None = None
+        self.network: bytes | None = None  # sent instead of a sound one
+
+    def check(self, network: str, blocks: dict[str, Any]) -> None: ...
+
+    def run(self, job: TrainingJob) -> Artifact:
+        self.jobs.append(job)
+        if self.failure is not None:
+            raise self.failure
+        onnx = self.network or echo.graph_of(job.feature_names)
+        features = len(job.feature_names)
+        manifest = echo.echo_artifact().manifest | {
+            "title": f"echo {len(self.jobs)}",
+            "feature_names": list(job.feature_names),
+            "novelty": {"mean": [0.0] * features, "std": [1.0] * features, "threshold": 1e9},
+            "onnx_sha256": Artifact.digest(onnx),
+            "seconds": {"all": 0.0},
+            "metrics": {"validation": {"gain_millibits": 0.0}},
+        }
+        return dataclasses.replace(echo.echo_artifact(), onnx=onnx, manifest=manifest)
+
+
+class EchoForecaster(LSTMForecaster):
+    def make_executor(self) -> Elsewhere:
+        return Elsewhere()
+
+
+class Provider:
+    """Freqtrade's data provider at a moment that moves on by `hours`."""
+
+    runmode = RunMode.DRY_RUN
+
+    def __init__(self) -> None:
+        self.hours = 0
+        self.messages: list[str] = []
+
+    def current_whitelist(self) -> list[str]:
+        return [BTC]
+
+    def get_pair_dataframe(self, pair: str, timeframe: str) -> pd.DataFrame:
+        now = FIRST + timedelta(days=DAYS - 2, hours=self.hours)
+        closed = market(timeframe, seed=len(pair))
+        closed = closed[closed["date"] + pd.Timedelta(timeframe) <= now]
+        return closed.tail(700).reset_index(drop=True)
+
+    def send_msg(self, message: str) -> None:
+        self.messages.append(message)
+
+
+class Once(threading.Event):
+    """FreqAI's stop event, set after the first round; pauses are noted instead of made."""
+
+    def __init__(self, pauses: list[float]) -> None:
+        super().__init__()
+        self.pauses, self.rounds = pauses, 0
+
+    def is_set(self) -> bool:
+        self.rounds += 1
+        return self.rounds > 1
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.pauses.append(timeout)
+        return False
+
+
+def market(timeframe: str, seed: int) -> pd.DataFrame:
+    dates = pd.date_range(FIRST, FIRST + timedelta(days=DAYS), freq=timeframe, inclusive="left")
+    rng = np.random.default_rng(seed)
+    close = 100 * np.exp(np.cumsum(rng.normal(0, 0.005, len(dates))))
+    return pd.DataFrame(
+        {
+            "date": dates.as_unit("us"),
+            "open": close, "high": close * 1.002, "low": close * 0.998, "close": close,
+            "volume": rng.uniform(1, 2, len(dates)),
+        }
+    )  # fmt: skip
+
+
+class Bot:
+    """The pack's model and strategy, with FreqAI's thread run by hand, one round at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        config = bitcoin_config(folder, train_period_days=20, live_retrain_hours=0)
+        config["runmode"] = RunMode.DRY_RUN
+        config["freqai"]["feature_parameters"]["include_timeframes"] = ["1h", "4h"]
+        self.provider = Provider()
+        write_history(config["datadir"], self.provider)
+        self.model = EchoForecaster(config)
+        self.executor: Elsewhere = self.model.executor
+        self.strategy = BitcoinCrossMargin(config)
+        self.strategy.dp = self.provider
+        self.strategy.freqai = self.model
+        self.pauses: list[float] = []
+        self.threads_started = 0
+        self.model.start_scanning = self.start_scanning
+
+    def start_scanning(self, strategy: Any) -> None:
+        self.threads_started += 1
+        self.model._threads.append(threading.main_thread())  # alive, and does nothing
+
+    def candle(self) -> pd.Series:
+        """Let an hour pass and return the newest analysed row."""
+        self.provider.hours += 1
+        frame = self.provider.get_pair_dataframe(BTC, "1h")
+        return self.strategy.populate_indicators(frame, {"pair": BTC}).iloc[-1]
+
+    def retrain(self) -> int:
+        """Run one round of FreqAI's training thread; return how many trainings there were."""
+        before = len(self.executor.jobs)
+        self.model._stop_event = Once(self.pauses)
+        self.model._start_scanning(self.strategy)
+        return len(self.executor.jobs) - before
+
+    def date_dtypes(self) -> set[str]:
+        history = self.model.dd.historic_data
+        return {str(f["date"].dtype) for frames in history.values() for f in frames.values()}
+
+    def served(self) -> str:
+        title: str = self.model.dd.model_dictionary[BTC].manifest["title"]
+        return title
+
+    def trained_s(self) -> int:
+        return int(self.model.dd.pair_dict[BTC]["trained_timestamp"])
+
+
+def write_history(datadir: Path, provider: Provider) -> None:
+    (datadir / "futures").mkdir(parents=True)
+    handler = get_datahandler(datadir, "feather")
+    for pair in (BTC, ETH):
+        for timeframe in ("1h", "4h"):
+            known = market(timeframe, seed=len(pair))
+            stop = provider.get_pair_dataframe(pair, timeframe)["date"].iloc[-1]
+            handler.ohlcv_store(pair, timeframe, known[known["date"] <= stop], CandleType.FUTURES)
+
+
+@pytest.fixture
+def bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bot:
+    monkeypatch.setattr(freqai_interface.time, "sleep", lambda seconds: None)
+    return Bot(tmp_path)
+
+
+def running(bot: Bot) -> Bot:
+    """A bot with its first model in service."""
+    bot.candle()
+    assert bot.retrain() == 1
+    bot.candle()  # the first after a training only shows FreqAI's placeholder
+    assert bot.candle()["do_predict"] == 1
+    return bot
+
+
+# -- dates ------------------------------------------------------------------------------------
+
+
+def test_retraining_when_candles_are_appended_to_feather_files_then_every_one_works(
+    bot: Bot, caplog: pytest.LogCaptureFixture
+) -> None:
+    running(bot)
+    caplog.clear()
+    for _ in range(6):
+        assert bot.candle()["do_predict"] == 1
+        assert bot.retrain() == 1
+    assert [r.message for r in caplog.records if r.levelno >= logging.WARNING] == []
+    assert bot.served() == "echo 7"
+    assert {d.split(",")[0] for d in bot.date_dtypes()} <= {"datetime64[ms", "datetime64[us"}
+    # Each job saw one candle more than the one before, none twice.
+    ends = [job.time_ms[-1] for job in bot.executor.jobs]
+    assert set(np.diff(ends[1:])) == {3_600_000}
+    assert set(np.diff(bot.executor.jobs[-1].time_ms)) == {3_600_000}
+
+
+def test_retraining_when_dates_are_left_as_freqtrade_has_them_then_the_next_one_fails(
+    bot: Bot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # The control: hourly candles were appended, the 4h ones not yet.
+    monkeypatch.setattr(pack_model, "unify_dates", lambda history: None)
+    running(bot)
+    assert bot.retrain() == 0
+    assert "object" in bot.date_dtypes()
+    assert "You are trying to merge on" in caplog.text
+
+
+def test_retraining_when_dates_cannot_be_mended_then_the_log_says_so_and_forecasts_go_on(
+    bot: Bot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    running(bot)
+
+    def broken(history: Any) -> None:
+        raise KeyError("date")
+
+    monkeypatch.setattr(pack_model, "unify_dates", broken)
+    assert bot.candle()["do_predict"] == 1
+    assert any(r.levelname == "ERROR" and "mixed dates" in r.message for r in caplog.records)
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_dates_when_a_column_became_objects_then_it_is_mended_and_then_left_alone(
+    unit: str,
+) -> None:
+    berlin = pd.date_range("2024-01-01", periods=2, freq="1h", tz="Europe/Berlin").as_unit(unit)
+    utc = pd.date_range("2024-01-01 01:00", periods=2, freq="1h", tz="UTC")
+    mixed = pd.Series([*berlin, *utc], dtype=object)
+    frame = pd.DataFrame({"date": mixed, "close": [1.0, 2.0, 3.0, 4.0]})
+    history = {BTC: {"1h": frame, "4h": pd.DataFrame({"date": utc})}}
+    untouched = history[BTC]["4h"]
+    unify_dates(history)
+    mended = history[BTC]["1h"]
+    assert mended["date"].dt.tz == UTC
+    assert [d.timestamp() for d in mended["date"]] == [d.timestamp() for d in mixed]
+    assert mended["close"].tolist() == [1.0, 2.0, 3.0, 4.0]
+    assert frame["date"].dtype == object  # whoever holds the old frame keeps it
+    unify_dates(history)
+    assert history[BTC]["1h"] is mended
+    assert history[BTC]["4h"] is untouched
+
+
+# -- failures ---------------------------------------------------------------------------------
+
+
+def test_retraining_when_it_fails_then_it_is_loud_the_old_model_serves_and_the_next_recovers(
+    bot: Bot, caplog: pytest.LogCaptureFixture
+) -> None:
+    running(bot)
+    trained = bot.trained_s()
+    bot.executor.failure = DEATH
+    assert bot.retrain() == 1
+    (record,) = [r for r in caplog.records if r.levelname == "ERROR"]
+    assert "SIGKILL(-9)" in record.message
+    assert "stays in service until" in record.message
+    assert record.exc_info is not None
+    assert bot.provider.messages == [record.message]
+    assert bot.candle()["do_predict"] == 1
+    assert (bot.served(), bot.trained_s()) == ("echo 1", trained)
+    bot.executor.failure = None
+    assert bot.retrain() == 1
+    assert bot.served() == "echo 3"
+    assert bot.candle()["do_predict"] == 1
+
+
+def test_retraining_when_it_keeps_failing_then_the_pauses_double_and_one_success_resets_them(
+    bot: Bot,
+) -> None:
+    running(bot)
+    bot.executor.failure = DEATH
+    for _ in range(8):
+        bot.retrain()
+    assert bot.pauses == [5, 10, 20, 40, 80, 160, 300, 300]
+    bot.executor.failure = None
+    bot.retrain()
+    bot.executor.failure = DEATH
+    bot.retrain()
+    assert bot.pauses[8:] == [5]
+
+
+def test_retraining_when_the_first_one_fails_then_there_is_no_forecast_and_the_log_says_why(
+    bot: Bot, caplog: pytest.LogCaptureFixture
+) -> None:
+    bot.executor.failure = DEATH
+    bot.candle()
+    bot.retrain()
+    assert "no model yet" in caplog.text
+    assert bot.candle()["do_predict"] == 0
+    bot.executor.failure = None
+    running(bot)
+
+
+def test_retraining_when_the_network_cannot_run_then_it_never_replaces_the_one_that_can(
+    bot: Bot, caplog: pytest.LogCaptureFixture
+) -> None:
+    running(bot)
+    bot.executor.network = b"not a network"
+    bot.retrain()
+    assert "ERROR" in {r.levelname for r in caplog.records}
+    assert bot.served() == "echo 1"
+    assert bot.candle()["do_predict"] == 1
+
+
+def test_retraining_when_the_model_cannot_be_saved_then_the_old_one_keeps_its_age(
+    bot: Bot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    running(bot)
+    bot.model.dd.pair_dict[BTC]["trained_timestamp"] -= 7200
+    trained = bot.trained_s()
+
+    def full(*_: Any) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(bot.model.dd, "save_data", full)
+    bot.retrain()
+    assert "No space left on device" in caplog.text
+    assert (bot.served(), bot.trained_s()) == ("echo 1", trained)
+
+
+def test_retraining_when_it_fails_until_the_model_expires_then_there_is_no_forecast(
+    bot: Bot, caplog: pytest.LogCaptureFixture
+) -> None:
+    running(bot)
+    bot.executor.failure = DEATH
+    bot.retrain()
+    hours = bot.model.freqai_info["expiration_hours"]
+    bot.model.dd.pair_dict[BTC]["trained_timestamp"] -= (hours + 1) * 3600
+    expired = bot.candle()
+    assert expired["do_predict"] != 1
+    assert np.isnan(expired["p_up"])
+    assert "Model expired" in caplog.text
+    bot.executor.failure = None
+    bot.retrain()
+    assert bot.candle()["do_predict"] == 1
+
+
+# -- the thread -------------------------------------------------------------------------------
+
+
+def test_thread_when_it_ends_then_the_reason_is_logged_and_the_next_candle_starts_another(
+    bot: Bot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    running(bot)
+
+    def full() -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(bot.model.dd, "save_historic_predictions_to_disk", full)
+    thread = threading.Thread(target=bot.retrain)
+    thread.start()
+    thread.join()
+    (record,) = [r for r in caplog.records if r.levelname == "ERROR"]
+    assert record.exc_info is not None
+    assert "No space left" in str(record.exc_info[1])
+    bot.model._threads = [thread]
+    assert bot.candle()["do_predict"] == 1
+    assert bot.threads_started == 2
+    assert "starting it again" in caplog.text
+    bot.candle()
+    assert bot.threads_started == 2

@@ -1,0 +1,180 @@
+"""Retraining next to a running bot: again and again, past a killed worker, and over a restart."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from strategies.desk.simulated_data import write_simulated
+from tests.exchange.account import Account
+from tests.exchange.clock import wall_clock_ms
+from tests.exchange.replay import read_market, starting_now
+from tests.exchange.server import running_exchange
+from tests.exchange.state import ExchangeState
+from tests.exchange.symbols import LISTED
+from tests.exchange.venue import Venue
+from tests.test_integration.live_bot import KEY, ROOT, SECRET, LiveBot, running_bot, settings
+
+BTC = "BTC/USDT:USDT"
+START, TODAY = datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 3, 8, tzinfo=UTC)
+
+# Long on every forecast, out on the next one once the test says so; every forecast is in the log.
+STRATEGY = """
+import logging
+from pathlib import Path
+
+from strategies.BitcoinCrossMargin import BitcoinCrossMargin
+
+logger = logging.getLogger("freqtrade.test")
+
+
+class EveryForecast(BitcoinCrossMargin):
+    timeframe = "1m"
+
+    def populate_entry_trend(self, dataframe, metadata):
+        newest = dataframe.iloc[-1]
+        logger.info("candle %s do_predict %d", newest["date"], newest["do_predict"])
+        entries = dataframe["do_predict"] == 1
+        dataframe["enter_long"] = (entries & (not Path("leave").exists())).astype(int)
+        return dataframe
+
+    def populate_exit_trend(self, dataframe, metadata):
+        exits = dataframe["do_predict"] == 1
+        dataframe["exit_long"] = (exits & Path("leave").exists()).astype(int)
+        return dataframe
+"""
+
+
+def configuration(url: str, retrain_hours: float) -> dict[str, Any]:
+    config = settings(url, [BTC], dry_run=False)
+    return config | {
+        "add_config_files": [str(ROOT / "user_data" / "config_bitcoin.json")],
+        "strategy": "EveryForecast",
+        "freqaimodel": "LSTMForecaster",
+        "freqaimodel_path": str(ROOT / "freqaimodels"),
+        "timeframe": "1m",
+        "stake_amount": "unlimited",
+        "max_open_trades": 1,
+        "dataformat_ohlcv": "feather",
+        "freqai": {
+            "train_period_days": 34,  # cascade labels look back over 30
+            "live_retrain_hours": retrain_hours,
+            "feature_parameters": {"include_timeframes": ["1m"]},
+            "model_training_parameters": {
+                "training": {"max_steps": 5, "evaluate_every": 5},
+                "network": {"hidden": 8},
+            },
+        },
+    }
+
+
+@pytest.fixture
+def venue(tmp_path: Path) -> Venue:
+    datadir = write_simulated(tmp_path / "simulated", seed=11, start=START, days=38, timeframe="1m")
+    market = starting_now(
+        read_market(datadir, LISTED), int(TODAY.timestamp() * 1000), wall_clock_ms()
+    )
+    return Venue(market=market, clock=wall_clock_ms)
+
+
+@pytest.fixture
+def account(venue: Venue) -> Account:
+    return venue.open_account(KEY, SECRET)
+
+
+@pytest.fixture
+def strategies(tmp_path: Path) -> Path:
+    folder = tmp_path / "strategies"
+    folder.mkdir()
+    (folder / "EveryForecast.py").write_text(STRATEGY, encoding="utf-8")
+    return folder
+
+
+def trainings(bot: LiveBot) -> int:
+    return len(re.findall(r"lstm BTC\S+ until \S+: \S+ s, validation gain", bot.log()))
+
+
+def forecasts(bot: LiveBot, start: int = 0) -> list[int]:
+    """`do_predict` of every candle analysed, from the log's character `start` on."""
+    return [int(n) for n in re.findall(r"candle \S+ \S+ do_predict (\d)", bot.log()[start:])]
+
+
+def closed(bot: LiveBot) -> bool:
+    return any(not trade["is_open"] for trade in bot.trades().values())
+
+
+def worker_was_killed(bot: LiveBot) -> bool:
+    """Kill workers until one dies at work; an idle one is replaced and nobody misses it."""
+    if "the training worker died" in bot.log():
+        return True
+    bot.kill_workers()
+    return False
+
+
+@pytest.mark.slow
+def test_live_run_when_it_retrains_again_and_again_then_only_a_killed_worker_is_ever_a_trouble(
+    tmp_path: Path, venue: Venue, account: Account, strategies: Path
+) -> None:
+    state = ExchangeState(venue=venue)
+    with (
+        running_exchange(state, tls=True) as url,
+        running_bot(tmp_path, configuration(url, 0.002), "--strategy-path", str(strategies)) as bot,
+    ):
+        bot.wait_for(lambda: trainings(bot) >= 1, "a trained model", 180)
+        bot.wait_for(lambda: 1 in forecasts(bot), "a forecast", 180)
+        appended = len(forecasts(bot))
+        before = trainings(bot)
+        bot.wait_for(lambda: trainings(bot) >= before + 5, "five more trainings", 300)
+        bot.wait_for(lambda: len(forecasts(bot)) >= appended + 2, "two more candles", 180)
+        assert bot.troubles() == []
+
+        bot.wait_for(lambda: worker_was_killed(bot), "a worker killed at work", 120)
+        trained, analysed = trainings(bot), len(forecasts(bot))
+        bot.wait_for(lambda: len(forecasts(bot)) > analysed, "a candle after the failure", 120)
+        bot.wait_for(lambda: trainings(bot) >= trained + 2, "training to recover", 180)
+        log, seen = bot.log(), forecasts(bot)
+        assert account.open_algos()  # the position of the first forecast, and its stop
+    failure = log[log.index("raised exception TrainingError: the training worker died") :]
+    assert re.search(r" - ERROR - Training BTC/USDT:USDT raised exception", log)
+    assert "SIGKILL" in failure
+    assert "stays in service until" in failure
+    # From the first forecast on there was one on every candle, whatever became of retraining.
+    assert set(seen[seen.index(1) :]) == {1}
+    assert "Model expired" not in log
+    assert "UserWarning: no explicit representation of timezones" not in log
+    assert state.unknown == []
+
+
+@pytest.mark.slow
+def test_live_run_when_restarted_then_the_saved_model_manages_the_open_position(
+    tmp_path: Path, venue: Venue, account: Account, strategies: Path
+) -> None:
+    state = ExchangeState(venue=venue)
+    with running_exchange(state, tls=True) as url:
+        config = configuration(url, 24)
+        arguments = ("--strategy-path", str(strategies))
+        with running_bot(tmp_path, config, *arguments) as bot:
+            bot.wait_for(lambda: account.open_algos(), "an entry and its stop", 400)
+            assert bot.troubles() == []
+        held = account.position("BTCUSDT").amount
+        assert held > 0
+        before = len(bot.log())
+
+        with running_bot(tmp_path, config, *arguments) as bot:
+            bot.wait_for(lambda: 1 in forecasts(bot, before), "a forecast", 240)
+            assert [t["is_open"] for t in bot.trades().values()] == [1]
+            assert account.position("BTCUSDT").amount == held
+            assert [float(a.quantity) for a in account.open_algos()] == [float(held)]
+            (tmp_path / "leave").touch()
+            bot.wait_for(lambda: closed(bot), "the position closed on the next forecast", 180)
+            [trade] = bot.trades().values()
+            assert bot.troubles() == []
+        assert trainings(bot) == 1  # before the restart
+    assert trade["exit_reason"] == "exit_signal"
+    assert account.open_positions() == {}
+    assert account.open_algos() == []
+    assert state.unknown == []
