@@ -18,6 +18,7 @@ import numpy as np
 import stable_baselines3
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import Tensor, nn
@@ -128,6 +129,8 @@ def new_agent(
         device="cpu",
         **settings,
     )
+    # Its own logger makes a folder of its own in the temporary directory for every training.
+    agent.set_logger(Logger(folder=None, output_formats=[]))
     return agent
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import tempfile
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -145,6 +147,14 @@ def test_training_when_done_then_the_global_random_states_are_as_before(network:
     random.seed(5), np.random.seed(5), torch.manual_seed(5)  # noqa: NPY002
     fit_agent(catalog.load(network), data)  # type: ignore[arg-type]
     assert (random.random(), np.random.rand(), float(torch.rand(1))) == expected  # noqa: NPY002
+
+
+def test_training_when_done_then_the_temporary_directory_is_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    fit_agent(catalog.load("a2c"), prepare(small("a2c")))  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_training_when_seeds_differ_then_so_do_the_policies() -> None:
