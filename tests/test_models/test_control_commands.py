@@ -1,0 +1,143 @@
+"""The commands: the same answers whichever way the word came, each in the journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from models.control.commands import DANGEROUS, Commands
+from models.control.heartbeat import FILE, Heartbeat, beat, last_beat
+from models.control.state import Mode, Person
+from models.errors import ControlError
+from models.journal.records import Decision, OrderFilled
+
+ANN = Person("ann", "command line")
+NOW = 1_700_000_000_000
+
+
+@pytest.fixture
+def commands(tmp_path: Path) -> Commands:
+    return Commands(tmp_path, lambda: NOW, secrets=["s3cret"])
+
+
+def journalled(commands: Commands) -> list[tuple[str, str, str]]:
+    return [
+        (e.kind, e.record["before"], e.record["after"])
+        for e in commands.journal.entries(kind="control")
+    ]
+
+
+def test_commands_when_said_in_turn_then_state_answer_and_journal_agree(
+    commands: Commands,
+) -> None:
+    assert commands.reduce(ANN).startswith("REDUCING since 2023-11-14T22:13:20.000Z by ann by")
+    assert commands.halt(ANN, "storm").endswith("storm")
+    assert commands.flatten(ANN).startswith("HALTED")
+    assert commands.store.read().flatten is not None
+    assert commands.resume(ANN).startswith("ACTIVE")
+    assert journalled(commands) == [
+        ("control.reduce", "ACTIVE", "REDUCING"),
+        ("control.halt", "REDUCING", "HALTED"),
+        ("control.flatten", "HALTED", "HALTED"),
+        ("control.resume", "HALTED", "ACTIVE"),
+    ]
+
+
+def test_dangerous_commands_when_listed_then_none_of_them_stops_the_bot() -> None:
+    assert {"resume", "flatten", "hedge"} == DANGEROUS
+
+
+def test_halt_when_the_journal_cannot_be_written_then_it_halts_and_says_so(
+    commands: Commands, tmp_path: Path
+) -> None:
+    (tmp_path / "journal").touch()  # a file where the folder should be
+    said = commands.halt(ANN, "storm")
+    assert "not journalled" in said
+    assert commands.store.read().mode is Mode.HALTED
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("0.4", "hedge: held at 0.4, by ann by command line"),
+     ("freeze", "hedge: frozen as it is, by ann by command line"),
+     ("release", "hedge: the model's")],
+)  # fmt: skip
+def test_hedge_when_told_then_it_says_what_holds_now(
+    commands: Commands, word: str, said: str
+) -> None:
+    assert commands.hedge(ANN, word) == said
+    assert commands.hedge(ANN) == said
+    assert [e.record["command"] for e in commands.journal.entries()] == [f"hedge {word}"]
+
+
+@pytest.mark.parametrize("word", ["1.5", "-1", "nan", "half"])
+def test_hedge_when_the_word_is_no_ratio_then_nothing_changes(
+    commands: Commands, word: str
+) -> None:
+    with pytest.raises(ControlError, match="from 0 to 1"):
+        commands.hedge(ANN, word)
+    assert commands.store.read().hedge is None
+    assert commands.journal.entries() == []
+
+
+def test_proposals_when_answered_then_the_answer_is_in_the_journal(commands: Commands) -> None:
+    for key in "ab":
+        commands.store.propose(
+            key=key, pair="BTC/USDT:USDT", side="long", notional_quote=1000.0, rate=60_000.0,
+            note="p_up 0.6", expires_ms=NOW + 1,
+        )  # fmt: skip
+    assert commands.waiting() == ["r1", "r2"]
+    assert "r1 waiting: long BTC/USDT:USDT 1000.00 at 60000" in commands.risk()
+    assert commands.approve(ANN, "r1") == "r1: approve noted"
+    assert commands.deny(ANN, "r2") == "r2: deny noted"
+    assert commands.waiting() == []
+    assert [(e.kind, e.record["reason"]) for e in commands.journal.entries()] == [
+        ("control.approve", "r1"),
+        ("control.deny", "r2"),
+    ]
+
+
+def test_why_when_asked_then_the_trades_story_is_told_in_order(commands: Commands) -> None:
+    led = commands.journal.append(
+        "entry.accepted",
+        Decision(action="enter", pair="BTC/USDT:USDT", side="long", reason="key s3cret",
+                 forecast={"p_up": 0.6123456789}, interval=(59_000.0, 62_000.0)),
+    )  # fmt: skip
+    commands.journal.append(
+        "order.filled",
+        OrderFilled(trade_id=3, pair="BTC/USDT:USDT", side="buy", order_id="77", amount_base=0.1,
+                    rate=60_000.0, opens=True, decision=led.n),
+    )  # fmt: skip
+    first, second = commands.why(3).splitlines()
+    assert "entry.accepted" in first
+    assert "forecast (p_up 0.612346), interval [59000; 62000]" in first
+    assert "order.filled: trade_id 3" in second
+    assert "s3cret" not in first
+    assert commands.why(4) == "the journal has nothing about trade 4"
+
+
+def test_risk_when_the_bot_lives_then_its_age_feed_and_numbers_are_shown(
+    commands: Commands,
+) -> None:
+    assert commands.risk().endswith("no sign of life from a bot")
+    beat(
+        commands.store.folder,
+        Heartbeat(time_ms=NOW - 3000, pid=42, loop=7, feed_ms=NOW - 60_000,
+                  numbers={"equity": 10_000.0}),
+    )  # fmt: skip
+    assert commands.risk().splitlines()[1:] == [
+        "bot 42 alive 3 s ago", "newest candle closed 60 s ago", "equity: 10000",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{}", b'{"pid": 1}', b"[]"])
+def test_heartbeat_when_broken_then_it_is_an_error_and_status_still_answers(
+    commands: Commands, content: bytes
+) -> None:
+    assert last_beat(commands.store.folder) is None
+    (commands.store.folder / FILE).write_bytes(content)
+    with pytest.raises(ControlError, match="expected a heartbeat"):
+        last_beat(commands.store.folder)
+    assert "expected a heartbeat" in commands.risk()
+    assert commands.risk().startswith("ACTIVE")
