@@ -12,9 +12,9 @@ from typing import Final, TypeVar
 
 from models.control.heartbeat import last_beat
 from models.control.review import Answer
-from models.control.state import ControlState, HedgeOverride, Person
+from models.control.state import ControlState, HedgeOverride, Person, checked_ratio
 from models.control.store import ControlStore
-from models.control.text import entry_line, state_lines
+from models.control.text import entry_text, mode_lines, state_lines
 from models.errors import ControlError, PackError
 from models.files import Clock, wall_clock_ms
 from models.journal.journal import Journal
@@ -103,7 +103,7 @@ class Commands:
         found = self.journal.why(trade_id)
         if not found:
             return f"the journal has nothing about trade {trade_id}"
-        return "\n".join(entry_line(entry) for entry in found)
+        return "\n\n".join(entry_text(entry) for entry in found)
 
     def waiting(self) -> list[str]:
         """Return the numbers of the proposals that wait for an answer."""
@@ -113,7 +113,7 @@ class Commands:
 
     def _mode(self, command: str, by: Person, reason: str, act: Callable[[], ControlState]) -> str:
         state, trouble = self._did(command, by, reason, act)
-        return state_lines(state, None, self.clock())[0] + trouble
+        return "\n".join(mode_lines(state)) + trouble
 
     def _answer(
         self, command: str, by: Person, proposal_id: str, act: Callable[[Person, str], object]
@@ -136,9 +136,29 @@ class Commands:
         return done, ""
 
 
+def hedge_meaning(word: str) -> str:
+    """Return what `Commands.hedge` would do for this word, to ask before doing it.
+
+    Raises
+    ------
+    ControlError
+        If it would refuse the word.
+
+    Examples
+    --------
+    >>> hedge_meaning("0.4")
+    'hold the hedge at 40%'
+    """
+    if word == "freeze":
+        return "leave the hedge as it is"
+    if word == "release":
+        return "let the model choose the hedge"
+    return f"hold the hedge at {_ratio(word):.0%}"
+
+
 def _ratio(word: str) -> float:
     try:
-        return float(word)
+        return checked_ratio(float(word))
     except ValueError:
         raise ControlError(
             f"expected a hedge ratio from 0 to 1, freeze or release, got {word!r}"
@@ -148,5 +168,5 @@ def _ratio(word: str) -> float:
 def _hedge_text(hedge: HedgeOverride | None) -> str:
     if hedge is None:
         return "hedge: the model's"
-    held = "frozen as it is" if hedge.ratio is None else f"held at {hedge.ratio:g}"
+    held = "frozen as it is" if hedge.ratio is None else f"held at {hedge.ratio:.0%}"
     return f"hedge: {held}, by {hedge.by}"

@@ -7,12 +7,14 @@ raises the account's exposure. HALTED lets nothing through but closing. An exit 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 from models.control.review import Proposal
+from models.errors import ControlError
 
 FORMAT: Final = 1
 
@@ -69,6 +71,19 @@ class HedgeOverride:
     ratio: float | None  # 0 is no hedge, 1 a full one
     by: str
     since_ms: int
+
+
+def checked_ratio(ratio: float) -> float:
+    """Return a hedge ratio a person may set.
+
+    Raises
+    ------
+    ControlError
+        If it is not from 0 to 1.
+    """
+    if not (math.isfinite(ratio) and 0 <= ratio <= 1):
+        raise ControlError(f"expected a hedge ratio from 0 to 1, got {ratio}")
+    return ratio
 
 
 @dataclass(frozen=True, kw_only=True)

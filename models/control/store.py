@@ -6,7 +6,6 @@ and that file, dropped by anyone, wins over everything. Nothing here asks the co
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from models.control.state import (
     HedgeOverride,
     Mode,
     Person,
+    checked_ratio,
     from_bytes,
     halted,
     to_bytes,
@@ -189,9 +189,7 @@ class ControlStore:
 
     def set_hedge(self, by: Person, ratio: float) -> ControlState:
         """Hold the hedge at `ratio` of the position, 0 to 1, until released."""
-        if not (math.isfinite(ratio) and 0 <= ratio <= 1):
-            raise ControlError(f"expected a hedge ratio from 0 to 1, got {ratio}")
-        return self._override_hedge(by, ratio)
+        return self._override_hedge(by, checked_ratio(ratio))
 
     def freeze_hedge(self, by: Person) -> ControlState:
         """Leave the hedge's legs as they are until released."""
