@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from models.errors import ControlError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewConfig:
+    """Whether entries wait for a person; off, the bot trades by itself."""
+
+    enabled: bool = False
+    expire_s: float = 900.0  # unanswered, or approved and not used, for this long: worth nothing
+
+    def __post_init__(self) -> None:
+        if not 0 < self.expire_s < math.inf:
+            raise ValueError(f"expected expire_s finite and > 0, got {self.expire_s}")
 
 
 class Answer(StrEnum):

@@ -17,7 +17,7 @@ from freqtrade.enums import RunMode
 from freqtrade.exceptions import OperationalException
 from freqtrade.exchange import timeframe_to_msecs, timeframe_to_seconds
 from freqtrade.persistence import Order, Trade
-from freqtrade.strategy import IStrategy, stoploss_from_open
+from freqtrade.strategy import stoploss_from_open
 from pandas import DataFrame, Series
 
 from models import columns
@@ -33,10 +33,12 @@ from models.errors import InputError, PackError
 from models.features import candles as features
 from models.features.frame import pair_features
 from models.labels.targets import label_columns
-from models.risk.limits import EntryIntent, HardLimits, Verdict, check_entry
+from models.risk.limits import AccountState, EntryIntent, HardLimits, Verdict, check_entry
 from models.training.settings import ModelSettings
 from strategies.base import frames
 from strategies.base.config import PackConfig
+from strategies.base.control import control_of
+from strategies.base.controlled_strategy import ControlledStrategy
 from strategies.base.data_check import check_backtest_data
 from strategies.base.fail_closed import on_error_return
 from strategies.base.snapshot import account_state
@@ -47,7 +49,7 @@ _AT_ONCE = 1e-6  # a stop this close to the current rate is hit by the next pric
 _STOP = "stop_frac"  # name under which a trade remembers its stop distance
 
 
-class PackStrategy(IStrategy):
+class PackStrategy(ControlledStrategy):
     """Base of the pack's strategies; see the module docstring for what holds."""
 
     INTERFACE_VERSION = 3
@@ -101,6 +103,7 @@ class PackStrategy(IStrategy):
                 (config.get("freqai") or {}).get("model_training_parameters") or {},
                 where="freqai.model_training_parameters",
             ).labels
+            self.control = control_of(config, block)
         except PackError as error:
             raise OperationalException(str(error)) from error
 
@@ -209,6 +212,8 @@ class PackStrategy(IStrategy):
         side: str,
         **kwargs: Any,
     ) -> float:
+        if self._no_new_risk(pair, side, current_rate):
+            return 0.0
         _require_positive(
             current_rate=current_rate,
             proposed_stake=proposed_stake,
@@ -238,20 +243,31 @@ class PackStrategy(IStrategy):
         side: str,
         **kwargs: Any,
     ) -> bool:
-        self._sigma(pair, current_time)  # raises without a fresh, trusted forecast
-        _require_positive(amount=amount, rate=rate)
-        notional = amount * rate
-        # The leverage of the order is not handed over; the check on exposure does not need it.
-        verdict = self._check(pair, side, notional, 1.0, rate)
-        if not (verdict.allowed and verdict.notional_quote >= notional * (1 - 1e-6)):
-            logger.warning("%s %s entry refused: %s", pair, side, verdict.reason)
-            return False
-        return True
+        refused = self._refusal(pair, side, amount, rate, current_time)
+        return self._may_enter(pair, side, 0.0 if refused else amount * rate, rate, refused)
+
+    def _refusal(
+        self, pair: str, side: str, amount: float, rate: float, current_time: datetime
+    ) -> str:
+        """Return why an order must not be sent, or nothing; whatever breaks is a reason."""
+        try:
+            self._sigma(pair, current_time)  # raises without a fresh, trusted forecast
+            _require_positive(amount=amount, rate=rate)
+            notional = amount * rate
+            # The leverage of the order is not handed over; exposure is checked without it.
+            verdict = self._check(pair, side, notional, 1.0, rate)
+        except Exception as error:
+            logger.exception("%s %s entry refused", pair, side)
+            return f"{type(error).__name__}: {error}"
+        if verdict.allowed and verdict.notional_quote >= notional * (1 - 1e-6):
+            return ""
+        return verdict.reason or "nothing of it is allowed"
 
     @on_error_return(None)
     def order_filled(
         self, pair: str, trade: Trade, order: Order, current_time: datetime, **kwargs: Any
     ) -> None:
+        self._note_fill(trade, order, current_time)
         if order.ft_order_side == trade.entry_side and trade.get_custom_data(_STOP) is None:
             sigma = self._sigma(pair, current_time)
             trade.set_custom_data(_STOP, stop_distance_frac(sigma, self.sizing))
@@ -318,9 +334,9 @@ class PackStrategy(IStrategy):
             raise InputError(f"expected a volatility > 0 for {pair} at {row['date']}, got {sigma}")
         return sigma
 
-    def _account(self, pair: str, rate: float) -> Any:
+    def _account(self, pair: str = "", rate: float = 0.0) -> AccountState:
         trades = Trade.get_open_trades()
-        prices = {pair: rate}
+        prices = {pair: rate} if pair else {}
         for trade in trades:
             if trade.pair not in prices:
                 frame, _ = self.dp.get_analyzed_dataframe(trade.pair, self.timeframe)

@@ -27,6 +27,13 @@ PAIR = "BTC/USDT:USDT"
 OPENED = datetime(2024, 1, 1, 12, tzinfo=UTC)  # open of the last analysed candle
 NOW = OPENED + timedelta(hours=1, seconds=2)
 RATE = 100.0
+userdir = Path()  # of the test that runs
+
+
+@pytest.fixture(autouse=True)
+def _own_userdir(tmp_path: Path) -> None:
+    global userdir
+    userdir = tmp_path
 
 
 def config(**blocks: Any) -> dict[str, Any]:
@@ -36,6 +43,7 @@ def config(**blocks: Any) -> dict[str, Any]:
         "runmode": RunMode.DRY_RUN,
         "candle_type_def": CandleType.FUTURES,
         "trading_mode": "futures",
+        "user_data_dir": userdir,
         **blocks,
     }
 
@@ -371,6 +379,9 @@ def test_hooks_when_freqtrade_itself_wraps_them_then_a_failure_adds_no_risk() ->
     class Unguarded(BitcoinCrossMargin):  # the control
         confirm_trade_entry = BitcoinCrossMargin.confirm_trade_entry.__wrapped__
         custom_stake_amount = BitcoinCrossMargin.custom_stake_amount.__wrapped__
+
+        def _refusal(self, *_: Any) -> str:
+            raise ConnectionError("no data")
 
     naked = Unguarded(config())
     naked.dp, naked.wallets = BrokenProvider(), Wallets(10_000.0)

@@ -1,0 +1,42 @@
+"""Which settings decide how fast an account can be lost, as one digest.
+
+A person acknowledges the risk of these settings before the first live start; a change of any of
+them is another risk and asks again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+_PACK = ("limits", "sizing")
+_FREQTRADE = (
+    "trading_mode", "margin_mode", "max_open_trades", "stake_amount", "tradable_balance_ratio",
+    "liquidation_buffer",
+)  # fmt: skip
+
+
+def leverage_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that bear on leverage, as they stand in a Freqtrade config."""
+    pack = config.get("breakwater") or {}
+    return {
+        **{name: config.get(name) for name in _FREQTRADE},
+        **{name: pack.get(name) or {} for name in _PACK},
+    }
+
+
+def leverage_digest(config: Mapping[str, Any]) -> str:
+    """Return a digest of `leverage_settings`.
+
+    Examples
+    --------
+    >>> a = leverage_digest({"breakwater": {"limits": {"max_leverage": 2.0}}})
+    >>> b = leverage_digest({"breakwater": {"limits": {"max_leverage": 3.0}}})
+    >>> c = leverage_digest({"breakwater": {"limits": {"max_leverage": 2.0}}, "fee": 0.1})
+    >>> a == b, a == c
+    (False, True)
+    """
+    text = json.dumps(leverage_settings(config), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
