@@ -90,13 +90,36 @@ def onset_probability(hazard: FloatArray) -> FloatArray:
     return out
 
 
+def cumulative_incidence(down: FloatArray, up: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return P(onset of a side within all bins, before the other's), from hazards (.., K) each.
+
+    Competing risks in discrete time (Prentice et al. 1978): what is at risk in a bin has seen
+    neither side. Where both fall into one bin, each was first half of the time.
+
+    Examples
+    --------
+    >>> fall, squeeze = cumulative_incidence(np.array([0.5, 0.5]), np.array([0.0, 1.0]))
+    >>> float(fall), float(squeeze)
+    (0.625, 0.375)
+    """
+    none = np.cumprod((1.0 - down) * (1.0 - up), axis=-1)
+    before = np.concatenate((np.ones_like(none[..., :1]), none[..., :-1]), axis=-1)
+    return (
+        np.asarray((before * down * (1.0 - 0.5 * up)).sum(axis=-1)),
+        np.asarray((before * up * (1.0 - 0.5 * down)).sum(axis=-1)),
+    )
+
+
 def hazard_targets(
-    candles_to_onset: FloatArray, bin_edges: tuple[int, ...]
+    candles_to_onset: FloatArray,
+    bin_edges: tuple[int, ...],
+    competing: FloatArray | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return (event, at_risk), each (N, K) float32, for the discrete-time likelihood.
 
     A row is at risk in bin k while no onset came before it; `event` is 1 in the bin of the onset.
-    Rows with NaN labels are at risk nowhere.
+    Rows with NaN labels are at risk nowhere. With `competing` (N,), the candles to the other
+    side's onset, a row leaves the risk set at whichever comes first.
     """
     edges = np.asarray(bin_edges, dtype=float)
     lower = np.concatenate(([0.0], edges[:-1]))
@@ -104,4 +127,8 @@ def hazard_targets(
     with np.errstate(invalid="ignore"):
         at_risk = (t > lower) & np.isfinite(t)
         event = (t > lower) & (t <= edges)
+        if competing is not None:
+            other = competing[:, None]
+            at_risk &= (other > lower) & np.isfinite(other)
+            event &= t <= other
     return event.astype(np.float32), at_risk.astype(np.float32)

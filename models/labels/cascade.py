@@ -26,6 +26,8 @@ class CascadeConfig:
     volume_multiple: float = 3.0  # of the median volume
     history_ms: int = 30 * 86_400_000  # volatility and median volume are taken over 30 days
     merge_ms: int = 86_400_000  # onsets less than a day apart are one episode
+    retrace_frac: float = 0.382  # of the move taken back ends it (the chartists' 38.2 %)
+    longest_ms: int = 86_400_000  # it ends after a day whatever the price does
 
     def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:
@@ -54,6 +56,17 @@ def cascade_onsets(
         before a full history of volatility and volume exists.
     """
     config = config or CascadeConfig()
+    hit, known = cascade_hits(candles, candle_ms, side, config)
+    return _first_of_each(hit, max(1, config.merge_ms // candle_ms)), known
+
+
+def cascade_hits(
+    candles: Candles, candle_ms: int, side: int, config: CascadeConfig
+) -> tuple[BoolArray, BoolArray]:
+    """Return (hit, known): every candle that meets the rule, and where that can be told, (N,) each.
+
+    Known at each candle's close. Hits less than `merge_ms` apart belong to one cascade.
+    """
     if side not in (-1, 1):
         raise InputError(f"expected side -1 or +1, got {side}")
     span = max(1, config.move_ms // candle_ms)
@@ -67,7 +80,7 @@ def cascade_onsets(
     bar = np.maximum(config.sigma_multiple * sigma, config.floor_frac)
     with np.errstate(invalid="ignore"):
         hit = known & (side * move > bar) & (candles.volume > config.volume_multiple * volume)
-    return _first_of_each(hit, max(1, config.merge_ms // candle_ms)), known
+    return np.asarray(hit), known
 
 
 def _first_of_each(hit: BoolArray, merge_candles: int) -> BoolArray:
