@@ -12,18 +12,17 @@ from collections.abc import Mapping
 from typing import Any
 
 _PACK = ("limits", "sizing")
-_FREQTRADE = (
-    "trading_mode", "margin_mode", "max_open_trades", "stake_amount", "tradable_balance_ratio",
-    "liquidation_buffer",
-)  # fmt: skip
+_FREQTRADE = ("trading_mode", "margin_mode", "stake_amount", "tradable_balance_ratio")
 
 
 def leverage_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that bear on leverage, as they stand in a Freqtrade config."""
     pack = config.get("breakwater") or {}
+    slots = config.get("max_open_trades", -1)
     return {
         **{name: config.get(name) for name in _FREQTRADE},
         **{name: pack.get(name) or {} for name in _PACK},
+        "max_open_trades": -1 if slots == float("inf") else slots,  # Freqtrade rewrites its -1
     }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from freqtrade.exceptions import FreqtradeException
 
 from models.errors import PackError
+from strategies.desk.control import add_commands
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("directory", type=Path)
     simulate.add_argument("--seed", type=int, default=0)
     simulate.set_defaults(run=_simulate)
+    add_commands(commands)
     return parser
 
 

@@ -1,0 +1,118 @@
+"""The commands on the machine: the state, the journal, and a person's word to the bot."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+from pathlib import Path
+
+from models.control.commands import (
+    CONTROL_FOLDER,
+    DANGEROUS,
+    JOURNAL_FOLDER,
+    Commands,
+    hedge_meaning,
+)
+from models.control.state import Person
+from models.control.text import entry_text
+from models.errors import ControlError
+from models.journal.journal import Journal
+
+USERDIR = Path("user_data")
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the control commands to the command line."""
+    for name, argument, what in (
+        ("risk", "", "show the control state and the bot's last sign of life"),
+        ("halt", "reason?", "forbid everything but closing"),
+        ("reduce", "reason?", "forbid whatever raises exposure"),
+        ("resume", "", "let the bot trade again"),
+        ("flatten", "reason?", "halt, and close every position in stages"),
+        ("hedge", "word?", "show the hedge override, or set it: a ratio, freeze or release"),
+        ("why", "trade", "what the journal knows about a trade"),
+        ("approve", "proposal", "let a proposed entry happen (review mode)"),
+        ("deny", "proposal", "refuse a proposed entry (review mode)"),
+    ):
+        command = commands.add_parser(name, help=what)
+        command.add_argument("--userdir", type=Path, default=USERDIR, help=f"default: {USERDIR}")
+        if argument:
+            optional = {"nargs": "?", "default": ""} if argument.endswith("?") else {}
+            command.add_argument(argument.rstrip("?"), **optional)
+        if name in DANGEROUS:
+            command.add_argument("--yes", action="store_true", help="do not ask again")
+        command.set_defaults(run=_run, command=name)
+    journal = commands.add_parser("journal", help="check or read the journal")
+    journal.add_argument("what", choices=("verify", "show"))
+    journal.add_argument("--userdir", type=Path, default=USERDIR, help=f"default: {USERDIR}")
+    journal.add_argument("--expect", default="", help="verify: a head hash written down earlier")
+    journal.add_argument("--kind", default="", help='show: such lines only, as "entry"')
+    journal.add_argument("--pair", default="", help="show: such lines only")
+    journal.add_argument("--lines", type=int, default=20, help="show: the newest; 20")
+    journal.set_defaults(run=_journal)
+
+
+def person() -> Person:
+    """Return whoever sits at this terminal."""
+    return Person(getpass.getuser(), "command line")
+
+
+def _run(options: argparse.Namespace) -> int:
+    # A word said in the wrong folder must not look as if a bot had heard it.
+    if not (options.userdir / CONTROL_FOLDER).is_dir():
+        raise ControlError(
+            "no bot has run with this user directory",
+            where=str(options.userdir),
+            cure=f"give the bot's --userdir; a bot not yet started is halted by a file "
+            f"{CONTROL_FOLDER}/HALT in it",
+        )
+    console, name = Commands(options.userdir), options.command
+    shown_only = name == "hedge" and not options.word
+    if name in DANGEROUS and not shown_only and not options.yes:
+        print(console.risk())
+        if name == "hedge":
+            print(f"about to: {hedge_meaning(options.word)}")
+        if input(f"type {name} to go on: ").strip() != name:
+            raise ControlError(f"{name} was not confirmed; nothing has changed")
+    print(_said(console, options))
+    return 0
+
+
+def _said(console: Commands, options: argparse.Namespace) -> str:
+    match options.command:
+        case "risk":
+            return console.risk()
+        case "resume":
+            return console.resume(person())
+        case "halt" | "reduce" | "flatten" as name:
+            return str(getattr(console, name)(person(), options.reason))
+        case "hedge":
+            return console.hedge(person(), options.word)
+        case "why":
+            return console.why(_number(options.trade))
+        case name:
+            return str(getattr(console, name)(person(), options.proposal))
+
+
+def _number(word: str) -> int:
+    try:
+        return int(word)
+    except ValueError:
+        raise ControlError(f"expected the number of a trade, got {word!r}") from None
+
+
+def _journal(options: argparse.Namespace) -> int:
+    journal = Journal(options.userdir / JOURNAL_FOLDER)
+    if options.what == "show":
+        shown = journal.entries(kind=options.kind, pair=options.pair, limit=options.lines)
+        print("\n\n".join(entry_text(entry) for entry in shown) or "no such lines")
+        return 0
+    found = journal.verify(expect=options.expect)
+    print(f"{found.lines} lines in {found.files} files, from number {found.first or 0}")
+    if found.torn:
+        print("the last write was cut off; the next one repairs it")
+    if found.fault:
+        print(f"BROKEN: {found.fault}")
+        return 1
+    print(f"the chain holds; head {found.head}")
+    return 0
