@@ -111,7 +111,7 @@ def test_baselines_when_measured_on_spot_2021_to_2023_then_published_numbers_com
 
     close = pd.concat(
         {c: pd.read_feather(SPOT / f"{c}_USDT-1h.feather").set_index("date")["close"]
-         for c in ("LTC", "BTC", "ETH")}, axis=1,
+         for c in ("LTC", "BTC", "ETH")}, axis=1, sort=True,
     ).dropna()["2021-04-04":"2023-12-30 23:00"]  # fmt: skip
     returns = np.diff(np.log(close.to_numpy()), axis=0)
     primary, hedges = returns[:, 0], returns[:, 1:]
