@@ -21,6 +21,7 @@ class Heartbeat:
     pid: int
     loop: int  # since the bot's start
     feed_ms: int | None = None  # close of the oldest among the pairs' newest analysed candles
+    candle_ms: int | None = None  # until the next one
     numbers: Mapping[str, float] = field(default_factory=dict)  # account figures, for people
 
 

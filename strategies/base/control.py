@@ -37,6 +37,8 @@ _SECRETS = {
 
 def secrets_of(config: Mapping[str, Any]) -> list[str]:
     """Return the values of a Freqtrade config that nobody but their owner may read."""
+    # The bot wipes the exchange's keys from the config before it loads the strategy.
+    config = config.get("original_config") or config
     found: list[str] = []
     for block, names in _SECRETS.items():
         for name in names:
@@ -97,7 +99,9 @@ class Control:
 
     # -- every loop ---------------------------------------------------------------------------
 
-    def loop(self, *, feed_ms: int | None, numbers: Mapping[str, float]) -> ControlState:
+    def loop(
+        self, *, feed_ms: int | None, candle_ms: int, numbers: Mapping[str, float]
+    ) -> ControlState:
         """Read the state, note a changed mode, and leave a sign of life."""
         self._loops += 1
         state = self.store.read()
@@ -114,6 +118,7 @@ class Control:
             self._mode = state.mode
         sign = Heartbeat(
             time_ms=self.clock(), pid=os.getpid(), loop=self._loops, feed_ms=feed_ms,
+            candle_ms=candle_ms,
             numbers=numbers,
         )  # fmt: skip
         try:

@@ -43,7 +43,9 @@ class ControlledStrategy(IStrategy):
         """Read the control state, keep stops as large as positions, leave a sign of life."""
         if self.control is None:
             return
-        state = self.control.loop(feed_ms=self._feed_ms(), numbers=self._numbers())
+        state = self.control.loop(
+            feed_ms=self._feed_ms(), candle_ms=self.candle_ms, numbers=self._numbers()
+        )
         trades = Trade.get_open_trades()
         if state.flatten is not None and not trades:
             self.control.flattened()

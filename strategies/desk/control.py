@@ -51,6 +51,11 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     journal.add_argument("--lines", type=int, default=20, help="show: the newest; 20")
     journal.set_defaults(run=_journal)
 
+    watchdog = commands.add_parser("watchdog", help="look after the account if the bot cannot")
+    watchdog.add_argument("--config", type=Path, action="append", required=True, help="the bot's")
+    watchdog.add_argument("--userdir", type=Path, help="the bot's; default: as configured")
+    watchdog.set_defaults(run=_watchdog)
+
 
 def person() -> Person:
     """Return whoever sits at this terminal."""
@@ -92,6 +97,12 @@ def _said(console: Commands, options: argparse.Namespace) -> str:
             return console.why(_number(options.trade))
         case name:
             return str(getattr(console, name)(person(), options.proposal))
+
+
+def _watchdog(options: argparse.Namespace) -> int:
+    from strategies.desk.watchdog import run_watchdog
+
+    return run_watchdog(options.config, options.userdir)
 
 
 def _number(word: str) -> int:

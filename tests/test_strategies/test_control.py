@@ -180,6 +180,7 @@ def test_loop_when_it_starts_then_a_heartbeat_tells_feed_and_account(
     assert beat is not None
     assert beat.loop == 2
     assert beat.feed_ms == int((OPENED.timestamp() + 3600) * 1000)
+    assert beat.candle_ms == 3_600_000
     assert beat.numbers["equity"] == 10_000.0
 
 
@@ -297,7 +298,7 @@ def test_journal_when_the_config_holds_keys_then_none_of_them_is_ever_in_it(
         "telegram": {"token": "KEY4", "chat_id": "1"},
         "api_server": {"jwt_secret_key": "KEY5", "password": "KEY6", "ws_token": ["KEY7"]},
     }
-    s = make(**keys)
+    s = make(original_config=keys)  # the bot has wiped them from the rest
     assert secrets_of(s.config) == ["KEY1", "KEY2", "KEY3", "KEY4", "KEY6", "KEY5", "KEY7"]
     s.control.store.halt(ANN, "because KEY2")
     loop(s)

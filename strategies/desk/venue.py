@@ -1,0 +1,129 @@
+"""The exchange as the watchdog may use it: look, cancel, stop and close. It cannot open anything.
+
+A client of its own, so that it neither waits for the bot's nor dies with it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any, Final
+
+import ccxt
+
+from models.control.watch import Position, Resting
+from models.errors import ConfigError
+
+_OWN: Final = "bwdog"  # how the watchdog's own orders begin
+_TIMEOUT_MS: Final = 5000
+
+
+def client_of(config: Mapping[str, Any]) -> ccxt.Exchange:
+    """Return ccxt's client for the exchange, keys and addresses of a Freqtrade config."""
+    block = config["exchange"]
+    if config.get("trading_mode") != "futures":
+        raise ConfigError("expected trading_mode futures", cure="the watchdog minds margin only")
+    settings = deepcopy({**block.get("ccxt_config", {}), **block.get("ccxt_sync_config", {})})
+    options = {"defaultType": "swap", **settings.pop("options", {})}
+    client: ccxt.Exchange = getattr(ccxt, block["name"])(
+        {
+            "apiKey": block.get("key", ""),
+            "secret": block.get("secret", ""),
+            "password": block.get("password", ""),
+            "timeout": _TIMEOUT_MS,
+            **settings,
+            "options": options,
+        }
+    )
+    return client
+
+
+class Venue:
+    """Positions, orders and margin of the account, and the four things that lower its risk.
+
+    Every method raises ccxt's own errors.
+    """
+
+    def __init__(self, client: ccxt.Exchange) -> None:
+        self._client = client
+        self._count = itertools.count()
+        self._stamp = f"{_OWN}{client.milliseconds()}"
+
+    def positions(self) -> list[Position]:
+        """Return the open positions."""
+        self._client.load_markets()
+        return [self._position(p) for p in self._client.fetch_positions() if p["contracts"]]
+
+    def resting(self, symbol: str) -> list[Resting]:
+        """Return the orders that wait in one market, stops included."""
+        self._client.load_markets()
+        plain = self._client.fetch_open_orders(symbol)
+        stops = self._client.fetch_open_orders(symbol, params={"trigger": True})
+        return [self._resting(order) for order in (*plain, *stops)]
+
+    def margin_ratio(self) -> float | None:
+        """Return maintenance margin over equity as the exchange counts it; None if it does not."""
+        info = self._client.fetch_balance()["info"]
+        if not isinstance(info, Mapping) or "totalMaintMargin" not in info:
+            return None
+        equity = float(info["totalMarginBalance"])
+        return float(info["totalMaintMargin"]) / equity if equity > 0 else 1.0
+
+    def volume_1h_quote(self, symbol: str) -> float | None:
+        """Return what was traded in the last full hour, quote units."""
+        rows = self._client.fetch_ohlcv(symbol, "1h", limit=2)
+        return float(rows[0][4]) * float(rows[0][5]) if len(rows) == 2 else None
+
+    def smallest_quote(self, symbol: str) -> float:
+        """Return the least notional of an order."""
+        limits = self._client.market(symbol)["limits"]
+        return float((limits.get("cost") or {}).get("min") or 0.0)
+
+    def cancel(self, order: Resting) -> None:
+        """Take an order back."""
+        params = {} if order.trigger is None else {"trigger": True}
+        self._client.cancel_order(order.id, order.symbol, params)
+
+    def protect(self, position: Position, amount: float, price: float) -> None:
+        """Place a reduce-only stop for `amount` of a position."""
+        self._reduce(
+            position, amount, {"stopLossPrice": self._client.price_to_precision(
+                position.symbol, price)}
+        )  # fmt: skip
+
+    def close(self, position: Position, amount: float) -> None:
+        """Close `amount` of a position at the market, reduce-only."""
+        self._reduce(position, amount, {})
+
+    def _reduce(self, position: Position, amount: float, params: Mapping[str, Any]) -> None:
+        side = "sell" if position.amount > 0 else "buy"
+        size = float(self._client.amount_to_precision(position.symbol, amount))
+        extra = {"reduceOnly": True, "clientOrderId": f"{self._stamp}-{next(self._count)}"}
+        self._client.create_order(
+            position.symbol, "market", side, size, None, {**extra, **params}
+        )  # fmt: skip
+
+    def _position(self, p: Mapping[str, Any]) -> Position:
+        size = float(p["contracts"]) * float(p["contractSize"] or 1)
+        return Position(
+            symbol=p["symbol"],
+            amount=-size if p["side"] == "short" else size,
+            mark=float(p["markPrice"]),
+        )
+
+    def _resting(self, order: Mapping[str, Any]) -> Resting:
+        trigger = order.get("triggerPrice") or order.get("stopPrice")
+        # Binance's "close position" stop has no size and is not marked reduce-only.
+        closes_all = str(order["info"].get("closePosition")).lower() == "true"
+        size = order["remaining"] if order["remaining"] is not None else order["amount"]
+        return Resting(
+            id=str(order["id"]),
+            symbol=order["symbol"],
+            side=1 if order["side"] == "buy" else -1,
+            amount=math.inf if closes_all else float(size or 0.0),
+            reduce_only=closes_all or bool(order["reduceOnly"]),
+            trigger=None if trigger is None else float(trigger),
+            own=str(order.get("clientOrderId") or "").startswith(_OWN),
+        )
