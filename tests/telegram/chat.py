@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from tests.telegram.markup import Entity
 from tests.telegram.message import Button, Message, User
@@ -56,6 +57,14 @@ class Chat:
             self._spoke = kept.sequence
             self._state.queue("message", kept.to_json(self._room.to_json()))
         return kept
+
+    def edit(self, message: Message, text: str) -> None:
+        """Change a message sent before."""
+        with self._state.changed:
+            edited = replace(message, text=text, source=text, edited_s=now_s())
+            kept = self._state.keep(replace(edited, entities=tuple(_commands(text))))
+            self._spoke = kept.sequence
+            self._state.queue("edited_message", kept.to_json(self._room.to_json()))
 
     def press(self, label: str) -> Query:
         """Press the newest inline button whose label contains `label`."""

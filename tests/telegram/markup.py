@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from html import unescape
 from typing import Any
 
 from tests.telegram.errors import BotApiError, bad_request
@@ -39,7 +40,6 @@ _HTML_TAGS = {
     "blockquote": "blockquote",
 }
 _HTML_TAG = re.compile(r"<(/?)([a-zA-Z0-9-]*)([^>]*)>?")
-_HTML_NAMES = {"&lt;": "<", "&gt;": ">", "&amp;": "&", "&quot;": '"'}
 _LANGUAGE = re.compile(r"[^\s`]+(?=[\s])")
 
 
@@ -201,7 +201,7 @@ def _url(source: str, at: int) -> tuple[str, int]:
 
 
 def _html(source: str) -> Formatted:
-    """Read HTML: the listed tags only, properly nested, and four named character references."""
+    """Read HTML: the listed tags only, properly nested, numeric and four named references."""
     out, at = Formatted(), 0
     opened: list[tuple[str, int, str]] = []  # tag, start in text, address of a link
     for match in _HTML_TAG.finditer(source):
@@ -230,7 +230,9 @@ def _html(source: str) -> Formatted:
 
 
 def _unescaped(text: str) -> str:
-    return re.sub("&(?:lt|gt|amp|quot);", lambda match: _HTML_NAMES[match.group()], text)
+    return re.sub(
+        "&(?:lt|gt|amp|quot|#[0-9]+|#x[0-9a-fA-F]+);", lambda m: unescape(m.group()), text
+    )
 
 
 _PARSERS: dict[str, Callable[[str], Formatted]] = {

@@ -117,6 +117,12 @@ class BotApiState:
             self.changed.notify_all()
             return kept
 
+    def forget(self, message: Message) -> None:
+        """Let a message be deleted, as a person can."""
+        with self.changed:
+            del self._rooms[message.chat_id].messages[message.message_id]
+            self.changed.notify_all()
+
     def messages(self, chat_id: int) -> list[Message]:
         """Return the messages of a chat, in the order of their last change."""
         with self.changed:

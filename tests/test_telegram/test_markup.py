@@ -22,6 +22,7 @@ from tests.telegram.markup import formatted
          ["underline", "strikethrough", "spoiler", "text_link"]),
         ("MarkdownV2", "```python\na.b```", "a.b", ["pre"]),
         ("HTML", "<b>a &lt; <i>b</i></b> &nbsp;", "a < b &nbsp;", ["italic", "bold"]),
+        ("HTML", "&#39;&#x27;&quot;", "\'\'\"", []),
         ("HTML", '<a href="https://x">x</a><pre>y</pre>', "xy", ["text_link", "pre"]),
     ],
 )  # fmt: skip

@@ -1,0 +1,234 @@
+"""The pack's commands in Freqtrade's own Telegram bot, without a fork.
+
+`install` puts a subclass in the place from which Freqtrade takes its client. Handlers only parse,
+ask, call and answer; what a command means is in `models.control.commands`. No setting switches
+them off. A command is carried out before it is answered: an answer that gets lost undoes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from html import escape
+from typing import Any, Final
+
+from freqtrade.persistence import Trade
+from freqtrade.rpc import RPC
+from freqtrade.rpc import telegram as freqtrade_telegram
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Update, User
+from telegram.constants import ParseMode
+from telegram.error import TelegramError
+from telegram.ext import CallbackContext, CallbackQueryHandler, CommandHandler, filters
+
+from models.control.commands import Commands, hedge_meaning
+from models.control.review import Answer
+from models.control.state import Person
+from models.control.text import proposal_line
+from models.errors import ControlError, PackError
+from models.files import Clock, wall_clock_ms
+from strategies.base.questions import Questions
+
+logger = logging.getLogger(__name__)
+
+_MARK: Final = "pack"  # what the data of our buttons begins with
+_KEYS: Final = ("/risk", "/hedge", "/reduce", "/halt")
+_LONGEST: Final = 4000  # characters; Telegram refuses more than 4096
+_HELP: Final = """\
+Safety
+/risk: what the bot may do now, and how much room is left
+/halt [reason]: stop at once; positions are only closed
+/reduce [reason]: no new positions, and none is made larger
+/resume: trade again after a stop (asks first)
+/flatten [reason]: stop, and close every position (asks first)
+/hedge [share, freeze or release]: show the hedge, or set it by hand (asks first)
+/why <trade id>: what the bot knew and decided about a trade
+/approve [id], /deny [id]: answer entries that wait for you"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What a command answers: text, and rows of buttons by label and data."""
+
+    text: str
+    rows: Sequence[Sequence[tuple[str, str]]] = ()
+
+    def keyboard(self) -> list[list[InlineKeyboardButton]] | None:
+        """Return the buttons; None leaves the keys at the bottom of the chat."""
+        rows = [
+            [InlineKeyboardButton(label, callback_data=f"{_MARK} {data}") for label, data in row]
+            for row in self.rows
+        ]
+        return rows or None
+
+
+Command = Callable[[Person, Sequence[str]], Reply]
+
+
+class PackTelegram(freqtrade_telegram.Telegram):
+    """Freqtrade's client with the pack's commands in front of its own."""
+
+    def __init__(self, rpc: RPC, config: dict[str, Any], clock: Clock = wall_clock_ms) -> None:
+        self._questions = Questions(clock)
+        super().__init__(rpc, config)  # starts to listen
+
+    @property
+    def name(self) -> str:
+        return "telegram"
+
+    @property
+    def _commands(self) -> Commands:
+        # The strategy's own: a halt that finds no disk is kept in its store's memory.
+        commands: Commands = self._rpc._freqtrade.strategy.control.commands
+        return commands
+
+    # -- Freqtrade's side ---------------------------------------------------------------------
+
+    def _init_keyboard(self) -> None:
+        super()._init_keyboard()
+        self._keyboard = [*self._keyboard, list(_KEYS)]
+
+    def _init_telegram_app(self) -> Any:
+        app = super()._init_telegram_app()
+        handlers: dict[str, Command] = {
+            "risk": self._risk,
+            "halt": self._halt,
+            "reduce": self._reduce,
+            "resume": self._resume,
+            "flatten": self._flatten,
+            "hedge": self._hedge,
+            "why": self._why,
+            "approve": partial(self._review, "approve"),
+            "deny": partial(self._review, "deny"),
+        }
+        new = filters.UpdateType.MESSAGE  # an old message that is edited is no command
+        for name, command in handlers.items():
+            app.add_handler(CommandHandler(name, partial(self._said, command=command), new))
+        app.add_handler(CallbackQueryHandler(self._pressed, pattern=f"^{_MARK} "))
+        return app
+
+    @freqtrade_telegram.authorized_only
+    async def _help(self, update: Update, context: CallbackContext) -> None:
+        await super()._help(update, context)
+        await self._send_msg(_html(_HELP), ParseMode.HTML)
+
+    @freqtrade_telegram.authorized_only
+    async def _said(self, update: Update, context: CallbackContext, *, command: Command) -> None:
+        reply = _carried_out(command, _person(update.effective_user), context.args or [])
+        await self._send_msg(_html(reply.text), ParseMode.HTML, keyboard=reply.keyboard())
+
+    @freqtrade_telegram.authorized_only
+    async def _pressed(self, update: Update, _: CallbackContext) -> None:
+        query = update.callback_query
+        _, verb, subject = query.data.split(" ", 2)
+        command = partial(self._press, verb)
+        reply = _carried_out(command, _person(update.effective_user), [subject])
+        rows = InlineKeyboardMarkup(reply.keyboard() or [])
+        try:
+            await query.answer()
+            await query.edit_message_text(_html(reply.text), ParseMode.HTML, reply_markup=rows)
+        except TelegramError as error:
+            logger.warning("Telegram lost an answer (%s); sending it anew", error.message)
+            await self._send_msg(_html(reply.text), ParseMode.HTML, keyboard=reply.keyboard())
+
+    # -- commands -----------------------------------------------------------------------------
+
+    def _risk(self, by: Person, words: Sequence[str]) -> Reply:
+        return Reply(text=self._commands.risk())
+
+    def _halt(self, by: Person, words: Sequence[str]) -> Reply:
+        return Reply(text=self._commands.halt(by, " ".join(words)))
+
+    def _reduce(self, by: Person, words: Sequence[str]) -> Reply:
+        return Reply(text=self._commands.reduce(by, " ".join(words)))
+
+    def _resume(self, by: Person, words: Sequence[str]) -> Reply:
+        return self._ask(
+            by, f"{self._commands.risk()}\n\nTrade again?", partial(self._commands.resume, by)
+        )
+
+    def _flatten(self, by: Person, words: Sequence[str]) -> Reply:
+        held = [
+            f"{trade.pair} {'short' if trade.is_short else 'long'} {trade.amount:g}"
+            for trade in Trade.get_open_trades()
+        ]
+        question = "\n".join(["Stop, and close every position?", *(held or ["None is open now."])])
+        return self._ask(by, question, partial(self._commands.flatten, by, " ".join(words)))
+
+    def _hedge(self, by: Person, words: Sequence[str]) -> Reply:
+        if not words:
+            return Reply(text=self._commands.hedge(by))
+        meaning = hedge_meaning(words[0])
+        return self._ask(
+            by, f"{meaning.capitalize()}?", partial(self._commands.hedge, by, words[0])
+        )
+
+    def _why(self, by: Person, words: Sequence[str]) -> Reply:
+        if len(words) != 1 or not words[0].isdecimal():
+            raise ControlError("expected a trade's number, as in /why 3", cure="/status shows it")
+        return Reply(text=self._commands.why(int(words[0])))
+
+    def _review(self, verb: str, by: Person, words: Sequence[str]) -> Reply:
+        said = []
+        if words:
+            answer = self._commands.approve if verb == "approve" else self._commands.deny
+            said = [answer(by, words[0])]
+        proposals = self._commands.store.read().proposals
+        waiting = [p for p in proposals if p.answer is Answer.WAITING]
+        return Reply(
+            text="\n\n".join([*said, *map(proposal_line, waiting)]) or "No entry waits for you.",
+            rows=[
+                [(f"Approve {p.id}", f"approve {p.id}"), (f"Deny {p.id}", f"deny {p.id}")]
+                for p in waiting
+            ],
+        )
+
+    # -- questions ----------------------------------------------------------------------------
+
+    def _ask(self, by: Person, text: str, act: Callable[[], str]) -> Reply:
+        token = self._questions.ask(by, act).token
+        return Reply(text=text, rows=[[("Yes", f"yes {token}"), ("No", f"no {token}")]])
+
+    def _press(self, verb: str, by: Person, words: Sequence[str]) -> Reply:
+        if verb in ("approve", "deny"):
+            return self._review(verb, by, words)
+        question = self._questions.take(words[0], by)
+        return Reply(text=question.act() if verb == "yes" else "Nothing was changed.")
+
+
+def install() -> None:
+    """Let Freqtrade make its Telegram client with the pack's commands; safe to repeat."""
+    if freqtrade_telegram.Telegram.__name__ != PackTelegram.__name__:
+        freqtrade_telegram.Telegram = PackTelegram  # type: ignore[misc]
+
+
+def _carried_out(command: Command, by: Person, words: Sequence[str]) -> Reply:
+    """Run a command; whatever goes wrong, the person is told."""
+    try:
+        return command(by, words)
+    except PackError as error:
+        cure = f"\n{error.cure}" if error.cure else ""
+        return Reply(text=f"Not done: {error.problem}{cure}")
+    except Exception as error:
+        logger.exception("a Telegram command raised exception")
+        return Reply(text=f"Not done, because of a fault in the bot: {error!r:.200}")
+
+
+def _person(user: User | None) -> Person:
+    """Return who speaks: a name for people, and the id, because names can be changed."""
+    name = "unknown" if user is None else f"{user.username or user.full_name} ({user.id})"
+    return Person(name=name, channel="Telegram")
+
+
+def _html(text: str) -> str:
+    """Return text ready to send: the first line bold; of too many lines the middle is left out."""
+    first, *lines = text.splitlines()
+    left_out = 0
+    while len("\n".join(lines)) > _LONGEST - len(first) and len(lines) > 1:
+        del lines[len(lines) // 2]
+        left_out += 1
+    if left_out:
+        lines.insert((len(lines) + 1) // 2, f"({left_out} lines left out)")
+    rest = escape("\n".join(["", *lines])[:_LONGEST], quote=False)
+    return f"<b>{escape(first, quote=False)}</b>{rest}"

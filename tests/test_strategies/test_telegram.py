@@ -1,0 +1,403 @@
+"""The pack's Telegram commands, through the real client, on the loopback Bot API.
+
+One client for all tests: it takes seconds to end. A running `freqtrade trade` is driven in
+`tests/test_integration/test_live_commands.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from freqtrade.enums import TradingMode
+from freqtrade.persistence import Trade, init_db
+from freqtrade.rpc import telegram as freqtrade_telegram
+
+from models.control.commands import Commands
+from models.control.review import Answer
+from models.control.state import Mode, Person
+from models.control.store import HALT_FILE
+from models.journal.records import Decision
+from strategies.base.questions import VALID_MS
+from strategies.base.telegram import PackTelegram, install
+from tests.telegram.chat import Chat
+from tests.telegram.faults import Drop, bad_gateway
+from tests.telegram.server import running_bot_api
+from tests.telegram.state import BotApiState
+
+GROUP, ANN, BOB, CARL, STRANGER = -1001, 1, 2, 3, 4
+
+
+class Clock:
+    """Starts at the time of day, which the trades in Freqtrade's database go by."""
+
+    def __init__(self) -> None:
+        self.now = round(datetime.now(UTC).timestamp() * 1000)
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A client that listens to a group, in which Ann and Bob are authorised and Carl is not."""
+
+    api: BotApiState
+    commands: Commands
+    clock: Clock
+    ann: Chat
+    bob: Chat
+    carl: Chat
+
+    @property
+    def mode(self) -> Mode:
+        return self.commands.store.read().mode
+
+
+@pytest.fixture(scope="module")
+def listening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    api, clock = BotApiState(), Clock()
+    commands = Commands(tmp_path_factory.mktemp("user_data"), clock)
+    control = SimpleNamespace(commands=commands)
+    bot = SimpleNamespace(
+        strategy=SimpleNamespace(control=control), trading_mode=TradingMode.FUTURES
+    )
+    config = {
+        "telegram": {
+            "token": api.token,
+            "chat_id": str(GROUP),
+            "authorized_users": [str(ANN), str(BOB)],
+            "keyboard": [["/status", "/help"]],
+        }
+    }
+    ann, bob, carl = (Chat(api, GROUP, user_id=user) for user in (ANN, BOB, CARL))
+    init_db("sqlite://")
+    with running_bot_api(api) as endpoint, pytest.MonkeyPatch.context() as environment:
+        for name, value in endpoint.environment().items():
+            environment.setenv(name, value)
+        client = PackTelegram(SimpleNamespace(_freqtrade=bot), config, clock)
+        try:
+            api.wait_for_listener()
+            yield Desk(api, commands, clock, ann, bob, carl)
+        finally:
+            client.cleanup()
+
+
+@pytest.fixture
+def desk(listening: Desk) -> Iterator[Desk]:
+    """The desk with nothing said yet; nothing the client asked for was unknown to the server."""
+    listening.commands.store.resume(Person("fixture", "test"))
+    yield listening
+    listening.api.faults.clear()
+    assert not listening.api.unknown
+
+
+def test_halt_when_said_then_it_holds_at_once_with_who_and_why_in_the_journal(desk: Desk) -> None:
+    desk.ann.say("/halt strange <prices> & a_b")
+    answer = desk.ann.wait_for("HALTED: positions are only closed").text
+    assert "person_1 (1) by Telegram: strange <prices> & a_b" in answer
+    assert desk.mode is Mode.HALTED
+    (line,) = desk.commands.journal.entries(kind="control.halt", limit=1)
+    assert (line.record["by"], line.record["after"]) == ("person_1 (1) by Telegram", "HALTED")
+
+
+def test_reduce_when_said_then_it_holds_at_once_and_risk_shows_it(desk: Desk) -> None:
+    desk.bob.say("/reduce")
+    desk.bob.wait_for("REDUCING: no new positions")
+    assert desk.mode is Mode.REDUCING
+    desk.ann.say("/risk")
+    shown = desk.ann.wait_for("REDUCING").text
+    assert "person_2 (2) by Telegram" in shown
+    assert "no sign of life from a bot" in shown
+
+
+def test_resume_when_said_then_only_a_yes_does_it(desk: Desk) -> None:
+    desk.ann.say("/halt")
+    desk.ann.wait_for("HALTED")
+    desk.ann.say("/resume")
+    desk.ann.wait_for("Trade again?")
+    desk.ann.press("No")
+    desk.ann.wait_for("Nothing was changed.")
+    assert desk.mode is Mode.HALTED
+    desk.ann.say("/resume")
+    desk.ann.wait_for("Trade again?")
+    query = desk.ann.press("Yes")
+    desk.ann.wait_for("ACTIVE: the bot trades")
+    assert desk.mode is Mode.ACTIVE
+    desk.api.wait_until(lambda: query.answered, "the progress bar ended")
+
+
+def test_resume_when_the_file_halt_is_there_then_the_person_is_told_what_to_do(desk: Desk) -> None:
+    file = desk.commands.store.folder / HALT_FILE
+    file.touch()
+    desk.ann.say("/resume")
+    desk.ann.wait_for("the file HALT is there")
+    desk.ann.press("Yes")
+    answer = desk.ann.wait_for("Not done").text
+    file.unlink()
+    assert "remove it, then resume" in answer
+
+
+def test_flatten_when_confirmed_then_it_halts_and_asks_for_every_position(desk: Desk) -> None:
+    Trade.session.add(
+        Trade(
+            pair="BTC/USDT:USDT",
+            stake_amount=100.0,
+            amount=0.05,
+            open_rate=60_000.0,
+            leverage=3.0,
+            is_short=True,
+            is_open=True,
+            exchange="binance",
+            fee_open=0.0,
+            fee_close=0.0,
+            open_date=datetime.now(UTC),
+        )
+    )
+    Trade.commit()
+    desk.ann.say("/flatten storm")
+    asked = desk.ann.wait_for("close every position?").text
+    assert "BTC/USDT:USDT short 0.05" in asked
+    assert desk.mode is Mode.ACTIVE
+    desk.ann.press("Yes")
+    desk.ann.wait_for("closing every position since")
+    flatten = desk.commands.store.read().flatten
+    assert flatten is not None
+    assert flatten.reason == "storm"
+
+
+def test_hedge_when_set_frozen_and_released_then_each_is_asked_and_shown(desk: Desk) -> None:
+    desk.ann.say("/hedge")
+    desk.ann.wait_for("hedge: the model's")
+    for word, asked, shown in (
+        ("0.4", "Hold the hedge at 40%?", "hedge: held at 40%"),
+        ("freeze", "Leave the hedge as it is?", "hedge: frozen as it is"),
+        ("release", "Let the model choose the hedge?", "hedge: the model's"),
+    ):
+        before = desk.commands.store.read().hedge
+        desk.ann.say(f"/hedge {word}")
+        desk.ann.wait_for(asked)
+        assert desk.commands.store.read().hedge == before
+        desk.ann.press("Yes")
+        desk.ann.wait_for(shown)
+    assert desk.commands.store.read().hedge is None
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("/hedge 1.5", "expected a hedge ratio from 0 to 1, got 1.5"),
+        ("/hedge much", "got 'much'"),
+        ("/why", "expected a trade's number, as in /why 3"),
+        ("/why all", "expected a trade's number, as in /why 3"),
+        ("/why 77", "the journal has nothing about trade 77"),
+        ("/approve r99", "no proposal 'r99'"),
+        ("/deny", "No entry waits for you."),
+    ],
+)
+def test_commands_when_they_cannot_be_carried_out_then_the_answer_says_why(
+    desk: Desk, said: str, answer: str
+) -> None:
+    before = desk.commands.store.read()
+    desk.ann.say(said)
+    desk.ann.wait_for(answer)
+    assert desk.commands.store.read() == before
+
+
+def test_why_when_the_journal_knows_the_trade_then_it_tells_however_long_it_is(desk: Desk) -> None:
+    for number in range(60):
+        desk.commands.journal.append(
+            "entry.refused",
+            Decision(
+                action="refuse",
+                pair="BTC/USDT:USDT",
+                side="long",
+                trade_id=3,
+                reason=f"no {number}",
+                rules=("net exposure limited to 2 x equity",) * 2,
+                forecast={"p_up": 0.5},
+            ),
+        )
+    desk.ann.say("/why 3")
+    told = desk.ann.wait_for("because: no 0").text
+    assert "because: no 59" in told
+    assert "lines left out)" in told
+    assert "forecast: up 50%" in told
+
+
+def proposed(desk: Desk, key: str) -> str:
+    return desk.commands.store.propose(
+        key=key, pair="BTC/USDT:USDT", side="long", notional_quote=1000.0, rate=60_000.0,
+        note="p_up 0.6", expires_ms=desk.clock() + 600_000,
+    ).id  # fmt: skip
+
+
+def test_review_when_entries_wait_then_they_are_answered_by_word_or_button(desk: Desk) -> None:
+    one, two, three = (proposed(desk, key) for key in ("one", "two", "three"))
+    desk.ann.say("/approve")
+    assert "1,000.00 at 60,000.00; p_up 0.6" in desk.ann.wait_for(f"{three} waits until").text
+    desk.ann.press(f"Deny {two}")
+    left = desk.ann.wait_for(f"{two}: deny noted")
+    assert [[b.label for b in row] for row in left.keyboards.buttons] == [
+        [f"Approve {one}", f"Deny {one}"],
+        [f"Approve {three}", f"Deny {three}"],
+    ]
+    desk.bob.say(f"/approve {one}")
+    desk.bob.wait_for(f"{one}: approve noted")
+    desk.ann.press(f"Approve {three}")
+    desk.ann.wait_for(f"{three}: approve noted")
+    answers = {p.id: p.answer for p in desk.commands.store.read().proposals}
+    assert [answers[i] for i in (one, two, three)] == [
+        Answer.APPROVED, Answer.DENIED, Answer.APPROVED,
+    ]  # fmt: skip
+
+
+# -- who may, and until when ----------------------------------------------------------------------
+
+
+def test_commands_when_the_chat_or_the_person_is_not_authorised_then_nothing_happens(
+    desk: Desk,
+) -> None:
+    outside = Chat(desk.api, STRANGER)
+    heard = len(desk.carl.received())
+    for chat in (outside, desk.carl):
+        for said in ("/halt", "/reduce", "/flatten", "/risk", "/hedge 0.5", "/help"):
+            chat.say(said)
+    desk.api.wait_until(lambda: not desk.api.pending(), "every command was read")
+    desk.ann.say("/risk")  # commands are handled in order, so theirs have been
+    assert "ACTIVE" in desk.ann.wait_for("ACTIVE").text
+    assert outside.received() == []
+    assert len(desk.ann.received()) == heard + 1
+    assert desk.mode is Mode.ACTIVE
+
+
+def test_question_when_somebody_else_presses_then_nothing_happens_and_the_asker_still_can(
+    desk: Desk,
+) -> None:
+    desk.ann.say("/flatten")
+    desk.ann.wait_for("close every position?")
+    desk.carl.press("Yes")  # not authorised: not even an answer
+    desk.bob.say("/risk")
+    desk.bob.wait_for("ACTIVE")
+    assert desk.mode is Mode.ACTIVE
+    desk.bob.press("Yes")
+    desk.bob.wait_for("Not done: only person_1 (1), who asked for it, can answer this")
+    assert desk.mode is Mode.ACTIVE
+
+
+@pytest.mark.parametrize("late", [0, 1])
+def test_question_when_its_time_is_over_then_a_yes_does_nothing(desk: Desk, late: int) -> None:
+    desk.ann.say("/flatten")
+    desk.ann.wait_for("close every position?")
+    desk.clock.now += VALID_MS - 1 + late
+    desk.ann.press("Yes")
+    if late:
+        desk.ann.wait_for("Not done: this question was open for 60 seconds and is closed")
+    else:
+        desk.ann.wait_for("HALTED")
+    assert (desk.commands.store.read().flatten is None) == bool(late)
+
+
+def test_question_when_a_newer_one_was_asked_then_the_old_button_is_dead(desk: Desk) -> None:
+    desk.ann.say("/hedge 0.1")
+    desk.ann.wait_for("Hold the hedge at 10%?")
+    desk.ann.say("/flatten")
+    newest = desk.ann.wait_for("close every position?")
+    desk.api.forget(newest)
+    desk.ann.press("Yes")  # of the hedge
+    desk.ann.wait_for("Not done: this question was open")
+    state = desk.commands.store.read()
+    assert (state.hedge, state.flatten) == (None, None)
+
+
+def test_review_when_somebody_unauthorised_presses_then_the_entry_still_waits(desk: Desk) -> None:
+    waiting = proposed(desk, "unauthorised")
+    desk.ann.say("/deny")
+    desk.ann.wait_for(f"{waiting} waits until")
+    desk.carl.press(f"Approve {waiting}")
+    desk.ann.say("/risk")
+    desk.ann.wait_for("ACTIVE")
+    desk.ann.say(f"/deny {waiting}")
+    desk.ann.wait_for(f"{waiting}: deny noted")
+
+
+def test_edited_message_when_it_reads_like_a_command_then_it_is_none(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.ann.edit(desk.ann.say("hello"), "/halt")
+    desk.ann.say("/risk")
+    desk.ann.wait_for("ACTIVE")
+    assert desk.mode is Mode.ACTIVE
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+# -- when Telegram or the disk fails --------------------------------------------------------------
+
+
+def test_halt_when_its_answer_is_lost_then_it_holds(desk: Desk) -> None:
+    desk.api.faults.add(bad_gateway("sendMessage", times=2))
+    desk.ann.say("/halt")
+    desk.api.wait_until(lambda: desk.mode is Mode.HALTED, "the halt")
+
+
+@pytest.mark.parametrize("method", ["answerCallbackQuery", "editMessageText"])
+def test_yes_when_its_answer_is_lost_then_it_is_done_once_and_told_anew(
+    desk: Desk, method: str
+) -> None:
+    before = len(desk.commands.journal.entries(kind="control.flatten"))
+    desk.ann.say("/flatten")
+    desk.ann.wait_for("close every position?")
+    desk.api.faults.add(Drop(on=method, times=1))
+    desk.ann.press("Yes")
+    desk.ann.wait_for("closing every position since")
+    assert len(desk.commands.journal.entries(kind="control.flatten")) == before + 1
+
+
+def test_commands_when_something_breaks_then_the_person_hears_of_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> str:
+        raise RuntimeError("out of <memory>")
+
+    monkeypatch.setattr(desk.commands, "risk", broken)
+    desk.ann.say("/risk")
+    desk.ann.wait_for("Not done, because of a fault in the bot: RuntimeError('out of <memory>')")
+
+
+def test_halt_when_the_journal_cannot_be_written_then_it_holds_and_the_answer_says_so(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(desk.commands.journal, "folder", tmp_path / "file")
+    desk.ann.say("/halt")
+    assert "HALTED" in desk.ann.wait_for("not journalled").text
+    assert desk.mode is Mode.HALTED
+
+
+# -- beside Freqtrade's own -----------------------------------------------------------------------
+
+
+def test_help_and_keyboard_when_asked_for_then_they_have_both_freqtrades_and_the_packs(
+    desk: Desk,
+) -> None:
+    desk.ann.say("/help")
+    own = desk.ann.wait_for("/flatten [reason]")
+    assert "/forceexit" in desk.ann.wait_for("Bot Control").text
+    assert own.keyboards.keys == (("/status", "/help"), ("/risk", "/hedge", "/reduce", "/halt"))
+    for name in ("risk", "halt", "reduce", "resume", "flatten", "hedge", "why", "approve", "deny"):
+        assert f"/{name}" in own.text
+
+
+def test_install_when_repeated_then_the_client_is_wrapped_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(freqtrade_telegram, "Telegram", freqtrade_telegram.Telegram)
+    install()
+    once = freqtrade_telegram.Telegram
+    install()
+    assert freqtrade_telegram.Telegram is once is PackTelegram
+    assert PackTelegram.__mro__[1].__module__ == "freqtrade.rpc.telegram"
