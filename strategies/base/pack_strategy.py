@@ -106,6 +106,10 @@ class PackStrategy(ControlledStrategy):
             self.control = control_of(config, block)
         except PackError as error:
             raise OperationalException(str(error)) from error
+        if self.control is not None:
+            from strategies.base.telegram import install  # a backtest needs no Telegram client
+
+            install()  # before Freqtrade makes its client
 
     @property
     def candle_ms(self) -> int:

@@ -3,11 +3,14 @@
 `install` puts a subclass in the place from which Freqtrade takes its client. Handlers only parse,
 ask, call and answer; what a command means is in `models.control.commands`. No setting switches
 them off. A command is carried out before it is answered: an answer that gets lost undoes nothing.
+What changes without a word from here, a guard's halt or an entry that waits, is told unasked.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,15 +20,22 @@ from typing import Any, Final
 from freqtrade.persistence import Trade
 from freqtrade.rpc import RPC
 from freqtrade.rpc import telegram as freqtrade_telegram
-from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Update, User
+from telegram import (
+    CallbackQuery,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    ReplyKeyboardMarkup,
+    Update,
+    User,
+)
 from telegram.constants import ParseMode
 from telegram.error import TelegramError
 from telegram.ext import CallbackContext, CallbackQueryHandler, CommandHandler, filters
 
 from models.control.commands import Commands, hedge_meaning
 from models.control.review import Answer
-from models.control.state import Person
-from models.control.text import proposal_line
+from models.control.state import ControlState, Mode, Person
+from models.control.text import mode_lines, proposal_line
 from models.errors import ControlError, PackError
 from models.files import Clock, wall_clock_ms
 from strategies.base.questions import Questions
@@ -34,6 +44,8 @@ logger = logging.getLogger(__name__)
 
 _MARK: Final = "pack"  # what the data of our buttons begins with
 _KEYS: Final = ("/risk", "/hedge", "/reduce", "/halt")
+_LOOK_S: Final = 1.0  # between two looks for news
+_AGAIN_S: Final = 10.0  # after Telegram was out of reach
 _LONGEST: Final = 4000  # characters; Telegram refuses more than 4096
 _HELP: Final = """\
 Safety
@@ -54,16 +66,16 @@ class Reply:
     text: str
     rows: Sequence[Sequence[tuple[str, str]]] = ()
 
-    def keyboard(self) -> list[list[InlineKeyboardButton]] | None:
-        """Return the buttons; None leaves the keys at the bottom of the chat."""
-        rows = [
+    def keyboard(self) -> list[list[InlineKeyboardButton]]:
+        """Return the buttons."""
+        return [
             [InlineKeyboardButton(label, callback_data=f"{_MARK} {data}") for label, data in row]
             for row in self.rows
         ]
-        return rows or None
 
 
 Command = Callable[[Person, Sequence[str]], Reply]
+Told = tuple[Mode, str, str, bool]  # mode, by whom, why, flattening
 
 
 class PackTelegram(freqtrade_telegram.Telegram):
@@ -71,6 +83,10 @@ class PackTelegram(freqtrade_telegram.Telegram):
 
     def __init__(self, rpc: RPC, config: dict[str, Any], clock: Clock = wall_clock_ms) -> None:
         self._questions = Questions(clock)
+        self._closing = threading.Event()
+        self._speaking = asyncio.Lock()  # what a command has changed is not told twice
+        self._told: Told | None = None
+        self._shown: frozenset[str] = frozenset()  # entries whose waiting was told
         super().__init__(rpc, config)  # starts to listen
 
     @property
@@ -108,29 +124,110 @@ class PackTelegram(freqtrade_telegram.Telegram):
         app.add_handler(CallbackQueryHandler(self._pressed, pattern=f"^{_MARK} "))
         return app
 
+    async def _startup_telegram(self) -> None:
+        """Listen until `cleanup`; Freqtrade's own gives up when three attempts to start fail."""
+        watching = asyncio.create_task(self._watch())
+        try:
+            while True:
+                try:
+                    await super()._startup_telegram()
+                except TelegramError as error:
+                    logger.warning("Telegram is out of reach: %s", error.message)
+                if self._closing.is_set():
+                    return
+                if self._app.running:
+                    await self._app.stop()
+                await asyncio.sleep(_AGAIN_S)
+        finally:
+            watching.cancel()
+
+    def cleanup(self) -> None:
+        self._closing.set()
+        super().cleanup()
+
     @freqtrade_telegram.authorized_only
     async def _help(self, update: Update, context: CallbackContext) -> None:
         await super()._help(update, context)
-        await self._send_msg(_html(_HELP), ParseMode.HTML)
+        await self._send(Reply(text=_HELP))
 
     @freqtrade_telegram.authorized_only
     async def _said(self, update: Update, context: CallbackContext, *, command: Command) -> None:
-        reply = _carried_out(command, _person(update.effective_user), context.args or [])
-        await self._send_msg(_html(reply.text), ParseMode.HTML, keyboard=reply.keyboard())
+        async with self._speaking:
+            reply = _carried_out(command, _person(update.effective_user), context.args or [])
+            now = self._commands.store.read()
+            if await self._send(reply):
+                self._told = _told(now)
 
     @freqtrade_telegram.authorized_only
     async def _pressed(self, update: Update, _: CallbackContext) -> None:
         query = update.callback_query
         _, verb, subject = query.data.split(" ", 2)
         command = partial(self._press, verb)
-        reply = _carried_out(command, _person(update.effective_user), [subject])
-        rows = InlineKeyboardMarkup(reply.keyboard() or [])
+        async with self._speaking:
+            reply = _carried_out(command, _person(update.effective_user), [subject])
+            now = self._commands.store.read()
+            if await self._edit(query, reply) or await self._send(reply):
+                self._told = _told(now)
+
+    async def _edit(self, query: CallbackQuery, reply: Reply) -> bool:
+        """Put the answer in the question's place; return whether Telegram has taken it."""
+        rows = reply.keyboard()
+        buttons = InlineKeyboardMarkup(rows) if rows else None  # Telegram refuses an empty one
         try:
             await query.answer()
-            await query.edit_message_text(_html(reply.text), ParseMode.HTML, reply_markup=rows)
+            await query.edit_message_text(_html(reply.text), ParseMode.HTML, reply_markup=buttons)
         except TelegramError as error:
-            logger.warning("Telegram lost an answer (%s); sending it anew", error.message)
-            await self._send_msg(_html(reply.text), ParseMode.HTML, keyboard=reply.keyboard())
+            logger.warning("Telegram did not take an answer: %s", error.message)
+            return False
+        return True
+
+    async def _send(self, reply: Reply) -> bool:
+        """Send, twice if need be; return whether Telegram has taken it."""
+        settings, rows = self._config["telegram"], reply.keyboard()
+        keys = ReplyKeyboardMarkup(self._keyboard, resize_keyboard=True)
+        for _ in range(2):
+            try:
+                await self._app.bot.send_message(
+                    settings["chat_id"],
+                    _html(reply.text),
+                    ParseMode.HTML,
+                    reply_markup=InlineKeyboardMarkup(rows) if rows else keys,
+                    message_thread_id=settings.get("topic_id"),
+                )
+            except TelegramError as error:
+                logger.warning("Telegram did not take a message: %s", error.message)
+            else:
+                return True
+        return False
+
+    # -- news ---------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        """Tell what has changed, until it has arrived."""
+        while True:
+            pause = _LOOK_S
+            if self._app.updater.running:
+                try:
+                    async with self._speaking:
+                        arrived = await self._tell_news(self._commands.store.read())
+                except Exception:
+                    logger.exception("the news raised exception")
+                    arrived = False
+                pause = _LOOK_S if arrived else _AGAIN_S
+            await asyncio.sleep(pause)
+
+    async def _tell_news(self, state: ControlState) -> bool:
+        if self._told is None and state.may_add_risk:
+            self._told = _told(state)  # a bot that starts to trade is no news
+        if _told(state) != self._told:
+            if not await self._send(Reply(text="\n".join(mode_lines(state)))):
+                return False
+            self._told = _told(state)
+        waiting = frozenset(p.id for p in state.proposals if p.answer is Answer.WAITING)
+        if waiting - self._shown and not await self._send(self._waiting(state)):
+            return False
+        self._shown = waiting
+        return True
 
     # -- commands -----------------------------------------------------------------------------
 
@@ -170,14 +267,18 @@ class PackTelegram(freqtrade_telegram.Telegram):
         return Reply(text=self._commands.why(int(words[0])))
 
     def _review(self, verb: str, by: Person, words: Sequence[str]) -> Reply:
-        said = []
-        if words:
-            answer = self._commands.approve if verb == "approve" else self._commands.deny
-            said = [answer(by, words[0])]
-        proposals = self._commands.store.read().proposals
-        waiting = [p for p in proposals if p.answer is Answer.WAITING]
+        if not words:
+            return self._waiting(self._commands.store.read())
+        answer = self._commands.approve if verb == "approve" else self._commands.deny
+        said = answer(by, words[0])
+        left = self._waiting(self._commands.store.read())
+        return Reply(text=f"{said}\n\n{left.text}" if left.rows else said, rows=left.rows)
+
+    @staticmethod
+    def _waiting(state: ControlState) -> Reply:
+        waiting = [p for p in state.proposals if p.answer is Answer.WAITING]
         return Reply(
-            text="\n\n".join([*said, *map(proposal_line, waiting)]) or "No entry waits for you.",
+            text="\n\n".join(map(proposal_line, waiting)) or "No entry waits for you.",
             rows=[
                 [(f"Approve {p.id}", f"approve {p.id}"), (f"Deny {p.id}", f"deny {p.id}")]
                 for p in waiting
@@ -213,6 +314,11 @@ def _carried_out(command: Command, by: Person, words: Sequence[str]) -> Reply:
     except Exception as error:
         logger.exception("a Telegram command raised exception")
         return Reply(text=f"Not done, because of a fault in the bot: {error!r:.200}")
+
+
+def _told(state: ControlState) -> Told:
+    """Return what is news when it changes; the file HALT has no time of its own."""
+    return state.mode, state.by, state.reason, state.flatten is not None
 
 
 def _person(user: User | None) -> Person:

@@ -19,9 +19,10 @@ from freqtrade.rpc import telegram as freqtrade_telegram
 
 from models.control.commands import Commands
 from models.control.review import Answer
-from models.control.state import Mode, Person
+from models.control.state import Guard, Mode, Person
 from models.control.store import HALT_FILE
 from models.journal.records import Decision
+from strategies.base import telegram as pack_telegram
 from strategies.base.questions import VALID_MS
 from strategies.base.telegram import PackTelegram, install
 from tests.telegram.chat import Chat
@@ -79,6 +80,8 @@ def listening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     with running_bot_api(api) as endpoint, pytest.MonkeyPatch.context() as environment:
         for name, value in endpoint.environment().items():
             environment.setenv(name, value)
+        environment.setattr(pack_telegram, "_LOOK_S", 0.02)
+        environment.setattr(pack_telegram, "_AGAIN_S", 0.2)
         client = PackTelegram(SimpleNamespace(_freqtrade=bot), config, clock)
         try:
             api.wait_for_listener()
@@ -90,10 +93,20 @@ def listening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 @pytest.fixture
 def desk(listening: Desk) -> Iterator[Desk]:
     """The desk with nothing said yet; nothing the client asked for was unknown to the server."""
-    listening.commands.store.resume(Person("fixture", "test"))
+    (listening.commands.store.folder / HALT_FILE).unlink(missing_ok=True)
+    if listening.mode is not Mode.ACTIVE:
+        listening.ann.say("a new test begins")
+        listening.commands.store.resume(Person("fixture", "test"))
+        listening.ann.wait_for("fixture by test: resumed")
     yield listening
     listening.api.faults.clear()
     assert not listening.api.unknown
+
+
+def after_all_others(desk: Desk, chat: Chat) -> None:
+    """Wait until every command and press so far was handled: they are, in order."""
+    chat.say("/risk")
+    assert "ACTIVE" in chat.wait_for("no sign of life from a bot").text
 
 
 def test_halt_when_said_then_it_holds_at_once_with_who_and_why_in_the_journal(desk: Desk) -> None:
@@ -135,11 +148,9 @@ def test_resume_when_the_file_halt_is_there_then_the_person_is_told_what_to_do(d
     file = desk.commands.store.folder / HALT_FILE
     file.touch()
     desk.ann.say("/resume")
-    desk.ann.wait_for("the file HALT is there")
+    assert "the file HALT is there" in desk.ann.wait_for("Trade again?").text
     desk.ann.press("Yes")
-    answer = desk.ann.wait_for("Not done").text
-    file.unlink()
-    assert "remove it, then resume" in answer
+    assert "remove it, then resume" in desk.ann.wait_for("Not done").text
 
 
 def test_flatten_when_confirmed_then_it_halts_and_asks_for_every_position(desk: Desk) -> None:
@@ -268,8 +279,7 @@ def test_commands_when_the_chat_or_the_person_is_not_authorised_then_nothing_hap
         for said in ("/halt", "/reduce", "/flatten", "/risk", "/hedge 0.5", "/help"):
             chat.say(said)
     desk.api.wait_until(lambda: not desk.api.pending(), "every command was read")
-    desk.ann.say("/risk")  # commands are handled in order, so theirs have been
-    assert "ACTIVE" in desk.ann.wait_for("ACTIVE").text
+    after_all_others(desk, desk.ann)
     assert outside.received() == []
     assert len(desk.ann.received()) == heard + 1
     assert desk.mode is Mode.ACTIVE
@@ -281,8 +291,7 @@ def test_question_when_somebody_else_presses_then_nothing_happens_and_the_asker_
     desk.ann.say("/flatten")
     desk.ann.wait_for("close every position?")
     desk.carl.press("Yes")  # not authorised: not even an answer
-    desk.bob.say("/risk")
-    desk.bob.wait_for("ACTIVE")
+    after_all_others(desk, desk.bob)
     assert desk.mode is Mode.ACTIVE
     desk.bob.press("Yes")
     desk.bob.wait_for("Not done: only person_1 (1), who asked for it, can answer this")
@@ -319,8 +328,7 @@ def test_review_when_somebody_unauthorised_presses_then_the_entry_still_waits(de
     desk.ann.say("/deny")
     desk.ann.wait_for(f"{waiting} waits until")
     desk.carl.press(f"Approve {waiting}")
-    desk.ann.say("/risk")
-    desk.ann.wait_for("ACTIVE")
+    after_all_others(desk, desk.ann)
     desk.ann.say(f"/deny {waiting}")
     desk.ann.wait_for(f"{waiting}: deny noted")
 
@@ -329,8 +337,7 @@ def test_edited_message_when_it_reads_like_a_command_then_it_is_none(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
     desk.ann.edit(desk.ann.say("hello"), "/halt")
-    desk.ann.say("/risk")
-    desk.ann.wait_for("ACTIVE")
+    after_all_others(desk, desk.ann)
     assert desk.mode is Mode.ACTIVE
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
@@ -338,10 +345,13 @@ def test_edited_message_when_it_reads_like_a_command_then_it_is_none(
 # -- when Telegram or the disk fails --------------------------------------------------------------
 
 
-def test_halt_when_its_answer_is_lost_then_it_holds(desk: Desk) -> None:
-    desk.api.faults.add(bad_gateway("sendMessage", times=2))
-    desk.ann.say("/halt")
-    desk.api.wait_until(lambda: desk.mode is Mode.HALTED, "the halt")
+def test_halt_when_its_answer_is_lost_then_it_holds_and_is_told_anew(desk: Desk) -> None:
+    outage = bad_gateway("sendMessage", times=3)
+    desk.api.faults.add(outage)
+    desk.ann.say("/halt storm")
+    desk.ann.wait_for("HALTED")
+    assert desk.mode is Mode.HALTED
+    assert outage.times == 0
 
 
 @pytest.mark.parametrize("method", ["answerCallbackQuery", "editMessageText"])
@@ -376,6 +386,44 @@ def test_halt_when_the_journal_cannot_be_written_then_it_holds_and_the_answer_sa
     desk.ann.say("/halt")
     assert "HALTED" in desk.ann.wait_for("not journalled").text
     assert desk.mode is Mode.HALTED
+
+
+# -- news -----------------------------------------------------------------------------------------
+
+
+def test_news_when_a_guard_or_a_file_halts_then_it_is_told_unasked_and_once(desk: Desk) -> None:
+    before = [message.text for message in desk.ann.received()]
+    desk.commands.store.reduce(Guard("margin"), "margin ratio 0.52")
+    desk.ann.wait_for("guard margin: margin ratio 0.52")
+    file = desk.commands.store.folder / HALT_FILE
+    (file.parent / "draft").write_text("power works", encoding="utf-8")
+    (file.parent / "draft").rename(file)  # whole at once: a look in between would be news too
+    desk.ann.wait_for("the file HALT is there: power works")
+    desk.ann.say("the file goes now")
+    file.unlink()
+    desk.ann.wait_for("REDUCING")
+    desk.commands.store.request_flatten(Guard("loss_peak"), "10 % lost")
+    desk.ann.wait_for("closing every position")
+    desk.ann.say("/risk")
+    desk.ann.wait_for("no sign of life from a bot")
+    told = [message.text.split(":")[0] for message in desk.ann.received()[len(before) :]]
+    assert told == ["REDUCING", "HALTED", "REDUCING", "HALTED", "HALTED"]  # the last is /risk
+
+
+def test_news_when_telegram_is_out_of_reach_then_it_is_told_when_it_is_back(desk: Desk) -> None:
+    outage = bad_gateway("sendMessage", times=5)
+    desk.api.faults.add(outage)
+    desk.commands.store.halt(Guard("loss_day"), "2.1 % lost today")
+    desk.ann.wait_for("guard loss_day: 2.1 % lost today")
+    assert outage.times == 0
+
+
+def test_news_when_an_entry_waits_then_it_comes_with_its_buttons(desk: Desk) -> None:
+    desk.ann.say("good morning")
+    waiting = proposed(desk, "news")
+    desk.ann.wait_for(f"{waiting} waits until")
+    desk.ann.press(f"Approve {waiting}")
+    desk.ann.wait_for(f"{waiting}: approve noted")
 
 
 # -- beside Freqtrade's own -----------------------------------------------------------------------
