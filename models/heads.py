@@ -86,7 +86,7 @@ def onset_probability(hazard: FloatArray) -> FloatArray:
     >>> round(float(onset_probability(np.array([0.5, 0.5]))), 3)
     0.75
     """
-    out: FloatArray = 1.0 - np.prod(1.0 - hazard, axis=-1)
+    out: FloatArray = 1.0 - (1.0 - hazard).prod(axis=-1)
     return out
 
 

@@ -45,15 +45,7 @@ def contiguous_runs(time_ms: IntArray, candle_ms: int, valid: BoolArray) -> list
     >>> contiguous_runs(np.array([0, 1, 2, 5, 6]), 1, np.ones(5, bool))
     [Span(start=0, stop=3), Span(start=3, stop=5)]
     """
-    step = np.diff(time_ms)
-    if (step <= 0).any():
-        row = int(np.flatnonzero(step <= 0)[0]) + 1
-        raise AlignmentError(
-            f"expected increasing candle times, got {time_ms[row]} after {time_ms[row - 1]}",
-            where=f"row {row}",
-            cure="sort the candles and drop duplicates before building features",
-        )
-    breaks = np.flatnonzero(step != candle_ms) + 1
+    breaks = np.flatnonzero(time_steps(time_ms) != candle_ms) + 1
     runs = []
     for start, stop in zip((0, *breaks), (*breaks, len(time_ms)), strict=True):
         good = np.concatenate(([False], valid[start:stop], [False])).astype(np.int8)
@@ -63,6 +55,25 @@ def contiguous_runs(time_ms: IntArray, candle_ms: int, valid: BoolArray) -> list
             for a, b in zip(edges[::2], edges[1::2], strict=True)
         ]
     return runs
+
+
+def time_steps(time_ms: IntArray) -> IntArray:
+    """Return the time from each candle to the next, (N - 1,).
+
+    Raises
+    ------
+    AlignmentError
+        If times are not strictly increasing.
+    """
+    step: IntArray = time_ms[1:] - time_ms[:-1]
+    if (step <= 0).any():
+        row = int(np.flatnonzero(step <= 0)[0]) + 1
+        raise AlignmentError(
+            f"expected increasing candle times, got {time_ms[row]} after {time_ms[row - 1]}",
+            where=f"row {row}",
+            cure="sort the candles and drop duplicates before building features",
+        )
+    return step
 
 
 def sequences(run: Span, burn_in: int, steps: int, phase: int = 0) -> Iterator[tuple[Span, int]]:

@@ -249,13 +249,16 @@ class PackModel(IFreqaiModel):
     ) -> tuple[DataFrame, npt.NDArray[np.int_]]:
         """Return the forecast columns, and 1 where a row has a forecast, 0 where it has none.
 
-        Row t is the forecast made at the close of candle t, in backtest and live alike.
+        Row t is the forecast made at the close of candle t, in backtest and live alike. A running
+        bot asks with `first=False` and reads the last row: it gets that one only.
         """
         dk.find_features(unfiltered_df)
         names = tuple(dk.training_features_list)
-        forecast = self.model.predict(
-            unfiltered_df[list(names)].to_numpy(np.float32), time_ms(unfiltered_df), names
-        )
+        rows = unfiltered_df[list(names)].to_numpy(np.float32), time_ms(unfiltered_df), names
+        if kwargs.get("first", True):
+            forecast = self.model.predict(*rows)
+        else:
+            forecast = self.model.latest(*rows, series=dk.pair)
         frame = DataFrame({name: forecast[name] for name in columns.FORECAST})
         dk.DI_values = np.zeros(len(frame))
         return frame, np.isfinite(frame[columns.P_UP].to_numpy()).astype(np.int_)

@@ -26,6 +26,8 @@ def pool_graphs(
 ) -> bytes:
     """Return the graph of ``base + sum_m weights_m * (member_m - base)``, quantiles sorted.
 
+    What a member carries from candle to candle the pool carries for it.
+
     Parameters
     ----------
     members
@@ -39,6 +41,7 @@ def pool_graphs(
     used = [name for name in members if np.any(weights[name])] or list(members)[:1]
     nodes, constants, domains = [], [], {"": 0}
     terms = ["base"]
+    past, left = [], []
     rest = base * (1.0 - sum((weights[name] for name in used), np.zeros(layout.width)))
     constants.append(numpy_helper.from_array(rest.astype(np.float32), "base"))
     for name in used:
@@ -49,6 +52,8 @@ def pool_graphs(
             # Both read the one input.
             node.input[:] = ["features" if i == f"{name}/features" else i for i in node.input]
         nodes += list(part.graph.node)
+        past += list(part.graph.input)[1:]
+        left += list(part.graph.output)[1:]
         constants += list(part.graph.initializer)
         constants.append(
             numpy_helper.from_array(weights[name].astype(np.float32), f"weight of {name}")
@@ -72,8 +77,8 @@ def pool_graphs(
         helper.make_graph(
             nodes,
             "pool",
-            [_value("features", features)],
-            [_value("outputs", layout.width)],
+            [_value("features", features), *past],
+            [_value("outputs", layout.width), *left],
             constants,
         ),
         opset_imports=[helper.make_opsetid(d, v) for d, v in sorted(domains.items()) if v],

@@ -1,4 +1,4 @@
-"""What every network file provides, and the shell that turns a network into a forecaster."""
+"""What every network file provides: its spec, how it carries its past, and the shell around it."""
 
 from __future__ import annotations
 
@@ -47,11 +47,15 @@ class NetworkSpec(ModelSpec):
     reads
         Feature column -> whether the network is given it. By default all but the classic
         indicators, which are there for the trees.
+    carries_past
+        Whether the module takes a `Past` beside x, so that it can be served candle by candle
+        from what it remembers. Otherwise every forecast runs the whole context.
     """
 
     build: Callable[[int, int, Any], nn.Module]
     receptive_field: Callable[[Any], int | None]
     reads: Callable[[str], bool] = no_indicator
+    carries_past: bool = False
 
     def fit(self, data: Prepared) -> Fitted:
         from models.training.networks import fit_network
@@ -59,11 +63,52 @@ class NetworkSpec(ModelSpec):
         return fit_network(self, data)
 
 
+class Past:
+    """What the layers of a network know of the rows before the ones they are given.
+
+    Each layer that looks back takes its part and leaves the one for the rows that follow; layers
+    ask in the same order every time. All parts are batch first and their other sizes never change.
+    Without parts the past is zeros: the beginning of a sequence.
+
+    Examples
+    --------
+    >>> rows = torch.arange(5.0).reshape(1, 5, 1)
+    >>> first = Past()
+    >>> first.behind(rows[:, :3], 2, dim=1).flatten().tolist()
+    [0.0, 0.0, 0.0, 1.0, 2.0]
+    >>> Past(first.left).behind(rows[:, 3:], 2, dim=1).flatten().tolist()
+    [1.0, 2.0, 3.0, 4.0]
+    """
+
+    def __init__(self, parts: Sequence[Tensor] = ()) -> None:
+        self._begins = not parts
+        self._parts = iter(parts)
+        self.left: list[Tensor] = []  # the past of the rows that follow
+
+    def take(self, like: Tensor, shape: Sequence[int]) -> Tensor:
+        """Return the next part; zeros of `shape` on `like`'s device at the beginning."""
+        return like.new_zeros(shape) if self._begins else next(self._parts)
+
+    def leave(self, part: Tensor) -> None:
+        """Hand a part on to the rows that follow."""
+        self.left.append(part)
+
+    def behind(self, x: Tensor, rows: int, dim: int) -> Tensor:
+        """Return `x` with the `rows` rows before it in front; `dim` is the axis of time."""
+        if not rows:
+            return x
+        shape = list(x.shape)
+        shape[dim] = rows
+        y = torch.cat((self.take(x, shape), x), dim)
+        self.leave(y.narrow(dim, y.shape[dim] - rows, rows))
+        return y
+
+
 class Forecaster(nn.Module):
     """Standardise -> network -> ordered quantiles; the graph that is trained and exported.
 
     Input (B, T, F) raw features, output (B, T, H) as `models.heads.HeadLayout`. The network is
-    handed all features, or the columns `kept`.
+    handed all features, or the columns `kept`, and a `Past` if it `carries` one.
     """
 
     mean: Tensor
@@ -77,20 +122,23 @@ class Forecaster(nn.Module):
         mean: Tensor,
         std: Tensor,
         kept: Sequence[int] | None = None,
+        *,
+        carries: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
+        self.carries = carries
         self.layout = layout
         self.selects = kept is not None
         self.register_buffer("kept", torch.tensor(kept or (), dtype=torch.int64))
         self.register_buffer("mean", mean.to(torch.float32))
         self.register_buffer("scale", (1.0 / std).to(torch.float32))
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor, past: Past | None = None) -> Tensor:
         x = ((features - self.mean) * self.scale).clamp(-FEATURE_CLIP, FEATURE_CLIP)  # (B, T, F)
         if self.selects:
             x = x.index_select(-1, self.kept)
-        raw = self.network(x)  # (B, T, H)
+        raw = self.network(x, past) if self.carries else self.network(x)  # (B, T, H)
         q = raw[..., self.layout.quantiles]  # (B, T, 5)
         # Median plus non-negative steps outwards: quantiles cannot cross.
         low = functional.softplus(q[..., :2])  # steps 5->25 and 25->50
@@ -115,9 +163,11 @@ class Committee(nn.Module):
         super().__init__()
         self.members = nn.ModuleList(members)
         self.layout = members[0].layout
+        self.carries = members[0].carries
 
-    def forward(self, features: Tensor) -> Tensor:
-        answers = torch.stack([member(features) for member in self.members])  # (K, B, T, H)
+    def forward(self, features: Tensor, past: Past | None = None) -> Tensor:
+        past = past or Past()
+        answers = torch.stack([member(features, past) for member in self.members])  # (K, B, T, H)
         p = functional.softmax(answers[..., self.layout.classes], dim=-1).mean(dim=0)
         quantiles = answers[..., self.layout.quantiles].mean(dim=0)
         hazard = torch.sigmoid(answers[..., self.layout.quantiles.stop :]).mean(dim=0)

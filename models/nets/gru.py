@@ -20,6 +20,7 @@ SPEC = NetworkSpec(
     forecaster="GRUForecaster",
     config=RecurrentConfig,
     build=partial(Recurrent, cell=nn.GRU),
+    carries_past=True,
     contexts=(64, 128, 256),
     receptive_field=lambda config: None,
     description=(

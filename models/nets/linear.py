@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.nets.base import NetworkSpec
+from models.nets.base import NetworkSpec, Past
 
 _LONGEST = 128
 
@@ -55,12 +55,12 @@ class Linear(nn.Module):
         self.reach = config.window - 1
         self.head = nn.Conv1d(2 * n_features, n_outputs, config.window)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, past: Past | None = None) -> Tensor:
+        past = past or Past()
         z = x.transpose(1, 2)  # (B, F, T)
-        # Zeros before the first candle, as everywhere: the mean of standardised features.
-        slow = functional.avg_pool1d(functional.pad(z, (self.average - 1, 0)), self.average, 1)
+        slow = functional.avg_pool1d(past.behind(z, self.average - 1, dim=2), self.average, 1)
         parts = torch.cat((slow, z - slow), dim=1)  # (B, 2 F, T)
-        y: Tensor = self.head(functional.pad(parts, (self.reach, 0))).transpose(1, 2)
+        y: Tensor = self.head(past.behind(parts, self.reach, dim=2)).transpose(1, 2)
         return y
 
 
@@ -70,6 +70,7 @@ SPEC = NetworkSpec(
     forecaster="LinearForecaster",
     config=LinearConfig,
     build=Linear,
+    carries_past=True,
     contexts=(64, 128),
     receptive_field=receptive_field,
     description=(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from models.nets.base import NetworkSpec
+from models.nets.base import NetworkSpec, Past
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,20 @@ class RecurrentConfig:
             raise ValueError(f"expected hidden, layers >= 1, got {self.hidden}, {self.layers}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"expected 0 <= dropout < 1, got {self.dropout}")
+
+
+def recur(cell: nn.LSTM | nn.GRU, x: Tensor, past: Past) -> Tensor:
+    """Return the last layer's states (B, T, hidden) over x (B, T, F), carrying on from `past`."""
+    shape = (len(x), cell.num_layers, cell.hidden_size)
+
+    def part() -> Tensor:
+        return past.take(x, shape).transpose(0, 1).contiguous()  # (layers, B, hidden)
+
+    # Two calls, two tensors: the exporter cross-wires an LSTM whose states are one object.
+    y, end = cell(x, (part(), part()) if isinstance(cell, nn.LSTM) else part())
+    for state in end if isinstance(cell, nn.LSTM) else (end,):
+        past.leave(state.transpose(0, 1))
+    return y  # type: ignore[no-any-return]
 
 
 class Recurrent(nn.Module):
@@ -52,8 +66,8 @@ class Recurrent(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.hidden, n_outputs)
 
-    def forward(self, x: Tensor) -> Tensor:
-        state, _ = self.recurrent(x)  # (B, T, hidden); starts from zero state
+    def forward(self, x: Tensor, past: Past | None = None) -> Tensor:
+        state = recur(self.recurrent, x, past or Past())  # (B, T, hidden)
         y: Tensor = self.head(self.dropout(state))  # (B, T, H)
         return y
 
@@ -64,6 +78,7 @@ SPEC = NetworkSpec(
     forecaster="LSTMForecaster",
     config=RecurrentConfig,
     build=Recurrent,
+    carries_past=True,
     contexts=(64, 128, 256),
     receptive_field=lambda config: None,
     description=(

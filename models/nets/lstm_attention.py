@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.nets.base import NetworkSpec
+from models.nets.base import NetworkSpec, Past
+from models.nets.lstm import recur
 from models.nets.transformer import LocalAttention, TransformerConfig
 
 
@@ -72,11 +73,11 @@ class LSTMAttention(nn.Module):
         self.after_attention = GatedResidual(config.hidden, config.dropout)
         self.head = nn.Linear(config.hidden, n_outputs)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, past: Past | None = None) -> Tensor:
+        past = past or Past()
         z = self.embed(x)  # (B, T, hidden)
-        state, _ = self.recurrent(z)
-        z = self.after_recurrent(z, state)
-        z = self.after_attention(z, self.attention(z))
+        z = self.after_recurrent(z, recur(self.recurrent, z, past))
+        z = self.after_attention(z, self.attention(z, past))
         y: Tensor = self.head(z)
         return y
 
@@ -87,6 +88,7 @@ SPEC = NetworkSpec(
     forecaster="LSTMAttentionForecaster",
     config=LSTMAttentionConfig,
     build=LSTMAttention,
+    carries_past=True,
     contexts=(64, 128, 256),
     receptive_field=lambda config: None,
     description=(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.nets.base import NetworkSpec
+from models.nets.base import NetworkSpec, Past
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +60,8 @@ class CausalConv(nn.Module):
         self.reach = (kernel - 1) * dilation
         self.convolution = nn.Conv1d(n_in, n_out, kernel, dilation=dilation)
 
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.convolution(functional.pad(x, (self.reach, 0)))  # zeros on the left only
+    def forward(self, x: Tensor, past: Past) -> Tensor:
+        y: Tensor = self.convolution(past.behind(x, self.reach, dim=2))  # nothing on the right
         return y
 
 
@@ -76,9 +76,9 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.match = nn.Conv1d(n_in, n_out, 1) if n_in != n_out else nn.Identity()
 
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.dropout(functional.relu(self.first(x)))
-        y = self.dropout(functional.relu(self.second(y)))
+    def forward(self, x: Tensor, past: Past) -> Tensor:
+        y = self.dropout(functional.relu(self.first(x, past)))
+        y = self.dropout(functional.relu(self.second(y, past)))
         return functional.relu(y + self.match(x))
 
 
@@ -88,11 +88,14 @@ class TCN(nn.Module):
     def __init__(self, n_features: int, n_outputs: int, config: TCNConfig) -> None:
         super().__init__()
         widths = [n_features] + [config.channels] * (config.blocks - 1)
-        self.blocks = nn.Sequential(*(Block(width, config, 2**i) for i, width in enumerate(widths)))
+        self.blocks = nn.ModuleList(Block(width, config, 2**i) for i, width in enumerate(widths))
         self.head = nn.Linear(config.channels, n_outputs)
 
-    def forward(self, x: Tensor) -> Tensor:
-        z = self.blocks(x.transpose(1, 2))  # (B, F, T) -> (B, C, T)
+    def forward(self, x: Tensor, past: Past | None = None) -> Tensor:
+        past = past or Past()
+        z = x.transpose(1, 2)  # (B, F, T)
+        for block in self.blocks:
+            z = block(z, past)  # (B, C, T)
         y: Tensor = self.head(z.transpose(1, 2))  # (B, T, H)
         return y
 
@@ -103,6 +106,7 @@ SPEC = NetworkSpec(
     forecaster="TCNForecaster",
     config=TCNConfig,
     build=TCN,
+    carries_past=True,
     contexts=(128, 256),
     receptive_field=receptive_field,
     description=(

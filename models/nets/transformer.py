@@ -5,7 +5,8 @@ al. (2020); sliding-window attention after Beltagy, Peters & Cohan, "Longformer"
 # DIFF: positions are a learned bias per head and distance (Raffel et al., 2020; Press et al., 2022)
 # instead of added sinusoids. A row then answers the same wherever a chunk starts, so the backtest's
 # long pass and the live window agree exactly.
-# DIFF: each layer sees `window` candles and no more; with n layers R = 1 + n (window - 1).
+# DIFF: each layer sees `window` candles and no more; with n layers R = 1 + n (window - 1). Carried
+keys and values of the last `window - 1` candles are therefore all it needs of the past.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.nets.base import NetworkSpec
+from models.nets.base import NetworkSpec, Past
 
 _LONGEST = 256  # candles a live prediction is handed
-_MASKED = -1e9  # finite: a row of the first candles must not become NaN
+_MASKED = -1e9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,10 @@ def receptive_field(config: TransformerConfig) -> int:
 
 
 class LocalAttention(nn.Module):
-    """Multi-head attention of row t to rows t - window + 1 .. t, (B, T, W) -> (B, T, W)."""
+    """Multi-head attention of row t to rows t - window + 1 .. t, (B, T, W) -> (B, T, W).
+
+    Keys and values before the first candle are zeros, like every other past.
+    """
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -74,16 +78,19 @@ class LocalAttention(nn.Module):
         self.distance = nn.Parameter(torch.zeros(config.heads, config.window))  # bias
         nn.init.normal_(self.distance, std=0.02)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, past: Past) -> Tensor:
         batch, time, width = x.shape
+        new, pairs = self.project(x).split((width, 2 * width), dim=-1)
+        pairs = past.behind(pairs, self.window - 1, dim=1)  # (B, P + T, 2 W), P = window - 1
         q, k, v = (
-            part.reshape(batch, time, self.heads, -1).transpose(1, 2)  # (B, heads, T, W / heads)
-            for part in self.project(x).chunk(3, dim=-1)
-        )
+            part.reshape(batch, -1, self.heads, width // self.heads).transpose(1, 2)
+            for part in (new, *pairs.chunk(2, dim=-1))
+        )  # (B, heads, T or P + T, W / heads)
         row = torch.arange(time, device=x.device)
-        back = row[:, None] - row[None, :]  # (T, T) candles from the row back to the other
+        other = torch.arange(pairs.shape[1], device=x.device)
+        back = row[:, None] + self.window - 1 - other  # (T, P + T) candles back to the other
         seen = (back >= 0) & (back < self.window)
-        bias = self.distance[:, back.clamp(0, self.window - 1)]  # (heads, T, T)
+        bias = self.distance[:, back.clamp(0, self.window - 1)]  # (heads, T, P + T)
         score = q @ k.transpose(-1, -2) * self.scale + bias
         weight = functional.softmax(score.masked_fill(~seen, _MASKED), dim=-1)
         mixed = (weight @ v).transpose(1, 2).reshape(batch, time, width)
@@ -106,8 +113,8 @@ class Layer(nn.Module):
         )
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.dropout(self.attention(self.before_attention(x)))
+    def forward(self, x: Tensor, past: Past) -> Tensor:
+        x = x + self.dropout(self.attention(self.before_attention(x), past))
         y: Tensor = x + self.dropout(self.step(self.before_step(x)))
         return y
 
@@ -118,12 +125,16 @@ class Transformer(nn.Module):
     def __init__(self, n_features: int, n_outputs: int, config: TransformerConfig) -> None:
         super().__init__()
         self.embed = nn.Linear(n_features, config.width)
-        self.layers = nn.Sequential(*(Layer(config) for _ in range(config.layers)))
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, n_outputs)
 
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.head(self.norm(self.layers(self.embed(x))))
+    def forward(self, x: Tensor, past: Past | None = None) -> Tensor:
+        past = past or Past()
+        x = self.embed(x)  # (B, T, W)
+        for layer in self.layers:
+            x = layer(x, past)
+        y: Tensor = self.head(self.norm(x))
         return y
 
 
@@ -133,6 +144,7 @@ SPEC = NetworkSpec(
     forecaster="TransformerForecaster",
     config=TransformerConfig,
     build=Transformer,
+    carries_past=True,
     contexts=(128, 256),
     receptive_field=receptive_field,
     description=(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.columns import feature_name
-from models.nets.base import NetworkSpec
+from models.nets.base import NetworkSpec, Past
 from models.nets.tcn import CausalConv
 
 _LONGEST = 256  # candles a live prediction is handed
@@ -81,8 +81,8 @@ class GatedLayer(nn.Module):
         self.skip = nn.Conv1d(config.channels, config.skip, 1)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        signal, gate = self.gates(x).chunk(2, dim=1)
+    def forward(self, x: Tensor, past: Past) -> tuple[Tensor, Tensor]:
+        signal, gate = self.gates(x, past).chunk(2, dim=1)
         z = self.dropout(torch.tanh(signal) * torch.sigmoid(gate))
         return x + self.residual(z), self.skip(z)
 
@@ -97,11 +97,12 @@ class WaveNet(nn.Module):
         self.mix = nn.Conv1d(config.skip, config.skip, 1)
         self.head = nn.Linear(config.skip, n_outputs)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, past: Past | None = None) -> Tensor:
+        past = past or Past()
         z = self.embed(x.transpose(1, 2))  # (B, F, T) -> (B, C, T)
         skips = []
         for layer in self.layers:
-            z, skip = layer(z)
+            z, skip = layer(z, past)
             skips.append(skip)
         total = functional.relu(torch.stack(skips).sum(dim=0))  # (B, S, T)
         y: Tensor = self.head(functional.relu(self.mix(total)).transpose(1, 2))
@@ -114,6 +115,7 @@ SPEC = NetworkSpec(
     forecaster="WaveNetForecaster",
     config=WaveNetConfig,
     build=WaveNet,
+    carries_past=True,
     contexts=(128, 256),
     receptive_field=receptive_field,
     reads=reads,

@@ -1,23 +1,26 @@
 """From an artifact and raw feature rows to forecast columns. NumPy and ONNX Runtime only.
 
 The predictor is what FreqAI saves: bytes and a manifest, picklable by reference, session made on
-first use.
+first use. There are two ways to ask it: `predict` for many rows, which depends on nothing but those
+rows, and `latest` for the newest row of a series, which gives the same answer sooner because the
+network may carry on from the row before.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from models import columns
 from models.errors import AlignmentError, ArtifactError, InputError
-from models.heads import HeadLayout, onset_probability, sigmoid, softmax
+from models.runtime.decode import Decoder
+from models.runtime.manifest import carried_candles, check_artifact
 from models.runtime.session import Session, graph_input
+from models.runtime.stream import Carried, advance
 from models.types import Artifact, BoolArray, Float32Array, FloatArray, IntArray
-from models.windows import Span, contiguous_runs, sequences
+from models.windows import Span, contiguous_runs, sequences, time_steps
 
-FORMAT = 1  # of the manifest; raised when its meaning changes
 _STEPS = 256  # rows counted per sequence of a long pass
 _BATCH = 16  # sequences per call; larger batches are slower on CPU
 
@@ -54,14 +57,37 @@ class Predictor:
             self._check_rows(history, history_time_ms, "history")
         self.history = history
         self.history_time_ms = history_time_ms
-        self._session: Session | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_session": None}
+        made = ("_session", "_decoder", "_carried")  # on first use; a copy makes its own
+        return {name: value for name, value in vars(self).items() if name not in made}
+
+    @cached_property
+    def _session(self) -> Session:
+        session = Session(self.artifact.onnx)
+        if carried_candles(self.manifest) and not session.carries_past:
+            raise ArtifactError(
+                "expected a network that carries its past, as its manifest says; this one does not",
+                where=str(self.manifest.get("title", "")),
+                cure="network and manifest do not belong together; train again",
+            )
+        return session
+
+    @cached_property
+    def _decoder(self) -> Decoder:
+        return Decoder(self.manifest)
+
+    @cached_property
+    def _carried(self) -> dict[str, Carried]:
+        return {}
 
     @property
     def manifest(self) -> dict[str, Any]:
         return self.artifact.manifest
+
+    @property
+    def _candle_ms(self) -> int:
+        return int(self.manifest["candle_ms"])
 
     @property
     def context(self) -> int:
@@ -92,7 +118,55 @@ class Predictor:
         x, times, skip = self._with_history(features, time_ms)
         finite: BoolArray = np.asarray(np.isfinite(x).all(axis=1))
         raw = self._raw(x, times, finite)
-        return {name: values[skip:] for name, values in self._decode(raw, x).items()}
+        return {name: values[skip:] for name, values in self._decoder(raw, x).items()}
+
+    def latest(
+        self,
+        features: Float32Array,
+        time_ms: IntArray,
+        names: tuple[str, ...],
+        series: str = "",
+    ) -> dict[str, FloatArray]:
+        """Return every forecast column, each (1,), for the last of the rows; as `predict` does.
+
+        Bring at least `context` rows every time. Where the manifest says that carrying the past
+        from candle to candle was measured to give the same answer, only new rows are run.
+
+        Parameters
+        ----------
+        series
+            Whose rows these are, for example the pair: each has a past of its own.
+
+        Raises
+        ------
+        AlignmentError, InputError, ArtifactError
+            As `predict`; InputError also if there is no row.
+        """
+        self._check_names(names)
+        self._check_rows(features, time_ms, "features")
+        if not len(features):
+            raise InputError("expected at least one row of features, got none")
+        x, times, _ = self._with_history(features, time_ms)
+        rows, times = x[-self.context :], times[-self.context :]
+        raw = np.full((1, int(self.manifest["outputs"])), np.nan)
+        joined = bool((time_steps(times) == self._candle_ms).all())
+        if joined and len(rows) == self.context and np.isfinite(rows).all():
+            raw[0] = self._answer(series, graph_input(rows, times, self.manifest), int(times[-1]))
+        return self._decoder(raw, rows[-1:])
+
+    def _answer(self, series: str, rows: Float32Array, time_ms: int) -> Float32Array:
+        """Return the outputs (H,) of the last row of a complete context (C, F)."""
+        limit = carried_candles(self.manifest)
+        if not limit:
+            y = self._checked(self._session.run(rows[None]), 1, len(rows))
+            return np.asarray(y[0, -1])
+        before = self._carried.get(series)
+        after = advance(
+            self._session, before, rows, time_ms, candle_ms=self._candle_ms, limit=limit
+        )
+        outputs = self._checked(after.outputs[None, None], 1, 1)
+        self._carried[series] = after
+        return np.asarray(outputs[0, 0])
 
     def _check_names(self, names: tuple[str, ...]) -> None:
         expected = tuple(self.manifest["feature_names"])
@@ -120,139 +194,36 @@ class Predictor:
     def _with_history(
         self, features: Float32Array, time_ms: IntArray
     ) -> tuple[Float32Array, IntArray, int]:
-        step = int(self.manifest["candle_ms"])
         h, ht = self.history, self.history_time_ms
         if h is None or ht is None or not len(ht) or not len(time_ms):
             return features, time_ms, 0
-        if ht[-1] + step != time_ms[0]:
+        if ht[-1] + self._candle_ms != time_ms[0]:
             return features, time_ms, 0
         return np.concatenate((h, features)), np.concatenate((ht, time_ms)), len(h)
 
     def _raw(self, x: Float32Array, time_ms: IntArray, finite: BoolArray) -> FloatArray:
-        if self._session is None:
-            self._session = Session(self.artifact.onnx)
         width = int(self.manifest["outputs"])
         inputs = graph_input(x, time_ms, self.manifest)
         out = np.full((len(x), width), np.nan)
         pieces: list[tuple[Span, int]] = []
-        for run in contiguous_runs(time_ms, int(self.manifest["candle_ms"]), finite):
+        for run in contiguous_runs(time_ms, self._candle_ms, finite):
             pieces += sequences(run, self.context - 1, _STEPS)
         for length in sorted({len(span) for span, _ in pieces}):
             same = [piece for piece in pieces if len(piece[0]) == length]
             for i in range(0, len(same), _BATCH):
                 group = same[i : i + _BATCH]
                 y = self._session.run(np.stack([inputs[s.start : s.stop] for s, _ in group]))
-                if y.shape != (len(group), length, width):
-                    raise ArtifactError(
-                        f"expected outputs of shape {(len(group), length, width)}, got {y.shape}",
-                        where=str(self.manifest.get("title", "")),
-                        cure="network and manifest do not belong together; train again",
-                    )
+                self._checked(y, len(group), length)
                 for b, (span, first) in enumerate(group):
                     out[first : span.stop] = y[b, first - span.start :]
         return out
 
-    def _decode(self, raw: FloatArray, x: Float32Array) -> dict[str, FloatArray]:
-        m = self.manifest
-        layout = HeadLayout(bin_edges=tuple(m["hazard_bin_edges"]))
-        calibration = m["calibration"]
-        prior = np.asarray(calibration["prior_logits"])
-        p = softmax(prior + (raw[:, layout.classes] - prior) / calibration["temperature"])  # (N, 3)
-        sigma = x[:, m["feature_names"].index(columns.FEATURE_SIGMA)].astype(np.float64)
-        scale = np.where(np.isnan(raw[:, 0]), np.nan, sigma * np.sqrt(m["horizon_candles"]))
-        q = raw[:, layout.quantiles] * scale[:, None]  # (N, 5) log return over the horizon
-        absent = [name for head in m.get("absent_heads", ()) for name in columns.OF_HEAD[head]]
-        # < 0 narrows, at most to the median; None where there is no interval.
-        offset = np.float64(calibration["conformal_offset"]) * scale
-        hazard = {side: sigmoid(raw[:, layout.hazard(side)]) for side in (-1, 1)}
-        novelty = self._novelty(x) + 0.0 * raw[:, 0]
-        out = {
-            columns.LABEL_RETURN: q[:, 2],
-            columns.LABEL_DIRECTION: p[:, 2] - p[:, 0],
-            columns.LABEL_CASCADE_DOWN: onset_probability(hazard[-1]),
-            columns.LABEL_CASCADE_UP: onset_probability(hazard[1]),
-            columns.P_DOWN: p[:, 0],
-            columns.P_FLAT: p[:, 1],
-            columns.P_UP: p[:, 2],
-            **{name: q[:, i] for i, name in enumerate(columns.RETURN_QUANTILES)},
-            columns.RETURN_LOW: np.minimum(q[:, 0] - offset, q[:, 2]),
-            columns.RETURN_HIGH: np.maximum(q[:, -1] + offset, q[:, 2]),
-            columns.SIGMA: scale,
-            columns.HAZARD_DOWN: hazard[-1][:, 0],
-            columns.HAZARD_UP: hazard[1][:, 0],
-            columns.NOVELTY: novelty,
-        }
-        out |= {name: np.full(len(x), np.nan) for name in absent}
-        present = np.column_stack([out[name] for name in out if name not in absent])
-        known = np.isfinite(present).all(axis=1)
-        # Without volatility there is no unit for a return: such candles did not trade.
-        out[columns.ABSTAIN] = np.where(known & (novelty <= 1.0) & (scale > 0), 0.0, 1.0)
-        return out
-
-    def _novelty(self, x: Float32Array) -> FloatArray:
-        n = self.manifest["novelty"]
-        mean, std = (np.asarray(n[key], dtype=np.float32) for key in ("mean", "std"))
-        z: Float32Array = (x - mean) / std
-        return novelty_score(z) / float(n["threshold"])
-
-
-def novelty_score(z: Float32Array) -> FloatArray:
-    """Return the mean squared standardised feature of each row, (N, F) -> (N,).
-
-    A diagonal Mahalanobis distance: cheap, monotone, and large for candles unlike the training's.
-    """
-    return np.asarray((z.astype(np.float64) ** 2).mean(axis=1))
-
-
-def check_artifact(artifact: Artifact) -> None:
-    """Raise ArtifactError unless bytes and manifest belong together and are of this format."""
-    m = artifact.manifest
-    if m.get("format") != FORMAT:
-        raise ArtifactError(
-            f"expected an artifact of format {FORMAT}, got {m.get('format')!r}",
-            cure="train the model again with this version of the pack",
-        )
-    digest = Artifact.digest(artifact.onnx)
-    if m.get("onnx_sha256") != digest:
-        raise ArtifactError(
-            f"expected network bytes with hash {str(m.get('onnx_sha256'))[:12]}, got {digest[:12]}",
-            cure="the artifact is corrupt or its parts come from two models; train again",
-        )
-    missing = [name for name in _NEEDED if name not in m]
-    problems = [f"{name} is missing" for name in missing] or _contradictions(m)
-    if problems:
-        raise ArtifactError(
-            f"the manifest cannot be served: {'; '.join(problems)}",
-            where=str(m.get("title", "")),
-            cure="the artifact is corrupt or was edited; train again",
-        )
-
-
-_NEEDED = (
-    "feature_names", "candle_ms", "horizon_candles", "hazard_bin_edges", "outputs",
-    "context_candles", "calibration", "novelty",
-)  # fmt: skip
-
-
-def _contradictions(m: dict[str, Any]) -> list[str]:
-    """Return what in a complete manifest cannot be true."""
-    problems = [
-        f"expected {name} > 0, got {m[name]!r}"
-        for name in ("candle_ms", "horizon_candles", "context_candles")
-        if not m[name] > 0
-    ]
-    if columns.FEATURE_SIGMA not in m["feature_names"]:
-        problems.append(f"{columns.FEATURE_SIGMA} is not among the features")
-    strange = [head for head in m.get("absent_heads", ()) if head not in columns.OF_HEAD]
-    if strange:
-        problems.append(f"expected absent_heads among {sorted(columns.OF_HEAD)}, got {strange}")
-    width = HeadLayout(bin_edges=tuple(m["hazard_bin_edges"])).width
-    if m["outputs"] != width:
-        problems.append(f"expected {width} outputs for its hazard bins, got {m['outputs']!r}")
-    for name in ("mean", "std"):
-        if len(m["novelty"][name]) != len(m["feature_names"]):
-            problems.append(
-                f"expected {len(m['feature_names'])} features in novelty.{name}, "
-                f"got {len(m['novelty'][name])}"
+    def _checked(self, y: Float32Array, batch: int, time: int) -> Float32Array:
+        expected = (batch, time, int(self.manifest["outputs"]))
+        if y.shape != expected:
+            raise ArtifactError(
+                f"expected outputs of shape {expected}, got {y.shape}",
+                where=str(self.manifest.get("title", "")),
+                cure="network and manifest do not belong together; train again",
             )
-    return problems
+        return y

@@ -40,6 +40,7 @@ def build_forecaster(spec: NetworkSpec, data: Prepared, seed: int) -> Forecaster
         torch.from_numpy(data.mean),
         torch.from_numpy(data.std),
         kept if len(kept) < len(names) else None,
+        carries=spec.carries_past,
     )
 
 
@@ -70,7 +71,7 @@ def fit_network(spec: NetworkSpec, data: Prepared) -> Fitted:
         histories.append(history)
     model = fitted[0] if members == 1 else Committee(fitted)
     return Fitted(
-        onnx=to_onnx(model, len(job.feature_names)),
+        onnx=to_onnx(model, len(job.feature_names), carries=spec.carries_past),
         seconds=sum(history.seconds for history in histories),
         facts={
             "parameters": sum(p.numel() for p in model.parameters()),

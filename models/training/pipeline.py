@@ -11,10 +11,10 @@ import numpy as np
 from models import catalog, columns
 from models.calibration.fit import fit_conformal_offset, fit_temperature, tempered
 from models.config import from_mapping
-from models.export.onnx import TOLERANCE, measure_context
+from models.export.onnx import TOLERANCE, measure_context, measure_streaming
 from models.heads import softmax
 from models.nets.base import NetworkSpec
-from models.runtime.predictor import FORMAT
+from models.runtime.manifest import FORMAT
 from models.runtime.session import Session, graph_input
 from models.training.loop import clip_runs
 from models.training.prepare import Prepared, prepare
@@ -48,17 +48,18 @@ def train(job: TrainingJob) -> Artifact:
     onnx = fitted.onnx
     known = {**_identity(data), **fitted.facts}
     x = graph_input(job.features, job.time_ms, known)
-    context, gaps = measure_context(
-        onnx, x, data.held_out, data.spec.contexts, job.seed, data.layout.present(data.spec.absent)
-    )
+    present = data.layout.present(data.spec.absent)
+    context, gaps = measure_context(onnx, x, data.held_out, data.spec.contexts, job.seed, present)
+    streaming = measure_streaming(onnx, x, data.held_out, context, job.seed, present)
     calibration, calibrated = _calibrate(onnx, x, data, context)
     manifest = {
         **known,
         "context_candles": context,
         "context_gap_sd": {str(k): v for k, v in gaps.items()},
-        "context_tolerance_sd": TOLERANCE,
+        "streaming": streaming,
+        "tolerance_sd": TOLERANCE,
         "calibration": calibration,
-        "latency_us": _latency(onnx, x[-context:]),
+        "latency_us": _latency(onnx, x[-context:], streams=streaming["candles"] > 0),
         "metrics": {"calibration": calibrated, "validation": _validation(onnx, x, data, context)},
         "seconds": {
             "fit": round(fitted.seconds, 2),
@@ -113,12 +114,21 @@ def _identity(data: Prepared) -> dict[str, Any]:
     }
 
 
-def _latency(onnx: bytes, window: Float32Array, calls: int = 100) -> dict[str, float]:
-    """Return microseconds of one forecast from the rows it needs (context, F), here and now."""
+def _latency(
+    onnx: bytes, window: Float32Array, *, streams: bool, calls: int = 100
+) -> dict[str, float]:
+    """Return microseconds of one forecast as it is served, here and now.
+
+    Of one new row behind a past if the model `streams`, else of its whole context (C, F).
+    """
     session, spent = Session(onnx), []
+    past = session.beginning()
     for _ in range(calls + 10):
         started = time.perf_counter()
-        session.run(window[None])
+        if streams:
+            _, past = session.step(window[None, -1:], past)
+        else:
+            session.run(window[None])
         spent.append(1e6 * (time.perf_counter() - started))
     p50, p99 = np.percentile(spent[10:], (50, 99))
     return {"p50": round(float(p50), 1), "p99": round(float(p99), 1)}

@@ -11,7 +11,7 @@ import torch
 from models import catalog
 from models.config import from_mapping
 from models.heads import HeadLayout
-from models.runtime.predictor import novelty_score
+from models.runtime.decode import novelty_score
 from models.spec import ModelSpec
 from models.training.checks import check_job, check_training_rows
 from models.training.loop import Rows, clip_runs

@@ -7,7 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models import columns
 from models.heads import HeadLayout
-from models.runtime.predictor import FORMAT
+from models.runtime.manifest import FORMAT
 from models.types import Artifact, Float32Array
 
 NAMES = ("%-echo", columns.FEATURE_SIGMA)

@@ -26,7 +26,8 @@ from models import catalog, columns
 from models.errors import AlignmentError, ArtifactError, ConfigError, InputError
 from models.export.onnx import SHAPES, TOLERANCE, measure_context, only_present, to_onnx
 from models.heads import HeadLayout
-from models.nets.base import Forecaster
+from models.nets.base import Forecaster, NetworkSpec, Past
+from models.runtime.manifest import FORMAT
 from models.runtime.predictor import Predictor
 from models.runtime.session import Session
 from models.training.loop import Rows, fit, sequence_loss
@@ -35,7 +36,7 @@ from models.training.pipeline import train
 from models.training.settings import TrainingSettings
 from models.types import Artifact, FloatArray, TrainingJob
 from models.windows import Span
-from tests.test_contract import echo, planted, probes
+from tests.test_contract import echo, planted, probes, streamed
 
 torch.set_num_threads(1)
 
@@ -59,8 +60,14 @@ def bare(network: str, seed: int = 0, features: int = FEATURES, outputs: int = 1
 def forecaster(network: str, seed: int = 0) -> Forecaster:
     """The network in the shell that standardises and orders the quantiles."""
     inner = bare(network, seed, FEATURES, LAYOUT.width)
-    shell = Forecaster(inner, LAYOUT, torch.linspace(-1, 1, FEATURES), torch.full((FEATURES,), 2.0))
-    return shell.eval()
+    mean, std = torch.linspace(-1, 1, FEATURES), torch.full((FEATURES,), 2.0)
+    return Forecaster(inner, LAYOUT, mean, std, carries=carries(network)).eval()
+
+
+def carries(network: str) -> bool:
+    """Whether an architecture says of itself that it can be served candle by candle."""
+    spec = catalog.load(network)
+    return isinstance(spec, NetworkSpec) and spec.carries_past
 
 
 def random_input(batch: int, steps: int, features: int = FEATURES, seed: int = 0) -> Tensor:
@@ -267,6 +274,47 @@ def check_live_equals_backtest(network: str) -> None:
         assert_same_row(backtest, row, whole, cut + row)
 
 
+def check_streaming(network: str) -> None:
+    artifact, job = planted.planted_artifact(network), planted.planted_job(network)
+    context, streaming = artifact.manifest["context_candles"], artifact.manifest["streaming"]
+    if streaming["candles"]:
+        assert len(streaming["gap_sd"]) == 4
+        assert max(streaming["gap_sd"]) <= TOLERANCE
+    else:
+        assert not carries(network)  # on a planted signal none has reason to fail
+        assert streaming["why"]
+    whole = forecast(artifact, job)
+    predictor, asked = Predictor(artifact), streamed.watch(Session(artifact.onnx))
+    predictor.__dict__["_session"] = asked
+    rows = range(context, context + 300)
+    for last in rows:
+        window = slice(max(last - 255, 0), last + 1)  # as FreqAI hands them over
+        live = predictor.latest(
+            job.features[window], job.time_ms[window], job.feature_names, series="BTC"
+        )
+        assert_same_row(live, -1, whole, last)
+    later = {1} if streaming["candles"] else {context}
+    assert asked.rows[0] == context
+    assert len(asked.rows) == len(rows)
+    assert set(asked.rows[1:]) == later
+
+
+@of_modules
+def check_past(network: str) -> None:
+    if not carries(network):
+        pytest.skip(f"{network} does not carry its past")
+    model, x = forecaster(network), random_input(2, 150)
+    with torch.no_grad():
+        whole, past, pieces = model(x), Past(), []
+        for start, stop in ((0, 1), (1, 40), (40, 41), (41, 43), (43, 110), (110, 150)):
+            shapes = [part.shape for part in past.left]
+            pieces.append(model(x[:, start:stop], past := Past(past.left)))
+            assert not shapes or shapes == [part.shape for part in past.left]
+        torch.testing.assert_close(torch.cat(pieces, dim=1), whole, rtol=1e-5, atol=1e-5)
+        forgotten = model(x[:, 110:])  # the control: without its past the answer is another
+    assert (forgotten[:, 0] - whole[:, 110]).abs().max() > 1e-3
+
+
 def assert_same_row(a: dict[str, FloatArray], i: int, b: dict[str, FloatArray], j: int) -> None:
     for name in columns.FORECAST:
         if np.isnan(b[name]).all():  # a head the architecture does not have
@@ -284,7 +332,7 @@ def check_onnx_parity(network: str) -> None:
     # Twice in one process: an exporter that fixes the time axis does so the second time only.
     for seed in (0, 1):
         model = forecaster(network, seed)
-        session = Session(to_onnx(model, FEATURES))
+        session = Session(to_onnx(model, FEATURES, carries=carries(network)))
         for batch, steps in (*SHAPES, (3, 5), (16, 2), (1, 300)):
             x = random_input(batch, steps, seed=2)
             with torch.no_grad():
@@ -292,6 +340,7 @@ def check_onnx_parity(network: str) -> None:
             got = session.run(x.numpy())
             assert got.shape == expected.shape
             np.testing.assert_allclose(got, expected, rtol=0, atol=TOLERANCE * expected.std())
+        assert session.carries_past == carries(network)
 
 
 def check_reload(network: str, tmp_path: Path) -> None:
@@ -399,7 +448,7 @@ def check_bad_artifact(network: str) -> None:
     good, job = planted.planted_artifact(network), planted.planted_job(network)
     with pytest.raises(ArtifactError, match=r"expected network bytes with hash \w{12}, got \w{12}"):
         Predictor(Artifact(good.onnx[:-1] + b"\0\0", good.manifest))
-    with pytest.raises(ArtifactError, match="expected an artifact of format 1, got 99"):
+    with pytest.raises(ArtifactError, match=f"expected an artifact of format {FORMAT}, got 99"):
         Predictor(Artifact(good.onnx, {**good.manifest, "format": 99}))
     for junk in (b"", b"not a network", good.onnx[: len(good.onnx) // 2]):
         artifact = Artifact(junk, {**good.manifest, "onnx_sha256": Artifact.digest(junk)})

@@ -24,8 +24,9 @@ from freqaimodels.base.pack_model import MAX_CONTEXT_CANDLES, PackModel, time_ms
 from freqaimodels.LSTMForecaster import LSTMForecaster
 from models import columns
 from models.errors import AlignmentError, ConfigError, TrainingError
+from models.runtime.predictor import Predictor
 from models.types import Artifact, TrainingJob
-from tests.test_contract import echo
+from tests.test_contract import echo, streamed
 from tests.test_freqaimodels.configs import bitcoin_config
 
 
@@ -116,6 +117,24 @@ def test_model_when_rows_have_no_history_then_do_predict_is_zero_and_nothing_is_
     assert out.drop(columns=columns.ABSTAIN)[:warm].isna().all(axis=None)
     assert (out[columns.ABSTAIN][:warm] == 1).all()
     assert set(dk.data["labels_mean"]) == set(dk.data["labels_std"]) == set(columns.FORECAST)
+
+
+def test_model_when_a_running_bot_asks_then_it_gets_the_last_row_from_the_pairs_own_past(
+    tmp_path: Path,
+) -> None:
+    model, dk = made(bitcoin_config(tmp_path)), kitchen(live=True)
+    model.model = Predictor(streamed.late_artifact())
+    other = kitchen(live=True)
+    other.pair = "LTC/USDT:USDT"
+    for last in range(20, 30):
+        for pair, first in ((dk, 0), (other, 1000)):
+            rows = frame(20, first=first + last - 20)
+            whole, known = model.predict(rows, pair)
+            live, do_predict = model.predict(rows, pair, first=False)
+            pd.testing.assert_frame_equal(live, whole[-1:].reset_index(drop=True))
+            assert do_predict.tolist() == [known[-1]] == [1]
+            assert len(pair.DI_values) == 1
+    assert {k: v.candles for k, v in model.model._carried.items()} == {dk.pair: 9, other.pair: 9}
 
 
 def test_model_when_training_fails_then_a_backtest_stops_with_the_reason(tmp_path: Path) -> None:

@@ -106,6 +106,7 @@ def _live(
         frame = provider.get_pair_dataframe(PAIR)
         rows.append(strategy.populate_indicators(frame, {"pair": PAIR}).iloc[-1])
     assert manifest["context_candles"] <= freqai.CONV_WIDTH
+    assert model._carried[PAIR].candles == 29  # after the first of the last 30
     return pd.DataFrame(rows[1:]).set_index("date")
 
 

@@ -50,6 +50,8 @@ def test_card_when_written_then_its_numbers_are_the_reports_and_the_manifests(
     assert f"| receptive field | {m['card']['receptive_field']} candles |" in card
     assert f"{m['rows']['train']:,} candles" in card
     assert f"{m['latency_us']['p50']:.0f} us (p50)" in card
+    assert "| live | carried on from candle to candle; over" in card
+    assert f"over {m['streaming']['candles']} candles it differs" in card
     assert all(text in card for text in m["card"]["failure_modes"])
 
 
@@ -64,6 +66,13 @@ def test_card_when_heads_are_absent_then_it_says_so(record: RunRecord) -> None:
     manifest = {**last.manifest, "absent_heads": ["quantiles"]}
     changed = dataclasses.replace(record, trainings=(dataclasses.replace(last, manifest=manifest),))
     assert "- has no quantiles: those columns are NaN" in model_card(changed, numbers(changed))
+
+
+def test_card_when_the_past_is_not_carried_live_then_it_says_why(record: RunRecord) -> None:
+    last = record.trainings[-1]
+    manifest = {**last.manifest, "streaming": {"candles": 0, "gap_sd": [], "why": "it drifts"}}
+    changed = dataclasses.replace(record, trainings=(dataclasses.replace(last, manifest=manifest),))
+    assert "| live | from the whole context: it drifts |" in model_card(changed, numbers(changed))
 
 
 def test_card_when_nothing_was_trained_then_it_says_that(record: RunRecord) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from models import columns
 from models.errors import InputError
 from models.runtime.predictor import Predictor
-from models.runtime.session import Session, graph_input
+from models.runtime.session import graph_input
 from models.types import Float32Array, FloatArray, IntArray
 from models.validation.explain.shapley import Function, mean_and_error, shapley
 
@@ -84,11 +84,9 @@ class WindowForecaster(Predictor):
 
     def forecast(self, windows: Float32Array) -> dict[str, FloatArray]:
         """Return every forecast column (B,) of windows (B, T, F')."""
-        if self._session is None:
-            self._session = Session(self.artifact.onnx)
         raw = self._session.run(windows)[:, -1].astype(np.float64)  # (B, H)
         features = len(self.manifest["feature_names"])
-        return self._decode(raw, windows[:, -1, :features])
+        return self._decoder(raw, windows[:, -1, :features])
 
     def function(self, target: str) -> Function:
         """Return windows (B, T, F') -> (B,) of one of `TARGETS`.

@@ -64,9 +64,18 @@ def _architecture(m: Mapping[str, Any], card: Mapping[str, Any]) -> list[tuple[s
         ("receptive field", f"{reach} candles" if reach else "no fixed end"),
         ("served with", f"{m.get('context_candles', MISSING)} candles of context; differs from the "
          f"whole pass by {gap:.1e} standard deviations" if known(gap) else MISSING),
+        ("live", _streaming(m.get("streaming", {}))),
         ("forecasts", f"the next {m.get('horizon_candles', MISSING)} candles; cascades within "
          f"{m.get('cascade_horizon_candles', MISSING)}"),
     ]  # fmt: skip
+
+
+def _streaming(streaming: Mapping[str, Any]) -> str:
+    if not streaming.get("candles"):
+        return f"from the whole context: {streaming.get('why', MISSING)}"
+    return (f"carried on from candle to candle; over {show(streaming['candles'], 'count')} candles "
+            f"it differs from the context by {max(streaming['gap_sd']):.1e} standard "
+            f"deviations at most")  # fmt: skip
 
 
 def _data(m: Mapping[str, Any]) -> list[tuple[str, str]]:

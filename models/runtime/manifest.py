@@ -1,0 +1,73 @@
+"""Whether the two parts of an artifact belong together and can be served."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from models import columns
+from models.errors import ArtifactError
+from models.heads import HeadLayout
+from models.types import Artifact
+
+FORMAT = 2  # of the manifest and its graph; raised when their meaning changes
+
+
+def check_artifact(artifact: Artifact) -> None:
+    """Raise ArtifactError unless bytes and manifest belong together and are of this format."""
+    m = artifact.manifest
+    if m.get("format") != FORMAT:
+        raise ArtifactError(
+            f"expected an artifact of format {FORMAT}, got {m.get('format')!r}",
+            cure="train the model again with this version of the pack",
+        )
+    digest = Artifact.digest(artifact.onnx)
+    if m.get("onnx_sha256") != digest:
+        raise ArtifactError(
+            f"expected network bytes with hash {str(m.get('onnx_sha256'))[:12]}, got {digest[:12]}",
+            cure="the artifact is corrupt or its parts come from two models; train again",
+        )
+    missing = [name for name in _NEEDED if name not in m]
+    problems = [f"{name} is missing" for name in missing] or _contradictions(m)
+    if problems:
+        raise ArtifactError(
+            f"the manifest cannot be served: {'; '.join(problems)}",
+            where=str(m.get("title", "")),
+            cure="the artifact is corrupt or was edited; train again",
+        )
+
+
+def carried_candles(manifest: dict[str, Any]) -> int:
+    """Return how many candles the network's past may be carried on live; 0 is not at all."""
+    return int(manifest.get("streaming", {}).get("candles", 0))
+
+
+_NEEDED = (
+    "feature_names", "candle_ms", "horizon_candles", "hazard_bin_edges", "outputs",
+    "context_candles", "calibration", "novelty",
+)  # fmt: skip
+
+
+def _contradictions(m: dict[str, Any]) -> list[str]:
+    """Return what in a complete manifest cannot be true."""
+    problems = [
+        f"expected {name} > 0, got {m[name]!r}"
+        for name in ("candle_ms", "horizon_candles", "context_candles")
+        if not m[name] > 0
+    ]
+    if not carried_candles(m) >= 0:
+        problems.append(f"expected streaming.candles >= 0, got {carried_candles(m)!r}")
+    if columns.FEATURE_SIGMA not in m["feature_names"]:
+        problems.append(f"{columns.FEATURE_SIGMA} is not among the features")
+    strange = [head for head in m.get("absent_heads", ()) if head not in columns.OF_HEAD]
+    if strange:
+        problems.append(f"expected absent_heads among {sorted(columns.OF_HEAD)}, got {strange}")
+    width = HeadLayout(bin_edges=tuple(m["hazard_bin_edges"])).width
+    if m["outputs"] != width:
+        problems.append(f"expected {width} outputs for its hazard bins, got {m['outputs']!r}")
+    for name in ("mean", "std"):
+        if len(m["novelty"][name]) != len(m["feature_names"]):
+            problems.append(
+                f"expected {len(m['feature_names'])} features in novelty.{name}, "
+                f"got {len(m['novelty'][name])}"
+            )
+    return problems
