@@ -214,7 +214,10 @@ def run_watchdog(configs: Sequence[Path], userdir: Path | None) -> int:
         settings,
         alerts.say,
     )
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # Freqtrade has set up its own while reading the config, buffered and meant for a bot.
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True
+    )
     alerts.say(f"watchdog: watching {folder}" + (", dry-run: heartbeat and feed only" * dry))
     while True:
         started = time.monotonic()

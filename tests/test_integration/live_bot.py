@@ -16,7 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from freqtrade.configuration import Configuration
 
+from models.control.commands import Commands
+from models.control.state import Person
+from strategies.base.acknowledgement import leverage_digest
 from tests.exchange.client import trading_ccxt_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -147,6 +151,12 @@ class LiveBot:
         return [line for line in self.log().splitlines() if any(sign in line for sign in signs)]
 
 
+def acknowledge_risk(userdir: Path, config: Path) -> None:
+    """Note what a person types before the first live start, without which the pack never enters."""
+    digest = leverage_digest(Configuration.from_files([str(config)]))
+    Commands(userdir).store.acknowledge(Person("test", "command line"), digest)
+
+
 @contextmanager
 def running_bot(
     folder: Path, config: dict[str, Any], *arguments: str, key: str = KEY, secret: str = SECRET
@@ -156,6 +166,7 @@ def running_bot(
     for name in ("logs", "data"):
         (userdir / name).mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    acknowledge_risk(userdir, folder / "config.json")
     environment = {
         **os.environ,
         "FREQTRADE__EXCHANGE__KEY": key,

@@ -1,0 +1,119 @@
+"""The real bot, live on the loopback exchange: halted by a file, killed, stopped, looked after."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from models.control.state import Mode, Person
+from tests.exchange.account import Account
+from tests.exchange.clock import wall_clock_ms
+from tests.exchange.replay import Market, scripted_feed
+from tests.exchange.server import running_exchange
+from tests.exchange.state import ExchangeState
+from tests.exchange.venue import Venue
+from tests.test_integration.controlled_bot import (
+    commands,
+    configuration,
+    running_watchdog,
+    unprotected,
+    write_strategy,
+)
+from tests.test_integration.live_bot import KEY, SECRET, LiveBot, running_bot
+
+ANN = Person("ann", "telegram")
+
+
+@pytest.fixture
+def venue() -> Venue:
+    now = wall_clock_ms()
+    feeds = {"BTCUSDT": scripted_feed(60_000.0, now), "ETHUSDT": scripted_feed(3_000.0, now)}
+    return Venue(market=Market(feeds=feeds), clock=wall_clock_ms)
+
+
+@pytest.fixture
+def account(venue: Venue) -> Account:
+    return venue.open_account(KEY, SECRET)
+
+
+@pytest.fixture
+def state(venue: Venue, account: Account) -> ExchangeState:
+    return ExchangeState(venue=venue)
+
+
+@pytest.fixture
+def url(state: ExchangeState) -> Iterator[str]:
+    with running_exchange(state, tls=True) as base_url:
+        yield base_url
+
+
+def waiting(bot: LiveBot, account: Account) -> bool:
+    """Whether BTC is held with a stop and the bid for ETH rests."""
+    stops = [o for o in bot.orders() if o["ft_order_side"] == "stoploss" and o["ft_is_open"]]
+    return len(stops) == 1 and len(account.open_orders("ETHUSDT")) == 1
+
+
+def test_live_run_when_the_halt_file_is_dropped_then_entries_end_exits_pass_and_all_is_written(
+    tmp_path: Path, url: str, state: ExchangeState, venue: Venue, account: Account
+) -> None:
+    control = tmp_path / "user_data" / "control"
+    control.mkdir(parents=True)
+    (control / "HALT").touch()  # before the first start
+    arguments = write_strategy(tmp_path)
+    desk = commands(tmp_path)
+    with running_bot(tmp_path, configuration(url), *arguments) as bot:
+        bot.wait_for(lambda: desk.journal.entries(kind="entry.refused"), "a refused entry")
+        assert account.orders == {}
+        (control / "HALT").unlink()
+        bot.wait_for(lambda: waiting(bot, account), "a position, its stop, and a bid")
+        desk.halt(ANN, "enough")
+        bot.wait_for(lambda: not account.open_orders("ETHUSDT"), "the bid taken back")
+        venue.move("BTCUSDT", 60_900.0)
+        bot.wait_for(lambda: not account.open_positions(), "an exit under HALTED")
+        bot.wait_for(lambda: desk.journal.entries(kind="trade.closed"), "the outcome")
+        troubles = bot.troubles()
+    assert account.open_algos() == []
+    (closed,) = desk.journal.entries(kind="trade.closed")
+    story = [e.kind for e in desk.journal.why(closed.record["trade_id"])]
+    assert story == [
+        "entry.accepted", "order.filled", "exit", "order.filled", "trade.closed",
+    ]  # fmt: skip
+    assert desk.journal.verify().fault == ""
+    written = "".join(p.read_text() for p in desk.journal.folder.iterdir())
+    assert SECRET not in written
+    assert KEY not in written
+    assert troubles == []
+    assert desk.store.read().mode is Mode.HALTED
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+def test_live_run_when_the_bot_dies_or_hangs_then_the_watchdog_takes_its_entries_back(
+    tmp_path: Path, url: str, state: ExchangeState, account: Account, how: signal.Signals
+) -> None:
+    arguments = write_strategy(tmp_path)
+    with (
+        running_bot(tmp_path, configuration(url), *arguments) as bot,
+        running_watchdog(tmp_path) as dog,
+    ):
+        bot.wait_for(lambda: waiting(bot, account), "a position, its stop, and a bid")
+        dog.wait_for(lambda: "watching" in dog.log(), "a watchdog")
+        assert commands(tmp_path).store.read().mode is Mode.ACTIVE
+        os.kill(bot.process.pid, how)
+        dog.wait_for(lambda: not account.open_orders(), "the bid taken back")
+        dog.wait_for(lambda: "entry of" in dog.log(), "the watchdog telling")
+        assert commands(tmp_path).store.read().mode is Mode.REDUCING
+        assert [(a.symbol, a.reduce_only) for a in account.open_algos()] == [("BTCUSDT", True)]
+        assert unprotected(state, account) == {}
+        assert list(account.open_positions()) == ["BTCUSDT"]
+        if how is signal.SIGSTOP:
+            os.kill(bot.process.pid, signal.SIGCONT)
+            dog.wait_for(lambda: "over: bot" in dog.log(), "the bot back")
+            bot.wait_for(lambda: "control: REDUCING" in bot.log(), "the bot obeying")
+    assert commands(tmp_path).journal.verify().fault == ""
+    assert account.open_orders() == []
+    assert state.unknown == []
