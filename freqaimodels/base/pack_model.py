@@ -8,6 +8,7 @@ process, and what comes back is ONNX bytes and a manifest.
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -23,14 +24,18 @@ from freqtrade.freqai.freqai_interface import IFreqaiModel
 from freqtrade.strategy import IStrategy
 from pandas import DataFrame
 
+from freqaimodels.base.fast_lane import FastLane, agrees
+from freqaimodels.base.frames import candles, time_ms
 from freqaimodels.base.history import unify_dates
+from freqaimodels.base.live_rows import LiveRows
 from freqaimodels.base.settings import candle_files, read_settings
 from models import catalog, columns
 from models.errors import ConfigError, PackError
+from models.features.incremental import NewestRows
 from models.fingerprint import code_digest, data_digest, identifier
 from models.runtime.predictor import Predictor
 from models.training.executor import Executor, ProcessExecutor
-from models.types import IntArray, TrainingJob
+from models.types import Candles, TrainingJob
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +90,10 @@ class PackModel(IFreqaiModel):
         self._failure: Exception | None = None
         self._pause_s: dict[str, float] = {}  # before the next try, by pair whose training failed
         self.candle_ms = timeframe_to_msecs(config["timeframe"])
+        self._lanes: dict[str, FastLane] = {}  # by pair
+        self._markets: dict[str, NewestRows] = {}  # by pair, of all pairs' features
+        self._unbooked: list[tuple[Any, ...]] = []
+        self._told: set[str] = set()
 
     def make_executor(self) -> Executor:
         """Return where training runs; a seam for tests and for other machines."""
@@ -192,7 +201,92 @@ class PackModel(IFreqaiModel):
         if self.scanning and not any(thread.is_alive() for thread in self._threads):
             logger.error("FreqAI's training thread has ended; starting it again")
             self.scanning = False
-        return super().start_live(dataframe, metadata, strategy, dk)
+        self.catch_up()
+        pair = metadata["pair"]
+        lane = self._lanes.get(pair)
+        if lane is None or not self._answer_newest(lane, pair, dataframe, strategy, dk):
+            self._lanes.pop(pair, None)
+            dk = super().start_live(dataframe, metadata, strategy, dk)
+            self._open_lane(pair, strategy, dk)
+        return dk
+
+    # -- live, candle by candle -------------------------------------------------------------
+
+    def _open_lane(self, pair: str, strategy: IStrategy, dk: FreqaiDataKitchen) -> None:
+        """Serve the next candles of `pair` from its lane, if the lane has FreqAI's features."""
+        names = tuple(dk.training_features_list)
+        if pair not in self.dd.model_return_values or not names:
+            return  # no model yet
+        rows = LiveRows(
+            pair, names, self.config["timeframe"], self.candle_ms, self._markets,
+            MAX_CONTEXT_CANDLES,
+        )  # fmt: skip
+        try:
+            _, computed = rows.update(lambda p: self._candles(p, strategy), self._others())
+            same = agrees(dk.return_dataframe, names, computed)
+            reason = "the strategy computes them differently"
+        except PackError as error:
+            same, reason = False, str(error)
+        if same:
+            self._lanes[pair] = FastLane(rows, dk.return_dataframe)
+        else:
+            self._tell_once(f"{pair} takes FreqAI's slower way to its features: {reason}")
+
+    def _answer_newest(
+        self,
+        lane: FastLane,
+        pair: str,
+        dataframe: DataFrame,
+        strategy: IStrategy,
+        dk: FreqaiDataKitchen,
+    ) -> bool:
+        """Answer for the newest candle only; False where FreqAI's own way is needed."""
+        model = self.dd.model_dictionary.get(pair)
+        trained = self.dd.pair_dict[pair]["trained_timestamp"]
+        if model is None or not lane.follows(dataframe) or dk.check_if_model_expired(trained):
+            return False
+        try:
+            with _stage(strategy, pair, "features"):
+                times, rows = lane.rows.update(lambda p: self._candles(p, strategy), self._others())
+            with _stage(strategy, pair, "inference"):
+                forecast = model.latest(rows, times, lane.rows.names, series=pair)
+        except PackError as error:
+            logger.warning("%s takes FreqAI's slower way for this candle: %s", pair, error)
+            return False
+        dk.return_dataframe = lane.append(dataframe, forecast)
+        self._unbooked.append((strategy, pair, forecast, dk, dataframe))
+        return True
+
+    def catch_up(self) -> None:
+        """Book the answers given since the last call with FreqAI, which keeps them for restarts.
+
+        Between candles, when nobody waits for it.
+        """
+        unbooked, self._unbooked = self._unbooked, []
+        for strategy, pair, forecast, dk, dataframe in unbooked:
+            try:
+                self.dd.update_historic_data(strategy, dk)
+                self.track_current_candle()
+                self.dd.load_data(pair, dk)
+                told = DataFrame({name: forecast[name][-1:] for name in columns.FORECAST})
+                known = np.isfinite(told[columns.P_UP].to_numpy()).astype(np.int_)
+                self.dd.append_model_predictions(pair, told, known, dk, dataframe)
+            except Exception:
+                logger.exception("FreqAI did not book the forecast of %s", pair)
+                self._lanes.pop(pair, None)
+
+    def _tell_once(self, message: str) -> None:
+        if message not in self._told:
+            self._told.add(message)
+            logger.info(message)
+
+    def _others(self) -> tuple[str, ...]:
+        return tuple(self.ft_params.get("include_corr_pairlist", ()))
+
+    def _candles(self, pair: str, strategy: IStrategy) -> Candles:
+        return candles(strategy.dp.get_pair_dataframe(pair, self.config["timeframe"]))
+
+    # -- live retraining, continued ---------------------------------------------------------
 
     def _start_scanning(self, *args: Any, **kwargs: Any) -> None:
         """Train in FreqAI's thread; what ends the thread gets into the log, not only to stderr."""
@@ -264,11 +358,12 @@ class PackModel(IFreqaiModel):
         return frame, np.isfinite(frame[columns.P_UP].to_numpy()).astype(np.int_)
 
 
+def _stage(strategy: Any, pair: str, name: str) -> AbstractContextManager[None]:
+    """Time a stage on the strategy's stopwatch, if it has one."""
+    watch = getattr(strategy, "stopwatch", None)
+    stage: AbstractContextManager[None] = watch.stage(pair, name) if watch else nullcontext()
+    return stage
+
+
 def _utc(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def time_ms(frame: DataFrame) -> IntArray:
-    """Return the open times of a frame's candles in UTC milliseconds, (N,) int64."""
-    times: IntArray = frame["date"].to_numpy("datetime64[ms]").astype(np.int64)
-    return times

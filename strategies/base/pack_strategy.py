@@ -34,14 +34,18 @@ from models.features import candles as features
 from models.features.frame import pair_features
 from models.labels.targets import label_columns
 from models.risk.limits import AccountState, EntryIntent, HardLimits, Verdict, check_entry
+from models.runtime.latency import CandleLatency
 from models.training.settings import ModelSettings
 from strategies.base import frames
+from strategies.base.candle_watch import CandleWatch
 from strategies.base.config import PackConfig
 from strategies.base.control import control_of
 from strategies.base.controlled_strategy import ControlledStrategy
 from strategies.base.data_check import check_backtest_data
 from strategies.base.fail_closed import on_error_return
+from strategies.base.pacing import Pacer, PacingConfig
 from strategies.base.snapshot import account_state
+from strategies.base.stopwatch import Stopwatch, timed
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +103,7 @@ class PackStrategy(ControlledStrategy):
             )
             self.sizing = from_mapping(SizingConfig, block.sizing, where="breakwater.sizing")
             self.limits = from_mapping(HardLimits, block.limits, where="breakwater.limits")
+            pacing = from_mapping(PacingConfig, block.pacing, where="breakwater.pacing")
             self.labels = ModelSettings.from_blocks(
                 (config.get("freqai") or {}).get("model_training_parameters") or {},
                 where="freqai.model_training_parameters",
@@ -110,6 +115,9 @@ class PackStrategy(ControlledStrategy):
             from strategies.base.telegram import install  # a backtest needs no Telegram client
 
             install()  # before Freqtrade makes its client
+        candle_s = float(timeframe_to_seconds(config.get("timeframe") or self.timeframe))
+        self.stopwatch = Stopwatch(candle_s, self._note_latency)
+        self._watch = CandleWatch(self, Pacer(candle_s, pacing), self.stopwatch)
 
     @property
     def candle_ms(self) -> int:
@@ -117,12 +125,31 @@ class PackStrategy(ControlledStrategy):
         return int(timeframe_to_msecs(self.timeframe))
 
     def bot_start(self, **kwargs: Any) -> None:
-        """Refuse to backtest on data Freqtrade would silently fill."""
+        """Watch live orders; refuse to backtest on data Freqtrade would silently fill."""
+        if self.control is not None:
+            self.stopwatch.watch_orders(self.dp)
         if self.config["runmode"] == RunMode.BACKTEST:
             try:
                 check_backtest_data(self.config, self.startup_candle_count)
             except PackError as error:
                 raise OperationalException(str(error)) from error
+
+    @on_error_return(None)
+    def bot_loop_start(self, current_time: datetime, **kwargs: Any) -> None:
+        """Do what control asks, then wait for the next close or look at open trades."""
+        super().bot_loop_start(current_time, **kwargs)
+        if self.control is not None:
+            before = self._asked()
+            self._watch.hold(lambda: self._asked() != before)
+
+    def _asked(self) -> Any:
+        """Return what control wants of the loop, without the times that pass by themselves."""
+        state = self.control.store.read() if self.control is not None else None
+        return state and (state.mode, state.flatten, state.acknowledged, state.proposals)
+
+    def _note_latency(self, seen: CandleLatency) -> None:
+        if self.control is not None:
+            self.control.record("latency", seen)
 
     # -- features and labels ------------------------------------------------------------------
 
@@ -163,6 +190,7 @@ class PackStrategy(ControlledStrategy):
             interval_high=frame["close"] * np.exp(frame[columns.RETURN_HIGH]),
         )
 
+    @timed("decision")
     def populate_entry_trend(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
         s = self._signals(dataframe)
         dataframe["enter_long"] = (s.side > 0).astype(int)
@@ -170,6 +198,7 @@ class PackStrategy(ControlledStrategy):
         dataframe["enter_tag"] = np.where(s.side > 0, "long", np.where(s.side < 0, "short", None))
         return dataframe
 
+    @timed("decision")
     def populate_exit_trend(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
         s = self._signals(dataframe)
         dataframe["exit_long"] = s.exit_long.astype(int)
@@ -187,6 +216,7 @@ class PackStrategy(ControlledStrategy):
     # -- size, leverage, stop: new risk, closed on error ----------------------------------------
 
     @on_error_return(1.0)
+    @timed("guards")
     def leverage(
         self,
         pair: str,
@@ -235,6 +265,7 @@ class PackStrategy(ControlledStrategy):
         return stake
 
     @on_error_return(False)
+    @timed("guards")
     def confirm_trade_entry(
         self,
         pair: str,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -119,10 +120,10 @@ def market(timeframe: str, seed: int) -> pd.DataFrame:
 class Bot:
     """The pack's model and strategy, with FreqAI's thread run by hand, one round at a time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, timeframes: Sequence[str] = ("1h", "4h")) -> None:
         config = bitcoin_config(folder, train_period_days=20, live_retrain_hours=0)
         config["runmode"] = RunMode.DRY_RUN
-        config["freqai"]["feature_parameters"]["include_timeframes"] = ["1h", "4h"]
+        config["freqai"]["feature_parameters"]["include_timeframes"] = list(timeframes)
         self.provider = Provider()
         write_history(config["datadir"], self.provider)
         self.model = EchoForecaster(config)
@@ -140,9 +141,13 @@ class Bot:
 
     def candle(self) -> pd.Series:
         """Let an hour pass and return the newest analysed row."""
+        return self.frame().iloc[-1]
+
+    def frame(self) -> pd.DataFrame:
+        """Let an hour pass and return the analysed frame."""
         self.provider.hours += 1
         frame = self.provider.get_pair_dataframe(BTC, "1h")
-        return self.strategy.populate_indicators(frame, {"pair": BTC}).iloc[-1]
+        return self.strategy.populate_indicators(frame, {"pair": BTC})
 
     def retrain(self) -> int:
         """Run one round of FreqAI's training thread; return how many trainings there were."""

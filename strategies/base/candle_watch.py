@@ -1,0 +1,82 @@
+"""New candles as soon as they exist: waits for the close, fetches, and says when it has them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from freqtrade.persistence import Trade
+
+from strategies.base.pacing import Pacer
+from strategies.base.stopwatch import Stopwatch
+
+logger = logging.getLogger(__name__)
+
+
+class CandleWatch:
+    """Stands in `bot_loop_start` between Freqtrade's fetch and its analysis.
+
+    Freqtrade has fetched before it calls; what it found there goes to the analysis without a wait.
+    Otherwise the watch waits, and fetches again if a candle has closed meanwhile, so that the very
+    same loop analyses it.
+
+    Parameters
+    ----------
+    strategy
+        Whose data provider, pairs and timeframe are watched.
+    """
+
+    def __init__(self, strategy: Any, pacer: Pacer, stopwatch: Stopwatch) -> None:
+        self._strategy, self._pacer, self._stopwatch = strategy, pacer, stopwatch
+        self._analysed: dict[Any, datetime | None] = {}
+        self._settling = False
+
+    def hold(self, interrupted: Callable[[], bool] = lambda: False) -> None:
+        """Return when there is something to analyse or to look after."""
+        self._stopwatch.finish()
+        if book := getattr(self._strategy.freqai, "catch_up", None):
+            book()
+        wanted = self._wanted()
+        newest = self._newest(wanted)
+        if newest != self._analysed:  # start, or a late candle that Freqtrade's fetch has found
+            self._go_on(newest)
+            return
+        if self._settling:  # fills of the orders just sent are booked, their stops placed
+            self._settling = False
+            return
+        closed = self._pacer.wait(interrupted)
+        if closed is None:
+            return
+        opened = datetime.fromtimestamp(closed, UTC) - timedelta(seconds=self._pacer.candle_s)
+        self._stopwatch.start(closed)
+
+        def fetch() -> bool:
+            self._strategy.dp.refresh(wanted)
+            return all(date == opened for date in self._newest(wanted).values())
+
+        if not self._pacer.poll(fetch, interrupted):
+            missing = [key[0] for key, date in self._newest(wanted).items() if date != opened]
+            logger.warning("The candle of %s is late for %s", opened, missing)
+        self._stopwatch.fetched()
+        self._go_on(self._newest(wanted))
+
+    def _go_on(self, newest: dict[Any, datetime | None]) -> None:
+        self._analysed, self._settling = newest, True
+
+    def _wanted(self) -> list[Any]:
+        """Return what Freqtrade fetches each loop: traded, held and informative pairs."""
+        s = self._strategy
+        pairs = [*s.dp.current_whitelist(), *(trade.pair for trade in Trade.get_open_trades())]
+        traded = [(pair, s.timeframe, s.config["candle_type_def"]) for pair in pairs]
+        return list(dict.fromkeys([*traded, *s.gather_informative_pairs()]))
+
+    def _newest(self, wanted: list[Any]) -> dict[Any, datetime | None]:
+        """Return when the newest closed candle of each opened; of the base timeframe only."""
+        newest = {}
+        for pair, timeframe, kind in wanted:
+            if timeframe == self._strategy.timeframe:
+                frame = self._strategy.dp.ohlcv(pair, timeframe, copy=False, candle_type=str(kind))
+                newest[pair, kind] = None if frame.empty else frame["date"].iloc[-1]
+        return newest
