@@ -11,7 +11,7 @@ WORKERS ?= 2
 SPAN = $(if $(DATA),--data $(DATA)) $(if $(TIMERANGE),--timerange $(TIMERANGE))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo data simulate exchange test test-all lint format types compare bench clean
+.PHONY: help install demo hedge data simulate exchange test test-all lint format types compare bench clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -29,6 +29,9 @@ $(VENV)/.installed: pyproject.toml
 
 demo: install  ## Backtest BitcoinCrossMargin with a report (DATA=, TIMERANGE=, MODEL=, CONFIG=)
 	$(BIN)/breakwater demo --config $(CONFIG) --userdir $(USERDIR) --model $(MODEL) $(SPAN)
+
+hedge: install  ## Backtest LitecoinHedge against every baseline, with a report (DATA=, TIMERANGE=)
+	$(BIN)/breakwater hedge --userdir $(USERDIR) $(SPAN)
 
 data: install  ## Download BTC, ETH and LTC history for the demo with `freqtrade download-data`
 	$(BIN)/freqtrade download-data --config user_data/config_bitcoin.json --userdir $(USERDIR) \

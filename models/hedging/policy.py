@@ -71,6 +71,7 @@ class PolicyConfig:
     max_ratio: float = 1.0  # sum of the legs' notionals over the primary's
     min_ratio: float = 0.0
     max_step: float = 0.1  # change of each leg per candle
+    min_step: float = 0.05  # a leg outside its band moves at least this far, if its target is
     max_changes_day: int = 4  # in calm; lifted in an alarm or far outside the band
     far: float = 0.3  # a leg this far outside its band is no matter of calm
     reach: float = 0.2  # how far a model may lean away from the baseline
@@ -84,8 +85,10 @@ class PolicyConfig:
                 f"expected 0 <= min_ratio <= max_ratio <= 1.5, got {self.min_ratio} and "
                 f"{self.max_ratio}"
             )
-        if not (0 < self.max_step <= 1 and self.far > 0 and 0 <= self.reach <= 1):
-            raise ConfigError("expected 0 < max_step <= 1, far > 0 and 0 <= reach <= 1")
+        if not 0 <= self.min_step <= self.max_step <= 1 or self.max_step == 0:
+            raise ConfigError("expected 0 <= min_step <= max_step <= 1 and max_step > 0")
+        if not (self.far > 0 and 0 <= self.reach <= 1):
+            raise ConfigError("expected far > 0 and 0 <= reach <= 1")
         if not (0 < self.alarm_hazard <= 1 and 0 <= self.action_lead < 1):
             raise ConfigError("expected 0 < alarm_hazard <= 1 and 0 <= action_lead < 1")
         if self.max_changes_day < 1 or self.hold_candles < 0:
@@ -218,7 +221,10 @@ def _towards(
     # The band is about small errors; the limit on the sum is not.
     if sum(wanted) > config.max_ratio + _TINY:
         wanted = list(_split(config.max_ratio, wanted))
-    gaps = [w - h for w, h in zip(wanted, now.held, strict=True)]
+    gaps = [
+        _at_least(w - h, config.min_step, a - h)
+        for w, h, a in zip(wanted, now.held, aim, strict=True)
+    ]
     if max(abs(g) for g in gaps) <= _TINY:
         return _stay(now, source, "inside the band", lean)
     calm = not alarm and source is not Source.PERSON and max(abs(g) for g in gaps) < config.far
@@ -237,6 +243,13 @@ def _towards(
     if abs(change) <= _TINY:
         action = Action.MAINTAIN  # between the legs
     return Step(ratio=tuple(ratio), action=action, source=source, reason=why, lean=lean)
+
+
+def _at_least(gap: float, least: float, whole: float) -> float:
+    """Return `gap`, or if that is smaller than `least`, as much of it as `whole` has room for."""
+    if abs(gap) <= _TINY or abs(gap) >= least or gap * whole <= 0:
+        return gap
+    return math.copysign(max(abs(gap), min(least, abs(whole))), gap)
 
 
 def _stay(now: Situation, source: Source, why: str, lean: float = 0.0) -> Step:

@@ -17,12 +17,12 @@ _DAY_MS = 86_400_000
 
 def pairs_read(config: Mapping[str, Any]) -> list[str]:
     """Return the traded pairs and those that only supply features."""
-    extra = config["freqai"]["feature_parameters"].get("include_corr_pairlist", [])
+    extra = _freqai(config).get("feature_parameters", {}).get("include_corr_pairlist", [])
     return list(dict.fromkeys([*config["exchange"]["pair_whitelist"], *extra]))
 
 
 def span_read(config: Mapping[str, Any], startup_candles: int) -> tuple[int, int]:
-    """Return [start, stop) in milliseconds of the candles a FreqAI backtest reads.
+    """Return [start, stop) in milliseconds of the candles a backtest reads, FreqAI's included.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def span_read(config: Mapping[str, Any], startup_candles: int) -> tuple[int, int
             cure="for example --timerange 20250101-20250701",
         )
     warm_up = startup_candles * timeframe_to_msecs(config["timeframe"])
-    training = config["freqai"]["train_period_days"] * _DAY_MS
+    training = _freqai(config).get("train_period_days", 0) * _DAY_MS
     return timerange.startts * 1000 - training - warm_up, timerange.stopts * 1000
 
 
@@ -47,3 +47,9 @@ def check_backtest_data(config: Mapping[str, Any], startup_candles: int) -> Data
     return check_datadir(
         Path(config["datadir"]), pairs_read(config), config["timeframe"], start, stop
     )
+
+
+def _freqai(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the FreqAI block, empty where it is switched off."""
+    block: Mapping[str, Any] = config.get("freqai") or {}
+    return block if block.get("enabled") else {}

@@ -44,7 +44,7 @@ def write_comparison(
     run
         What was run: title, data, spans, seeds, reference, versions, commit; JSON-able.
     """
-    numbers = _finite({"format": 1, "kind": "compare", "run": dict(run), "models": list(rows)})
+    numbers = finite({"format": 1, "kind": "compare", "run": dict(run), "models": list(rows)})
     files = {
         "report.json": json.dumps(numbers, indent=1, allow_nan=False) + "\n",
         "index.html": render(rows, run),
@@ -53,12 +53,12 @@ def write_comparison(
     return write_folder("compare", files, reports_dir, created_ms)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """Return `value` with NaN and infinity as None, which JSON can say."""
     if isinstance(value, Mapping):
-        return {k: _finite(v) for k, v in value.items()}
+        return {k: finite(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
+        return [finite(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -1,0 +1,285 @@
+"""HedgeStrategy: opens, grows, shrinks and closes the legs that hedge a Litecoin position.
+
+Works without FreqAI on the baseline alone, and with any forecaster of the pack, whose hazard (and
+action head, where it has one) may lean on the baseline. Whatever is not known leaves the legs as
+they are. The legs have no stop: a hedge that stops out leaves the position naked; the account's
+guards look after both.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from freqtrade.exceptions import OperationalException
+from freqtrade.persistence import Order, Trade
+from freqtrade.strategy import IStrategy
+from pandas import DataFrame
+
+from models.errors import InputError, PackError
+from models.features import candles as features
+from models.hedging.policy import Situation, Step, decide
+from models.hedging.rounding import reachable
+from strategies.base import hedge_book, hedge_frame
+from strategies.base.fail_closed import on_error_return
+from strategies.base.hedge_config import HedgeConfig, Mode, hedge_config
+from strategies.base.pack_strategy import PackStrategy
+
+logger = logging.getLogger(__name__)
+
+TAG_HEDGE, TAG_PRIMARY = "hedge", "primary"
+_ORDER_MARGIN = 1.2  # above the exchange's smallest order, so that prices may move meanwhile
+
+
+class HedgeStrategy(PackStrategy):
+    """Base of the hedging strategies; the pure part is `models.hedging`."""
+
+    position_adjustment_enable = True
+    use_custom_stoploss = False
+    use_exit_signal = False  # a leg is closed by its plan, the position by the person who holds it
+    stoploss = -10.0  # of stake, never reached: see the module docstring
+    order_types: ClassVar[dict[str, Any]] = {
+        "entry": "market",
+        "exit": "market",
+        "stoploss": "market",
+        "stoploss_on_exchange": False,
+    }
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__(config)
+        try:
+            block = (config.get("breakwater") or {}).get("hedge") or {}
+            self.hedge: HedgeConfig = hedge_config(config, block)
+        except PackError as error:
+            raise OperationalException(str(error)) from error
+        self._signal: DataFrame | None = None  # of the primary's newest analysis
+        self.startup_candle_count = max(
+            self.hedge.baseline.candles_needed, features.LOOKBACK + 256 + 5 if self.forecasts else 0
+        )
+
+    @property
+    def forecasts(self) -> bool:
+        """Whether a FreqAI model is configured."""
+        return bool((self.config.get("freqai") or {}).get("enabled"))
+
+    # -- what is known at each candle's close -----------------------------------------------------
+
+    def populate_indicators(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
+        """Forecast of the primary, baseline and signal on the legs."""
+        hedge, pair = self.hedge, metadata["pair"]
+        if pair == hedge.primary.pair and self.forecasts:
+            self._signal = None  # a failed analysis must not leave the last one standing
+            dataframe = super().populate_indicators(dataframe, metadata)
+            self._signal = hedge_frame.signal_columns(dataframe, hedge.primary.side)
+        if pair not in hedge.instruments:
+            return dataframe
+
+        def candles(other: str) -> DataFrame:
+            if other == pair:
+                return dataframe
+            return self.dp.get_pair_dataframe(other, self.timeframe)
+
+        frame = hedge_frame.baseline_columns(
+            dataframe,
+            candles(hedge.primary.pair),
+            [candles(p) for p in hedge.instruments],
+            hedge.baseline,
+            hedge.policy.max_ratio,
+        )
+        return hedge_frame.with_signal(frame, self._signal) if self.forecasts else frame
+
+    def populate_entry_trend(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
+        """Always ready to open a leg; whether and how much is asked when it could be ordered."""
+        pair, side = metadata["pair"], ""
+        if self.hedge.mode is Mode.ADVICE:
+            return dataframe
+        if pair in self.hedge.instruments:
+            side, tag = self.hedge.side, TAG_HEDGE
+        elif pair == self.hedge.primary.pair and self.hedge.open_primary:
+            side, tag = self.hedge.primary.side, TAG_PRIMARY
+        if side:
+            dataframe[f"enter_{side}"] = 1
+            dataframe["enter_tag"] = tag
+        return dataframe
+
+    def populate_exit_trend(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
+        return dataframe
+
+    # -- the decision -----------------------------------------------------------------------------
+
+    def plan(self, pair: str, current_time: datetime) -> Plan:
+        """Return what the leg of `pair` is to become, decided at the last candle's close.
+
+        Raises
+        ------
+        InputError
+            If the candles are stale, or a price or the hedged position is not known.
+        """
+        row = self._row(pair, current_time)
+        closed = (row["date"] + timedelta(milliseconds=self.candle_ms)).to_pydatetime()
+        legs = self.hedge.instruments
+        seen = hedge_frame.numbers(row, len(legs))
+        price, closes = float(row[hedge_frame.PRIMARY]), seen["close"]
+        if not all(math.isfinite(c) and c > 0 for c in (price, *closes)):
+            raise InputError(f"a candle of the hedge is missing at {row['date']}", where=pair)
+        trades = hedge_book.recent_trades(closed)
+        amounts = self._held(trades, closed)
+        size = self._primary_amount(trades, closed)
+        leg = legs.index(pair)
+        if not size > 0:
+            return Plan(closed, amounts[leg], 0.0, "there is no position to hedge", None)
+        notional = size * price
+        smallest = [self._smallest_quote(p) for p in legs]
+        now = Situation(
+            held=tuple(a * c / notional for a, c in zip(amounts, closes, strict=True)),
+            target=reachable(seen["target"], notional, smallest),
+            width=seen["width"],
+            signal=hedge_frame.signal_of(row) if self.forecasts else None,
+            changes_today=hedge_book.changes_in_a_day(trades, legs, closed),
+            smallest_step=tuple(s / notional for s in smallest),
+            **self._word(),
+        )
+        step = decide(now, self.hedge.policy)
+        if step.ratio[leg] == now.held[leg]:
+            return Plan(closed, amounts[leg], amounts[leg], step.reason, step)
+        wanted = max(step.ratio[leg], 0.0) * notional / closes[leg]
+        if wanted * closes[leg] < smallest[leg]:
+            wanted = 0.0  # a rest that could not be ordered later
+        return Plan(closed, amounts[leg], wanted, f"{step.action}: {step.reason}", step)
+
+    def _held(self, trades: list[Any], closed: datetime) -> list[float]:
+        return [hedge_book.amount_at(trades, p, closed) for p in self.hedge.instruments]
+
+    def _primary_amount(self, trades: list[Any], closed: datetime) -> float:
+        """Return the size of the hedged position, base units, 0 if there is none."""
+        primary = self.hedge.primary
+        if self.hedge.mode is not Mode.OWN:
+            return primary.amount_base
+        short = primary.side == "short"
+        own = [t for t in trades if t.pair == primary.pair and t.is_short == short]
+        return hedge_book.amount_at(own, primary.pair, closed)
+
+    def _word(self) -> dict[str, Any]:
+        """Return what a person wants of the hedge; unless control is active, to leave it alone."""
+        if self.control is None:
+            return {}
+        state = self.control.store.read()
+        if not state.may_add_risk:
+            return {"frozen": True}
+        if state.hedge is None:
+            return {}
+        return {"frozen": True} if state.hedge.ratio is None else {"manual": state.hedge.ratio}
+
+    def _smallest_quote(self, pair: str) -> float:
+        """Return the smallest order of `pair` that Freqtrade and the exchange both take."""
+        limits = (self.dp.market(pair) or {}).get("limits") or {}
+        cost = (limits.get("cost") or {}).get("min") or 0.0
+        return _ORDER_MARGIN * float(cost)
+
+    # -- orders ---------------------------------------------------------------------------------
+
+    @on_error_return(1.0)
+    def leverage(
+        self, pair: str, current_time: datetime, current_rate: float, proposed_leverage: float,
+        max_leverage: float, entry_tag: str | None, side: str, **kwargs: Any,
+    ) -> float:  # fmt: skip
+        wanted = self.hedge.leverage
+        if pair not in self.hedge.instruments:
+            wanted = self.hedge.primary.leverage
+        return min(wanted, self.limits.max_leverage, max_leverage)
+
+    @on_error_return(0.0)
+    def custom_stake_amount(
+        self, pair: str, current_time: datetime, current_rate: float, proposed_stake: float,
+        min_stake: float | None, max_stake: float, leverage: float, entry_tag: str | None,
+        side: str, **kwargs: Any,
+    ) -> float:  # fmt: skip
+        if self._no_new_risk(pair, side, current_rate):
+            return 0.0
+        stake = min(self._opening(pair, current_time) * current_rate / leverage, max_stake)
+        if min_stake is not None and stake < min_stake:
+            return 0.0  # never rounded up to the exchange's minimum
+        return stake
+
+    def _opening(self, pair: str, current_time: datetime) -> float:
+        """Return the amount a new trade of `pair` is to have, base units."""
+        if pair in self.hedge.instruments:
+            return self.plan(pair, current_time).wanted
+        return self.hedge.primary.amount_base if self.hedge.open_primary else 0.0
+
+    def _refusal(
+        self, pair: str, side: str, amount: float, rate: float, current_time: datetime
+    ) -> str:
+        """Return why an order that adds to a leg must not be sent, or nothing.
+
+        Asks for no forecast: the baseline hedges without one.
+        """
+        try:
+            wanted_side = self.hedge.side
+            if pair not in self.hedge.instruments:
+                wanted_side = self.hedge.primary.side
+            if side != wanted_side:
+                return f"a {side} does not hedge a {self.hedge.primary.side}"
+            notional = amount * rate
+            verdict = self._check(pair, side, notional, 1.0, rate)
+        except Exception as error:
+            logger.exception("%s %s refused", pair, side)
+            return f"{type(error).__name__}: {error}"
+        if verdict.allowed and verdict.notional_quote >= notional * (1 - 1e-6):
+            return ""
+        return verdict.reason or "nothing of it is allowed"
+
+    @on_error_return(None)
+    def adjust_trade_position(
+        self, trade: Trade, current_time: datetime, current_rate: float, current_profit: float,
+        min_stake: float | None, max_stake: float, **kwargs: Any,
+    ) -> float | tuple[float, str] | None:  # fmt: skip
+        """Grow or shrink a leg, at most once a candle; None leaves it."""
+        if trade.pair not in self.hedge.instruments or trade.has_open_orders:
+            return None
+        plan = self.plan(trade.pair, current_time)
+        if hedge_book.acted_since(trade, plan.closed):
+            return None
+        change = plan.wanted - plan.held
+        if change < 0:
+            # Freqtrade takes the same share of the amount as of the stake.
+            share = min(-change / trade.amount, 1.0)
+            return -share * trade.stake_amount, plan.reason
+        if change == 0:
+            return None
+        side = "short" if trade.is_short else "long"
+        stake = change * current_rate / trade.leverage
+        if stake > max_stake or (min_stake is not None and stake < min_stake):
+            return None
+        # Freqtrade asks nobody before it adds to a position.
+        refused = self._refusal(trade.pair, side, change, current_rate, current_time)
+        if not self._may_enter(trade.pair, side, change * current_rate, current_rate, refused):
+            return None
+        return stake, plan.reason
+
+    @on_error_return(None)
+    def order_filled(
+        self, pair: str, trade: Trade, order: Order, current_time: datetime, **kwargs: Any
+    ) -> None:
+        self._note_fill(trade, order, current_time)
+
+    custom_exit = IStrategy.custom_exit
+
+
+# Freqtrade hands a hook a deep copy of the trade, with every order it ever had: minutes a month on
+# a leg that is adjusted for years. It spares its own methods, which it knows by their name.
+HedgeStrategy.adjust_trade_position.__qualname__ = IStrategy.adjust_trade_position.__qualname__
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one leg holds at a candle's close and is to hold from the next open on."""
+
+    closed: datetime
+    held: float  # base units, unsigned
+    wanted: float
+    reason: str
+    step: Step | None  # of all legs; None without a position
