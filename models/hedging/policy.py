@@ -221,16 +221,16 @@ def _towards(
     # The band is about small errors; the limit on the sum is not.
     if sum(wanted) > config.max_ratio + _TINY:
         wanted = list(_split(config.max_ratio, wanted))
+    smallest = now.smallest_step or (0.0,) * len(wanted)
     gaps = [
-        _at_least(w - h, config.min_step, a - h)
-        for w, h, a in zip(wanted, now.held, aim, strict=True)
+        _at_least(w - h, max(config.min_step, least), a - h)
+        for w, h, a, least in zip(wanted, now.held, aim, smallest, strict=True)
     ]
     if max(abs(g) for g in gaps) <= _TINY:
         return _stay(now, source, "inside the band", lean)
     calm = not alarm and source is not Source.PERSON and max(abs(g) for g in gaps) < config.far
     if calm and now.changes_today >= config.max_changes_day and sum(now.held) <= config.max_ratio:
         return _stay(now, source, f"{config.max_changes_day} changes today already", lean)
-    smallest = now.smallest_step or (0.0,) * len(gaps)
     ratio = []
     for held, gap, least in zip(now.held, gaps, smallest, strict=True):
         # A small account's smallest order may be larger than the step allowed, never than the gap.

@@ -101,7 +101,7 @@ def with_signal(frame: DataFrame, signal: DataFrame | None) -> DataFrame:
     if signal is None:
         return frame.assign(**{AGE: np.inf}, **dict.fromkeys(_SIGNAL[1:], np.nan))
     joined = frame[["date"]].merge(signal, on="date", how="left")
-    age = joined[AGE].to_numpy(np.float64)
+    age = joined[AGE].to_numpy(np.float64, copy=True)
     for row in np.flatnonzero(np.isnan(age)):
         age[row] = age[row - 1] + 1 if row else np.inf
     return frame.assign(**{AGE: age}, **{n: joined[n].to_numpy() for n in _SIGNAL[1:]})
