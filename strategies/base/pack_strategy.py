@@ -145,7 +145,9 @@ class PackStrategy(ControlledStrategy):
     def _asked(self) -> Any:
         """Return what control wants of the loop, without the times that pass by themselves."""
         state = self.control.store.read() if self.control is not None else None
-        return state and (state.mode, state.flatten, state.acknowledged, state.proposals)
+        return state and (
+            state.mode, state.flatten, state.acknowledged, state.proposals, state.hedge
+        )  # fmt: skip
 
     def _note_latency(self, seen: CandleLatency) -> None:
         if self.control is not None:

@@ -177,10 +177,11 @@ def test_leg_when_inside_the_band_then_it_is_left(make, trades: list[Held]) -> N
 def test_leg_when_too_small_then_it_grows_and_when_too_large_then_it_shrinks(
     make, trades: list[Held]
 ) -> None:
-    trades += [leg(BTC, 0.7), leg(ETH, 20.0)]  # 0.35, its band begins at 0.40; 0.50, ends at 0.40
+    trades += [leg(BTC, 0.7), leg(ETH, 12.0)]  # 0.35, and its band begins at 0.40
     stake_quote, why = adjust(make(), trades[0])
     assert stake_quote == pytest.approx(0.06 * 2000 / 2, rel=1e-3)  # at least the smallest order
     assert why.startswith("increase")
+    trades[1].amount = trades[1].orders[0].safe_filled = 20.0  # 0.50, and its band ends at 0.40
     change, why = adjust(make(), trades[1])
     assert change == pytest.approx(-0.1 * 2000 / 50 / 20 * trades[1].stake_amount)
     assert why.startswith("decrease")
