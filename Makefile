@@ -31,7 +31,7 @@ demo: install  ## Backtest BitcoinCrossMargin with a report (DATA=, TIMERANGE=, 
 	$(BIN)/breakwater demo --config $(CONFIG) --userdir $(USERDIR) --model $(MODEL) $(SPAN)
 
 hedge: install  ## Backtest LitecoinHedge against every baseline, with a report (DATA=, TIMERANGE=)
-	$(BIN)/breakwater hedge --userdir $(USERDIR) $(SPAN)
+	$(BIN)/breakwater hedge-report --userdir $(USERDIR) $(SPAN)
 
 data: install  ## Download BTC, ETH and LTC history for the demo with `freqtrade download-data`
 	$(BIN)/freqtrade download-data --config user_data/config_bitcoin.json --userdir $(USERDIR) \

@@ -48,13 +48,15 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--max-steps", type=int, help="cap on optimiser steps, to try things out")
     compare.add_argument("--userdir", type=Path, help="default: user_data")
     compare.set_defaults(run=_compare)
-    hedge = commands.add_parser("hedge", help="backtest of the Litecoin hedge, with a report")
+    hedge = commands.add_parser(
+        "hedge-report", help="backtest of the Litecoin hedge, with a report"
+    )
     hedge.add_argument("--data", type=Path, help="a Freqtrade data directory (holds futures/)")
     hedge.add_argument("--timerange", help="YYYYMMDD-YYYYMMDD; default: 2021 to the newest candle")
     hedge.add_argument("--config", type=Path, help="default: user_data/config_litecoin_hedge.json")
     hedge.add_argument("--model", help="FreqAI model class that may lean on the baseline")
     hedge.add_argument("--userdir", type=Path, help="default: user_data")
-    hedge.set_defaults(run=_hedge)
+    hedge.set_defaults(run=_hedge_report)
     explain = commands.add_parser("explain", help="what drove one forecast of the newest run")
     explain.add_argument("--time", required=True, help="its candle's open, as 2025-06-01T12:00 UTC")
     explain.add_argument("--pair", help="default: the run's first")
@@ -103,7 +105,7 @@ def _compare(options: argparse.Namespace) -> int:
     )
 
 
-def _hedge(options: argparse.Namespace) -> int:
+def _hedge_report(options: argparse.Namespace) -> int:
     from strategies.desk.hedge import HedgeOptions, run_hedge
 
     names = ("data", "timerange", "config", "model", "userdir")
