@@ -90,6 +90,13 @@ class Commands:
         state, trouble = self._did(f"hedge {word}", by, "", lambda: act(by))
         return _hedge_text(state.hedge) + trouble
 
+    def acknowledge(self, by: Person, digest: str) -> str:
+        """Note that a person accepts the risk of the settings with this digest."""
+        _, trouble = self._did(
+            "acknowledge", by, digest, lambda: self.store.acknowledge(by, digest)
+        )
+        return f"risk of settings {digest} acknowledged" + trouble
+
     def approve(self, by: Person, proposal_id: str) -> str:
         """Let a proposed entry happen."""
         return self._answer("approve", by, proposal_id, self.store.approve)

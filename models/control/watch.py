@@ -15,6 +15,7 @@ from models.control.heartbeat import Heartbeat
 from models.errors import ConfigError
 
 WITHIN_S: Final = 30.0
+_LOOP_S: Final = 5.0  # what a loop may take beside its waiting
 ON_SILENCE: Final = ("protect", "flatten")
 SILENT, FEED, MARGIN = "silent", "feed", "margin"  # alarms
 
@@ -49,6 +50,15 @@ class WatchdogConfig:
             raise ConfigError("expected stop_frac and max_volume_frac in (0, 1)")
         if not (0 <= self.feed_late_s < math.inf and 0 <= self.unprotected_s < math.inf):
             raise ConfigError("expected feed_late_s and unprotected_s finite and >= 0")
+
+    def allow(self, tick_s: float) -> None:
+        """Raise ConfigError if a loop that waits `tick_s` between looks would count as silent."""
+        if tick_s + _LOOP_S > self.silence_s:
+            raise ConfigError(
+                f"expected pacing.tick_s <= {self.silence_s - _LOOP_S:g}, got {tick_s:g}: the "
+                f"watchdog takes {self.silence_s:g} s without a sign of life for a dead bot",
+                where="breakwater.pacing.tick_s",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,17 +40,24 @@ class ControlledStrategy(IStrategy):
 
     @on_error_return(None)
     def bot_loop_start(self, current_time: datetime, **kwargs: Any) -> None:
-        """Read the control state, keep stops as large as positions, leave a sign of life."""
+        """Read the control state, leave a sign of life, wait, and keep stops as large as positions.
+
+        Stops last: between their cancellation here and their placing anew in the same loop, a
+        position has none.
+        """
         if self.control is None:
             return
         state = self.control.loop(
             feed_ms=self._feed_ms(), candle_ms=self.candle_ms, numbers=self._numbers()
         )
-        trades = Trade.get_open_trades()
-        if state.flatten is not None and not trades:
+        if state.flatten is not None and not Trade.get_open_trades():
             self.control.flattened()
-        for stop in cancel_outgrown(trades, self.dp._exchange):
+        self._hold()
+        for stop in cancel_outgrown(Trade.get_open_trades(), self.dp._exchange):
             self.control.record("stop.resized", Incident(what=stop, done="cancelled, placed anew"))
+
+    def _hold(self) -> None:
+        """Wait for what the loop should wait for; must not raise."""
 
     @on_error_return(True)
     def check_entry_timeout(

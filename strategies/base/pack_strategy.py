@@ -22,6 +22,7 @@ from pandas import DataFrame, Series
 
 from models import columns
 from models.config import from_mapping
+from models.control.watch import WatchdogConfig
 from models.decision.signals import DecisionConfig, signals
 from models.decision.sizing import (
     SizingConfig,
@@ -104,6 +105,9 @@ class PackStrategy(ControlledStrategy):
             self.sizing = from_mapping(SizingConfig, block.sizing, where="breakwater.sizing")
             self.limits = from_mapping(HardLimits, block.limits, where="breakwater.limits")
             pacing = from_mapping(PacingConfig, block.pacing, where="breakwater.pacing")
+            from_mapping(WatchdogConfig, block.watchdog, where="breakwater.watchdog").allow(
+                pacing.tick_s
+            )
             self.labels = ModelSettings.from_blocks(
                 (config.get("freqai") or {}).get("model_training_parameters") or {},
                 where="freqai.model_training_parameters",
@@ -135,12 +139,10 @@ class PackStrategy(ControlledStrategy):
                 raise OperationalException(str(error)) from error
 
     @on_error_return(None)
-    def bot_loop_start(self, current_time: datetime, **kwargs: Any) -> None:
-        """Do what control asks, then wait for the next close or look at open trades."""
-        super().bot_loop_start(current_time, **kwargs)
-        if self.control is not None:
-            before = self._asked()
-            self._watch.hold(lambda: self._asked() != before)
+    def _hold(self) -> None:
+        """Wait for the next close or look at open trades, or until control asks for something."""
+        before = self._asked()
+        self._watch.hold(lambda: self._asked() != before)
 
     def _asked(self) -> Any:
         """Return what control wants of the loop, without the times that pass by themselves."""

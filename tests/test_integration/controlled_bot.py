@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -100,6 +101,12 @@ def write_strategy(folder: Path) -> tuple[str, str]:
     strategies.mkdir(exist_ok=True)
     (strategies / "ControlledSignals.py").write_text(STRATEGY, encoding="utf-8")
     return "--strategy-path", str(strategies)
+
+
+def prepare(folder: Path, config: dict[str, Any]) -> None:
+    """Make what a watchdog needs that starts before its bot."""
+    (folder / "user_data").mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
 
 def commands(folder: Path) -> Commands:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from models.control.commands import Commands
+from models.control.heartbeat import last_beat
 from models.control.state import Mode, Person
 from tests.exchange.account import Account
 from tests.exchange.clock import wall_clock_ms
+from tests.exchange.faults import Latency
 from tests.exchange.replay import Market, scripted_feed
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
@@ -19,6 +24,7 @@ from tests.exchange.venue import Venue
 from tests.test_integration.controlled_bot import (
     commands,
     configuration,
+    prepare,
     running_watchdog,
     unprotected,
     write_strategy,
@@ -117,3 +123,69 @@ def test_live_run_when_the_bot_dies_or_hangs_then_the_watchdog_takes_its_entries
     assert commands(tmp_path).journal.verify().fault == ""
     assert account.open_orders() == []
     assert state.unknown == []
+
+
+@pytest.mark.slow
+def test_live_run_when_killed_between_an_entry_and_its_record_then_the_watchdog_stops_the_position(
+    tmp_path: Path, url: str, state: ExchangeState, account: Account
+) -> None:
+    arguments = write_strategy(tmp_path)
+    state.faults.add(Latency(on="POST /fapi/v1/order", after_s=lambda _: 5.0))
+    with (
+        running_bot(tmp_path, configuration(url), *arguments) as bot,
+        running_watchdog(tmp_path) as dog,
+    ):
+        bot.wait_for(account.open_positions, "an entry the bot has not heard of yet")
+        os.kill(bot.process.pid, signal.SIGKILL)
+        assert bot.trades() == {}
+        assert unprotected(state, account) != {}
+        dog.wait_for(lambda: unprotected(state, account) == {}, "a stop by the watchdog")
+    ((symbol, position),) = account.open_positions().items()
+    (stop,) = account.open_algos()
+    assert (stop.symbol, stop.reduce_only, stop.quantity) == (symbol, True, position.amount)
+    assert commands(tmp_path).store.read().mode is Mode.REDUCING
+
+
+@pytest.mark.slow
+def test_live_run_when_killed_at_random_then_no_position_stays_unprotected_and_no_state_is_lost(
+    tmp_path: Path, url: str, state: ExchangeState, venue: Venue, account: Account
+) -> None:
+    arguments, random_ = write_strategy(tmp_path), random.Random(3)
+    desk = commands(tmp_path)
+    prepare(tmp_path, configuration(url))
+    with running_watchdog(tmp_path) as dog:
+        for life in range(4):
+            with running_bot(tmp_path, configuration(url), *arguments) as bot:
+                bot.wait_for(lambda bot=bot: alive(desk, bot), "a first loop")
+                desk.resume(ANN)
+                if life % 2:
+                    venue.move("BTCUSDT", 60_000.0 * (1.03 if life % 4 == 1 else 1.0))
+                time.sleep(random_.uniform(0.0, 6.0))
+                os.kill(bot.process.pid, signal.SIGKILL)
+                bot.process.wait()
+            dog.wait_for(lambda: not account.open_orders(), "entries taken back")
+            dog.wait_for(lambda: unprotected(state, account) == {}, "every position stopped")
+            assert desk.journal.verify().fault == ""
+            assert "cannot be read" not in desk.store.read().reason
+        with running_bot(tmp_path, configuration(url), *arguments) as bot:
+            bot.wait_for(lambda: alive(desk, bot), "a last start")
+            bot.wait_for(lambda: holds(bot, account), "the bot believing nothing that is not so")
+            bot.wait_for(lambda: unprotected(state, account) == {}, "its positions stopped")
+            assert desk.store.read().mode is Mode.REDUCING
+    assert state.unknown == []
+
+
+def alive(desk: Commands, bot: LiveBot) -> bool:
+    """Whether this very bot has looped twice."""
+    beat = last_beat(desk.store.folder)
+    return beat is not None and beat.pid == bot.process.pid and beat.loop >= 2
+
+
+def holds(bot: LiveBot, account: Account) -> bool:
+    """Whether the exchange holds at least what the bot's books say; all positions are long."""
+    theirs = {f"{s[:3]}/USDT:USDT": float(p.amount) for s, p in account.open_positions().items()}
+    return all(
+        theirs.get(pair, 0.0) >= trade["amount"]
+        for pair, trade in bot.trades().items()
+        if trade["is_open"]
+    )

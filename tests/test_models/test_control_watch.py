@@ -20,6 +20,7 @@ from models.control.watch import (
     superfluous,
     uncovered,
 )
+from models.errors import ConfigError
 
 LONG = Position(symbol="BTC", amount=2.0, mark=100.0)
 SHORT = Position(symbol="BTC", amount=-2.0, mark=100.0)
@@ -98,3 +99,9 @@ def test_alarms_when_the_margin_ratio_is_high_or_no_number_then_margin_is_called
 def test_alarms_when_the_feed_is_unknown_then_it_is_not_called_late() -> None:
     beat = Heartbeat(time_ms=0, pid=1, loop=1, feed_ms=None, candle_ms=60_000)
     assert FEED not in alarms(0, beat, None, CONFIG)
+
+
+def test_settings_when_the_bots_own_pace_looks_like_silence_then_they_are_refused() -> None:
+    WatchdogConfig(silence_s=15.0).allow(10.0)
+    with pytest.raises(ConfigError, match="tick_s <= 10, got 11"):
+        WatchdogConfig(silence_s=15.0).allow(11.0)
