@@ -28,9 +28,10 @@ backtest, rows/s
     Ours: `Predictor.predict`, all rows. Stock: `predict`, a limited number of rows, because it
     keeps the graph of every row it has forecast.
 live step, us
-    One forecast from the rows it needs: ours from arrays, `Predictor.predict` on its context;
-    stock from a frame, `predict` on its window. FreqAI's work around either, and the conversion of
-    a frame to an array (a fraction of a millisecond) in ours, are left out.
+    One forecast of the next candle: ours from arrays, `Predictor.latest`, which carries the past on
+    where parity allows; "from the context" is `Predictor.predict` on the same candle's context, in
+    turns with it. Stock from a frame, `predict` on its window. FreqAI's work around either, and
+    the conversion of a frame to an array (a fraction of a millisecond) in ours, are left out.
 model file, MiB
     What FreqAI stores as the model: ours the predictor (network, manifest, 256 rows), stock its
     checkpoint (weights twice, and the optimiser's state). Stock's pickled pipelines are left out.
@@ -77,6 +78,7 @@ CELLS = (
     ("backtest", "mib_per_1000_rows", "backtest growth, MiB per 1000 rows", 2, False),
     ("live", "live_p50_us", "live step p50, us", 0, False),
     ("live", "live_p99_us", "live step p99, us", 0, False),
+    ("live", "context_p50_us", "live step from the context p50, us", 0, False),
     ("live", "peak_mib", "live peak, MiB", 0, False),
     ("live", "above_idle_mib", "live peak above idle, MiB", 0, False),
 )
@@ -201,7 +203,7 @@ def table(report: dict[str, Any]) -> str:
         for cell in CELLS:
             ours, theirs = cells[key(cell)], stock[key(cell)]
             line = f"{cell[2]:36s}{_spread(ours, cell[3]):>32s}{_spread(theirs, cell[3]):>32s}"
-            if ours["median"] is not None:
+            if ours["median"] is not None and theirs["median"] is not None:
                 times = ratio(ours["median"], theirs["median"], cell[4])
                 line += f"{times:>7.{0 if times >= 10 else 1}f}x"
             out.append(line)

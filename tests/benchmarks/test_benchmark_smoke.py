@@ -37,7 +37,11 @@ def test_benchmark_when_run_on_few_rows_then_every_cell_holds_a_number(
         for name, cell in cells.items()
         if cell["median"] is None
     }
-    assert missing == {("prophet", "train.epoch_s"), ("prophet", "train.to_best_s")}
+    assert missing == {
+        ("prophet", "train.epoch_s"),
+        ("prophet", "train.to_best_s"),
+        (networks.STOCK, "live.context_p50_us"),
+    }
     assert "PyTorchTransformerRegressor" in capsys.readouterr().out
 
 

@@ -1,15 +1,16 @@
 """Training on long sequences against training on one window per sample, in one run.
 
 Run ``python -m tests.benchmarks.windowed [--data DIR] [--networks ...] [--seeds N]``. Both modes
-are the one training loop: a sequence supervises `segment_candles` rows behind one burn-in, a window
-supervises its last row only (`segment_candles` 1, batch 256). Equal numbers of evaluations, equal
-learning rate and weight averaging, the checkpoint chosen by validation loss, no early stop, one
-thread; modes alternate, seed by seed.
+are the one training loop: a sequence supervises `segment_candles` rows behind one burn-in, a
+window supervises its last row only (`segment_candles` 1, `--windows` of them a step). Equal numbers
+of evaluations, equal learning rate and weight averaging, the checkpoint chosen by validation loss,
+no early stop, one thread; modes alternate, seed by seed.
 
 Printed per network and mode: median over seeds (lowest to highest) of the CPU seconds until the
 best validation loss, and of the direction head's gain over the training rows' class frequencies in
 millibits per candle, on validation and on the rows after it, which chose nothing. Every twentieth
-optimiser step is evaluated; a window step sees 256 rows, a sequence step up to 2,048.
+optimiser step is evaluated; a window step sees as many rows as it has windows, a sequence step up
+to 2,048, neighbours of each other.
 """
 
 from __future__ import annotations
@@ -36,16 +37,17 @@ from models.types import TrainingJob
 from models.windows import Span
 from tests.benchmarks import worker
 
-MODES = {"sequence": {}, "window": {"segment_candles": 1, "batch": 256}}
+MODES = ("sequence", "window")
 MILLIBITS = 1000.0 / np.log(2.0)
 HELD_OUT = 0.2  # of the rows for validation, and as many for the test after it
 
 
-def prepared(job: TrainingJob, network: str, mode: str, steps: int) -> Prepared:
+def prepared(job: TrainingJob, network: str, mode: str, steps: int, windows: int) -> Prepared:
     """Return the shared rows for one contestant; every evaluation counts, none stops the run."""
     training = {
         "max_steps": steps, "patience": steps, "validation_frac": HELD_OUT,
-        "calibration_frac": HELD_OUT, **MODES[mode],
+        "calibration_frac": HELD_OUT,
+        **({"segment_candles": 1, "batch": windows} if mode == "window" else {}),
     }  # fmt: skip
     return prepare(dataclasses.replace(job, network=network, settings={"training": training}))
 
@@ -60,9 +62,11 @@ def gain(model: torch.nn.Module, data: Prepared, span: Span, burn: int) -> float
     return (base - loss) * MILLIBITS
 
 
-def train_once(job: TrainingJob, network: str, mode: str, seed: int, steps: int) -> dict[str, Any]:
+def train_once(
+    job: TrainingJob, network: str, mode: str, seed: int, options: argparse.Namespace
+) -> dict[str, Any]:
     """Train one network in one mode; return seconds and gains."""
-    data = prepared(job, network, mode, steps)
+    data = prepared(job, network, mode, options.steps, options.windows)
     spec = data.spec
     assert isinstance(spec, NetworkSpec)
     burn = burn_in(spec, data)
@@ -94,10 +98,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         for seed in range(options.seeds):
             for mode in MODES:
                 started = time.monotonic()
-                cells[network][mode].append(train_once(job, network, mode, seed, options.steps))
+                cells[network][mode].append(train_once(job, network, mode, seed, options))
                 print(f"{network} {mode} seed {seed}: {time.monotonic() - started:.0f} s",
                       file=sys.stderr, flush=True)  # fmt: skip
-    return {"rows": about, "steps": options.steps, "cells": cells}
+            if options.json:  # as far as it got
+                options.json.write_text(json.dumps(cells, indent=1), encoding="utf-8")
+    return {"rows": about, "steps": options.steps, "windows": options.windows, "cells": cells}
 
 
 def table(report: dict[str, Any]) -> str:
@@ -128,12 +134,14 @@ def main(arguments: list[str] | None = None) -> None:
                         default=list(catalog.networks()))  # fmt: skip
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=400, help="optimiser steps, 20 an evaluation")
+    parser.add_argument("--windows", type=int, default=256, help="of a step in window mode")
     parser.add_argument("--json", type=Path, help="write all numbers here as well")
     options = parser.parse_args(arguments)
     report = run(options)
     about = report["rows"]
     print(f"{about['rows']} rows of {about['features']} features, {about['first']} to "
-          f"{about['last']}, {report['steps']} steps, {options.seeds} seeds\n")  # fmt: skip
+          f"{about['last']}, {report['steps']} steps of {report['windows']} windows, "
+          f"{options.seeds} seeds\n")  # fmt: skip
     print(table(report))
     if options.json:
         options.json.write_text(json.dumps(report, indent=1), encoding="utf-8")

@@ -160,8 +160,12 @@ def train_pack(job: TrainingJob, folder: Path, options: dict[str, Any]) -> dict[
 
 def backtest_pack(job: TrainingJob, folder: Path, options: dict[str, Any]) -> dict[str, float]:
     """Forecast every row in one call."""
-    predict, context = _pack(job, folder)
-    predict(slice(0, context))
+    predictor = _predictor(job, folder)
+
+    def predict(rows: slice) -> Any:
+        return predictor.predict(job.features[rows], job.time_ms[rows], job.feature_names)
+
+    predict(slice(0, predictor.context))
     held = resident()
     seconds, n = _timed(lambda: predict(slice(None))), len(job.time_ms)
     grown = max(peak() - held, 0.0)
@@ -169,20 +173,30 @@ def backtest_pack(job: TrainingJob, folder: Path, options: dict[str, Any]) -> di
 
 
 def live_pack(job: TrainingJob, folder: Path, options: dict[str, Any]) -> dict[str, float]:
-    """Forecast one new candle from the rows the artifact needs and no more."""
-    predict, context = _pack(job, folder)
-    return _live(predict, context, len(job.time_ms), options["calls"])
+    """Forecast candle after candle as a bot does, and from the context alone in between."""
+    predictor = _predictor(job, folder)
+    context, names = predictor.context, job.feature_names
+
+    def rows(last: int, count: int) -> tuple[Any, Any, Any]:
+        window = slice(last + 1 - count, last + 1)
+        return job.features[window], job.time_ms[window], names
+
+    steps, contexts = [], []
+    for i in range(WARM_CALLS + options["calls"]):
+        last = HISTORY + i
+        steps.append(_timed(lambda last=last: predictor.latest(*rows(last, HISTORY), PAIR)))
+        contexts.append(_timed(lambda last=last: predictor.predict(*rows(last, context))))
+    return {
+        **_live_quantiles(steps),
+        "context_p50_us": _live_quantiles(contexts)["live_p50_us"],
+        "context": context,
+    }
 
 
-def _pack(job: TrainingJob, folder: Path) -> tuple[Any, int]:
+def _predictor(job: TrainingJob, folder: Path) -> Any:
     from models.runtime.predictor import Predictor
 
-    predictor = Predictor(pickle.loads((folder / f"{job.network}.pickle").read_bytes()))
-
-    def predict(rows: slice) -> Any:
-        return predictor.predict(job.features[rows], job.time_ms[rows], job.feature_names)
-
-    return predict, predictor.context
+    return Predictor(pickle.loads((folder / f"{job.network}.pickle").read_bytes()))
 
 
 # -- Freqtrade's own ----------------------------------------------------------------------------
@@ -228,18 +242,16 @@ def backtest_stock(job: TrainingJob, folder: Path, options: dict[str, Any]) -> d
     return {"rows_per_s": n / seconds, "mib_per_1000_rows": 1000 * grown / n}
 
 
-def live_stock(job: TrainingJob, folder: Path, options: dict[str, Any]) -> dict[str, float]:
+def live_stock(job: TrainingJob, folder: Path, options: dict[str, Any]) -> dict[str, float | None]:
     """Forecast one new candle from as many rows as its window has."""
     from tests.benchmarks import stock
 
     model, kitchen = stock.load(folder)
-    everything = frame(job, slice(None))
-    return _live(
-        lambda rows: model.predict(everything[rows], kitchen),
-        stock.WINDOW,
-        len(job.time_ms),
-        options["calls"],
-    )
+    everything, seconds = frame(job, slice(None)), []
+    for i in range(WARM_CALLS + options["calls"]):
+        rows = everything[i : i + stock.WINDOW]
+        seconds.append(_timed(lambda rows=rows: model.predict(rows, kitchen)))
+    return {**_live_quantiles(seconds), "context_p50_us": None, "context": stock.WINDOW}
 
 
 # -- timing -----------------------------------------------------------------------------------
@@ -251,14 +263,9 @@ def _timed(call: Any) -> float:
     return time.perf_counter() - started
 
 
-def _live(predict: Any, context: int, rows: int, calls: int) -> dict[str, float]:
-    seconds = []
-    for i in range(WARM_CALLS + calls):
-        start = (37 * i) % (rows - context)
-        window = slice(start, start + context)
-        seconds.append(_timed(lambda window=window: predict(window)))
+def _live_quantiles(seconds: list[float]) -> dict[str, float]:
     p50, p99 = np.quantile(seconds[WARM_CALLS:], (0.5, 0.99))
-    return {"live_p50_us": 1e6 * float(p50), "live_p99_us": 1e6 * float(p99), "context": context}
+    return {"live_p50_us": 1e6 * float(p50), "live_p99_us": 1e6 * float(p99)}
 
 
 PHASES = {
