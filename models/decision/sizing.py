@@ -9,7 +9,7 @@ from models.errors import InputError
 
 # Expected shortfall at 99 % of a Student-t with 4 degrees of freedom, in standard deviations:
 # t_q = 3.747, ES = t_pdf(t_q) (4 + t_q^2) / (3 * 0.01) = 5.22, over the t's deviation sqrt(2).
-_ES99_SIGMAS = 3.69
+ES99_SIGMAS = 3.69
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ def leverage_cap(sigma_day: float, max_leverage: float) -> float:
     (3.0, 1.51)
     """
     _positive("sigma_day", sigma_day)
-    distance = max(3 * _ES99_SIGMAS * sigma_day, 0.15)
+    distance = max(3 * ES99_SIGMAS * sigma_day, 0.15)
     return max(1.0, min(max_leverage, 1.0 / distance))
 
 

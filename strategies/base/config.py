@@ -13,7 +13,8 @@ class PackConfig:
 
     decision: Mapping[str, Any] = field(default_factory=dict)  # models.decision.signals
     sizing: Mapping[str, Any] = field(default_factory=dict)  # models.decision.sizing
-    limits: Mapping[str, Any] = field(default_factory=dict)  # models.risk.limits
+    limits: Mapping[str, Any] = field(default_factory=dict)  # models.risk.limits, HardLimits
+    guards: Mapping[str, Any] = field(default_factory=dict)  # models.risk.limits, GuardConfig
     review: Mapping[str, Any] = field(default_factory=dict)  # models.control.review
     watchdog: Mapping[str, Any] = field(default_factory=dict)  # models.control.watch
     pacing: Mapping[str, Any] = field(default_factory=dict)  # strategies.base.pacing

@@ -12,10 +12,11 @@ from freqtrade.strategy import IStrategy
 from pandas import Series
 
 from models.journal.records import Decision, Incident
-from models.risk.limits import AccountState
+from models.risk.snapshot import Exposure
 from strategies.base import decisions
 from strategies.base.control import Control
 from strategies.base.fail_closed import on_error_return
+from strategies.base.guarding import Guarding
 from strategies.base.stops import cancel_outgrown
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class ControlledStrategy(IStrategy):
     """
 
     control: Control | None = None
+    guarding: Guarding
 
     @property
     @abstractmethod
@@ -35,7 +37,7 @@ class ControlledStrategy(IStrategy):
         """Length of one candle."""
 
     @abstractmethod
-    def _account(self, pair: str = "", rate: float = 0.0) -> AccountState:
+    def _account(self, pair: str = "", rate: float = 0.0) -> Exposure:
         """Return the account marked at the newest prices, `pair` at `rate`."""
 
     @on_error_return(None)
@@ -47,6 +49,7 @@ class ControlledStrategy(IStrategy):
         """
         if self.control is None:
             return
+        self._look_after_risk(current_time)
         state = self.control.loop(
             feed_ms=self._feed_ms(), candle_ms=self.candle_ms, numbers=self._numbers()
         )
@@ -58,6 +61,10 @@ class ControlledStrategy(IStrategy):
 
     def _hold(self) -> None:
         """Wait for what the loop should wait for; must not raise."""
+
+    @on_error_return(None)
+    def _look_after_risk(self, now: datetime) -> None:
+        self.guarding.loop(now)
 
     @on_error_return(True)
     def check_entry_timeout(

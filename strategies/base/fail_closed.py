@@ -7,6 +7,7 @@ trade, one in `custom_stake_amount` uses the full proposed stake.
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -33,6 +34,9 @@ def on_error_return(safe: R) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 logger.exception("%s raised exception; answering %r", hook.__name__, safe)
                 return safe
 
+        # Freqtrade reads argument names with getfullargspec, which does not follow wrappers, and
+        # without this would not ask `custom_stoploss` at the moment of the fill.
+        guarded.__signature__ = inspect.signature(hook)  # type: ignore[attr-defined]
         return guarded
 
     return decorate

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -34,7 +35,8 @@ from models.errors import InputError, PackError
 from models.features import candles as features
 from models.features.frame import pair_features
 from models.labels.targets import label_columns
-from models.risk.limits import AccountState, EntryIntent, HardLimits, Verdict, check_entry
+from models.risk.limits import GuardConfig, HardLimits
+from models.risk.snapshot import Exposure, Stage
 from models.runtime.latency import CandleLatency
 from models.training.settings import ModelSettings
 from strategies.base import frames
@@ -44,13 +46,14 @@ from strategies.base.control import control_of
 from strategies.base.controlled_strategy import ControlledStrategy
 from strategies.base.data_check import check_backtest_data
 from strategies.base.fail_closed import on_error_return
+from strategies.base.guarding import Guarding
 from strategies.base.pacing import Pacer, PacingConfig
-from strategies.base.snapshot import account_state
 from strategies.base.stopwatch import Stopwatch, timed
 
 logger = logging.getLogger(__name__)
 
 _AT_ONCE = 1e-6  # a stop this close to the current rate is hit by the next price
+_STAGES = {RunMode.LIVE: Stage.LIVE, RunMode.DRY_RUN: Stage.DRY_RUN}
 _STOP = "stop_frac"  # name under which a trade remembers its stop distance
 
 
@@ -67,6 +70,7 @@ class PackStrategy(ControlledStrategy):
     use_custom_stoploss = True
     minimal_roi: ClassVar[dict[str, float]] = {"0": 100.0}
     use_exit_signal = True
+    position_adjustment_enable = True  # closing in stages; growth goes through the guards
     order_types: ClassVar[dict[str, Any]] = {
         "entry": "market",
         "exit": "market",
@@ -113,6 +117,13 @@ class PackStrategy(ControlledStrategy):
                 where="freqai.model_training_parameters",
             ).labels
             self.control = control_of(config, block)
+            self.guarding = Guarding(
+                self,
+                hard=self.limits,
+                soft=from_mapping(GuardConfig, block.guards, where="breakwater.guards"),
+                stage=_STAGES.get(config["runmode"], Stage.BACKTEST),
+                control=self.control,
+            )
         except PackError as error:
             raise OperationalException(str(error)) from error
         if self.control is not None:
@@ -186,9 +197,10 @@ class PackStrategy(ControlledStrategy):
 
     def populate_indicators(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
         """Ask FreqAI for the forecast columns, and put NaN back where there is none."""
-        frame = frames.restore_missing_forecasts(
-            self.freqai.start(dataframe, metadata, self)  # type: ignore[attr-defined]
-        )
+        began = time.perf_counter()
+        answered = self.freqai.start(dataframe, metadata, self)  # type: ignore[attr-defined]
+        self.guarding.took(1000 * (time.perf_counter() - began))
+        frame = frames.restore_missing_forecasts(answered)
         return frame.assign(
             interval_low=frame["close"] * np.exp(frame[columns.RETURN_LOW]),
             interval_high=frame["close"] * np.exp(frame[columns.RETURN_HIGH]),
@@ -259,11 +271,15 @@ class PackStrategy(ControlledStrategy):
             leverage=leverage,
         )
         stop = stop_distance_frac(self._sigma(pair, current_time), self.sizing)
+        self.guarding.leverage[pair] = leverage
         state = self._account(pair, current_rate)
         wanted = position_notional_quote(state.equity_quote, stop, self.sizing)
-        verdict = self._check(pair, side, min(wanted, proposed_stake * leverage), leverage,
-                              current_rate)  # fmt: skip
-        stake = min(verdict.notional_quote / leverage, max_stake)
+        decision = self.guarding.decide(
+            pair, side, min(wanted, proposed_stake * leverage), current_rate, current_time
+        )
+        if not decision.allowed:
+            logger.info("%s %s entry refused: %s", pair, side, decision.reason)
+        stake = min(decision.notional_quote / leverage, max_stake)
         if min_stake is not None and stake < min_stake:
             return 0.0  # never rounded up to the exchange's minimum
         return stake
@@ -283,7 +299,9 @@ class PackStrategy(ControlledStrategy):
         **kwargs: Any,
     ) -> bool:
         refused = self._refusal(pair, side, amount, rate, current_time)
-        return self._may_enter(pair, side, 0.0 if refused else amount * rate, rate, refused)
+        return self._sent(
+            pair, side, 0.0 if refused else amount * rate, rate, refused, current_time
+        )
 
     def _refusal(
         self, pair: str, side: str, amount: float, rate: float, current_time: datetime
@@ -293,14 +311,67 @@ class PackStrategy(ControlledStrategy):
             self._sigma(pair, current_time)  # raises without a fresh, trusted forecast
             _require_positive(amount=amount, rate=rate)
             notional = amount * rate
-            # The leverage of the order is not handed over; exposure is checked without it.
-            verdict = self._check(pair, side, notional, 1.0, rate)
+            decision = self.guarding.decide(pair, side, notional, rate, current_time)
         except Exception as error:
             logger.exception("%s %s entry refused", pair, side)
             return f"{type(error).__name__}: {error}"
-        if verdict.allowed and verdict.notional_quote >= notional * (1 - 1e-6):
+        if decision.allowed and decision.notional_quote >= notional * (1 - 1e-6):
             return ""
-        return verdict.reason or "nothing of it is allowed"
+        return decision.reason or "nothing of it is allowed"
+
+    def _sent(
+        self, pair: str, side: str, notional: float, rate: float, refused: str, now: datetime
+    ) -> bool:
+        """Settle an order for new risk; one that passes is remembered as sent."""
+        if not self._may_enter(pair, side, notional, rate, refused):
+            return False
+        self.guarding.sent(pair, side, now)
+        return True
+
+    def wanted_adjustment(
+        self, trade: Trade, current_time: datetime, current_rate: float
+    ) -> float | None:
+        """Return the stake to add to (> 0) or take out of (< 0) a position; a subclass's idea."""
+        return None
+
+    def adjust_trade_position(
+        self,
+        trade: Trade,
+        current_time: datetime,
+        current_rate: float,
+        current_profit: float,
+        min_stake: float | None,
+        max_stake: float,
+        **kwargs: Any,
+    ) -> float | None:
+        """Close in stages what the guards want closed; else let the strategy's idea through them.
+
+        Freqtrade asks nobody before an order that grows a position: this is where it is asked.
+        """
+        closing = self._staged(trade, current_rate, min_stake or 0.0, current_time)
+        if closing > 0:
+            return -closing
+        return self._adjusted(trade, current_rate, max_stake, current_time)
+
+    @on_error_return(0.0)
+    def _staged(self, trade: Trade, rate: float, min_stake: float, now: datetime) -> float:
+        smallest = min_stake * trade.leverage
+        notional = self.guarding.reduction_quote(trade, rate, smallest, now)
+        if not notional > 0:
+            return 0.0
+        # Freqtrade takes the same share of the amount as of the stake.
+        return min(notional / (trade.amount * rate), 1.0) * trade.stake_amount
+
+    @on_error_return(None)
+    def _adjusted(self, trade: Trade, rate: float, max_stake: float, now: datetime) -> float | None:
+        wanted = self.wanted_adjustment(trade, now, rate)
+        if wanted is None or not wanted > 0:
+            return wanted
+        pair, side = trade.pair, "short" if trade.is_short else "long"
+        self.guarding.leverage[pair] = trade.leverage
+        stake = min(wanted, max_stake)
+        refused = self._refusal(pair, side, stake * trade.leverage / rate, rate, now)
+        return stake if self._sent(pair, side, stake * trade.leverage, rate, refused, now) else None
 
     @on_error_return(None)
     def order_filled(
@@ -373,28 +444,8 @@ class PackStrategy(ControlledStrategy):
             raise InputError(f"expected a volatility > 0 for {pair} at {row['date']}, got {sigma}")
         return sigma
 
-    def _account(self, pair: str = "", rate: float = 0.0) -> AccountState:
-        trades = Trade.get_open_trades()
-        prices = {pair: rate} if pair else {}
-        for trade in trades:
-            if trade.pair not in prices:
-                frame, _ = self.dp.get_analyzed_dataframe(trade.pair, self.timeframe)
-                prices[trade.pair] = float(frame["close"].iloc[-1])
-        if self.wallets is None:
-            raise InputError("Freqtrade has not provided its wallets")
-        wallet = self.wallets.get_total(self.config["stake_currency"])
-        return account_state(wallet, trades, prices)
-
-    def _check(
-        self, pair: str, side: str, notional: float, leverage: float, rate: float
-    ) -> Verdict:
-        intent = EntryIntent(
-            pair=pair,
-            side=-1 if side == "short" else 1,
-            notional_quote=notional,
-            leverage=leverage,
-        )
-        return check_entry(intent, self._account(pair, rate), self.limits)
+    def _account(self, pair: str = "", rate: float = 0.0) -> Exposure:
+        return self.guarding.exposure(pair, rate)
 
 
 def _require_positive(**values: float) -> None:

@@ -11,6 +11,8 @@ from freqtrade.exceptions import FreqtradeException
 from models.errors import PackError
 from strategies.desk.control import add_commands
 
+_CONFIG = Path("user_data") / "config_bitcoin.json"
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; an expected error is printed as a message, never as a traceback."""
@@ -67,6 +69,24 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--strategy", help="the run's strategy; default: as reported")
     explain.add_argument("--userdir", type=Path, help="default: user_data")
     explain.set_defaults(run=_explain)
+    stress = commands.add_parser("stress", help="replay crashes with and without the guards")
+    stress.add_argument("--data", type=Path, help="data directory, or a folder of them; simulated")
+    stress.add_argument("--pair", default="BTC/USDT:USDT")
+    stress.add_argument(
+        "--config", type=Path, default=_CONFIG, help="whose limits; the shipped one"
+    )
+    stress.add_argument("--every-hours", type=float, default=12.0, help="between two starts; 12")
+    stress.add_argument("--userdir", type=Path, default=Path("user_data"))
+    stress.set_defaults(run=_stress)
+    liquidation = commands.add_parser("liquidation", help="share of entries liquidated by leverage")
+    liquidation.add_argument("--data", type=Path, required=True, help="a Freqtrade data directory")
+    liquidation.add_argument("--pair", nargs="+", default=["BTC/USDT:USDT"])
+    liquidation.add_argument("--timeframe", default="1h")
+    liquidation.add_argument("--leverage", nargs="+", type=float, default=[2, 3, 5, 10, 20])
+    liquidation.add_argument(
+        "--notional", type=float, default=10_000.0, help="position size; 10000"
+    )
+    liquidation.set_defaults(run=_liquidation)
     simulate = commands.add_parser("simulate", help="write a seeded simulated market")
     simulate.add_argument("directory", type=Path)
     simulate.add_argument("--seed", type=int, default=0)
@@ -119,6 +139,22 @@ def _explain(options: argparse.Namespace) -> int:
     names = ("time", "pair", "target", "top", "data", "strategy", "userdir")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     return run_explain(ExplainOptions(**given))
+
+
+def _stress(options: argparse.Namespace) -> int:
+    from strategies.desk.stress import run_stress
+
+    return run_stress(
+        options.data, options.pair, options.config, options.userdir, options.every_hours
+    )
+
+
+def _liquidation(options: argparse.Namespace) -> int:
+    from strategies.desk.stress import run_liquidation
+
+    return run_liquidation(
+        options.data, options.pair, options.timeframe, options.leverage, options.notional
+    )
 
 
 def _simulate(options: argparse.Namespace) -> int:

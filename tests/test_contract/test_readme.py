@@ -31,6 +31,10 @@ ELSEWHERE = {
     "make exchange": "tests/test_integration/test_loopback_exchange.py",
 }
 TYPED_BY = {
+    ".venv/bin/breakwater liquidation --data /path/to/freqtrade/data/binance": (
+        "tests/test_strategies/test_stress.py"
+    ),
+    ".venv/bin/breakwater stress": "tests/test_strategies/test_stress.py",
     ".venv/bin/breakwater explain --time 2025-08-01T12:00": "tests/test_integration/test_demo.py",
 }
 RUN_HERE = [c for c in COMMANDS if c not in ELSEWHERE and c not in TYPED_BY]

@@ -1,224 +1,144 @@
-"""Hard limits hold for any order and any account, and refuse what is not a number."""
+"""Limits hold their ranges, loosen for nobody at run time, and jitter to the strict side only."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 
-import numpy as np
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
-from models.errors import ConfigError
-from models.risk.limits import (
-    HARD_MAX_LEVERAGE,
-    AccountState,
-    EntryIntent,
-    HardLimits,
-    check_entry,
-)
+from models.config import from_mapping
+from models.errors import ConfigError, ControlError
+from models.risk.limits import GuardConfig, HardLimits, jittered, tightened
 
-LIMITS = HardLimits(max_gross_leverage=3.0, max_net_leverage=2.0, reserve_quote=100.0)
-INTENT = EntryIntent(pair="BTC", side=1, notional_quote=500.0, leverage=2.0)
-STATE = AccountState(equity_quote=1100.0, gross_notional_quote=0.0, net_notional_quote=0.0)
-
-
-def intent(**changes: float) -> EntryIntent:
-    return dataclasses.replace(INTENT, **changes)
-
-
-def state(**changes: float) -> AccountState:
-    return dataclasses.replace(STATE, **changes)
-
-
-def test_limits_when_thirty_thousand_random_orders_come_then_none_exceeds_a_limit() -> None:
-    rng = np.random.default_rng(0)
-    gross, net, allowed, cut, refused = 0.0, 0.0, 0, 0, 0
-    for _ in range(30_000):
-        equity = float(rng.lognormal(7, 1))
-        usable = equity - LIMITS.reserve_quote
-        order = EntryIntent(
-            pair="X",
-            side=int(rng.choice([-1, 1])),
-            notional_quote=float(rng.lognormal(6, 2)),
-            leverage=float(rng.uniform(0.5, 4.0)),
-        )
-        verdict = check_entry(order, AccountState(equity_quote=equity, gross_notional_quote=gross,
-                                                  net_notional_quote=net), LIMITS)  # fmt: skip
-        taken = verdict.notional_quote
-        assert 0.0 <= taken <= order.notional_quote
-        assert verdict.allowed == (taken > 0)
-        assert (verdict.reason == "") == (taken == order.notional_quote)
-        if taken > 0:
-            assert 1 <= order.leverage <= LIMITS.max_leverage
-            assert gross + taken <= LIMITS.max_gross_leverage * usable * (1 + 1e-12)
-            assert abs(net + order.side * taken) <= max(
-                LIMITS.max_net_leverage * usable * (1 + 1e-12), abs(net)
-            )
-        allowed += taken == order.notional_quote
-        cut += 0 < taken < order.notional_quote
-        refused += taken == 0
-        # The account moves on: some positions stay, some close.
-        gross, net = gross + taken, net + order.side * taken
-        kept = float(rng.choice([0.0, 0.5, 0.95, 1.0]))
-        gross, net = kept * gross, kept * net
-    assert min(allowed, cut, refused) > 500  # every kind of verdict was met
+CONFIGS = (HardLimits(), GuardConfig())
+FIELDS = [(config, f) for config in CONFIGS for f in dataclasses.fields(config)]
+IDS = [f.name for _, f in FIELDS]
+CEILINGS = {
+    "max_leverage": 5.0, "isolated_leverage": 20.0, "isolated_equity_frac": 0.01,
+    "max_order_volume_frac": 1.0, "margin_warn": 1.0, "margin_reduce": 1.0, "margin_flatten": 1.0,
+    "min_distance_frac": 1.0, "loss_day_frac": 1.0, "loss_week_frac": 1.0, "loss_peak_frac": 1.0,
+    "collar_mark_frac": 1.0, "collar_index_frac": 1.0, "max_gap_frac": 1.0, "max_hazard": 1.0,
+    "cascade_shed_frac": 1.0, "max_spread_frac": 1.0, "max_depth_frac": 1.0, "min_coverage": 0.9,
+    "step_volume_frac": 0.05, "jitter_frac": 0.5,
+}  # fmt: skip
+ZERO_IS_FINE = {
+    "reserve_quote", "planned_withdrawals_quote", "isolated_leverage", "min_distance_frac",
+    "distance_es99_days", "repeat_window_s", "cascade_shed_frac", "min_coverage", "jitter_frac",
+}  # fmt: skip
+STRICTER_WHEN_HIGHER = ZERO_IS_FINE - {"isolated_leverage"}
+SOFT = {"max_gap_frac", "max_funding_8h_frac", "max_hazard", "price_stop_s", "max_spread_frac",
+        "max_depth_frac"}  # fmt: skip
 
 
-finite = st.floats(-1e6, 1e6)
-
-
-@settings(max_examples=500, deadline=None)
-@given(
-    order=st.builds(intent, side=st.sampled_from([-1, 1]), notional_quote=st.floats(0, 1e6),
-                    leverage=st.floats(0, 10)),
-    account=st.builds(state, equity_quote=finite, gross_notional_quote=st.floats(0, 1e6),
-                      net_notional_quote=finite),
-    gross=st.floats(0.1, 10), net=st.floats(0.1, 10), reserve=st.floats(0, 1e5),
-)  # fmt: skip
-def test_limits_when_tightened_then_no_order_gets_more(
-    order: EntryIntent, account: AccountState, gross: float, net: float, reserve: float
+@pytest.mark.parametrize(("config", "f"), FIELDS, ids=IDS)
+def test_limit_when_out_of_its_range_then_it_is_refused_by_name(
+    config: HardLimits | GuardConfig, f: dataclasses.Field[float]
 ) -> None:
-    limits = HardLimits(max_gross_leverage=gross, max_net_leverage=net, reserve_quote=reserve)
-    before = check_entry(order, account, limits).notional_quote
-    assert 0 <= before <= order.notional_quote
-    for name, value in (
-        ("max_gross_leverage", gross / 2),
-        ("max_net_leverage", net / 2),
-        ("reserve_quote", reserve + 10),
-        ("max_leverage", 1.0),
+    make = type(config)
+    beyond = [math.nan, math.inf, -math.inf, -1e-9]
+    beyond += [] if f.name in ZERO_IS_FINE else [0.0]
+    beyond += [CEILINGS[f.name] * (1 + 1e-9)] if f.name in CEILINGS else []
+    beyond += (
+        [0.999]
+        if f.name in ("max_leverage", "max_repeats", "max_orders_per_minute", "min_outcomes")
+        else []
+    )
+    for value in beyond:
+        with pytest.raises(ConfigError, match=f"{f.name} .*got {value}"):
+            make(**{f.name: value})
+    if f.name not in CEILINGS:
+        bounded = f.name.startswith("price_")  # among themselves
+        assert bounded or make(**{f.name: 1e12})
+
+
+def test_limits_when_several_are_wrong_then_one_error_names_them_all() -> None:
+    with pytest.raises(ConfigError) as caught:
+        HardLimits(max_leverage=20, loss_day_frac=2)
+    assert "1 <= max_leverage <= 5, got 20" in str(caught.value)
+    assert "0 < loss_day_frac <= 1, got 2" in str(caught.value)
+    assert "breakwater.limits" in str(caught.value)
+    with pytest.raises(ConfigError, match="0 < max_latency_ms < inf, got -1"):
+        GuardConfig(max_latency_ms=-1)
+    with pytest.raises(ConfigError, match="1 <= max_repeats < inf, got 0"):
+        GuardConfig(max_repeats=0)
+
+
+@pytest.mark.parametrize(
+    ("make", "values", "said"),
+    [
+        (HardLimits, {"margin_warn": 0.51}, "margin_warn <= margin_reduce <= margin_flatten"),
+        (HardLimits, {"margin_reduce": 0.71}, "0.3, 0.71, 0.7"),
+        (GuardConfig, {"price_warn_s": 10.1}, "price_warn_s <= price_stop_s <= price_silent_s"),
+        (GuardConfig, {"price_silent_s": 9.9}, "3, 10, 9.9"),
+    ],
+)
+def test_limits_when_their_order_is_wrong_then_they_are_refused(
+    make: type, values: dict[str, float], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        make(**values)
+    assert HardLimits(margin_warn=0.5, margin_reduce=0.5, margin_flatten=0.5).margin_warn == 0.5
+    assert GuardConfig(price_warn_s=10, price_stop_s=10, price_silent_s=10).price_stop_s == 10
+
+
+def test_limits_when_read_from_a_config_then_types_and_names_are_checked() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'loss_day_frac'"):
+        from_mapping(HardLimits, {"loss_dayfrac": 0.01}, where="breakwater.limits")
+    with pytest.raises(ConfigError, match="expected a number for max_hazard"):
+        from_mapping(GuardConfig, {"max_hazard": "0.1"}, where="breakwater.guards")
+    with pytest.raises(ConfigError, match="expected a whole number for max_repeats"):
+        from_mapping(GuardConfig, {"max_repeats": 2.5}, where="breakwater.guards")
+
+
+@pytest.mark.parametrize(("config", "f"), FIELDS, ids=IDS)
+def test_limit_when_changed_at_run_time_then_only_to_the_strict_side(
+    config: HardLimits | GuardConfig, f: dataclasses.Field[float]
+) -> None:
+    now = getattr(config, f.name)
+    up, down = now * 1.01 + 1e-6, now * 0.99
+    stricter, looser = (up, down - 1e-6) if f.name in STRICTER_WHEN_HIGHER else (down, up)
+    if f.name not in (
+        "price_stop_s",
+        "isolated_leverage",
+        "max_repeats",
+        "max_orders_per_minute",
+        "min_outcomes",
     ):
-        tighter = dataclasses.replace(limits, **{name: value})
-        assert check_entry(order, account, tighter).notional_quote <= before
-    poorer = dataclasses.replace(account, equity_quote=account.equity_quote - 1)
-    assert check_entry(order, poorer, limits).notional_quote <= before
+        assert getattr(tightened(config, **{f.name: stricter}), f.name) == stricter
+    assert tightened(config, **{f.name: now}) == config
+    for value in (looser, math.nan, math.inf, -math.inf):
+        with pytest.raises(ControlError, match="may only be tightened"):
+            tightened(config, **{f.name: value})
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_limits_when_any_number_is_not_finite_then_refused_with_a_reason(value: float) -> None:
-    cases = [(intent(**{n: value}), STATE) for n in ("notional_quote", "leverage")]
-    cases += [
-        (INTENT, state(**{n: value}))
-        for n in ("equity_quote", "gross_notional_quote", "net_notional_quote")
-    ]
-    for order, account in cases:
-        verdict = check_entry(order, account, LIMITS)
-        assert verdict.notional_quote == 0.0
-        assert not verdict.allowed
-        assert "not finite" in verdict.reason
-    assert check_entry(INTENT, STATE, LIMITS).allowed  # the same order, sound, passes
+def test_tightening_when_one_of_several_changes_loosens_then_none_is_made() -> None:
+    limits = HardLimits()
+    with pytest.raises(ControlError, match="max_gross_leverage"):
+        tightened(limits, max_leverage=1.0, max_gross_leverage=9.0)
+    with pytest.raises(ControlError, match="unknown limit 'max_levrage'"):
+        tightened(limits, max_levrage=1.0)
+    both = tightened(limits, max_leverage=1.0, reserve_quote=5.0)
+    assert (both.max_leverage, both.reserve_quote) == (1.0, 5.0)
+    assert limits == HardLimits()
 
 
-@pytest.mark.parametrize(
-    ("order", "said"),
-    [
-        (intent(side=0), "no side"),
-        (intent(side=2), "no side"),
-        (intent(notional_quote=0.0), "expected notional > 0"),
-        (intent(notional_quote=-5.0), "expected notional > 0"),
-        (intent(leverage=0.9), "leverage >= 1"),
-        (intent(leverage=3.001), "leverage 3.001 > 3"),
-    ],
-)
-def test_limits_when_an_order_makes_no_sense_then_the_reason_says_what(
-    order: EntryIntent, said: str
-) -> None:
-    verdict = check_entry(order, STATE, LIMITS)
-    assert verdict.notional_quote == 0.0
-    assert said in verdict.reason
-
-
-def test_limits_when_worked_by_hand_then_the_reserve_is_never_used() -> None:
-    # usable equity is 1100 - 100
-    assert check_entry(intent(notional_quote=9e3), STATE, LIMITS).notional_quote == 2000.0
-    full = state(gross_notional_quote=2500.0, net_notional_quote=0.0)
-    verdict = check_entry(intent(notional_quote=9e3), full, LIMITS)
-    assert (verdict.notional_quote, verdict.reason) == (
-        500.0,
-        "gross exposure limited to 3 x equity",
-    )
-    for equity in (100.0, 50.0, -10.0):
-        assert "reserve" in check_entry(INTENT, state(equity_quote=equity), LIMITS).reason
-
-
-def test_limits_when_an_order_hedges_then_net_room_is_on_its_side() -> None:
-    long_heavy = state(gross_notional_quote=1900.0, net_notional_quote=1900.0)
-    assert check_entry(intent(notional_quote=900.0), long_heavy, LIMITS).notional_quote == 100.0
-    short = check_entry(intent(side=-1, notional_quote=900.0), long_heavy, LIMITS)
-    assert (short.notional_quote, short.reason) == (900.0, "")
-
-
-def test_limits_when_the_account_contradicts_itself_then_it_makes_no_room() -> None:
-    broken = state(gross_notional_quote=-1e9, net_notional_quote=0.0)  # a sum of |notional| < 0
-    generous = dataclasses.replace(LIMITS, max_net_leverage=1e6)
-    assert not check_entry(intent(notional_quote=1e6), broken, generous).allowed
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("max_leverage", HARD_MAX_LEVERAGE + 0.01),
-        ("max_leverage", 0.5),
-        ("max_leverage", math.nan),
-        ("max_gross_leverage", 0.0),
-        ("max_gross_leverage", math.nan),
-        ("max_gross_leverage", math.inf),
-        ("max_net_leverage", -1.0),
-        ("max_net_leverage", math.inf),
-        ("reserve_quote", -1.0),
-        ("reserve_quote", math.nan),
-    ],
-)
-def test_hard_limits_when_a_value_would_lift_them_then_it_is_refused(
-    name: str, value: float
-) -> None:
-    with pytest.raises(ConfigError, match=name):
-        HardLimits(**{name: value})
-
-
-# -- extreme numbers ----------------------------------------------------------------------------
-
-anything = st.one_of(
-    st.floats(),
-    st.floats(0, 1e4),
-    st.sampled_from([5e-324, 1e-300, 1e16, 1e300, 1.7e308, -0.0, -1.7e308]),
-)
-huge = st.one_of(st.floats(200, 1e308), st.just(1.7e308))
-
-
-@settings(max_examples=500, deadline=None)
-@given(side=st.sampled_from([-1, 1]), numbers=st.tuples(*[anything] * 5))
-def test_limits_when_numbers_are_extreme_then_the_verdict_is_finite_and_never_more_than_asked(
-    side: int, numbers: tuple[float, ...]
-) -> None:
-    notional, leverage, equity, gross, net = numbers
-    verdict = check_entry(
-        intent(side=side, notional_quote=notional, leverage=leverage),
-        state(equity_quote=equity, gross_notional_quote=gross, net_notional_quote=net),
-        LIMITS,
-    )
-    assert math.isfinite(verdict.notional_quote)
-    assert verdict.notional_quote >= 0
-    assert verdict.reason or verdict.notional_quote == notional
-    assert not verdict.allowed or verdict.notional_quote <= notional
-
-
-@settings(max_examples=500, deadline=None)
-@given(
-    side=st.sampled_from([-1, 1]), notional=huge, equity=huge,
-    gross_part=st.floats(0, 2.9), net_part=st.floats(-1.9, 1.9),
-)  # fmt: skip
-@example(side=-1, notional=1.7e308, equity=6e307, gross_part=1.0, net_part=1.0)  # 3 x equity = inf
-def test_limits_when_account_and_order_are_huge_then_an_allowed_order_stays_inside_both(
-    side: int, notional: float, equity: float, gross_part: float, net_part: float
-) -> None:
-    usable = equity - LIMITS.reserve_quote
-    gross = min(gross_part * usable, 1.7e308)
-    net = min(max(net_part * usable, -gross), gross)
-    account = state(equity_quote=equity, gross_notional_quote=gross, net_notional_quote=net)
-    taken = check_entry(intent(side=side, notional_quote=notional), account, LIMITS).notional_quote
-    assert 0 <= taken <= notional  # nothing where the limits themselves overflow
-    # In parts of the equity, where nothing overflows.
-    assert gross / usable + taken / usable <= LIMITS.max_gross_leverage + 1e-9
-    assert side * (net / usable) + taken / usable <= LIMITS.max_net_leverage + 1e-9
+def test_jitter_when_drawn_then_soft_thresholds_move_to_the_strict_side_and_no_other_moves() -> (
+    None
+):
+    config, drawn = GuardConfig(), [jittered(GuardConfig(), seed) for seed in range(200)]
+    for f in dataclasses.fields(config):
+        asked = getattr(config, f.name)
+        values = [getattr(d, f.name) for d in drawn]
+        if f.name in SOFT:
+            assert 0.8 * asked <= min(values) < 0.82 * asked
+            assert 0.98 * asked < max(values) <= asked
+            assert len(set(values)) == 200
+        else:
+            assert set(values) == {asked}
+    assert jittered(config, 7) == jittered(config, 7)
+    assert jittered(config, None) is config
+    plain = GuardConfig(jitter_frac=0.0)
+    assert jittered(plain, 7) == plain
+    near = GuardConfig(price_warn_s=9.9)
+    assert all(jittered(near, seed).price_stop_s >= 9.9 for seed in range(50))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 import pytest
@@ -31,6 +31,7 @@ from tests.test_strategies.test_pack_strategy import (
     analysed,
     config,
     confirm,
+    running,
     stake,
 )
 
@@ -47,10 +48,22 @@ class LiveProvider(Provider):
 
 
 class Exchange:
-    """What the strategy may do to the exchange by itself: cancel a stop."""
+    """What the strategy asks the exchange by itself: its positions, and to cancel a stop."""
+
+    _leverage_tiers: ClassVar[dict[str, Any]] = {
+        PAIR: [{"minNotional": 0.0, "maxNotional": 1e6, "maintenanceMarginRate": 0.004,
+                "maxLeverage": 125.0, "maintAmt": 0.0}]
+    }  # fmt: skip
 
     def __init__(self) -> None:
         self.cancelled: list[tuple[str, str]] = []
+        self.positions: list[dict[str, Any]] = []
+
+    def fetch_positions(self, pair: str | None = None) -> list[dict[str, Any]]:
+        return self.positions
+
+    def _contracts_to_amount(self, pair: str, contracts: float) -> float:
+        return contracts
 
     def cancel_stoploss_order(self, order_id: str, pair: str) -> None:
         if order_id == "gone":
@@ -71,7 +84,7 @@ def make(tmp_path: Path) -> Any:
         s = BitcoinCrossMargin(config(user_data_dir=tmp_path, **blocks))
         s.dp = LiveProvider(analysed() if frame is None else frame)
         s.wallets = Wallets(10_000.0)
-        return s
+        return running(s)
 
     return made
 
@@ -261,7 +274,7 @@ def test_journal_when_an_entry_is_refused_again_and_again_then_it_says_so_once_p
     assert confirm(s, amount=float("nan")) is False
     reasons = [r["rules"] for kind, r in told(s) if kind == "entry.refused"]
     assert len(reasons) == 2
-    assert reasons[0] == ["net exposure limited to 2 x equity"]
+    assert "net_within: net exposure limited to 2 x usable equity" in reasons[0][0]
     assert "expected finite numbers" in reasons[1][0]
 
 

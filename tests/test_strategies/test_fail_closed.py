@@ -7,6 +7,7 @@ import inspect
 import pytest
 
 from strategies.base.fail_closed import on_error_return
+from strategies.base.pack_strategy import PackStrategy
 
 
 @on_error_return(False)
@@ -54,6 +55,8 @@ def test_hook_when_the_process_is_told_to_stop_then_that_is_not_swallowed(
 def test_hook_when_decorated_then_freqtrade_still_sees_its_name_and_arguments() -> None:
     assert confirm.__name__ == "confirm"
     assert list(inspect.signature(confirm).parameters) == ["amount", "fails"]
+    # Freqtrade asks this way whether a stop can be set at the moment of the fill.
+    assert "after_fill" in inspect.getfullargspec(PackStrategy.custom_stoploss).args
 
 
 @pytest.mark.parametrize("safe", [0.0, 1.0, None, True])

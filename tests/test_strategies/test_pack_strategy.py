@@ -17,6 +17,7 @@ from freqtrade.persistence import Trade
 from freqtrade.strategy.strategy_wrapper import strategy_safe_wrapper
 
 from models import columns
+from models.files import wall_clock_ms
 from models.labels.cascade import CascadeConfig
 from models.labels.returns import forward_log_return
 from strategies.base import frames
@@ -44,6 +45,8 @@ def config(**blocks: Any) -> dict[str, Any]:
         "candle_type_def": CandleType.FUTURES,
         "trading_mode": "futures",
         "user_data_dir": userdir,
+        # One order may be a whole position, as in the shipped config.
+        "breakwater": {"limits": {"max_order_equity_frac": 2.0}},
         **blocks,
     }
 
@@ -51,7 +54,8 @@ def config(**blocks: Any) -> dict[str, Any]:
 def analysed(**changes: Any) -> pd.DataFrame:
     """One analysed candle with a trusted forecast; `changes` replace its columns."""
     row = dict.fromkeys(columns.FORECAST, 0.01) | {columns.SIGMA: 0.02, columns.ABSTAIN: 0.0}
-    return pd.DataFrame([{"date": OPENED, "close": RATE, "do_predict": 1, **row, **changes}])
+    row |= {"date": OPENED, "close": RATE, "volume": 1e7, "do_predict": 1}
+    return pd.DataFrame([{**row, **changes}])
 
 
 class Provider:
@@ -63,6 +67,13 @@ class Provider:
     def get_analyzed_dataframe(self, pair: str, timeframe: str) -> tuple[pd.DataFrame, datetime]:
         assert timeframe == "1h"
         return self.frame, NOW
+
+    def funding_rate(self, pair: str) -> dict[str, Any]:
+        return {"markPrice": RATE, "indexPrice": RATE, "fundingRate": 0.0001,
+                "timestamp": wall_clock_ms()}  # fmt: skip
+
+    def orderbook(self, pair: str, maximum: int) -> dict[str, Any]:
+        return {"bids": [[RATE - 0.01, 1e5]], "asks": [[RATE + 0.01, 1e5]]}
 
 
 class BrokenProvider:
@@ -91,6 +102,14 @@ def strategy(frame: pd.DataFrame | None = None, **blocks: Any) -> BitcoinCrossMa
     made = BitcoinCrossMargin(config(**blocks))
     made.dp = Provider(analysed() if frame is None else frame)
     made.wallets = Wallets(10_000.0)
+    return running(made)
+
+
+def running(made: PackStrategy) -> Any:
+    """Return a strategy that has made a forecast, been told a leverage and seen one loop."""
+    made.guarding.took(20.0)
+    made.guarding.leverage[PAIR] = 2.0
+    made.guarding.loop(NOW)
     return made
 
 
@@ -107,6 +126,7 @@ def stake(s: PackStrategy, **changes: Any) -> float:
         "pair": PAIR, "current_time": NOW, "current_rate": RATE, "proposed_stake": 9000.0,
         "min_stake": 10.0, "max_stake": 9000.0, "leverage": 2.0, "entry_tag": None, "side": "long",
     }  # fmt: skip
+    s.guarding._sent.clear()  # every call is another decision; one sent twice has its own test
     return s.custom_stake_amount(**arguments | changes)
 
 
@@ -115,7 +135,15 @@ def confirm(s: PackStrategy, **changes: Any) -> bool:
         "pair": PAIR, "order_type": "market", "amount": 5.0, "rate": RATE, "time_in_force": "GTC",
         "current_time": NOW, "entry_tag": None, "side": "long",
     }  # fmt: skip
+    s.guarding._sent.clear()
     return s.confirm_trade_entry(**arguments | changes)
+
+
+def position(**changes: Any) -> Any:
+    """Return what the account reads of an open trade."""
+    held = {"pair": PAIR, "amount": 1.0, "open_rate": RATE, "is_short": False, "leverage": 2.0,
+            "open_orders": [], "entry_side": "buy", "stake_amount": 50.0}  # fmt: skip
+    return SimpleNamespace(**held | changes)
 
 
 class OpenTrade:
@@ -179,15 +207,17 @@ def test_stake_when_under_the_exchange_minimum_then_zero_and_never_rounded_up() 
 def test_entry_when_all_is_sound_then_it_is_confirmed_up_to_the_limits(
     open_trades: list[Any],
 ) -> None:
-    assert confirm(strategy()) is True
-    assert confirm(strategy(), amount=200.0) is True  # 2 x equity, the net limit
-    assert confirm(strategy(), amount=200.1) is False
-    open_trades.append(
-        SimpleNamespace(pair="ETH/USDT:USDT", amount=195.0, open_rate=RATE, is_short=False)
-    )
-    assert confirm(strategy(), amount=5.0) is True
-    assert confirm(strategy(), amount=6.0) is False
-    assert confirm(strategy(), amount=6.0, side="short") is True
+    calm = analysed(sigma=0.001)
+    assert confirm(strategy(calm)) is True
+    assert confirm(strategy(calm), amount=200.0) is True  # 2 x equity, the net limit
+    assert confirm(strategy(calm), amount=200.1) is False
+    open_trades.append(position(pair="ETH/USDT:USDT", amount=195.0))
+    assert confirm(strategy(calm), amount=5.0) is True
+    assert confirm(strategy(calm), amount=6.0) is False
+    assert confirm(strategy(calm), amount=6.0, side="short") is True
+    # Two days of volatility further, liquidation would be nearer than three daily ES 99 %.
+    wild = strategy(analysed(sigma=0.03))
+    assert confirm(wild, amount=6.0, side="short") is False
 
 
 def test_stop_when_the_fill_saw_a_forecast_then_its_distance_is_kept_for_good() -> None:
@@ -308,16 +338,20 @@ def test_hooks_when_there_are_no_wallets_then_no_money_is_committed() -> None:
 def test_hooks_when_another_leg_cannot_be_priced_then_no_money_is_committed(
     open_trades: list[Any],
 ) -> None:
-    other = SimpleNamespace(pair="ETH/USDT:USDT", amount=1.0, open_rate=RATE, is_short=False)
-    open_trades.append(other)
+    open_trades.append(position(pair="ETH/USDT:USDT", amount=1.0))
     s = strategy()
     assert confirm(s) is True
 
     class OnlyBitcoin(Provider):
+        def funding_rate(self, pair: str) -> dict[str, Any]:
+            return super().funding_rate(pair) if pair == PAIR else {}
+
         def get_analyzed_dataframe(self, pair: str, timeframe: str) -> tuple[Any, datetime]:
             return (self.frame if pair == PAIR else self.frame.iloc[:0]), NOW
 
-    s.dp = OnlyBitcoin(analysed())
+    s = BitcoinCrossMargin(config())
+    s.dp, s.wallets = OnlyBitcoin(analysed()), Wallets(10_000.0)
+    running(s)
     assert stake(s) == 0.0
     assert confirm(s) is False
 
@@ -347,7 +381,7 @@ def test_entry_when_the_order_itself_is_no_sound_number_then_it_is_refused(
 def test_stake_when_an_argument_is_no_number_then_it_is_zero(
     name: str, value: float | None, open_trades: list[Any]
 ) -> None:
-    open_trades.append(SimpleNamespace(pair=PAIR, amount=1.0, open_rate=RATE, is_short=False))
+    open_trades.append(position())
     assert stake(strategy(), **{name: value}) == 0.0
 
 
@@ -565,7 +599,7 @@ def test_strategy_when_declared_then_it_suits_the_pack() -> None:
     assert s.order_types["stoploss_on_exchange"]
     assert s.startup_candle_count >= 169 + 256
     assert (s.stoploss, s.minimal_roi) == (-0.5, {"0": 100.0})
-    assert not s.position_adjustment_enable  # entries added later would bypass the entry check
+    assert s.position_adjustment_enable  # for closing in stages; growth is guarded
 
 
 def test_stop_when_the_price_is_already_past_it_then_it_is_hit_at_once_instead_of_dropped() -> None:

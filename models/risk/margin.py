@@ -1,0 +1,79 @@
+"""Guards on the account's margin: how full it is, and how far liquidation is after the order.
+
+Both come from the pack's own cross-margin account (`models.account`), never from a trade's price.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Final
+
+from models.decision.sizing import ES99_SIGMAS
+from models.risk.limits import Limits
+from models.risk.need import intent_of, need, need_price
+from models.risk.snapshot import Exposure, Intent, Snapshot
+from models.risk.verdict import PASSED, Demand, Verdict, limited, refused
+
+_HALVINGS: Final = 30  # of the order, until its size is known to one part in 10^9
+
+
+def margin_ratio(s: Snapshot, limits: Limits) -> Verdict:
+    """Warn, stop new risk, then close in stages as maintenance margin eats up the equity."""
+    hard, exposure = limits.hard, need(s.exposure, "account")
+    if not exposure.account.positions:
+        return PASSED
+    ratio = exposure.account.margin_ratio(exposure.marks)
+    said = f"maintenance margin is {ratio:.2f} of equity"
+    if ratio >= hard.margin_flatten:
+        return refused(f"{said}: closing in stages", Demand.REDUCING, shed_frac=1.0)
+    if ratio >= hard.margin_reduce:
+        return refused(said, Demand.REDUCING)
+    if ratio >= hard.margin_warn:
+        return Verdict(reason=said, demand=Demand.WARN)
+    return PASSED
+
+
+def distance_kept(s: Snapshot, limits: Limits) -> Verdict:
+    """Keep liquidation max(daily ES 99 % times days, floor) away with the order filled."""
+    hard, order, exposure = limits.hard, intent_of(s), need(s.exposure, "account")
+    sigma = need(need(s.model, "model").sigma_day, "daily volatility")
+    least = max(hard.distance_es99_days * ES99_SIGMAS * sigma, hard.min_distance_frac)
+    survives = _survivor(exposure, order, least)
+    if survives(order.notional_quote):
+        return PASSED
+    low, high = 0.0, order.notional_quote
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if survives(middle) else (low, middle)
+    return limited(low, f"liquidation must stay {least:.1%} away")
+
+
+def _survivor(exposure: Exposure, order: Intent, move_frac: float) -> Callable[[float], bool]:
+    """Return whether the account lives through `move_frac` against every leg, by order size.
+
+    Pending orders of the order's side count as filled, all at the mark.
+    """
+    account, marks = exposure.account, exposure.marks
+    mark = need_price(marks.get(order.pair), f"mark price of {order.pair}")
+    own = [p for p in account.positions if p.pair == order.pair]
+    others = tuple(p for p in account.positions if p.pair != order.pair)
+    moved = {p.pair: _moved(marks[p.pair], p.amount_base, move_frac) for p in others}
+    rest = dataclasses.replace(account, positions=others)
+    surplus = rest.equity(moved) - rest.maintenance_margin(moved)
+    surplus += sum(p.amount_base * (mark - p.entry_price) for p in own)
+    held = sum(p.amount_base for p in own) * mark
+    pending = exposure.pending_long_quote if order.side > 0 else exposure.pending_short_quote
+    tiers = account.tiers[order.pair]
+
+    def survives(notional: float) -> bool:
+        filled = held + order.side * (notional + pending)
+        after = _moved(filled, filled, move_frac)
+        return bool(surplus + after - filled >= tiers.maintenance_margin(after))
+
+    return survives
+
+
+def _moved(value: float, side: float, move_frac: float) -> float:
+    """Return a price or a signed notional after a move against `side`; nothing falls below 0."""
+    return value * (max(1 - move_frac, 0.0) if side > 0 else 1 + move_frac)

@@ -1,0 +1,71 @@
+"""Guards on the forecast: new risk needs a healthy model that sees no cascade coming."""
+
+from __future__ import annotations
+
+from models.columns import HEAD_HAZARD, HEAD_QUANTILES
+from models.risk.limits import Limits
+from models.risk.need import need
+from models.risk.snapshot import Model, Snapshot
+from models.risk.verdict import PASSED, Demand, Verdict, refused
+
+
+def forecast_trusted(s: Snapshot, limits: Limits) -> Verdict:
+    """Refuse without a forecast that is fresh, in distribution and vouched for."""
+    model = _model(s)
+    if not need(model.vouched, "forecast"):
+        return refused("no trusted forecast: expired, missing or from the warm-up")
+    if need(model.abstains, "abstention"):
+        return refused("the model abstains: out of distribution, warm-up or unhealthy")
+    sigma = need(model.sigma_day, "daily volatility")
+    if sigma <= 0:
+        return refused(f"expected a volatility > 0, got {sigma:g}")
+    return PASSED
+
+
+def calibrated(s: Snapshot, limits: Limits) -> Verdict:
+    """Refuse while the 90 % interval misses too many of the outcomes already known.
+
+    Until there are enough to tell, the calibration on held-out rows at training stands.
+    """
+    model = _model(s)
+    if HEAD_QUANTILES in model.without:
+        return PASSED
+    if need(model.outcomes, "number of known outcomes") < limits.soft.min_outcomes:
+        return PASSED
+    coverage = need(model.coverage, "coverage of recent intervals")
+    if coverage < limits.soft.min_coverage:
+        return refused(f"the 90 % interval held {coverage:.0%} of recent outcomes", Demand.WARN)
+    return PASSED
+
+
+def in_distribution(s: Snapshot, limits: Limits) -> Verdict:
+    """Refuse while the day as a whole, not only the last candle, is unlike the training data."""
+    novelty = need(_model(s).novelty, "novelty of the day")
+    if novelty > limits.soft.max_novelty:
+        return refused(f"the last day's candles are novel ({novelty:.2f})", Demand.WARN)
+    return PASSED
+
+
+def fast_enough(s: Snapshot, limits: Limits) -> Verdict:
+    """Refuse forecasts that come too late to be worth what the backtest said."""
+    latency = need(_model(s).latency_ms, "latency of the model")
+    if latency > limits.soft.max_latency_ms:
+        return refused(f"forecasts take {latency:.0f} ms", Demand.WARN)
+    return PASSED
+
+
+def no_cascade(s: Snapshot, limits: Limits) -> Verdict:
+    """Refuse adding to, and shed part of, a position the hazard head sees liquidated."""
+    model = _model(s)
+    if HEAD_HAZARD in model.without:
+        return PASSED
+    hazard = need(model.hazard, "hazard of a cascade")
+    if hazard >= limits.soft.max_hazard:
+        return refused(
+            f"hazard of a cascade is {hazard:.2f}", Demand.WARN, limits.soft.cascade_shed_frac
+        )
+    return PASSED
+
+
+def _model(s: Snapshot) -> Model:
+    return need(s.model, "model")

@@ -1,0 +1,397 @@
+"""Keeps what the guards need between hooks, asks them, and carries out what they demand.
+
+`models.risk` decides; this translates. A backtest has no exchange to ask, no second price and no
+person to re-arm: guards that need one are not applicable there (`models.risk.run.GUARDS`).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import secrets
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import numpy as np
+from freqtrade.persistence import Trade
+from pandas import DataFrame
+
+from models.account.tiers import MarginTiers
+from models.control.state import Guard
+from models.errors import InputError, PackError
+from models.files import write_atomic
+from models.journal.records import Incident
+from models.risk.limits import GuardConfig, HardLimits, Limits, jittered
+from models.risk.losses import LossState, from_mapping, observe, to_mapping
+from models.risk.reconciliation import differences
+from models.risk.reduction import next_step
+from models.risk.run import Standing, decide, watch
+from models.risk.snapshot import Exposure, Intent, Market, Model, SentOrder, Snapshot, Stage
+from models.risk.verdict import Decision, Demand
+from strategies.base.control import Control
+from strategies.base.market_view import MarketView, exchange_books, exchange_tiers
+from strategies.base.snapshot import (
+    books_of,
+    candle_market,
+    exposure_of,
+    model_health,
+    pending_of,
+)
+from strategies.base.tiers import load_binance_tiers
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_DAY_MS: Final = 86_400_000
+_RECONCILE_MS: Final = 5_000
+_UNEXPLAINED_MS: Final = 15_000  # Freqtrade looks at its stops once a loop
+_TIMINGS: Final = 200
+_ENOUGH_TIMINGS: Final = 20  # below, a p99 is the largest of a few
+
+
+class Guarding:
+    """The guards of one strategy.
+
+    Parameters
+    ----------
+    strategy
+        Whose data provider, wallets, labels and decision settings are read when asked.
+    hard, soft
+        Limits as configured; soft ones are jittered outside backtests.
+    stage
+        Where the bot runs.
+    control
+        None in a backtest.
+    """
+
+    def __init__(
+        self,
+        strategy: Any,
+        *,
+        hard: HardLimits,
+        soft: GuardConfig,
+        stage: Stage,
+        control: Control | None,
+    ) -> None:
+        self._strategy, self._stage, self._control = strategy, stage, control
+        seed = None if control is None else installation_seed(control.store.folder)
+        self.limits = Limits(hard=hard, soft=jittered(soft, seed))
+        self.leverage: dict[str, float] = {}  # pair -> what Freqtrade was told last
+        self._view: MarketView | None = None
+        self._sent: deque[SentOrder] = deque()
+        self._losses = None if control is None else LossBook(control.store.folder)
+        self._timings_ms: deque[float] = deque(maxlen=_TIMINGS)
+        self._odd_since: dict[str, int] = {}  # difference -> since when it is seen
+        self._reconciled_ms = 0
+        self._targets: dict[str, float] = {}  # pair -> amount to get down to
+        self._next_step_ms: dict[str, int] = {}
+        self._shed_pairs: dict[str, float] = {}  # pair -> share the position guards want closed
+        self._shed_all = 0.0
+        self._said: dict[str, str] = {}
+
+    # -- new risk -----------------------------------------------------------------------------
+
+    def decide(
+        self, pair: str, side: str, notional: float, price: float, now: datetime
+    ) -> Decision:
+        """Return how much of an order for new risk may be sent; never raises for a broken input."""
+        sign = -1 if side == "short" else 1
+        key = _known("the decision's candle", lambda: self._key(pair, side))
+        order = Intent(
+            pair=pair, side=sign, notional_quote=notional, leverage=self.leverage.get(pair),
+            price=price, key=key or "",
+        )  # fmt: skip
+        market = _known(f"the market of {pair}", lambda: self._market(pair, now))
+        mark = price if market is None or market.mark is None else market.mark
+        snapshot = Snapshot(
+            now_ms=_ms(now),
+            stage=self._stage,
+            intent=order,
+            exposure=_known("the account", lambda: self.exposure(pair, mark)),
+            market=market,
+            model=_known(f"the model of {pair}", lambda: self._model(pair, sign)),
+            sent=self._recent(_ms(now)),
+            losses=None if self._losses is None else self._losses.state,
+            control_mode=None if self._control is None else self._control.store.read().mode,
+            differences=_known("the exchange's books", lambda: self._differences_of(pair)),
+        )
+        decision = decide(snapshot, self.limits)
+        self._obey(decision)
+        return decision
+
+    def sent(self, pair: str, side: str, now: datetime) -> None:
+        """Remember an order that was let through."""
+        sign = -1 if side == "short" else 1
+        key = self._key(pair, side)
+        self._sent.append(SentOrder(time_ms=_ms(now), pair=pair, side=sign, key=key))
+
+    def took(self, milliseconds: float) -> None:
+        """Remember how long a forecast took."""
+        self._timings_ms.append(milliseconds)
+
+    # -- standing: positions and the account ------------------------------------------------------
+
+    def loop(self, now: datetime) -> None:
+        """Look after open positions: losses, margin, books, feeds, and what must be closed."""
+        if self._control is None:
+            return
+        trades = Trade.get_open_trades()
+        exposure = _known("the account", self.exposure)
+        account = Snapshot(
+            now_ms=_ms(now), stage=self._stage, exposure=exposure,
+            losses=_known("the losses", lambda: exposure and self._observe(exposure, now)),
+            differences=_known("the exchange's books", lambda: self._reconcile(trades, _ms(now))),
+        )  # fmt: skip
+        seen = watch(account, self.limits, Standing.ACCOUNT)
+        self._obey(seen)
+        flatten = self._control.store.read().flatten is not None
+        self._shed_all = 1.0 if flatten else seen.shed_frac
+        self._shed_pairs = {}
+        for trade in trades:
+            self._shed_pairs[trade.pair] = self._watch_position(trade, now).shed_frac
+        self._targets = {p: t for p, t in self._targets.items() if self._shed(p) > 0}
+
+    def _watch_position(self, trade: Any, now: datetime) -> Decision:
+        pair, sign = trade.pair, -1 if trade.is_short else 1
+        position = Snapshot(
+            now_ms=_ms(now), stage=self._stage,
+            market=_known(f"the market of {pair}", lambda: self._market(pair, now)),
+            model=_known(f"the model of {pair}", lambda: self._model(pair, sign)),
+        )  # fmt: skip
+        seen = watch(position, self.limits, Standing.POSITION)
+        self._obey(seen, trade.pair)
+        return seen
+
+    def reduction_quote(
+        self, trade: Any, rate: float, smallest_quote: float, now: datetime
+    ) -> float:
+        """Return the notional of `trade` to close now, in a staged way; 0 for none."""
+        share, pair = self._shed(trade.pair), trade.pair
+        if share <= 0 or _ms(now) < self._next_step_ms.get(pair, 0):
+            return 0.0
+        target = self._targets.setdefault(pair, trade.amount * (1 - share))
+        closed = _known(f"the volume of {pair}", lambda: self._candle_market(pair, now))
+        step = next_step(
+            now_ms=_ms(now),
+            held_quote=trade.amount * rate,
+            target_quote=target * rate,
+            volume_1h_quote=None if closed is None else closed.volume_1h_quote,
+            max_volume_frac=self.limits.soft.step_volume_frac,
+            smallest_quote=smallest_quote,
+        )
+        self._next_step_ms[pair] = step.next_ms
+        return step.notional_quote
+
+    def _shed(self, pair: str) -> float:
+        return max(self._shed_all, self._shed_pairs.get(pair, 0.0))
+
+    # -- what the guards read -----------------------------------------------------------------
+
+    def exposure(self, pair: str = "", rate: float = 0.0) -> Exposure:
+        """Return the account at the newest prices known, `pair` at `rate`."""
+        strategy = self._strategy
+        if strategy.wallets is None:
+            raise InputError("Freqtrade has not provided its wallets")
+        trades = Trade.get_open_trades()
+        prices = {pair: rate} if pair else {}
+        for trade in trades:
+            if trade.pair not in prices:
+                prices[trade.pair] = self._price(trade.pair)
+        return exposure_of(
+            strategy.wallets.get_total(strategy.config["stake_currency"]),
+            trades,
+            prices,
+            self._tiers(prices),
+            isolated=strategy.config.get("margin_mode") == "isolated",
+        )
+
+    def _price(self, pair: str) -> float:
+        if self._stage is not Stage.BACKTEST:
+            mark = self._quotes().market(pair).mark
+            if mark is not None:
+                return mark
+        return float(self._frame(pair)["close"].iloc[-1])
+
+    def _tiers(self, pairs: Mapping[str, float]) -> dict[str, MarginTiers]:
+        if self._stage is Stage.LIVE:
+            return exchange_tiers(self._strategy.dp._exchange, pairs)
+        return load_binance_tiers(pairs)
+
+    def _candle_market(self, pair: str, now: datetime) -> Market:
+        return candle_market(self._frame(pair), now, self._candle_s)
+
+    def _market(self, pair: str, now: datetime) -> Market:
+        candles = self._candle_market(pair, now)
+        if self._stage is Stage.BACKTEST:
+            return candles
+        return replace(
+            self._quotes().market(pair),
+            volume_1h_quote=candles.volume_1h_quote,
+            candle_age_s=candles.candle_age_s,
+            candle_s=candles.candle_s,
+        )
+
+    def _model(self, pair: str, sign: int) -> Model:
+        strategy = self._strategy
+        return model_health(
+            self._frame(pair),
+            sign,
+            horizon_candles=strategy.labels.horizon_candles,
+            candle_s=self._candle_s,
+            without=strategy.decision.without,
+            latency_ms=self._latency_ms(),
+        )
+
+    def _latency_ms(self) -> float | None:
+        timings = sorted(self._timings_ms)
+        if not timings:
+            return None
+        return float(np.quantile(timings, 0.99 if len(timings) >= _ENOUGH_TIMINGS else 0.5))
+
+    def _recent(self, now_ms: int) -> tuple[SentOrder, ...]:
+        while self._sent and now_ms - self._sent[0].time_ms >= _DAY_MS:
+            self._sent.popleft()
+        return tuple(self._sent)
+
+    def _observe(self, exposure: Exposure, now: datetime) -> LossState | None:
+        if self._losses is None or self._control is None:
+            return None
+        state = self._control.store.read()
+        armed_ms = state.since_ms if state.may_add_risk else 0
+        return self._losses.observe(_ms(now), exposure.equity_quote, armed_ms)
+
+    def _differences_of(self, pair: str) -> tuple[str, ...]:
+        """Return what the exchange holds of `pair` that the books do not."""
+        if self._stage is not Stage.LIVE:
+            return ()
+        trades = [t for t in Trade.get_open_trades() if t.pair == pair]
+        theirs = exchange_books(self._strategy.dp._exchange, pair)
+        return differences(books_of(trades), theirs, pending_of(trades))
+
+    def _reconcile(self, trades: list[Any], now_ms: int) -> tuple[str, ...]:
+        """Return the differences that have lasted longer than a fill takes to be noticed."""
+        if self._stage is not Stage.LIVE:
+            return ()
+        if now_ms - self._reconciled_ms >= _RECONCILE_MS:
+            theirs = exchange_books(self._strategy.dp._exchange)
+            self._reconciled_ms = now_ms
+            odd = differences(books_of(trades), theirs, pending_of(trades))
+            self._odd_since = {d: self._odd_since.get(d, now_ms) for d in odd}
+        return tuple(d for d, t in self._odd_since.items() if now_ms - t >= _UNEXPLAINED_MS)
+
+    def _quotes(self) -> MarketView:
+        if self._view is None:
+            clock = self._control.clock if self._control is not None else _no_clock
+            self._view = MarketView(self._strategy.dp, clock)
+        return self._view
+
+    def _frame(self, pair: str) -> DataFrame:
+        frame, _ = self._strategy.dp.get_analyzed_dataframe(pair, self._strategy.timeframe)
+        if frame.empty:
+            raise InputError(f"no analysed candles for {pair}")
+        return frame
+
+    def _key(self, pair: str, side: str) -> str:
+        """Return the name of the decision on the newest candle: one order each."""
+        return f"{pair} {side} {self._frame(pair)['date'].iloc[-1]:%Y-%m-%dT%H:%M}"
+
+    @property
+    def _candle_s(self) -> float:
+        return float(self._strategy.candle_ms / 1000)
+
+    # -- consequences -------------------------------------------------------------------------
+
+    def _obey(self, decision: Decision, pair: str = "") -> None:
+        """Carry out demands through control; say what is new once."""
+        if self._control is None:
+            return
+        for finding in decision.findings:
+            guard = Guard(finding.guard)
+            if finding.demand is Demand.HALTED:
+                self._control.store.halt(guard, finding.reason)
+            elif finding.demand is Demand.REDUCING:
+                self._control.store.reduce(guard, finding.reason)
+            elif finding.demand is Demand.WARN:
+                self._warn(f"{finding.guard} {pair}".strip(), finding.reason)
+
+    def _warn(self, who: str, reason: str) -> None:
+        kind = "".join(c for c in reason if not c.isdigit())  # the same warning with another age
+        if self._control is not None and self._said.get(who) != kind:
+            self._said[who] = kind
+            logger.warning("%s: %s", who, reason)
+            self._control.record("guard.warned", Incident(what=f"{who}: {reason}"))
+
+
+class LossBook:
+    """The losses on disk, in `losses.json`: a restart does not reset a limit, a person does.
+
+    Resuming after a halt takes the equity of that moment as the new start of day, week and peak;
+    otherwise the first look after it would halt again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "losses.json"
+        self.state: LossState | None = None
+        self._armed_ms = 0
+        if self._path.is_file():
+            try:
+                kept = json.loads(self._path.read_text(encoding="utf-8"))
+                self.state, self._armed_ms = from_mapping(kept["losses"]), int(kept["armed_ms"])
+            except (ValueError, KeyError, TypeError, PackError) as error:
+                raise InputError(
+                    f"the losses cannot be read: {error}",
+                    where=str(self._path),
+                    cure="look at the file; remove it to start counting anew",
+                ) from error
+
+    def observe(self, now_ms: int, equity_quote: float, armed_ms: int) -> LossState:
+        """Fold in one more equity and write it down; `armed_ms` is when a person last resumed."""
+        before = self.state if armed_ms <= self._armed_ms else None
+        self.state = observe(before, now_ms, equity_quote)
+        self._armed_ms = max(self._armed_ms, armed_ms)
+        kept = {"losses": to_mapping(self.state), "armed_ms": self._armed_ms}
+        write_atomic(self._path, json.dumps(kept).encode())
+        return self.state
+
+
+def installation_seed(folder: Path) -> int:
+    """Return the secret number of this installation, drawn at its first start.
+
+    Raises
+    ------
+    InputError
+        If there is one and it is not a number.
+    """
+    path = folder / "seed"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, str(secrets.randbits(64)).encode())
+    try:
+        return int(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(
+            f"expected a whole number, got {error}", where=str(path), cure="remove the file"
+        ) from error
+
+
+def _known(what: str, ask: Callable[[], T]) -> T | None:
+    """Return the answer, or None if there is none: unknown, which refuses new risk."""
+    try:
+        return ask()
+    except Exception as error:  # noqa: BLE001 - of whatever kind, it is not known
+        logger.warning("%s cannot be had: %s", what, error)
+        return None
+
+
+def _ms(now: datetime) -> int:
+    return math.floor(now.timestamp() * 1000)
+
+
+def _no_clock() -> int:
+    raise InputError("a backtest has no clock")

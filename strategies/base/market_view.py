@@ -1,0 +1,102 @@
+"""The market and the account as the exchange answers them now; dry-run and live only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, Final
+
+from models.account.tiers import MarginTiers, from_exchange_tiers
+from models.risk.reconciliation import Books
+from models.risk.snapshot import Market
+
+_LEVELS: Final = 20  # of the order book: the cheapest request that shows more than the best
+_KEPT_S: Final = 2.0  # one entry asks three hooks; they should see the same market
+
+
+class MarketView:
+    """Quotes by pair, asked for at most every two seconds.
+
+    Parameters
+    ----------
+    provider
+        Freqtrade's data provider.
+    now_ms, monotonic_s
+        Clocks.
+    """
+
+    def __init__(
+        self,
+        provider: Any,
+        now_ms: Callable[[], int],
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._provider, self._now_ms, self._monotonic_s = provider, now_ms, monotonic_s
+        self._kept: dict[str, tuple[float, Market]] = {}
+
+    def market(self, pair: str) -> Market:
+        """Return mark, index, funding, best prices and depth; None where there was no answer."""
+        asked_s, kept = self._kept.get(pair, (float("-inf"), None))
+        now_s = self._monotonic_s()
+        if kept is None or now_s - asked_s > _KEPT_S:
+            kept, asked_s = self._ask(pair), now_s
+            self._kept[pair] = (asked_s, kept)
+        age = kept.price_age_s
+        return replace(kept, price_age_s=None if age is None else age + now_s - asked_s)
+
+    def _ask(self, pair: str) -> Market:
+        premium = self._provider.funding_rate(pair)
+        book = self._provider.orderbook(pair, _LEVELS)
+        bids, asks = book.get("bids") or [], book.get("asks") or []
+        stamps = [premium.get("timestamp"), book.get("timestamp")]
+        known = [self._now_ms() - stamp for stamp in stamps if stamp is not None]
+        hours = str(premium.get("interval") or "8h").rstrip("h")
+        rate = premium.get("fundingRate")
+        return Market(
+            mark=_number(premium.get("markPrice")),
+            index=_number(premium.get("indexPrice")),
+            bid=float(bids[0][0]) if bids else None,
+            ask=float(asks[0][0]) if asks else None,
+            bid_depth_quote=_depth(bids),
+            ask_depth_quote=_depth(asks),
+            funding_8h_frac=None if rate is None else float(rate) * 8 / float(hours),
+            # The older of the two; a stamp the exchange does not give tells nothing.
+            price_age_s=max(known) / 1000 if stamps[0] is not None else None,
+        )
+
+
+def exchange_books(exchange: Any, pair: str | None = None) -> Books:
+    """Return the positions the exchange holds, all of them or of one pair.
+
+    Raises
+    ------
+    FreqtradeException
+        If it does not answer.
+    """
+    positions: dict[str, float] = {}
+    for row in exchange.fetch_positions(pair):
+        contracts = float(row.get("contracts") or 0.0)
+        if contracts:
+            amount = exchange._contracts_to_amount(row["symbol"], contracts)
+            positions[row["symbol"]] = -amount if row["side"] == "short" else amount
+    return Books(positions=positions)
+
+
+def exchange_tiers(exchange: Any, pairs: Iterable[str]) -> dict[str, MarginTiers]:
+    """Return the margin tiers Freqtrade has loaded from the exchange; a missing pair raises."""
+    tiers = exchange._leverage_tiers
+    return {
+        pair: from_exchange_tiers(
+            pair, [{**row, "info": {"cum": row["maintAmt"]}} for row in tiers[pair]]
+        )
+        for pair in pairs
+    }
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _depth(levels: list[Any]) -> float | None:
+    return sum(float(price) * float(amount) for price, amount, *_ in levels) if levels else None

@@ -1,0 +1,131 @@
+"""Runs the guards' own tests against every mutant, each in a process of its own.
+
+A forked child imports the mutated module instead of the real one and runs the tests of that module
+until the first fails; a mutant they let live meets the whole suite of the guards. A child that
+hangs is killed and counts as caught: an endless loop is seen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.abc
+import importlib.machinery
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import hypothesis  # noqa: F401 - imported once, before the children are forked
+import numpy as np  # noqa: F401
+import pytest
+
+from tests.mutation.equivalent import EQUIVALENT
+from tests.mutation.mutants import Mutant, mutants
+
+ROOT = Path(__file__).resolve().parents[2]
+TESTS = ROOT / "tests" / "test_models"
+SUITES = {
+    "limits": ("test_limits.py",),
+    "losses": ("test_risk_losses.py",),
+    "reduction": ("test_risk_after_trade.py",),
+    "reconciliation": ("test_risk_after_trade.py",),
+}
+GUARDS = ("test_risk_guards.py",)
+WHOLE = ("test_risk_guards.py", "test_limits.py", "test_risk_losses.py",
+         "test_risk_after_trade.py", "test_risk_properties.py")  # fmt: skip
+MODULES = ("verdict", "need", "limits", "losses", "orders", "exposure", "margin", "market", "model",
+           "oversight", "run", "reduction", "reconciliation")  # fmt: skip
+_LIMIT_S = 90
+
+
+@dataclass(frozen=True)
+class Score:
+    """How many mutants there were, and which were not caught."""
+
+    made: int
+    survived: tuple[Mutant, ...]
+
+    @property
+    def equivalent(self) -> tuple[Mutant, ...]:
+        return tuple(m for m in self.survived if (m.module, m.name) in EQUIVALENT)
+
+    @property
+    def missed(self) -> tuple[Mutant, ...]:
+        return tuple(m for m in self.survived if (m.module, m.name) not in EQUIVALENT)
+
+
+def all_mutants() -> list[Mutant]:
+    """Return the mutants of every module of the guards."""
+    out = []
+    for name in MODULES:
+        source = (ROOT / "models" / "risk" / f"{name}.py").read_text(encoding="utf-8")
+        out += list(mutants(name, source))
+    return out
+
+
+def run(*, every: int = 1, told: Callable[[str], None] | None = None) -> Score:
+    """Return the score of every `every`-th mutant; `told` hears of each that lives."""
+    chosen = all_mutants()[::every]
+    survived = []
+    for number, mutant in enumerate(chosen):
+        first = SUITES.get(mutant.module, GUARDS)
+        if _passes(mutant, first) and _passes(mutant, WHOLE):
+            survived.append(mutant)
+            if told is not None:
+                told(f"{number + 1}/{len(chosen)} lives: {mutant.module}: {mutant.name}")
+    return Score(len(chosen), tuple(survived))
+
+
+def report(score: Score) -> str:
+    """Return the score in words."""
+    killed = score.made - len(score.survived)
+    lines = [
+        f"{score.made} mutants, {killed} killed, {len(score.equivalent)} equivalent, "
+        f"{len(score.missed)} missed: score {killed / (score.made - len(score.equivalent)):.1%}"
+    ]
+    lines += [f"missed: {m.module}: {m.name}" for m in score.missed]
+    return "\n".join(lines)
+
+
+class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports the mutated source under the real module's name."""
+
+    def __init__(self, name: str, source: str) -> None:
+        self._name, self._source = name, source
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
+        if fullname != self._name:
+            return None
+        return importlib.machinery.ModuleSpec(fullname, self, origin="mutant")
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(compile(self._source, "<mutant>", "exec"), module.__dict__)
+
+
+def _passes(mutant: Mutant, suite: Sequence[str]) -> bool:
+    """Return whether all tests of `suite` pass on the mutant."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        with contextlib.suppress(BaseException):
+            code = _in_child(mutant, suite)
+        os._exit(code)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status) == 0
+
+
+def _in_child(mutant: Mutant, suite: Sequence[str]) -> int:
+    signal.alarm(_LIMIT_S)  # ends the process
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    name = f"models.risk.{mutant.module}"
+    for loaded in [n for n in sys.modules if n.startswith(("models.risk", "tests.test_models"))]:
+        del sys.modules[loaded]
+    sys.meta_path.insert(0, _Finder(name, mutant.source))
+    options = ["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    return int(pytest.main([*options, *(str(TESTS / file) for file in suite)]))

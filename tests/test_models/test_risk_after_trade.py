@@ -1,0 +1,155 @@
+"""After the trade: books that must agree, positions that must be covered, exits in small steps."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.errors import InputError
+from models.risk.reconciliation import Books, differences, lost_entry, unprotected
+from models.risk.reduction import STEP_S, Step, next_step
+
+NAN = math.nan
+
+
+def books(stops: dict[str, float] | None = None, **positions: float) -> Books:
+    return Books(positions=positions, stops=stops or {})
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "pending", "found"),
+    [
+        ({"A": 1.0}, {"A": 1.0}, {}, ()),
+        ({}, {}, {}, ()),
+        ({"A": 0.0}, {}, {}, ()),
+        ({"A": 1.0}, {"A": 1.0 + 9e-7}, {}, ()),  # rounding
+        ({"A": 1.0}, {"A": 1.0 + 2e-6}, {}, ("A: the exchange holds 1, the books 1",)),
+        ({"A": 1.0}, {}, {}, ("A: the exchange holds 0, the books 1",)),
+        ({}, {"A": -2.0}, {}, ("A: the exchange holds -2, the books 0",)),
+        ({"A": 1.0}, {"A": -1.0}, {}, ("A: the exchange holds -1, the books 1",)),
+        ({"B": 1.0}, {"A": 1.0}, {}, ("A: the exchange holds 1, the books 0",
+                                      "B: the exchange holds 0, the books 1")),
+        ({}, {"A": 1.0}, {"A": 1.0}, ()),  # a fill the books have not seen yet
+        ({}, {"A": -1.0}, {"A": -1.0}, ()),
+        ({}, {"A": 1.1}, {"A": 1.0}, ("A: the exchange holds 1.1, the books 0",)),
+        ({}, {"A": 1.0}, {"B": 1.0}, ("A: the exchange holds 1, the books 0",)),
+        ({"A": NAN}, {"A": 1.0}, {}, ("A: the exchange holds 1, the books nan",)),
+        ({"A": 1.0}, {"A": NAN}, {}, ("A: the exchange holds nan, the books 1",)),
+        ({"A": 1.0}, {"A": 1.0}, {"A": NAN}, ("A: the exchange holds 1, the books 1",)),
+    ],
+)  # fmt: skip
+def test_books_when_compared_then_only_what_is_unexplained_is_named(
+    ours: dict[str, float], theirs: dict[str, float], pending: dict[str, float],
+    found: tuple[str, ...],
+) -> None:  # fmt: skip
+    assert differences(books(**ours), books(**theirs), pending) == found
+
+
+def test_books_when_nothing_is_pending_then_it_may_be_left_out() -> None:
+    assert differences(books(A=1.0), books(A=1.0)) == ()
+    assert len(differences(books(A=1.0), books(A=2.0))) == 1
+
+
+@pytest.mark.parametrize(
+    ("positions", "stops", "bare"),
+    [
+        ({"A": 1.0}, {"A": 1.0}, {}),
+        ({"A": -1.0}, {"A": 1.0}, {}),
+        ({"A": -1.0}, {"A": 2.0}, {}),  # too large closes no more than there is
+        ({"A": 1.0}, {"A": 1.0 - 1e-9}, {}),
+        ({"A": 1.0}, {}, {"A": 1.0}),
+        ({"A": -3.0}, {"A": 1.0}, {"A": -2.0}),
+        ({"A": 1.0, "B": 1.0}, {"B": 1.0}, {"A": 1.0}),
+        ({}, {"A": 1.0}, {}),
+    ],
+)
+def test_positions_when_their_stops_do_not_cover_them_then_the_rest_is_named(
+    positions: dict[str, float], stops: dict[str, float], bare: dict[str, float]
+) -> None:
+    assert unprotected(books(stops, **positions)) == pytest.approx(bare)
+
+
+def test_positions_when_a_stop_is_not_a_number_then_it_covers_nothing() -> None:
+    assert list(unprotected(books({"A": NAN}, A=1.0))) == ["A"]
+
+
+def test_lost_entry_when_the_exchange_holds_what_was_sent_then_it_is_recognised() -> None:
+    sent = {"A": 1.0, "B": -2.0, "C": 3.0, "D": 1.0}
+    found = {"A": 1.005, "B": -2.0, "C": 1.0, "D": 2.0, "E": 9.0}
+    assert lost_entry(found, sent, {}) == ("A", "B")
+    assert lost_entry(found, sent, {"A": 1.005, "D": 1.0}) == ("B", "D")
+    assert lost_entry({}, sent, {}) == ()
+
+
+def step(held: float, target: float = 0.0, volume: float | None = 60e6, **more: float) -> Step:
+    return next_step(now_ms=7, held_quote=held, target_quote=target, volume_1h_quote=volume,
+                     max_volume_frac=0.05, **more)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("held", "target", "volume", "smallest", "size", "last"),
+    [
+        # 60e6 an hour is 1e6 a step; 5 % of it is 50,000.
+        (1e5, 0.0, 60e6, 0.0, 5e4, False),
+        (1e5, 6e4, 60e6, 0.0, 4e4, True),
+        (1e5, 5e4, 60e6, 0.0, 5e4, True),
+        (1e5, 1e5, 60e6, 0.0, 0.0, True),
+        (1e5, 2e5, 60e6, 0.0, 0.0, True),  # already below
+        (1e5, 0.0, None, 0.0, 1e4, False),  # blind: a tenth
+        (1e5, 0.0, 0.0, 0.0, 1e4, False),
+        (1e5, 0.0, NAN, 0.0, 1e4, False),
+        (1e5, 0.0, math.inf, 0.0, 1e4, False),
+        (1e5, 0.0, -1.0, 0.0, 1e4, False),
+        (1e5, 0.0, 60.0, 100.0, 100.0, False),  # never too small for the exchange
+        (50_050.0, 0.0, 60e6, 100.0, 50_050.0, True),  # no crumb stays
+        (50_100.0, 0.0, 60e6, 100.0, 50_000.0, False),
+        (1e5, 49_950.0, 60e6, 100.0, 50_050.0, True),
+        (150.0, 60.0, 60e6, 100.0, 150.0, True),  # the rest could never be closed
+        (80.0, 0.0, 60e6, 100.0, 80.0, True),
+        (0.0, 0.0, 60e6, 100.0, 0.0, True),
+        (1e5, 1e5, 60e6, 100.0, 0.0, True),
+    ],
+)
+def test_step_when_worked_by_hand_then_it_is_a_share_of_the_volume_and_leaves_no_crumb(
+    held: float, target: float, volume: float | None, smallest: float, size: float, last: bool
+) -> None:
+    made = step(held, target, volume, smallest_quote=smallest)
+    assert made == Step(notional_quote=pytest.approx(size), next_ms=60_007, last=last)
+    assert STEP_S == 60.0
+
+
+@pytest.mark.parametrize(
+    "changes", [{"held": -1.0}, {"held": NAN}, {"held": math.inf}, {"held": 1.0, "target": -1.0},
+                {"held": 1.0, "target": NAN}],
+)  # fmt: skip
+def test_step_when_a_notional_is_no_size_then_it_is_an_error(changes: dict[str, float]) -> None:
+    with pytest.raises(InputError, match="expected notionals >= 0"):
+        step(**changes)
+
+
+@pytest.mark.parametrize("share", [0.0, -0.1, 1.01, NAN])
+def test_step_when_the_share_is_none_then_it_is_an_error(share: float) -> None:
+    with pytest.raises(InputError, match="share of volume"):
+        next_step(now_ms=0, held_quote=1.0, target_quote=0.0, volume_1h_quote=1.0,
+                  max_volume_frac=share)  # fmt: skip
+    assert next_step(now_ms=0, held_quote=1.0, target_quote=0.0, volume_1h_quote=1e9,
+                     max_volume_frac=1.0).last  # fmt: skip
+
+
+money = st.floats(0, 1e9)
+
+
+@given(held=money, target=money, volume=st.one_of(st.none(), st.floats()), least=st.floats(0, 1e4))
+def test_steps_when_repeated_then_the_position_gets_down_and_never_beyond_flat(
+    held: float, target: float, volume: float | None, least: float
+) -> None:
+    made = step(held, target, volume, smallest_quote=least)
+    assert 0 <= made.notional_quote <= held
+    known = volume is not None and 0 < volume < math.inf
+    cap = 0.05 * volume / 60 if known and volume is not None else 0.1 * held
+    assert made.notional_quote <= max(cap, 2 * least) + least + 1e-9 * held
+    if held > target:
+        assert made.notional_quote > 0 or (known and cap < 1e-300)

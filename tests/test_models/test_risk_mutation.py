@@ -1,0 +1,59 @@
+"""Mistakes planted in the guards are caught by the guards' own tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.mutation.equivalent import EQUIVALENT
+from tests.mutation.mutants import mutants
+from tests.mutation.run import all_mutants, report, run
+
+PLANTED = '''
+"""Text 1."""
+LIMIT: float = 2.0
+
+def guard(s: Snapshot, limits: Limits) -> Verdict:
+    """Text 2."""
+    if not s.age < 3 and s.kind == "a":
+        return refused(f"{s.age + 1}", Demand.HALTED)
+    return limited(min(s.a, 0.0), "x")
+'''
+
+
+def test_mutants_when_made_then_each_is_one_small_mistake_and_texts_stay() -> None:
+    made = list(mutants("m", PLANTED))
+    assert [m.name for m in made] == [
+        "LIMIT: 2.0 -> 3.0",
+        "guard: body -> return PASSED",
+        "guard: not s.age < 3 and s.kind == 'a' -> not s.age < 3 or s.kind == 'a'",
+        "guard: not s.age < 3 -> +bool(s.age < 3)",
+        "guard: s.age < 3 -> s.age <= 3",
+        "guard: s.age < 3 -> s.age >= 3",
+        "guard: 3 -> 4",
+        "guard: s.kind == 'a' -> s.kind != 'a'",
+        "guard: refused(f'{s.age + 1}', Demand.HALTED) -> refused(f'{s.age + 1}')",
+        "guard: min -> max",
+        "guard: 0.0 -> 1.0",
+    ]
+    for m in made:
+        compile(m.source, "<mutant>", "exec")
+        assert '"""Text 1."""' in m.source
+
+
+def test_equivalent_mutants_when_listed_then_each_exists_and_says_why() -> None:
+    there = {(m.module, m.name) for m in all_mutants()}
+    assert set(EQUIVALENT) <= there
+    assert all(len(why) > 20 for why in EQUIVALENT.values())
+
+
+def test_guards_when_some_mistakes_are_planted_then_the_tests_notice_every_one() -> None:
+    score = run(every=61)
+    assert score.made >= 9
+    assert score.missed == (), report(score)
+
+
+@pytest.mark.slow
+def test_guards_when_any_mistake_is_planted_then_the_tests_notice_every_one() -> None:
+    score = run()
+    assert score.made > 500
+    assert score.missed == (), report(score)
