@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 _ROUNDING_FRAC: Final = 1e-6  # of the larger amount: lots and text
+_LOT_FRAC: Final = 0.02  # an order is rounded to whole lots after it was approved
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +23,9 @@ class Books:
     ----------
     positions
         Pair to net amount; a pair left out is flat.
-    stops
-        Pair to the amount that resting stops would close, >= 0.
     """
 
     positions: Mapping[str, float]
-    stops: Mapping[str, float] = field(default_factory=dict)
 
 
 def differences(
@@ -58,40 +56,27 @@ def differences(
     return tuple(out)
 
 
-def unprotected(theirs: Books) -> dict[str, float]:
-    """Return pair to signed amount of every position its resting stops do not cover whole.
-
-    Examples
-    --------
-    >>> unprotected(Books(positions={"BTC": -1.0, "LTC": 2.0}, stops={"BTC": 1.0, "LTC": 0.5}))
-    {'LTC': 1.5}
-    """
-    out = {}
-    for pair, amount in theirs.positions.items():
-        bare = abs(amount) - theirs.stops.get(pair, 0.0)
-        if not bare <= _ROUNDING_FRAC * abs(amount):
-            out[pair] = math.copysign(bare, amount)
-    return out
-
-
-def lost_entry(
-    found: Mapping[str, float], approved: Mapping[str, float], held: Mapping[str, float]
-) -> tuple[str, ...]:
-    """Return the pairs where the exchange holds just what was approved and never answered.
+def lost_entries(
+    found: Books, ours: Books, approved: Mapping[str, float]
+) -> tuple[tuple[str, float], ...]:
+    """Return (pair, amount) of positions that are just what was sent and never answered.
 
     Parameters
     ----------
-    found
-        Pair to the signed amount the exchange holds.
+    found, ours
+        The exchange's books and the bot's; a pair the bot has any trade in is not lost.
     approved
         Pair to the signed amount of the last entry sent.
-    held
-        Pair to the signed amount in the bot's books.
+
+    Examples
+    --------
+    >>> lost_entries(Books(positions={"BTC": 1.0}), Books(positions={}), {"BTC": 1.001})
+    (('BTC', 1.0),)
     """
     return tuple(
-        sorted(
-            pair
-            for pair, amount in approved.items()
-            if math.isclose(found.get(pair, 0.0) - held.get(pair, 0.0), amount, rel_tol=1e-2)
-        )
+        (pair, amount)
+        for pair, amount in sorted(found.positions.items())
+        if pair not in ours.positions
+        and pair in approved
+        and math.isclose(amount, approved[pair], rel_tol=_LOT_FRAC)
     )

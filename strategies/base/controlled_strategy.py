@@ -29,7 +29,7 @@ class ControlledStrategy(IStrategy):
     """
 
     control: Control | None = None
-    guarding: Guarding
+    guarding: Guarding | None = None
 
     @property
     @abstractmethod
@@ -64,7 +64,8 @@ class ControlledStrategy(IStrategy):
 
     @on_error_return(None)
     def _look_after_risk(self, now: datetime) -> None:
-        self.guarding.loop(now)
+        if self.guarding is not None:
+            self.guarding.loop(now)
 
     @on_error_return(True)
     def check_entry_timeout(

@@ -28,7 +28,7 @@ from models.files import write_atomic
 from models.journal.records import Incident
 from models.risk.limits import GuardConfig, HardLimits, Limits, jittered
 from models.risk.losses import LossState, from_mapping, observe, to_mapping
-from models.risk.reconciliation import differences
+from models.risk.reconciliation import Books, differences, lost_entries
 from models.risk.reduction import next_step
 from models.risk.run import Standing, decide, watch
 from models.risk.snapshot import Exposure, Intent, Market, Model, SentOrder, Snapshot, Stage
@@ -42,6 +42,7 @@ from strategies.base.snapshot import (
     model_health,
     pending_of,
 )
+from strategies.base.stops import protect
 from strategies.base.tiers import load_binance_tiers
 
 logger = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ class Guarding:
         self.leverage: dict[str, float] = {}  # pair -> what Freqtrade was told last
         self._view: MarketView | None = None
         self._sent: deque[SentOrder] = deque()
+        self._approved: dict[str, float] = {}  # pair -> signed amount of the last entry
         self._losses = None if control is None else LossBook(control.store.folder)
         self._timings_ms: deque[float] = deque(maxlen=_TIMINGS)
         self._odd_since: dict[str, int] = {}  # difference -> since when it is seen
@@ -125,10 +127,11 @@ class Guarding:
         self._obey(decision)
         return decision
 
-    def sent(self, pair: str, side: str, now: datetime) -> None:
-        """Remember an order that was let through."""
+    def sent(self, pair: str, side: str, amount: float, now: datetime) -> None:
+        """Remember an order that was let through; `amount` in base units."""
         sign = -1 if side == "short" else 1
         key = self._key(pair, side)
+        self._approved[pair] = sign * amount
         self._sent.append(SentOrder(time_ms=_ms(now), pair=pair, side=sign, key=key))
 
     def took(self, milliseconds: float) -> None:
@@ -281,9 +284,26 @@ class Guarding:
         if now_ms - self._reconciled_ms >= _RECONCILE_MS:
             theirs = exchange_books(self._strategy.dp._exchange)
             self._reconciled_ms = now_ms
-            odd = differences(books_of(trades), theirs, pending_of(trades))
+            ours = books_of(trades)
+            self._protect_lost(theirs, ours)
+            odd = differences(ours, theirs, pending_of(trades))
             self._odd_since = {d: self._odd_since.get(d, now_ms) for d in odd}
         return tuple(d for d, t in self._odd_since.items() if now_ms - t >= _UNEXPLAINED_MS)
+
+    def _protect_lost(self, theirs: Books, ours: Books) -> None:
+        """Stop a position whose entry was executed and never answered; a person sees to the rest.
+
+        Freqtrade does not know of it and never will.
+        """
+        for pair, amount in lost_entries(theirs, ours, self._approved):
+            mark = self._quotes().market(pair).mark
+            if mark is None or self._control is None:
+                continue
+            frac = self._strategy.sizing.max_stop_frac
+            protect(self._strategy.dp._exchange, pair, amount, mark, frac)
+            del self._approved[pair]
+            what = f"{pair}: an entry of {amount:g} was executed and its answer lost"
+            self._control.record("entry.lost", Incident(what=what, done="stopped at the exchange"))
 
     def _quotes(self) -> MarketView:
         if self._view is None:

@@ -325,7 +325,7 @@ class PackStrategy(ControlledStrategy):
         """Settle an order for new risk; one that passes is remembered as sent."""
         if not self._may_enter(pair, side, notional, rate, refused):
             return False
-        self.guarding.sent(pair, side, now)
+        self.guarding.sent(pair, side, notional / rate, now)
         return True
 
     def wanted_adjustment(

@@ -19,6 +19,19 @@ logger = logging.getLogger(__name__)
 _SAME = 1e-9  # relative; amounts are whole steps of the exchange
 
 
+def protect(exchange: Any, pair: str, amount: float, mark: float, frac: float) -> None:
+    """Place a reduce-only market stop `frac` away from `mark` for a position of signed `amount`."""
+    side = 1 if amount > 0 else -1
+    exchange.create_stoploss(
+        pair=pair,
+        amount=abs(amount),
+        stop_price=exchange.price_to_precision(pair, mark * (1 - side * frac)),
+        order_types={"stoploss": "market"},
+        side="sell" if side > 0 else "buy",
+        leverage=1.0,  # Freqtrade uses it for spot margin only
+    )
+
+
 def cancel_outgrown(trades: Iterable[Trade], exchange: Any) -> list[str]:
     """Cancel every stop whose size is not its trade's, and say which."""
     cancelled = []

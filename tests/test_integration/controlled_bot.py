@@ -29,7 +29,8 @@ from freqtrade.persistence import Trade
 from strategies.base.config import PackConfig
 from strategies.base.control import control_of
 from strategies.base.controlled_strategy import ControlledStrategy
-from strategies.base.snapshot import account_state
+from strategies.base.snapshot import exposure_of
+from strategies.base.tiers import load_binance_tiers
 
 
 class ControlledSignals(ControlledStrategy):
@@ -55,7 +56,8 @@ class ControlledSignals(ControlledStrategy):
 
     def _account(self, pair="", rate=0.0):
         prices = {t.pair: t.open_rate for t in Trade.get_open_trades()}
-        return account_state(self.wallets.get_total("USDT"), Trade.get_open_trades(), prices)
+        total, tiers = self.wallets.get_total("USDT"), load_binance_tiers(prices)
+        return exposure_of(total, Trade.get_open_trades(), prices, tiers)
 
     def populate_indicators(self, dataframe, metadata):
         return dataframe

@@ -1,4 +1,4 @@
-"""After the trade: books that must agree, positions that must be covered, exits in small steps."""
+"""After the trade: books that must agree, entries nobody answered, exits in small steps."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import InputError
-from models.risk.reconciliation import Books, differences, lost_entry, unprotected
+from models.risk.reconciliation import Books, differences, lost_entries
 from models.risk.reduction import STEP_S, Step, next_step
 
 NAN = math.nan
 
 
-def books(stops: dict[str, float] | None = None, **positions: float) -> Books:
-    return Books(positions=positions, stops=stops or {})
+def books(**positions: float) -> Books:
+    return Books(positions=positions)
 
 
 @pytest.mark.parametrize(
@@ -53,35 +53,13 @@ def test_books_when_nothing_is_pending_then_it_may_be_left_out() -> None:
     assert len(differences(books(A=1.0), books(A=2.0))) == 1
 
 
-@pytest.mark.parametrize(
-    ("positions", "stops", "bare"),
-    [
-        ({"A": 1.0}, {"A": 1.0}, {}),
-        ({"A": -1.0}, {"A": 1.0}, {}),
-        ({"A": -1.0}, {"A": 2.0}, {}),  # too large closes no more than there is
-        ({"A": 1.0}, {"A": 1.0 - 1e-9}, {}),
-        ({"A": 1.0}, {}, {"A": 1.0}),
-        ({"A": -3.0}, {"A": 1.0}, {"A": -2.0}),
-        ({"A": 1.0, "B": 1.0}, {"B": 1.0}, {"A": 1.0}),
-        ({}, {"A": 1.0}, {}),
-    ],
-)
-def test_positions_when_their_stops_do_not_cover_them_then_the_rest_is_named(
-    positions: dict[str, float], stops: dict[str, float], bare: dict[str, float]
-) -> None:
-    assert unprotected(books(stops, **positions)) == pytest.approx(bare)
-
-
-def test_positions_when_a_stop_is_not_a_number_then_it_covers_nothing() -> None:
-    assert list(unprotected(books({"A": NAN}, A=1.0))) == ["A"]
-
-
 def test_lost_entry_when_the_exchange_holds_what_was_sent_then_it_is_recognised() -> None:
-    sent = {"A": 1.0, "B": -2.0, "C": 3.0, "D": 1.0}
-    found = {"A": 1.005, "B": -2.0, "C": 1.0, "D": 2.0, "E": 9.0}
-    assert lost_entry(found, sent, {}) == ("A", "B")
-    assert lost_entry(found, sent, {"A": 1.005, "D": 1.0}) == ("B", "D")
-    assert lost_entry({}, sent, {}) == ()
+    sent = {"A": 1.0, "B": -2.0, "C": 3.0, "D": 1.0, "F": 1.0}
+    found = books(A=1.015, B=-2.0, C=1.0, D=-1.0, E=9.0, F=1.0)
+    assert lost_entries(found, books(F=0.0), sent) == (("A", 1.015), ("B", -2.0))
+    assert lost_entries(found, books(A=1.0, B=0.0, F=1.0), sent) == ()
+    assert lost_entries(books(A=1.03), books(), sent) == ()
+    assert lost_entries(books(), books(), sent) == ()
 
 
 def step(held: float, target: float = 0.0, volume: float | None = 60e6, **more: float) -> Step:

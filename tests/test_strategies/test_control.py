@@ -58,6 +58,15 @@ class Exchange:
     def __init__(self) -> None:
         self.cancelled: list[tuple[str, str]] = []
         self.positions: list[dict[str, Any]] = []
+        self.stops: list[tuple[Any, ...]] = []
+
+    def create_stoploss(self, *, pair: str, amount: float, stop_price: float, side: str,
+                        order_types: Any, leverage: float) -> None:  # fmt: skip
+        assert order_types["stoploss"] == "market"
+        self.stops.append((pair, amount, side, stop_price))
+
+    def price_to_precision(self, pair: str, price: float) -> float:
+        return round(price, 1)
 
     def fetch_positions(self, pair: str | None = None) -> list[dict[str, Any]]:
         return self.positions

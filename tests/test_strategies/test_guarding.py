@@ -204,6 +204,24 @@ def test_entry_when_the_exchange_holds_what_the_books_do_not_then_no_second_orde
     assert "the exchange holds 5, the books 0" in s.control.store.read().reason
 
 
+def test_entry_when_its_answer_was_lost_then_the_position_gets_a_stop_once(make: Any) -> None:
+    s = make(runmode=RunMode.LIVE)
+    assert confirm(s) is True
+    s.dp._exchange.positions = holds(4.99)  # rounded to lots
+    for seconds in (10, 20):
+        s.bot_loop_start(NOW + timedelta(seconds=seconds))
+    assert s.dp._exchange.stops == [(PAIR, 4.99, "sell", pytest.approx(90.0))]
+    assert mode(s) is Mode.ACTIVE  # not yet: it may still be noticed
+    s.bot_loop_start(NOW + timedelta(seconds=26))
+    assert mode(s) is Mode.HALTED
+    (lost,) = s.control.journal.entries(kind="entry.lost")
+    assert "an entry of 4.99 was executed and its answer lost" in lost.record["what"]
+    strange = make(runmode=RunMode.LIVE)
+    strange.dp._exchange.positions = holds(4.99)  # nothing of that size was sent: somebody else's
+    strange.bot_loop_start(NOW + timedelta(seconds=10))
+    assert strange.dp._exchange.stops == []
+
+
 def test_books_when_a_difference_passes_by_itself_then_nothing_halts(
     make: Any, open_trades: list[Any]
 ) -> None:

@@ -1,0 +1,62 @@
+"""The pack's strategy with forecasts made by hand, live on the loopback exchange."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.test_integration.live_bot import ROOT, settings
+
+BTC = "BTC/USDT:USDT"
+SIGMA = 0.01  # over the horizon: the working stop is 3 % away
+
+STRATEGY = f'''
+from freqtrade.persistence import Trade
+
+from models import columns
+from strategies.base.pack_strategy import PackStrategy
+
+
+class GuardedSignals(PackStrategy):
+    """Long BTC on every candle; 40 % out once it has gained 0.5 %."""
+
+    timeframe = "1m"
+    startup_candle_count = 10
+
+    def populate_indicators(self, dataframe, metadata):
+        sure = dict.fromkeys(columns.FORECAST, 0.0) | {{columns.SIGMA: {SIGMA}}}
+        self.guarding.took(5.0)
+        return dataframe.assign(do_predict=1, **sure)
+
+    def populate_entry_trend(self, dataframe, metadata):
+        return dataframe.assign(enter_long=1)
+
+    def populate_exit_trend(self, dataframe, metadata):
+        return dataframe
+
+    def wanted_adjustment(self, trade, current_time, current_rate):
+        out = trade.nr_of_successful_exits == 0 and current_rate > 1.005 * trade.open_rate
+        return -0.4 * trade.stake_amount if out else None
+'''
+
+
+def configuration(url: str) -> dict[str, Any]:
+    """Return the bot's configuration, with the shipped limits."""
+    shipped = json.loads((ROOT / "user_data" / "config_bitcoin.json").read_text(encoding="utf-8"))
+    return {
+        **settings(url, [BTC], dry_run=False),
+        "strategy": "GuardedSignals",
+        "stake_amount": "unlimited",
+        "max_open_trades": 1,
+        "breakwater": {"sizing": shipped["breakwater"]["sizing"],
+                       "limits": shipped["breakwater"]["limits"]},
+    }  # fmt: skip
+
+
+def write_strategy(folder: Path) -> tuple[str, str]:
+    """Write the strategy and return the arguments that find it."""
+    strategies = folder / "strategies"
+    strategies.mkdir(exist_ok=True)
+    (strategies / "GuardedSignals.py").write_text(STRATEGY, encoding="utf-8")
+    return "--strategy-path", str(strategies)

@@ -1,0 +1,98 @@
+"""The guards in the real bot, live on the loopback exchange: stops, a lost answer, a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from models.control.commands import Commands
+from models.control.state import Mode
+from tests.exchange.account import Account
+from tests.exchange.clock import wall_clock_ms
+from tests.exchange.faults import Drop
+from tests.exchange.replay import Market, scripted_feed
+from tests.exchange.server import running_exchange
+from tests.exchange.state import ExchangeState
+from tests.exchange.venue import Venue
+from tests.test_integration.guarded_bot import BTC, SIGMA, configuration, write_strategy
+from tests.test_integration.live_bot import KEY, SECRET, LiveBot, running_bot
+
+PRICE = 60_000.0
+
+
+@pytest.fixture
+def venue() -> Venue:
+    feeds = {"BTCUSDT": scripted_feed(PRICE, wall_clock_ms())}
+    return Venue(market=Market(feeds=feeds), clock=wall_clock_ms)
+
+
+@pytest.fixture
+def account(venue: Venue) -> Account:
+    return venue.open_account(KEY, SECRET)
+
+
+@pytest.fixture
+def state(venue: Venue, account: Account) -> ExchangeState:
+    return ExchangeState(venue=venue)
+
+
+@pytest.fixture
+def url(state: ExchangeState) -> Iterator[str]:
+    with running_exchange(state, tls=True) as base_url:
+        yield base_url
+
+
+def held(account: Account) -> float:
+    return float(account.position("BTCUSDT").amount)
+
+
+def stopped(account: Account) -> float:
+    return sum(float(a.quantity) for a in account.open_algos() if a.reduce_only and a.side < 0)
+
+
+def same_size(bot: LiveBot, account: Account, venue: Venue, amount: float) -> bool:
+    with venue.lock:
+        return held(account) == pytest.approx(amount) == stopped(account)
+
+
+def test_live_entry_when_it_fills_then_its_first_stop_is_the_working_one_and_keeps_its_size(
+    tmp_path: Path, url: str, venue: Venue, account: Account, state: ExchangeState
+) -> None:
+    with running_bot(tmp_path, configuration(url), *write_strategy(tmp_path)) as bot:
+        bot.wait_for(lambda: account.open_algos(), "an entry and its stop", 180)
+        whole = held(account)
+        (first,) = account.algos.values()
+        entry = bot.trades()[BTC]["open_rate"]
+        # 2 % of equity risked at a stop of 3 sigmas: 0.67 x equity, far within the limits.
+        assert whole * entry == pytest.approx(10_000 * 0.02 / (3 * SIGMA), rel=0.02)
+        # Freqtrade's own last resort would stand at 50 % of the stake, 25 % away and more.
+        # Freqtrade counts both fees into the profit the stop is measured from: 0.1 % nearer.
+        assert float(first.trigger) == pytest.approx(entry * (1 - 3 * SIGMA), rel=2e-3)
+        assert float(first.quantity) == whole
+        venue.move("BTCUSDT", 1.008 * PRICE)
+        bot.wait_for(lambda: held(account) < whole, "a partial exit")
+        rest = held(account)
+        bot.wait_for(lambda: same_size(bot, account, venue, rest), "a stop of the new size")
+        assert rest == pytest.approx(0.6 * whole, abs=0.0011)
+        troubles = bot.troubles()
+    assert troubles == []
+    assert state.unknown == []
+    assert Commands(tmp_path / "user_data").store.read().mode is Mode.ACTIVE
+
+
+def test_live_entry_when_its_answer_is_lost_then_no_second_order_a_stop_and_a_halt(
+    tmp_path: Path, url: str, account: Account, state: ExchangeState
+) -> None:
+    # Freqtrade alone sends the order again: the strict xfail in `test_live_run`.
+    state.faults.add(Drop(on="POST /fapi/v1/order", executed=True, times=1))
+    store = Commands(tmp_path / "user_data").store
+    with running_bot(tmp_path, configuration(url), *write_strategy(tmp_path)) as bot:
+        bot.wait_for(lambda: store.read().mode is Mode.HALTED, "a halt", 240)
+        bot.wait_for(lambda: stopped(account) == held(account) > 0, "a stop for what was lost")
+        assert bot.trades() == {}
+    assert "the exchange holds" in store.read().reason
+    assert len(account.orders) == 1
+    (stop,) = account.algos.values()
+    assert float(stop.trigger) == pytest.approx(0.9 * PRICE, rel=1e-3)  # the widest allowed
