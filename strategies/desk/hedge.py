@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +31,7 @@ from models.validation.hedge.effectiveness import (
     effectiveness,
     episode,
     paired,
+    unhedged,
 )
 from models.validation.hedge.page import (
     crash_figure,
@@ -151,6 +152,10 @@ def _report(
 
     path = scene.ours()
     ours = scene.returns(path)
+    tighter = replace(
+        scene, policy=replace(hedge.policy, max_ratio=min(hedge.policy.max_ratio, 1.0))
+    )
+    within_one = tighter.returns(tighter.ours())
     targets = scene.targets()
     natural = ladder.natural(scene, targets)
     numbers = {name: effectiveness(r, rng) for name, r in natural.items()}
@@ -158,6 +163,8 @@ def _report(
     table = [
         {"name": "LitecoinHedge, backtested", "ours": True, **backtested},
         {"name": "the same, simulated", "ours": True, **effectiveness(ours, rng)},
+        {"name": "the same, ratio at most 1", "ours": False, **effectiveness(within_one, rng)},
+        {"name": "no hedge", "ours": False, **effectiveness(unhedged(ours), rng)},
         *({"name": name, "ours": False, **row} for name, row in numbers.items()),
     ]
     matched = []

@@ -7,7 +7,7 @@ that is gone; here also of its downside and of the stormy hours alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -57,6 +57,14 @@ class HedgedReturns:
     def between(self, rows: BoolArray) -> dict[str, FloatArray]:
         """Return primary and net of some rows."""
         return {"primary": self.primary[rows], "net": self.net[rows]}
+
+
+def unhedged(r: HedgedReturns) -> HedgedReturns:
+    """Return the same position without a hedge."""
+    nothing = np.zeros(len(r.time_ms))
+    return replace(
+        r, hedge=nothing, cost=nothing, funding=nothing, traded=nothing, ratio=nothing
+    )  # fmt: skip
 
 
 def effectiveness(r: HedgedReturns, rng: np.random.Generator) -> dict[str, Any]:
