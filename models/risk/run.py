@@ -77,6 +77,17 @@ GUARDS: Final[Sequence[Guard]] = (
 )
 
 
+# Of orders that stand on no forecast, as a hedge's do: it must work when models fail.
+WITHOUT_FORECAST: Final[Sequence[Guard]] = tuple(
+    guard for guard in GUARDS if guard.check.__module__ != model.__name__
+)
+# Of a leg that hedges another one of the same account: `distance_kept` lets all legs fail together,
+# which would refuse every hedge of the positions that need one most.
+HEDGING: Final[Sequence[Guard]] = tuple(
+    guard for guard in WITHOUT_FORECAST if guard.check is not margin.distance_kept
+)
+
+
 def decide(s: Snapshot, limits: Limits, guards: Sequence[Guard] = GUARDS) -> Decision:
     """Return how much of the snapshot's intent may be sent.
 

@@ -11,7 +11,7 @@ import logging
 import math
 import secrets
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -24,13 +24,16 @@ from pandas import DataFrame
 from models.account.tiers import MarginTiers
 from models.control.state import Guard
 from models.errors import InputError, PackError
+from models.features.candles import sigma_per_candle
 from models.files import write_atomic
 from models.journal.records import Incident
+from models.risk import model
 from models.risk.limits import GuardConfig, HardLimits, Limits, jittered
 from models.risk.losses import LossState, from_mapping, observe, to_mapping
 from models.risk.reconciliation import Books, differences, lost_entries
 from models.risk.reduction import next_step
-from models.risk.run import Standing, decide, watch
+from models.risk.run import GUARDS, Standing, decide, watch
+from models.risk.run import Guard as GuardOf
 from models.risk.snapshot import Exposure, Intent, Market, Model, SentOrder, Snapshot, Stage
 from models.risk.verdict import Decision, Demand
 from strategies.base.control import Control
@@ -69,6 +72,8 @@ class Guarding:
         Where the bot runs.
     control
         None in a backtest.
+    guards
+        Those that apply to the strategy's orders.
     """
 
     def __init__(
@@ -79,8 +84,10 @@ class Guarding:
         soft: GuardConfig,
         stage: Stage,
         control: Control | None,
+        guards: Sequence[GuardOf] = GUARDS,
     ) -> None:
         self._strategy, self._stage, self._control = strategy, stage, control
+        self._guards = guards
         seed = None if control is None else installation_seed(control.store.folder)
         self.limits = Limits(hard=hard, soft=jittered(soft, seed))
         self.leverage: dict[str, float] = {}  # pair -> what Freqtrade was told last
@@ -117,13 +124,13 @@ class Guarding:
             intent=order,
             exposure=_known("the account", lambda: self.exposure(pair, mark)),
             market=market,
-            model=_known(f"the model of {pair}", lambda: self._model(pair, sign)),
+            model=self._model_seen(pair, sign),
             sent=self._recent(_ms(now)),
             losses=None if self._losses is None else self._losses.state,
             control_mode=None if self._control is None else self._control.store.read().mode,
             differences=_known("the exchange's books", lambda: self._differences_of(pair)),
         )
-        decision = decide(snapshot, self.limits)
+        decision = decide(snapshot, self.limits, self._guards)
         self._obey(decision)
         return decision
 
@@ -151,7 +158,7 @@ class Guarding:
             losses=_known("the losses", lambda: exposure and self._observe(exposure, now)),
             differences=_known("the exchange's books", lambda: self._reconcile(trades, _ms(now))),
         )  # fmt: skip
-        seen = watch(account, self.limits, Standing.ACCOUNT)
+        seen = watch(account, self.limits, Standing.ACCOUNT, self._guards)
         self._obey(seen)
         flatten = self._control.store.read().flatten is not None
         self._shed_all = 1.0 if flatten else seen.shed_frac
@@ -165,9 +172,9 @@ class Guarding:
         position = Snapshot(
             now_ms=_ms(now), stage=self._stage,
             market=_known(f"the market of {pair}", lambda: self._market(pair, now)),
-            model=_known(f"the model of {pair}", lambda: self._model(pair, sign)),
+            model=self._model_seen(pair, sign),
         )  # fmt: skip
-        seen = watch(position, self.limits, Standing.POSITION)
+        seen = watch(position, self.limits, Standing.POSITION, self._guards)
         self._obey(seen, trade.pair)
         return seen
 
@@ -239,6 +246,16 @@ class Guarding:
             candle_age_s=candles.candle_age_s,
             candle_s=candles.candle_s,
         )
+
+    def _model_seen(self, pair: str, sign: int) -> Model | None:
+        asked = any(guard.check.__module__ == model.__name__ for guard in self._guards)
+        look = self._model if asked else self._volatility
+        return _known(f"the model of {pair}", lambda: look(pair, sign))
+
+    def _volatility(self, pair: str, sign: int) -> Model:
+        """Return what there is to know without a forecast: the volatility of the last month."""
+        sigma = sigma_per_candle(self._frame(pair)["close"].to_numpy(np.float64))[-1]
+        return Model(sigma_day=float(sigma) * math.sqrt(86_400 / self._candle_s))
 
     def _model(self, pair: str, sign: int) -> Model:
         strategy = self._strategy

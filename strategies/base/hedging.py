@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -23,6 +24,7 @@ from models.errors import InputError, PackError
 from models.features import candles as features
 from models.hedging.policy import Situation, Step, decide
 from models.hedging.rounding import reachable
+from models.risk.run import HEDGING, WITHOUT_FORECAST, Guard
 from strategies.base import hedge_book, hedge_frame
 from strategies.base.fail_closed import on_error_return
 from strategies.base.hedge_config import HedgeConfig, Mode, hedge_config
@@ -37,7 +39,6 @@ _ORDER_MARGIN = 1.2  # above the exchange's smallest order, so that prices may m
 class HedgeStrategy(PackStrategy):
     """Base of the hedging strategies; the pure part is `models.hedging`."""
 
-    position_adjustment_enable = True
     use_custom_stoploss = False
     use_exit_signal = False  # a leg is closed by its plan, the position by the person who holds it
     stoploss = -10.0  # of stake, never reached: see the module docstring
@@ -49,16 +50,21 @@ class HedgeStrategy(PackStrategy):
     }
 
     def __init__(self, config: dict[str, Any]) -> None:
-        super().__init__(config)
         try:
             block = (config.get("breakwater") or {}).get("hedge") or {}
             self.hedge: HedgeConfig = hedge_config(config, block)
         except PackError as error:
             raise OperationalException(str(error)) from error
+        super().__init__(config)
         self._signal: DataFrame | None = None  # of the primary's newest analysis
         self.startup_candle_count = max(
             self.hedge.baseline.candles_needed, features.LOOKBACK + 256 + 5 if self.forecasts else 0
         )
+
+    @property
+    def guards(self) -> Sequence[Guard]:
+        """No forecast is needed; next to the position, a leg is no danger of its own."""
+        return HEDGING if self.hedge.mode is Mode.OWN else WITHOUT_FORECAST
 
     @property
     def forecasts(self) -> bool:
@@ -199,10 +205,24 @@ class HedgeStrategy(PackStrategy):
     ) -> float:  # fmt: skip
         if self._no_new_risk(pair, side, current_rate):
             return 0.0
-        stake = min(self._opening(pair, current_time) * current_rate / leverage, max_stake)
+        self.guarding.leverage[pair] = leverage
+        notional = self._opening(pair, current_time) * current_rate
+        stake = min(self._allowed(pair, side, notional, current_rate, current_time) / leverage,
+                    max_stake)  # fmt: skip
         if min_stake is not None and stake < min_stake:
             return 0.0  # never rounded up to the exchange's minimum
         return stake
+
+    def _allowed(
+        self, pair: str, side: str, notional: float, rate: float, now: datetime
+    ) -> float:  # fmt: skip
+        """Return the part of `notional` the guards let through."""
+        if not notional > 0:
+            return 0.0
+        decision = self.guarding.decide(pair, side, notional, rate, now)
+        if decision.notional_quote < notional:
+            logger.info("%s %s: %s", pair, side, decision.reason)
+        return decision.notional_quote
 
     def _opening(self, pair: str, current_time: datetime) -> float:
         """Return the amount a new trade of `pair` is to have, base units."""
@@ -223,42 +243,50 @@ class HedgeStrategy(PackStrategy):
                 wanted_side = self.hedge.primary.side
             if side != wanted_side:
                 return f"a {side} does not hedge a {self.hedge.primary.side}"
-            notional = amount * rate
-            verdict = self._check(pair, side, notional, 1.0, rate)
+            decision = self.guarding.decide(pair, side, amount * rate, rate, current_time)
         except Exception as error:
             logger.exception("%s %s refused", pair, side)
             return f"{type(error).__name__}: {error}"
-        if verdict.allowed and verdict.notional_quote >= notional * (1 - 1e-6):
+        if decision.allowed and decision.notional_quote >= amount * rate * (1 - 1e-6):
             return ""
-        return verdict.reason or "nothing of it is allowed"
+        return decision.reason or "nothing of it is allowed"
 
     @on_error_return(None)
     def adjust_trade_position(
         self, trade: Trade, current_time: datetime, current_rate: float, current_profit: float,
         min_stake: float | None, max_stake: float, **kwargs: Any,
     ) -> float | tuple[float, str] | None:  # fmt: skip
-        """Grow or shrink a leg, at most once a candle; None leaves it."""
+        """Close in stages what the guards want closed; else grow or shrink a leg, once a candle."""
+        closing = self._staged(trade, current_rate, min_stake or 0.0, current_time)
+        if closing > 0:
+            return -closing
         if trade.pair not in self.hedge.instruments or trade.has_open_orders:
             return None
         plan = self.plan(trade.pair, current_time)
         if hedge_book.acted_since(trade, plan.closed):
             return None
         change = plan.wanted - plan.held
+        if change > 0:
+            stake = self._grown(trade, change, current_rate, min_stake or 0.0, current_time)
+            return None if stake is None else (min(stake, max_stake), plan.reason)
         if change < 0:
             # Freqtrade takes the same share of the amount as of the stake.
-            share = min(-change / trade.amount, 1.0)
-            return -share * trade.stake_amount, plan.reason
-        if change == 0:
+            return -min(-change / trade.amount, 1.0) * trade.stake_amount, plan.reason
+        return None
+
+    def _grown(
+        self, trade: Trade, change: float, rate: float, min_stake: float, now: datetime
+    ) -> float | None:
+        """Return the stake to add; Freqtrade asks nobody else before it adds to a position."""
+        pair, side = trade.pair, "short" if trade.is_short else "long"
+        self.guarding.leverage[pair] = trade.leverage
+        notional = self._allowed(pair, side, change * rate, rate, now)
+        if notional < min_stake * trade.leverage or not notional > 0:
             return None
-        side = "short" if trade.is_short else "long"
-        stake = change * current_rate / trade.leverage
-        if stake > max_stake or (min_stake is not None and stake < min_stake):
+        refused = self._refusal(pair, side, notional / rate, rate, now)
+        if not self._sent(pair, side, notional, rate, refused, now):
             return None
-        # Freqtrade asks nobody before it adds to a position.
-        refused = self._refusal(trade.pair, side, change, current_rate, current_time)
-        if not self._may_enter(trade.pair, side, change * current_rate, current_rate, refused):
-            return None
-        return stake, plan.reason
+        return notional / trade.leverage
 
     @on_error_return(None)
     def order_filled(

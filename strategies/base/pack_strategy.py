@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -36,6 +37,7 @@ from models.features import candles as features
 from models.features.frame import pair_features
 from models.labels.targets import label_columns
 from models.risk.limits import GuardConfig, HardLimits
+from models.risk.run import GUARDS, Guard
 from models.risk.snapshot import Exposure, Stage
 from models.runtime.latency import CandleLatency
 from models.training.settings import ModelSettings
@@ -123,6 +125,7 @@ class PackStrategy(ControlledStrategy):
                 soft=from_mapping(GuardConfig, block.guards, where="breakwater.guards"),
                 stage=_STAGES.get(config["runmode"], Stage.BACKTEST),
                 control=self.control,
+                guards=self.guards,
             )
         except PackError as error:
             raise OperationalException(str(error)) from error
@@ -133,6 +136,11 @@ class PackStrategy(ControlledStrategy):
         candle_s = float(timeframe_to_seconds(config.get("timeframe") or self.timeframe))
         self.stopwatch = Stopwatch(candle_s, self._note_latency)
         self._watch = CandleWatch(self, Pacer(candle_s, pacing), self.stopwatch)
+
+    @property
+    def guards(self) -> Sequence[Guard]:
+        """The guards that apply to this strategy's orders."""
+        return GUARDS
 
     @property
     def candle_ms(self) -> int:

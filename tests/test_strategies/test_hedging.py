@@ -19,6 +19,7 @@ from freqtrade.persistence import Trade
 from models import columns
 from models.control.state import Guard, Person
 from models.errors import ConfigError
+from models.files import wall_clock_ms
 from models.hedging.baseline import BaselineConfig
 from strategies.base import hedge_book, hedge_frame
 from strategies.base.hedge_config import Mode, hedge_config
@@ -60,6 +61,7 @@ class Held:
     orders: list[Order] = field(default_factory=list)
     has_open_orders: bool = False
     id: int = 1
+    open_orders: tuple[Any, ...] = ()
 
     @property
     def stake_amount(self) -> float:
@@ -93,7 +95,18 @@ class Provider:
         self.frame = pd.DataFrame([row(**changes)])
 
     def get_analyzed_dataframe(self, pair: str, timeframe: str) -> tuple[pd.DataFrame, datetime]:
-        return self.frame.assign(close=RATES[pair]), NOW
+        rows = 200  # enough for a volatility; only the last is decided on
+        frame = pd.concat([self.frame] * rows, ignore_index=True)
+        wave = 1 + 0.002 * (np.arange(rows) % 2)
+        return frame.assign(close=RATES[pair] * wave / wave[-1], volume=1e7), NOW
+
+    def funding_rate(self, pair: str) -> dict[str, Any]:
+        return {"markPrice": RATES[pair], "indexPrice": RATES[pair], "fundingRate": 0.0001,
+                "timestamp": wall_clock_ms()}  # fmt: skip
+
+    def orderbook(self, pair: str, maximum: int) -> dict[str, Any]:
+        rate = RATES[pair]
+        return {"bids": [[0.9999 * rate, 1e5]], "asks": [[1.0001 * rate, 1e5]]}
 
     def market(self, pair: str) -> dict[str, Any]:
         return {"limits": {"cost": {"min": 100.0 if pair == BTC else 20.0}}}
@@ -125,6 +138,8 @@ def make(tmp_path: Path, trades: list[Held]):
         strategy = LitecoinHedge(config(hedge or ELSEWHERE, tmp_path))
         strategy.dp = Provider(**changes)
         strategy.wallets = Wallets()
+        strategy.guarding.leverage |= {BTC: 2.0, ETH: 2.0}
+        strategy.guarding.loop(NOW)
         return strategy
 
     return made
