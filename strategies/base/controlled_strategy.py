@@ -16,8 +16,10 @@ from models.risk.snapshot import Exposure
 from strategies.base import decisions
 from strategies.base.control import Control
 from strategies.base.fail_closed import on_error_return
+from strategies.base.figures import account_figures, latency_figures, limit_figures
 from strategies.base.guarding import Guarding
 from strategies.base.stops import cancel_outgrown
+from strategies.base.stopwatch import Stopwatch
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,7 @@ class ControlledStrategy(IStrategy):
 
     control: Control | None = None
     guarding: Guarding | None = None
+    stopwatch: Stopwatch | None = None
 
     @property
     @abstractmethod
@@ -51,7 +54,7 @@ class ControlledStrategy(IStrategy):
             return
         self._look_after_risk(current_time)
         state = self.control.loop(
-            feed_ms=self._feed_ms(), candle_ms=self.candle_ms, numbers=self._numbers()
+            feed_ms=self._feed_ms(), candle_ms=self.candle_ms, numbers=self._figures()
         )
         if state.flatten is not None and not Trade.get_open_trades():
             self.control.flattened()
@@ -149,8 +152,18 @@ class ControlledStrategy(IStrategy):
         except Exception as error:  # noqa: BLE001 - shown and written down, never decided on
             logger.warning("the account cannot be valued: %s", error)
             return {}
-        return {
-            "equity": state.equity_quote,
-            "gross exposure": state.gross_notional_quote,
-            "net exposure": state.net_notional_quote,
-        }
+        return account_figures(state)
+
+    def _figures(self) -> dict[str, float]:
+        """Return what a person is shown: the account, its limits, and how fast the bot is."""
+        shown: dict[str, float] = {}
+        try:
+            account = self._account()
+            shown |= account_figures(account)
+            if self.guarding is not None:
+                shown |= limit_figures(account, self.guarding.losses, self.guarding.limits)
+            if self.stopwatch is not None:
+                shown |= latency_figures(self.stopwatch.summary.table())
+        except Exception as error:  # noqa: BLE001 - shown, never decided on
+            logger.warning("not every figure can be shown: %s", error)
+        return shown

@@ -126,7 +126,7 @@ class Guarding:
             market=market,
             model=self._model_seen(pair, sign),
             sent=self._recent(_ms(now)),
-            losses=None if self._losses is None else self._losses.state,
+            losses=self.losses,
             control_mode=None if self._control is None else self._control.store.read().mode,
             differences=_known("the exchange's books", lambda: self._differences_of(pair)),
         )
@@ -200,6 +200,11 @@ class Guarding:
 
     def _shed(self, pair: str) -> float:
         return max(self._shed_all, self._shed_pairs.get(pair, 0.0))
+
+    @property
+    def losses(self) -> LossState | None:
+        """What has been lost since when, as of the last loop; None before it."""
+        return None if self._losses is None else self._losses.state
 
     # -- what the guards read -----------------------------------------------------------------
 

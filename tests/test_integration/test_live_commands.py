@@ -1,0 +1,250 @@
+"""A running `freqtrade trade` with the pack's strategy is commanded by Telegram and by file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from models.control.commands import CONTROL_FOLDER, JOURNAL_FOLDER
+from models.control.heartbeat import last_beat
+from models.control.state import Mode
+from models.control.store import HALT_FILE, ControlStore
+from models.journal.journal import Journal
+from tests.exchange.clock import wall_clock_ms
+from tests.exchange.replay import Market, scripted_feed
+from tests.exchange.server import running_exchange
+from tests.exchange.state import ExchangeState
+from tests.exchange.venue import Venue
+from tests.telegram.chat import Chat
+from tests.telegram.faults import Drop, bad_gateway
+from tests.telegram.server import running_bot_api
+from tests.telegram.state import BotApiState
+from tests.test_integration.live_bot import LiveBot, running_bot, settings
+
+BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
+OWNER, STRANGER = 1001, 2002
+Start = Callable[[], AbstractContextManager[LiveBot]]
+
+# The pack's hooks, all of them; only the forecast is given, because training takes minutes.
+STRATEGY = '''
+from models import columns
+from strategies.base.pack_strategy import PackStrategy
+
+
+class GivenForecast(PackStrategy):
+    """Long BTC and short ETH, from a forecast that never changes."""
+
+    timeframe = "1m"
+    startup_candle_count = 10
+
+    def populate_indicators(self, dataframe, metadata):
+        self.guarding.took(5.0)  # ms
+        forecast = dict.fromkeys(columns.FORECAST, 0.01)
+        forecast |= {columns.SIGMA: 0.001, columns.ABSTAIN: 0.0, columns.P_UP: 0.4}
+        forecast |= {columns.RETURN_LOW: -0.02, columns.RETURN_HIGH: 0.02}
+        dataframe = dataframe.assign(**forecast, do_predict=1)
+        return dataframe.assign(
+            interval_low=dataframe["close"] * 0.98, interval_high=dataframe["close"] * 1.02
+        )
+
+    def populate_entry_trend(self, dataframe, metadata):
+        side = "enter_long" if metadata["pair"].startswith("BTC") else "enter_short"
+        return dataframe.assign(**{side: 1})
+
+    def populate_exit_trend(self, dataframe, metadata):
+        return dataframe
+'''
+
+
+@pytest.fixture
+def api() -> BotApiState:
+    return BotApiState()
+
+
+@pytest.fixture
+def chat(api: BotApiState) -> Chat:
+    return Chat(api, OWNER)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ControlStore:
+    """The bot's control state, seen from another process."""
+    return ControlStore(tmp_path / "user_data" / CONTROL_FOLDER)
+
+
+@pytest.fixture
+def start(
+    tmp_path: Path, api: BotApiState, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Start]:
+    """Start the bot in a dry run; a second start finds what the first has left."""
+    now = wall_clock_ms()
+    feeds = {"BTCUSDT": scripted_feed(60_000.0, now), "ETHUSDT": scripted_feed(3_000.0, now)}
+    exchange = ExchangeState(venue=Venue(market=Market(feeds=feeds), clock=wall_clock_ms))
+    strategies = tmp_path / "strategies"
+    strategies.mkdir()
+    (strategies / "GivenForecast.py").write_text(STRATEGY, encoding="utf-8")
+    strategy = ("--strategy", "GivenForecast", "--strategy-path", str(strategies))
+    with running_exchange(exchange, tls=True) as url, running_bot_api(api) as endpoint:
+        telegram = {"ENABLED": "true", "TOKEN": api.token, "CHAT_ID": str(OWNER)}
+        for name, value in telegram.items():
+            monkeypatch.setenv(f"FREQTRADE__TELEGRAM__{name}", value)
+        for name, value in endpoint.environment().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("PYTEST_VERSION", raising=False)
+        config = settings(url, [BTC, ETH], dry_run=True)
+        yield lambda: running_bot(tmp_path, config, *strategy)
+    assert not exchange.unknown
+    assert not api.unknown
+
+
+def both_open(bot: LiveBot) -> bool:
+    return sum(trade["is_open"] for trade in bot.trades().values()) == 2
+
+
+def exposed(store: ControlStore) -> bool:
+    """Whether the bot's last sign of life knows of a position."""
+    beat = last_beat(store.folder)
+    return beat is not None and beat.numbers["gross exposure"] > 0
+
+
+def refused(store: ControlStore) -> set[str]:
+    """Return the pairs whose entries control has refused, from the journal."""
+    entries = Journal(store.folder.parent / JOURNAL_FOLDER).entries(kind="entry.refused")
+    return {e.record["pair"] for e in entries if "control is HALTED" in e.record["rules"][-1]}
+
+
+def heard(bot: LiveBot, mode: Mode) -> bool:
+    """Whether the bot's loop has read this mode."""
+    return f"control: {mode}" in bot.log()
+
+
+def test_commands_when_the_bot_trades_then_each_is_answered_and_obeyed(
+    start: Start, api: BotApiState, chat: Chat, store: ControlStore
+) -> None:
+    stranger = Chat(api, STRANGER)
+    with start() as bot:
+        api.wait_for_listener()
+        bot.wait_for(lambda: both_open(bot), "two entries")
+        for said in ("/halt", "/flatten", "/risk"):
+            stranger.say(said)
+
+        bot.wait_for(lambda: exposed(store), "a loop that has seen the positions")
+        chat.say("/risk")
+        shown = chat.wait_for("ACTIVE: the bot trades").text
+        for figure in ("equity: 9,9", "room for new longs: ", "margin used, % ", "lost today, % "):
+            assert figure in shown
+        assert f"bot {bot.process.pid} alive" in shown
+
+        chat.say(f"/why {bot.trades()[BTC]['id']}")
+        story = chat.wait_for("order.filled").text
+        assert "enter long BTC/USDT:USDT" in story
+        assert "forecast: up 40%" in story
+
+        chat.say("/reduce too hot")
+        chat.wait_for("REDUCING")
+        bot.wait_for(lambda: heard(bot, Mode.REDUCING), "the loop to read it")
+        chat.say("/halt")
+        chat.wait_for("HALTED")
+        bot.wait_for(lambda: heard(bot, Mode.HALTED), "the loop to read it")
+        chat.say("/resume")
+        chat.wait_for("Trade again?")
+        chat.press("Yes")
+        chat.wait_for("ACTIVE")
+        chat.say("/hedge 30%")
+        chat.wait_for("got '30%'")
+        chat.say("/hedge 0.3")
+        chat.wait_for("Hold the hedge at 30%?")
+        chat.press("Yes")
+        chat.wait_for("hedge: held at 30%")
+        chat.say("/approve")
+        chat.wait_for("No entry waits for you.")
+        chat.say("/flatten storm")
+        assert BTC in chat.wait_for("close every position?").text
+        chat.press("Yes")
+        chat.wait_for("closing every position since")
+        chat.say("/help")
+        chat.wait_for("/flatten [reason]")
+        log, troubles = bot.log(), bot.troubles()
+    state = store.read()
+    assert state.mode is Mode.HALTED
+    assert state.hedge is not None
+    assert stranger.received() == []
+    assert log.count(f"Rejected unauthorized message from: {STRANGER}") == 3
+    assert troubles == []
+    assert api.token not in log
+    journal = Journal(store.folder.parent / JOURNAL_FOLDER)
+    commands = [e.record["command"] for e in journal.entries(kind="control") if e.record["command"]]
+    assert commands == ["reduce", "halt", "resume", "hedge 0.3", "flatten"]
+    assert journal.verify().fault == ""
+
+
+@pytest.mark.slow
+def test_commands_when_the_bot_reloads_and_restarts_then_they_hold_and_are_not_replayed(
+    start: Start, api: BotApiState, chat: Chat, store: ControlStore
+) -> None:
+    with start() as bot:
+        api.wait_for_listener()
+        bot.wait_for(lambda: both_open(bot), "two entries")
+        chat.say("/reduce")
+        chat.wait_for("REDUCING")
+        chat.say("/flatten")
+        chat.wait_for("close every position?")
+        chat.say("/reload_config")
+        chat.wait_for("Reloading config")
+        api.wait_for_listener(times=2)
+        chat.press("Yes")  # the question was asked by a client that is gone
+        chat.wait_for("Not done: this question was open")
+        troubles = bot.troubles()
+    chat.say("/halt")  # nobody listens; whoever sends this looks for the answer
+    reduced_ms, ended = store.read().since_ms, len(bot.troubles())
+    with start() as bot:
+        api.wait_for_listener(times=3)
+        chat.wait_for("REDUCING")  # told unasked: it does not trade as it is expected to
+        chat.say("/risk")
+        chat.wait_for("alive")
+        troubles += bot.troubles()[ended:]
+        log = bot.log()
+    assert (store.read().mode, store.read().since_ms) == (Mode.REDUCING, reduced_ms)
+    assert troubles == []
+    assert log.count("rpc.telegram is listening") == 3
+
+
+@pytest.mark.slow
+def test_telegram_when_it_is_out_of_reach_then_the_bot_trades_on_and_a_file_still_halts_it(
+    start: Start, api: BotApiState, chat: Chat, store: ControlStore
+) -> None:
+    file = store.folder / HALT_FILE
+    file.touch()
+    with start() as bot:
+        api.wait_for_listener()
+        api.faults.add(Drop())
+        bot.wait_for(lambda: refused(store) == {BTC, ETH}, "two refused entries")
+        assert bot.trades() == {}
+        file.unlink()
+        bot.wait_for(lambda: both_open(bot), "two entries, at the next candle", 100)
+        file.touch()
+        bot.wait_for(lambda: bot.log().count("control: HALTED") == 2, "the second halt")
+        chat.say("are you there?")
+        api.faults.clear()
+        chat.wait_for("the file HALT is there", timeout_s=60)
+        chat.say("go on")
+        file.unlink()
+        chat.wait_for("ACTIVE: the bot trades", timeout_s=30)
+
+
+@pytest.mark.slow
+def test_telegram_when_it_is_down_at_the_start_then_it_listens_as_soon_as_it_is_back(
+    start: Start, api: BotApiState, chat: Chat, store: ControlStore
+) -> None:
+    outage = bad_gateway("getMe", times=4)  # Freqtrade alone gives up after three
+    api.faults.add(outage)
+    with start() as bot:
+        bot.wait_for(lambda: both_open(bot), "two entries")
+        api.wait_for_listener()
+        chat.say("/halt")
+        chat.wait_for("HALTED")
+        bot.wait_for(lambda: heard(bot, Mode.HALTED), "the halt")
+    assert outage.times == 0
