@@ -1,0 +1,81 @@
+"""Extra data on the candles' clock: what was public at each close, and how old it was.
+
+A value counts from the moment it was published, not from the moment it is about. What was never
+known, or is too old to go by, is NaN with its age beside it; nothing is filled.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from models.errors import AlignmentError, InputError
+from models.types import FloatArray, IntArray
+
+
+class Joined(NamedTuple):
+    """A feed on the candles' clock, (N,) each."""
+
+    value: FloatArray  # NaN where nothing was public, or nothing fresh enough
+    age_ms: FloatArray  # since the value was published; NaN where there never was one
+
+
+def join(
+    close_ms: IntArray,
+    about_ms: IntArray,
+    values: FloatArray,
+    *,
+    lag_ms: int,
+    longest_ms: int,
+) -> Joined:
+    """Return the newest value public at each candle's close.
+
+    Parameters
+    ----------
+    close_ms
+        (N,) when each candle closed, increasing.
+    about_ms
+        (M,) the end of the interval each value is about, increasing: for a bar, its close.
+    values
+        (M,); a NaN is no news, the value before it stands until it is too old.
+    lag_ms
+        From `about_ms` to when the value can be read, at worst.
+    longest_ms
+        Oldest age a value may be used at.
+
+    Raises
+    ------
+    AlignmentError
+        If times are not increasing, or not as many as values.
+    InputError
+        If the lag is negative: that would be reading tomorrow's paper.
+
+    Examples
+    --------
+    >>> join(np.array([10, 20, 30, 99]), np.array([5, 15]), np.array([1.0, 2.0]),
+    ...      lag_ms=5, longest_ms=20)
+    Joined(value=array([ 1.,  2.,  2., nan]), age_ms=array([ 0.,  0., 10., 79.]))
+    """
+    if len(about_ms) != len(values):
+        raise AlignmentError(f"expected one time per value, got {len(about_ms)} and {len(values)}")
+    for what, times in (("candle closes", close_ms), ("feed times", about_ms)):
+        if (np.diff(times) <= 0).any():
+            row = int(np.flatnonzero(np.diff(times) <= 0)[0]) + 1
+            raise AlignmentError(
+                f"expected increasing {what}, got {times[row]} after {times[row - 1]}",
+                where=f"row {row}",
+                cure="sort by time and drop duplicates before joining",
+            )
+    if lag_ms < 0 or longest_ms < 0:
+        raise InputError(f"expected lag and longest age >= 0, got {lag_ms} and {longest_ms}")
+    told = np.isfinite(values)
+    public_ms, known = about_ms[told] + lag_ms, values[told]
+    at = np.searchsorted(public_ms, close_ms, side="right") - 1
+    some = at >= 0
+    age = np.full(len(close_ms), np.nan)
+    out = np.full(len(close_ms), np.nan)
+    age[some] = close_ms[some] - public_ms[at[some]]
+    fresh = some & (np.nan_to_num(age, nan=np.inf) <= longest_ms)
+    out[fresh] = known[at[fresh]]
+    return Joined(out, age)
