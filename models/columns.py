@@ -21,6 +21,10 @@ LABEL_DIRECTION: Final = "&-direction"  # -1, 0, 1 -> p_up - p_down
 LABEL_CASCADE_DOWN: Final = "&-cascade_down"  # candles to onset -> P(onset within the horizon)
 LABEL_CASCADE_UP: Final = "&-cascade_up"
 LABELS: Final = (LABEL_RETURN, LABEL_DIRECTION, LABEL_CASCADE_DOWN, LABEL_CASCADE_UP)
+# Labels of the heads only some models have (`models.spec.ModelSpec.extra`):
+LABEL_PEAK: Final = "&-peak"  # 1 + candles to the peak, inside a cascade -> expected candles to it
+LABEL_ACTION: Final = "&-action"  # +1, 0, -1 -> p_increase - p_decrease
+HEDGE_LABELS: Final = (LABEL_PEAK, LABEL_ACTION)
 
 P_DOWN: Final = "p_down"  # calibrated class probabilities, sum to 1
 P_FLAT: Final = "p_flat"
@@ -32,20 +36,31 @@ SIGMA: Final = "sigma"  # volatility of the log return over the horizon, causal 
 HAZARD_DOWN: Final = "hazard_down"  # P(cascade onset in the next candle)
 HAZARD_UP: Final = "hazard_up"
 NOVELTY: Final = "novelty"  # distance from the training data; > 1 is out of distribution
+PEAK_PASSED: Final = "peak_passed"  # P(the peak is now or behind), given that one is inside
+P_DECREASE: Final = "p_decrease"  # P(lowering the hedge by a tenth is best), sum to 1
+P_MAINTAIN: Final = "p_maintain"
+P_INCREASE: Final = "p_increase"
 ABSTAIN: Final = "abstain"  # 1 where the forecast must not be acted on, else 0
 
 EXTRAS: Final = (
     P_DOWN, P_FLAT, P_UP, *RETURN_QUANTILES, RETURN_LOW, RETURN_HIGH, SIGMA,
     HAZARD_DOWN, HAZARD_UP, NOVELTY, ABSTAIN,
 )  # fmt: skip
-FORECAST: Final = (*LABELS, *EXTRAS)
+HEDGE: Final = (*HEDGE_LABELS, PEAK_PASSED, P_DECREASE, P_MAINTAIN, P_INCREASE)
+FORECAST: Final = (*LABELS, *EXTRAS, *HEDGE)
 
 # Heads a model may be without (every one answers the classes); their columns then are NaN.
 HEAD_QUANTILES: Final = "quantiles"
 HEAD_HAZARD: Final = "hazard"
+# Heads only some models have.
+HEAD_PEAK: Final = "peak"
+HEAD_ACTION: Final = "action"
+EXTRA_HEADS: Final = (HEAD_PEAK, HEAD_ACTION)
 OF_HEAD: Final = {
     HEAD_QUANTILES: (LABEL_RETURN, *RETURN_QUANTILES, RETURN_LOW, RETURN_HIGH),
     HEAD_HAZARD: (LABEL_CASCADE_DOWN, LABEL_CASCADE_UP, HAZARD_DOWN, HAZARD_UP),
+    HEAD_PEAK: (LABEL_PEAK, PEAK_PASSED),
+    HEAD_ACTION: (LABEL_ACTION, P_DECREASE, P_MAINTAIN, P_INCREASE),
 }
 
 # Classic indicators among the features (models/features/indicators.py).
@@ -55,6 +70,9 @@ INDICATORS: Final = (
 )  # fmt: skip
 
 FEATURE_SIGMA: Final = "%-sigma"  # the feature column that carries sigma per candle, unscaled
+FEED: Final = (
+    "%-feed_"  # features that start so may be missing (NaN) in any row, if a model says so
+)
 
 _FEATURE = re.compile(r"%-(.+?)(_gen_[A-Z0-9]+/.*)?$")
 

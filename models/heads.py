@@ -1,18 +1,27 @@
 """The output heads every forecaster shares: layout, and decoding of raw outputs to numbers.
 
 Raw outputs (.., H): 3 class logits (down, flat, up), 5 ordered quantiles of the forward log
-return in units of sigma over the horizon, then K hazard logits per cascade side (down, up).
+return in units of sigma over the horizon, then K hazard logits per cascade side (down, up). Models
+with the hedge's heads go on with J hazard logits of the peak and 3 of the action.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import CLASSES, HEAD_HAZARD, HEAD_QUANTILES, QUANTILES
+from models.columns import (
+    CLASSES,
+    HEAD_ACTION,
+    HEAD_HAZARD,
+    HEAD_PEAK,
+    HEAD_QUANTILES,
+    QUANTILES,
+)
 from models.types import BoolArray, FloatArray
 
 
@@ -27,6 +36,40 @@ class HeadLayout:
     """
 
     bin_edges: tuple[int, ...]  # upper edges of the hazard bins, candles
+    peak_edges: tuple[int, ...] = ()  # of 1 + candles to the peak; empty: no such head
+    action: bool = False  # whether there is an action head
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any]) -> HeadLayout:
+        """Return the layout of an artifact's outputs."""
+        return cls(
+            bin_edges=tuple(manifest["hazard_bin_edges"]),
+            peak_edges=tuple(manifest.get("peak_edges", ())),
+            action=bool(manifest.get("action_head", False)),
+        )
+
+    @property
+    def without_extras(self) -> int:
+        """Outputs before those of the extra heads."""
+        return len(CLASSES) + len(QUANTILES) + 2 * self.bins
+
+    @property
+    def hazards(self) -> slice:
+        return slice(len(CLASSES) + len(QUANTILES), self.without_extras)
+
+    @property
+    def peak(self) -> slice:
+        return slice(self.without_extras, self.without_extras + len(self.peak_edges))
+
+    @property
+    def actions(self) -> slice:
+        return slice(self.peak.stop, self.peak.stop + 3 * self.action)
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """The extra heads that are not there."""
+        here = {HEAD_PEAK: bool(self.peak_edges), HEAD_ACTION: self.action}
+        return tuple(name for name, present in here.items() if not present)
 
     @property
     def bins(self) -> int:
@@ -47,7 +90,7 @@ class HeadLayout:
 
     @property
     def width(self) -> int:
-        return len(CLASSES) + len(QUANTILES) + 2 * self.bins
+        return int(self.actions.stop)
 
     def present(self, absent: Collection[str] = ()) -> BoolArray:
         """Return which outputs (H,) remain without the heads `absent`, which are NaN.
@@ -59,7 +102,7 @@ class HeadLayout:
         """
         out = np.ones(self.width, dtype=bool)
         out[self.quantiles] = HEAD_QUANTILES not in absent
-        out[self.quantiles.stop :] = HEAD_HAZARD not in absent
+        out[self.hazards] = HEAD_HAZARD not in absent
         return out
 
 

@@ -53,6 +53,12 @@ class ModelSpec(ABC):
         their forecast columns. The strategy enters no trade without them.
     description, failure_modes
         For the model card: how it works, and how it is known to fail, in plain English.
+    extra
+        Heads it has beside those all share, of `models.columns.EXTRA_HEADS`.
+    competing
+        Whether its hazards of the two sides compete: what is at risk of one has seen neither.
+    reads_feeds
+        Whether it takes features that start with `models.columns.FEED`, NaN where they are missing.
     useful_rows
         Training rows below which to expect nothing: training then warns.
     """
@@ -70,6 +76,9 @@ class ModelSpec(ABC):
     description: str = ""
     failure_modes: tuple[str, ...] = ()
     useful_rows: int = 0
+    extra: tuple[str, ...] = ()
+    competing: bool = False
+    reads_feeds: bool = False
 
     @abstractmethod
     def fit(self, data: Prepared) -> Fitted:

@@ -54,6 +54,9 @@ class TrainingJob:
         (N,) candle open times; gaps are allowed and break sequences.
     candle_ms
         Length of one candle.
+    peers
+        Other markets' rows, with the same features and candles, to learn from beside one's own:
+        rows from before a span's end count in that span. Their settings are not read.
     """
 
     network: str
@@ -65,6 +68,7 @@ class TrainingJob:
     settings: Mapping[str, Any] = field(default_factory=dict)  # training, network and label config
     seed: int = 0
     title: str = ""  # for progress lines only
+    peers: tuple[TrainingJob, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,11 @@ class PackModel(IFreqaiModel):
                 network=self.network,
                 features=unfiltered_df[list(names)].to_numpy(np.float32),
                 feature_names=names,
-                labels={name: unfiltered_df[name].to_numpy(np.float64) for name in columns.LABELS},
+                labels={
+                    name: unfiltered_df[name].to_numpy(np.float64)
+                    for name in (*columns.LABELS, *columns.HEDGE_LABELS)
+                    if name in unfiltered_df
+                },
                 time_ms=times,
                 candle_ms=self.candle_ms,
                 settings=self.freqai_info["model_training_parameters"],

@@ -10,9 +10,10 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from models.errors import InputError
-from models.heads import softmax
+from models.heads import sigmoid, softmax
 from models.types import FloatArray
 
+_HAZARD_TRUST = 100.0
 MIN_ROWS = 200  # below this a temperature or a 90 % offset is mostly noise
 
 
@@ -70,3 +71,32 @@ def _require(rows: int) -> None:
             f"expected at least {MIN_ROWS} calibration rows, got {rows}",
             cure="lengthen the training window or raise training.calibration_frac",
         )
+
+
+def fit_hazard_scale(
+    logits: FloatArray, event: FloatArray, at_risk: FloatArray
+) -> tuple[float, float]:
+    """Return (offset, slope) of hazard logits (R, K) with the highest penalised likelihood.
+
+    Onsets come in dozens and are dependent, so both are held near 0 and 1: the penalty weighs as
+    much as some `_HAZARD_TRUST` rows before an onset.
+
+    Parameters
+    ----------
+    event, at_risk
+        (R, K) of `models.heads.hazard_targets`, from a later slice than was trained on.
+    """
+    centre = float(np.log(max(event.sum(), 0.5) / max(at_risk.sum(), 1.0)))
+    z = logits - centre  # so that slope and offset are nearly independent
+    offset, slope = 0.0, 1.0
+    for _ in range(50):
+        p = sigmoid(centre + offset + slope * z)
+        miss, bend = at_risk * (event - p), at_risk * p * (1 - p)
+        gradient = np.array([miss.sum(), (miss * z).sum()])
+        gradient -= _HAZARD_TRUST * np.array([offset, slope - 1.0])
+        curve = np.array([[bend.sum(), (bend * z).sum()], [(bend * z).sum(), (bend * z * z).sum()]])
+        step = np.linalg.solve(curve + _HAZARD_TRUST * np.eye(2), gradient)
+        offset, slope = offset + float(step[0]), slope + float(step[1])
+        if np.abs(step).max() < 1e-8:
+            break
+    return centre + offset - slope * centre, slope

@@ -6,7 +6,9 @@ import numpy as np
 
 from models import columns
 from models.features.candles import sigma_per_candle
+from models.labels.action import best_action
 from models.labels.cascade import CascadeConfig, candles_to_onset, cascade_onsets
+from models.labels.episodes import candles_to_peak
 from models.labels.returns import cost_aware_class, forward_log_return
 from models.training.settings import LabelSettings
 from models.types import Candles, FloatArray
@@ -26,8 +28,15 @@ def label_columns(
         columns.LABEL_RETURN: r / scale,
         columns.LABEL_DIRECTION: cost_aware_class(r, settings.cost_frac),
     }
-    rule = CascadeConfig(floor_frac=settings.cascade_floor_frac)
+    longest = settings.cascade_horizon_candles * candle_ms
+    rule = CascadeConfig(floor_frac=settings.cascade_floor_frac, longest_ms=longest)
     for name, side in ((columns.LABEL_CASCADE_DOWN, -1), (columns.LABEL_CASCADE_UP, 1)):
         onset, known = cascade_onsets(candles, candle_ms, side, rule)
         out[name] = candles_to_onset(onset, known, settings.cascade_horizon_candles)
+    peak = {side: candles_to_peak(candles, candle_ms, side, rule) for side in (-1, 1)}
+    # Where both sides are inside one, the fall is what a long position is hedged against.
+    out[columns.LABEL_PEAK] = np.where(np.isfinite(peak[-1]), peak[-1], peak[1])
+    out[columns.LABEL_ACTION] = best_action(
+        candles.close, settings.cascade_horizon_candles, settings.cost_frac
+    )
     return out

@@ -17,6 +17,7 @@ from models.spec import Fitted, ModelSpec
 if TYPE_CHECKING:
     from models.training.prepare import Prepared
 
+SAYS_NOTHING = 1e29  # a standard deviation beyond it is of a column that never moved
 _SMALLEST = 1e-6  # probability whose logarithm float32 still tells from the next
 FEATURE_CLIP = 8.0  # standard deviations; one mad candle must not own a gradient
 
@@ -108,12 +109,16 @@ class Forecaster(nn.Module):
     """Standardise -> network -> ordered quantiles; the graph that is trained and exported.
 
     Input (B, T, F) raw features, output (B, T, H) as `models.heads.HeadLayout`. The network is
-    handed all features, or the columns `kept`, and a `Past` if it `carries` one.
+    handed all features, or the columns `kept`, and a `Past` if it `carries` one. Columns that are
+    `optional` may be NaN: the network is then handed their mean, and behind all features one flag
+    for each that says it is there.
     """
 
     mean: Tensor
     scale: Tensor
     kept: Tensor
+    optional: Tensor
+    seen: Tensor
 
     def __init__(
         self,
@@ -122,10 +127,15 @@ class Forecaster(nn.Module):
         mean: Tensor,
         std: Tensor,
         kept: Sequence[int] | None = None,
+        optional: Sequence[int] = (),
         *,
         carries: bool = False,
     ) -> None:
         super().__init__()
+        self.may_miss = bool(optional)
+        self.register_buffer("optional", torch.tensor(optional, dtype=torch.int64))
+        # A feed that never moved in training says nothing, nor does its being there.
+        self.register_buffer("seen", (std[list(optional)] < SAYS_NOTHING).to(torch.float32))
         self.network = network
         self.carries = carries
         self.layout = layout
@@ -136,8 +146,13 @@ class Forecaster(nn.Module):
 
     def forward(self, features: Tensor, past: Past | None = None) -> Tensor:
         x = ((features - self.mean) * self.scale).clamp(-FEATURE_CLIP, FEATURE_CLIP)  # (B, T, F)
+        if self.may_miss:
+            there = 1.0 - torch.isnan(x.index_select(-1, self.optional)).to(x.dtype)
+            x = torch.where(torch.isnan(x), torch.zeros_like(x), x)
         if self.selects:
             x = x.index_select(-1, self.kept)
+        if self.may_miss:
+            x = torch.cat((x, there * self.seen), dim=-1)
         raw = self.network(x, past) if self.carries else self.network(x)  # (B, T, H)
         q = raw[..., self.layout.quantiles]  # (B, T, 5)
         # Median plus non-negative steps outwards: quantiles cannot cross.
@@ -170,10 +185,15 @@ class Committee(nn.Module):
         answers = torch.stack([member(features, past) for member in self.members])  # (K, B, T, H)
         p = functional.softmax(answers[..., self.layout.classes], dim=-1).mean(dim=0)
         quantiles = answers[..., self.layout.quantiles].mean(dim=0)
-        hazard = torch.sigmoid(answers[..., self.layout.quantiles.stop :]).mean(dim=0)
+        rest = slice(self.layout.quantiles.stop, self.layout.peak.stop)  # hazards, of the peak too
+        hazard = torch.sigmoid(answers[..., rest]).mean(dim=0)
         hazard = hazard.clamp(_SMALLEST, 1 - _SMALLEST)
         logit = torch.log(hazard) - torch.log(1 - hazard)
-        return torch.cat((torch.log(p.clamp_min(_SMALLEST)), quantiles, logit), dim=-1)
+        parts = [torch.log(p.clamp_min(_SMALLEST)), quantiles, logit]
+        if self.layout.action:
+            q = functional.softmax(answers[..., self.layout.actions], dim=-1).mean(dim=0)
+            parts.append(torch.log(q.clamp_min(_SMALLEST)))
+        return torch.cat(parts, dim=-1)
 
 
 def start_at_prior(head: nn.Linear | nn.Conv1d, bias: Tensor) -> None:

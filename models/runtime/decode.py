@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 
 from models import columns
-from models.heads import HeadLayout, onset_probability, sigmoid, softmax
+from models.heads import (
+    HeadLayout,
+    cumulative_incidence,
+    onset_probability,
+    sigmoid,
+    softmax,
+)
+from models.runtime.manifest import needed_features
 from models.types import Float32Array, FloatArray
 
 
@@ -21,7 +28,9 @@ class Decoder:
 
     def __init__(self, manifest: Mapping[str, Any]) -> None:
         calibration, novelty = manifest["calibration"], manifest["novelty"]
-        self._layout = HeadLayout(bin_edges=tuple(manifest["hazard_bin_edges"]))
+        self._layout = HeadLayout.of(manifest)
+        self._calibration = calibration
+        self._competing = bool(manifest.get("competing_sides"))
         self._prior = np.asarray(calibration["prior_logits"])
         self._temperature = calibration["temperature"]
         # < 0 narrows the interval, at most to the median; None where there is none.
@@ -31,7 +40,11 @@ class Decoder:
         self._mean, self._std = (np.asarray(novelty[key], np.float32) for key in ("mean", "std"))
         self._threshold = float(novelty["threshold"])
         absent = manifest.get("absent_heads", ())
-        self._absent = [name for head in absent for name in columns.OF_HEAD[head]]
+        lacking = (*absent, *self._layout.lacks)
+        self._absent = [name for head in lacking for name in columns.OF_HEAD[head]]
+        # A feed that is missing is not unlike anything.
+        needed = needed_features(manifest)
+        self._optional = None if needed.all() else ~needed
         self._present = self._layout.present(absent)
 
     def __call__(self, raw: FloatArray, x: Float32Array) -> dict[str, FloatArray]:
@@ -42,9 +55,12 @@ class Decoder:
         scale = sigma * self._unit + unknown
         q = raw[:, layout.quantiles] * scale[:, None]  # (N, 5) log return over the horizon
         offset = self._offset * scale
-        hazard = sigmoid(raw[:, layout.quantiles.stop :]).reshape(n, 2, -1)  # (N, side, K)
-        onset = onset_probability(hazard)  # (N, side)
-        novelty = novelty_score((x - self._mean) / self._std) / self._threshold + unknown
+        hazard = calibrated_hazards(raw, layout, self._calibration)  # (N, side, K)
+        onset, soon = self._onset(hazard), self._onset(hazard[..., :1])  # (N, side)
+        z = (x - self._mean) / self._std
+        if self._optional is not None:
+            z = np.where(self._optional & np.isnan(z), np.float32(0.0), z)
+        novelty = novelty_score(z) / self._threshold + unknown
         out = {
             columns.LABEL_RETURN: q[:, 2],
             columns.LABEL_DIRECTION: p[:, 2] - p[:, 0],
@@ -57,15 +73,61 @@ class Decoder:
             columns.RETURN_LOW: np.minimum(q[:, 0] - offset, q[:, 2]),
             columns.RETURN_HIGH: np.maximum(q[:, -1] + offset, q[:, 2]),
             columns.SIGMA: scale,
-            columns.HAZARD_DOWN: hazard[:, 0, 0],
-            columns.HAZARD_UP: hazard[:, 1, 0],
+            columns.HAZARD_DOWN: soon[:, 0],
+            columns.HAZARD_UP: soon[:, 1],
             columns.NOVELTY: novelty,
         }
+        if layout.peak_edges:
+            reached = sigmoid(raw[:, layout.peak])  # (N, J)
+            out[columns.PEAK_PASSED] = reached[:, 0]
+            out[columns.LABEL_PEAK] = expected_peak(reached, layout.peak_edges)
+        if layout.action:
+            action = softmax(raw[:, layout.actions])  # (N, 3)
+            for i, name in enumerate((columns.P_DECREASE, columns.P_MAINTAIN, columns.P_INCREASE)):
+                out[name] = action[:, i]
+            out[columns.LABEL_ACTION] = action[:, 2] - action[:, 0]
         out |= {name: np.full(n, np.nan) for name in self._absent}
         known = np.isfinite(raw[:, self._present]).all(axis=1) & np.isfinite(scale + novelty)
         # Without volatility there is no unit for a return: such candles did not trade.
         out[columns.ABSTAIN] = np.where(known & (novelty <= 1.0) & (scale > 0), 0.0, 1.0)
         return out
+
+    def _onset(self, hazard: FloatArray) -> FloatArray:
+        """Return P(onset within the bins of `hazard` (N, side, K)), (N, side)."""
+        if self._competing:
+            return np.stack(cumulative_incidence(hazard[:, 0], hazard[:, 1]), axis=1)
+        return onset_probability(hazard)
+
+
+def calibrated_hazards(
+    raw: FloatArray, layout: HeadLayout, calibration: Mapping[str, Any]
+) -> FloatArray:
+    """Return P(onset in bin k | none before), (N, side, K), from raw outputs (N, H)."""
+    logits = raw[:, layout.hazards].reshape(len(raw), 2, layout.bins)
+    fitted = calibration.get("hazard")
+    if isinstance(fitted, Mapping):
+        offset, slope = (np.array(fitted[key])[:, None] for key in ("offset", "slope"))
+        logits = offset + slope * logits
+    return sigmoid(logits)
+
+
+def expected_peak(reached: FloatArray, edges: tuple[int, ...]) -> FloatArray:
+    """Return the expected candles to the peak, (N,), from its hazards (N, J).
+
+    A bin counts with its middle, and what survives them all with the last edge; the label counts
+    from 1, the answer from 0 = now or behind.
+
+    Examples
+    --------
+    >>> expected_peak(np.array([[1.0, 0.5], [0.0, 1.0]]), (1, 5))
+    array([0. , 2.5])
+    """
+    still = np.cumprod(1.0 - reached, axis=1)
+    before = np.column_stack((np.ones(len(reached)), still[:, :-1]))
+    low = np.array((0, *edges[:-1])) + 1
+    middle = (low + np.array(edges)) / 2 - 1
+    out: FloatArray = (before * reached) @ middle + still[:, -1] * (edges[-1] - 1)
+    return out
 
 
 def novelty_score(z: Float32Array) -> FloatArray:

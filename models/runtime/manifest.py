@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from models import columns
 from models.errors import ArtifactError
 from models.heads import HeadLayout
-from models.types import Artifact
+from models.types import Artifact, BoolArray
 
 FORMAT = 2  # of the manifest and its graph; raised when their meaning changes
 
@@ -41,6 +44,12 @@ def carried_candles(manifest: dict[str, Any]) -> int:
     return int(manifest.get("streaming", {}).get("candles", 0))
 
 
+def needed_features(manifest: Mapping[str, Any]) -> BoolArray:
+    """Return which features (F,) a row cannot be without; the others may be NaN."""
+    optional = manifest.get("optional_features", ())
+    return np.array([name not in optional for name in manifest["feature_names"]], dtype=np.bool_)
+
+
 _NEEDED = (
     "feature_names", "candle_ms", "horizon_candles", "hazard_bin_edges", "outputs",
     "context_candles", "calibration", "novelty",
@@ -61,7 +70,7 @@ def _contradictions(m: dict[str, Any]) -> list[str]:
     strange = [head for head in m.get("absent_heads", ()) if head not in columns.OF_HEAD]
     if strange:
         problems.append(f"expected absent_heads among {sorted(columns.OF_HEAD)}, got {strange}")
-    width = HeadLayout(bin_edges=tuple(m["hazard_bin_edges"])).width
+    width = HeadLayout.of(m).width
     if m["outputs"] != width:
         problems.append(f"expected {width} outputs for its hazard bins, got {m['outputs']!r}")
     for name in ("mean", "std"):

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from models.errors import AlignmentError, ArtifactError, InputError
-from models.runtime.decode import Decoder
-from models.runtime.manifest import carried_candles, check_artifact
+from models.heads import HeadLayout
+from models.runtime.decode import Decoder, calibrated_hazards
+from models.runtime.manifest import carried_candles, check_artifact, needed_features
 from models.runtime.session import Session, graph_input
 from models.runtime.stream import Carried, advance
 from models.types import Artifact, BoolArray, Float32Array, FloatArray, IntArray
@@ -116,7 +117,7 @@ class Predictor:
         self._check_names(names)
         self._check_rows(features, time_ms, "features")
         x, times, skip = self._with_history(features, time_ms)
-        finite: BoolArray = np.asarray(np.isfinite(x).all(axis=1))
+        finite: BoolArray = np.asarray(np.isfinite(x[:, self._needed]).all(axis=1))
         raw = self._raw(x, times, finite)
         return {name: values[skip:] for name, values in self._decoder(raw, x).items()}
 
@@ -150,7 +151,7 @@ class Predictor:
         rows, times = x[-self.context :], times[-self.context :]
         raw = np.full((1, int(self.manifest["outputs"])), np.nan)
         joined = bool((time_steps(times) == self._candle_ms).all())
-        if joined and len(rows) == self.context and np.isfinite(rows).all():
+        if joined and len(rows) == self.context and np.isfinite(rows[:, self._needed]).all():
             raw[0] = self._answer(series, graph_input(rows, times, self.manifest), int(times[-1]))
         return self._decoder(raw, rows[-1:])
 
@@ -167,6 +168,29 @@ class Predictor:
         outputs = self._checked(after.outputs[None, None], 1, 1)
         self._carried[series] = after
         return np.asarray(outputs[0, 0])
+
+    def hazards(
+        self, features: Float32Array, time_ms: IntArray, names: tuple[str, ...]
+    ) -> FloatArray:
+        """Return P(onset in bin k | none before) of sides down and up, (N, 2, K), NaN as `predict`.
+
+        Raises
+        ------
+        AlignmentError, InputError, ArtifactError
+            As `predict`.
+        """
+        self._check_names(names)
+        self._check_rows(features, time_ms, "features")
+        x, times, skip = self._with_history(features, time_ms)
+        finite: BoolArray = np.asarray(np.isfinite(x[:, self._needed]).all(axis=1))
+        raw = self._raw(x, times, finite)[skip:]
+        layout = HeadLayout.of(self.manifest)
+        return calibrated_hazards(raw, layout, self.manifest["calibration"])
+
+    @cached_property
+    def _needed(self) -> BoolArray:
+        """Which features (F,) a row cannot be without."""
+        return needed_features(self.manifest)
 
     def _check_names(self, names: tuple[str, ...]) -> None:
         expected = tuple(self.manifest["feature_names"])

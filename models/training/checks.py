@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from models import columns
@@ -9,9 +11,15 @@ from models.errors import AlignmentError, ConfigError, InputError
 from models.types import BoolArray, Float32Array, TrainingJob
 from models.windows import Span
 
+# 1 / std is part of the exported graph, in float32; subnormal numbers have no inverse there.
+SAYS_NOTHING = 1e30  # standard deviation that makes nothing of a column
+_SMALLEST_STD = 1 / np.finfo(np.float32).max
 
-def check_job(job: TrainingJob) -> BoolArray:
-    """Return which rows (N,) have every feature.
+
+def check_job(
+    job: TrainingJob, optional: BoolArray | None = None, extra_labels: Sequence[str] = ()
+) -> BoolArray:
+    """Return which rows (N,) have every feature that is not `optional` (F,).
 
     Raises
     ------
@@ -31,13 +39,16 @@ def check_job(job: TrainingJob) -> BoolArray:
         )
     _check_alignment(job)
     x, names = job.features, job.feature_names
+    needed = np.ones(x.shape[1], dtype=np.bool_) if optional is None else ~optional
     problems = [f"{names[i]} is infinite" for i in np.flatnonzero(np.isinf(x).any(axis=0))]
-    problems += [f"{names[i]} is NaN in every row" for i in np.flatnonzero(np.isnan(x).all(axis=0))]
+    problems += [
+        f"{names[i]} is NaN in every row" for i in np.flatnonzero(np.isnan(x).all(axis=0) & needed)
+    ]
     if columns.FEATURE_SIGMA not in names:
         problems.append(f"{columns.FEATURE_SIGMA} is missing; forecasts are scaled by it")
     elif (x[:, names.index(columns.FEATURE_SIGMA)] < 0).any():
         problems.append(f"{columns.FEATURE_SIGMA} is negative; it is a standard deviation")
-    for label in columns.LABELS:
+    for label in (*columns.LABELS, *extra_labels):
         if label not in job.labels:
             problems.append(f"label {label} is missing")
         elif not np.isfinite(job.labels[label]).any():
@@ -49,7 +60,7 @@ def check_job(job: TrainingJob) -> BoolArray:
             problems.append(
                 f"label {columns.LABEL_DIRECTION} must be -1, 0 or 1, got {strange[:3].tolist()}"
             )
-    finite = np.asarray(np.isfinite(x).all(axis=1))
+    finite = np.asarray(np.isfinite(x[:, needed]).all(axis=1))
     if not problems and not finite.any():
         problems.append(f"no row has all {len(names)} features")
     _refuse(problems, job)
@@ -57,9 +68,12 @@ def check_job(job: TrainingJob) -> BoolArray:
 
 
 def check_training_rows(
-    job: TrainingJob, finite: BoolArray, rows: Span
+    job: TrainingJob, finite: BoolArray, rows: Span, optional: BoolArray | None = None
 ) -> tuple[Float32Array, Float32Array, Float32Array]:
     """Return the usable training rows (R, F), and their mean and standard deviation (F,).
+
+    An `optional` (F,) column that is never known or does not move in them has the standard
+    deviation `SAYS_NOTHING`.
 
     Raises
     ------
@@ -68,6 +82,7 @@ def check_training_rows(
         little that float32 cannot tell.
     """
     names, span = job.feature_names, slice(rows.start, rows.stop)
+    needed = np.ones(len(names), dtype=np.bool_) if optional is None else ~optional
     problems = [
         f"label {label} is unknown in every training row"
         for label in (columns.LABEL_RETURN, columns.LABEL_DIRECTION)
@@ -75,7 +90,8 @@ def check_training_rows(
     ]
     x = job.features[span]
     problems += [
-        f"{names[i]} is NaN in every training row" for i in np.flatnonzero(np.isnan(x).all(axis=0))
+        f"{names[i]} is NaN in every training row"
+        for i in np.flatnonzero(np.isnan(x).all(axis=0) & needed)
     ]
     known = x[finite[span]]
     if not problems and not len(known):
@@ -83,8 +99,12 @@ def check_training_rows(
     _refuse(problems, job)
     mean, std = known.mean(axis=0, dtype=np.float64), known.std(axis=0, dtype=np.float64)
     still = np.ptp(known, axis=0) == 0
-    # 1 / std is part of the exported graph, in float32; subnormal numbers have no inverse there.
-    flat = ~still & (std < 1 / np.finfo(np.float32).max)
+    for i in np.flatnonzero(~needed):
+        told = known[np.isfinite(known[:, i]), i].astype(np.float64)
+        moves = len(told) > 0 and np.ptp(told) > 0 and told.std() >= _SMALLEST_STD
+        mean[i], std[i] = (told.mean(), told.std()) if moves else (0.0, SAYS_NOTHING)
+        still[i] = False
+    flat = ~still & (std < _SMALLEST_STD)
     problems = [f"{names[i]} is constant" for i in np.flatnonzero(still)]
     problems += [
         f"{names[i]} has a standard deviation of {std[i]:.1e}, too small for float32"

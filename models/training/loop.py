@@ -11,8 +11,8 @@ import copy
 import re
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,11 +47,18 @@ class Rows:
     targets: Targets
     weight: Tensor  # (N,)
     runs: list[Span]
+    # Runs of other markets, whose rows follow the market's own, that count with its training and
+    # its validation rows; burn-in included.
+    peers_train: tuple[Span, ...] = ()
+    peers_validation: tuple[Span, ...] = ()
 
     def to(self, device: torch.device) -> Rows:
         """Return the same rows on `device`."""
-        return Rows(
-            self.features.to(device), self.targets.to(device), self.weight.to(device), self.runs
+        return replace(
+            self,
+            features=self.features.to(device),
+            targets=self.targets.to(device),
+            weight=self.weight.to(device),
         )
 
 
@@ -135,12 +142,13 @@ def evaluate(
     span: Span,
     burn_in: int,
     layout: HeadLayout,
+    peers: Sequence[Span] = (),
 ) -> LossParts:
-    """Return the mean losses of `model` over the rows of `span`, in evaluation mode."""
+    """Return the mean losses of `model` over the rows of `span` and the runs of `peers`."""
     training = model.training
     model.eval()
     outputs, index = [], []
-    for run in clip_runs(rows.runs, span, burn_in):
+    for run in [*clip_runs(rows.runs, span, burn_in), *peers]:
         for piece in sequences(run, burn_in, 1024):
             y, flat = counted_outputs(model, rows, [piece])
             outputs.append(y)
@@ -171,11 +179,13 @@ def fit(
         If there is nothing to train on, or the loss stops being finite.
     """
     runs = clip_runs(rows.runs, train, burn_in)
+    validation_peers = [run for run in rows.peers_validation if len(run) > burn_in]
     if not runs or not clip_runs(rows.runs, validation, burn_in):
         raise TrainingError(
             f"no run of more than {burn_in} gap-free candles in the training or validation rows",
             cure="provide longer history, or a shorter context",
         )
+    runs += [run for run in rows.peers_train if len(run) > burn_in]
     device, mixed = place(settings)
     model, rows = model.to(device), rows.to(device)
     torch.manual_seed(seed)
@@ -204,7 +214,8 @@ def fit(
         optimiser.step()
         _average(average, model, min(settings.ema, (1 + step) / (10 + step)))
         if step % settings.evaluate_every == 0 or step == settings.max_steps:
-            value = float(evaluate(average, rows, validation, burn_in, layout).total(settings))
+            parts = evaluate(average, rows, validation, burn_in, layout, validation_peers)
+            value = float(parts.total(settings))
             history.validation.append((step, value))
             stale += 1
             if value < history.best_loss:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import torch
 from torch import nn
@@ -31,7 +33,8 @@ def build_forecaster(spec: NetworkSpec, data: Prepared, seed: int) -> Forecaster
             cure="use the pack's strategy, or name the columns as it does",
         )
     torch.manual_seed(seed)
-    network = spec.build(len(kept), data.layout.width, data.config)
+    optional = [int(i) for i in np.flatnonzero(data.optional)]
+    network = spec.build(len(kept) + len(optional), data.layout.width, data.config)
     if isinstance(head := getattr(network, "head", None), nn.Linear | nn.Conv1d):
         start_at_prior(head, data.prior)
     return Forecaster(
@@ -40,6 +43,7 @@ def build_forecaster(spec: NetworkSpec, data: Prepared, seed: int) -> Forecaster
         torch.from_numpy(data.mean),
         torch.from_numpy(data.std),
         kept if len(kept) < len(names) else None,
+        optional,
         carries=spec.carries_past,
     )
 
@@ -59,12 +63,17 @@ def fit_network(spec: NetworkSpec, data: Prepared) -> Fitted:
         If training diverges, or the exported graph is not the network.
     """
     job, split, members = data.job, data.split, data.settings.training.members
-    fitted, histories = [], []
+    fitted, histories, lead = [], [], burn_in(spec, data)
+    rows = dataclasses.replace(
+        data.rows,
+        peers_train=tuple(r for p in data.peers for r in p.within(p.split.train, lead)),
+        peers_validation=tuple(r for p in data.peers for r in p.within(p.split.validation, lead)),
+    )
     # Members differ in their first weights and in the order of their batches.
     for member, seed in enumerate(_seeds(job.seed, members), start=1):
         best, history = fit(
-            build_forecaster(spec, data, seed), data.rows, split.train, split.validation,
-            burn_in(spec, data), data.layout, data.settings.training, seed,
+            build_forecaster(spec, data, seed), rows, split.train, split.validation,
+            lead, data.layout, data.settings.training, seed,
             job.title if members == 1 else f"{job.title}, member {member} of {members}",
         )  # fmt: skip
         fitted.append(best)

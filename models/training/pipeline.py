@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 
 from models import catalog, columns
-from models.calibration.fit import fit_conformal_offset, fit_temperature, tempered
+from models.calibration.fit import (
+    fit_conformal_offset,
+    fit_hazard_scale,
+    fit_temperature,
+    tempered,
+)
 from models.config import from_mapping
 from models.export.onnx import TOLERANCE, measure_context, measure_streaming
 from models.heads import softmax
@@ -92,6 +97,7 @@ def _identity(data: Prepared) -> dict[str, Any]:
         "cost_frac": labels.cost_frac,
         "hazard_bin_edges": list(data.layout.bin_edges),
         "absent_heads": list(data.spec.absent),
+        **_extras(data),
         "outputs": data.layout.width,
         "novelty": {
             "mean": data.mean.tolist(),
@@ -112,6 +118,23 @@ def _identity(data: Prepared) -> dict[str, Any]:
             for name in ("breakwater", "torch", "onnx", "onnxruntime", "numpy")
         },
     }
+
+
+def _extras(data: Prepared) -> dict[str, Any]:
+    """Return what only models with the hedge's heads, feeds or peers have to tell."""
+    out: dict[str, Any] = {}
+    if data.layout.peak_edges:
+        out["peak_edges"] = list(data.layout.peak_edges)
+    if data.layout.action:
+        out["action_head"] = True
+    if data.spec.competing:
+        out["competing_sides"] = True
+    if data.optional.any():
+        names = data.job.feature_names
+        out["optional_features"] = [names[i] for i in np.flatnonzero(data.optional)]
+    if data.peers:
+        out["peers"] = [job.title for job in data.job.peers]
+    return out
 
 
 def _latency(
@@ -187,11 +210,33 @@ def _calibrate(
             "conformal_offset": offset,
             "coverage": settings.interval_coverage,
             "rows": int(known.sum()),
-            # Onsets are counted in dozens; a slope fitted on this slice alone would be noise.
-            "hazard": "uncalibrated",
+            # Onsets are counted in dozens; a slope fitted on this slice alone would be noise. With
+            # other markets' beside them there are enough.
+            "hazard": _hazard_scale(onnx, raw, data, context) if data.peers else "uncalibrated",
         },
         metrics,
     )
+
+
+def _hazard_scale(onnx: bytes, raw: FloatArray, data: Prepared, context: int) -> dict[str, Any]:
+    """Return offset and slope of each side's hazard logits, own and peers' calibration rows."""
+    rows = [np.flatnonzero(np.isfinite(raw[:, data.layout.hazards.start]))]
+    said, session = [raw[rows[0]]], Session(onnx)
+    for peer in data.peers:
+        for run in peer.within(peer.split.calibration, context - 1):
+            x = data.rows.features[run.start : run.stop].numpy()
+            said.append(session.run(x[None])[0, context - 1 :].astype(np.float64))
+            rows.append(np.arange(run.start + context - 1, run.stop))
+    every, y, t = np.concatenate(rows), np.concatenate(said), data.rows.targets
+    found = []
+    for side, sign in ((0, -1), (1, 1)):
+        event, at_risk = t.event[every, side].numpy(), t.at_risk[every, side].numpy()
+        found.append(fit_hazard_scale(y[:, data.layout.hazard(sign)], event, at_risk))
+    return {
+        "offset": [offset for offset, _ in found],
+        "slope": [slope for _, slope in found],
+        "rows_before_onset": int(t.event[every].sum()),
+    }
 
 
 def _outputs(onnx: bytes, x: Float32Array, data: Prepared, span: Span, context: int) -> FloatArray:

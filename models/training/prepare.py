@@ -8,18 +8,31 @@ from typing import Any
 import numpy as np
 import torch
 
-from models import catalog
+from models import catalog, columns
 from models.config import from_mapping
+from models.errors import AlignmentError
 from models.heads import HeadLayout
 from models.runtime.decode import novelty_score
 from models.spec import ModelSpec
 from models.training.checks import check_job, check_training_rows
 from models.training.loop import Rows, clip_runs
-from models.training.loss import prior_outputs, targets
+from models.training.loss import joined, prior_outputs, targets
 from models.training.settings import ModelSettings
 from models.training.split import Split, split_rows
-from models.types import Float32Array, IntArray, TrainingJob
+from models.types import BoolArray, Float32Array, IntArray, TrainingJob
 from models.windows import Span, contiguous_runs
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another market's rows behind the job's own: its runs, and its rows of each span."""
+
+    runs: list[Span]
+    split: Split
+
+    def within(self, span: Span, burn_in: int) -> list[Span]:
+        """Return the runs whose counted rows lie in `span`."""
+        return clip_runs(self.runs, span, burn_in)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +50,8 @@ class Prepared:
     mean: Float32Array  # (F,) of the training rows
     std: Float32Array
     novelty_threshold: float  # 99.9 % of the training rows are below
+    optional: BoolArray  # (F,) features that may be missing
+    peers: tuple[Peer, ...] = ()
 
     @property
     def held_out(self) -> Span:
@@ -71,7 +86,16 @@ def prepare(job: TrainingJob) -> Prepared:
     torch.set_num_threads(settings.training.threads)
     spec = catalog.load(job.network)
     config = from_mapping(spec.config, settings.network, where=f"network {job.network}")
-    finite = check_job(job)
+    optional = np.array(
+        [spec.reads_feeds and name.startswith(columns.FEED) for name in job.feature_names],
+        dtype=np.bool_,
+    )
+    heads = {
+        columns.HEAD_PEAK: columns.LABEL_PEAK,
+        columns.HEAD_ACTION: columns.LABEL_ACTION,
+    }
+    wanted = tuple(heads[name] for name in spec.extra)
+    finite = check_job(job, optional, wanted)
     split = split_rows(
         len(job.time_ms),
         purge=settings.labels.purge_candles,
@@ -79,14 +103,22 @@ def prepare(job: TrainingJob) -> Prepared:
         calibration_frac=settings.training.calibration_frac,
         minimum=max(2 * spec.contexts[-1], spec.minimum_rows),
     )
-    layout = HeadLayout(bin_edges=settings.labels.bin_edges)
+    layout = HeadLayout(
+        bin_edges=settings.labels.bin_edges,
+        peak_edges=settings.labels.peak_edges if columns.HEAD_PEAK in spec.extra else (),
+        action=columns.HEAD_ACTION in spec.extra,
+    )
     rows = Rows(
         features=torch.from_numpy(np.where(finite[:, None], job.features, 0.0).astype(np.float32)),
-        targets=targets(job, layout),
+        targets=targets(job, layout, spec.competing),
         weight=torch.from_numpy(recency_weights(job.time_ms, settings.training.half_life_days)),
         runs=contiguous_runs(job.time_ms, job.candle_ms, finite),
     )
-    known, mean, std = check_training_rows(job, finite, split.train)
+    known, mean, std = check_training_rows(job, finite, split.train, optional)
+    z = (known - mean) / std
+    peers, rows = _with_peers(job, rows, layout, split, spec, optional, settings)
+    counted = torch.arange(split.train.start, split.train.stop)
+    more = [torch.arange(p.split.train.start, p.split.train.stop) for p in peers]
     return Prepared(
         job=job,
         settings=settings,
@@ -95,8 +127,68 @@ def prepare(job: TrainingJob) -> Prepared:
         layout=layout,
         split=split,
         rows=rows,
-        prior=prior_outputs(rows.targets, slice(split.train.start, split.train.stop), layout),
+        prior=prior_outputs(rows.targets, torch.cat([counted, *more]), layout),
         mean=mean,
         std=std,
-        novelty_threshold=float(np.quantile(novelty_score((known - mean) / std), 0.999)),
+        novelty_threshold=float(np.quantile(novelty_score(_known_or_mean(z, optional)), 0.999)),
+        optional=optional,
+        peers=tuple(peers),
     )
+
+
+def _known_or_mean(z: Float32Array, optional: BoolArray) -> Float32Array:
+    """Return standardised rows with 0 where a feature that may be missing is."""
+    return np.where(optional & np.isnan(z), np.float32(0.0), z)
+
+
+def _with_peers(
+    job: TrainingJob,
+    rows: Rows,
+    layout: HeadLayout,
+    split: Split,
+    spec: ModelSpec,
+    optional: BoolArray,
+    settings: ModelSettings,
+) -> tuple[list[Peer], Rows]:
+    """Return the peers, and the rows with theirs behind.
+
+    A peer is cut at the moments the job itself is, not at its own shares: markets crash together,
+    and a peer's training rows must not have seen what the validation rows are about.
+    """
+    peers, start = [], len(rows.features)
+    features, labels, weights = [rows.features], [rows.targets], [rows.weight]
+    for other in job.peers:
+        if other.feature_names != job.feature_names or other.candle_ms != job.candle_ms:
+            raise AlignmentError(
+                f"expected the features and candles of {job.title}", where=other.title
+            )
+        finite = check_job(other, optional, [name for name in job.labels if name in columns.HEDGE])
+        runs = contiguous_runs(other.time_ms, other.candle_ms, finite)
+        spans = [
+            Span(
+                start + int(np.searchsorted(other.time_ms, job.time_ms[s.start])),
+                start + int(np.searchsorted(other.time_ms, job.time_ms[s.stop - 1], side="right")),
+            )
+            for s in (split.train, split.validation, split.calibration)
+        ]
+        first = Span(start, spans[0].stop)  # whatever it has from before the job's own first row
+        peers.append(
+            Peer(
+                [Span(start + run.start, start + run.stop) for run in runs],
+                Split(first, spans[1], spans[2]),
+            )
+        )
+        x = np.where(finite[:, None], other.features, 0.0).astype(np.float32)
+        features.append(torch.from_numpy(x))
+        labels.append(targets(other, layout, spec.competing))
+        weights.append(
+            torch.from_numpy(
+                recency_weights(
+                    np.append(other.time_ms, job.time_ms[-1]), settings.training.half_life_days
+                )[:-1]
+            )
+        )
+        start += len(other.time_ms)
+    if not peers:
+        return [], rows
+    return peers, Rows(torch.cat(features), joined(labels), torch.cat(weights), rows.runs)

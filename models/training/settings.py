@@ -36,6 +36,12 @@ class LabelSettings:
         return hazard_bins(self.cascade_horizon_candles, self.hazard_bins)
 
     @property
+    def peak_edges(self) -> tuple[int, ...]:
+        """Upper edges of 1 + the candles to a cascade's peak; the first bin is "now or behind"."""
+        longest = self.cascade_horizon_candles
+        return (1, *(1 + e for e in hazard_bins(longest, min(4, longest))))
+
+    @property
     def purge_candles(self) -> int:
         """Rows to drop at every boundary: the furthest any label looks ahead."""
         return max(self.horizon_candles, self.cascade_horizon_candles)
@@ -57,6 +63,8 @@ class TrainingSettings:
     ema: float = 0.99  # weight averaging; cuts checkpoint luck from 4-7 millibits to about 1
     quantile_weight: float = 1.0  # of the pinball loss, next to cross-entropy in nats
     hazard_weight: float = 0.5
+    peak_weight: float = 0.2  # of the time to a cascade's peak, over the few rows inside one
+    action_weight: float = 0.5  # of the hedge's step, where a model has that head
     validation_frac: float = 0.15  # of the rows: chooses the checkpoint
     calibration_frac: float = 0.15  # the newest rows: temperature and conformal offsets
     half_life_days: float = 0.0  # of a row's weight in the loss; 0 weighs all rows alike
@@ -79,7 +87,14 @@ class TrainingSettings:
         for name in ("learning_rate", "gradient_clip"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"expected {name} finite and > 0, got {getattr(self, name)}")
-        for name in ("weight_decay", "quantile_weight", "hazard_weight", "half_life_days"):
+        for name in (
+            "weight_decay",
+            "quantile_weight",
+            "hazard_weight",
+            "peak_weight",
+            "action_weight",
+            "half_life_days",
+        ):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"expected {name} finite and >= 0, got {getattr(self, name)}")
         if not 0 < self.interval_coverage < 1:

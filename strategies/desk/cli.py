@@ -59,6 +59,16 @@ def _parser() -> argparse.ArgumentParser:
     hedge.add_argument("--model", help="FreqAI model class that may lean on the baseline")
     hedge.add_argument("--userdir", type=Path, help="default: user_data")
     hedge.set_defaults(run=_hedge_report)
+    cascades = commands.add_parser("cascades", help="how well liquidation cascades can be timed")
+    cascades.add_argument("--data", type=Path, help="a Freqtrade data directory (holds futures/)")
+    cascades.add_argument("--feeds", type=Path, help="folder of open interest and liquidations")
+    cascades.add_argument("--network", default="hedge", help='catalogue name, or "none"; hedge')
+    cascades.add_argument("--all", action="store_true", help="leave out coins and episodes as well")
+    cascades.add_argument("--folds", type=int, default=5, help="test spans of the walk-forward; 5")
+    cascades.add_argument("--start", default="2022-01-01", help="of the test span; 2022-01-01")
+    cascades.add_argument("--max-steps", type=int, help="cap on optimiser steps, to try things out")
+    cascades.add_argument("--userdir", type=Path, help="default: user_data")
+    cascades.set_defaults(run=_cascades)
     explain = commands.add_parser("explain", help="what drove one forecast of the newest run")
     explain.add_argument("--time", required=True, help="its candle's open, as 2025-06-01T12:00 UTC")
     explain.add_argument("--pair", help="default: the run's first")
@@ -131,6 +141,28 @@ def _hedge_report(options: argparse.Namespace) -> int:
     names = ("data", "timerange", "config", "model", "userdir")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     return run_hedge(HedgeOptions(**given))
+
+
+def _cascades(options: argparse.Namespace) -> int:
+    from models.validation.cascades.folds import SCHEMES
+    from strategies.desk.cascades import CascadeOptions, run_cascades
+    from strategies.desk.data import choose_datadir
+
+    more = {} if options.userdir is None else {"userdir": options.userdir}
+    userdir = more.get("userdir", CascadeOptions.userdir)
+    training = {} if options.max_steps is None else {"training": {"max_steps": options.max_steps}}
+    return run_cascades(
+        CascadeOptions(
+            data=choose_datadir(options.data, userdir),
+            feeds=options.feeds,
+            network="" if options.network == "none" else options.network,
+            schemes=SCHEMES if options.all else SCHEMES[:1],
+            folds=options.folds,
+            start=options.start,
+            settings=training,
+            **more,
+        )
+    )
 
 
 def _explain(options: argparse.Namespace) -> int:

@@ -103,7 +103,7 @@ def run_compare(options: CompareOptions, executor: Executor | None = None) -> in
                 runs.append([])
                 for fold in made:
                     job = job_of(market, features, fold, name, seed, candle_ms, options)
-                    artifact = _kept(options.userdir, job, executor)
+                    artifact = kept(options.userdir, job, executor)
                     runs[-1].append(_forecast(artifact, market, features, fold))
                     manifests.append(artifact.manifest)
                     done += 1
@@ -198,12 +198,13 @@ def job_of(
     )
 
 
-def _kept(userdir: Path, job: TrainingJob, executor: Executor) -> Artifact:
+def kept(userdir: Path, job: TrainingJob, executor: Executor) -> Artifact:
     """Return the job's artifact; a comparison that was stopped goes on where it was."""
     digest = hashlib.sha256(f"{code_digest()} {job.network} {job.seed}".encode())
     digest.update(json.dumps(job.settings, sort_keys=True).encode())
-    for array in (job.features, job.time_ms, *job.labels.values()):
-        digest.update(array.tobytes())
+    for part in (job, *job.peers):
+        for array in (part.features, part.time_ms, *part.labels.values()):
+            digest.update(array.tobytes())
     folder = userdir / "models" / "compare" / digest.hexdigest()[:24]
     if not folder.is_dir():
         artifact = executor.run(job)

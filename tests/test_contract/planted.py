@@ -88,13 +88,18 @@ def planted_job(network: str, seed: int = 0, **changes: Any) -> TrainingJob:
         columns.LABEL_DIRECTION: np.where(np.abs(outcome) > 0.5, np.sign(outcome), 0.0),
         columns.LABEL_CASCADE_DOWN: _onsets(rng, rows),
         columns.LABEL_CASCADE_UP: _onsets(rng, rows),
+        # Behind the others, so that their random numbers stay what they were.
+        columns.LABEL_PEAK: np.where(rng.random(rows) < 0.3, _onsets(rng, rows), np.nan),
+        columns.LABEL_ACTION: -np.where(np.abs(outcome) > 0.5, np.sign(outcome), 0.0),
     }
     return dataclasses.replace(job, **{"labels": labels, **changes})
 
 
 def answered(network: str) -> tuple[str, ...]:
     """The forecast columns an architecture fills; those of heads it does not have are NaN."""
-    absent = {name for head in catalog.load(network).absent for name in columns.OF_HEAD[head]}
+    spec = catalog.load(network)
+    heads = {*spec.absent, *columns.EXTRA_HEADS} - set(spec.extra)
+    absent = {name for head in heads for name in columns.OF_HEAD[head]}
     return tuple(name for name in columns.FORECAST if name not in absent)
 
 

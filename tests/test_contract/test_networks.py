@@ -232,7 +232,7 @@ def check_measured_context(network: str) -> None:
     assert manifest["context_gap_sd"][str(context)] <= TOLERANCE
     job, artifact = planted.planted_job(network), planted.planted_artifact(network)
     x = planted.graph_input(artifact, job)
-    layout = HeadLayout(bin_edges=tuple(manifest["hazard_bin_edges"]))
+    layout = HeadLayout.of(manifest)
 
     def run(rows: FloatArray) -> FloatArray:
         return only_present(Session(artifact.onnx).run(rows[None])[0], layout.present(spec.absent))

@@ -19,7 +19,8 @@ from models.types import Artifact, BoolArray, Float32Array, FloatArray, IntArray
 from tests.test_contract import echo, planted
 
 WARM_UP = echo.CONTEXT - 1
-SILENT = sorted(set(columns.FORECAST) - {columns.ABSTAIN})  # NaN where there is no forecast
+# NaN where there is no forecast; the echo has none of the hedge's heads
+SILENT = sorted(set(columns.FORECAST) - {columns.ABSTAIN, *columns.HEDGE})
 
 
 def changed(**manifest: Any) -> Artifact:
@@ -182,8 +183,9 @@ def test_forecast_when_decoded_then_every_column_has_its_worked_out_value() -> N
         columns.HAZARD_UP: 0.5,
         columns.NOVELTY: (3.0**2 + 0.5**2) / 2 / 100,
         columns.ABSTAIN: 0.0,
+        **dict.fromkeys(columns.HEDGE, np.nan),
     }
-    assert last == pytest.approx(expected, rel=1e-6)
+    assert last == pytest.approx(expected, rel=1e-6, nan_ok=True)
 
 
 @pytest.mark.parametrize(("echoed", "abstains"), [(1.0, 0.0), (0.99, 0.0), (1.01, 1.0)])

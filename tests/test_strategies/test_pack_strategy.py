@@ -525,7 +525,10 @@ def test_features_when_the_future_is_cut_off_then_rows_keep_their_bits(
 def test_targets_when_set_then_they_look_ahead_and_say_so_with_nan(market: pd.DataFrame) -> None:
     s = strategy()
     out = s.set_freqai_targets(market, {"pair": PAIR})
-    assert [name for name in out.columns if name.startswith("&")] == list(columns.LABELS)
+    assert [name for name in out.columns if name.startswith("&")] == [
+        *columns.LABELS,
+        *columns.HEDGE_LABELS,
+    ]
     horizon, cascade = s.labels.horizon_candles, s.labels.cascade_horizon_candles
     assert out[columns.LABEL_RETURN].isna().to_numpy()[-horizon:].all()
     assert out[columns.LABEL_RETURN].notna().to_numpy()[200:-horizon].all()

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
+from models.hazard.boosted import fit_boosted
 from models.hazard.hawkes import fit_hawkes
 from models.hazard.proportional import ProportionalHazard, fit_proportional
-from models.heads import sigmoid
-from models.trees.base import BoostingConfig
-from models.trees.boosting import HazardHead
-from models.trees.table import Table
-from models.types import BoolArray, FloatArray
+from models.types import BoolArray, Float32Array, FloatArray
 from models.validation.cascades.panel import SIDES, Coin
 
 # A fitted hazard: coin -> P(onset in bin k | none before), (N, 2, K).
@@ -22,8 +19,6 @@ Fit = Callable[[list[Coin], dict[str, BoolArray], tuple[int, ...]], Hazard]
 
 CONSTANT: Final = "Constant"
 BOOSTED: Final = "Boosted trees on candles"
-_THIN: Final = 3  # trees see every third row: neighbours are the same situation
-_ROUNDS: Final = 120
 _HINT: Final = 1e-3  # a slope that ranks and says nothing
 
 
@@ -32,13 +27,12 @@ def _pooled(
     train: dict[str, BoolArray],
     edges: tuple[int, ...],
     side: int,
-    of: Callable[[Coin], FloatArray],
-    thin: int = 1,
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+    of: Callable[[Coin], Any],
+) -> tuple[Any, FloatArray, FloatArray]:
     """Return features (R, F), events and rows at risk (R, K) of all coins' training rows."""
     parts = []
     for coin in coins:
-        rows = np.flatnonzero(train[coin.name] & coin.usable(side))[::thin]
+        rows = np.flatnonzero(train[coin.name] & coin.usable(side))
         parts.append((of(coin)[rows], *(a[rows] for a in coin.targets(side, edges))))
     x, event, at_risk = (np.concatenate(p) for p in zip(*parts, strict=True))
     return x, event, at_risk
@@ -76,7 +70,12 @@ def _volatility(coin: Coin, side: int) -> FloatArray:
 
 def _feeds(coin: Coin, side: int) -> FloatArray:
     """Feeds beside flags of which are missing."""
-    return np.column_stack((coin.feeds, np.isnan(coin.feeds).astype(np.float64)))
+    values = coin.feeds[:, [not name.endswith("_age") for name in coin.feed_names]]
+    return np.column_stack((values, np.isnan(values).astype(np.float64)))
+
+
+def _candles(coin: Coin) -> Float32Array:
+    return coin.features
 
 
 def _hawkes(coins: list[Coin], train: dict[str, BoolArray], edges: tuple[int, ...]) -> Hazard:
@@ -96,23 +95,9 @@ def _hawkes(coins: list[Coin], train: dict[str, BoolArray], edges: tuple[int, ..
 def _boosted(coins: list[Coin], train: dict[str, BoolArray], edges: tuple[int, ...]) -> Hazard:
     fitted = []
     for side in range(len(SIDES)):
-        x, event, at_risk = _pooled(coins, train, edges, side, lambda c: c.features, _THIN)  # type: ignore[arg-type,return-value]
-        prior = fit_proportional(x[:, :0].astype(np.float64), event, at_risk).start
-        rows = len(x)
-        table = Table(
-            row=np.arange(rows),
-            x=x.astype(np.float32),
-            direction=np.zeros(rows, np.int64),
-            scaled_return=np.zeros(rows),
-            event=np.stack((event, event), axis=1),
-            at_risk=np.stack((at_risk, at_risk), axis=1),
-        )
-        config = BoostingConfig(hazard_leaf_onsets=48 // _THIN)
-        head = HazardHead(config=config, prior=prior, side=0, threads=1, seed=0)
-        fitted.append((prior, head.fit(table, _ROUNDS)))
-    return lambda coin: np.stack(
-        [sigmoid(prior + model.outputs(coin.features)) for prior, model in fitted], axis=1
-    )
+        x, event, at_risk = _pooled(coins, train, edges, side, _candles)
+        fitted.append(fit_boosted(x, event, at_risk))
+    return lambda coin: np.stack([m.hazard(coin.features) for m in fitted], axis=1)
 
 
 BASELINES: Final[dict[str, Fit]] = {

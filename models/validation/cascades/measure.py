@@ -251,7 +251,7 @@ def _calibration(
     side: int,
     edges: tuple[int, ...],
 ) -> list[dict[str, float]]:
-    """Return, by horizon, the mean forecast and the observed rate, over all rows and the top tenth."""
+    """Return, by horizon, mean forecast and observed rate, over all rows and the top tenth."""
     out = []
     for k, edge in enumerate(edges):
         p = np.concatenate(

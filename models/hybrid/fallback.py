@@ -1,0 +1,205 @@
+"""A network whose hazard is only served if it beats boosted trees and the base rate.
+
+All three are fitted on the training rows, the job's own and its peers'. The one of highest
+likelihood on the validation rows is what the graph answers; the others' scores go into the
+manifest. The checkpoint was chosen on the same rows, which leans towards the network.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from models.errors import ArtifactError
+from models.hazard.boosted import BoostedHazard, fit_boosted
+from models.heads import HeadLayout
+from models.nets.base import NetworkSpec
+from models.runtime.session import Session
+from models.spec import Fitted
+from models.training.networks import burn_in, fit_network
+from models.training.prepare import Prepared
+from models.trees.graph import Tree
+from models.trees.graph import to_onnx as trees_to_onnx
+from models.types import Float32Array, FloatArray, IntArray
+from models.windows import Span
+
+NETWORK, TREES, CONSTANT = "network", "boosted trees", "constant"
+_IR_VERSION = 10
+_PARITY_ROWS = 512
+_TOLERANCE = 1e-4
+
+
+def fit_with_fallback(spec: NetworkSpec, data: Prepared) -> Fitted:
+    """Train the network, and serve the best of three hazards beside its other heads.
+
+    Raises
+    ------
+    TrainingError, ArtifactError
+        If training diverges, or the merged graph is not its parts.
+    """
+    started = time.monotonic()
+    network = fit_network(spec, data)
+    trees = [_fit_trees(data, side) for side in (0, 1)]
+    losses = _validation_losses(network.onnx, trees, spec, data)
+    source = min(losses, key=lambda name: losses[name])
+    graph = network.onnx
+    if source != NETWORK:
+        base = data.prior.double().numpy()
+        if source == TREES:
+            for side, fitted in zip((-1, 1), trees, strict=True):
+                base[data.layout.hazard(side)] = fitted.prior
+        grown = _onto_hazards(trees, data.layout) if source == TREES else []
+        plain = HeadLayout(bin_edges=data.layout.bin_edges)
+        features = len(data.job.feature_names)
+        hazards = trees_to_onnx(grown, base[: plain.width], 0.0, plain, features)
+        graph = with_hazards(network.onnx, hazards, data.layout, features)
+        _check(graph, network.onnx, hazards, data)
+    return Fitted(
+        onnx=graph,
+        seconds=time.monotonic() - started,
+        facts={
+            **network.facts,
+            "hazard_source": source,
+            "hazard_validation_loss": losses,
+        },
+    )
+
+
+def _spans(data: Prepared, which: str, lead: int) -> Iterator[Span]:
+    """Yield the gap-free runs of a split, own and peers', each with `lead` rows of burn-in."""
+    own = getattr(data.split, which)
+    for run in data.rows.runs:
+        start, stop = max(run.start, own.start - lead), min(run.stop, own.stop)
+        if stop - start > lead:
+            yield Span(start, stop)
+    for peer in data.peers:
+        yield from peer.within(getattr(peer.split, which), lead)
+
+
+def _tree_input(data: Prepared, rows: IntArray) -> Float32Array:
+    """Return the features trees see, (R, F): 0 in those that may be missing, so never split on."""
+    x: Float32Array = data.rows.features[rows].numpy().copy()
+    x[:, data.optional] = 0.0
+    return x
+
+
+def _fit_trees(data: Prepared, side: int) -> BoostedHazard:
+    rows = np.concatenate([np.arange(s.start, s.stop) for s in _spans(data, "train", 0)])
+    t = data.rows.targets
+    event, at_risk = t.event[rows, side].numpy(), t.at_risk[rows, side].numpy()
+    counted = at_risk[:, 0] > 0
+    return fit_boosted(
+        _tree_input(data, rows[counted]), event[counted], at_risk[counted],
+        data.job.seed, data.settings.training.threads,
+    )  # fmt: skip
+
+
+def _validation_losses(
+    network: bytes, trees: list[BoostedHazard], spec: NetworkSpec, data: Prepared
+) -> dict[str, float]:
+    """Return each hazard's mean negative log likelihood per validation row, both sides, in nats."""
+    session, lead, layout = Session(network), burn_in(spec, data), data.layout
+    prior = data.prior.double().numpy()
+    total, count = dict.fromkeys((NETWORK, TREES, CONSTANT), 0.0), 0.0
+    for run in _spans(data, "validation", lead):
+        rows = np.arange(run.start + lead, run.stop)
+        y = session.run(data.rows.features[None, run.start : run.stop].numpy())[0, lead:]
+        for side, sign in ((0, -1), (1, 1)):
+            at = layout.hazard(sign)
+            said = {
+                NETWORK: y[:, at].astype(np.float64),
+                TREES: trees[side].logits(_tree_input(data, rows)),
+                CONSTANT: np.tile(prior[at], (len(rows), 1)),
+            }
+            event = data.rows.targets.event[rows, side].numpy()
+            at_risk = data.rows.targets.at_risk[rows, side].numpy()
+            for name, logits in said.items():
+                total[name] += _nll(logits, event, at_risk)
+            count += float(at_risk[:, 0].sum())
+    return {name: value / max(count, 1.0) for name, value in total.items()}
+
+
+def _nll(logits: FloatArray, event: Float32Array, at_risk: Float32Array) -> float:
+    return float((at_risk * (np.logaddexp(0.0, logits) - event * logits)).sum())
+
+
+def _onto_hazards(trees: list[BoostedHazard], layout: HeadLayout) -> list[Tree]:
+    """Return the trees on the outputs of a layout; one number moves all bins of a side alike."""
+    out = []
+    for side, fitted in zip((-1, 1), trees, strict=True):
+        on = range(layout.width)[layout.hazard(side)]
+        out += [tree.onto(on, np.ones(len(on))) for tree in fitted.boosted.trees()]
+    return [tree for tree in out if tree.value.any()]
+
+
+def with_hazards(network: bytes, hazards: bytes, layout: HeadLayout, features: int) -> bytes:
+    """Return the graph of `network` with the hazard logits of another graph.
+
+    `hazards` answers the outputs of a layout without extra heads; of those only the hazards count.
+    """
+    nodes, constants, domains = [], [], {"": 0}
+    for name, graph in (("network", network), ("other", hazards)):
+        part = onnx.compose.add_prefix(onnx.load_from_string(graph), f"{name}/")
+        for domain in part.opset_import:
+            domains[domain.domain] = max(domains.get(domain.domain, 0), domain.version)
+        for node in part.graph.node:
+            node.input[:] = ["features" if i == f"{name}/features" else i for i in node.input]
+        nodes += list(part.graph.node)
+        constants += list(part.graph.initializer)
+    before, own = layout.hazards.start, layout.hazards.stop - layout.hazards.start
+    parts = [before, own, layout.width - layout.hazards.stop]
+    names = ["first", "unserved", "last"]
+    nodes += [
+        helper.make_node("Split", ["network/outputs", "parts"], names, axis=2),
+        helper.make_node("Split", ["other/outputs", "two"], ["unused", "hazards"], axis=2),
+        helper.make_node("Concat", ["first", "hazards", "last"], ["outputs"], axis=2),
+    ]
+    constants += [
+        numpy_helper.from_array(np.array(parts), "parts"),
+        numpy_helper.from_array(np.array(parts[:2]), "two"),
+    ]
+    model = helper.make_model(
+        helper.make_graph(
+            nodes,
+            "hedge",
+            [_value("features", features)],
+            [_value("outputs", layout.width)],
+            constants,
+        ),
+        opset_imports=[helper.make_opsetid(d, v) for d, v in sorted(domains.items()) if v],
+        ir_version=_IR_VERSION,
+        producer_name="breakwater",
+    )
+    onnx.checker.check_model(model)
+    out: bytes = model.SerializeToString(deterministic=True)
+    return out
+
+
+def _value(name: str, last: int) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", "time", last])
+
+
+def _check(merged: bytes, network: bytes, hazards: bytes, data: Prepared) -> None:
+    """Compare the merged graph with its parts on held-out rows.
+
+    Raises
+    ------
+    ArtifactError
+        If any output is further off than 1e-4.
+    """
+    held = data.held_out
+    x = data.job.features[held.start : held.stop][:_PARITY_ROWS]
+    at = data.layout.hazards
+    expected = Session(network).run(x[None])[0].copy()
+    expected[:, at] = Session(hazards).run(x[None])[0][:, at]
+    gap = float(np.abs(Session(merged).run(x[None])[0] - expected).max())
+    if not gap <= _TOLERANCE:
+        raise ArtifactError(
+            f"the merged graph differs from its parts by {gap:.2e}",
+            where="export check of the hazard",
+            cure="the parts were joined wrongly; do not serve this artifact",
+        )
