@@ -140,8 +140,9 @@ def with_hazards(network: bytes, hazards: bytes, layout: HeadLayout, features: i
     """Return the graph of `network` with the hazard logits of another graph.
 
     `hazards` answers the outputs of a layout without extra heads; of those only the hazards count.
+    What the network carries from candle to candle the graph carries for it.
     """
-    nodes, constants, domains = [], [], {"": 0}
+    nodes, constants, past, left, domains = [], [], [], [], {"": 0}
     for name, graph in (("network", network), ("other", hazards)):
         part = onnx.compose.add_prefix(onnx.load_from_string(graph), f"{name}/")
         for domain in part.opset_import:
@@ -149,6 +150,8 @@ def with_hazards(network: bytes, hazards: bytes, layout: HeadLayout, features: i
         for node in part.graph.node:
             node.input[:] = ["features" if i == f"{name}/features" else i for i in node.input]
         nodes += list(part.graph.node)
+        past += list(part.graph.input)[1:]
+        left += list(part.graph.output)[1:]
         constants += list(part.graph.initializer)
     before, own = layout.hazards.start, layout.hazards.stop - layout.hazards.start
     parts = [before, own, layout.width - layout.hazards.stop]
@@ -166,8 +169,8 @@ def with_hazards(network: bytes, hazards: bytes, layout: HeadLayout, features: i
         helper.make_graph(
             nodes,
             "hedge",
-            [_value("features", features)],
-            [_value("outputs", layout.width)],
+            [_value("features", features), *past],
+            [_value("outputs", layout.width), *left],
             constants,
         ),
         opset_imports=[helper.make_opsetid(d, v) for d, v in sorted(domains.items()) if v],

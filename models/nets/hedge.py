@@ -37,6 +37,7 @@ SPEC = HedgeSpec(
     forecaster="HedgeForecaster",
     config=LSTMAttentionConfig,
     build=LSTMAttention,
+    carries_past=True,
     contexts=(64, 128, 256),
     receptive_field=lambda config: None,
     extra=(HEAD_PEAK, HEAD_ACTION),

@@ -148,8 +148,8 @@ def test_onnx_when_feeds_are_missing_then_it_equals_torch():
     mean, std = torch.zeros(4), torch.tensor([1.0, 1.0, 2.0, 10 * SAYS_NOTHING])
     torch.manual_seed(0)
     network = SPEC.build(6, LAYOUT.width, SPEC.config())
-    shell = Forecaster(network, LAYOUT, mean, std, None, [2, 3]).eval()
-    session = Session(to_onnx(shell, 4))
+    shell = Forecaster(network, LAYOUT, mean, std, None, [2, 3], carries=True).eval()
+    session = Session(to_onnx(shell, 4, carries=True))
     x = torch.randn(2, 30, 4)
     x[0, 5:9, 2] = torch.nan
     x[1, :, 3] = torch.nan
