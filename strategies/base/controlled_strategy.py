@@ -139,6 +139,7 @@ class ControlledStrategy(IStrategy):
             logger.warning("no analysed row of %s to write down: %s", pair, error)
             return None
 
+    @on_error_return(None)
     def _feed_ms(self) -> int | None:
         """Return when the oldest of the pairs' newest analysed candles closed."""
         rows = [self._last_row(pair) for pair in self.dp.current_whitelist()]

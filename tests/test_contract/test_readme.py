@@ -35,8 +35,18 @@ TYPED_BY = {
         "tests/test_strategies/test_stress.py"
     ),
     ".venv/bin/breakwater stress": "tests/test_strategies/test_stress.py",
+    ".venv/bin/breakwater journal show": "tests/test_strategies/test_control_desk.py",
+    ".venv/bin/breakwater journal verify": "tests/test_strategies/test_control_desk.py",
+    ".venv/bin/breakwater watchdog --config user_data/config_bitcoin.json": (
+        "tests/test_integration/controlled_bot.py"
+    ),
     ".venv/bin/breakwater explain --time 2025-08-01T12:00": "tests/test_integration/test_demo.py",
 }
+# Written by runs or people, or an example of a new file.
+WRITTEN = (
+    "user_data/reports", "user_data/models", "user_data/control", "user_data/journal",
+    "models/nets/foo",
+)  # fmt: skip
 RUN_HERE = [c for c in COMMANDS if c not in ELSEWHERE and c not in TYPED_BY]
 
 
@@ -103,8 +113,8 @@ def test_readme_paths_when_named_then_they_exist():
     for path in re.findall(
         r"`((?:models|strategies|freqaimodels|tests|user_data)/[\w./*]+)`", README
     ):
-        if path.startswith(("user_data/reports", "user_data/models", "models/nets/foo")):
-            continue  # written by runs, or an example of a new file
+        if path.startswith(WRITTEN):
+            continue
         if path == "freqaimodels/FooForecaster.py":
             continue
         assert list(ROOT.glob(path.rstrip("/"))), path
