@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -111,6 +112,18 @@ class ControlledStrategy(IStrategy):
         if why and self.control is not None:
             self.control.refused(self._entry(pair, side, rate), why)
         return why
+
+    @on_error_return(None)
+    def _note_reduction(self, trade: Trade, rate: float, share: float) -> None:
+        """Write down that a share of a position is closed now."""
+        if self.control is not None:
+            row = self._last_row(trade.pair)
+            why = f"{share:.0%} of the position, in stages"
+            leaving = decisions.leaving(trade, why, rate, row, self._numbers())
+            closed = share * trade.amount * rate
+            self.control.decided(
+                "reduce", replace(leaving, action="reduce", notional_quote=closed)
+            )  # fmt: skip
 
     @on_error_return(None)
     def _note_fill(self, trade: Trade, order: Order, current_time: datetime) -> None:

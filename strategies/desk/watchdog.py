@@ -33,6 +33,7 @@ from models.control.watch import (
 )
 from models.errors import ControlError, PackError
 from models.journal.records import Incident
+from models.risk.reduction import next_step
 from strategies.base.config import PackConfig
 from strategies.base.control import secrets_of
 from strategies.desk.alerts import Alerts
@@ -85,6 +86,7 @@ class Watchdog:
         self._config, self._say = config, say
         self._alarms: dict[str, str] = {}
         self._blind = 0  # rounds in a row in which the account could not be seen
+        self._next_step_ms: dict[str, int] = {}  # when more of a position may be closed
         self._bare_since: dict[str, int] = {}  # position without a whole stop -> first seen
 
     def round(self) -> None:
@@ -132,8 +134,34 @@ class Watchdog:
         silent = SILENT in found
         if silent:
             yield from self._without_entries(venue, seen)
+            if self._must_close(seen):
+                yield from self._closed(venue, seen)
         yield from self._protected(venue, seen, at_once=silent)
         yield from self._tidy(venue, seen)
+
+    def _must_close(self, seen: _Seen) -> bool:
+        """Whether the watchdog closes for a silent bot: as configured, told to, or in need."""
+        needed = seen.margin_ratio is not None and seen.margin_ratio >= self._config.margin_flatten
+        asked = self._store.read().flatten is not None
+        return asked or needed or self._config.on_silence == "flatten"
+
+    def _closed(self, venue: Venue, seen: _Seen) -> Iterator[Action]:
+        now = self._clock()
+        for symbol, position in seen.positions.items():
+            if now < self._next_step_ms.get(symbol, 0):
+                continue
+            held = abs(position.amount) * position.mark
+            step = next_step(
+                now_ms=now, held_quote=held, target_quote=0.0,
+                volume_1h_quote=_asked(lambda s=symbol: venue.volume_1h_quote(s)),
+                max_volume_frac=self._config.max_volume_frac,
+                smallest_quote=_asked(lambda s=symbol: venue.smallest_quote(s)) or 0.0,
+            )  # fmt: skip
+            self._next_step_ms[symbol] = step.next_ms
+            amount = abs(position.amount) * min(step.notional_quote / held, 1.0)
+            yield f"{amount:g} of {abs(position.amount):g} {symbol} closed", _close(
+                venue, position, amount
+            )  # fmt: skip
 
     def _without_entries(self, venue: Venue, seen: _Seen) -> Iterator[Action]:
         for orders in seen.orders.values():
@@ -195,6 +223,19 @@ def _cancel(venue: Venue, order: Resting) -> Callable[[], None]:
 
 def _protect(venue: Venue, position: Position, amount: float, price: float) -> Callable[[], None]:
     return lambda: venue.protect(position, amount, price)
+
+
+def _close(venue: Venue, position: Position, amount: float) -> Callable[[], None]:
+    return lambda: venue.close(position, amount)
+
+
+def _asked(ask: Callable[[], float | None]) -> float | None:
+    """Return the answer; None without one, which must keep nobody in a position."""
+    try:
+        return ask()
+    except (ccxt.BaseError, LookupError, TypeError, ValueError) as error:
+        logger.warning("not answered: %s", type(error).__name__)
+        return None
 
 
 def run_watchdog(configs: Sequence[Path], userdir: Path | None) -> int:

@@ -23,44 +23,24 @@ from tests.test_integration.live_bot import KEY, ROOT, SECRET, settings
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 
 STRATEGY = '''
-from freqtrade.exchange import timeframe_to_msecs
-from freqtrade.persistence import Trade
-
-from strategies.base.config import PackConfig
-from strategies.base.control import control_of
-from strategies.base.controlled_strategy import ControlledStrategy
-from strategies.base.snapshot import exposure_of
-from strategies.base.tiers import load_binance_tiers
+from models import columns
+from strategies.base.pack_strategy import PackStrategy
 
 
-class ControlledSignals(ControlledStrategy):
-    """Long BTC at once, again after every exit; a bid for ETH that never fills."""
+class ControlledSignals(PackStrategy):
+    """Long BTC at once, again after every exit; a bid for ETH that never fills.
 
-    INTERFACE_VERSION = 3
+    What is tried is control over orders: the model's answer is made up, the guards on it are not
+    asked, and sizes are Freqtrade's own.
+    """
+
     timeframe = "1m"
-    can_short = True
     startup_candle_count = 10
-    stoploss = -0.05
-    minimal_roi = {"0": 100.0}
-    order_types = {
-        "entry": "limit",
-        "exit": "market",
-        "stoploss": "market",
-        "stoploss_on_exchange": True,
-    }
-    candle_ms = 60_000
-
-    def __init__(self, config):
-        super().__init__(config)
-        self.control = control_of(config, PackConfig())
-
-    def _account(self, pair="", rate=0.0):
-        prices = {t.pair: t.open_rate for t in Trade.get_open_trades()}
-        total, tiers = self.wallets.get_total("USDT"), load_binance_tiers(prices)
-        return exposure_of(total, Trade.get_open_trades(), prices, tiers)
+    order_types = {**PackStrategy.order_types, "entry": "limit"}
 
     def populate_indicators(self, dataframe, metadata):
-        return dataframe
+        made_up = {**dict.fromkeys(columns.FORECAST, 0.01), columns.ABSTAIN: 0.0}
+        return dataframe.assign(do_predict=1, **made_up)
 
     def populate_entry_trend(self, dataframe, metadata):
         dataframe["enter_long"] = 1
@@ -72,15 +52,14 @@ class ControlledSignals(ControlledStrategy):
     def leverage(self, **kwargs):
         return 3.0
 
+    def custom_stake_amount(self, proposed_stake, **kwargs):
+        return proposed_stake
+
     def custom_entry_price(self, pair, proposed_rate, **kwargs):
         return proposed_rate * (1.001 if pair.startswith("BTC") else 0.5)
 
-    def confirm_trade_entry(self, pair, order_type, amount, rate, time_in_force, current_time,
-                            entry_tag, side, **kwargs):
-        return self._may_enter(pair, side, amount * rate, rate, "")
-
-    def order_filled(self, pair, trade, order, current_time, **kwargs):
-        self._note_fill(trade, order, current_time)
+    def _refusal(self, *args):
+        return ""
 
     def custom_exit(self, pair, trade, current_time, current_rate, current_profit, **kwargs):
         return "profit" if current_profit > 0.02 else None
@@ -93,6 +72,7 @@ def configuration(url: str, **more: Any) -> dict[str, Any]:
         **settings(url, [BTC, ETH], dry_run=False),
         "custom_price_max_distance_ratio": 0.9,
         "strategy": "ControlledSignals",
+        "breakwater": {"pacing": {"tick_s": 0.5, "look_s": 0.1}},
         **more,
     }
 

@@ -97,6 +97,38 @@ def test_live_run_when_the_halt_file_is_dropped_then_entries_end_exits_pass_and_
 
 
 @pytest.mark.slow
+def test_live_run_when_told_to_flatten_then_it_closes_in_stages_with_stops_as_large_as_what_is_left(
+    tmp_path: Path, url: str, state: ExchangeState, venue: Venue, account: Account
+) -> None:
+    arguments, desk = write_strategy(tmp_path), commands(tmp_path)
+    config = configuration(url)
+    config["breakwater"]["guards"] = {"step_volume_frac": 3.3e-4}  # a step is 1,200 of 3,000
+    with running_bot(tmp_path, config, *arguments) as bot:
+        bot.wait_for(lambda: waiting(bot, account), "a position, its stop, and a bid")
+        whole = account.open_positions()["BTCUSDT"].amount
+        desk.flatten(ANN, "storm")
+        bot.wait_for(lambda: not account.open_orders("ETHUSDT"), "the bid taken back")
+        bot.wait_for(lambda: desk.journal.entries(kind="stop.resized"), "a stop resized")
+        bot.wait_for(lambda: sized(account), "a stop as large as what is left")
+        left = account.open_positions()["BTCUSDT"].amount
+        assert 0 < left < whole
+        assert desk.store.read().flatten is not None
+        bot.wait_for(lambda: not account.open_positions(), "all of it closed", 240)
+        bot.wait_for(lambda: desk.store.read().flatten is None, "the request done with")
+        assert desk.store.read().mode is Mode.HALTED
+    assert account.open_algos() == []
+    (reduced, *_) = desk.journal.entries(kind="reduce")
+    assert reduced.record["action"] == "reduce"
+    assert desk.journal.verify().fault == ""
+
+
+def sized(account: Account) -> bool:
+    """Whether one stop waits, exactly as large as the position in BTC."""
+    position = account.open_positions()["BTCUSDT"]
+    return [a.quantity for a in account.open_algos()] == [position.amount]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
 def test_live_run_when_the_bot_dies_or_hangs_then_the_watchdog_takes_its_entries_back(
     tmp_path: Path, url: str, state: ExchangeState, account: Account, how: signal.Signals

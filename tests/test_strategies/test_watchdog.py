@@ -318,6 +318,81 @@ def test_venue_when_a_stop_closes_the_whole_position_then_it_covers_it(world: Wo
     assert len(world.stops()) == 1
 
 
+# -- closing for a silent bot -------------------------------------------------------------------
+
+
+def held(world: World) -> dict[str, float]:
+    return {s: float(p.amount) for s, p in world.account.open_positions().items()}
+
+
+def test_watchdog_when_told_to_flatten_on_silence_then_it_closes_in_stages_and_stops_the_rest(
+    world: World,
+) -> None:
+    # 3,600 BTC an hour at 60,000; of a minute's share 0.033 % is 1,200, the position 3,000.
+    dog = world.watchdog(on_silence="flatten", max_volume_frac=3.3e-4)
+    world.buy(0.05)
+    world.buy(-0.015, ETH)  # 45; of ETH a step is 59
+    world.stop(0.05, 57_000)
+    world.alive()
+    dog.round()
+    assert held(world) == {"BTCUSDT": 0.05, "ETHUSDT": -0.015}
+    world.pass_s(16)
+    dog.round()
+    left = held(world)
+    assert set(left) == {"BTCUSDT"}
+    assert left["BTCUSDT"] == pytest.approx(0.03, abs=0.002)
+    world.pass_s(59)
+    dog.round()
+    assert held(world) == left  # a step a minute
+    for _ in range(3):
+        world.pass_s(61)
+        dog.round()
+    assert held(world) == {}
+    assert {o.side for o in world.account.orders.values() if o.reduce_only} == {-1, 1}
+
+
+def test_watchdog_when_a_person_asks_for_flattening_then_it_closes_for_a_silent_bot_only(
+    world: World,
+) -> None:
+    world.buy(0.01)
+    world.stop(0.01, 57_000)
+    world.alive()
+    world.commands.flatten(ANN, "storm")
+    world.dog.round()
+    assert held(world) == {"BTCUSDT": 0.01}  # a live bot does it itself
+    world.pass_s(16)
+    world.dog.round()
+    assert held(world) == {}
+
+
+def test_watchdog_when_the_margin_is_all_but_gone_then_it_closes_for_a_silent_bot(
+    world: World,
+) -> None:
+    world.trader.set_leverage(20, BTC)
+    world.buy(3.0)
+    world.stop(3.0, 56_000)
+    world.alive()
+    world.pass_s(16)
+    world.dog.round()
+    assert held(world) == {"BTCUSDT": 3.0}
+    world.state.venue.move("BTCUSDT", 57_000.0)  # margin ratio 0.75
+    world.dog.round()
+    assert held(world).get("BTCUSDT", 0.0) < 3.0
+
+
+def test_watchdog_when_nobody_knows_the_volume_then_it_closes_in_small_steps_all_the_same(
+    world: World,
+) -> None:
+    dog = world.watchdog(on_silence="flatten")
+    world.buy(0.05)
+    world.stop(0.05, 57_000)
+    world.alive()
+    world.pass_s(16)
+    world.state.faults.add(Drop(on="GET /fapi/v1/klines"))
+    dog.round()
+    assert held(world) == {"BTCUSDT": pytest.approx(0.045)}
+
+
 # -- settings and alerts ------------------------------------------------------------------------
 
 
