@@ -56,12 +56,15 @@ def control_of(config: Mapping[str, Any], block: PackConfig) -> Control | None:
             "expected a user directory to keep control state and journal in",
             cure="start freqtrade with --userdir",
         )
-    return Control(
+    control = Control(
         Path(config["user_data_dir"]),
         review=from_mapping(ReviewConfig, block.review, where="breakwater.review"),
         secrets=secrets_of(config),
         acknowledge=leverage_digest(config) if config["runmode"] is RunMode.LIVE else "",
     )
+    if why := control.refusal():
+        logger.warning("nothing will be opened: %s", why)
+    return control
 
 
 class Control:

@@ -51,6 +51,11 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     journal.add_argument("--lines", type=int, default=20, help="show: the newest; 20")
     journal.set_defaults(run=_journal)
 
+    accept = commands.add_parser("acknowledge", help="see and accept the risk, before going live")
+    accept.add_argument("--config", type=Path, action="append", required=True, help="the bot's")
+    accept.add_argument("--userdir", type=Path, help="the bot's; default: as configured")
+    accept.add_argument("--data", type=Path, help="a Freqtrade data directory with real candles")
+    accept.set_defaults(run=_acknowledge)
     watchdog = commands.add_parser("watchdog", help="look after the account if the bot cannot")
     watchdog.add_argument("--config", type=Path, action="append", required=True, help="the bot's")
     watchdog.add_argument("--userdir", type=Path, help="the bot's; default: as configured")
@@ -97,6 +102,12 @@ def _said(console: Commands, options: argparse.Namespace) -> str:
             return console.why(_number(options.trade))
         case name:
             return str(getattr(console, name)(person(), options.proposal))
+
+
+def _acknowledge(options: argparse.Namespace) -> int:
+    from strategies.desk.acknowledge import run_acknowledge
+
+    return run_acknowledge(options.config, options.userdir, options.data, person())
 
 
 def _watchdog(options: argparse.Namespace) -> int:

@@ -35,6 +35,9 @@ TYPED_BY = {
         "tests/test_strategies/test_stress.py"
     ),
     ".venv/bin/breakwater stress": "tests/test_strategies/test_stress.py",
+    ".venv/bin/breakwater acknowledge --config user_data/config_bitcoin.json": (
+        "tests/test_strategies/test_acknowledge.py"
+    ),
     ".venv/bin/breakwater journal show": "tests/test_strategies/test_control_desk.py",
     ".venv/bin/breakwater journal verify": "tests/test_strategies/test_control_desk.py",
     ".venv/bin/breakwater watchdog --config user_data/config_bitcoin.json": (

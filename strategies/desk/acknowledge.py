@@ -1,0 +1,81 @@
+"""`breakwater acknowledge`: the risk of the configured leverage, measured and then accepted.
+
+A live bot opens nothing until a person has seen how many entries of the past would have been
+liquidated and has typed the phrase. Other settings that bear on leverage ask again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from freqtrade.configuration import Configuration
+
+from models.config import from_mapping
+from models.control.commands import Commands
+from models.control.state import Person
+from models.errors import ControlError, InputError
+from models.risk.limits import HardLimits
+from strategies.base.acknowledgement import leverage_digest, leverage_settings
+from strategies.base.config import PackConfig
+from strategies.desk.simulated_data import MARKER
+from strategies.desk.stress import run_liquidation
+
+_BESIDE: Final = (2.0, 3.0, 5.0, 10.0, 20.0)  # leverages shown for comparison
+_NOTIONAL: Final = 10_000.0
+
+
+def phrase(max_leverage: float) -> str:
+    """Return what has to be typed.
+
+    Examples
+    --------
+    >>> phrase(3.0)
+    'I can lose this whole account at 3x'
+    """
+    return f"I can lose this whole account at {max_leverage:g}x"
+
+
+def run_acknowledge(
+    configs: Sequence[Path], userdir: Path | None, data: Path | None, by: Person
+) -> int:
+    """Show the table for the configured leverage and note the acceptance; 0 if accepted."""
+    config = Configuration.from_files([str(path) for path in configs])
+    block = from_mapping(PackConfig, config.get("breakwater") or {}, where="breakwater")
+    limits = from_mapping(HardLimits, block.limits, where="breakwater.limits")
+    most = max(limits.max_leverage, limits.isolated_leverage)
+    folder = Path(userdir or config["user_data_dir"])
+    if not folder.is_dir():
+        raise ControlError("expected the bot's user directory", where=str(folder))
+    pairs, history = config["exchange"]["pair_whitelist"], real_data(data, config)
+    run_liquidation(history, pairs, "1h", sorted({*_BESIDE, most}), _NOTIONAL)
+    print(
+        f"This bot may open positions of up to {most:g}x. On cross margin they share the account: "
+        "what one loses, all lose.\nSettings: "
+        + ", ".join(f"{name} {value}" for name, value in leverage_settings(config).items())
+    )
+    wanted = phrase(most)
+    if input(f"To accept, type: {wanted}\n> ").strip() != wanted:
+        raise ControlError("the risk was not acknowledged; a live bot opens nothing")
+    desk = Commands(folder)
+    print(desk.acknowledge(by, leverage_digest(config)))
+    return 0
+
+
+def real_data(data: Path | None, config: dict[str, Any]) -> Path:
+    """Return the directory of real candles to measure on.
+
+    Raises
+    ------
+    InputError
+        If there is none: nothing simulated can tell what leverage did.
+    """
+    folder = Path(data or config["datadir"])
+    if not (folder / "futures").is_dir() or (folder / MARKER).is_file():
+        raise InputError(
+            "expected real futures candles to measure liquidations on",
+            where=str(folder),
+            cure="download some, for example with `make data`, or name a directory with --data",
+        )
+    return folder
