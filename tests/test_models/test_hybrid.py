@@ -20,7 +20,7 @@ from models.training.prepare import Prepared, prepare
 from models.trees.fitting import blocks_of
 from models.trees.table import table
 from models.types import FloatArray, TrainingJob
-from tests.test_contract import planted
+from tests.test_contract import echo, planted, streamed
 
 LAYOUT = HeadLayout(bin_edges=(1, 2))
 
@@ -144,6 +144,23 @@ def test_pool_when_a_part_has_no_weight_then_it_is_not_in_the_graph(
     none = pool_graphs(parts, weights_of(0.0, 0.0), base + 3.0, LAYOUT, 3)
     x = np.ones((1, 2, 3), np.float32)
     np.testing.assert_allclose(Session(none).run(x), 3.0, atol=1e-6)
+
+
+def test_pool_when_a_part_carries_its_past_then_the_pool_carries_it_for_it() -> None:
+    parts = {"network": streamed.late_onnx(), "trees": echo.graph_of(echo.NAMES)}
+    merged = pool_graphs(parts, weights_of(0.5, 0.5), np.zeros(LAYOUT.width), LAYOUT, 2)
+    session, x = Session(merged), streamed.random_rows(100)[None]
+    expected = 0.5 * sum(Session(part).run(x) for part in parts.values())
+    past = session.beginning()
+    for row in range(100):
+        y, past = session.step(x[:, row : row + 1], past)
+        np.testing.assert_allclose(y[0, 0], expected[0, row], atol=1e-6)
+    # The control: without its past the row is another.
+    assert np.abs(session.run(x[:, 50:51])[0, 0] - expected[0, 50]).max() > 1e-3
+
+
+def test_hybrid_when_trained_then_it_is_served_from_its_networks_past() -> None:
+    assert planted.planted_artifact("hybrid").manifest["streaming"]["candles"] > 0
 
 
 def test_check_when_the_merged_graph_is_another_then_it_refuses(parts: dict[str, bytes]) -> None:

@@ -140,6 +140,7 @@ def test_training_when_it_has_members_then_they_differ_and_travel_as_one_graph()
     job = committee_job(3)
     out = Predictor(artifact).predict(job.features, job.time_ms, job.feature_names)
     assert np.isfinite(out[columns.P_UP][manifest["context_candles"] - 1 :]).all()
+    assert manifest["streaming"]["candles"] > 0  # each member's past beside the other's
     assert train(job).manifest["onnx_sha256"] == manifest["onnx_sha256"]
 
 
