@@ -85,6 +85,7 @@ class PackTelegram(freqtrade_telegram.Telegram):
         self._questions = Questions(clock)
         self._closing = threading.Event()
         self._speaking = asyncio.Lock()  # what a command has changed is not told twice
+        self._ready = threading.Event()
         self._told: Told | None = None
         self._shown: frozenset[str] = frozenset()  # entries whose waiting was told
         super().__init__(rpc, config)  # starts to listen
@@ -105,7 +106,13 @@ class PackTelegram(freqtrade_telegram.Telegram):
         super()._init_keyboard()
         self._keyboard = [*self._keyboard, list(_KEYS)]
 
+    def _start_thread(self) -> None:
+        super()._start_thread()
+        # Freqtrade speaks at once; a message without an event loop to send it on would be lost.
+        self._ready.wait(timeout=10)
+
     def _init_telegram_app(self) -> Any:
+        self._ready.set()
         app = super()._init_telegram_app()
         handlers: dict[str, Command] = {
             "risk": self._risk,

@@ -31,6 +31,7 @@ ELSEWHERE = {
     "make exchange": "tests/test_integration/test_loopback_exchange.py",
 }
 TYPED_BY = {
+    ".venv/bin/breakwater halt": "tests/test_strategies/test_control_desk.py",
     ".venv/bin/breakwater liquidation --data /path/to/freqtrade/data/binance": (
         "tests/test_strategies/test_stress.py"
     ),

@@ -104,6 +104,10 @@ def both_open(bot: LiveBot) -> bool:
     return sum(trade["is_open"] for trade in bot.trades().values()) == 2
 
 
+def none_open(bot: LiveBot) -> bool:
+    return not any(trade["is_open"] for trade in bot.trades().values())
+
+
 def exposed(store: ControlStore) -> bool:
     """Whether the bot's last sign of life knows of a position."""
     beat = last_beat(store.folder)
@@ -165,6 +169,10 @@ def test_commands_when_the_bot_trades_then_each_is_answered_and_obeyed(
         assert BTC in chat.wait_for("close every position?").text
         chat.press("Yes")
         chat.wait_for("closing every position since")
+        bot.wait_for(lambda: none_open(bot), "every position closed")
+        bot.wait_for(lambda: store.read().flatten is None, "the request done")
+        chat.say(f"/why {bot.trades()[BTC]['id']}")
+        assert "closed by" in chat.wait_for("trade.closed").text
         chat.say("/help")
         chat.wait_for("/flatten [reason]")
         log, troubles = bot.log(), bot.troubles()
@@ -176,7 +184,8 @@ def test_commands_when_the_bot_trades_then_each_is_answered_and_obeyed(
     assert troubles == []
     assert api.token not in log
     journal = Journal(store.folder.parent / JOURNAL_FOLDER)
-    commands = [e.record["command"] for e in journal.entries(kind="control") if e.record["command"]]
+    lines = [e.record for e in journal.entries(kind="control")]
+    commands = [line["command"] for line in lines if line.get("command")]  # and not what followed
     assert commands == ["reduce", "halt", "resume", "hedge 0.3", "flatten"]
     assert journal.verify().fault == ""
 

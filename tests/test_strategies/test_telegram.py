@@ -6,6 +6,8 @@ One client for all tests: it takes seconds to end. A running `freqtrade trade` i
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -438,6 +440,20 @@ def test_help_and_keyboard_when_asked_for_then_they_have_both_freqtrades_and_the
     assert own.keyboards.keys == (("/status", "/help"), ("/risk", "/hedge", "/reduce", "/halt"))
     for name in ("risk", "halt", "reduce", "resume", "flatten", "hedge", "why", "approve", "deny"):
         assert f"/{name}" in own.text
+
+
+def test_client_when_its_thread_is_slow_to_start_then_it_can_be_spoken_through_all_the_same() -> (
+    None
+):
+    class Slow(PackTelegram):
+        def _init(self) -> None:
+            threading.Event().wait(0.2)
+            self._loop = asyncio.new_event_loop()
+            self._init_telegram_app()
+            self._loop.close()
+
+    settings = {"telegram": {"token": BotApiState().token, "chat_id": "1"}}
+    assert Slow(SimpleNamespace(), settings)._loop is not None
 
 
 def test_install_when_repeated_then_the_client_is_wrapped_once(
