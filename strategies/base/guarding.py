@@ -139,6 +139,7 @@ class Guarding:
         sign = -1 if side == "short" else 1
         key = self._key(pair, side)
         self._approved[pair] = sign * amount
+        self._quotes().forget(pair)
         self._sent.append(SentOrder(time_ms=_ms(now), pair=pair, side=sign, key=key))
 
     def took(self, milliseconds: float) -> None:
@@ -296,8 +297,7 @@ class Guarding:
         if self._stage is not Stage.LIVE:
             return ()
         trades = [t for t in Trade.get_open_trades() if t.pair == pair]
-        theirs = exchange_books(self._strategy.dp._exchange, pair)
-        return differences(books_of(trades), theirs, pending_of(trades))
+        return differences(books_of(trades), self._quotes().books(pair), pending_of(trades))
 
     def _reconcile(self, trades: list[Any], now_ms: int) -> tuple[str, ...]:
         """Return the differences that have lasted longer than a fill takes to be noticed."""
@@ -395,11 +395,12 @@ class LossBook:
     def observe(self, now_ms: int, equity_quote: float, armed_ms: int) -> LossState:
         """Fold in one more equity and write it down; `armed_ms` is when a person last resumed."""
         before = self.state if armed_ms <= self._armed_ms else None
-        self.state = observe(before, now_ms, equity_quote)
-        self._armed_ms = max(self._armed_ms, armed_ms)
-        kept = {"losses": to_mapping(self.state), "armed_ms": self._armed_ms}
-        write_atomic(self._path, json.dumps(kept).encode())
-        return self.state
+        seen = observe(before, now_ms, equity_quote)
+        if before is None or seen != replace(before, time_ms=seen.time_ms):
+            kept = {"losses": to_mapping(seen), "armed_ms": max(self._armed_ms, armed_ms)}
+            write_atomic(self._path, json.dumps(kept).encode())
+        self.state, self._armed_ms = seen, max(self._armed_ms, armed_ms)
+        return seen
 
 
 def installation_seed(folder: Path) -> int:

@@ -16,7 +16,7 @@ _KEPT_S: Final = 2.0  # one entry asks three hooks; they should see the same mar
 
 
 class MarketView:
-    """Quotes by pair, asked for at most every two seconds.
+    """Quotes and positions by pair, asked for at most every two seconds.
 
     Parameters
     ----------
@@ -34,6 +34,7 @@ class MarketView:
     ) -> None:
         self._provider, self._now_ms, self._monotonic_s = provider, now_ms, monotonic_s
         self._kept: dict[str, tuple[float, Market]] = {}
+        self._books: dict[str, tuple[float, Books]] = {}
 
     def market(self, pair: str) -> Market:
         """Return mark, index, funding, best prices and depth; None where there was no answer."""
@@ -44,6 +45,19 @@ class MarketView:
             self._kept[pair] = (asked_s, kept)
         age = kept.price_age_s
         return replace(kept, price_age_s=None if age is None else age + now_s - asked_s)
+
+    def books(self, pair: str) -> Books:
+        """Return the position the exchange holds in `pair`; raises if it does not answer."""
+        asked_s, kept = self._books.get(pair, (float("-inf"), None))
+        now_s = self._monotonic_s()
+        if kept is None or now_s - asked_s > _KEPT_S:
+            kept = exchange_books(self._provider._exchange, pair)
+            self._books[pair] = (now_s, kept)
+        return kept
+
+    def forget(self, pair: str) -> None:
+        """Ask anew next time: an order for the pair is about to be sent."""
+        self._books.pop(pair, None)
 
     def _ask(self, pair: str) -> Market:
         premium = self._provider.funding_rate(pair)

@@ -62,14 +62,28 @@ def all_mutants() -> list[Mutant]:
     """Return the mutants of every module of the guards."""
     out = []
     for name in MODULES:
-        source = (ROOT / "models" / "risk" / f"{name}.py").read_text(encoding="utf-8")
-        out += list(mutants(name, source))
+        out += list(mutants(name, _source(name)))
     return out
 
 
+def _source(module: str) -> str:
+    return (ROOT / "models" / "risk" / f"{module}.py").read_text(encoding="utf-8")
+
+
 def run(*, every: int = 1, told: Callable[[str], None] | None = None) -> Score:
-    """Return the score of every `every`-th mutant; `told` hears of each that lives."""
+    """Return the score of every `every`-th mutant; `told` hears of each that lives.
+
+    Raises
+    ------
+    RuntimeError
+        If the tests do not pass on the source as it is: they would "catch" everything.
+    """
     chosen = all_mutants()[::every]
+    for module in MODULES:
+        if not _passes(Mutant(module, "none", _source(module)), SUITES.get(module, GUARDS)):
+            raise RuntimeError(f"the tests of {module} fail without any mutant")
+    if not _passes(Mutant("run", "none", _source("run")), WHOLE):
+        raise RuntimeError("the guards' tests fail without any mutant")
     survived = []
     for number, mutant in enumerate(chosen):
         first = SUITES.get(mutant.module, GUARDS)

@@ -81,13 +81,13 @@ def test_live_run_when_freqai_has_trained_then_the_next_candle_becomes_a_protect
         bot.wait_for(lambda: has_trained(bot), "a trained model", 180)
         # The forecasts of candles that closed before the training are not acted upon.
         bot.wait_for(lambda: account.open_algos(), "an entry and its stop", 200)
-        # Freqtrade sends its last-resort stop first, and the working one a minute later.
-        bot.wait_for(lambda: stands_at_the_working_stop(bot, account), "the working stop", 120)
+        bot.wait_for(lambda: stands_at_the_working_stop(bot, account), "the working stop", 10)
         [trade] = bot.trades().values()
         [stop] = account.open_algos()
         troubles = bot.troubles()
     assert float(account.position("BTCUSDT").amount) == trade["amount"]
     assert (stop.side, float(stop.quantity)) == (-1, trade["amount"])
+    assert len(account.algos) == 1  # the working stop is the first there is
     assert trade["leverage"] <= 3
     assert state.unknown == []
     assert troubles == []

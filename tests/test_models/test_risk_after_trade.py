@@ -129,5 +129,5 @@ def test_steps_when_repeated_then_the_position_gets_down_and_never_beyond_flat(
     known = volume is not None and 0 < volume < math.inf
     cap = 0.05 * volume / 60 if known and volume is not None else 0.1 * held
     assert made.notional_quote <= max(cap, 2 * least) + least + 1e-9 * held
-    if held > target:
-        assert made.notional_quote > 0 or (known and cap < 1e-300)
+    if held - target > 1e-6 and cap > 1e-6:
+        assert made.notional_quote > 0

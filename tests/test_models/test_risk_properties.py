@@ -185,6 +185,7 @@ def random_model(rng: np.random.Generator) -> Model:
         sigma_day=float(number if number is not None else rng.lognormal(-4, 1)),
         hazard=float(rng.random() * 0.3),
         novelty=float(rng.random() * 1.05),
+        outcomes=int(rng.integers(0, 1000)),
         coverage=float(rng.uniform(0.7, 1.0)),
         latency_ms=float(rng.uniform(1, 210)),
     )

@@ -168,6 +168,18 @@ def test_losses_when_a_person_resumes_then_they_count_from_there(make: Any) -> N
     assert mode(s) is Mode.HALTED
 
 
+def test_losses_when_equity_stands_still_then_they_are_not_written_again(make: Any) -> None:
+    s = make()
+    path = s.control.store.folder / "losses.json"
+    written = path.stat().st_mtime_ns
+    s.bot_loop_start(LATER)
+    assert path.stat().st_mtime_ns == written
+    assert s.guarding._losses.state.time_ms == int(LATER.timestamp() * 1000)
+    s.wallets.total = 9_999.0
+    s.bot_loop_start(LATER)
+    assert path.stat().st_mtime_ns > written
+
+
 def test_losses_when_open_positions_lose_then_that_counts_before_anything_is_closed(
     make: Any, open_trades: list[Any]
 ) -> None:
