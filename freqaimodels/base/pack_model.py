@@ -33,9 +33,10 @@ from models import catalog, columns
 from models.errors import ConfigError, PackError
 from models.features.incremental import NewestRows
 from models.fingerprint import code_digest, data_digest, identifier
+from models.runtime.challenge import challenge
 from models.runtime.predictor import Predictor
 from models.training.executor import Executor, ProcessExecutor
-from models.types import Candles, TrainingJob
+from models.types import Artifact, Candles, TrainingJob
 
 logger = logging.getLogger(__name__)
 
@@ -160,7 +161,9 @@ class PackModel(IFreqaiModel):
             # FreqAI refuses to append a live prediction without a mean and deviation per column.
             dk.data["labels_mean"] = dict.fromkeys(columns.FORECAST, 0.0)
             dk.data["labels_std"] = dict.fromkeys(columns.FORECAST, 0.0)
-        m = artifact.manifest
+            if self.settings.training.challenge:
+                predictor = self._challenged(predictor, pair, job)
+        m = predictor.manifest
         dk.data["breakwater_manifest"] = m
         for warning in m.get("card", {}).get("warnings", ()):
             logger.warning("%s: %s", m["title"], warning)
@@ -172,6 +175,21 @@ class PackModel(IFreqaiModel):
             m["context_candles"],
         )
         return predictor
+
+    def _challenged(self, challenger: Predictor, pair: str, job: TrainingJob) -> Predictor:
+        """Return the new model, or the serving one where the new one is clearly worse.
+
+        The serving one then counts as trained now: it has just been found the better of two, so it
+        does not expire for want of a successor.
+        """
+        champion = self.dd.model_dictionary.get(pair)
+        if not isinstance(champion, Predictor):
+            return challenger
+        verdict = challenge(champion, challenger, job)
+        logger.info("%s: %s serves, %s", pair, verdict["serves"], verdict["why"])
+        best = champion if verdict["serves"] == "champion" else challenger
+        artifact = Artifact(best.artifact.onnx, {**best.manifest, "challenge": verdict})
+        return Predictor(artifact, challenger.history, challenger.history_time_ms)
 
     def fit(self, data_dictionary: dict[str, Any], dk: FreqaiDataKitchen, **kwargs: Any) -> Any:
         """Run the training job in `data_dictionary["job"]` and return its artifact."""

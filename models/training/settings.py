@@ -73,6 +73,9 @@ class TrainingSettings:
     tensorboard_dir: str = ""  # where the training worker writes its curves; empty: nowhere
     threads: int = 1  # next to one busy core two torch threads slow down 5-8x
     interval_coverage: float = 0.9  # of the conformal interval
+    # Live: a retrained model serves only if it is not clearly worse than the serving one on the
+    # newest candles neither was trained on; see models/runtime/challenge.py.
+    challenge: bool = False
 
     def __post_init__(self) -> None:
         counts = (

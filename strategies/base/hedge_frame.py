@@ -87,8 +87,8 @@ def signal_columns(forecast: DataFrame, side: str) -> DataFrame:
         AGE: np.where(last >= 0, rows - last, np.inf),
         AGAINST: forecast[against],
         FOR: forecast[for_],
-        P_INCREASE: forecast.get(P_INCREASE, np.nan),
-        P_DECREASE: forecast.get(P_DECREASE, np.nan),
+        P_INCREASE: forecast.get(columns.P_INCREASE, np.nan),
+        P_DECREASE: forecast.get(columns.P_DECREASE, np.nan),
     })  # fmt: skip
 
 

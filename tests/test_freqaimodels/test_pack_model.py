@@ -348,3 +348,24 @@ def test_identity_when_live_then_new_data_keep_the_model_and_new_code_does_not(
         with monkeypatch.context() as patch:
             patch.setattr(pack_model, "code_digest", lambda: "other code")
             assert name(bitcoin_config(tmp_path) | live) != first
+
+
+def test_model_when_retrained_live_and_clearly_worse_then_the_serving_one_stays_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = bitcoin_config(tmp_path)
+    parameters = config["freqai"].setdefault("model_training_parameters", {})
+    parameters.setdefault("training", {})["challenge"] = True
+    model, dk = made(config), kitchen(live=True)
+    first = model.train(frame(600), dk.pair, dk)
+    assert "challenge" not in first.manifest  # nobody served before
+    model.dd.model_dictionary[dk.pair] = first
+    for serves in ("champion", "challenger"):
+        monkeypatch.setattr(
+            pack_model, "challenge", lambda *_, s=serves: {"serves": s, "why": "as told"}
+        )
+        again = model.train(frame(600, first=300), dk.pair, dk)
+        assert again.manifest["challenge"]["serves"] == serves
+        assert dk.data["breakwater_manifest"] is again.manifest
+        # Whoever serves goes on from the newest rows.
+        assert again.history_time_ms[-1] == model.executor.jobs[-1].time_ms[-1]

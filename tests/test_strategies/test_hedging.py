@@ -353,6 +353,19 @@ def test_signal_when_the_model_stops_then_its_answer_ages_with_every_candle() ->
     assert never[hedge_frame.AGE].eq(math.inf).all()
 
 
+def test_signal_when_the_model_has_the_action_head_then_its_columns_are_read() -> None:
+    dates = pd.date_range("2024-01-01", periods=2, freq="1h", tz="UTC")
+    forecast = pd.DataFrame(
+        {"date": dates, "do_predict": 1, **dict.fromkeys(columns.FORECAST, 0.0)}
+    )
+    forecast[columns.P_INCREASE], forecast[columns.P_DECREASE] = [0.5, 0.6], [0.2, math.nan]
+    frame = pd.DataFrame({"date": dates})
+    got = hedge_frame.with_signal(frame, hedge_frame.signal_columns(forecast, "long"))
+    assert hedge_frame.signal_of(got.iloc[0]).p_increase == 0.5
+    assert hedge_frame.signal_of(got.iloc[0]).p_decrease == 0.2
+    assert hedge_frame.signal_of(got.iloc[1]).p_decrease is None
+
+
 def test_book_when_orders_came_after_the_close_then_they_are_undone() -> None:
     orders = [Order("sell", 2.0, CLOSED - timedelta(hours=30)),
               Order("buy", 0.5, CLOSED - timedelta(hours=3)),
