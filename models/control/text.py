@@ -108,8 +108,9 @@ def _order(v: Mapping[str, Any]) -> list[str]:
 
 def _outcome(v: Mapping[str, Any]) -> list[str]:
     profit = f"{_number(v['profit_quote'], '+,.2f')}, {_number(v['profit_frac'], '+.2%')} of stake"
-    hours = f"{_number(v['held_s'] / 3600, '.1f')} h"
-    return [f"trade {v['trade_id']} closed by {v['exit_reason']}: {profit}, after {hours}"]
+    hours, minutes = divmod(round(v["held_s"] / 60), 60)
+    took = f"{hours} h {minutes} min"
+    return [f"trade {v['trade_id']} closed by {v['exit_reason']}: {profit}, after {took}"]
 
 
 def _other(v: Mapping[str, Any]) -> list[str]:

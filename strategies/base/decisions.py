@@ -29,7 +29,8 @@ def summary(row: Series | None) -> str:
     """Return a forecast in one line, for a person who is asked about it."""
     if row is None or columns.P_UP not in row.index:
         return "no forecast"
-    return ", ".join(f"{n} {row[n]:.3g}" for n in (columns.P_DOWN, columns.P_FLAT, columns.P_UP))
+    words = {columns.P_UP: "up", columns.P_FLAT: "flat", columns.P_DOWN: "down"}
+    return ", ".join(f"{word} {row[name]:.0%}" for name, word in words.items())
 
 
 def leaving(

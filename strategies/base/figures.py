@@ -26,7 +26,9 @@ def limit_figures(exposure: Exposure, losses: LossState | None, limits: Limits) 
     figures = {f"room for new {side}s": _room(exposure, limits, side) for side in ("long", "short")}
     if exposure.account.positions:
         used = exposure.account.margin_ratio(exposure.marks)
-        figures[f"margin used, % (no new risk from {_percent(hard.margin_reduce)})"] = 100 * used
+        figures[f"margin used, % (no new risk from {_percent(hard.margin_reduce)})"] = round(
+            100 * used, 2
+        )
     return figures | _loss_figures(losses, hard)
 
 
@@ -52,7 +54,7 @@ def _loss_figures(losses: LossState | None, hard: HardLimits) -> dict[str, float
     if losses is None:
         return {}
     return {
-        f"lost {since}, % (halts at {_percent(limit)})": 100 * lost
+        f"lost {since}, % (halts at {_percent(limit)})": round(100 * lost, 2)
         for since, lost, limit in (
             ("today", losses.day_frac, hard.loss_day_frac),
             ("this week", losses.week_frac, hard.loss_week_frac),

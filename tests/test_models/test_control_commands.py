@@ -188,6 +188,6 @@ def test_why_when_a_trade_has_every_kind_of_line_then_each_is_told_in_words(
         "forecast: up nan, flat 30%, down 10%",
         "equity: 10,000.00",
     ]
-    said = "trade 3 closed by stop_loss: -1,234.50, -1.23% of stake, after 1.5 h"
+    said = "trade 3 closed by stop_loss: -1,234.50, -1.23% of stake, after 1 h 30 min"
     assert outcome.splitlines()[1:] == [said]
     assert note.splitlines()[1:] == ["trade_id: 3", "said: by hand"]
