@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from enum import Enum
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -35,10 +36,23 @@ def iso(time_ms: int) -> str:
     return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
 
 
-def write_atomic(path: Path, data: bytes) -> None:
+class Sync(Enum):
+    """What a write waits for; a kill of the process needs none of it, a power cut does."""
+
+    ALL = "the new content under its name"
+    CONTENT = "no broken content; the old may come back"
+    NOTHING = "nothing"
+
+
+def write_atomic(path: Path, data: bytes, *, sync: Sync = Sync.ALL) -> None:
     """Replace `path` by `data`: a reader, or a restart after a kill, sees the old or the new.
 
     One writer at a time: the caller holds a lock, or nobody else writes this file.
+
+    Parameters
+    ----------
+    sync
+        What has to survive a power cut when this returns.
 
     Raises
     ------
@@ -50,12 +64,14 @@ def write_atomic(path: Path, data: bytes) -> None:
         with fresh.open("wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if sync is not Sync.NOTHING:
+                os.fsync(file.fileno())
         os.replace(fresh, path)
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if sync is Sync.ALL:
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

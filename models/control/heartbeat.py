@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from models.errors import ControlError
-from models.files import write_atomic
+from models.files import Sync, write_atomic
 
 FILE = "heartbeat.json"
 
@@ -27,7 +27,8 @@ class Heartbeat:
 
 def beat(folder: Path, heartbeat: Heartbeat) -> None:
     """Write the sign of life; raises OSError where nothing can be written."""
-    write_atomic(folder / FILE, json.dumps(asdict(heartbeat)).encode() + b"\n")
+    data = json.dumps(asdict(heartbeat)).encode() + b"\n"
+    write_atomic(folder / FILE, data, sync=Sync.NOTHING)
 
 
 def last_beat(folder: Path) -> Heartbeat | None:

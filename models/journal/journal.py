@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from models.errors import ControlError
-from models.files import Clock, locked, sync_folder, wall_clock_ms, write_atomic
+from models.files import Clock, Sync, locked, sync_folder, wall_clock_ms, write_atomic
 from models.journal.chain import GENESIS, Entry, encode, follows, from_line, to_line
 from models.journal.records import Incident, Record, plain
 
@@ -129,7 +129,8 @@ class Journal:
 
     def _write_head(self, n: int, digest: str) -> None:
         text = json.dumps({"n": n, "hash": digest})
-        write_atomic(self.folder / "head.json", text.encode() + b"\n")
+        # An older head still vouches for what was there then; a broken one would stop the bot.
+        write_atomic(self.folder / "head.json", text.encode() + b"\n", sync=Sync.CONTENT)
 
     def _end(self) -> _Tail:
         """Return the end of the newest file's last whole line."""

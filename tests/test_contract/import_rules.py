@@ -12,7 +12,13 @@ from pathlib import Path
 ROOMS = ("models", "freqaimodels", "strategies")
 SCANNED = ("freqaimodels", "strategies")  # Freqtrade looks for classes in their files
 TORCH_ROOMS = ("nets", "training", "export", "agents", "scenarios")
-RUNTIME_OUTSIDE = {"numpy", "onnxruntime", *sys.stdlib_module_names}
+# What a room may need from outside, itself and through every module it reaches. A halt and its
+# record must not depend on a library that may be broken.
+OUTSIDE = {
+    "models.runtime": {"numpy", "onnxruntime", *sys.stdlib_module_names},
+    "models.control": {*sys.stdlib_module_names},
+    "models.journal": {*sys.stdlib_module_names},
+}
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ def violations(root: Path) -> list[str]:
         for target in sorted(source.imports):
             if any(rule(source.name, target) for rule in _RULES):
                 out.append(f"{source.name}: imports {target}")
-    return out + _runtime_violations(files)
+    return out + [line for room in OUTSIDE for line in _reach_violations(files, room)]
 
 
 def _room(module: str, target: str) -> bool:
@@ -110,18 +116,18 @@ def _validation(module: str, target: str) -> bool:
 _RULES = (_room, _torch, _validation)
 
 
-def _runtime_violations(files: list[Source]) -> list[str]:
-    """Follow the imports of `models.runtime`: numpy, onnxruntime, stdlib, and such modules."""
+def _reach_violations(files: list[Source], room: str) -> list[str]:
+    """Follow the imports of `room` to what is outside the pack."""
     known = {source.name: source for source in files}
-    queue = [name for name in known if _inside(name, "models.runtime")]
+    queue = [name for name in known if _inside(name, room)]
     seen, out = set(queue), []
     while queue:
         source = known[queue.pop()]
         for target in sorted(source.runs):
             parts = target.split(".")
             if parts[0] != "models":
-                if parts[0] not in RUNTIME_OUTSIDE:
-                    out.append(f"models.runtime reaches {source.name}: imports {target}")
+                if parts[0] not in OUTSIDE[room]:
+                    out.append(f"{room} reaches {source.name}: imports {target}")
                 continue
             for depth in range(1, len(parts) + 1):  # a module runs its packages first
                 name = ".".join(parts[:depth])

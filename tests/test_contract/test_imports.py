@@ -68,6 +68,8 @@ def test_reader_when_the_pack_is_read_then_it_sees_the_files_and_imports_that_ar
         ("models__runtime__x", "import pandas", "pandas"),
         ("models__runtime__x", "import scipy.stats", "scipy.stats"),
         ("models__runtime__x", "def f():\n    import joblib", "joblib"),
+        ("models__control__x", "import numpy", "numpy"),
+        ("models__journal__x", "import pandas", "pandas"),
     ],
 )
 def test_imports_when_a_file_breaks_a_rule_then_it_is_caught(
@@ -86,6 +88,11 @@ def test_runtime_when_a_module_it_reaches_imports_more_then_it_is_caught(tmp_pat
         models__c="import pandas",
     )
     assert violations(root) == ["models.runtime reaches models.c: imports pandas"]
+
+
+def test_control_when_a_module_it_reaches_needs_a_library_then_it_is_caught(tmp_path: Path) -> None:
+    root = tree(tmp_path, models__control__a="from models import risk", models__risk="import numpy")
+    assert violations(root) == ["models.control reaches models.risk: imports numpy"]
 
 
 def test_runtime_when_a_package_on_the_way_imports_more_then_it_is_caught(tmp_path: Path) -> None:

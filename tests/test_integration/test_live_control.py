@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import signal
 import time
 from collections.abc import Iterator
@@ -126,6 +127,27 @@ def sized(account: Account) -> bool:
     """Whether one stop waits, exactly as large as the position in BTC."""
     position = account.open_positions()["BTCUSDT"]
     return [a.quantity for a in account.open_algos()] == [position.amount]
+
+
+@pytest.mark.slow
+def test_live_run_when_the_bots_disk_is_full_then_the_watchdog_looks_after_its_account(
+    tmp_path: Path, url: str, state: ExchangeState, account: Account
+) -> None:
+    arguments = write_strategy(tmp_path)
+    with (
+        running_bot(tmp_path, configuration(url), *arguments) as bot,
+        running_watchdog(tmp_path) as dog,
+    ):
+        bot.wait_for(lambda: waiting(bot, account), "a position, its stop, and a bid")
+        dog.wait_for(lambda: "watching" in dog.log(), "a watchdog")
+        # From here on every write of the bot's to any file fails.
+        resource.prlimit(bot.process.pid, resource.RLIMIT_FSIZE, (0, 0))
+        dog.wait_for(lambda: "no sign of life" in dog.log(), "the watchdog noticing")
+        dog.wait_for(lambda: not account.open_orders(), "the bid taken back")
+        dog.wait_for(lambda: unprotected(state, account) == {}, "every position stopped")
+        assert commands(tmp_path).store.read().mode is Mode.REDUCING
+    assert list(account.open_positions()) in ([], ["BTCUSDT"])
+    assert commands(tmp_path).journal.verify().fault == ""
 
 
 @pytest.mark.slow
