@@ -217,6 +217,7 @@ def test_live_run_when_killed_at_random_then_no_position_stays_unprotected_and_n
                 time.sleep(random_.uniform(0.0, 6.0))
                 os.kill(bot.process.pid, signal.SIGKILL)
                 bot.process.wait()
+            dog.wait_for(lambda: desk.store.read().mode is Mode.REDUCING, "the silence noticed")
             dog.wait_for(lambda: not account.open_orders(), "entries taken back")
             dog.wait_for(lambda: unprotected(state, account) == {}, "every position stopped")
             assert desk.journal.verify().fault == ""
