@@ -12,6 +12,7 @@ from models.config import from_mapping
 from models.errors import ConfigError
 from models.hedging.baseline import BaselineConfig
 from models.hedging.policy import PolicyConfig
+from strategies.base.hedge_primary import ReadConfig
 
 _WHERE = "breakwater.hedge"
 
@@ -35,9 +36,7 @@ class PrimaryConfig:
     leverage: float = 1.0
     collateral_quote: float = 0.0  # behind it, on its own account
     venue: str = "another account"  # named in messages
-    # Read the position instead: {"exchange": "binance", "symbol": "LTC/USDT:USDT", "key_env": ...,
-    # "secret_env": ..., "options": {...}}. Keys are named by environment variable, never written.
-    read: Mapping[str, Any] = field(default_factory=dict)
+    read: ReadConfig | None = None  # strategies.base.hedge_primary: ask for the size instead
 
     def __post_init__(self) -> None:
         if self.side not in ("long", "short"):
@@ -71,7 +70,7 @@ class HedgeConfig:
             )
         if self.open_primary and self.mode is not Mode.OWN:
             raise ConfigError("expected open_primary only with mode own")
-        given = self.primary.amount_base > 0 or bool(self.primary.read)
+        given = self.primary.amount_base > 0 or self.primary.read is not None
         if not given and (self.mode is not Mode.OWN or self.open_primary):
             raise ConfigError(
                 "expected the size of the position",
@@ -95,7 +94,7 @@ def hedge_config(config: Mapping[str, Any], block: Mapping[str, Any]) -> HedgeCo
         If a setting is unknown, missing or out of range, or the pairs do not fit the whitelist.
     """
     known: dict[str, Any] = {
-        "primary": lambda v: from_mapping(PrimaryConfig, v, where=f"{_WHERE}.primary"),
+        "primary": _primary,
         "baseline": lambda v: from_mapping(BaselineConfig, v, where=f"{_WHERE}.baseline"),
         "policy": lambda v: from_mapping(PolicyConfig, v, where=f"{_WHERE}.policy"),
         "mode": _mode,
@@ -112,6 +111,13 @@ def hedge_config(config: Mapping[str, Any], block: Mapping[str, Any]) -> HedgeCo
     out = from_mapping(HedgeConfig, values, where=_WHERE)
     _check_whitelist(out, config["exchange"].get("pair_whitelist") or [])
     return out
+
+
+def _primary(value: Any) -> PrimaryConfig:
+    if isinstance(value, Mapping) and "read" in value:
+        read = from_mapping(ReadConfig, value["read"], where=f"{_WHERE}.primary.read")
+        value = {**value, "read": read}
+    return from_mapping(PrimaryConfig, value, where=f"{_WHERE}.primary")
 
 
 def _mode(value: Any) -> Mode:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from freqtrade.exceptions import OperationalException
-from freqtrade.persistence import Order, Trade
+from freqtrade.persistence import KeyValueStore, Order, Trade
 from freqtrade.strategy import IStrategy
 from pandas import DataFrame
 
@@ -28,11 +28,13 @@ from models.risk.run import HEDGING, WITHOUT_FORECAST, Guard
 from strategies.base import hedge_book, hedge_frame
 from strategies.base.fail_closed import on_error_return
 from strategies.base.hedge_config import HedgeConfig, Mode, hedge_config
+from strategies.base.hedge_primary import PositionReader
 from strategies.base.pack_strategy import PackStrategy
 
 logger = logging.getLogger(__name__)
 
 TAG_HEDGE, TAG_PRIMARY = "hedge", "primary"
+_ADVISED = "hedge_advised_"  # names under which the advised amounts survive a restart
 _ORDER_MARGIN = 1.2  # above the exchange's smallest order, so that prices may move meanwhile
 
 
@@ -56,10 +58,22 @@ class HedgeStrategy(PackStrategy):
         except PackError as error:
             raise OperationalException(str(error)) from error
         super().__init__(config)
+        self._reader = self._position_reader()
         self._signal: DataFrame | None = None  # of the primary's newest analysis
+        self._noted: dict[str, datetime] = {}  # pair -> candle whose decision was told
         self.startup_candle_count = max(
             self.hedge.baseline.candles_needed, features.LOOKBACK + 256 + 5 if self.forecasts else 0
         )
+
+    def _position_reader(self) -> PositionReader | None:
+        """Return what asks for the position's size; a backtest has nobody to ask."""
+        read = self.hedge.primary.read
+        if read is None or self.control is None or self.hedge.mode is Mode.OWN:
+            return None
+        try:
+            return PositionReader(read, self.hedge.primary.side)
+        except PackError as error:
+            raise OperationalException(str(error)) from error
 
     @property
     def guards(self) -> Sequence[Guard]:
@@ -77,7 +91,7 @@ class HedgeStrategy(PackStrategy):
         """Forecast of the primary, baseline and signal on the legs."""
         hedge, pair = self.hedge, metadata["pair"]
         if pair == hedge.primary.pair and self.forecasts:
-            self._signal = None  # a failed analysis must not leave the last one standing
+            # If this fails, the last signal stays, and grows older with every candle it lacks.
             dataframe = super().populate_indicators(dataframe, metadata)
             self._signal = hedge_frame.signal_columns(dataframe, hedge.primary.side)
         if pair not in hedge.instruments:
@@ -156,12 +170,43 @@ class HedgeStrategy(PackStrategy):
             wanted = 0.0  # a rest that could not be ordered later
         return Plan(closed, amounts[leg], wanted, f"{step.action}: {step.reason}", step)
 
+    # -- advice ---------------------------------------------------------------------------------
+
+    @on_error_return(None)
+    def bot_loop_start(self, current_time: datetime, **kwargs: Any) -> None:
+        """As ever; in the mode `advice`, say what a person should do."""
+        super().bot_loop_start(current_time, **kwargs)
+        if self.hedge.mode is Mode.ADVICE and self.control is not None:
+            for pair in self.hedge.instruments:
+                self._advise(pair, current_time)
+
+    @on_error_return(None)
+    def _advise(self, pair: str, current_time: datetime) -> None:
+        """Send a change of a leg, once, and count on its being made."""
+        plan = self.plan(pair, current_time)
+        change = plan.wanted - plan.held
+        if change == 0 or self._noted.get(pair) == plan.closed:
+            return
+        self._noted[pair] = plan.closed
+        verb = "sell" if (change > 0) == (self.hedge.side == "short") else "buy"
+        self.dp.send_msg(
+            f"Hedge advice: {verb} {abs(change):.4g} {pair}, {plan.held:.4g} -> {plan.wanted:.4g} "
+            f"({plan.reason})",
+            always_send=True,
+        )
+        KeyValueStore.store_value(_ADVISED + pair, plan.wanted)
+
     def _held(self, trades: list[Any], closed: datetime) -> list[float]:
+        if self.hedge.mode is Mode.ADVICE:
+            known = (KeyValueStore.get_float_value(_ADVISED + p) for p in self.hedge.instruments)
+            return [amount or 0.0 for amount in known]
         return [hedge_book.amount_at(trades, p, closed) for p in self.hedge.instruments]
 
     def _primary_amount(self, trades: list[Any], closed: datetime) -> float:
         """Return the size of the hedged position, base units, 0 if there is none."""
         primary = self.hedge.primary
+        if self._reader is not None:
+            return self._reader.amount()
         if self.hedge.mode is not Mode.OWN:
             return primary.amount_base
         short = primary.side == "short"
@@ -265,6 +310,7 @@ class HedgeStrategy(PackStrategy):
         plan = self.plan(trade.pair, current_time)
         if hedge_book.acted_since(trade, plan.closed):
             return None
+        self._note(trade.pair, plan, current_rate)
         change = plan.wanted - plan.held
         if change > 0:
             stake = self._grown(trade, change, current_rate, min_stake or 0.0, current_time)
@@ -273,6 +319,16 @@ class HedgeStrategy(PackStrategy):
             # Freqtrade takes the same share of the amount as of the stake.
             return -min(-change / trade.amount, 1.0) * trade.stake_amount, plan.reason
         return None
+
+    def _note(self, pair: str, plan: Plan, rate: float) -> None:
+        """Tell each decision once; one that takes from a leg is written down, as entries are."""
+        if self.control is None or self._noted.get(pair) == plan.closed:
+            return
+        self._noted[pair] = plan.closed
+        logger.info("hedge %s: %.6g -> %.6g, %s", pair, plan.held, plan.wanted, plan.reason)
+        if plan.wanted < plan.held:
+            reduced = self._entry(pair, self.hedge.side, rate, notional_quote=plan.held * rate)
+            self.control.decided("hedge", replace(reduced, action="reduce", reason=plan.reason))
 
     def _grown(
         self, trade: Trade, change: float, rate: float, min_stake: float, now: datetime

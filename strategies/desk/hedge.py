@@ -159,11 +159,11 @@ def _report(
     targets = scene.targets()
     natural = ladder.natural(scene, targets)
     numbers = {name: effectiveness(r, rng) for name, r in natural.items()}
-    backtested = effectiveness(measured, rng)
+    backtested, limited = effectiveness(measured, rng), effectiveness(within_one, rng)
     table = [
         {"name": "LitecoinHedge, backtested", "ours": True, **backtested},
         {"name": "the same, simulated", "ours": True, **effectiveness(ours, rng)},
-        {"name": "the same, ratio at most 1", "ours": False, **effectiveness(within_one, rng)},
+        {"name": "the same, ratio at most 1", "ours": False, **limited},
         {"name": "no hedge", "ours": False, **effectiveness(unhedged(ours), rng)},
         *({"name": name, "ours": False, **row} for name, row in numbers.items()),
     ]
@@ -176,7 +176,8 @@ def _report(
         })  # fmt: skip
     crashes = _episodes(measured, NAMED)
     same_coin = _same_coin(datadir, hedge, block, float(config["fee"]), start_ms, stop_ms, rng)
-    rows = bars(backtested, numbers["EWMA 48 h, band 0.25"], crashes, same_coin)
+    rows = bars(backtested, numbers["EWMA 48 h, band 0.25"], crashes, same_coin,
+                limited if hedge.policy.max_ratio > 1 else None)  # fmt: skip
     if not crashes:
         crashes = _episodes(measured, worst_weeks(measured.time_ms, measured.primary))
     primary = hedge.primary

@@ -24,6 +24,7 @@ COMMANDS = [
 ELSEWHERE = {
     "make demo": "tests/test_integration/test_demo.py",
     "make demo DATA=/path/to/freqtrade/data/binance": "tests/test_integration/test_demo.py",
+    "make hedge DATA=/path/to/freqtrade/data/binance": "tests/test_integration/test_hedge_desk.py",
     "make test": "this very run",
     "make data": "the exchange's public archive, which no test may reach",
     "make compare DATA=/path/to/freqtrade/data/binance": "tests/test_strategies/test_compare.py",

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from freqtrade.enums import CandleType, RunMode
 from freqtrade.exceptions import OperationalException
-from freqtrade.persistence import Trade
+from freqtrade.persistence import Trade, init_db
 
 from models import columns
 from models.control.state import Guard, Person
@@ -308,6 +308,19 @@ def test_hooks_when_a_feed_fails_then_nothing_is_opened_and_the_legs_are_held(
 def test_advice_when_configured_then_no_entry_is_ever_signalled(make) -> None:
     s = make({**ELSEWHERE, "mode": "advice"})
     assert s.populate_entry_trend(pd.DataFrame([row()]), {"pair": BTC}).get("enter_short") is None
+
+
+def test_advice_when_a_leg_should_change_then_it_is_said_once_and_counted_as_done(make) -> None:
+    init_db("sqlite://")
+    said: list[str] = []
+    s = make({**ELSEWHERE, "mode": "advice"})
+    s.dp.send_msg = lambda text, *, always_send: said.append(text)
+    s._advise(BTC, NOW)
+    s._advise(BTC, NOW)  # the same candle
+    assert said == [
+        "Hedge advice: sell 0.2 BTC/USDT:USDT, 0 -> 0.2 (increase: baseline)"
+    ]  # a tenth of 2000 dollars
+    assert s.plan(BTC, NOW).held == pytest.approx(0.2)
 
 
 # -- frames ---------------------------------------------------------------------------------------

@@ -15,7 +15,11 @@ Numbers = Mapping[str, Any]
 
 
 def bars(
-    ours: Numbers, yardstick: Numbers, crashes: Sequence[Numbers], same_coin: Numbers | None
+    ours: Numbers,
+    yardstick: Numbers,
+    crashes: Sequence[Numbers],
+    same_coin: Numbers | None,
+    within_one: Numbers | None = None,
 ) -> list[dict[str, Any]]:
     """Return each bar, what was measured, and whether it holds; None where it cannot be told.
 
@@ -29,15 +33,21 @@ def bars(
         Named ones in the data.
     same_coin
         The perpetual against spot of the same coin, None without spot candles.
+    within_one
+        The same hedge if the ratio may be at most 1, where it may be more.
     """
     gone = ours["effectiveness"]["value"]
     same = None if same_coin is None else same_coin["effectiveness"]["value"]
+    limited = ""
+    if within_one is not None:
+        inside = show(within_one["effectiveness"]["value"], "ratio3")
+        limited = f"; {inside} with a ratio of at most 1"
     spared = [c["name"] for c in crashes if _better(c)]
     missed = [c["name"] for c in crashes if not _better(c)]
     told = f"{len(spared)} of {len(crashes)}" if crashes else "no named crash in the data"
     return [
         _bar(f"at least {CROSS_BAR:.2f} of the variance gone, hedged with other coins",
-             show(gone, "ratio3"), gone >= CROSS_BAR),
+             show(gone, "ratio3") + limited, gone >= CROSS_BAR),
         _bar(f"at least {SAME_COIN_BAR:.2f} of it, hedged with the same coin",
              "no spot candles" if same is None else show(same, "ratio3"),
              None if same is None else same >= SAME_COIN_BAR),
