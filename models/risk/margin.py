@@ -36,9 +36,18 @@ def margin_ratio(s: Snapshot, limits: Limits) -> Verdict:
 
 def distance_kept(s: Snapshot, limits: Limits) -> Verdict:
     """Keep liquidation max(daily ES 99 % times days, floor) away with the order filled."""
-    hard, order, exposure = limits.hard, intent_of(s), need(s.exposure, "account")
     sigma = need(need(s.model, "model").sigma_day, "daily volatility")
-    least = max(hard.distance_es99_days * ES99_SIGMAS * sigma, hard.min_distance_frac)
+    wanted = limits.hard.distance_es99_days * ES99_SIGMAS * sigma
+    return _kept(s, max(wanted, limits.hard.min_distance_frac))
+
+
+def distance_floor(s: Snapshot, limits: Limits) -> Verdict:
+    """Keep liquidation the floor away: for a hedge, which has to grow as volatility does."""
+    return _kept(s, limits.hard.min_distance_frac)
+
+
+def _kept(s: Snapshot, least: float) -> Verdict:
+    order, exposure = intent_of(s), need(s.exposure, "account")
     survives = _survivor(exposure, order, least)
     if survives(order.notional_quote):
         return PASSED

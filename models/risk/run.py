@@ -77,14 +77,11 @@ GUARDS: Final[Sequence[Guard]] = (
 )
 
 
-# Of orders that stand on no forecast, as a hedge's do: it must work when models fail.
-WITHOUT_FORECAST: Final[Sequence[Guard]] = tuple(
-    guard for guard in GUARDS if guard.check.__module__ != model.__name__
-)
-# Of a leg that hedges another one of the same account: `distance_kept` lets all legs fail together,
-# which would refuse every hedge of the positions that need one most.
+# Of a hedge's orders: on no forecast, and able to grow when models fail and markets move.
 HEDGING: Final[Sequence[Guard]] = tuple(
-    guard for guard in WITHOUT_FORECAST if guard.check is not margin.distance_kept
+    replace(guard, check=margin.distance_floor) if guard.check is margin.distance_kept else guard
+    for guard in GUARDS
+    if guard.check.__module__ != model.__name__
 )
 
 

@@ -24,7 +24,6 @@ from pandas import DataFrame
 from models.account.tiers import MarginTiers
 from models.control.state import Guard
 from models.errors import InputError, PackError
-from models.features.candles import sigma_per_candle
 from models.files import write_atomic
 from models.journal.records import Incident
 from models.risk import model
@@ -254,14 +253,9 @@ class Guarding:
         )
 
     def _model_seen(self, pair: str, sign: int) -> Model | None:
-        asked = any(guard.check.__module__ == model.__name__ for guard in self._guards)
-        look = self._model if asked else self._volatility
-        return _known(f"the model of {pair}", lambda: look(pair, sign))
-
-    def _volatility(self, pair: str, sign: int) -> Model:
-        """Return what there is to know without a forecast: the volatility of the last month."""
-        sigma = sigma_per_candle(self._frame(pair)["close"].to_numpy(np.float64))[-1]
-        return Model(sigma_day=float(sigma) * math.sqrt(86_400 / self._candle_s))
+        if not any(guard.check.__module__ == model.__name__ for guard in self._guards):
+            return None
+        return _known(f"the model of {pair}", lambda: self._model(pair, sign))
 
     def _model(self, pair: str, sign: int) -> Model:
         strategy = self._strategy

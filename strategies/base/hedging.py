@@ -24,7 +24,7 @@ from models.errors import InputError, PackError
 from models.features import candles as features
 from models.hedging.policy import Situation, Step, decide
 from models.hedging.rounding import reachable
-from models.risk.run import HEDGING, WITHOUT_FORECAST, Guard
+from models.risk.run import HEDGING, Guard
 from strategies.base import hedge_book, hedge_frame
 from strategies.base.fail_closed import on_error_return
 from strategies.base.hedge_config import HedgeConfig, Mode, hedge_config
@@ -77,8 +77,8 @@ class HedgeStrategy(PackStrategy):
 
     @property
     def guards(self) -> Sequence[Guard]:
-        """No forecast is needed; next to the position, a leg is no danger of its own."""
-        return HEDGING if self.hedge.mode is Mode.OWN else WITHOUT_FORECAST
+        """Those that ask for no forecast."""
+        return HEDGING
 
     @property
     def forecasts(self) -> bool:

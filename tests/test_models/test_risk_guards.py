@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from models.risk import margin, model
 from models.risk.limits import GuardConfig, HardLimits, Limits
-from models.risk.run import GUARDS, Guard, Standing, decide, watch
+from models.risk.run import GUARDS, HEDGING, Guard, Standing, decide, watch
 from models.risk.snapshot import Effect, Snapshot, Stage
 from models.risk.verdict import PASSED, Demand, Verdict, limited, refused
 from tests.test_models.risk_worlds import (
@@ -261,6 +262,19 @@ def test_distance_when_an_order_is_too_large_then_exactly_what_keeps_it_is_left(
     wild = world(intent__notional_quote=most * 3, model__sigma_day=0.03)
     expected = 10_000 / (far + 0.01 * (1 - far))
     assert ask("distance_kept", wild).limit_quote == pytest.approx(expected, rel=1e-6)
+
+
+def test_hedging_when_there_is_no_model_and_markets_are_wild_then_only_the_floor_limits() -> None:
+    most = 10_000 / (0.15 + 0.01 * 0.85)
+    wild = world(intent__notional_quote=most * 3, model__sigma_day=0.3)
+    assert margin.distance_floor(wild, LIMITS).limit_quote == pytest.approx(most, rel=1e-6)
+    blind = world(model=None)
+    assert decide(blind, LIMITS, HEDGING).allowed
+    assert not decide(blind, LIMITS).allowed
+    assert {guard.check for guard in GUARDS} - {guard.check for guard in HEDGING} == {
+        margin.distance_kept, model.forecast_trusted, model.calibrated, model.in_distribution,
+        model.fast_enough, model.no_cascade,
+    }  # fmt: skip
 
 
 def test_distance_when_there_are_positions_and_pending_orders_then_they_count() -> None:
