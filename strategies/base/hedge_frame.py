@@ -80,15 +80,16 @@ def signal_columns(forecast: DataFrame, side: str) -> DataFrame:
     rows = np.arange(len(forecast))
     last = np.maximum.accumulate(np.where(trusted, rows, -1))
     against, for_ = columns.LABEL_CASCADE_DOWN, columns.LABEL_CASCADE_UP
-    if side == "short":
-        against, for_ = for_, against
+    more, less = columns.P_INCREASE, columns.P_DECREASE
+    if side == "short":  # the head's label is a long position's
+        against, for_, more, less = for_, against, less, more
     return DataFrame({
         "date": forecast["date"],
         AGE: np.where(last >= 0, rows - last, np.inf),
         AGAINST: forecast[against],
         FOR: forecast[for_],
-        P_INCREASE: forecast.get(columns.P_INCREASE, np.nan),
-        P_DECREASE: forecast.get(columns.P_DECREASE, np.nan),
+        P_INCREASE: forecast.get(more, np.nan),
+        P_DECREASE: forecast.get(less, np.nan),
     })  # fmt: skip
 
 

@@ -21,7 +21,6 @@ from freqtrade.strategy import IStrategy
 from pandas import DataFrame
 
 from models.errors import InputError, PackError
-from models.features import candles as features
 from models.hedging.policy import Situation, Step, decide
 from models.hedging.rounding import reachable
 from models.risk.run import HEDGING, Guard
@@ -61,9 +60,7 @@ class HedgeStrategy(PackStrategy):
         self._reader = self._position_reader()
         self._signal: DataFrame | None = None  # of the primary's newest analysis
         self._noted: dict[str, datetime] = {}  # pair -> candle whose decision was told
-        self.startup_candle_count = max(
-            self.hedge.baseline.candles_needed, features.LOOKBACK + 256 + 5 if self.forecasts else 0
-        )
+        self.startup_candle_count = warm_up_candles(self.hedge, self.forecasts)
 
     def _position_reader(self) -> PositionReader | None:
         """Return what asks for the position's size; a backtest has nobody to ask."""
@@ -356,6 +353,12 @@ class HedgeStrategy(PackStrategy):
 # Freqtrade hands a hook a deep copy of the trade, with every order it ever had: minutes a month on
 # a leg that is adjusted for years. It spares its own methods, which it knows by their name.
 HedgeStrategy.adjust_trade_position.__qualname__ = IStrategy.adjust_trade_position.__qualname__
+
+
+def warm_up_candles(hedge: HedgeConfig, forecasts: bool) -> int:
+    """Return the candles before the first that counts, for the ratio and for a model's features."""
+    of_model = PackStrategy.startup_candle_count if forecasts else 0
+    return max(hedge.baseline.candles_needed, of_model)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,15 +16,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 from freqtrade.configuration import Configuration
 from freqtrade.data.btanalysis import get_latest_backtest_filename, load_backtest_stats
 from freqtrade.enums import CandleType
+from pandas import DataFrame
 
 from models.account.audit import AccountAudit, Fill, MarketPath, audit_account
 from models.config import from_mapping
 from models.errors import ConfigError
+from models.hedging.policy import HedgeSignal
 from models.hedging.simulate import Costs, HedgePath, Market, banded, simulate
-from models.types import Candles
+from models.types import Candles, IntArray
 from models.validation.hedge import ladder
 from models.validation.hedge.crashes import NAMED, Crash, worst_weeks
 from models.validation.hedge.effectiveness import (
@@ -42,9 +46,11 @@ from models.validation.hedge.page import (
 from models.validation.hedge.survival import Legs, survival
 from models.validation.hedge.verdict import bars, verdict
 from models.validation.report.text import day, show
+from strategies.base import hedge_frame
 from strategies.base.config import PackConfig
 from strategies.base.data_check import check_backtest_data
 from strategies.base.hedge_config import HedgeConfig, Mode, hedge_config
+from strategies.base.hedging import warm_up_candles
 from strategies.base.tiers import load_binance_tiers
 from strategies.desk.data import (
     DataSummary,
@@ -53,8 +59,14 @@ from strategies.desk.data import (
     load_funding,
 )
 from strategies.desk.data_files import DataFile
-from strategies.desk.demo import ROOT, DemoOptions, backtest_command, run_backtest
-from strategies.desk.results import commit, fills, market_path
+from strategies.desk.demo import (
+    ROOT,
+    DemoOptions,
+    backtest_command,
+    newest_models,
+    run_backtest,
+)
+from strategies.desk.results import commit, fills, market_path, predictions
 
 _HOUR_MS: Final = 3_600_000
 _DAY_MS: Final = 24 * _HOUR_MS
@@ -71,7 +83,7 @@ class HedgeOptions:
     config: Path = ROOT / "user_data" / "config_litecoin_hedge.json"
     data: Path | None = None
     timerange: str | None = None
-    model: str | None = None  # a FreqAI model class; its settings come from the config
+    model: str | None = None  # a FreqAI model class; the config needs its freqai block
     userdir: Path = ROOT / "user_data"
 
 
@@ -96,11 +108,16 @@ def run_hedge(options: HedgeOptions) -> int:
             where=str(options.config),
             cure='set breakwater.hedge.mode "own" and open_primary true; or use --config',
         )
+    if bool(options.model) != bool((config.get("freqai") or {}).get("enabled")):
+        raise ConfigError(
+            f"expected a model where FreqAI is configured, and only there; got {options.model}",
+            where=str(options.config),
+            cure="with --model, give --config user_data/config_litecoin_hedge_model.json",
+        )
     datadir = choose_datadir(options.data, options.userdir).resolve()
     timerange = options.timerange or default_timerange(datadir, config, hedge)
     config = {**config, "timerange": timerange, "datadir": datadir}
-    warm_up = hedge.baseline.candles_needed
-    data = check_backtest_data(config, warm_up)
+    data = check_backtest_data(config, warm_up_candles(hedge, bool(options.model)))
     print(f"data: {data.source}, {datadir}", flush=True)
     print(f"span: {timerange}, ratios from the candles before each", flush=True)
     demo = DemoOptions(
@@ -111,15 +128,20 @@ def run_hedge(options: HedgeOptions) -> int:
     if not options.model:
         at = command.index("--freqaimodel")
         command[at : at + 4] = []
-    log = options.userdir / "logs" / "hedge.log"
+    log, started = options.userdir / "logs" / "hedge.log", time.time()
     code, failures = run_backtest(command, log)
     if code != 0:
         print(f"freqtrade failed with exit code {code}; log: {log}", file=sys.stderr)
         return code
     print("measuring the baselines", flush=True)
+    forecasts = None
+    if options.model:
+        folder = newest_models(options.userdir, config["freqai"]["identifier"], started)
+        forecasts = predictions(folder, hedge.primary.pair)
     folder = _report(
-        options, config, hedge, block, data, failures, shlex.join(["freqtrade", *command[3:]])
-    )
+        options, config, hedge, block, data, failures, shlex.join(["freqtrade", *command[3:]]),
+        forecasts,
+    )  # fmt: skip
     print(f"\nreport: {folder / 'index.html'}\nnumbers: {folder / 'report.json'}")
     if failures:
         print(f"{len(failures)} faults in the log, first: {failures[0]}", file=sys.stderr)
@@ -141,7 +163,7 @@ def default_timerange(datadir: Path, config: Mapping[str, Any], hedge: HedgeConf
 
 def _report(
     options: HedgeOptions, config: Mapping[str, Any], hedge: HedgeConfig, block: PackConfig,
-    data: DataSummary, failures: Sequence[str], command: str,
+    data: DataSummary, failures: Sequence[str], command: str, forecasts: DataFrame | None = None,
 ) -> Path:  # fmt: skip
     datadir = Path(config["datadir"])
     run = _load_backtest(options, config, hedge, block, datadir)
@@ -152,6 +174,13 @@ def _report(
 
     path = scene.ours()
     ours = scene.returns(path)
+    lean, leaning = None, []
+    if forecasts is not None:
+        with_model = scene.returns(scene.ours(_signals(forecasts, scene.time_ms, hedge)))
+        without, *_ = ladder.matched(scene, scene.baseline_target(), with_model)
+        lean = paired(with_model, without, rng)
+        leaning = [("baseline and model, simulated", with_model),
+                   ("baseline at its ratio and cost", without)]  # fmt: skip
     tighter = replace(
         scene, policy=replace(hedge.policy, max_ratio=min(hedge.policy.max_ratio, 1.0))
     )
@@ -165,6 +194,7 @@ def _report(
         {"name": "the same, simulated", "ours": True, **effectiveness(ours, rng)},
         {"name": "the same, ratio at most 1", "ours": False, **limited},
         {"name": "no hedge", "ours": False, **effectiveness(unhedged(ours), rng)},
+        *({"name": n, "ours": False, **effectiveness(r, rng)} for n, r in leaning),
         *({"name": name, "ours": False, **row} for name, row in numbers.items()),
     ]
     matched = []
@@ -184,7 +214,8 @@ def _report(
     out = {
         "format": 1,
         "kind": "hedge",
-        "verdict": verdict(rows),
+        "verdict": verdict(rows, options.model, lean),
+        "lean": lean,
         "bars": rows,
         "failures": list(failures),
         "run": {
@@ -340,6 +371,15 @@ def _scene(
         baseline=hedge.baseline,
         policy=hedge.policy,
     )
+
+
+def _signals(forecasts: DataFrame, time_ms: IntArray, hedge: HedgeConfig) -> list[HedgeSignal]:
+    """Return the model's signal at every candle, as the strategy sees it."""
+    dates = DataFrame({"date": pd.DatetimeIndex(time_ms.astype("datetime64[ms]"), tz="UTC")})
+    told = hedge_frame.signal_columns(forecasts, hedge.primary.side)
+    told["date"] = told["date"].dt.as_unit("ms")
+    frame = hedge_frame.with_signal(dates, told)
+    return [hedge_frame.signal_of(row) for _, row in frame.iterrows()]
 
 
 def _market(datadir: Path, pair: str, c: Candles) -> Market:

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from models.errors import ConfigError
 from strategies.desk.hedge import HedgeOptions, run_hedge
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def report_of(userdir: Path) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(
+        (userdir / "reports" / "latest" / "report.json").read_text(encoding="utf-8")
+    )
+    return told
 
 
 @pytest.mark.slow
@@ -18,8 +29,7 @@ def test_hedge_report_when_run_on_the_simulated_market_then_backtest_and_simulat
     userdir.mkdir()
     options = HedgeOptions(data=simulated_datadir, timerange="20240301-20240420", userdir=userdir)
     assert run_hedge(options) == 0
-    folder = userdir / "reports" / "latest"
-    told = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    told, folder = report_of(userdir), userdir / "reports" / "latest"
     assert told["failures"] == []
     assert told["run"]["simulated"]
     assert "SIMULATED MARKET" in (folder / "index.html").read_text(encoding="utf-8")
@@ -35,3 +45,36 @@ def test_hedge_report_when_run_on_the_simulated_market_then_backtest_and_simulat
     assert [bar["met"] for bar in told["bars"]][1] is None  # a simulation has no spot candles
     assert len(told["matched"]) == 7
     assert all(week["name"].startswith("worst week") for week in told["crashes"])
+
+
+@pytest.mark.slow
+def test_hedge_report_when_a_model_leans_then_it_is_judged_at_equal_ratio_and_cost(
+    simulated_datadir: Path, tmp_path: Path
+) -> None:
+    userdir = tmp_path / "user_data"
+    userdir.mkdir()
+    shipped = ROOT / "user_data" / "config_litecoin_hedge_model.json"
+    training = {"model_training_parameters": {"training": {"max_steps": 40}}}
+    config = userdir / "config.json"
+    config.write_text(json.dumps({
+        "add_config_files": [str(shipped)],
+        "freqai": {"train_period_days": 270, "backtest_period_days": 30, **training},
+    }))  # fmt: skip
+    options = HedgeOptions(
+        data=simulated_datadir, timerange="20240301-20240420", userdir=userdir, config=config,
+        model="HedgeForecaster",
+    )  # fmt: skip
+    assert run_hedge(options) == 0
+    told = report_of(userdir)
+    assert told["failures"] == []
+    names = [row["name"] for row in told["table"]]
+    assert "baseline and model, simulated" in names
+    assert told["lean"]["es99"]["low"] <= told["lean"]["es99"]["value"]
+    assert "HedgeForecaster" in told["verdict"]["sentence"]
+
+
+def test_hedge_report_when_model_and_config_do_not_fit_then_it_says_so(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(ConfigError, match="FreqAI"):
+        run_hedge(HedgeOptions(userdir=tmp_path, model="HedgeForecaster"))

@@ -23,8 +23,6 @@ from models.hedging.simulate import Costs, HedgePath, Market, PolicyDecider, ban
 from models.types import FloatArray, IntArray
 from models.validation.hedge.effectiveness import HedgedReturns
 
-OURS: Final = "cost band (ships)"
-WITH_MODEL: Final = "cost band + model"
 _MONTH: Final = 720
 _ROUNDS: Final = 3  # of matching ratio, then cost
 _HALVINGS: Final = 6
@@ -54,7 +52,6 @@ class Scene:
     costs: Costs
     baseline: BaselineConfig
     policy: PolicyConfig
-    signals: Sequence[HedgeSignal] | None = None
 
     def returns(self, path: HedgePath) -> HedgedReturns:
         """Return the path's returns from `start` on."""
@@ -79,13 +76,15 @@ class Scene:
     def ours(self, signals: Sequence[HedgeSignal] | None = None) -> HedgePath:
         """Return the hedge of the strategy's own policy, with a model's signals or without."""
         target, width = baseline(self._close(), self._closes(), self.baseline)
-        decider = PolicyDecider(
-            self._from_start(limited(target, self.policy.max_ratio)), width, self.policy,
-            signals=signals,
-        )  # fmt: skip
+        aim = self._from_start(limited(target, self.policy.max_ratio))
+        decider = PolicyDecider(aim, width, self.policy, signals=signals)
         return simulate(
             self.time_ms, self.primary, self.amount_base, self.hedges, decider, self.costs
         )
+
+    def baseline_target(self) -> FloatArray:
+        """Return the ratio the strategy's own baseline aims at, (N, K)."""
+        return baseline(self._close(), self._closes(), self.baseline)[0]
 
     def targets(self) -> Mapping[str, FloatArray]:
         """Return the target ratios (N, K) of every baseline; row t uses rows <= t."""
