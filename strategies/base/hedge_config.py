@@ -33,7 +33,7 @@ class PrimaryConfig:
     side: str = "long"
     amount_base: float = 0.0
     entry_price: float = 0.0  # quote; 0 if not known
-    leverage: float = 1.0
+    leverage: float = 1.0  # `own`: as set for it on the exchange
     collateral_quote: float = 0.0  # behind it, on its own account
     venue: str = "another account"  # named in messages
     read: ReadConfig | None = None  # strategies.base.hedge_primary: ask for the size instead

@@ -23,12 +23,14 @@ from pandas import DataFrame
 from models.errors import InputError, PackError
 from models.hedging.policy import Situation, Step, decide
 from models.hedging.rounding import reachable
+from models.hedging.transfer import transfer_need
 from models.risk.run import HEDGING, Guard
 from strategies.base import hedge_book, hedge_frame
 from strategies.base.fail_closed import on_error_return
 from strategies.base.hedge_config import HedgeConfig, Mode, hedge_config
 from strategies.base.hedge_primary import PositionReader
 from strategies.base.pack_strategy import PackStrategy
+from strategies.base.tiers import load_binance_tiers
 
 logger = logging.getLogger(__name__)
 
@@ -171,11 +173,36 @@ class HedgeStrategy(PackStrategy):
 
     @on_error_return(None)
     def bot_loop_start(self, current_time: datetime, **kwargs: Any) -> None:
-        """As ever; in the mode `advice`, say what a person should do."""
+        """As ever; and say what a person has to do: transfers, and all of it in `advice`."""
         super().bot_loop_start(current_time, **kwargs)
-        if self.hedge.mode is Mode.ADVICE and self.control is not None:
+        if self.control is None or self.hedge.mode is Mode.OWN:
+            return
+        self._ask_for_transfer(current_time)
+        if self.hedge.mode is Mode.ADVICE:
             for pair in self.hedge.instruments:
                 self._advise(pair, current_time)
+
+    @on_error_return(None)
+    def _ask_for_transfer(self, current_time: datetime) -> None:
+        """Say once a candle what the position's own account needs, where its state is known."""
+        primary = self.hedge.primary
+        if not (primary.collateral_quote > 0 and primary.entry_price > 0):
+            return
+        row = self._row(self.hedge.instruments[0], current_time)
+        if self._noted.get(primary.pair) == row["date"]:
+            return
+        self._noted[primary.pair] = row["date"]
+        price = float(row[hedge_frame.PRIMARY])
+        size = self._primary_amount([], current_time) * (1 if primary.side == "long" else -1)
+        equity = primary.collateral_quote + size * (price - primary.entry_price)
+        tiers = load_binance_tiers([primary.pair])[primary.pair]
+        need = float(transfer_need(equity, tiers.maintenance_margin(size * price)))
+        if need > 0:
+            self.dp.send_msg(
+                f"Transfer {need:,.0f} {self.config['stake_currency']} to {primary.venue}: the "
+                f"position's equity is {equity:,.0f}, its hedge cannot protect it from here",
+                always_send=True,
+            )
 
     @on_error_return(None)
     def _advise(self, pair: str, current_time: datetime) -> None:

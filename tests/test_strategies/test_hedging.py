@@ -323,6 +323,23 @@ def test_advice_when_a_leg_should_change_then_it_is_said_once_and_counted_as_don
     assert s.plan(BTC, NOW).held == pytest.approx(0.2)
 
 
+def test_transfer_when_the_position_is_near_its_margin_then_the_amount_is_said_once(make) -> None:
+    said: list[str] = []
+    # 405 - 20 x 20 is 5, less than twice the margin of 2,000 dollars of Litecoin.
+    held = {"amount_base": 20.0, "entry_price": 120.0, "collateral_quote": 405.0, "venue": "X"}
+    s = make({**ELSEWHERE, "primary": held})
+    s.dp.send_msg = lambda text, *, always_send: said.append(text)
+    s._ask_for_transfer(NOW)
+    s._ask_for_transfer(NOW)
+    [text] = said
+    assert text.startswith("Transfer ")
+    assert "to X: the position's equity is 5," in text
+    comfortable = make({**ELSEWHERE, "primary": {**held, "collateral_quote": 2000.0}})
+    comfortable.dp.send_msg = lambda text, *, always_send: said.append(text)
+    comfortable._ask_for_transfer(NOW)
+    assert said == [text]
+
+
 # -- frames ---------------------------------------------------------------------------------------
 
 

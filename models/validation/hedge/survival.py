@@ -17,9 +17,8 @@ import numpy as np
 from models.account.distance import total_margin
 from models.account.tiers import MarginTiers
 from models.errors import InputError
+from models.hedging.transfer import transfer_need
 from models.types import FloatArray
-
-_TOP_UP = 2.0  # of the maintenance margin: where a careful holder adds collateral
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +76,7 @@ def survival(
         alone += bool((worst <= margin[rows]).any())
         both = worst + gained + hedge_move[rows] <= margin[rows] + hedge_margin[rows]
         cross += bool(both.any())
-        short = _TOP_UP * margin[rows] - worst
+        short = transfer_need(worst, margin[rows])
         if (short > 0).any():
             first = int(np.argmax(short > 0))
             moved.append(float(short.max()) / notional)
