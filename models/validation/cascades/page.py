@@ -122,8 +122,8 @@ def headline(tables: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     return (
         "The network does not beat the best simple hazard.",
         f"It does on {len(won)} of {len(against)} comparisons below. Each training serves the "
-        "hazard of highest likelihood on its validation candles, which may be that of boosted "
-        "trees; the trainings' table says which.",
+        "hazard of boosted trees or the base rate unless the network's was clearly better on its "
+        "validation candles; the trainings' table says which was served, and measured here.",
     )
 
 
