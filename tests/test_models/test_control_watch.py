@@ -25,6 +25,7 @@ from models.errors import ConfigError
 LONG = Position(symbol="BTC", amount=2.0, mark=100.0)
 SHORT = Position(symbol="BTC", amount=-2.0, mark=100.0)
 CONFIG = WatchdogConfig()
+NOW, HOUR = 1_700_000_000_000, 3_600_000
 
 
 def order(**changes: object) -> Resting:
@@ -77,13 +78,22 @@ def test_entries_when_orders_rest_then_those_that_reduce_stay() -> None:
 
 
 @pytest.mark.parametrize(
-    ("age_s", "silent"), [(15.0, False), (15.1, True), (-15.1, True), (0.0, False)]
+    ("age_s", "silent"), [(15.0, False), (15.001, True), (-15.001, True), (0.0, False)]
 )  # fmt: skip
 def test_alarms_when_the_heartbeat_ages_then_silence_is_called_in_time(
     age_s: float, silent: bool
 ) -> None:
-    beat = Heartbeat(time_ms=0, pid=1, loop=1)
-    assert (SILENT in alarms(round(1000 * age_s), beat, None, CONFIG)) is silent
+    beat = Heartbeat(time_ms=NOW, pid=1, loop=1)
+    assert (SILENT in alarms(NOW + round(1000 * age_s), beat, None, CONFIG)) is silent
+
+
+@pytest.mark.parametrize(("late_s", "called"), [(60.0, False), (60.001, True), (-60.001, False)])
+def test_alarms_when_a_candle_is_overdue_then_the_feed_is_called(
+    late_s: float, called: bool
+) -> None:
+    closed = NOW - HOUR - round(1000 * late_s)  # the next one was due an hour later
+    beat = Heartbeat(time_ms=NOW, pid=1, loop=1, feed_ms=closed, candle_ms=HOUR)
+    assert (FEED in alarms(NOW, beat, None, CONFIG)) is called
 
 
 @pytest.mark.parametrize(
@@ -97,8 +107,33 @@ def test_alarms_when_the_margin_ratio_is_high_or_no_number_then_margin_is_called
 
 
 def test_alarms_when_the_feed_is_unknown_then_it_is_not_called_late() -> None:
-    beat = Heartbeat(time_ms=0, pid=1, loop=1, feed_ms=None, candle_ms=60_000)
-    assert FEED not in alarms(0, beat, None, CONFIG)
+    for feed_ms, candle_ms in ((None, 60_000), (NOW - 9 * HOUR, None)):
+        beat = Heartbeat(time_ms=NOW, pid=1, loop=1, feed_ms=feed_ms, candle_ms=candle_ms)
+        assert alarms(NOW, beat, None, CONFIG) == {}
+
+
+@pytest.mark.parametrize(
+    ("limit", "past"),
+    [({"silence_s": 20.0, "every_s": 5.0}, {"silence_s": 20.0, "every_s": 5.1}),
+     ({"silence_s": 1e-9}, {"silence_s": 0.0}),
+     ({"every_s": 1e-9}, {"every_s": 0.0}),
+     ({"margin_reducing": 0.7}, {"margin_reducing": 0.71}),
+     ({"margin_reducing": 1e-9}, {"margin_reducing": 0.0}),
+     ({"margin_flatten": 0.999}, {"margin_flatten": 1.0}),
+     ({"stop_frac": 1e-9}, {"stop_frac": 0.0}),
+     ({"stop_frac": 0.999}, {"stop_frac": 1.0}),
+     ({"max_volume_frac": 1.0}, {"max_volume_frac": 1.01}),
+     ({"max_volume_frac": 1e-9}, {"max_volume_frac": 0.0}),
+     ({"feed_late_s": 0.0}, {"feed_late_s": -1.0}),
+     ({"feed_late_s": 1e9}, {"feed_late_s": math.inf}),
+     ({"unprotected_s": 0.0}, {"unprotected_s": -1.0})],
+)  # fmt: skip
+def test_settings_when_at_their_limit_then_they_are_taken_and_past_it_refused(
+    limit: dict[str, float], past: dict[str, float]
+) -> None:
+    assert WatchdogConfig(**limit)
+    with pytest.raises(ConfigError, match="expected"):
+        WatchdogConfig(**past)
 
 
 def test_settings_when_the_bots_own_pace_looks_like_silence_then_they_are_refused() -> None:
