@@ -11,7 +11,7 @@ WORKERS ?= 2
 SPAN = $(if $(DATA),--data $(DATA)) $(if $(TIMERANGE),--timerange $(TIMERANGE))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo hedge data simulate exchange test test-all lint format types compare bench clean
+.PHONY: help install demo hedge data simulate exchange test test-all lint format types compare bench bench-live clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -65,6 +65,9 @@ compare: install  ## All models, same folds, several seeds: a table with interva
 
 bench: install  ## Compare speed and memory with Freqtrade's own transformer, in one run
 	$(BIN)/python -m tests.benchmarks.networks $(if $(DATA),--data $(DATA))
+
+bench-live: install  ## Time from a candle's close to the order, against stock Freqtrade, in one run
+	$(BIN)/python -m tests.benchmarks.live
 
 clean:  ## Remove the virtual environment and caches, keep user_data
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -46,7 +46,7 @@ class CandleWatch:
         if self._settling:  # fills of the orders just sent are booked, their stops placed
             self._settling = False
             return
-        closed = self._pacer.wait(interrupted)
+        closed = self._pacer.wait(interrupted, lambda: self._warm_up(wanted))
         if closed is None:
             return
         opened = datetime.fromtimestamp(closed, UTC) - timedelta(seconds=self._pacer.candle_s)
@@ -64,6 +64,21 @@ class CandleWatch:
 
     def _go_on(self, newest: dict[Any, datetime | None]) -> None:
         self._analysed, self._settling = newest, True
+
+    def _warm_up(self, wanted: list[Any]) -> None:
+        """Open the connections the close will need: they fall asleep within seconds.
+
+        A TLS handshake takes longer than everything the pack computes. The client that fetches
+        candles holds one connection per market, the one that sends orders a single one.
+        """
+        client = getattr(self._strategy.dp, "_exchange", None)
+        if client is None:
+            return
+        try:
+            client.refresh_latest_ohlcv(wanted, cache=False)
+            self._strategy.dp.orderbook(wanted[0][0], 1)
+        except Exception as error:  # noqa: BLE001 - the close itself will show what is wrong
+            logger.info("The connections could not be woken: %s", error)
 
     def _wanted(self) -> list[Any]:
         """Return what Freqtrade fetches each loop: traded, held and informative pairs."""

@@ -24,6 +24,7 @@ class PacingConfig:
     tick_s: float = 5.0  # between two looks at open trades, stops and orders
     look_s: float = 0.5  # between two looks at the control file while waiting
     after_close_ms: float = 3.0  # the exchange has to list the forming candle first
+    warm_s: float = 1.5  # before a close, connections that fell asleep are woken
     late_s: float = 2.0  # how long a missing candle is asked for before the loop goes on
     retry_ms: float = 25.0  # first pause before asking again; doubles each time
 
@@ -65,12 +66,17 @@ class Pacer:
         self.candle_s, self.config = candle_s, config
         self._wall, self._monotonic, self._sleep = wall, monotonic, sleep
         self._next_s: float | None = None  # the close waited for
+        self._warmed: float | None = None  # the close that was warmed up for
 
-    def wait(self, interrupted: Callable[[], bool] = lambda: False) -> float | None:
+    def wait(
+        self,
+        interrupted: Callable[[], bool] = lambda: False,
+        warm_up: Callable[[], None] = lambda: None,
+    ) -> float | None:
         """Wait; return the instant of the close that has come (UTC seconds), or None.
 
         Returns at once where a close has already passed since the last call, and within `look_s`
-        where `interrupted` says so.
+        where `interrupted` says so. `warm_up` is called once, `warm_s` before a close waited for.
         """
         now = self._wall()
         if self._next_s is None or self._next_s - now > self.candle_s:  # first, or clock went back
@@ -82,7 +88,12 @@ class Pacer:
         while (left := min(end - self._monotonic(), due - self._wall())) > _SLEEP_ON_S:
             if interrupted():
                 return None
-            self._sleep(min(left, self.config.look_s))
+            cold = due - self._wall() - self.config.warm_s if self._next_s != self._warmed else left
+            if cold <= 0:
+                self._warmed = self._next_s
+                warm_up()
+            else:
+                self._sleep(min(left, self.config.look_s, max(cold, _SLEEP_ON_S)))
         if self._wall() < due - _SLEEP_ON_S:
             return None
         closed = self._close_after(self._wall()) - self.candle_s

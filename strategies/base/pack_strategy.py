@@ -207,7 +207,8 @@ class PackStrategy(ControlledStrategy):
         """Ask FreqAI for the forecast columns, and put NaN back where there is none."""
         began = time.perf_counter()
         answered = self.freqai.start(dataframe, metadata, self)  # type: ignore[attr-defined]
-        self.guarding.took(1000 * (time.perf_counter() - began))
+        if answered["do_predict"].iloc[-1] == 1:  # FreqAI's start-up is not how fast it forecasts
+            self.guarding.took(1000 * (time.perf_counter() - began))
         frame = frames.restore_missing_forecasts(answered)
         return frame.assign(
             interval_low=frame["close"] * np.exp(frame[columns.RETURN_LOW]),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -20,7 +21,8 @@ from tests.exchange.endpoint import Handler, request_line
 from tests.exchange.errors import ApiError
 from tests.exchange.faults import Answer, Drop, HalfBody, Latency
 from tests.exchange.keys import STATE
-from tests.exchange.state import ExchangeState
+from tests.exchange.limits import weight
+from tests.exchange.state import Arrival, ExchangeState
 from tests.exchange.symbols import LISTED, Symbol
 from tests.exchange.tls import server_context
 
@@ -84,6 +86,7 @@ async def _faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let the faults that are switched on strike, around everything else."""
     state, line = request.app[STATE], request_line(request)
     state.requests.append(line)
+    state.arrivals.append(Arrival(time.time_ns() / 1e6, line, weight(line, request.query)))
     faults, now = state.faults, state.clock()
     latency = faults.strike(Latency, line, now)
     if latency is not None:

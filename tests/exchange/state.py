@@ -11,6 +11,15 @@ from tests.exchange.symbols import LISTED, Symbol
 from tests.exchange.venue import Venue
 
 
+@dataclass(frozen=True)
+class Arrival:
+    """One request as it came in."""
+
+    time_ms: float  # by the machine's clock, UTC
+    line: str  # "GET /fapi/v1/ping"
+    weight: int
+
+
 @dataclass(kw_only=True)
 class ExchangeState:
     """One exchange; handlers read and change it, tests look into it.
@@ -24,6 +33,7 @@ class ExchangeState:
     faults: Faults = field(default_factory=Faults)
     limits: RateLimits = field(default_factory=RateLimits)
     requests: list[str] = field(default_factory=list)  # "GET /fapi/v1/ping", oldest first
+    arrivals: list[Arrival] = field(default_factory=list)  # the same, with time and weight
     unknown: list[str] = field(default_factory=list)  # those of them nothing here answers
 
     def __post_init__(self) -> None:

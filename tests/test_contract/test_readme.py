@@ -29,6 +29,7 @@ ELSEWHERE = {
     "make data": "the exchange's public archive, which no test may reach",
     "make compare DATA=/path/to/freqtrade/data/binance": "tests/test_strategies/test_compare.py",
     "make bench": "tests/benchmarks/test_benchmark_smoke.py",
+    "make bench-live": "tests/benchmarks/test_live_benchmark.py",
     "make exchange": "tests/test_integration/test_loopback_exchange.py",
 }
 TYPED_BY = {

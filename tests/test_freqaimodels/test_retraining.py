@@ -120,11 +120,14 @@ def market(timeframe: str, seed: int) -> pd.DataFrame:
 class Bot:
     """The pack's model and strategy, with FreqAI's thread run by hand, one round at a time."""
 
-    def __init__(self, folder: Path, timeframes: Sequence[str] = ("1h", "4h")) -> None:
-        config = bitcoin_config(folder, train_period_days=20, live_retrain_hours=0)
+    def __init__(
+        self, folder: Path, timeframes: Sequence[str] = ("1h", "4h"), hours: int = 0, days: int = 20
+    ) -> None:
+        config = bitcoin_config(folder, train_period_days=days, live_retrain_hours=0)
         config["runmode"] = RunMode.DRY_RUN
         config["freqai"]["feature_parameters"]["include_timeframes"] = list(timeframes)
         self.provider = Provider()
+        self.provider.hours = hours
         write_history(config["datadir"], self.provider)
         self.model = EchoForecaster(config)
         self.executor: Elsewhere = self.model.executor

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from models.control.commands import Commands
+from models.runtime.latency import STAGES
 from strategies.desk.simulated_data import write_simulated
 from tests.exchange.account import Account
 from tests.exchange.clock import wall_clock_ms
@@ -85,12 +87,23 @@ def test_live_run_when_freqai_has_trained_then_the_next_candle_becomes_a_protect
         [trade] = bot.trades().values()
         [stop] = account.open_algos()
         troubles = bot.troubles()
+    assert stages_of_the_entry(tmp_path) == list(STAGES)
     assert float(account.position("BTCUSDT").amount) == trade["amount"]
     assert (stop.side, float(stop.quantity)) == (-1, trade["amount"])
     assert len(account.algos) == 1  # the working stop is the first there is
     assert trade["leverage"] <= 3
     assert state.unknown == []
     assert troubles == []
+
+
+def stages_of_the_entry(folder: Path) -> list[str]:
+    """Return the stages of the candle that led to the order, as the journal has them."""
+    lines = Commands(folder / "user_data").journal.entries(kind="latency", pair=BTC)
+    [record] = [line.record for line in lines if "sent" in line.record["at_ms"]]
+    ends = [record["at_ms"][stage] for stage in STAGES]
+    assert ends == sorted(ends)
+    assert all(record["took_ms"][stage] >= 0 for stage in STAGES)
+    return list(record["at_ms"])
 
 
 def stands_at_the_working_stop(bot: LiveBot, account: Account) -> bool:

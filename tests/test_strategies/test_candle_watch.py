@@ -129,6 +129,30 @@ def test_watch_when_a_candle_comes_after_the_patience_then_freqtrades_next_fetch
     assert loop.round() == 0
 
 
+def test_watch_when_a_close_is_near_then_it_wakes_both_clients_and_a_failure_holds_nothing(
+    loop: Loop, caplog: pytest.LogCaptureFixture
+) -> None:
+    woken: list[tuple[str, float]] = []
+    kept: list[bool] = []
+
+    def candles(wanted: list[Any], *, cache: bool) -> None:
+        woken.append(("candles", loop.clock.wall_s))
+        kept.append(cache)
+
+    def book(pair: str, depth: int) -> None:
+        woken.append((pair, loop.clock.wall_s))
+        raise ConnectionError("reset")
+
+    loop.dp._exchange = SimpleNamespace(refresh_latest_ohlcv=candles)
+    loop.dp.orderbook = book
+    caplog.set_level(logging.INFO)
+    loop.until_close()
+    assert [name for name, _ in woken] == ["candles", BTC]
+    assert kept == [False]  # what is fetched before the close must not be taken for the candle
+    assert all(0 < loop.dp.fetched_at[0] - at <= PacingConfig().warm_s + AFTER_S for _, at in woken)
+    assert "could not be woken" in caplog.text
+
+
 def test_watch_when_control_interrupts_then_nothing_is_fetched(loop: Loop) -> None:
     loop.round()
     loop.round()

@@ -125,6 +125,22 @@ def test_wait_when_the_wall_clock_jumps_then_no_wait_is_longer_and_closes_are_me
     assert clock.wall_s - closed == pytest.approx(AFTER_S, abs=1e-3)
 
 
+@settings(max_examples=100, deadline=None)
+@given(offset=st.floats(0, 59.99), tick=st.floats(0.2, 60))
+def test_wait_when_closes_come_then_connections_are_woken_once_shortly_before_each(
+    offset: float, tick: float
+) -> None:
+    clock = Clock(START_S + offset)
+    held, woken, met = pacer(clock, tick_s=tick), [], []
+    while len(met) < 3:
+        closed = held.wait(warm_up=lambda: woken.append(clock.wall_s))
+        met += [] if closed is None else [closed]
+        clock.sleep(0.05)
+    lead = [m - w for m, w in zip(met, woken, strict=True)]
+    assert all(0 < s <= PacingConfig().warm_s for s in lead)
+    assert all(s > PacingConfig().warm_s - 0.1 for s in lead[1:])
+
+
 @pytest.mark.parametrize(("late", "found"), [(0, True), (3, True), (10_000, False)])
 def test_poll_when_a_candle_is_late_then_it_is_asked_for_a_while_ever_more_seldom(
     late: int, found: bool
