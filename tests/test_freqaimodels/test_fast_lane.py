@@ -101,7 +101,9 @@ def test_lane_when_old_candles_are_revised_then_the_next_forecast_knows(
         monkeypatch.setattr(bot.provider, "get_pair_dataframe", revised)
     fast, plain = bots.candle()
     for name in RETURNED:
-        assert fast[name].iloc[-1] == pytest.approx(plain[name].iloc[-1], rel=1e-5, abs=1e-6)
+        same = pytest.approx(plain[name].iloc[-1], rel=1e-5, abs=1e-6, nan_ok=True)
+        assert fast[name].iloc[-1] == same, name
+    assert fast["do_predict"].iloc[-1] == 1
 
 
 def test_lane_when_the_strategy_changes_a_feature_then_it_stays_shut_and_says_why_once(
