@@ -8,19 +8,17 @@ from models.risk.orders import usable_equity
 from models.risk.snapshot import Snapshot
 from models.risk.verdict import PASSED, Verdict, limited, refused
 
-_ROUNDING = 1 + 1e-9
-
 
 def leverage_within(s: Snapshot, limits: Limits) -> Verdict:
     """Refuse leverage over the limit; beyond it only the isolated, capped opt-in is left."""
     hard, leverage = limits.hard, need(intent_of(s).leverage, "leverage")
     if leverage < 1:
         return refused(f"expected leverage >= 1, got {leverage:g}")
-    if leverage <= hard.max_leverage * _ROUNDING:
+    if leverage <= hard.max_leverage:
         return PASSED
     if not need(s.exposure, "account").isolated:
         return refused(f"leverage {leverage:g} > {hard.max_leverage:g}")
-    if leverage > hard.isolated_leverage * _ROUNDING:
+    if leverage > hard.isolated_leverage:
         return refused(f"isolated leverage {leverage:g} > {hard.isolated_leverage:g}")
     stake = hard.isolated_equity_frac * usable_equity(s, limits)
     return limited(stake * leverage, f"isolated stake limited to {stake:g}")

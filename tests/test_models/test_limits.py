@@ -52,6 +52,12 @@ def test_limit_when_out_of_its_range_then_it_is_refused_by_name(
         assert bounded or make(**{f.name: 1e12})
 
 
+def test_limits_when_as_strict_as_can_be_then_they_are_taken() -> None:
+    assert HardLimits(max_leverage=1.0, max_gross_leverage=5e-324).max_leverage == 1.0
+    least = GuardConfig(max_orders_per_minute=1, max_repeats=1, min_outcomes=1)
+    assert (least.max_orders_per_minute, least.max_repeats, least.min_outcomes) == (1, 1, 1)
+
+
 def test_limits_when_several_are_wrong_then_one_error_names_them_all() -> None:
     with pytest.raises(ConfigError) as caught:
         HardLimits(max_leverage=20, loss_day_frac=2)
@@ -142,3 +148,22 @@ def test_jitter_when_drawn_then_soft_thresholds_move_to_the_strict_side_and_no_o
     assert jittered(plain, 7) == plain
     near = GuardConfig(price_warn_s=9.9)
     assert all(jittered(near, seed).price_stop_s >= 9.9 for seed in range(50))
+
+
+def test_limits_when_thresholds_are_the_defaults_then_they_are_the_strict_ones() -> None:
+    assert HardLimits() == HardLimits(
+        max_leverage=3.0, max_gross_leverage=3.0, max_net_leverage=2.0,
+        max_order_equity_frac=0.05, max_order_volume_frac=0.01, reserve_quote=0.0,
+        planned_withdrawals_quote=0.0, isolated_leverage=0.0, isolated_equity_frac=0.01,
+        margin_warn=0.3, margin_reduce=0.5, margin_flatten=0.7, min_distance_frac=0.15,
+        distance_es99_days=3.0, loss_day_frac=0.02, loss_week_frac=0.05, loss_peak_frac=0.1,
+    )  # fmt: skip
+    assert GuardConfig() == GuardConfig(
+        collar_mark_frac=0.01, collar_index_frac=0.005, max_gap_frac=0.01,
+        max_orders_per_minute=10, max_repeats=3, repeat_window_s=3600.0,
+        max_funding_8h_frac=0.001, max_hazard=0.25, cascade_shed_frac=0.5, price_warn_s=3.0,
+        price_stop_s=10.0, price_silent_s=60.0, max_candle_age=1.0, max_spread_frac=0.001,
+        max_depth_frac=0.1, max_novelty=1.0, min_coverage=0.75, min_outcomes=200,
+        max_latency_ms=200.0,
+        step_volume_frac=0.05, jitter_frac=0.2,
+    )  # fmt: skip

@@ -101,7 +101,7 @@ def test_step_when_worked_by_hand_then_it_is_a_share_of_the_volume_and_leaves_no
 
 @pytest.mark.parametrize(
     "changes", [{"held": -1.0}, {"held": NAN}, {"held": math.inf}, {"held": 1.0, "target": -1.0},
-                {"held": 1.0, "target": NAN}],
+                {"held": 1.0, "target": NAN}, {"held": 1.0, "target": math.inf}],
 )  # fmt: skip
 def test_step_when_a_notional_is_no_size_then_it_is_an_error(changes: dict[str, float]) -> None:
     with pytest.raises(InputError, match="expected notionals >= 0"):

@@ -12,7 +12,7 @@ from models.risk import margin, model
 from models.risk.limits import GuardConfig, HardLimits, Limits
 from models.risk.run import GUARDS, HEDGING, Guard, Standing, decide, watch
 from models.risk.snapshot import Effect, Snapshot, Stage
-from models.risk.verdict import PASSED, Demand, Verdict, limited, refused
+from models.risk.verdict import PASSED, Decision, Demand, Verdict, limited, refused
 from tests.test_models.risk_worlds import (
     LIMITS,
     LOSSES,
@@ -122,6 +122,9 @@ def test_guard_when_its_limit_is_passed_then_it_refuses_and_the_decision_with_it
 
 # At the threshold itself, or in a case that looks alike, the guard has nothing against it.
 ALLOWED: list[tuple[str, dict[str, Any]]] = [
+    ("sound_order", {"intent__side": -1}),
+    ("sound_order", {"intent__notional_quote": 0.5, "intent__leverage": 0.5, "intent__price": 0.5}),
+    ("price_collar", {"intent__price": 0.5, "market__mark": 0.5, "market__index": 0.5}),
     ("no_duplicate", {"sent": (sent(1, key="another"),)}),
     ("no_burst", {"sent": tuple(sent(60, OTHER, key=f"{i}") for i in range(10))}),
     ("no_burst", {"sent": tuple(sent(1, OTHER, key=f"{i}") for i in range(9))}),
@@ -305,6 +308,15 @@ def test_distance_when_there_are_positions_and_pending_orders_then_they_count() 
     )
 
 
+def test_distance_when_it_is_too_small_already_then_nothing_more_is_allowed() -> None:
+    near = world(exposure=exposure(held(900.0)))  # 90,000 long on 10,000
+    assert ask("distance_kept", near).limit_quote == 0.0
+    # Nothing falls below zero: at leverage 1 a long survives any fall, whatever is asked for.
+    far = Limits(hard=replace(LIMITS.hard, distance_es99_days=1e6))
+    assert ask("distance_kept", world(intent__notional_quote=9_999.0), far) == PASSED
+    assert ask("distance_kept", world(intent__notional_quote=10_001.0), far).limit_quote > 9_999
+
+
 def test_distance_when_the_order_closes_an_opposite_position_then_a_flat_account_is_safe() -> None:
     against = exposure(held(-10.0, pair=PAIR))
     assert ask("distance_kept", world(exposure=against)) == PASSED  # 1,000 long on 10 short
@@ -445,6 +457,7 @@ def test_decision_when_risk_is_only_reduced_then_no_guard_is_asked() -> None:
                       differences=("everything",), losses=lost(peak=0.99))  # fmt: skip
     decision = decide(ruined, LIMITS, [Guard(check=broken)] * 3)
     assert (decision.notional_quote, decision.findings) == (123.0, ())
+    assert (decision.demand, decision.shed_frac) == (Demand.NONE, 0.0)
     # The control: the same order for new risk is refused.
     opening = replace(ruined, intent=replace(out, effect=Effect.OPEN))
     assert not decide(opening, LIMITS).allowed
@@ -552,22 +565,5 @@ def test_verdicts_when_made_by_hand_then_a_refusal_allows_nothing_and_room_is_ne
         list(Demand) == [Demand.NONE, Demand.WARN, Demand.REDUCING, Demand.HALTED] == [0, 1, 2, 3]
     )
     assert LOSSES.peak_frac == 0.0
-
-
-def test_guards_when_thresholds_are_the_defaults_then_they_are_the_strict_ones() -> None:
-    assert HardLimits() == HardLimits(
-        max_leverage=3.0, max_gross_leverage=3.0, max_net_leverage=2.0,
-        max_order_equity_frac=0.05, max_order_volume_frac=0.01, reserve_quote=0.0,
-        planned_withdrawals_quote=0.0, isolated_leverage=0.0, isolated_equity_frac=0.01,
-        margin_warn=0.3, margin_reduce=0.5, margin_flatten=0.7, min_distance_frac=0.15,
-        distance_es99_days=3.0, loss_day_frac=0.02, loss_week_frac=0.05, loss_peak_frac=0.1,
-    )  # fmt: skip
-    assert GuardConfig() == GuardConfig(
-        collar_mark_frac=0.01, collar_index_frac=0.005, max_gap_frac=0.01,
-        max_orders_per_minute=10, max_repeats=3, repeat_window_s=3600.0,
-        max_funding_8h_frac=0.001, max_hazard=0.25, cascade_shed_frac=0.5, price_warn_s=3.0,
-        price_stop_s=10.0, price_silent_s=60.0, max_candle_age=1.0, max_spread_frac=0.001,
-        max_depth_frac=0.1, max_novelty=1.0, min_coverage=0.75, min_outcomes=200,
-        max_latency_ms=200.0,
-        step_volume_frac=0.05, jitter_frac=0.2,
-    )  # fmt: skip
+    assert Decision(notional_quote=0.5).allowed
+    assert not Decision(notional_quote=0.0).allowed

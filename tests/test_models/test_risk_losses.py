@@ -89,6 +89,7 @@ def test_losses_when_everything_is_gone_then_they_stay_a_total_loss() -> None:
 def test_losses_when_kept_numbers_are_not_sound_then_they_are_refused(change: dict) -> None:
     values = to_mapping(folded((5, 1000.0)))
     assert from_mapping(values) == folded((5, 1000.0))
+    assert from_mapping({**values, "peak_quote": 0.5}).peak_quote == 0.5
     with pytest.raises(InputError, match="expected finite"):
         from_mapping({**values, **change})
     del values["peak_quote"]
