@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
+_SIDE: Final = "a side is +1 or -1; `sound_order` refuses any other"
+
 EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     ("verdict", "limited: limit_quote > 0 -> limit_quote >= 0"): ("at 0 both branches give 0"),
     ("losses", "observe: 0.0 -> 1.0"): (
         "the start of a day without money is a tiny number, whichever: any loss of it is total"
     ),
+    ("exposure", "net_within: side > 0 -> side >= 0"): _SIDE,
+    ("margin", "_survivor: order.side > 0 -> order.side >= 0"): _SIDE,
+    ("margin", "_moved: side > 0 -> side >= 0"): "a position of 0 is worth 0 either way",
+    ("margin", "_HALVINGS: 30 -> 31"): "one halving more than a part in 10^9 changes no order",
+    ("reconciliation", "differences: max -> min"): (
+        "of two amounts that agree to a millionth, which one is taken changes the millionth's "
+        "millionth; of two that do not, neither bound is near"
+    ),
+    ("run", "_size: 0 < asked < math.inf -> 0 <= asked < math.inf"): "a size of 0 is 0 either way",
 }

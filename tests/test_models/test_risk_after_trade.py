@@ -26,7 +26,7 @@ def books(**positions: float) -> Books:
         ({}, {}, {}, ()),
         ({"A": 0.0}, {}, {}, ()),
         ({"A": 1.0}, {"A": 1.0 + 9e-7}, {}, ()),  # rounding
-        ({"A": 1.0}, {"A": 1.0 + 2e-6}, {}, ("A: the exchange holds 1, the books 1",)),
+        ({"A": 1.0}, {"A": 1.0 + 1.2e-6}, {}, ("A: the exchange holds 1, the books 1",)),
         ({"A": 1.0}, {}, {}, ("A: the exchange holds 0, the books 1",)),
         ({}, {"A": -2.0}, {}, ("A: the exchange holds -2, the books 0",)),
         ({"A": 1.0}, {"A": -1.0}, {}, ("A: the exchange holds -1, the books 1",)),
@@ -87,6 +87,9 @@ def step(held: float, target: float = 0.0, volume: float | None = 60e6, **more: 
         (1e5, 49_950.0, 60e6, 100.0, 50_050.0, True),
         (150.0, 60.0, 60e6, 100.0, 150.0, True),  # the rest could never be closed
         (80.0, 0.0, 60e6, 100.0, 80.0, True),
+        (80.0, 80.0, 60e6, 100.0, 0.0, True),  # small, but nothing is to be closed
+        (100.5, 100.0, 60e6, 100.2, 100.5, True),
+        (1e5, 99_999.5, 60e6, 100.0, 0.5, True),
         (0.0, 0.0, 60e6, 100.0, 0.0, True),
         (1e5, 1e5, 60e6, 100.0, 0.0, True),
     ],

@@ -308,6 +308,60 @@ def test_distance_when_there_are_positions_and_pending_orders_then_they_count() 
     )
 
 
+def exactly(**values: float) -> Limits:
+    """Return limits whose thresholds are halves, which floats hold exactly."""
+    hard = {"loss_day_frac": 1.0, "loss_week_frac": 1.0, "loss_peak_frac": 1.0,
+            "margin_warn": 0.25, "margin_reduce": 0.25, "margin_flatten": 0.5}  # fmt: skip
+    soft = {"collar_mark_frac": 0.5, "collar_index_frac": 0.5, "max_gap_frac": 0.5,
+            "max_spread_frac": 0.5}  # fmt: skip
+    return Limits(hard=HardLimits(**{**hard, **values}), soft=GuardConfig(**soft))
+
+
+@pytest.mark.parametrize("name", ["day", "week", "peak"])
+def test_losses_when_they_are_exactly_the_limit_then_they_halt(name: str) -> None:
+    at = exactly(**{f"loss_{name}_frac": 0.5})
+    verdict = ask("losses_bearable", world(losses=lost(**{name: 0.5})), at)
+    assert verdict.demand == Demand.HALTED
+    assert verdict.shed_frac == (1.0 if name == "peak" else 0.0)
+
+
+def test_thresholds_when_they_are_exactly_met_then_margin_acts_and_prices_pass() -> None:
+    full = world(exposure=exposure(held(100.0), wallet=200.0))
+    assert ask("margin_ratio", full, exactly()).shed_frac == 1.0
+    for name, spoiled in (
+        ("price_collar", {"intent__price": 150.0}),
+        ("price_collar", {"intent__price": 50.0}),
+        ("prices_agree", {"market__mark": 150.0, "market__bid": 100.0, "market__ask": 100.0}),
+        ("spread_tight", {"market__bid": 100.0, "market__ask": 150.0}),
+    ):
+        assert ask(name, world(**spoiled), exactly()) == PASSED
+    assert ask("price_fresh", world(market__price_age_s=60.0)).demand == Demand.WARN
+    assert ask("price_fresh", world(market__price_age_s=10.0)).limit_quote == math.inf
+    # An order that flattens an account without a penny leaves nothing to be liquidated.
+    flat = world(exposure=exposure(held(-10.0, pair=PAIR), wallet=0.0))
+    assert ask("distance_kept", flat) == PASSED
+
+
+def test_decision_when_a_limit_is_just_what_was_asked_then_it_is_no_objection() -> None:
+    exact = decide(world(intent__notional_quote=20_000.0), LIMITS)
+    assert (exact.notional_quote, exact.findings) == (20_000.0, ())
+    half = [Guard(check=lambda s, limits: limited(0.5, "half"))]
+    small = decide(world(intent__notional_quote=0.4), LIMITS, half)
+    assert (small.notional_quote, small.findings) == (0.4, ())
+    assert decide(world(intent__notional_quote=0.5), LIMITS).notional_quote == 0.5
+
+
+def test_distance_when_another_position_is_a_fraction_of_a_coin_then_it_moves_the_same_way() -> (
+    None
+):
+    coin = exposure(held(0.5, 20_000.0), marks={OTHER: 20_000.0})
+    rest = 10_000 - 10_000 * (0.15 + 0.01 * 0.85)
+    s = world(exposure=coin, intent__notional_quote=1e6)
+    assert ask("distance_kept", s).limit_quote == pytest.approx(
+        rest / (0.15 + 0.01 * 0.85), rel=1e-6
+    )
+
+
 def test_distance_when_it_is_too_small_already_then_nothing_more_is_allowed() -> None:
     near = world(exposure=exposure(held(900.0)))  # 90,000 long on 10,000
     assert ask("distance_kept", near).limit_quote == 0.0
