@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from freqtrade.configuration import Configuration
 
 from models.errors import ConfigError
-from strategies.desk.hedge import HedgeOptions, run_hedge
+from strategies.base.hedge_config import hedge_config
+from strategies.desk.hedge import HedgeOptions, default_timerange, run_hedge
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -78,3 +80,12 @@ def test_hedge_report_when_model_and_config_do_not_fit_then_it_says_so(
 ) -> None:
     with pytest.raises(ConfigError, match="FreqAI"):
         run_hedge(HedgeOptions(userdir=tmp_path, model="HedgeForecaster"))
+
+
+def test_default_span_when_history_is_short_then_it_begins_after_the_warm_up(
+    simulated_datadir: Path,
+) -> None:
+    config = Configuration.from_files([str(HedgeOptions.config)])
+    hedge = hedge_config(config, config["breakwater"]["hedge"])
+    # 960 candles for the ratio and two days to spare, from 2023-01-01; to the last whole day.
+    assert default_timerange(simulated_datadir, config, hedge) == "20230212-20240603"
