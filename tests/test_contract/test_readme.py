@@ -33,6 +33,9 @@ ELSEWHERE = {
     "make exchange": "tests/test_integration/test_loopback_exchange.py",
 }
 TYPED_BY = {
+    ".venv/bin/breakwater cascades --data /path/to/freqtrade/data/binance": (
+        "tests/test_strategies/test_cascades.py"
+    ),
     ".venv/bin/breakwater halt": "tests/test_strategies/test_control_desk.py",
     ".venv/bin/breakwater liquidation --data /path/to/freqtrade/data/binance": (
         "tests/test_strategies/test_stress.py"

@@ -43,12 +43,10 @@ def test_command_when_typed_then_hazards_and_a_network_are_measured(
     data: Path, tmp_path: Path
 ) -> None:
     """The command itself with the real training worker, on the simulated market."""
-    typed = (
-        f"cascades --data {data} --folds 1 --start 2025-07-01 --max-steps 3 "
-        f"--userdir {tmp_path / 'user'}"
-    )
+    typed = ["cascades", "--data", str(data), "--folds", "1", "--start", "2025-07-01"]
+    typed += ["--max-steps", "3", "--userdir", str(tmp_path / "user")]
     done = subprocess.run(
-        [sys.executable, "-m", "strategies.desk.cli", *typed.split()],
+        [sys.executable, "-m", "strategies.desk.cli", *typed],
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
