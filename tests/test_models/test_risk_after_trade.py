@@ -81,6 +81,7 @@ def step(held: float, target: float = 0.0, volume: float | None = 60e6, **more: 
         (1e5, 0.0, NAN, 0.0, 1e4, False),
         (1e5, 0.0, math.inf, 0.0, 1e4, False),
         (1e5, 0.0, -1.0, 0.0, 1e4, False),
+        (1e5, 0.0, 600.0, 0.0, 0.5, False),
         (1e5, 0.0, 60.0, 100.0, 100.0, False),  # never too small for the exchange
         (50_050.0, 0.0, 60e6, 100.0, 50_050.0, True),  # no crumb stays
         (50_100.0, 0.0, 60e6, 100.0, 50_000.0, False),
