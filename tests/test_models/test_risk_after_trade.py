@@ -101,6 +101,7 @@ def test_step_when_worked_by_hand_then_it_is_a_share_of_the_volume_and_leaves_no
     made = step(held, target, volume, smallest_quote=smallest)
     assert made == Step(notional_quote=pytest.approx(size), next_ms=60_007, last=last)
     assert STEP_S == 60.0
+    assert step(2.0, 1.5, None).notional_quote == pytest.approx(0.2)  # by default none is too small
 
 
 @pytest.mark.parametrize(
