@@ -210,9 +210,11 @@ def _calibrate(
             "conformal_offset": offset,
             "coverage": settings.interval_coverage,
             "rows": int(known.sum()),
-            # Onsets are counted in dozens; a slope fitted on this slice alone would be noise. With
-            # other markets' beside them there are enough.
-            "hazard": _hazard_scale(onnx, raw, data, context) if data.peers else "uncalibrated",
+            # Onsets are counted in dozens: a scale is fitted only for the model that is asked about
+            # them, and is held near none by a penalty that few onsets do not outweigh.
+            "hazard": _hazard_scale(onnx, raw, data, context)
+            if data.spec.competing
+            else "uncalibrated",
         },
         metrics,
     )
