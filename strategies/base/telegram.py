@@ -157,6 +157,16 @@ class PackTelegram(freqtrade_telegram.Telegram):
         await super()._help(update, context)
         await self._send(Reply(text=_HELP))
 
+    # Freqtrade's own buttons open and close trades for whoever in the chat presses them.
+
+    @freqtrade_telegram.authorized_only
+    async def _force_exit_inline(self, update: Update, context: CallbackContext) -> None:
+        await super()._force_exit_inline(update, context)
+
+    @freqtrade_telegram.authorized_only
+    async def _force_enter_inline(self, update: Update, context: CallbackContext) -> None:
+        await super()._force_enter_inline(update, context)
+
     @freqtrade_telegram.authorized_only
     async def _said(self, update: Update, context: CallbackContext, *, command: Command) -> None:
         async with self._speaking:

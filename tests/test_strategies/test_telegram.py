@@ -55,6 +55,7 @@ class Desk:
     ann: Chat
     bob: Chat
     carl: Chat
+    rpc: SimpleNamespace
 
     @property
     def mode(self) -> Mode:
@@ -70,6 +71,7 @@ def listening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         strategy=SimpleNamespace(control=control), trading_mode=TradingMode.FUTURES
     )
     config = {
+        "stake_currency": "USDT",
         "telegram": {
             "token": api.token,
             "chat_id": str(GROUP),
@@ -84,10 +86,11 @@ def listening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
             environment.setenv(name, value)
         environment.setattr(pack_telegram, "_LOOK_S", 0.02)
         environment.setattr(pack_telegram, "_AGAIN_S", 0.2)
-        client = PackTelegram(SimpleNamespace(_freqtrade=bot), config, clock)
+        rpc = SimpleNamespace(_freqtrade=bot)
+        client = PackTelegram(rpc, config, clock)
         try:
             api.wait_for_listener()
-            yield Desk(api, commands, clock, ann, bob, carl)
+            yield Desk(api, commands, clock, ann, bob, carl, rpc)
         finally:
             client.cleanup()
 
@@ -333,6 +336,24 @@ def test_review_when_somebody_unauthorised_presses_then_the_entry_still_waits(de
     after_all_others(desk, desk.ann)
     desk.ann.say(f"/deny {waiting}")
     desk.ann.wait_for(f"{waiting}: deny noted")
+
+
+def test_freqtrades_buttons_when_somebody_unauthorised_presses_then_nothing_happens(
+    desk: Desk,
+) -> None:
+    desk.rpc._rpc_status_table = lambda *_: ([("7", "L", "BTC/USDT", "1 %")], [], 0.0, 0.0)
+    desk.rpc._rpc_whitelist = lambda: {"whitelist": ["ETH/USDT"]}
+    for asks, button, does in (
+        ("/forceexit", "BTC/USDT", "Trade 7 not found."),
+        ("/forceshort", "Cancel", "Force enter canceled."),
+    ):
+        desk.ann.say(asks)
+        desk.ann.wait_for("Which ")
+        desk.carl.press(button)
+        after_all_others(desk, desk.ann)
+        assert does not in [message.text for message in desk.ann.received()]
+        desk.ann.press(button)
+        desk.ann.wait_for(does)
 
 
 def test_edited_message_when_it_reads_like_a_command_then_it_is_none(
