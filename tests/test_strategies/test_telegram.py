@@ -77,7 +77,7 @@ def listening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
             "chat_id": str(GROUP),
             "authorized_users": [str(ANN), str(BOB)],
             "keyboard": [["/status", "/help"]],
-        }
+        },
     }
     ann, bob, carl = (Chat(api, GROUP, user_id=user) for user in (ANN, BOB, CARL))
     init_db("sqlite://")
