@@ -60,7 +60,8 @@ class Predictor:
         self.history_time_ms = history_time_ms
 
     def __getstate__(self) -> dict[str, Any]:
-        made = ("_session", "_decoder", "_carried")  # on first use; a copy makes its own
+        # What is made on first use, a copy makes for itself.
+        made = {name for name, value in vars(type(self)).items() if type(value) is cached_property}
         return {name: value for name, value in vars(self).items() if name not in made}
 
     @cached_property
