@@ -15,12 +15,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
+from freqtrade.enums import RunMode
 from freqtrade.exceptions import OperationalException
 from freqtrade.persistence import KeyValueStore, Order, Trade
 from freqtrade.strategy import IStrategy
 from pandas import DataFrame
 
-from models.errors import InputError, PackError
+from models.errors import ConfigError, InputError, PackError
 from models.hedging.policy import Situation, Step, decide
 from models.hedging.rounding import reachable
 from models.hedging.transfer import transfer_need
@@ -56,6 +57,13 @@ class HedgeStrategy(PackStrategy):
         try:
             block = (config.get("breakwater") or {}).get("hedge") or {}
             self.hedge: HedgeConfig = hedge_config(config, block)
+            if self.hedge.open_primary and config["runmode"] is RunMode.LIVE:
+                raise ConfigError(
+                    "expected no open_primary in live trading: it would open again what a person "
+                    "has closed",
+                    where="breakwater.hedge.open_primary",
+                    cure="set it false, and open the position yourself: /forcelong",
+                )
         except PackError as error:
             raise OperationalException(str(error)) from error
         super().__init__(config)
@@ -297,7 +305,8 @@ class HedgeStrategy(PackStrategy):
         """Return the amount a new trade of `pair` is to have, base units."""
         if pair in self.hedge.instruments:
             return self.plan(pair, current_time).wanted
-        return self.hedge.primary.amount_base if self.hedge.open_primary else 0.0
+        # Without `open_primary` nothing signals the position: a person has asked for it.
+        return self.hedge.primary.amount_base if self.hedge.mode is Mode.OWN else 0.0
 
     def _refusal(
         self, pair: str, side: str, amount: float, rate: float, current_time: datetime

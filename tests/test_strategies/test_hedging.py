@@ -236,6 +236,22 @@ def test_own_position_when_the_bot_holds_it_then_its_amount_is_hedged(
     assert stake(make(own)) == 0.0
 
 
+def test_own_position_when_a_person_opens_it_then_it_has_the_configured_size(make) -> None:
+    person = {"side": "long", "entry_tag": "force_entry", "max_stake": 9e3}
+    own = {**ELSEWHERE, "mode": "own", "primary": {"amount_base": 5.0}}
+    s = make(own)
+    s.guarding.leverage[LTC] = 2.0
+    assert stake(s, LTC, **person) == pytest.approx(5.0 * RATES[LTC] / 2.0)
+    assert stake(make(), LTC, **person) == 0.0  # held elsewhere: not to be held twice
+
+
+def test_own_position_when_live_then_it_is_never_opened_by_itself(tmp_path: Path) -> None:
+    own = {**ELSEWHERE, "mode": "own", "primary": {"amount_base": 5.0}, "open_primary": True}
+    LitecoinHedge(config(own, tmp_path))
+    with pytest.raises(OperationalException, match="open again what a person has closed"):
+        LitecoinHedge(config(own, tmp_path, runmode=RunMode.LIVE))
+
+
 # -- who decides ----------------------------------------------------------------------------------
 
 
