@@ -63,7 +63,7 @@ def test_mapping_when_the_class_is_no_dataclass_then_it_is_a_programming_error()
 def test_mapping_when_limits_are_over_the_hard_one_then_their_own_error_passes() -> None:
     with pytest.raises(ConfigError, match="max_leverage <= 5, got 20") as caught:
         from_mapping(HardLimits, {"max_leverage": 20}, where="block")
-    assert caught.value.where == "breakwater.limits.max_leverage"
+    assert caught.value.where == "breakwater.limits"
     with pytest.raises(ConfigError, match="0 < max_hazard"):
         from_mapping(DecisionConfig, {"max_hazard": 2}, where="block")
 

@@ -73,7 +73,7 @@ def test_sizing_when_the_shortfall_constant_is_checked_then_it_is_that_of_a_stud
     q = t.ppf(0.99)
     shortfall = t.pdf(q) * (4 + q * q) / (3 * 0.01)
     assert q == pytest.approx(3.747, abs=5e-4)
-    assert shortfall / t.std() == pytest.approx(sizing._ES99_SIGMAS, abs=5e-3)
+    assert shortfall / t.std() == pytest.approx(sizing.ES99_SIGMAS, abs=5e-3)
 
 
 @pytest.mark.parametrize("value", NOT_POSITIVE)
