@@ -229,6 +229,7 @@ class Predictor:
     def _raw(self, x: Float32Array, time_ms: IntArray, finite: BoolArray) -> FloatArray:
         width = int(self.manifest["outputs"])
         inputs = graph_input(x, time_ms, self.manifest)
+        session = self._session  # a network that cannot run is told even if no row is complete
         out = np.full((len(x), width), np.nan)
         pieces: list[tuple[Span, int]] = []
         for run in contiguous_runs(time_ms, self._candle_ms, finite):
@@ -237,7 +238,7 @@ class Predictor:
             same = [piece for piece in pieces if len(piece[0]) == length]
             for i in range(0, len(same), _BATCH):
                 group = same[i : i + _BATCH]
-                y = self._session.run(np.stack([inputs[s.start : s.stop] for s, _ in group]))
+                y = session.run(np.stack([inputs[s.start : s.stop] for s, _ in group]))
                 self._checked(y, len(group), length)
                 for b, (span, first) in enumerate(group):
                     out[first : span.stop] = y[b, first - span.start :]

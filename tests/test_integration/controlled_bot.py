@@ -125,6 +125,7 @@ def running_watchdog(folder: Path) -> Iterator[RunningWatchdog]:
         "FREQTRADE__EXCHANGE__KEY": KEY,
         "FREQTRADE__EXCHANGE__SECRET": SECRET,
         "PYTHONPATH": str(ROOT),
+        "COLUMNS": "1000",  # Freqtrade wraps its log at the width of the terminal
     }
     command = [
         *(sys.executable, "-m", "strategies.desk.cli", "watchdog"),

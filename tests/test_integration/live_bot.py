@@ -172,6 +172,7 @@ def running_bot(
         "FREQTRADE__EXCHANGE__KEY": key,
         "FREQTRADE__EXCHANGE__SECRET": secret,
         "PYTHONPATH": str(ROOT),
+        "COLUMNS": "1000",  # Freqtrade wraps its log at the width of the terminal
     }
     command = [
         *(sys.executable, "-m", "freqtrade", "trade", "--config", "config.json"),
