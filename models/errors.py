@@ -49,6 +49,10 @@ class InputError(PackError):
     """Data handed in is missing, malformed, unsorted, gappy or non-finite."""
 
 
+class NoForecastError(PackError):
+    """No fresh forecast the model trusts: a reason to refuse new risk, not a fault."""
+
+
 class AlignmentError(PackError):
     """Rows, names or times that must line up do not."""
 

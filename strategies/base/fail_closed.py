@@ -12,6 +12,8 @@ import logging
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+from models.errors import NoForecastError
+
 logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
@@ -20,6 +22,8 @@ R = TypeVar("R")
 
 def on_error_return(safe: R) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorate a hook so that any exception is logged and answered with `safe`.
+
+    A missing forecast is logged as the ordinary event it is, all else as an error with its trace.
 
     `safe` must be the answer that adds no risk and blocks no exit: False for an entry, 0 for a
     stake, 1 for a leverage, True for leaving, None for "keep the stop that is there".
@@ -30,6 +34,9 @@ def on_error_return(safe: R) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
                 return hook(*args, **kwargs)
+            except NoForecastError as error:
+                logger.info("%s: %s; answering %r", hook.__name__, error.problem, safe)
+                return safe
             except Exception:
                 logger.exception("%s raised exception; answering %r", hook.__name__, safe)
                 return safe

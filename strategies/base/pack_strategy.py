@@ -32,7 +32,7 @@ from models.decision.sizing import (
     position_notional_quote,
     stop_distance_frac,
 )
-from models.errors import InputError, PackError
+from models.errors import InputError, NoForecastError, PackError
 from models.features import candles as features
 from models.features.frame import pair_features
 from models.labels.targets import label_columns
@@ -321,6 +321,8 @@ class PackStrategy(ControlledStrategy):
             _require_positive(amount=amount, rate=rate)
             notional = amount * rate
             decision = self.guarding.decide(pair, side, notional, rate, current_time)
+        except NoForecastError as error:
+            return error.problem
         except Exception as error:
             logger.exception("%s %s entry refused", pair, side)
             return f"{type(error).__name__}: {error}"
@@ -433,11 +435,11 @@ class PackStrategy(ControlledStrategy):
     def _row(self, pair: str, current_time: datetime) -> Series:
         frame, _ = self.dp.get_analyzed_dataframe(pair, self.timeframe)
         if frame.empty:
-            raise InputError(f"no analysed candles for {pair}")
+            raise NoForecastError(f"no analysed candles for {pair}")
         row = frame.iloc[-1]
         age_s = (current_time - row["date"]).total_seconds()
         if not 0 <= age_s <= 2 * self.candle_ms / 1000:
-            raise InputError(
+            raise NoForecastError(
                 f"the last analysed candle of {pair} opened {age_s:.0f} s ago",
                 where=f"{row['date']} at {current_time}",
                 cure="check the clock and the candle feed",
@@ -448,7 +450,7 @@ class PackStrategy(ControlledStrategy):
         """Return the forecast's volatility over its horizon; raise without a trusted forecast."""
         row = self._row(pair, current_time)
         if row["do_predict"] != 1 or row[columns.ABSTAIN] != 0:
-            raise InputError(f"no trusted forecast for {pair} at {row['date']}")
+            raise NoForecastError(f"no trusted forecast for {pair} at {row['date']}")
         sigma = float(row[columns.SIGMA])
         if not (math.isfinite(sigma) and sigma > 0):
             raise InputError(f"expected a volatility > 0 for {pair} at {row['date']}, got {sigma}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -146,9 +147,10 @@ class LiveBot:
                     child.kill()
 
     def troubles(self) -> list[str]:
-        """Return the lines of its log that tell of an error."""
+        """Return the records of its log that tell of an error, each with its trace."""
         signs = (" - ERROR - ", " - CRITICAL - ", "Traceback", "raised exception")
-        return [line for line in self.log().splitlines() if any(sign in line for sign in signs)]
+        records = re.split(r"^(?=\d{4}-\d\d-\d\d )", self.log(), flags=re.MULTILINE)
+        return [record for record in records if any(sign in record for sign in signs)]
 
 
 def acknowledge_risk(userdir: Path, config: Path) -> None:

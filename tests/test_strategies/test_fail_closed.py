@@ -6,6 +6,7 @@ import inspect
 
 import pytest
 
+from models.errors import NoForecastError
 from strategies.base.fail_closed import on_error_return
 from strategies.base.pack_strategy import PackStrategy
 
@@ -30,6 +31,16 @@ def test_hook_when_it_raises_then_the_safe_answer_comes_and_the_log_has_the_trac
     assert "confirm raised exception; answering False" in record.message
     assert record.exc_info is not None
     assert record.exc_info[1] is fails
+
+
+def test_hook_when_there_is_no_forecast_then_it_refuses_without_crying_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level("INFO"):
+        assert confirm(1.0, fails=NoForecastError("the candle is old")) is False
+    (record,) = caplog.records
+    assert (record.levelname, record.exc_info) == ("INFO", None)
+    assert record.message == "confirm: the candle is old; answering False"
 
 
 def test_hook_when_it_works_then_its_own_answer_passes_in_silence(
