@@ -151,6 +151,9 @@ def _pack(config: dict[str, Any], retrain_hours: float) -> dict[str, Any]:
 def _stock(config: dict[str, Any], retrain_hours: float) -> dict[str, Any]:
     config.pop("internals")  # Freqtrade's default throttle
     return config | {
+        # Stock FreqAI cannot train live on feather files: pandas 3 reads their dates as another
+        # kind of UTC than the exchange's candles have, and the two do not append.
+        "dataformat_ohlcv": "json",
         "strategy": "Bench",
         "freqaimodel": "LightGBMRegressor",
         "stake_amount": 500,
