@@ -40,7 +40,8 @@ from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
 from tests.exchange.symbols import LISTED
 from tests.exchange.venue import Venue
-from tests.test_integration.live_bot import KEY, SECRET, LiveBot, running_bot
+from tests.test_integration.live_bot import LiveBot, running_bot
+from tests.test_integration.running import KEY, SECRET
 
 _START, _TODAY = datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 3, 8, tzinfo=UTC)
 _MINUTE_MS: Final = 60_000
@@ -154,8 +155,7 @@ def startup(folder: Path, market_dir: Path, pairs: Sequence[str]) -> dict[str, f
     with contender(folder, market_dir, PACK, pairs, training=False) as one:
         first = time.monotonic() - begun
         seen = len(one.bot.log())
-        one.bot.process.kill()
-        one.bot.process.wait()
+        one.bot.kill()
         url = re.search(r"https://[^@]*@?(127\.0\.0\.1:\d+)", (folder / "config.json").read_text())
         assert url is not None
         begun = time.monotonic()

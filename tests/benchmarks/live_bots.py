@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tests.test_integration.live_bot import ROOT, settings
+from tests.test_integration import running
+from tests.test_integration.live_bot import settings
 
 PACK: Final = "pack"
 STOCK: Final = "stock"
@@ -112,11 +113,7 @@ class Bench(IStrategy):
 
 def write_strategy(folder: Path, name: str) -> tuple[str, ...]:
     """Write the strategy of `name` and return the arguments that find it."""
-    strategies = folder / "strategies"
-    strategies.mkdir(exist_ok=True)
-    text = _PACK_STRATEGY if name == PACK else _STOCK_STRATEGY
-    (strategies / "Bench.py").write_text(text, encoding="utf-8")
-    return "--strategy", "Bench", "--strategy-path", str(strategies)
+    return running.write_strategy(folder, _PACK_STRATEGY if name == PACK else _STOCK_STRATEGY)
 
 
 def configuration(name: str, url: str, pairs: Sequence[str], *, training: bool) -> dict[str, Any]:
@@ -128,14 +125,14 @@ def configuration(name: str, url: str, pairs: Sequence[str], *, training: bool) 
 
 
 def _pack(config: dict[str, Any], retrain_hours: float) -> dict[str, Any]:
-    user_data = ROOT / "user_data"
+    user_data = running.ROOT / "user_data"
     config.pop("internals")
     files = ("config_bitcoin.json", "config_low_latency.json")
     return config | {
         "add_config_files": [str(user_data / name) for name in files],
         "strategy": "Bench",
         "freqaimodel": "LSTMForecaster",
-        "freqaimodel_path": str(ROOT / "freqaimodels"),
+        "freqaimodel_path": str(running.ROOT / "freqaimodels"),
         "stake_amount": "unlimited",
         "freqai": {
             "train_period_days": 34,  # cascade labels look back over 30

@@ -182,7 +182,7 @@ class BotApiState:
         with self.changed:
             return [call for call in self.calls if call.method == method]
 
-    def wait_until(self, holds: Callable[[], Any], what: str, timeout_s: float = 10.0) -> None:
+    def wait_until(self, holds: Callable[[], Any], what: str, timeout_s: float = 120.0) -> None:
         """Wait until `holds`; it is asked anew after each change.
 
         Raises
@@ -195,7 +195,7 @@ class BotApiState:
                 last = "\n".join(map(str, list(self.calls)[-20:]))
                 raise AssertionError(f"expected {what} within {timeout_s} s; requests:\n{last}")
 
-    def wait_for_listener(self, times: int = 1, timeout_s: float = 60.0) -> None:
+    def wait_for_listener(self, times: int = 1, timeout_s: float = 120.0) -> None:
         """Wait until a client has started to listen for the nth time: now it may be spoken to."""
         self.wait_until(lambda: self.listens >= times, f"a client that listens: {times}", timeout_s)
 

@@ -1,8 +1,9 @@
-"""A small, complete installation: simulated market, short training, its own user directory."""
+"""A small installation to backtest with, and the loopback exchange and chat of a live bot."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +12,18 @@ from typing import Any
 import pytest
 
 from strategies.desk.simulated_data import write_simulated
+from tests.exchange.account import Account
+from tests.exchange.clock import wall_clock_ms
+from tests.exchange.replay import Market, scripted_feed
+from tests.exchange.server import running_exchange
+from tests.exchange.state import ExchangeState
+from tests.exchange.venue import Venue
+from tests.telegram.chat import Chat
+from tests.telegram.server import running_bot_api
+from tests.telegram.state import BotApiState
+from tests.test_integration.live_bot import BTC, ETH, Start, running_bot, settings
+from tests.test_integration.running import KEY, ROOT, SECRET, write_strategy
 
-ROOT = Path(__file__).resolve().parents[2]
 TIMERANGE = "20240401-20240515"  # three trainings, 15 days apart
 
 
@@ -55,3 +66,65 @@ def make_desk(folder: Path, datadir: Path, **training: Any) -> Desk:
     config = userdir / "config_test.json"
     config.write_text(json.dumps(settings), encoding="utf-8")
     return Desk(userdir, datadir, config)
+
+
+@pytest.fixture
+def venue() -> Venue:
+    """An exchange whose prices stand still until a test moves them."""
+    now = wall_clock_ms()
+    feeds = {"BTCUSDT": scripted_feed(60_000.0, now), "ETHUSDT": scripted_feed(3_000.0, now)}
+    return Venue(market=Market(feeds=feeds), clock=wall_clock_ms)
+
+
+@pytest.fixture
+def account(venue: Venue) -> Account:
+    """The bot's account there."""
+    return venue.open_account(KEY, SECRET)
+
+
+@pytest.fixture
+def state(venue: Venue, account: Account) -> ExchangeState:
+    return ExchangeState(venue=venue)
+
+
+@pytest.fixture
+def url(state: ExchangeState) -> Iterator[str]:
+    """Where that exchange is served."""
+    with running_exchange(state, tls=True) as base_url:
+        yield base_url
+
+
+@pytest.fixture
+def api() -> BotApiState:
+    return BotApiState()
+
+
+@pytest.fixture
+def chat(api: BotApiState) -> Chat:
+    """The owner's chat with the bot."""
+    return Chat(api, 1001)
+
+
+@pytest.fixture
+def telegram(api: BotApiState, chat: Chat, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Serve the Bot API; the bot finds it, and what is secret, in its environment."""
+    with running_bot_api(api) as endpoint:
+        secret = {"ENABLED": "true", "TOKEN": api.token, "CHAT_ID": str(chat.chat_id)}
+        for name, value in secret.items():
+            monkeypatch.setenv(f"FREQTRADE__TELEGRAM__{name}", value)
+        for name, value in endpoint.environment().items():
+            monkeypatch.setenv(name, value)
+        # Where Freqtrade sees this it does not set up its logging, and httpx would log tokens.
+        monkeypatch.delenv("PYTEST_VERSION", raising=False)
+        yield
+
+
+@pytest.fixture
+def start(
+    tmp_path: Path, url: str, state: ExchangeState, api: BotApiState, telegram: None, strategy: str
+) -> Iterator[Start]:
+    """Start a chatting bot in a dry run; a second start finds what the first has left."""
+    arguments, config = write_strategy(tmp_path, strategy), settings(url, [BTC, ETH], dry_run=True)
+    yield lambda: running_bot(tmp_path, config, *arguments)
+    assert not state.unknown
+    assert not api.unknown

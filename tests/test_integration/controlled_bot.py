@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,9 +11,8 @@ from typing import Any
 from models.control.commands import Commands
 from tests.exchange.account import Account
 from tests.exchange.state import ExchangeState
-from tests.test_integration.live_bot import KEY, ROOT, SECRET, settings
-
-BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
+from tests.test_integration.live_bot import BTC, ETH, settings
+from tests.test_integration.running import RunningProcess, running
 
 STRATEGY = '''
 from models import columns
@@ -71,18 +63,9 @@ def configuration(url: str, **more: Any) -> dict[str, Any]:
     return {
         **settings(url, [BTC, ETH], dry_run=False),
         "custom_price_max_distance_ratio": 0.9,
-        "strategy": "ControlledSignals",
         "breakwater": {"pacing": {"tick_s": 0.5, "look_s": 0.1}},
         **more,
     }
-
-
-def write_strategy(folder: Path) -> tuple[str, str]:
-    """Write the strategy and return the arguments that find it."""
-    strategies = folder / "strategies"
-    strategies.mkdir(exist_ok=True)
-    (strategies / "ControlledSignals.py").write_text(STRATEGY, encoding="utf-8")
-    return "--strategy-path", str(strategies)
 
 
 def prepare(folder: Path, config: dict[str, Any]) -> None:
@@ -96,48 +79,11 @@ def commands(folder: Path) -> Commands:
     return Commands(folder / "user_data")
 
 
-@dataclass(frozen=True)
-class RunningWatchdog:
-    """A watchdog process, seen from outside."""
-
-    folder: Path
-    process: subprocess.Popen[bytes]
-
-    def log(self) -> str:
-        """Return everything it has printed."""
-        return (self.folder / "watchdog.log").read_text(encoding="utf-8")
-
-    def wait_for(self, happens: Callable[[], Any], what: str, timeout_s: float = 60.0) -> None:
-        """Wait until `happens`; fail with the log if it does not, or the watchdog dies."""
-        deadline = time.monotonic() + timeout_s
-        while not happens():
-            ended = self.process.poll()
-            if ended is not None or time.monotonic() > deadline:
-                raise AssertionError(f"expected {what}; watchdog: {ended}\n{self.log()[-4000:]}")
-            time.sleep(0.1)
-
-
-@contextmanager
-def running_watchdog(folder: Path) -> Iterator[RunningWatchdog]:
+def running_watchdog(folder: Path) -> AbstractContextManager[RunningProcess]:
     """Run `breakwater watchdog` over the bot in `folder` until the block ends."""
-    environment = {
-        **os.environ,
-        "FREQTRADE__EXCHANGE__KEY": KEY,
-        "FREQTRADE__EXCHANGE__SECRET": SECRET,
-        "PYTHONPATH": str(ROOT),
-        "COLUMNS": "1000",  # Freqtrade wraps its log at the width of the terminal
-    }
-    command = [
-        *(sys.executable, "-m", "strategies.desk.cli", "watchdog"),
-        *("--config", str(folder / "config.json"), "--userdir", str(folder / "user_data")),
-    ]
-    with (folder / "watchdog.log").open("ab") as log:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-    try:
-        yield RunningWatchdog(folder, process)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
+    config, userdir = str(folder / "config.json"), str(folder / "user_data")
+    module = ("strategies.desk.cli", "watchdog", "--config", config, "--userdir", userdir)
+    return running(RunningProcess, folder, "watchdog", module)
 
 
 def unprotected(state: ExchangeState, account: Account) -> dict[str, Decimal]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
-from tests.test_integration.live_bot import ROOT, settings
+from tests.test_integration.live_bot import BTC, settings
+from tests.test_integration.running import ROOT
 
-BTC = "BTC/USDT:USDT"
 SIGMA = 0.01  # over the horizon: the working stop is 3 % away
 
 STRATEGY = f'''
@@ -46,17 +45,8 @@ def configuration(url: str) -> dict[str, Any]:
     shipped = json.loads((ROOT / "user_data" / "config_bitcoin.json").read_text(encoding="utf-8"))
     return {
         **settings(url, [BTC], dry_run=False),
-        "strategy": "GuardedSignals",
         "stake_amount": "unlimited",
         "max_open_trades": 1,
         "breakwater": {"sizing": shipped["breakwater"]["sizing"],
                        "limits": shipped["breakwater"]["limits"]},
     }  # fmt: skip
-
-
-def write_strategy(folder: Path) -> tuple[str, str]:
-    """Write the strategy and return the arguments that find it."""
-    strategies = folder / "strategies"
-    strategies.mkdir(exist_ok=True)
-    (strategies / "GuardedSignals.py").write_text(STRATEGY, encoding="utf-8")
-    return "--strategy-path", str(strategies)

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import sqlite3
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import psutil
 from freqtrade.configuration import Configuration
@@ -23,9 +19,9 @@ from models.control.commands import Commands
 from models.control.state import Person
 from strategies.base.acknowledgement import leverage_digest
 from tests.exchange.client import trading_ccxt_config
+from tests.test_integration.running import KEY, PATIENCE_S, SECRET, RunningProcess, running
 
-ROOT = Path(__file__).resolve().parents[2]
-KEY, SECRET = "loopback-key", "loopback-secret"
+BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 
 STRATEGY = '''
 from freqtrade.persistence import Trade
@@ -99,26 +95,23 @@ def settings(url: str, pairs: list[str], *, dry_run: bool) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class LiveBot:
+class LiveBot(RunningProcess):
     """A running bot, seen from outside: its trades database and its log."""
-
-    folder: Path
-    process: subprocess.Popen[bytes]
-
-    def log(self) -> str:
-        """Return everything it has printed."""
-        return (self.folder / "bot.log").read_text(encoding="utf-8")
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         """Return the rows of an SQL query on its database; none before it exists."""
         path = self.folder / "trades.sqlite"
         if not path.is_file():
             return []
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5) as database:
+        with closing(
+            sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=PATIENCE_S)
+        ) as database:
             database.row_factory = sqlite3.Row
             try:
                 return [dict(row) for row in database.execute(query)]
-            except sqlite3.OperationalError:  # the tables are not there yet
+            except sqlite3.OperationalError as error:
+                if "no such table" not in str(error):
+                    raise
                 return []
 
     def trades(self) -> dict[str, dict[str, Any]]:
@@ -129,15 +122,9 @@ class LiveBot:
         """Return the orders, oldest first."""
         return self.rows("SELECT * FROM orders ORDER BY id")
 
-    def wait_for(self, happens: Callable[[], Any], what: str, timeout_s: float = 60.0) -> None:
-        """Wait until `happens`; fail with the log if it does not, or the bot dies."""
-        deadline = time.monotonic() + timeout_s
-        while not happens():
-            ended = self.process.poll()
-            if ended is not None or time.monotonic() > deadline:
-                state = "still running" if ended is None else f"ended with {ended}"
-                raise AssertionError(f"expected {what}; the bot is {state}\n{self.log()[-6000:]}")
-            time.sleep(0.1)
+    def both_open(self) -> bool:
+        """Whether it holds two trades."""
+        return sum(trade["is_open"] for trade in self.trades().values()) == 2
 
     def kill_workers(self) -> None:
         """SIGKILL the processes it trains in, as the kernel does when memory runs out."""
@@ -151,6 +138,9 @@ class LiveBot:
         signs = (" - ERROR - ", " - CRITICAL - ", "Traceback", "raised exception")
         records = re.split(r"^(?=\d{4}-\d\d-\d\d )", self.log(), flags=re.MULTILINE)
         return [record for record in records if any(sign in record for sign in signs)]
+
+
+Start: TypeAlias = Callable[[], AbstractContextManager[LiveBot]]
 
 
 def acknowledge_risk(userdir: Path, config: Path) -> None:
@@ -169,25 +159,8 @@ def running_bot(
         (userdir / name).mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     acknowledge_risk(userdir, folder / "config.json")
-    environment = {
-        **os.environ,
-        "FREQTRADE__EXCHANGE__KEY": key,
-        "FREQTRADE__EXCHANGE__SECRET": secret,
-        "PYTHONPATH": str(ROOT),
-        "COLUMNS": "1000",  # Freqtrade wraps its log at the width of the terminal
-    }
-    command = [
-        *(sys.executable, "-m", "freqtrade", "trade", "--config", "config.json"),
-        *("--userdir", str(userdir), *arguments),
-    ]
-    with (folder / "bot.log").open("ab") as log:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-    try:
-        yield LiveBot(folder, process)
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    module = ("freqtrade", "trade", "--config", "config.json", "--userdir", str(userdir))
+    with running(
+        LiveBot, folder, "bot", (*module, *arguments), key=key, secret=secret, stop=signal.SIGINT
+    ) as bot:
+        yield bot

@@ -14,7 +14,7 @@ import pytest
 
 from models.control.commands import Commands
 from models.journal.journal import Verification
-from tests.test_integration.live_bot import ROOT
+from tests.test_integration.running import ROOT
 
 
 def kill_once(userdir: Path, words: int, pause_s: float) -> list[str]:

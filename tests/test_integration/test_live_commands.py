@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -13,20 +11,12 @@ from models.control.heartbeat import last_beat
 from models.control.state import Mode
 from models.control.store import HALT_FILE, ControlStore
 from models.journal.journal import Journal
-from tests.exchange.clock import wall_clock_ms
-from tests.exchange.replay import Market, scripted_feed
-from tests.exchange.server import running_exchange
-from tests.exchange.state import ExchangeState
-from tests.exchange.venue import Venue
 from tests.telegram.chat import Chat
 from tests.telegram.faults import Drop, bad_gateway
-from tests.telegram.server import running_bot_api
 from tests.telegram.state import BotApiState
-from tests.test_integration.live_bot import LiveBot, running_bot, settings
+from tests.test_integration.live_bot import BTC, ETH, LiveBot, Start
 
-BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
-OWNER, STRANGER = 1001, 2002
-Start = Callable[[], AbstractContextManager[LiveBot]]
+STRANGER = 2002
 
 # The pack's hooks, all of them; only the forecast is given, because training takes minutes.
 STRATEGY = '''
@@ -60,48 +50,14 @@ class GivenForecast(PackStrategy):
 
 
 @pytest.fixture
-def api() -> BotApiState:
-    return BotApiState()
-
-
-@pytest.fixture
-def chat(api: BotApiState) -> Chat:
-    return Chat(api, OWNER)
-
-
-@pytest.fixture
 def store(tmp_path: Path) -> ControlStore:
     """The bot's control state, seen from another process."""
     return ControlStore(tmp_path / "user_data" / CONTROL_FOLDER)
 
 
 @pytest.fixture
-def start(
-    tmp_path: Path, api: BotApiState, chat: Chat, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Start]:
-    """Start the bot in a dry run; a second start finds what the first has left."""
-    now = wall_clock_ms()
-    feeds = {"BTCUSDT": scripted_feed(60_000.0, now), "ETHUSDT": scripted_feed(3_000.0, now)}
-    exchange = ExchangeState(venue=Venue(market=Market(feeds=feeds), clock=wall_clock_ms))
-    strategies = tmp_path / "strategies"
-    strategies.mkdir()
-    (strategies / "GivenForecast.py").write_text(STRATEGY, encoding="utf-8")
-    strategy = ("--strategy", "GivenForecast", "--strategy-path", str(strategies))
-    with running_exchange(exchange, tls=True) as url, running_bot_api(api) as endpoint:
-        telegram = {"ENABLED": "true", "TOKEN": api.token, "CHAT_ID": str(OWNER)}
-        for name, value in telegram.items():
-            monkeypatch.setenv(f"FREQTRADE__TELEGRAM__{name}", value)
-        for name, value in endpoint.environment().items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.delenv("PYTEST_VERSION", raising=False)
-        config = settings(url, [BTC, ETH], dry_run=True)
-        yield lambda: running_bot(tmp_path, config, *strategy)
-    assert not exchange.unknown
-    assert not api.unknown
-
-
-def both_open(bot: LiveBot) -> bool:
-    return sum(trade["is_open"] for trade in bot.trades().values()) == 2
+def strategy() -> str:
+    return STRATEGY
 
 
 def none_open(bot: LiveBot) -> bool:
@@ -131,7 +87,7 @@ def test_commands_when_the_bot_trades_then_each_is_answered_and_obeyed(
     stranger = Chat(api, STRANGER)
     with start() as bot:
         api.wait_for_listener()
-        bot.wait_for(lambda: both_open(bot), "two entries")
+        bot.wait_for(bot.both_open, "two entries")
         for said in ("/halt", "/flatten", "/risk"):
             stranger.say(said)
 
@@ -196,7 +152,7 @@ def test_commands_when_the_bot_reloads_and_restarts_then_they_hold_and_are_not_r
 ) -> None:
     with start() as bot:
         api.wait_for_listener()
-        bot.wait_for(lambda: both_open(bot), "two entries")
+        bot.wait_for(bot.both_open, "two entries")
         chat.say("/reduce")
         chat.wait_for("REDUCING")
         chat.say("/flatten")
@@ -233,15 +189,15 @@ def test_telegram_when_it_is_out_of_reach_then_the_bot_trades_on_and_a_file_stil
         bot.wait_for(lambda: refused(store) == {BTC, ETH}, "two refused entries")
         assert bot.trades() == {}
         file.unlink()
-        bot.wait_for(lambda: both_open(bot), "two entries, at the next candle", 100)
+        bot.wait_for(bot.both_open, "two entries, at the next candle")
         file.touch()
         bot.wait_for(lambda: bot.log().count("control: HALTED") == 2, "the second halt")
         chat.say("are you there?")
         api.faults.clear()
-        chat.wait_for("the file HALT is there", timeout_s=60)
+        chat.wait_for("the file HALT is there")
         chat.say("go on")
         file.unlink()
-        chat.wait_for("ACTIVE: the bot trades", timeout_s=30)
+        chat.wait_for("ACTIVE: the bot trades")
 
 
 @pytest.mark.slow
@@ -251,7 +207,7 @@ def test_telegram_when_it_is_down_at_the_start_then_it_listens_as_soon_as_it_is_
     outage = bad_gateway("getMe", times=4)  # Freqtrade alone gives up after three
     api.faults.add(outage)
     with start() as bot:
-        bot.wait_for(lambda: both_open(bot), "two entries")
+        bot.wait_for(bot.both_open, "two entries")
         api.wait_for_listener()
         chat.say("/halt")
         chat.wait_for("HALTED")

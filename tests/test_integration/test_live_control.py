@@ -7,7 +7,6 @@ import random
 import resource
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,46 +15,21 @@ from models.control.commands import Commands
 from models.control.heartbeat import last_beat
 from models.control.state import Mode, Person
 from tests.exchange.account import Account
-from tests.exchange.clock import wall_clock_ms
 from tests.exchange.faults import Latency
-from tests.exchange.replay import Market, scripted_feed
-from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
 from tests.exchange.venue import Venue
 from tests.test_integration.controlled_bot import (
+    STRATEGY,
     commands,
     configuration,
     prepare,
     running_watchdog,
     unprotected,
-    write_strategy,
 )
-from tests.test_integration.live_bot import KEY, SECRET, LiveBot, running_bot
+from tests.test_integration.live_bot import LiveBot, running_bot
+from tests.test_integration.running import KEY, SECRET, write_strategy
 
 ANN = Person("ann", "telegram")
-
-
-@pytest.fixture
-def venue() -> Venue:
-    now = wall_clock_ms()
-    feeds = {"BTCUSDT": scripted_feed(60_000.0, now), "ETHUSDT": scripted_feed(3_000.0, now)}
-    return Venue(market=Market(feeds=feeds), clock=wall_clock_ms)
-
-
-@pytest.fixture
-def account(venue: Venue) -> Account:
-    return venue.open_account(KEY, SECRET)
-
-
-@pytest.fixture
-def state(venue: Venue, account: Account) -> ExchangeState:
-    return ExchangeState(venue=venue)
-
-
-@pytest.fixture
-def url(state: ExchangeState) -> Iterator[str]:
-    with running_exchange(state, tls=True) as base_url:
-        yield base_url
 
 
 def waiting(bot: LiveBot, account: Account) -> bool:
@@ -70,7 +44,7 @@ def test_live_run_when_the_halt_file_is_dropped_then_entries_end_exits_pass_and_
     control = tmp_path / "user_data" / "control"
     control.mkdir(parents=True)
     (control / "HALT").touch()  # before the first start
-    arguments = write_strategy(tmp_path)
+    arguments = write_strategy(tmp_path, STRATEGY)
     desk = commands(tmp_path)
     with running_bot(tmp_path, configuration(url), *arguments) as bot:
         bot.wait_for(lambda: desk.journal.entries(kind="entry.refused"), "a refused entry")
@@ -101,7 +75,7 @@ def test_live_run_when_the_halt_file_is_dropped_then_entries_end_exits_pass_and_
 def test_live_run_when_told_to_flatten_then_it_closes_in_stages_with_stops_as_large_as_what_is_left(
     tmp_path: Path, url: str, state: ExchangeState, venue: Venue, account: Account
 ) -> None:
-    arguments, desk = write_strategy(tmp_path), commands(tmp_path)
+    arguments, desk = write_strategy(tmp_path, STRATEGY), commands(tmp_path)
     config = configuration(url)
     config["breakwater"]["guards"] = {"step_volume_frac": 3.3e-4}  # a step is 1,200 of 3,000
     with running_bot(tmp_path, config, *arguments) as bot:
@@ -114,7 +88,7 @@ def test_live_run_when_told_to_flatten_then_it_closes_in_stages_with_stops_as_la
         left = account.open_positions()["BTCUSDT"].amount
         assert 0 < left < whole
         assert desk.store.read().flatten is not None
-        bot.wait_for(lambda: not account.open_positions(), "all of it closed", 240)
+        bot.wait_for(lambda: not account.open_positions(), "all of it closed")
         bot.wait_for(lambda: desk.store.read().flatten is None, "the request done with")
         assert desk.store.read().mode is Mode.HALTED
     assert account.open_algos() == []
@@ -133,7 +107,7 @@ def sized(account: Account) -> bool:
 def test_live_run_when_the_bots_disk_is_full_then_the_watchdog_looks_after_its_account(
     tmp_path: Path, url: str, state: ExchangeState, account: Account
 ) -> None:
-    arguments = write_strategy(tmp_path)
+    arguments = write_strategy(tmp_path, STRATEGY)
     with (
         running_bot(tmp_path, configuration(url), *arguments) as bot,
         running_watchdog(tmp_path) as dog,
@@ -155,7 +129,7 @@ def test_live_run_when_the_bots_disk_is_full_then_the_watchdog_looks_after_its_a
 def test_live_run_when_the_bot_dies_or_hangs_then_the_watchdog_takes_its_entries_back(
     tmp_path: Path, url: str, state: ExchangeState, account: Account, how: signal.Signals
 ) -> None:
-    arguments = write_strategy(tmp_path)
+    arguments = write_strategy(tmp_path, STRATEGY)
     with (
         running_bot(tmp_path, configuration(url), *arguments) as bot,
         running_watchdog(tmp_path) as dog,
@@ -183,8 +157,8 @@ def test_live_run_when_the_bot_dies_or_hangs_then_the_watchdog_takes_its_entries
 def test_live_run_when_killed_between_an_entry_and_its_record_then_the_watchdog_stops_the_position(
     tmp_path: Path, url: str, state: ExchangeState, account: Account
 ) -> None:
-    arguments = write_strategy(tmp_path)
-    state.faults.add(Latency(on="POST /fapi/v1/order", after_s=lambda _: 5.0))
+    arguments = write_strategy(tmp_path, STRATEGY)
+    state.faults.add(Latency(on="POST /fapi/v1/order", after_s=lambda _: 60.0))
     with (
         running_bot(tmp_path, configuration(url), *arguments) as bot,
         running_watchdog(tmp_path) as dog,
@@ -204,7 +178,7 @@ def test_live_run_when_killed_between_an_entry_and_its_record_then_the_watchdog_
 def test_live_run_when_killed_at_random_then_no_position_stays_unprotected_and_no_state_is_lost(
     tmp_path: Path, url: str, state: ExchangeState, venue: Venue, account: Account
 ) -> None:
-    arguments, random_ = write_strategy(tmp_path), random.Random(3)
+    arguments, random_ = write_strategy(tmp_path, STRATEGY), random.Random(3)
     desk = commands(tmp_path)
     prepare(tmp_path, configuration(url))
     with running_watchdog(tmp_path) as dog:
@@ -215,8 +189,7 @@ def test_live_run_when_killed_at_random_then_no_position_stays_unprotected_and_n
                 if life % 2:
                     venue.move("BTCUSDT", 60_000.0 * (1.03 if life % 4 == 1 else 1.0))
                 time.sleep(random_.uniform(0.0, 6.0))
-                os.kill(bot.process.pid, signal.SIGKILL)
-                bot.process.wait()
+                bot.kill()
             dog.wait_for(lambda: desk.store.read().mode is Mode.REDUCING, "the silence noticed")
             dog.wait_for(lambda: not account.open_orders(), "entries taken back")
             dog.wait_for(lambda: unprotected(state, account) == {}, "every position stopped")

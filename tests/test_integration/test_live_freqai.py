@@ -18,9 +18,9 @@ from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
 from tests.exchange.symbols import LISTED
 from tests.exchange.venue import Venue
-from tests.test_integration.live_bot import KEY, ROOT, SECRET, LiveBot, running_bot, settings
+from tests.test_integration.live_bot import BTC, LiveBot, running_bot, settings
+from tests.test_integration.running import KEY, ROOT, SECRET, write_strategy
 
-BTC = "BTC/USDT:USDT"
 START, TODAY = datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 3, 8, tzinfo=UTC)
 
 # The simulated market has next to no edge: what is tried is the way from forecast to order, with
@@ -45,7 +45,6 @@ def configuration(url: str) -> dict[str, Any]:
     config = settings(url, [BTC], dry_run=False)
     return config | {
         "add_config_files": [str(ROOT / "user_data" / "config_bitcoin.json")],
-        "strategy": "EveryForecast",
         "freqaimodel": "LSTMForecaster",
         "freqaimodel_path": str(ROOT / "freqaimodels"),
         "timeframe": "1m",
@@ -73,17 +72,14 @@ def test_live_run_when_freqai_has_trained_then_the_next_candle_becomes_a_protect
     venue = Venue(market=market, clock=wall_clock_ms)
     account = venue.open_account(KEY, SECRET)
     state = ExchangeState(venue=venue)
-    strategies = tmp_path / "strategies"
-    strategies.mkdir()
-    (strategies / "EveryForecast.py").write_text(STRATEGY, encoding="utf-8")
     with (
         running_exchange(state, tls=True) as url,
-        running_bot(tmp_path, configuration(url), "--strategy-path", str(strategies)) as bot,
+        running_bot(tmp_path, configuration(url), *write_strategy(tmp_path, STRATEGY)) as bot,
     ):
-        bot.wait_for(lambda: has_trained(bot), "a trained model", 180)
+        bot.wait_for(lambda: has_trained(bot), "a trained model")
         # The forecasts of candles that closed before the training are not acted upon.
-        bot.wait_for(lambda: account.open_algos(), "an entry and its stop", 200)
-        bot.wait_for(lambda: stands_at_the_working_stop(bot, account), "the working stop", 10)
+        bot.wait_for(lambda: account.open_algos(), "an entry and its stop")
+        bot.wait_for(lambda: stands_at_the_working_stop(bot, account), "the working stop")
         [trade] = bot.trades().values()
         [stop] = account.open_algos()
         troubles = bot.troubles()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,38 +9,14 @@ import pytest
 from models.control.commands import Commands
 from models.control.state import Mode
 from tests.exchange.account import Account
-from tests.exchange.clock import wall_clock_ms
 from tests.exchange.faults import Drop
-from tests.exchange.replay import Market, scripted_feed
-from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
 from tests.exchange.venue import Venue
-from tests.test_integration.guarded_bot import BTC, SIGMA, configuration, write_strategy
-from tests.test_integration.live_bot import KEY, SECRET, LiveBot, running_bot
+from tests.test_integration.guarded_bot import SIGMA, STRATEGY, configuration
+from tests.test_integration.live_bot import BTC, LiveBot, running_bot
+from tests.test_integration.running import write_strategy
 
 PRICE = 60_000.0
-
-
-@pytest.fixture
-def venue() -> Venue:
-    feeds = {"BTCUSDT": scripted_feed(PRICE, wall_clock_ms())}
-    return Venue(market=Market(feeds=feeds), clock=wall_clock_ms)
-
-
-@pytest.fixture
-def account(venue: Venue) -> Account:
-    return venue.open_account(KEY, SECRET)
-
-
-@pytest.fixture
-def state(venue: Venue, account: Account) -> ExchangeState:
-    return ExchangeState(venue=venue)
-
-
-@pytest.fixture
-def url(state: ExchangeState) -> Iterator[str]:
-    with running_exchange(state, tls=True) as base_url:
-        yield base_url
 
 
 def held(account: Account) -> float:
@@ -60,8 +35,8 @@ def same_size(bot: LiveBot, account: Account, venue: Venue, amount: float) -> bo
 def test_live_entry_when_it_fills_then_its_first_stop_is_the_working_one_and_keeps_its_size(
     tmp_path: Path, url: str, venue: Venue, account: Account, state: ExchangeState
 ) -> None:
-    with running_bot(tmp_path, configuration(url), *write_strategy(tmp_path)) as bot:
-        bot.wait_for(lambda: account.open_algos(), "an entry and its stop", 180)
+    with running_bot(tmp_path, configuration(url), *write_strategy(tmp_path, STRATEGY)) as bot:
+        bot.wait_for(lambda: account.open_algos(), "an entry and its stop")
         whole = held(account)
         (first,) = account.algos.values()
         entry = bot.trades()[BTC]["open_rate"]
@@ -88,8 +63,8 @@ def test_live_entry_when_its_answer_is_lost_then_no_second_order_a_stop_and_a_ha
     # Freqtrade alone sends the order again: the strict xfail in `test_live_run`.
     state.faults.add(Drop(on="POST /fapi/v1/order", executed=True, times=1))
     store = Commands(tmp_path / "user_data").store
-    with running_bot(tmp_path, configuration(url), *write_strategy(tmp_path)) as bot:
-        bot.wait_for(lambda: store.read().mode is Mode.HALTED, "a halt", 240)
+    with running_bot(tmp_path, configuration(url), *write_strategy(tmp_path, STRATEGY)) as bot:
+        bot.wait_for(lambda: store.read().mode is Mode.HALTED, "a halt")
         bot.wait_for(lambda: stopped(account) == held(account) > 0, "a stop for what was lost")
         assert bot.trades() == {}
     assert "the exchange holds" in store.read().reason

@@ -15,9 +15,10 @@ from tests.exchange.replay import Market, candle_feed
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
 from tests.exchange.venue import Venue
-from tests.test_integration.live_bot import KEY, ROOT, SECRET, LiveBot, running_bot, settings
+from tests.test_integration.live_bot import BTC, ETH, LiveBot, running_bot, settings
+from tests.test_integration.running import KEY, ROOT, SECRET, write_strategy
 
-LTC, BTC, ETH = "LTC/USDT:USDT", "BTC/USDT:USDT", "ETH/USDT:USDT"
+LTC = "LTC/USDT:USDT"
 CRASH = ROOT.parent / "shared" / "data" / "events" / "2021-05-19_china"
 FALL = pd.Timestamp("2021-05-19T10:00Z")  # Litecoin went from 284 to 190 within three hours
 MINUTE_MS = 60_000
@@ -99,25 +100,19 @@ def test_dry_run_when_the_model_dies_in_a_crash_then_hold_and_the_baseline_keep_
     venue = Venue(market=Market(feeds=feeds), clock=wall_clock_ms)
     venue.open_account(KEY, SECRET)
     state = ExchangeState(venue=venue)
-    strategies = tmp_path / "strategies"
-    strategies.mkdir()
-    (strategies / "CrashHedge.py").write_text(STRATEGY, encoding="utf-8")
     with (
         running_exchange(state, tls=True) as url,
-        running_bot(
-            tmp_path, configuration(url), "--strategy", "CrashHedge",
-            "--strategy-path", str(strategies),
-        ) as bot,
-    ):  # fmt: skip
-        bot.wait_for(lambda: len(bot.trades()) == 2, "both legs", 200)
-        bot.wait_for(lambda: "hazard 0.90 against the position" in bot.log(), "an alarm", 150)
+        running_bot(tmp_path, configuration(url), *write_strategy(tmp_path, STRATEGY)) as bot,
+    ):
+        bot.wait_for(lambda: len(bot.trades()) == 2, "both legs")
+        bot.wait_for(lambda: "hazard 0.90 against the position" in bot.log(), "an alarm")
         (tmp_path / "MODEL_IS_DEAD").touch()
-        bot.wait_for(lambda: "the model is silent: holding" in bot.log(), "the hold", 200)
+        bot.wait_for(lambda: "the model is silent: holding" in bot.log(), "the hold")
         held = {pair: trade["amount"] for pair, trade in bot.trades().items()}
-        bot.wait_for(lambda: "the model failed: banded baseline" in bot.log(), "the baseline", 200)
+        bot.wait_for(lambda: "the model failed: banded baseline" in bot.log(), "the baseline")
         bot.wait_for(
             lambda: sum(t["amount"] > held[p] for p, t in bot.trades().items()) > 0,
-            "a leg the baseline has grown", 150,
+            "a leg the baseline has grown",
         )  # fmt: skip
         trades, log, troubles = bot.trades(), bot.log(), bot.troubles()
     assert {pair: trade["is_short"] for pair, trade in trades.items()} == {BTC: 1, ETH: 1}

@@ -13,13 +13,12 @@ from strategies.desk.simulated_data import write_simulated
 from tests.exchange.account import Account
 from tests.exchange.clock import wall_clock_ms
 from tests.exchange.replay import read_market, starting_now
-from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
 from tests.exchange.symbols import LISTED
 from tests.exchange.venue import Venue
-from tests.test_integration.live_bot import KEY, ROOT, SECRET, LiveBot, running_bot, settings
+from tests.test_integration.live_bot import BTC, LiveBot, running_bot, settings
+from tests.test_integration.running import ROOT, write_strategy
 
-BTC = "BTC/USDT:USDT"
 START, TODAY = datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 3, 8, tzinfo=UTC)
 
 # Long on every forecast, out on the next one once the test says so; every forecast is in the log.
@@ -53,7 +52,6 @@ def configuration(url: str, retrain_hours: float) -> dict[str, Any]:
     config = settings(url, [BTC], dry_run=False)
     return config | {
         "add_config_files": [str(ROOT / "user_data" / "config_bitcoin.json")],
-        "strategy": "EveryForecast",
         "freqaimodel": "LSTMForecaster",
         "freqaimodel_path": str(ROOT / "freqaimodels"),
         "timeframe": "1m",
@@ -81,19 +79,6 @@ def venue(tmp_path: Path) -> Venue:
     return Venue(market=market, clock=wall_clock_ms)
 
 
-@pytest.fixture
-def account(venue: Venue) -> Account:
-    return venue.open_account(KEY, SECRET)
-
-
-@pytest.fixture
-def strategies(tmp_path: Path) -> Path:
-    folder = tmp_path / "strategies"
-    folder.mkdir()
-    (folder / "EveryForecast.py").write_text(STRATEGY, encoding="utf-8")
-    return folder
-
-
 def trainings(bot: LiveBot) -> int:
     return len(re.findall(r"lstm BTC\S+ until \S+: \S+ s, validation gain", bot.log()))
 
@@ -117,25 +102,22 @@ def worker_was_killed(bot: LiveBot) -> bool:
 
 @pytest.mark.slow
 def test_live_run_when_it_retrains_again_and_again_then_only_a_killed_worker_is_ever_a_trouble(
-    tmp_path: Path, venue: Venue, account: Account, strategies: Path
+    tmp_path: Path, url: str, state: ExchangeState, account: Account
 ) -> None:
-    state = ExchangeState(venue=venue)
-    with (
-        running_exchange(state, tls=True) as url,
-        running_bot(tmp_path, configuration(url, 0.002), "--strategy-path", str(strategies)) as bot,
-    ):
-        bot.wait_for(lambda: trainings(bot) >= 1, "a trained model", 180)
-        bot.wait_for(lambda: 1 in forecasts(bot), "a forecast", 180)
+    arguments = write_strategy(tmp_path, STRATEGY)
+    with running_bot(tmp_path, configuration(url, 0.002), *arguments) as bot:
+        bot.wait_for(lambda: trainings(bot) >= 1, "a trained model")
+        bot.wait_for(lambda: 1 in forecasts(bot), "a forecast")
         appended = len(forecasts(bot))
         before = trainings(bot)
-        bot.wait_for(lambda: trainings(bot) >= before + 5, "five more trainings", 300)
-        bot.wait_for(lambda: len(forecasts(bot)) >= appended + 2, "two more candles", 180)
+        bot.wait_for(lambda: trainings(bot) >= before + 5, "five more trainings")
+        bot.wait_for(lambda: len(forecasts(bot)) >= appended + 2, "two more candles")
         assert bot.troubles() == []
 
-        bot.wait_for(lambda: worker_was_killed(bot), "a worker killed at work", 120)
+        bot.wait_for(lambda: worker_was_killed(bot), "a worker killed at work")
         trained, analysed = trainings(bot), len(forecasts(bot))
-        bot.wait_for(lambda: len(forecasts(bot)) > analysed, "a candle after the failure", 120)
-        bot.wait_for(lambda: trainings(bot) >= trained + 2, "training to recover", 180)
+        bot.wait_for(lambda: len(forecasts(bot)) > analysed, "a candle after the failure")
+        bot.wait_for(lambda: trainings(bot) >= trained + 2, "training to recover")
         log, seen = bot.log(), forecasts(bot)
         assert account.open_algos()  # the position of the first forecast, and its stop
     failure = log[log.index("raised exception TrainingError: the training worker died") :]
@@ -151,29 +133,27 @@ def test_live_run_when_it_retrains_again_and_again_then_only_a_killed_worker_is_
 
 @pytest.mark.slow
 def test_live_run_when_restarted_then_the_saved_model_manages_the_open_position(
-    tmp_path: Path, venue: Venue, account: Account, strategies: Path
+    tmp_path: Path, url: str, state: ExchangeState, account: Account
 ) -> None:
-    state = ExchangeState(venue=venue)
-    with running_exchange(state, tls=True) as url:
-        config = configuration(url, 24)
-        arguments = ("--strategy-path", str(strategies))
-        with running_bot(tmp_path, config, *arguments) as bot:
-            bot.wait_for(lambda: account.open_algos(), "an entry and its stop", 400)
-            assert bot.troubles() == []
-        held = account.position("BTCUSDT").amount
-        assert held > 0
-        before = len(bot.log())
+    config = configuration(url, 24)
+    arguments = write_strategy(tmp_path, STRATEGY)
+    with running_bot(tmp_path, config, *arguments) as bot:
+        bot.wait_for(lambda: account.open_algos(), "an entry and its stop", 400)
+        assert bot.troubles() == []
+    held = account.position("BTCUSDT").amount
+    assert held > 0
+    before = len(bot.log())
 
-        with running_bot(tmp_path, config, *arguments) as bot:
-            bot.wait_for(lambda: 1 in forecasts(bot, before), "a forecast", 240)
-            assert [t["is_open"] for t in bot.trades().values()] == [1]
-            assert account.position("BTCUSDT").amount == held
-            assert [float(a.quantity) for a in account.open_algos()] == [float(held)]
-            (tmp_path / "leave").touch()
-            bot.wait_for(lambda: closed(bot), "the position closed on the next forecast", 180)
-            [trade] = bot.trades().values()
-            assert bot.troubles() == []
-        assert trainings(bot) == 1  # before the restart
+    with running_bot(tmp_path, config, *arguments) as bot:
+        bot.wait_for(lambda: 1 in forecasts(bot, before), "a forecast")
+        assert [t["is_open"] for t in bot.trades().values()] == [1]
+        assert account.position("BTCUSDT").amount == held
+        assert [float(a.quantity) for a in account.open_algos()] == [float(held)]
+        (tmp_path / "leave").touch()
+        bot.wait_for(lambda: closed(bot), "the position closed on the next forecast")
+        [trade] = bot.trades().values()
+        assert bot.troubles() == []
+    assert trainings(bot) == 1  # before the restart
     assert trade["exit_reason"] == "exit_signal"
     assert account.open_positions() == {}
     assert account.open_algos() == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from decimal import Decimal
@@ -11,56 +10,18 @@ from pathlib import Path
 import pytest
 
 from tests.exchange.account import Account
-from tests.exchange.clock import wall_clock_ms
 from tests.exchange.faults import Answer, Drop, Fault
-from tests.exchange.replay import Market, scripted_feed
-from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
 from tests.exchange.venue import Venue
-from tests.test_integration.live_bot import (
-    KEY,
-    SECRET,
-    STRATEGY,
-    LiveBot,
-    running_bot,
-    settings,
-)
+from tests.test_integration.live_bot import BTC, ETH, STRATEGY, LiveBot, running_bot, settings
+from tests.test_integration.running import write_strategy
 
-BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 POST = "POST /fapi/v1"
 
 
-@pytest.fixture
-def venue() -> Venue:
-    now = wall_clock_ms()
-    feeds = {"BTCUSDT": scripted_feed(60_000.0, now), "ETHUSDT": scripted_feed(3_000.0, now)}
-    return Venue(market=Market(feeds=feeds), clock=wall_clock_ms)
-
-
-@pytest.fixture
-def account(venue: Venue) -> Account:
-    return venue.open_account(KEY, SECRET)
-
-
-@pytest.fixture
-def state(venue: Venue, account: Account) -> ExchangeState:
-    return ExchangeState(venue=venue)
-
-
-@pytest.fixture
-def url(state: ExchangeState) -> Iterator[str]:
-    with running_exchange(state, tls=True) as base_url:
-        yield base_url
-
-
 def start(folder: Path, url: str, *, dry_run: bool) -> AbstractContextManager[LiveBot]:
-    strategies = folder / "strategies"
-    strategies.mkdir()
-    (strategies / "LoopbackSignals.py").write_text(STRATEGY, encoding="utf-8")
     config = settings(url, [BTC, ETH], dry_run=dry_run)
-    return running_bot(
-        folder, config, "--strategy", "LoopbackSignals", "--strategy-path", str(strategies)
-    )
+    return running_bot(folder, config, *write_strategy(folder, STRATEGY))
 
 
 def both_protected(bot: LiveBot) -> bool:
