@@ -66,17 +66,18 @@ class CandleWatch:
         self._analysed, self._settling = newest, True
 
     def _warm_up(self, wanted: list[Any]) -> None:
-        """Open the connections the close will need: they fall asleep within seconds.
+        """Open the connections the close will need, and ask what its orders will want to know.
 
-        A TLS handshake takes longer than everything the pack computes. The client that fetches
-        candles holds one connection per market, the one that sends orders a single one.
+        Connections fall asleep within seconds, and a TLS handshake takes longer than everything the
+        pack computes. The client that fetches candles holds one connection per market, the one that
+        sends orders a single one.
         """
         client = getattr(self._strategy.dp, "_exchange", None)
         if client is None:
             return
         try:
             client.refresh_latest_ohlcv(wanted, cache=False)
-            self._strategy.dp.orderbook(wanted[0][0], 1)
+            self._strategy.guarding.look_ahead(self._strategy.dp.current_whitelist())
         except Exception as error:  # noqa: BLE001 - the close itself will show what is wrong
             logger.info("The connections could not be woken: %s", error)
 

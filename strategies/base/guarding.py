@@ -145,6 +145,11 @@ class Guarding:
         """Remember how long a forecast took."""
         self._timings_ms.append(milliseconds)
 
+    def look_ahead(self, pairs: Sequence[str]) -> None:
+        """Ask for prices and positions just before a candle closes, off the way to its orders."""
+        if self._stage is not Stage.BACKTEST:
+            self._quotes().look_ahead(pairs, books=self._stage is Stage.LIVE)
+
     # -- standing: positions and the account ------------------------------------------------------
 
     def loop(self, now: datetime) -> None:

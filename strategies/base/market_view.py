@@ -12,11 +12,13 @@ from models.risk.reconciliation import Books
 from models.risk.snapshot import Market
 
 _LEVELS: Final = 20  # of the order book: the cheapest request that shows more than the best
-_KEPT_S: Final = 2.0  # one entry asks three hooks; they should see the same market
+# One entry asks three hooks, which should see the same market; and what was asked for just before a
+# candle's close serves the entries after it. Guards warn of older prices and refuse them later.
+_KEPT_S: Final = 3.0
 
 
 class MarketView:
-    """Quotes and positions by pair, asked for at most every two seconds.
+    """Quotes and positions by pair, asked for at most every three seconds.
 
     Parameters
     ----------
@@ -54,6 +56,22 @@ class MarketView:
             kept = exchange_books(self._provider._exchange, pair)
             self._books[pair] = (now_s, kept)
         return kept
+
+    def look_ahead(self, pairs: Iterable[str], *, books: bool) -> None:
+        """Ask for what an order of these pairs will need, so that none waits for it.
+
+        Raises
+        ------
+        FreqtradeException
+            If the exchange does not answer; nobody has been told anything wrong then.
+        """
+        held = exchange_books(self._provider._exchange).positions if books else {}
+        asked_s = self._monotonic_s()
+        for pair in pairs:
+            self._kept[pair] = (self._monotonic_s(), self._ask(pair))
+            if books:
+                only = {pair: held[pair]} if pair in held else {}
+                self._books[pair] = (asked_s, Books(positions=only))
 
     def forget(self, pair: str) -> None:
         """Ask anew next time: an order for the pair is about to be sent."""

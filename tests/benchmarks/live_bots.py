@@ -140,8 +140,12 @@ def _pack(config: dict[str, Any], retrain_hours: float) -> dict[str, Any]:
             "feature_parameters": {"include_timeframes": ["1m"]},
             "model_training_parameters": {"training": {"max_steps": 20}},
         },
-        # Small enough for every pair to find room under the limits.
-        "breakwater": {"sizing": {"risk_per_trade_frac": 0.001}},
+        # Small enough for every pair to find room under the limits; and entering every pair every
+        # other minute is what the guard against repeats is there to stop.
+        "breakwater": {
+            "sizing": {"risk_per_trade_frac": 0.001},
+            "guards": {"max_repeats": 1000},
+        },
     }
 
 

@@ -51,6 +51,7 @@ class Loop:
         self.clock = Clock(START_S + 10)
         self.dp = Provider(self.clock)
         self.booked = 0
+        self.guarding = SimpleNamespace(look_ahead=lambda pairs: None)
         self.seen: list[CandleLatency] = []
         clocks = {"wall": self.clock.wall, "monotonic": self.clock.monotonic}
         self.stopwatch = Stopwatch(CANDLE_S, self.seen.append, **clocks)
@@ -60,6 +61,7 @@ class Loop:
             config={"candle_type_def": "futures"},
             gather_informative_pairs=lambda: [(ETH, "1m", "futures")],
             freqai=SimpleNamespace(catch_up=self._book),
+            guarding=self.guarding,
         )
         pacer = Pacer(CANDLE_S, PacingConfig(), sleep=self.clock.sleep, **clocks)
         self.watch = CandleWatch(strategy, pacer, self.stopwatch)
@@ -139,12 +141,12 @@ def test_watch_when_a_close_is_near_then_it_wakes_both_clients_and_a_failure_hol
         woken.append(("candles", loop.clock.wall_s))
         kept.append(cache)
 
-    def book(pair: str, depth: int) -> None:
-        woken.append((pair, loop.clock.wall_s))
+    def look_ahead(pairs: list[str]) -> None:
+        woken.extend((pair, loop.clock.wall_s) for pair in pairs)
         raise ConnectionError("reset")
 
     loop.dp._exchange = SimpleNamespace(refresh_latest_ohlcv=candles)
-    loop.dp.orderbook = book
+    loop.guarding.look_ahead = look_ahead
     caplog.set_level(logging.INFO)
     loop.until_close()
     assert [name for name, _ in woken] == ["candles", BTC]

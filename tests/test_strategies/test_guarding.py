@@ -452,9 +452,26 @@ def test_market_when_asked_three_times_in_a_moment_then_the_exchange_is_asked_on
     assert (seen.bid_depth_quote, seen.ask_depth_quote) == (302.0, 306.0)
     assert seen.funding_8h_frac == pytest.approx(0.0004)
     assert seen.price_age_s == pytest.approx(1.0)  # the older of the two
-    clock_s[0] = 52.0
-    assert view.market(PAIR).price_age_s == pytest.approx(3.0)  # it does not get younger
+    clock_s[0] = 53.0
+    assert view.market(PAIR).price_age_s == pytest.approx(4.0)  # it does not get younger
     assert Counting.asked == 1
-    clock_s[0] = 52.1
+    clock_s[0] = 53.1
     view.market(PAIR)
     assert Counting.asked == 2
+
+
+def test_market_when_looked_ahead_then_an_order_asks_nothing_until_one_was_sent() -> None:
+    provider = LiveProvider(pd.DataFrame())
+    provider._exchange = exchange = Exchange()
+    exchange.positions = holds(2.0)
+    view = MarketView(provider, lambda: 1_000_000, lambda: 50.0)
+    view.look_ahead([PAIR, "ETH/USDT:USDT"], books=True)
+    exchange.positions = []
+    asked: list[str] = []
+    provider.funding_rate = asked.append
+    assert view.market(PAIR).mark is not None
+    assert asked == []
+    assert view.books(PAIR).positions == {PAIR: 2.0}
+    assert view.books("ETH/USDT:USDT").positions == {}
+    view.forget(PAIR)
+    assert view.books(PAIR).positions == {}
