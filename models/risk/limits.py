@@ -58,6 +58,9 @@ class HardLimits:
     margin_warn: float = _at_most(0.3, 1.0)
     margin_reduce: float = _at_most(0.5, 1.0)  # no new risk
     margin_flatten: float = _at_most(0.7, 1.0)  # close in stages
+    # Between the exchange's own ratio and the pack's. The worse one decides anyway; a gap this wide
+    # could hide a step from one of the thresholds above to the next.
+    max_margin_gap: float = _at_most(0.05, 1.0)
     min_distance_frac: float = _at_least(0.15, 1.0)  # adverse move of all legs to liquidation
     distance_es99_days: float = _at_least(3.0)  # and at least so many daily ES 99 %
     # Loss of open equity that halts; a person re-arms.

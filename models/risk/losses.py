@@ -3,13 +3,17 @@
 Open equity counts unrealised loss: waiting for a stop to book it is how limits are missed. Days
 and weeks are UTC, weeks begin on Monday. The state is plain numbers; whoever keeps it on disk
 gives it back after a restart, so that restarting does not reset a limit.
+
+Money put in or taken out is neither gain nor loss: the references are scaled with the equity, as a
+fund's unit price is (time-weighted return, CFA Institute, GIPS 2020), so that each loss is the same
+share of the account just before a transfer and just after it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final
 
 from models.errors import InputError
@@ -21,10 +25,7 @@ _MONDAY_MS: Final = 4 * _DAY_MS  # 1970-01-01 was a Thursday
 
 @dataclass(frozen=True, kw_only=True)
 class LossState:
-    """Equity now and the equities it is measured against; quote units.
-
-    A withdrawal looks like a loss and halts; a deposit hides as much of one.
-    """
+    """Equity now and the equities it is measured against; quote units."""
 
     time_ms: int
     equity_quote: float
@@ -90,6 +91,61 @@ def observe(state: LossState | None, time_ms: int, equity_quote: float) -> LossS
         day_start_quote=before if new_day else state.day_start_quote,
         week_start_quote=before if new_week else state.week_start_quote,
         peak_quote=max(state.peak_quote, equity_quote),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """Money put into the account, or taken out if negative; quote units."""
+
+    id: str
+    time_ms: int
+    amount_quote: float
+
+
+def transferred(state: LossState, amount_quote: float, equity_quote: float) -> LossState:
+    """Return the state with its references moved by a transfer, its losses in % unchanged.
+
+    Where one side of the transfer holds nothing there is no such share: the references then move
+    by the amount itself, and what was lost stays lost.
+
+    Parameters
+    ----------
+    amount_quote
+        Put in, negative if taken out, since the state's observation.
+    equity_quote
+        Equity with the transfer in it.
+
+    Raises
+    ------
+    InputError
+        If a number is not finite.
+
+    Examples
+    --------
+    >>> lost = observe(observe(None, 0, 1000.0), 60_000, 950.0)
+    >>> richer = transferred(lost, 950.0, 1900.0)
+    >>> richer.peak_quote, round(observe(richer, 70_000, 1900.0).peak_frac, 3)
+    (2000.0, 0.05)
+    """
+    if not (math.isfinite(amount_quote) and math.isfinite(equity_quote)):
+        raise InputError(
+            f"expected finite numbers, got a transfer of {amount_quote} and {equity_quote}",
+            where="loss limits",
+        )
+    before = equity_quote - amount_quote
+
+    def moved(reference: float) -> float:
+        scaled = before > 0 and equity_quote > 0
+        after = reference * (equity_quote / before) if scaled else reference + amount_quote
+        return max(after, math.ulp(0.0))
+
+    return replace(
+        state,
+        equity_quote=state.equity_quote + amount_quote,
+        day_start_quote=moved(state.day_start_quote),
+        week_start_quote=moved(state.week_start_quote),
+        peak_quote=moved(state.peak_quote),
     )
 
 

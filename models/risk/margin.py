@@ -1,6 +1,7 @@
 """Guards on the account's margin: how full it is, and how far liquidation is after the order.
 
-Both come from the pack's own cross-margin account (`models.account`), never from a trade's price.
+Both come from the pack's own cross-margin account (`models.account`), never from a trade's price;
+live, the exchange's own count of the ratio is held against it.
 """
 
 from __future__ import annotations
@@ -12,18 +13,20 @@ from typing import Final
 from models.decision.sizing import ES99_SIGMAS
 from models.risk.limits import Limits
 from models.risk.need import intent_of, need, need_price
-from models.risk.snapshot import Exposure, Intent, Snapshot
+from models.risk.snapshot import ExchangeAccount, Exposure, Intent, Snapshot
 from models.risk.verdict import PASSED, Demand, Verdict, limited, refused
 
+_OLD_S: Final = 60.0  # asked for every few seconds
 _HALVINGS: Final = 30  # of the order, until its size is known to one part in 10^9
 
 
 def margin_ratio(s: Snapshot, limits: Limits) -> Verdict:
-    """Warn, stop new risk, then close in stages as maintenance margin eats up the equity."""
-    hard, exposure = limits.hard, need(s.exposure, "account")
-    if not exposure.account.positions:
-        return PASSED
-    ratio = exposure.account.margin_ratio(exposure.marks)
+    """Warn, stop new risk, then close in stages as maintenance margin eats up the equity.
+
+    Of the pack's number and the exchange's own, where it is known, the worse one decides.
+    """
+    hard, theirs = limits.hard, s.exchange
+    ratio = max(_own_ratio(s), 0.0 if theirs is None else _exchange_ratio(theirs))
     said = f"maintenance margin is {ratio:.2f} of equity"
     if ratio >= hard.margin_flatten:
         return refused(f"{said}: closing in stages", Demand.REDUCING, shed_frac=1.0)
@@ -32,6 +35,32 @@ def margin_ratio(s: Snapshot, limits: Limits) -> Verdict:
     if ratio >= hard.margin_warn:
         return Verdict(reason=said, demand=Demand.WARN)
     return PASSED
+
+
+def margin_agrees(s: Snapshot, limits: Limits) -> Verdict:
+    """Warn if the exchange counts another margin ratio; refuse if it is unknown, old or worse."""
+    theirs = need(s.exchange, "the exchange's own margin")
+    age_s = (s.now_ms - theirs.time_ms) / 1000
+    if not abs(age_s) <= _OLD_S:
+        return refused(f"the exchange's own margin is {age_s:.0f} s old", Demand.WARN)
+    ours, real = need(theirs.computed_ratio, "margin ratio"), _exchange_ratio(theirs)
+    said = f"margin ratio {real:.3f} by the exchange, {ours:.3f} by the pack"
+    if real - ours > limits.hard.max_margin_gap:
+        return refused(said, Demand.WARN)
+    if ours - real > limits.hard.max_margin_gap:
+        return Verdict(reason=said, demand=Demand.WARN)
+    return PASSED
+
+
+def _own_ratio(s: Snapshot) -> float:
+    exposure = need(s.exposure, "account")
+    return exposure.account.margin_ratio(exposure.marks) if exposure.account.positions else 0.0
+
+
+def _exchange_ratio(account: ExchangeAccount) -> float:
+    need(account.equity_quote, "equity by the exchange")
+    need(account.maintenance_quote, "maintenance margin by the exchange")
+    return account.margin_ratio
 
 
 def distance_kept(s: Snapshot, limits: Limits) -> Verdict:

@@ -58,6 +58,7 @@ GUARDS: Final[Sequence[Guard]] = (
     Guard(check=exposure.gross_within),
     Guard(check=exposure.net_within),
     Guard(check=margin.margin_ratio, standing=Standing.ACCOUNT),
+    Guard(check=margin.margin_agrees, stages=_LIVE, standing=Standing.ACCOUNT),
     Guard(check=margin.distance_kept),
     Guard(check=market.candles_fresh),
     Guard(check=market.price_collar, stages=_ONLINE),

@@ -5,6 +5,7 @@ Guards see numbers only: who asked the exchange, and how, is the business of `st
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -113,6 +114,26 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExchangeAccount:
+    """The account as the exchange itself counts it, all numbers of one answer; quote units."""
+
+    time_ms: int  # when it was asked
+    wallet_quote: float
+    equity_quote: float  # wallet and open profit
+    maintenance_quote: float
+    computed_ratio: float | None = None  # the pack's own margin ratio at that moment
+    distance_frac: float | None = None  # of the nearest mark to its liquidation price; None: flat
+
+    @property
+    def margin_ratio(self) -> float:
+        """Maintenance margin over equity; 1 is liquidation, 0 when flat, inf without equity."""
+        if self.maintenance_quote == 0:
+            return 0.0
+        has_equity = self.equity_quote > 0
+        return self.maintenance_quote / self.equity_quote if has_equity else math.inf
+
+
+@dataclass(frozen=True, kw_only=True)
 class SentOrder:
     """An order for new risk that was approved."""
 
@@ -136,3 +157,4 @@ class Snapshot:
     losses: LossState | None = None
     control_mode: str | None = None  # ACTIVE, REDUCING or HALTED
     differences: tuple[str, ...] | None = None  # what the last reconciliation could not explain
+    exchange: ExchangeAccount | None = None  # the exchange's own count, live only

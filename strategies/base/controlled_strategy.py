@@ -17,7 +17,12 @@ from models.risk.snapshot import Exposure
 from strategies.base import decisions
 from strategies.base.control import Control
 from strategies.base.fail_closed import on_error_return
-from strategies.base.figures import account_figures, latency_figures, limit_figures
+from strategies.base.figures import (
+    account_figures,
+    exchange_figures,
+    latency_figures,
+    limit_figures,
+)
 from strategies.base.guarding import Guarding
 from strategies.base.stops import cancel_outgrown
 from strategies.base.stopwatch import Stopwatch
@@ -129,6 +134,8 @@ class ControlledStrategy(IStrategy):
     def _note_fill(self, trade: Trade, order: Order, current_time: datetime) -> None:
         if self.control is None or not order.safe_filled:
             return
+        if self.guarding is not None:
+            self.guarding.booked(trade.pair, order, current_time)
         led = self.control.led(trade.pair)
         self.control.record("order.filled", decisions.filled(trade, order, led))
         if not trade.is_open:
@@ -176,6 +183,7 @@ class ControlledStrategy(IStrategy):
             shown |= account_figures(account)
             if self.guarding is not None:
                 shown |= limit_figures(account, self.guarding.losses, self.guarding.limits)
+                shown |= exchange_figures(self.guarding.exchange)
             if self.stopwatch is not None:
                 shown |= latency_figures(self.stopwatch.summary.table())
         except Exception as error:  # noqa: BLE001 - shown, never decided on

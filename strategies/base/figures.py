@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from models.risk.exposure import gross_within, net_within
 from models.risk.limits import HardLimits, Limits
 from models.risk.losses import LossState
-from models.risk.snapshot import Exposure, Intent, Snapshot, Stage
+from models.risk.snapshot import ExchangeAccount, Exposure, Intent, Snapshot, Stage
 from models.runtime.latency import TO_DECISION, TO_ORDER, Percentiles
 
 
@@ -30,6 +30,21 @@ def limit_figures(exposure: Exposure, losses: LossState | None, limits: Limits) 
             100 * used, 2
         )
     return figures | _loss_figures(losses, hard)
+
+
+def exchange_figures(account: ExchangeAccount | None) -> dict[str, float]:
+    """Return what the exchange itself counts; nothing where it is not asked."""
+    if account is None:
+        return {}
+    figures = {
+        "equity by the exchange": account.equity_quote,
+        "margin used by the exchange, %": round(100 * account.margin_ratio, 2),
+    }
+    if account.distance_frac is not None:
+        figures["distance to liquidation by the exchange, %"] = round(
+            100 * account.distance_frac, 2
+        )
+    return figures
 
 
 def latency_figures(table: Mapping[str, Percentiles]) -> dict[str, float]:

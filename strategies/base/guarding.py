@@ -6,7 +6,6 @@ person to re-arm: guards that need one are not applicable there (`models.risk.ru
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import secrets
@@ -23,20 +22,32 @@ from pandas import DataFrame
 
 from models.account.tiers import MarginTiers
 from models.control.state import Guard
-from models.errors import InputError, PackError
+from models.errors import InputError
 from models.files import write_atomic
 from models.journal.records import Incident
 from models.risk import model
 from models.risk.limits import GuardConfig, HardLimits, Limits, jittered
-from models.risk.losses import LossState, from_mapping, observe, to_mapping
+from models.risk.losses import LossState, Transfer
 from models.risk.reconciliation import Books, differences, lost_entries
 from models.risk.reduction import next_step
 from models.risk.run import GUARDS, Standing, decide, watch
 from models.risk.run import Guard as GuardOf
-from models.risk.snapshot import Exposure, Intent, Market, Model, SentOrder, Snapshot, Stage
+from models.risk.snapshot import (
+    ExchangeAccount,
+    Exposure,
+    Intent,
+    Market,
+    Model,
+    SentOrder,
+    Snapshot,
+    Stage,
+)
 from models.risk.verdict import Decision, Demand
 from strategies.base.control import Control
-from strategies.base.market_view import MarketView, exchange_books, exchange_tiers
+from strategies.base.exchange_account import read_transfers
+from strategies.base.loss_book import LossBook
+from strategies.base.market_view import MarketView, exchange_tiers
+from strategies.base.reconciling import Reconciler
 from strategies.base.snapshot import (
     books_of,
     candle_market,
@@ -52,8 +63,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _DAY_MS: Final = 86_400_000
-_RECONCILE_MS: Final = 5_000
-_UNEXPLAINED_MS: Final = 15_000  # Freqtrade looks at its stops once a loop
+_BLIND_MS: Final = 60_000  # the exchange's account is asked for every few seconds
 _TIMINGS: Final = 200
 _ENOUGH_TIMINGS: Final = 20  # below, a p99 is the largest of a few
 
@@ -95,8 +105,7 @@ class Guarding:
         self._approved: dict[str, float] = {}  # pair -> signed amount of the last entry
         self._losses = None if control is None else LossBook(control.store.folder)
         self._timings_ms: deque[float] = deque(maxlen=_TIMINGS)
-        self._odd_since: dict[str, int] = {}  # difference -> since when it is seen
-        self._reconciled_ms = 0
+        self._books = Reconciler(strategy) if stage is Stage.LIVE else None
         self._targets: dict[str, float] = {}  # pair -> amount to get down to
         self._next_step_ms: dict[str, int] = {}
         self._shed_pairs: dict[str, float] = {}  # pair -> share the position guards want closed
@@ -128,6 +137,7 @@ class Guarding:
             losses=self.losses,
             control_mode=None if self._control is None else self._control.store.read().mode,
             differences=_known("the exchange's books", lambda: self._differences_of(pair)),
+            exchange=self.exchange,
         )
         decision = decide(snapshot, self.limits, self._guards)
         self._obey(decision)
@@ -156,12 +166,14 @@ class Guarding:
         """Look after open positions: losses, margin, books, feeds, and what must be closed."""
         if self._control is None:
             return
-        trades = Trade.get_open_trades()
+        trades, now_ms = Trade.get_open_trades(), _ms(now)
         exposure = _known("the account", self.exposure)
+        ratio = _known("the margin ratio", lambda: exposure and _own_ratio(exposure))
+        odd = _known("the exchange's books", lambda: self._reconcile(trades, now_ms, ratio))
         account = Snapshot(
-            now_ms=_ms(now), stage=self._stage, exposure=exposure,
-            losses=_known("the losses", lambda: exposure and self._observe(exposure, now)),
-            differences=_known("the exchange's books", lambda: self._reconcile(trades, _ms(now))),
+            now_ms=now_ms, stage=self._stage, exposure=exposure, differences=odd,
+            losses=_known("the losses", lambda: self._observe(exposure, now_ms)),
+            exchange=self.exchange,
         )  # fmt: skip
         seen = watch(account, self.limits, Standing.ACCOUNT, self._guards)
         self._obey(seen)
@@ -205,6 +217,11 @@ class Guarding:
 
     def _shed(self, pair: str) -> float:
         return max(self._shed_all, self._shed_pairs.get(pair, 0.0))
+
+    @property
+    def exchange(self) -> ExchangeAccount | None:
+        """The exchange's own count of the account as of its last answer; live only."""
+        return None if self._books is None else self._books.account
 
     @property
     def losses(self) -> LossState | None:
@@ -284,32 +301,56 @@ class Guarding:
             self._sent.popleft()
         return tuple(self._sent)
 
-    def _observe(self, exposure: Exposure, now: datetime) -> LossState | None:
-        if self._losses is None or self._control is None:
+    def _observe(self, exposure: Exposure | None, now_ms: int) -> LossState | None:
+        """Fold in the open equity: live the exchange's own, which comes with its transfers."""
+        book, account = self._losses, self.exchange
+        if book is None:
             return None
+        if account is None or now_ms - account.time_ms >= _BLIND_MS:
+            equity = None if exposure is None else exposure.equity_quote
+            return equity and book.observe(now_ms, equity, self._armed_ms())
+        if account.time_ms != now_ms:  # not asked for in this loop
+            return book.state
+        transfers = None
+        if book.asks(account.wallet_quote):
+            transfers = _known("deposits and withdrawals", lambda: self._transfers(book, now_ms))
+        return book.observe(
+            now_ms, account.equity_quote, self._armed_ms(), transfers, account.wallet_quote
+        )
+
+    def _transfers(self, book: LossBook, now_ms: int) -> list[Transfer]:
+        stake = self._strategy.config["stake_currency"]
+        return read_transfers(self._strategy.dp._exchange, stake, book.since_ms(now_ms), now_ms)
+
+    def _armed_ms(self) -> int:
+        """Return when a person last resumed."""
+        if self._control is None:
+            return 0
         state = self._control.store.read()
-        armed_ms = state.since_ms if state.may_add_risk else 0
-        return self._losses.observe(_ms(now), exposure.equity_quote, armed_ms)
+        return state.since_ms if state.may_add_risk else 0
 
     def _differences_of(self, pair: str) -> tuple[str, ...]:
         """Return what the exchange holds of `pair` that the books do not."""
         if self._stage is not Stage.LIVE:
             return ()
+        if self._books is not None and self._books.unanswered:
+            raise InputError(f"the exchange does not tell its {', '.join(self._books.unanswered)}")
         trades = [t for t in Trade.get_open_trades() if t.pair == pair]
         return differences(books_of(trades), self._quotes().books(pair), pending_of(trades))
 
-    def _reconcile(self, trades: list[Any], now_ms: int) -> tuple[str, ...]:
+    def _reconcile(self, trades: list[Any], now_ms: int, ratio: float | None) -> Any:
         """Return the differences that have lasted longer than a fill takes to be noticed."""
-        if self._stage is not Stage.LIVE:
+        if self._books is None:
             return ()
-        if now_ms - self._reconciled_ms >= _RECONCILE_MS:
-            theirs = exchange_books(self._strategy.dp._exchange)
-            self._reconciled_ms = now_ms
-            ours = books_of(trades)
-            self._protect_lost(theirs, ours)
-            odd = differences(ours, theirs, pending_of(trades))
-            self._odd_since = {d: self._odd_since.get(d, now_ms) for d in odd}
-        return tuple(d for d, t in self._odd_since.items() if now_ms - t >= _UNEXPLAINED_MS)
+        return self._books.turn(
+            trades, now_ms, armed_ms=self._armed_ms(), computed_ratio=ratio,
+            found=self._protect_lost,
+        )  # fmt: skip
+
+    def booked(self, pair: str, order: Any, now: datetime) -> None:
+        """Remember a fill that Freqtrade has written down."""
+        if self._books is not None:
+            self._books.booked(pair, order, _ms(now))
 
     def _protect_lost(self, theirs: Books, ours: Books) -> None:
         """Stop a position whose entry was executed and never answered; a person sees to the rest.
@@ -369,39 +410,6 @@ class Guarding:
             self._control.record("guard.warned", Incident(what=f"{who}: {reason}"))
 
 
-class LossBook:
-    """The losses on disk, in `losses.json`: a restart does not reset a limit, a person does.
-
-    Resuming after a halt takes the equity of that moment as the new start of day, week and peak;
-    otherwise the first look after it would halt again.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "losses.json"
-        self.state: LossState | None = None
-        self._armed_ms = 0
-        if self._path.is_file():
-            try:
-                kept = json.loads(self._path.read_text(encoding="utf-8"))
-                self.state, self._armed_ms = from_mapping(kept["losses"]), int(kept["armed_ms"])
-            except (ValueError, KeyError, TypeError, PackError) as error:
-                raise InputError(
-                    f"the losses cannot be read: {error}",
-                    where=str(self._path),
-                    cure="look at the file; remove it to start counting anew",
-                ) from error
-
-    def observe(self, now_ms: int, equity_quote: float, armed_ms: int) -> LossState:
-        """Fold in one more equity and write it down; `armed_ms` is when a person last resumed."""
-        before = self.state if armed_ms <= self._armed_ms else None
-        seen = observe(before, now_ms, equity_quote)
-        if before is None or seen != replace(before, time_ms=seen.time_ms):
-            kept = {"losses": to_mapping(seen), "armed_ms": max(self._armed_ms, armed_ms)}
-            write_atomic(self._path, json.dumps(kept).encode())
-        self.state, self._armed_ms = seen, max(self._armed_ms, armed_ms)
-        return seen
-
-
 def installation_seed(folder: Path) -> int:
     """Return the secret number of this installation, drawn at its first start.
 
@@ -420,6 +428,10 @@ def installation_seed(folder: Path) -> int:
         raise InputError(
             f"expected a whole number, got {error}", where=str(path), cure="remove the file"
         ) from error
+
+
+def _own_ratio(exposure: Exposure) -> float:
+    return exposure.account.margin_ratio(exposure.marks)
 
 
 def _known(what: str, ask: Callable[[], T]) -> T | None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from models.account.tiers import MarginTiers, from_exchange_tiers
 from models.risk.reconciliation import Books
 from models.risk.snapshot import Market
+from strategies.base.exchange_account import books_of_exchange, read_positions
 
 _LEVELS: Final = 20  # of the order book: the cheapest request that shows more than the best
 # One entry asks three hooks, which should see the same market; and what was asked for just before a
@@ -53,7 +54,8 @@ class MarketView:
         asked_s, kept = self._books.get(pair, (float("-inf"), None))
         now_s = self._monotonic_s()
         if kept is None or now_s - asked_s > _KEPT_S:
-            kept = exchange_books(self._provider._exchange, pair)
+            exchange = self._provider._exchange
+            kept = books_of_exchange(exchange, read_positions(exchange, pair))
             self._books[pair] = (now_s, kept)
         return kept
 
@@ -65,7 +67,9 @@ class MarketView:
         FreqtradeException
             If the exchange does not answer; nobody has been told anything wrong then.
         """
-        held = exchange_books(self._provider._exchange).positions if books else {}
+        exchange, held = self._provider._exchange, {}
+        if books:
+            held = books_of_exchange(exchange, read_positions(exchange)).positions
         asked_s = self._monotonic_s()
         for pair in pairs:
             self._kept[pair] = (self._monotonic_s(), self._ask(pair))
@@ -96,23 +100,6 @@ class MarketView:
             # The older of the two; a stamp the exchange does not give tells nothing.
             price_age_s=max(known) / 1000 if stamps[0] is not None else None,
         )
-
-
-def exchange_books(exchange: Any, pair: str | None = None) -> Books:
-    """Return the positions the exchange holds, all of them or of one pair.
-
-    Raises
-    ------
-    FreqtradeException
-        If it does not answer.
-    """
-    positions: dict[str, float] = {}
-    for row in exchange.fetch_positions(pair):
-        contracts = float(row.get("contracts") or 0.0)
-        if contracts:
-            amount = exchange._contracts_to_amount(row["symbol"], contracts)
-            positions[row["symbol"]] = -amount if row["side"] == "short" else amount
-    return Books(positions=positions)
 
 
 def exchange_tiers(exchange: Any, pairs: Iterable[str]) -> dict[str, MarginTiers]:

@@ -6,7 +6,6 @@ A client of its own, so that it neither waits for the bot's nor dies with it.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, Final
@@ -15,8 +14,8 @@ import ccxt
 
 from models.control.watch import Position, Resting
 from models.errors import ConfigError
+from strategies.base.exchange_account import WATCHDOG, resting_of
 
-_OWN: Final = "bwdog"  # how the watchdog's own orders begin
 _TIMEOUT_MS: Final = 5000
 
 
@@ -49,7 +48,7 @@ class Venue:
     def __init__(self, client: ccxt.Exchange) -> None:
         self._client = client
         self._count = itertools.count()
-        self._stamp = f"{_OWN}{client.milliseconds()}"
+        self._stamp = f"{WATCHDOG}{client.milliseconds()}"
 
     def positions(self) -> list[Position]:
         """Return the open positions."""
@@ -61,7 +60,7 @@ class Venue:
         self._client.load_markets()
         plain = self._client.fetch_open_orders(symbol)
         stops = self._client.fetch_open_orders(symbol, params={"trigger": True})
-        return [self._resting(order) for order in (*plain, *stops)]
+        return [resting_of(order) for order in (*plain, *stops)]
 
     def margin_ratio(self) -> float | None:
         """Return maintenance margin over equity as the exchange counts it; None if it does not."""
@@ -111,19 +110,4 @@ class Venue:
             symbol=p["symbol"],
             amount=-size if p["side"] == "short" else size,
             mark=float(p["markPrice"]),
-        )
-
-    def _resting(self, order: Mapping[str, Any]) -> Resting:
-        trigger = order.get("triggerPrice") or order.get("stopPrice")
-        # Binance's "close position" stop has no size and is not marked reduce-only.
-        closes_all = str(order["info"].get("closePosition")).lower() == "true"
-        size = order["remaining"] if order["remaining"] is not None else order["amount"]
-        return Resting(
-            id=str(order["id"]),
-            symbol=order["symbol"],
-            side=1 if order["side"] == "buy" else -1,
-            amount=math.inf if closes_all else float(size or 0.0),
-            reduce_only=closes_all or bool(order["reduceOnly"]),
-            trigger=None if trigger is None else float(trigger),
-            own=str(order.get("clientOrderId") or "").startswith(_OWN),
         )

@@ -95,6 +95,12 @@ class Venue:
             self.advance()
             self.market.feeds[symbol].move(self.at_ms, price, over_ms)
 
+    def transfer(self, account: Account, amount: Decimal) -> None:
+        """Move money into the account, out of it if negative."""
+        with self.lock:
+            self.advance()
+            account.book_income("TRANSFER", amount, "", self.at_ms, next(self.number))
+
     # -- orders -------------------------------------------------------------------------------
 
     def place(self, account: Account, order: Order) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from models.control.commands import Commands
+from models.control.heartbeat import last_beat
 from models.control.state import Mode
+from models.risk.losses import LossState, from_mapping
 from tests.exchange.account import Account
 from tests.exchange.faults import Drop
 from tests.exchange.state import ExchangeState
+from tests.exchange.trading import place_order
 from tests.exchange.venue import Venue
 from tests.test_integration.guarded_bot import SIGMA, STRATEGY, configuration
 from tests.test_integration.live_bot import BTC, LiveBot, running_bot
@@ -71,3 +76,36 @@ def test_live_entry_when_its_answer_is_lost_then_no_second_order_a_stop_and_a_ha
     assert len(account.orders) == 1
     (stop,) = account.algos.values()
     assert float(stop.trigger) == pytest.approx(0.9 * PRICE, rel=1e-3)  # the widest allowed
+
+
+def test_live_money_moved_then_losses_stay_and_an_order_nobody_knows_halts(
+    tmp_path: Path, url: str, venue: Venue, account: Account, state: ExchangeState
+) -> None:
+    book = tmp_path / "user_data" / "control" / "losses.json"
+    store = Commands(tmp_path / "user_data").store
+
+    def losses() -> LossState:
+        return from_mapping(json.loads(book.read_text(encoding="utf-8"))["losses"])
+
+    with running_bot(tmp_path, configuration(url), *write_strategy(tmp_path, STRATEGY)) as bot:
+        bot.wait_for(lambda: account.open_algos(), "an entry and its stop")
+        venue.transfer(account, Decimal(10_000))
+        bot.wait_for(lambda: losses().equity_quote > 19_000, "the deposit to be seen")
+        assert losses().peak_quote == pytest.approx(20_000, rel=0.01)
+        assert losses().day_frac == pytest.approx(0, abs=0.01)
+        venue.transfer(account, Decimal(-12_000))  # 60 % of it: as a loss it would halt
+        bot.wait_for(lambda: losses().equity_quote < 9_000, "the withdrawal to be seen")
+        assert losses().day_frac == pytest.approx(0, abs=0.01)
+        assert store.read().mode is Mode.ACTIVE
+        with venue.lock:
+            place_order(venue, account, {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT",
+                        "quantity": "0.01", "price": "30000", "timeInForce": "GTC"})  # fmt: skip
+        bot.wait_for(lambda: store.read().mode is Mode.HALTED, "a halt")
+        heartbeat = last_beat(store.folder)
+        troubles = bot.troubles()
+    assert "is open on the exchange, the bot does not know it" in store.read().reason
+    assert heartbeat is not None
+    assert heartbeat.numbers["margin used by the exchange, %"] > 0
+    assert heartbeat.numbers["distance to liquidation by the exchange, %"] > 15
+    assert troubles == []
+    assert state.unknown == []

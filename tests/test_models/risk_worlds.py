@@ -10,6 +10,7 @@ from models.account.tiers import MarginTier, MarginTiers
 from models.risk.limits import GuardConfig, HardLimits, Limits
 from models.risk.losses import LossState
 from models.risk.snapshot import (
+    ExchangeAccount,
     Exposure,
     Intent,
     Market,
@@ -43,6 +44,10 @@ LOSSES = LossState(
     time_ms=NOW, equity_quote=10_000.0, day_start_quote=10_000.0, week_start_quote=10_000.0,
     peak_quote=10_000.0,
 )  # fmt: skip
+EXCHANGE = ExchangeAccount(
+    time_ms=NOW, wallet_quote=10_000.0, equity_quote=10_000.0, maintenance_quote=0.0,
+    computed_ratio=0.0,
+)  # fmt: skip
 
 
 def held(amount: float, entry: float = 100.0, pair: str = OTHER) -> Position:
@@ -61,7 +66,7 @@ def exposure(
 
 SOUND = Snapshot(
     now_ms=NOW, stage=Stage.LIVE, intent=INTENT, exposure=exposure(), market=MARKET, model=MODEL,
-    sent=(), losses=LOSSES, control_mode="ACTIVE", differences=(),
+    sent=(), losses=LOSSES, control_mode="ACTIVE", differences=(), exchange=EXCHANGE,
 )  # fmt: skip
 
 

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.control.watch import Position, Resting
 from models.errors import InputError
-from models.risk.reconciliation import Books, differences, lost_entries
+from models.risk.reconciliation import (
+    Books,
+    Fill,
+    bare_positions,
+    differences,
+    fill_differences,
+    lost_entries,
+    order_differences,
+)
 from models.risk.reduction import STEP_S, Step, next_step
 
 NAN = math.nan
@@ -60,6 +71,92 @@ def test_lost_entry_when_the_exchange_holds_what_was_sent_then_it_is_recognised(
     assert lost_entries(found, books(A=1.0, B=0.0, F=1.0), sent) == ()
     assert lost_entries(books(A=1.03), books(), sent) == ()
     assert lost_entries(books(), books(), sent) == ()
+
+
+def stop(amount: float, **changes: Any) -> Resting:
+    return Resting(**{"id": "s", "symbol": "A", "side": -1, "amount": amount, "reduce_only": True,
+                      "trigger": 95.0, **changes})  # fmt: skip
+
+
+def test_orders_when_only_one_side_has_them_then_each_is_named() -> None:
+    there = [stop(1.0, id="1"), stop(2.0, id="2"), stop(3.0, id="3", own=True)]
+    assert order_differences({"1": "A", "2": "A"}, there) == ()
+    assert order_differences({}, []) == ()
+    assert order_differences({"1": "A", "4": "B"}, there) == (
+        "A: order 2 of 2 is open on the exchange, the bot does not know it",
+        "B: the bot takes order 4 for open, the exchange does not have it",
+    )
+
+
+def test_position_when_stops_do_not_close_it_as_a_whole_then_it_is_named() -> None:
+    long = Position(symbol="A", amount=2.0, mark=100.0)
+    short = Position(symbol="B", amount=-1.0, mark=100.0)
+    assert bare_positions([long], [stop(1.2), stop(0.8)]) == ()
+    assert bare_positions([long], iter([stop(2.0 - 1e-6)])) == ()  # rounding
+    assert bare_positions([replace(long, amount=0.0)], []) == ()  # nothing to protect
+    assert bare_positions([long], [stop(2.0 - 3e-6)]) == (
+        "A: no stop on the exchange for 3e-06 of 2",
+    )
+    assert bare_positions([long, short], iter([stop(2.0)])) == (
+        "B: no stop on the exchange for 1 of -1",
+    )
+    assert bare_positions([short], [stop(1.0 - 2e-6, symbol="B", side=1, trigger=105.0)]) == (
+        "B: no stop on the exchange for 2e-06 of -1",
+    )
+    # A take-profit, an entry and a stop of the other side protect nothing.
+    for useless in (stop(2.0, trigger=105.0), stop(2.0, reduce_only=False), stop(2.0, side=1)):
+        assert len(bare_positions([long], [useless])) == 1
+
+
+def fill(order: str = "1", amount: float = 2.0, price: float = 100.0) -> Fill:
+    return Fill(order=order, pair="A", amount=amount, price=price)
+
+
+@pytest.mark.parametrize(
+    ("booked", "executed", "found"),
+    [
+        ([fill()], [fill()], ()),
+        ([fill()], [fill(amount=2.0 - 1e-6, price=100.0099)], ()),  # rounding
+        ([fill(price=100.0)], [fill(price=99.9895)], (
+            "A: the exchange filled 2 at 99.9895 of order 1, the books 2 at 100",)),
+        ([fill(price=NAN, amount=0.0)], [fill(price=100.0, amount=0.0)], (
+            "A: the exchange filled 0 at 100 of order 1, the books 0 at nan",)),
+        ([fill(amount=0.0, price=0.0)], [fill(amount=0.0, price=0.0)], ()),
+        ([fill()], [fill(amount=2.0 - 3e-6)], ("A: the exchange filled 2 at 100 of order 1, "
+                                               "the books 2 at 100",)),
+        ([fill()], [fill(price=99.98)], ("A: the exchange filled 2 at 99.98 of order 1, "
+                                         "the books 2 at 100",)),
+        ([fill()], [fill(price=100.02)], ("A: the exchange filled 2 at 100.02 of order 1, "
+                                          "the books 2 at 100",)),
+        ([fill(price=NAN)], [fill()], ("A: the exchange filled 2 at 100 of order 1, "
+                                       "the books 2 at nan",)),
+        ([fill()], [fill(amount=NAN)], ("A: the exchange filled nan at 100 of order 1, "
+                                        "the books 2 at 100",)),
+        ([fill()], [], ("A: the exchange filled nothing of order 1, the books 2 at 100",)),
+        ([], [fill("9")], ("A: the exchange filled 2 at 100 of order 9, the books nothing",)),
+        ([], [fill("7")], ()),  # still open
+        ([fill("7")], [fill("7", amount=1.0)], ()),
+    ],
+)  # fmt: skip
+def test_fills_when_compared_then_amount_and_price_of_each_order_must_be_the_same(
+    booked: list[Fill], executed: list[Fill], found: tuple[str, ...]
+) -> None:
+    assert fill_differences(booked, executed, {"7"}) == found
+
+
+@given(
+    orders=st.dictionaries(st.sampled_from("abcdefgh"), st.tuples(st.floats(1e-3, 1e3),
+                                                                  st.floats(1e-2, 1e5))),
+    dropped=st.sets(st.sampled_from("abcdefgh")),
+)  # fmt: skip
+def test_fills_when_some_are_dropped_then_exactly_those_are_found(
+    orders: dict[str, tuple[float, float]], dropped: set[str]
+) -> None:
+    all_of_them = [fill(order, *seen) for order, seen in orders.items()]
+    rest = [f for f in all_of_them if f.order not in dropped]
+    assert fill_differences(all_of_them, all_of_them) == ()
+    assert len(fill_differences(rest, all_of_them)) == len(orders.keys() & dropped)
+    assert len(fill_differences(all_of_them, rest)) == len(orders.keys() & dropped)
 
 
 def step(held: float, target: float = 0.0, volume: float | None = 60e6, **more: float) -> Step:

@@ -28,7 +28,10 @@ from tests.test_models.risk_worlds import (
 )
 
 BY_NAME = {guard.name: guard for guard in GUARDS}
-HIDDEN = ("exposure", "market", "model", "sent", "losses", "control_mode", "differences", "intent")
+HIDDEN = (
+    "exposure", "market", "model", "sent", "losses", "control_mode", "differences", "exchange",
+    "intent",
+)  # fmt: skip
 
 
 def ask(name: str, s: Snapshot, limits: Limits = LIMITS) -> Verdict:
@@ -68,6 +71,13 @@ REFUSED: list[tuple[str, dict[str, Any], str, Demand]] = [
     ("equity_left", {"exposure": exposure(wallet=0.0)}, "no equity beyond", Demand.NONE),
     ("margin_ratio", {"exposure": exposure(held(100.0), wallet=200.0)}, "0.50 of equity",
      Demand.REDUCING),
+    ("margin_ratio", {"exchange__maintenance_quote": 5000.0}, "0.50 of equity", Demand.REDUCING),
+    ("margin_ratio", {"exchange__equity_quote": 0.0, "exchange__maintenance_quote": 0.5},
+     "inf of equity: closing in stages", Demand.REDUCING),
+    ("margin_agrees", {"exchange__maintenance_quote": 500.1},
+     "0.050 by the exchange, 0.000 by the pack", Demand.WARN),
+    ("margin_agrees", {"exchange__time_ms": NOW - 60_001}, "60 s old", Demand.WARN),
+    ("margin_agrees", {"exchange__time_ms": NOW + 60_001}, "-60 s old", Demand.WARN),
     ("candles_fresh", {"market__candle_age_s": 3600.1}, "closed 3600 s ago", Demand.NONE),
     ("candles_fresh", {"market__candle_age_s": -0.1}, "closed -0 s ago", Demand.NONE),
     ("price_collar", {"intent__price": 101.01, "market__index": 101.01}, "from the mark",
@@ -134,6 +144,13 @@ ALLOWED: list[tuple[str, dict[str, Any]]] = [
     ("leverage_within", {"intent__leverage": 1.0}),
     ("margin_ratio", {"exposure": exposure(held(100.0), wallet=400.0)}),
     ("margin_ratio", {"exposure": exposure(wallet=-1.0)}),  # flat: nothing to liquidate
+    ("margin_ratio", {"exchange": None}),  # in a backtest and a dry-run nobody can be asked
+    ("margin_ratio", {"exchange__maintenance_quote": 2999.0}),
+    ("margin_agrees", {"exchange__maintenance_quote": 500.0}),
+    ("margin_agrees", {"exchange__computed_ratio": 0.05}),
+    ("margin_agrees", {"exchange__computed_ratio": 0.04, "exchange__maintenance_quote": 400.0}),
+    ("margin_agrees", {"exchange__time_ms": NOW - 60_000}),
+    ("margin_agrees", {"exchange__time_ms": NOW + 60_000}),
     ("candles_fresh", {"market__candle_age_s": 3600.0}),
     ("candles_fresh", {"market__candle_age_s": 0.0}),
     ("price_collar", {"intent__price": 100.999, "market__index": 100.999}),
@@ -171,6 +188,8 @@ def test_guard_when_its_limit_is_only_reached_then_it_passes(
     ("name", "changes", "said"),
     [
         ("margin_ratio", {"exposure": exposure(held(30.0), wallet=100.0)}, "0.30 of equity"),
+        ("margin_ratio", {"exchange__maintenance_quote": 3000.0}, "0.30 of equity"),
+        ("margin_agrees", {"exchange__computed_ratio": 0.0501}, "by the exchange, 0.050 by"),
         ("price_fresh", {"market__price_age_s": 3.001}, "3 s old"),
     ],
 )
@@ -236,6 +255,21 @@ def test_leverage_beyond_the_limit_is_for_a_small_isolated_stake_only() -> None:
     more = world(intent__leverage=20.001, exposure__isolated=True)
     assert ask("leverage_within", more, opted).limit_quote == 0.0
     assert ask("leverage_within", world(intent__leverage=3.0), opted) == PASSED
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "demand"), [(90.0, 90.0, Demand.WARN), (90.0, 10.0, Demand.WARN),
+                                   (10.0, 90.0, Demand.WARN), (10.0, 140.0, Demand.REDUCING),
+                                   (140.0, 10.0, Demand.REDUCING), (10.0, 10.0, Demand.NONE)],
+)  # fmt: skip
+def test_margin_ratio_when_the_exchange_counts_another_then_the_worse_one_decides(
+    ours: float, theirs: float, demand: Demand
+) -> None:
+    s = world(
+        exposure=exposure(held(ours), wallet=250.0),  # maintenance 1 % of 100 each
+        exchange__equity_quote=250.0, exchange__maintenance_quote=theirs,
+    )  # fmt: skip
+    assert ask("margin_ratio", s).demand == demand
 
 
 @pytest.mark.parametrize(
@@ -424,7 +458,10 @@ READS = {
     "equity_left": ["exposure", "intent"],
     "gross_within": ["exposure", "intent"],
     "net_within": ["exposure", "intent"],
-    "margin_ratio": ["exposure", "intent"],
+    "margin_ratio": ["exposure", "exchange__equity_quote", "exchange__maintenance_quote",
+                     "intent"],
+    "margin_agrees": ["exchange", "exchange__time_ms", "exchange__equity_quote",
+                      "exchange__maintenance_quote", "exchange__computed_ratio", "intent"],
     "distance_kept": ["exposure", "model", "model__sigma_day", "intent"],
     "candles_fresh": ["market", "market__candle_age_s", "market__candle_s", "intent"],
     "price_collar": ["market", "market__mark", "market__index", "intent"],
@@ -448,7 +485,7 @@ READS = {
 
 def test_guards_when_listed_then_each_one_is_in_the_table_of_what_it_reads() -> None:
     assert sorted(READS) == sorted(BY_NAME)
-    assert len(GUARDS) == len(BY_NAME) == 27
+    assert len(GUARDS) == len(BY_NAME) == 28
 
 
 @pytest.mark.parametrize("name", READS)
@@ -552,9 +589,11 @@ STAGES = {
     "depth_enough": {"dry-run", "live"}, "funding_bearable": {"dry-run", "live"},
     "fast_enough": {"dry-run", "live"}, "losses_bearable": {"dry-run", "live"},
     "control_active": {"dry-run", "live"}, "reconciled": {"live"},
+    "margin_agrees": {"live"},
 }  # fmt: skip
 STANDING = {
-    "margin_ratio": Standing.ACCOUNT, "losses_bearable": Standing.ACCOUNT,
+    "margin_ratio": Standing.ACCOUNT, "margin_agrees": Standing.ACCOUNT,
+    "losses_bearable": Standing.ACCOUNT,
     "reconciled": Standing.ACCOUNT, "price_fresh": Standing.POSITION,
     "no_cascade": Standing.POSITION,
 }  # fmt: skip
@@ -566,8 +605,8 @@ def test_guard_when_a_stage_cannot_have_its_input_then_it_is_not_applicable_ther
 ) -> None:
     assert BY_NAME[name].stages == STAGES.get(name, {"backtest", "dry-run", "live"})
     assert BY_NAME[name].standing is STANDING.get(name)
-    hidden = world(**dict.fromkeys(("sent", "market", "model", "losses", "control_mode",
-                                    "differences", "exposure")), intent__leverage=20.0)  # fmt: skip
+    unknown = dict.fromkeys(n for n in HIDDEN if n != "intent")
+    hidden = world(**unknown, intent__leverage=20.0)
     for stage in Stage:
         decision = decide(replace(hidden, stage=stage), LIMITS)
         applies = stage in BY_NAME[name].stages

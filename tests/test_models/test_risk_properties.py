@@ -17,6 +17,7 @@ from models.risk.run import GUARDS, Guard, decide
 from models.risk.snapshot import Effect, Model, Snapshot, Stage
 from models.risk.verdict import Verdict, refused
 from tests.test_models.risk_worlds import (
+    EXCHANGE,
     LIMITS,
     MARKET,
     MODEL,
@@ -68,12 +69,22 @@ WORSE: dict[str, Callable[[Snapshot], Snapshot]] = {
     "abstains": lambda s: _in(s, model=replace(s.model, abstains=True)),
     "slow": lambda s: _in(s, model=replace(s.model, latency_ms=999.0)),
     "losing": lambda s: _in(s, losses=lost(day=0.03)),
+    "fuller": lambda s: _in(s, exchange=replace(EXCHANGE, maintenance_quote=4000.0)),
     "reducing": lambda s: _in(s, control_mode="REDUCING"),
     "difference": lambda s: _in(s, differences=("BTC",)),
     "sent before": lambda s: _in(s, sent=(*s.sent, sent(1), sent(2), sent(3))),
     **{
         f"{part} unknown": lambda s, part=part: _in(s, **{part: None})
-        for part in ("exposure", "market", "model", "sent", "losses", "control_mode", "differences")
+        for part in (
+            "exposure",
+            "market",
+            "model",
+            "sent",
+            "losses",
+            "control_mode",
+            "differences",
+            "exchange",
+        )
     },
 }
 

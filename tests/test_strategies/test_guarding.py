@@ -17,8 +17,9 @@ from models.control.state import Guard, Mode, Person
 from models.errors import InputError
 from models.files import wall_clock_ms
 from strategies.base.acknowledgement import leverage_digest
+from strategies.base.exchange_account import books_of_exchange, read_positions
 from strategies.base.guarding import installation_seed
-from strategies.base.market_view import MarketView, exchange_books, exchange_tiers
+from strategies.base.market_view import MarketView, exchange_tiers
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from tests.test_strategies.test_control import Exchange, LiveProvider
 from tests.test_strategies.test_pack_strategy import (
@@ -274,7 +275,7 @@ def test_books_when_the_exchange_does_not_answer_then_entries_wait_and_nothing_h
 def test_exchange_books_and_tiers_when_read_then_sides_and_amounts_are_theirs() -> None:
     exchange = Exchange()
     exchange.positions = [*holds(2.0, "short"), {"symbol": "X", "contracts": 0.0, "side": None}]
-    assert exchange_books(exchange).positions == {PAIR: -2.0}
+    assert books_of_exchange(exchange, read_positions(exchange)).positions == {PAIR: -2.0}
     assert exchange_tiers(exchange, [PAIR])[PAIR].maintenance_margin(1000.0) == 4.0
     with pytest.raises(KeyError):
         exchange_tiers(exchange, ["X"])
