@@ -106,6 +106,6 @@ def test_live_money_moved_then_losses_stay_and_an_order_nobody_knows_halts(
     assert "is open on the exchange, the bot does not know it" in store.read().reason
     assert heartbeat is not None
     assert heartbeat.numbers["margin used by the exchange, %"] > 0
-    assert heartbeat.numbers["distance to liquidation by the exchange, %"] > 15
+    assert heartbeat.numbers["equity by the exchange"] == pytest.approx(8_000, rel=0.01)
     assert troubles == []
     assert state.unknown == []
