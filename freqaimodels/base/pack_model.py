@@ -223,10 +223,12 @@ class PackModel(IFreqaiModel):
         if self.scanning and not any(thread.is_alive() for thread in self._threads):
             logger.error("FreqAI's training thread has ended; starting it again")
             self.scanning = False
-        self.catch_up()
         pair = metadata["pair"]
+        if any(pair == before for _, before, *_ in self._unbooked):
+            self.catch_up()
         lane = self._lanes.get(pair)
         if lane is None or not self._answer_newest(lane, pair, dataframe, strategy, dk):
+            self.catch_up()
             self._lanes.pop(pair, None)
             dk = super().start_live(dataframe, metadata, strategy, dk)
             self._open_lane(pair, strategy, dk)

@@ -9,6 +9,7 @@ from typing import Any
 
 from freqtrade.persistence import Trade
 
+from strategies.base.newest_candle import NewestCandle, Outcome
 from strategies.base.pacing import Pacer
 from strategies.base.stopwatch import Stopwatch
 
@@ -53,7 +54,9 @@ class CandleWatch:
         self._stopwatch.start(closed)
 
         def fetch() -> bool:
-            self._strategy.dp.refresh(wanted)
+            if not self._appended(wanted, opened):
+                return False
+            self._strategy.dp.refresh(wanted)  # asks only for what it does not have
             return all(date == opened for date in self._newest(wanted).values())
 
         if not self._pacer.poll(fetch, interrupted):
@@ -61,6 +64,20 @@ class CandleWatch:
             logger.warning("The candle of %s is late for %s", opened, missing)
         self._stopwatch.fetched()
         self._go_on(self._newest(wanted))
+
+    def _appended(self, wanted: list[Any], opened: datetime) -> bool:
+        """Append the candle that has closed where that is all there is to do; False if too early.
+
+        With a websocket Freqtrade has its candles without asking.
+        """
+        exchange = getattr(self._strategy.dp, "_exchange", None)
+        if exchange is None or exchange._exchange_ws is not None:
+            return True
+        missing = [key for key, date in self._newest(wanted).items() if date != opened]
+        if not missing:
+            return True
+        outcomes = NewestCandle(exchange).append(missing, round(opened.timestamp() * 1000))
+        return Outcome.EARLY not in outcomes.values()
 
     def _go_on(self, newest: dict[Any, datetime | None]) -> None:
         self._analysed, self._settling = newest, True
@@ -94,5 +111,6 @@ class CandleWatch:
         for pair, timeframe, kind in wanted:
             if timeframe == self._strategy.timeframe:
                 frame = self._strategy.dp.ohlcv(pair, timeframe, copy=False, candle_type=str(kind))
-                newest[pair, kind] = None if frame.empty else frame["date"].iloc[-1]
+                key = pair, timeframe, kind
+                newest[key] = None if frame.empty else frame["date"].iloc[-1]
         return newest

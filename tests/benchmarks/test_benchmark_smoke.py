@@ -54,7 +54,7 @@ def test_windowed_benchmark_when_run_on_few_rows_then_both_modes_are_measured_eq
         ["--rows", "4000", "--networks", "tcn", "--seeds", "2", "--steps", "40", "--json", str(out)]
     )
     cells = json.loads(out.read_text(encoding="utf-8"))["cells"]["tcn"]
-    assert {mode: len(runs) for mode, runs in cells.items()} == {"sequence": 2, "window": 2}
+    assert {mode: len(runs) for mode, runs in cells.items()} == {"sequence of 256": 2, "window": 2}
     for runs in cells.values():
         for measured in runs:
             assert measured["evaluations"] == 2

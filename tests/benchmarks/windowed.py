@@ -1,16 +1,16 @@
 """Training on long sequences against training on one window per sample, in one run.
 
 Run ``python -m tests.benchmarks.windowed [--data DIR] [--networks ...] [--seeds N]``. Both modes
-are the one training loop: a sequence supervises `segment_candles` rows behind one burn-in, a
-window supervises its last row only (`segment_candles` 1, `--windows` of them a step). Equal numbers
-of evaluations, equal learning rate and weight averaging, the checkpoint chosen by validation loss,
-no early stop, one thread; modes alternate, seed by seed.
+are the one training loop: a sequence supervises `segment_candles` rows (`--segments`) behind one
+burn-in, a window supervises its last row only (a segment of 1, `--windows` of them a step). Equal
+numbers of evaluations, equal learning rate and weight averaging, the checkpoint chosen by
+validation loss, no early stop, one thread; modes alternate, seed by seed.
 
 Printed per network and mode: median over seeds (lowest to highest) of the CPU seconds until the
 best validation loss, and of the direction head's gain over the training rows' class frequencies in
 millibits per candle, on validation and on the rows after it, which chose nothing. Every twentieth
-optimiser step is evaluated; a window step sees as many rows as it has windows, a sequence step up
-to 2,048, neighbours of each other.
+optimiser step is evaluated; a window step sees as many rows as it has windows, a sequence step
+2,048, neighbours of each other within a segment.
 
 Measured with ``--steps 120 --windows 128`` (6 evaluations, 3 seeds) on 17,000 hours of BTC/USDT
 perpetual candles; medians, lowest to highest in brackets:
@@ -62,17 +62,22 @@ from models.types import TrainingJob
 from models.windows import Span
 from tests.benchmarks import worker
 
-MODES = ("sequence", "window")
+STEP_ROWS = 2048  # supervised by one optimiser step on sequences
 MILLIBITS = 1000.0 / np.log(2.0)
 HELD_OUT = 0.2  # of the rows for validation, and as many for the test after it
 
 
-def prepared(job: TrainingJob, network: str, mode: str, steps: int, windows: int) -> Prepared:
+def mode(segment: int) -> str:
+    """Return what training on segments of so many rows is called."""
+    return "window" if segment == 1 else f"sequence of {segment}"
+
+
+def prepared(job: TrainingJob, network: str, segment: int, steps: int, windows: int) -> Prepared:
     """Return the shared rows for one contestant; every evaluation counts, none stops the run."""
     training = {
         "max_steps": steps, "patience": steps, "validation_frac": HELD_OUT,
-        "calibration_frac": HELD_OUT,
-        **({"segment_candles": 1, "batch": windows} if mode == "window" else {}),
+        "calibration_frac": HELD_OUT, "segment_candles": segment,
+        "batch": windows if segment == 1 else max(1, STEP_ROWS // segment),
     }  # fmt: skip
     return prepare(dataclasses.replace(job, network=network, settings={"training": training}))
 
@@ -88,17 +93,17 @@ def gain(model: torch.nn.Module, data: Prepared, span: Span, burn: int) -> float
 
 
 def train_once(
-    job: TrainingJob, network: str, mode: str, seed: int, options: argparse.Namespace
+    job: TrainingJob, network: str, segment: int, seed: int, options: argparse.Namespace
 ) -> dict[str, Any]:
     """Train one network in one mode; return seconds and gains."""
-    data = prepared(job, network, mode, options.steps, options.windows)
+    data = prepared(job, network, segment, options.steps, options.windows)
     spec = data.spec
     assert isinstance(spec, NetworkSpec)
     burn = burn_in(spec, data)
     started = time.process_time()  # of one thread: what else the machine does is left out
     best, history = fit(
         build_forecaster(spec, data, seed), data.rows, data.split.train, data.split.validation,
-        burn, data.layout, data.settings.training, seed, f"{network} {mode} seed {seed}",
+        burn, data.layout, data.settings.training, seed, f"{network} {mode(segment)} seed {seed}",
     )  # fmt: skip
     all_s = time.process_time() - started
     return {
@@ -113,18 +118,21 @@ def train_once(
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Train everything, modes in turn."""
     torch.set_num_threads(1)
-    shared = {"rows": options.rows, "data": options.data, "steps": None}
+    shared = {
+        "rows": options.rows, "data": options.data, "timeframe": options.timeframe, "steps": None
+    }  # fmt: skip
     with tempfile.TemporaryDirectory() as name:
         about = worker.write_rows(Path(name), shared)
         job = worker.read_job(Path(name), "lstm", shared)
     cells: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for network in options.networks:
-        cells[network] = {mode: [] for mode in MODES}
+        cells[network] = {mode(segment): [] for segment in options.segments}
         for seed in range(options.seeds):
-            for mode in MODES:
+            for segment in options.segments:
                 started = time.monotonic()
-                cells[network][mode].append(train_once(job, network, mode, seed, options))
-                print(f"{network} {mode} seed {seed}: {time.monotonic() - started:.0f} s",
+                measured = train_once(job, network, segment, seed, options)
+                cells[network][mode(segment)].append(measured)
+                print(f"{network} {mode(segment)} seed {seed}: {time.monotonic() - started:.0f} s",
                       file=sys.stderr, flush=True)  # fmt: skip
             if options.json:  # as far as it got
                 options.json.write_text(json.dumps(cells, indent=1), encoding="utf-8")
@@ -143,10 +151,10 @@ def table(report: dict[str, Any]) -> str:
     )
     lines = [head, "|---|---|---|---|---|"]
     for network, modes in report["cells"].items():
-        for mode, runs in modes.items():
+        for name, runs in modes.items():
             columns = [("to_best_s", 1), ("validation", 1), ("test", 1)]
             cells = [cell([r[key] for r in runs], digits) for key, digits in columns]
-            lines.append(f"| {network} | {mode} | {' | '.join(cells)} |")
+            lines.append(f"| {network} | {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -154,7 +162,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Parse, run, print, and write JSON where asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="Freqtrade data directory; default: the simulated market")
-    parser.add_argument("--rows", type=int, default=17_000, help="hours of BTC, the newest")
+    parser.add_argument("--rows", type=int, default=17_000, help="candles of BTC, the newest")
+    parser.add_argument("--timeframe", default="1h", help="of the candles in --data")
+    parser.add_argument("--segments", nargs="+", type=int, default=[256, 1],
+                        help="supervised rows of a sequence; 1 is a window")  # fmt: skip
     parser.add_argument("--networks", nargs="+", choices=catalog.networks(),
                         default=list(catalog.networks()))  # fmt: skip
     parser.add_argument("--seeds", type=int, default=3)

@@ -31,7 +31,6 @@ from models.types import Candles, TrainingJob
 
 STOCK = "stock"
 PAIR = "BTC/USDT:USDT"
-HOUR_MS = 3_600_000
 MIB = 2**20
 HISTORY = 256  # rows the pack's FreqAI adapter stores with a predictor
 WARM_CALLS = 20  # before live steps are timed
@@ -57,9 +56,12 @@ def candles(options: dict[str, Any]) -> Candles:
     if options["data"]:
         from strategies.desk.data import load_checked
 
-        found = load_checked(Path(options["data"]), PAIR, "1h")
+        timeframe = options.get("timeframe", "1h")
+        found = load_checked(Path(options["data"]), PAIR, timeframe)
         if len(found) < rows:
-            raise SystemExit(f"expected at least {rows} hours of {PAIR}, got {len(found)}")
+            raise SystemExit(
+                f"expected at least {rows} candles of {PAIR} {timeframe}, got {len(found)}"
+            )
         return Candles(**{name: getattr(found, name)[-rows:] for name in Candles.__annotations__})
     from models.scenarios.simulated_market import SimulatedMarketConfig, simulate_market
 
@@ -69,14 +71,16 @@ def candles(options: dict[str, Any]) -> Candles:
 def write_rows(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
     """Compute the strategy's features and labels; rows without complete features are cut off."""
     market = candles(options)
-    computed = market_features(market, HOUR_MS)
-    labels = label_columns(market, HOUR_MS, LabelSettings())
+    candle_ms = int(market.time_ms[1] - market.time_ms[0])
+    computed = market_features(market, candle_ms)
+    labels = label_columns(market, candle_ms, LabelSettings())
     keep = slice(features.LOOKBACK, None)
     rows = {
         "features": np.column_stack(list(computed.values()))[keep].astype(np.float32),
         "feature_names": tuple(computed),
         "labels": {name: values[keep] for name, values in labels.items()},
         "time_ms": market.time_ms[keep],
+        "candle_ms": candle_ms,
     }
     (folder / "rows.pickle").write_bytes(pickle.dumps(rows))
     first, last = (
@@ -92,7 +96,6 @@ def read_job(folder: Path, network: str, options: dict[str, Any]) -> TrainingJob
     return TrainingJob(
         network=network,
         **rows,
-        candle_ms=HOUR_MS,
         settings={"training": training},
         title=f"{network} benchmark",
     )

@@ -13,6 +13,7 @@ from freqtrade.persistence import Trade
 
 from models.runtime.latency import CandleLatency
 from strategies.base.candle_watch import CandleWatch
+from strategies.base.newest_candle import NewestCandle, Outcome
 from strategies.base.pacing import Pacer, PacingConfig
 from strategies.base.stopwatch import Stopwatch, timed
 from tests.test_strategies.test_pacing import AFTER_S, CANDLE_S, START_S, Clock
@@ -145,7 +146,7 @@ def test_watch_when_a_close_is_near_then_it_wakes_both_clients_and_a_failure_hol
         woken.extend((pair, loop.clock.wall_s) for pair in pairs)
         raise ConnectionError("reset")
 
-    loop.dp._exchange = SimpleNamespace(refresh_latest_ohlcv=candles)
+    loop.dp._exchange = SimpleNamespace(refresh_latest_ohlcv=candles, _exchange_ws=object())
     loop.guarding.look_ahead = look_ahead
     caplog.set_level(logging.INFO)
     loop.until_close()
@@ -153,6 +154,25 @@ def test_watch_when_a_close_is_near_then_it_wakes_both_clients_and_a_failure_hol
     assert kept == [False]  # what is fetched before the close must not be taken for the candle
     assert all(0 < loop.dp.fetched_at[0] - at <= PacingConfig().warm_s + AFTER_S for _, at in woken)
     assert "could not be woken" in caplog.text
+
+
+def test_watch_when_the_exchange_lists_no_new_candle_yet_then_only_the_short_question_is_repeated(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[Any]] = []
+
+    def append(_: Any, markets: list[Any], opened_ms: int) -> dict[Any, Outcome]:
+        asked.append([pair for pair, *_ in markets])
+        assert opened_ms == int(START_S * 1000)
+        return dict.fromkeys(markets, Outcome.EARLY if len(asked) < 3 else Outcome.ODD)
+
+    monkeypatch.setattr(NewestCandle, "append", append)
+    loop.dp._exchange = SimpleNamespace(
+        refresh_latest_ohlcv=lambda wanted, *, cache: None, _exchange_ws=None
+    )
+    loop.until_close()
+    assert asked == [[BTC, ETH]] * 3
+    assert len(loop.dp.fetched_at) == 1  # what is odd is left to Freqtrade
 
 
 def test_watch_when_control_interrupts_then_nothing_is_fetched(loop: Loop) -> None:
