@@ -81,6 +81,12 @@ class Resting:
     reduce_only: bool
     trigger: float | None = None
     own: bool = False  # placed by the watchdog
+    bot: bool = False  # placed by the bot
+
+    @property
+    def is_bots_stop(self) -> bool:
+        """Whether the bot placed it to close a position."""
+        return self.bot and self.reduce_only and self.trigger is not None
 
 
 def alarms(

@@ -15,6 +15,7 @@ from models.risk.losses import Transfer
 from models.risk.reconciliation import Books, Fill
 from models.risk.snapshot import ExchangeAccount
 
+_BOT: Final = "x-"  # how ccxt begins the ids it makes up: those of Freqtrade's orders
 WATCHDOG: Final = "bwdog"  # how the client ids of the watchdog's own orders begin
 _ALL_AT_ONCE: Final = 40  # weight of one request for every pair; one pair's is 1
 _ROWS: Final = 1000  # most the exchange answers at once
@@ -95,6 +96,7 @@ def resting_of(order: Mapping[str, Any]) -> Resting:
         reduce_only=closes_all or bool(order["reduceOnly"]),
         trigger=None if trigger is None else float(trigger),
         own=str(order.get("clientOrderId") or "").startswith(WATCHDOG),
+        bot=str(order.get("clientOrderId") or "").startswith(_BOT),
     )
 
 

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -24,10 +25,12 @@ from models.account.tiers import MarginTiers
 from models.control.state import Guard
 from models.errors import InputError
 from models.files import write_atomic
+from models.journal.chain import Entry
 from models.journal.records import Incident
 from models.risk import model
 from models.risk.limits import GuardConfig, HardLimits, Limits, jittered
 from models.risk.losses import LossState, Transfer
+from models.risk.recall import decision_key, sent_orders, unanswered
 from models.risk.reconciliation import Books, differences, lost_entries
 from models.risk.reduction import next_step
 from models.risk.run import GUARDS, Standing, decide, watch
@@ -44,7 +47,7 @@ from models.risk.snapshot import (
 )
 from models.risk.verdict import Decision, Demand
 from strategies.base.control import Control
-from strategies.base.exchange_account import read_transfers
+from strategies.base.exchange_account import read_transfers, resting_orders
 from strategies.base.loss_book import LossBook
 from strategies.base.market_view import MarketView, exchange_tiers
 from strategies.base.reconciling import Reconciler
@@ -101,8 +104,10 @@ class Guarding:
         self.limits = Limits(hard=hard, soft=jittered(soft, seed))
         self.leverage: dict[str, float] = {}  # pair -> what Freqtrade was told last
         self._view: MarketView | None = None
-        self._sent: deque[SentOrder] = deque()
-        self._approved: dict[str, float] = {}  # pair -> signed amount of the last entry
+        # A kill -9 forgets neither what was sent nor what may have been executed since.
+        journal = [] if control is None else _last_day(control)
+        self._sent: deque[SentOrder] = deque(sent_orders(journal))
+        self._approved = unanswered(journal)  # pair -> signed amount of the last entry
         self._losses = None if control is None else LossBook(control.store.folder)
         self._timings_ms: deque[float] = deque(maxlen=_TIMINGS)
         self._books = Reconciler(strategy) if stage is Stage.LIVE else None
@@ -344,7 +349,7 @@ class Guarding:
             return ()
         return self._books.turn(
             trades, now_ms, armed_ms=self._armed_ms(), computed_ratio=ratio,
-            found=self._protect_lost,
+            found=self._protect_lost, left=self._note_leftover,
         )  # fmt: skip
 
     def booked(self, pair: str, order: Any, now: datetime) -> None:
@@ -357,15 +362,22 @@ class Guarding:
 
         Freqtrade does not know of it and never will.
         """
+        frac, exchange = self._strategy.sizing.max_stop_frac, self._strategy.dp._exchange
         for pair, amount in lost_entries(theirs, ours, self._approved):
             mark = self._quotes().market(pair).mark
             if mark is None or self._control is None:
                 continue
-            frac = self._strategy.sizing.max_stop_frac
-            protect(self._strategy.dp._exchange, pair, amount, mark, frac)
+            ask = partial(resting_orders, exchange, [pair])
+            stops = _known(f"the orders of {pair}", ask) or []
+            if sum(order.amount for order in stops if order.is_bots_stop) < abs(amount):
+                protect(exchange, pair, amount, mark, frac)
             del self._approved[pair]
             what = f"{pair}: an entry of {amount:g} was executed and its answer lost"
             self._control.record("entry.lost", Incident(what=what, done="stopped at the exchange"))
+
+    def _note_leftover(self, what: str) -> None:
+        if self._control is not None:
+            self._control.record("stop.left", Incident(what=what, done="cancelled"))
 
     def _quotes(self) -> MarketView:
         if self._view is None:
@@ -381,7 +393,7 @@ class Guarding:
 
     def _key(self, pair: str, side: str) -> str:
         """Return the name of the decision on the newest candle: one order each."""
-        return f"{pair} {side} {self._frame(pair)['date'].iloc[-1]:%Y-%m-%dT%H:%M}"
+        return decision_key(pair, side, _ms(self._frame(pair)["date"].iloc[-1]))
 
     @property
     def _candle_s(self) -> float:
@@ -441,6 +453,10 @@ def _known(what: str, ask: Callable[[], T]) -> T | None:
     except Exception as error:  # noqa: BLE001 - of whatever kind, it is not known
         logger.warning("%s cannot be had: %s", what, error)
         return None
+
+
+def _last_day(control: Control) -> list[Entry]:
+    return control.journal.entries(since_ms=control.clock() - _DAY_MS)
 
 
 def _ms(now: datetime) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from models.control.watch import Resting
 from models.risk.reconciliation import (
     Books,
     Fill,
@@ -98,6 +99,7 @@ class Reconciler:
         armed_ms: int = 0,
         computed_ratio: float | None = None,
         found: Callable[[Books, Books], None] = lambda theirs, ours: None,
+        left: Callable[[str], None] = lambda what: None,
     ) -> tuple[str, ...] | None:
         """Ask for what is due, and return the differences nothing has explained in time.
 
@@ -111,6 +113,8 @@ class Reconciler:
             The pack's own margin ratio now.
         found
             Is told the exchange's positions and the bot's whenever they are compared.
+        left
+            Is told of each stop that was taken back because no trade knows it.
 
         Returns
         -------
@@ -126,7 +130,7 @@ class Reconciler:
                 self._look("account", lambda: self._account(now_ms, computed_ratio), now_ms)
             every_ms = _EVERY_MS if self._odd.get("orders") else _ORDERS_MS
             if self._is_due("orders", every_ms, now_ms):
-                self._look("orders", lambda: self._orders(trades), now_ms)
+                self._look("orders", lambda: self._orders(trades, left), now_ms)
             if self._busy and self._is_due("fills", _EVERY_MS, now_ms):
                 self._look("fills", lambda: self._fills(trades, now_ms, armed_ms), now_ms)
         return self._lasting(now_ms)
@@ -157,9 +161,13 @@ class Reconciler:
         self._wallet = self.account.wallet_quote
         return ()
 
-    def _orders(self, trades: list[Any]) -> tuple[str, ...]:
+    def _orders(self, trades: list[Any], left: Callable[[str], None]) -> tuple[str, ...]:
         pairs = [*self._strategy.dp.current_whitelist(), *(t.pair for t in trades)]
         resting = resting_orders(self._exchange, list(dict.fromkeys(pairs)))
+        for stop in self._left_over(trades, resting):
+            self._exchange.cancel_stoploss_order(stop.id, stop.symbol)
+            resting.remove(stop)
+            left(f"{stop.symbol}: a stop of {stop.amount:g} that no trade knows")
         believed = {
             str(o.order_id): t.pair for t in trades for o in (*t.open_orders, *t.open_sl_orders)
         }
@@ -167,6 +175,25 @@ class Reconciler:
         if self._strategy.order_types.get("stoploss_on_exchange"):
             bare = bare_positions(positions_of(self._exchange, self._rows), resting)
         return (*order_differences(believed, resting), *bare)
+
+    def _left_over(self, trades: list[Any], resting: list[Resting]) -> list[Resting]:
+        """Return the bot's own stops that no trade knows: it was killed before they were answered.
+
+        Left alone they would close the next position at an old price. Not where the positions
+        differ, and not before the trade has another: it may be all that protects.
+        """
+        if self._odd.get("positions"):
+            return []
+        known = {str(order.order_id) for trade in trades for order in trade.open_sl_orders}
+        held = {trade.pair for trade in trades}
+        stopped = {order.symbol for order in resting if order.id in known}
+        return [
+            order
+            for order in resting
+            if order.is_bots_stop
+            and order.id not in known
+            and (order.symbol not in held or order.symbol in stopped)
+        ]
 
     def _fills(self, trades: list[Any], now_ms: int, armed_ms: int) -> tuple[str, ...]:
         pairs = set(self._busy)

@@ -90,6 +90,7 @@ async def _faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
     faults, now = state.faults, state.clock()
     latency = faults.strike(Latency, line, now)
     if latency is not None:
+        await request.read()  # what was sent arrives, even if its sender dies meanwhile
         await asyncio.sleep(latency.before_s(faults.random))
     drop = faults.strike(Drop, line, now)
     if drop is not None and not drop.executed:

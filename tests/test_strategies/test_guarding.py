@@ -230,9 +230,31 @@ def test_entry_when_its_answer_was_lost_then_the_position_gets_a_stop_once(make:
     (lost,) = s.control.journal.entries(kind="entry.lost")
     assert "an entry of 4.99 was executed and its answer lost" in lost.record["what"]
     strange = make(runmode=RunMode.LIVE)
-    strange.dp._exchange.positions = holds(4.99)  # nothing of that size was sent: somebody else's
+    strange.dp._exchange.positions = holds(3.0)  # nothing of that size was sent: somebody else's
     strange.bot_loop_start(NOW + timedelta(seconds=10))
     assert strange.dp._exchange.stops == []
+
+
+def test_restart_when_an_entry_was_sent_before_then_its_lost_position_gets_one_stop_at_once(
+    make: Any,
+) -> None:
+    assert confirm(make(runmode=RunMode.LIVE)) is True  # killed before the answer
+    stop = {"id": "7", "symbol": PAIR, "side": "sell", "amount": 4.99, "remaining": 4.99,
+            "reduceOnly": True, "triggerPrice": 90.0, "info": {}}  # fmt: skip
+    for client, placed in (("", 1), ("bwdog1-0", 1), ("x-1", 0)):
+        restarted = make(runmode=RunMode.LIVE)
+        restarted.dp._exchange.positions = holds(4.99)
+        restarted.dp._exchange._api.orders = [{**stop, "clientOrderId": client}] if client else []
+        restarted.bot_loop_start(NOW + timedelta(seconds=10))
+        restarted.bot_loop_start(NOW + timedelta(seconds=16))
+        assert len(restarted.dp._exchange.stops) == placed
+
+
+def test_restart_when_the_same_decision_was_sent_before_then_it_is_not_sent_again(
+    make: Any,
+) -> None:
+    assert confirm(make()) is True
+    assert again(make()) is False
 
 
 def test_books_when_a_difference_passes_by_itself_then_nothing_halts(

@@ -165,12 +165,41 @@ def test_orders_when_there_are_many_pairs_then_they_are_asked_for_all_at_once(
     s: Any, client: Client
 ) -> None:
     s.dp.current_whitelist = lambda: [PAIR, *(f"P{n}/USDT:USDT" for n in range(45))]
-    client.orders = [resting("66"), resting("67", symbol="NOT/LISTED")]
+    by_hand = {"clientOrderId": "web_1"}
+    client.orders = [resting("66", **by_hand), resting("67", symbol="NOT/LISTED", **by_hand)]
     before = len(client.asked)
     assert loops(s, 20, 36) is Mode.HALTED
     assert client.asked[before:].count("orders") == 4  # twice two
     assert "66" in why(s)
     assert "67" not in why(s)
+
+
+def test_orders_when_stops_are_left_from_a_kill_then_they_are_taken_back_and_a_persons_is_not(
+    s: Any, client: Client, open_trades: list[Any]
+) -> None:
+    client.orders = [resting("66")]
+    loops(s, 20)
+    assert s.dp._exchange.cancelled == [("66", PAIR)]  # nothing is held: it protects nothing
+    holding(s, open_trades, STOP)
+    client.orders = [resting("67")]
+    loops(s, 40)
+    assert s.dp._exchange.cancelled == [("66", PAIR)]  # 67 is all that protects
+    client.orders = [resting("7"), resting("67"), resting("68", clientOrderId="web_1")]
+    loops(s, 50)
+    assert s.dp._exchange.cancelled == [("66", PAIR), ("67", PAIR)]
+    noted = [entry.record["what"] for entry in s.control.journal.entries(kind="stop.left")]
+    assert noted == [f"{PAIR}: a stop of 5 that no trade knows"] * 2
+    assert loops(s, 55, 66) is Mode.HALTED
+    assert "68" in why(s)
+
+
+def test_orders_when_a_stop_is_left_and_the_positions_differ_then_it_stays(
+    s: Any, client: Client
+) -> None:
+    s.dp._exchange.positions = [{"symbol": PAIR, "contracts": 5.0, "side": "long"}]
+    client.orders = [resting("66")]
+    loops(s, 20)
+    assert s.dp._exchange.cancelled == []
 
 
 # -- fills ----------------------------------------------------------------------------------------
