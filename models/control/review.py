@@ -56,8 +56,15 @@ class Proposal:
 
     def at(self, now_ms: int) -> Proposal:
         """Return the proposal as of `now_ms`: unanswered or unused in time, it has expired."""
+        return self._expired() if now_ms >= self.expires_ms else self
+
+    def superseded_by(self, other: Proposal) -> Proposal:
+        """Return the proposal as it stands once `other` is made: of the same pair, expired."""
+        return self._expired() if other.pair == self.pair else self
+
+    def _expired(self) -> Proposal:
         open_ = self.answer in (Answer.WAITING, Answer.APPROVED)
-        return replace(self, answer=Answer.EXPIRED) if open_ and now_ms >= self.expires_ms else self
+        return replace(self, answer=Answer.EXPIRED) if open_ else self
 
     def answered(self, answer: Answer, by: str, now_ms: int) -> Proposal:
         """Return the proposal with a person's answer.

@@ -221,7 +221,10 @@ class ControlStore:
         note: str,
         expires_ms: int,
     ) -> Proposal:
-        """Return the proposal for this signal: the one made before, or a new one, waiting."""
+        """Return the proposal for this signal: the one made before, or a new one, waiting.
+
+        A new signal ends the open question about the pair's last one: no order would follow it.
+        """
         for known in self.read().proposals:
             if known.key == key:
                 return known
@@ -231,7 +234,8 @@ class ControlStore:
                 id=f"r{state.next_proposal}", key=key, pair=pair, side=side, rate=rate, note=note,
                 notional_quote=notional_quote, since_ms=now, expires_ms=expires_ms,
             ).at(now)  # fmt: skip
-            kept = (*state.proposals, made)[-_KEPT_PROPOSALS:]
+            passed = (p.superseded_by(made) for p in state.proposals)
+            kept = (*passed, made)[-_KEPT_PROPOSALS:]
             return replace(state, proposals=kept, next_proposal=state.next_proposal + 1), made
 
         return self._changed(change)

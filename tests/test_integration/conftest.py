@@ -120,11 +120,24 @@ def telegram(api: BotApiState, chat: Chat, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 @pytest.fixture
+def blocks() -> dict[str, Any]:
+    """The bot's `breakwater` block."""
+    return {}
+
+
+@pytest.fixture
 def start(
-    tmp_path: Path, url: str, state: ExchangeState, api: BotApiState, telegram: None, strategy: str
+    tmp_path: Path,
+    url: str,
+    state: ExchangeState,
+    api: BotApiState,
+    telegram: None,
+    strategy: str,
+    blocks: dict[str, Any],
 ) -> Iterator[Start]:
     """Start a chatting bot in a dry run; a second start finds what the first has left."""
-    arguments, config = write_strategy(tmp_path, strategy), settings(url, [BTC, ETH], dry_run=True)
+    arguments = write_strategy(tmp_path, strategy)
+    config = {**settings(url, [BTC, ETH], dry_run=True), "breakwater": blocks}
     yield lambda: running_bot(tmp_path, config, *arguments)
     assert not state.unknown
     assert not api.unknown

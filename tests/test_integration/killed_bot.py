@@ -185,12 +185,12 @@ class Killer:
         with self._bot(url, story) as bot:
             if left and (phase := self._random.choice(left)) is Phase.START:
                 left.remove(phase)
-                story.remember(round(self._random.random(), 6))
+                if not story.pending:
+                    story.remember(round(self._random.random(), 6))
                 time.sleep(self._random.uniform(0.0, START_S))
                 bot.kill()
                 story.pending.append(phase)
                 return story
-            bot.wait_for(lambda: story.loops(bot) >= 1, "a first loop")
             if story.pending and not self._look(story, bot):
                 bot.kill()
                 return self._story()
@@ -214,9 +214,12 @@ class Killer:
         story.desk.resume(ANN)
         story.remember(round(self._random.random(), 6))
         able = self._able(story, bot)
-        fitting = [p for p in left if p is not Phase.START and ACTIONS.get(p, able[0]) in able]
-        phase = self._random.choice(fitting or [p for p in left if p is not Phase.START] or left)
+        running = [phase for phase in left if phase is not Phase.START]
+        fitting = [phase for phase in running if ACTIONS.get(phase, able[0]) in able]
+        phase = self._random.choice(fitting or running)
         left.remove(phase)
+        if phase not in REQUESTS:  # a request comes with the first loop already
+            bot.wait_for(lambda: story.loops(bot) >= 1, "a first loop")
         action = ACTIONS.get(phase) or self._random.choice(able)
         if action not in able:
             self._prepare(story, bot, action)
@@ -271,6 +274,7 @@ class Killer:
 
     def _look(self, story: Story, bot: LiveBot) -> bool:
         """Note what the new life makes of the last kill; return whether it can go on."""
+        bot.wait_for(lambda: story.loops(bot) >= 1, "a first loop")
         bot.wait_for(lambda: self._bare(story) == "" or story.loops(bot) > LOOPS, "stops, or loops")
         bare = self._bare(story)
         bot.wait_for(lambda: self._agree(story, bot) or self._halted(story), "books that agree")
