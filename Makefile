@@ -11,7 +11,7 @@ WORKERS ?= 2
 SPAN = $(if $(DATA),--data $(DATA)) $(if $(TIMERANGE),--timerange $(TIMERANGE))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo hedge data simulate exchange test test-all lint format types compare bench bench-live clean
+.PHONY: help install demo hedge data simulate exchange test test-all lint format types compare bench bench-live faults clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -68,6 +68,9 @@ bench: install  ## Compare speed and memory with Freqtrade's own transformer, in
 
 bench-live: install  ## Time from a candle's close to the order, against stock Freqtrade, in one run
 	$(BIN)/python -m tests.benchmarks.live
+
+faults: install  ## Every fault of the loopback exchange against the live bot, as a table
+	$(BIN)/python -m tests.test_integration.fault_matrix
 
 clean:  ## Remove the virtual environment and caches, keep user_data
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info

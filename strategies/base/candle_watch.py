@@ -79,6 +79,10 @@ class CandleWatch:
         outcomes = NewestCandle(exchange).append(missing, round(opened.timestamp() * 1000))
         return Outcome.EARLY not in outcomes.values()
 
+    def settle(self) -> None:
+        """Let the next loop come at once: an order has been sent, its fill wants a stop."""
+        self._settling = True
+
     def _go_on(self, newest: dict[Any, datetime | None]) -> None:
         self._analysed, self._settling = newest, True
 

@@ -24,7 +24,7 @@ from strategies.base.figures import (
     limit_figures,
 )
 from strategies.base.guarding import Guarding
-from strategies.base.stops import cancel_outgrown
+from strategies.base.stops import StrayStops, cancel_outgrown
 from strategies.base.stopwatch import Stopwatch
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ class ControlledStrategy(IStrategy):
     control: Control | None = None
     guarding: Guarding | None = None
     stopwatch: Stopwatch | None = None
+    _strays: StrayStops | None = None
 
     @property
     @abstractmethod
@@ -59,6 +60,7 @@ class ControlledStrategy(IStrategy):
         if self.control is None:
             return
         self._look_after_risk(current_time)
+        self._cancel_strays(current_time)
         state = self.control.loop(
             feed_ms=self._feed_ms(), candle_ms=self.candle_ms, numbers=self._figures()
         )
@@ -75,6 +77,14 @@ class ControlledStrategy(IStrategy):
     def _look_after_risk(self, now: datetime) -> None:
         if self.guarding is not None:
             self.guarding.loop(now)
+
+    @on_error_return(None)
+    def _cancel_strays(self, now: datetime) -> None:
+        if self.control is None:
+            return
+        self._strays = self._strays or StrayStops()
+        for what in self._strays.cancel(Trade.get_open_trades(), self.dp._exchange, now):
+            self.control.record("stop.stray", Incident(what=what, done="cancelled"))
 
     @on_error_return(True)
     def check_entry_timeout(
@@ -97,6 +107,8 @@ class ControlledStrategy(IStrategy):
         **kwargs: Any,
     ) -> bool:
         """Write the exit down; it is never refused."""
+        if self.guarding is not None:
+            self.guarding.leaving(pair)
         if self.control is not None:
             row = self._last_row(pair)
             leaving = decisions.leaving(trade, exit_reason, rate, row, self._numbers())
@@ -121,6 +133,8 @@ class ControlledStrategy(IStrategy):
     @on_error_return(None)
     def _note_reduction(self, trade: Trade, rate: float, share: float) -> None:
         """Write down that a share of a position is closed now."""
+        if self.guarding is not None:
+            self.guarding.leaving(trade.pair)
         if self.control is not None:
             row = self._last_row(trade.pair)
             why = f"{share:.0%} of the position, in stages"

@@ -46,6 +46,7 @@ from models.risk.snapshot import (
     Stage,
 )
 from models.risk.verdict import Decision, Demand
+from strategies.base.adoption import adopt_exits
 from strategies.base.control import Control
 from strategies.base.exchange_account import read_transfers, resting_orders
 from strategies.base.loss_book import LossBook
@@ -111,6 +112,7 @@ class Guarding:
         self._losses = None if control is None else LossBook(control.store.folder)
         self._timings_ms: deque[float] = deque(maxlen=_TIMINGS)
         self._books = Reconciler(strategy) if stage is Stage.LIVE else None
+        self._leaving: dict[str, int] = {}  # pair -> when its last reducing order was let through
         self._targets: dict[str, float] = {}  # pair -> amount to get down to
         self._next_step_ms: dict[str, int] = {}
         self._shed_pairs: dict[str, float] = {}  # pair -> share the position guards want closed
@@ -155,6 +157,21 @@ class Guarding:
         self._approved[pair] = sign * amount
         self._quotes().forget(pair)
         self._sent.append(SentOrder(time_ms=_ms(now), pair=pair, side=sign, key=key))
+        self._look_soon()
+
+    def leaving(self, pair: str) -> None:
+        """Note that an order that reduces `pair` is about to be sent; the next loop looks after it.
+
+        Sent a second time because the first answer was lost, it would reduce twice.
+        """
+        if self._control is not None:
+            self._leaving[pair] = self._control.clock()
+            self._look_soon()
+
+    def _look_soon(self) -> None:
+        """Let the next loop see whether the answer to an order was lost."""
+        if self._books is not None:
+            self._books.hurry()
 
     def took(self, milliseconds: float) -> None:
         """Remember how long a forecast took."""
@@ -347,9 +364,14 @@ class Guarding:
         """Return the differences that have lasted longer than a fill takes to be noticed."""
         if self._books is None:
             return ()
+
+        def found(theirs: Books, ours: Books) -> None:
+            self._protect_lost(theirs, ours)
+            self._book_lost(trades, theirs, ours)
+
         return self._books.turn(
             trades, now_ms, armed_ms=self._armed_ms(), computed_ratio=ratio,
-            found=self._protect_lost, left=self._note_leftover,
+            found=found, left=self._note_leftover,
         )  # fmt: skip
 
     def booked(self, pair: str, order: Any, now: datetime) -> None:
@@ -378,6 +400,16 @@ class Guarding:
     def _note_leftover(self, what: str) -> None:
         if self._control is not None:
             self._control.record("stop.left", Incident(what=what, done="cancelled"))
+
+    def _book_lost(self, trades: list[Any], theirs: Books, ours: Books) -> None:
+        """Give trades the exits that were executed and never answered."""
+        for trade in trades:
+            asked_ms, pair = self._leaving.get(trade.pair), trade.pair
+            missing = abs(ours.positions[pair]) - abs(theirs.positions.get(pair, 0.0))
+            if asked_ms is None or self._control is None or missing <= 0:
+                continue
+            for what in adopt_exits(trade, self._strategy.dp._exchange, asked_ms, missing):
+                self._control.record("exit.lost", Incident(what=what, done="found and booked"))
 
     def _quotes(self) -> MarketView:
         if self._view is None:

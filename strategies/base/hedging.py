@@ -337,6 +337,7 @@ class HedgeStrategy(PackStrategy):
         """Close in stages what the guards want closed; else grow or shrink a leg, once a candle."""
         closing = self._staged(trade, current_rate, min_stake or 0.0, current_time)
         if closing > 0:
+            self.guarding.leaving(trade.pair)
             return -closing
         if trade.pair not in self.hedge.instruments or trade.has_open_orders:
             return None
@@ -349,6 +350,7 @@ class HedgeStrategy(PackStrategy):
             stake = self._grown(trade, change, current_rate, min_stake or 0.0, current_time)
             return None if stake is None else (min(stake, max_stake), plan.reason)
         if change < 0:
+            self.guarding.leaving(trade.pair)
             # Freqtrade takes the same share of the amount as of the stake.
             return -min(-change / trade.amount, 1.0) * trade.stake_amount, plan.reason
         return None

@@ -340,6 +340,7 @@ class PackStrategy(ControlledStrategy):
         if not self._may_enter(pair, side, notional, rate, refused):
             return False
         self.guarding.sent(pair, side, notional / rate, now)
+        self._watch.settle()
         return True
 
     def wanted_adjustment(
@@ -381,6 +382,8 @@ class PackStrategy(ControlledStrategy):
     def _adjusted(self, trade: Trade, rate: float, max_stake: float, now: datetime) -> float | None:
         wanted = self.wanted_adjustment(trade, now, rate)
         if wanted is None or not wanted > 0:
+            if wanted:
+                self._note_reduction(trade, rate, -wanted / trade.stake_amount)
             return wanted
         pair, side = trade.pair, "short" if trade.is_short else "long"
         self.guarding.leverage[pair] = trade.leverage

@@ -91,6 +91,10 @@ class Reconciler:
         )
         self._busy.add(pair)
 
+    def hurry(self) -> None:
+        """Let the positions be looked at in the next turn, however soon that comes."""
+        self._asked_ms.pop("positions", None)
+
     def turn(
         self,
         trades: list[Any],

@@ -72,6 +72,21 @@ class HalfBody(Fault):
 
 
 @dataclass(kw_only=True)
+class Page(Fault):
+    """Answer with a web page, as what stands before an exchange does when it is down."""
+
+    status: int = 502
+
+
+@dataclass(kw_only=True)
+class StalePrices(Fault):
+    """Mark price, funding and order book carry the time of `ms` ago."""
+
+    on: str = "GET /fapi/v1/"
+    ms: int
+
+
+@dataclass(kw_only=True)
 class ClockSkew(Fault):
     """The server's clock is ahead by `ms`, in what it answers and in what it accepts."""
 
@@ -115,6 +130,14 @@ class MissingCandles(CandleFault):
 
     def change(self, rows: Rows, now_ms: int) -> Rows:
         return [row for row in rows if row[0] not in self.opens_ms]
+
+
+@dataclass(kw_only=True)
+class NoCandles(CandleFault):
+    """The list of candles is empty."""
+
+    def change(self, rows: Rows, now_ms: int) -> Rows:
+        return []
 
 
 @dataclass(kw_only=True)
@@ -170,6 +193,11 @@ class Faults:
     def seen_ms(self, line: str, now_ms: int) -> int:
         """Return the time klines are answered for."""
         stale = self.strike(StaleCandles, line, now_ms)
+        return now_ms - stale.ms if stale else now_ms
+
+    def stamp_ms(self, line: str, now_ms: int) -> int:
+        """Return the time prices are stamped with."""
+        stale = self.strike(StalePrices, line, now_ms)
         return now_ms - stale.ms if stale else now_ms
 
     def candles(self, rows: Rows, line: str, now_ms: int) -> Rows:

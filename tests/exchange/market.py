@@ -115,10 +115,11 @@ def _rows(candles: Candles, interval: int, digits: int, lot_digits: int) -> list
 
 def premium_index(state: ExchangeState, venue: Venue, params: Params) -> Any:
     """Answer mark price and next funding; page "Mark Price"."""
-    return _one_or_all(venue, params, lambda s: _premium(venue, s))
+    stamp = state.faults.stamp_ms("GET /fapi/v1/premiumIndex", venue.at_ms)
+    return _one_or_all(venue, params, lambda s: _premium(venue, s, stamp))
 
 
-def _premium(venue: Venue, symbol: Symbol) -> dict[str, Any]:
+def _premium(venue: Venue, symbol: Symbol, stamp_ms: int) -> dict[str, Any]:
     due = next_funding_ms(venue.at_ms)
     mark = text(venue.mark(symbol.name))
     return {
@@ -129,7 +130,7 @@ def _premium(venue: Venue, symbol: Symbol) -> dict[str, Any]:
         "lastFundingRate": f"{venue.market.feeds[symbol.name].rate_at(due):.8f}",
         "interestRate": "0.00010000",
         "nextFundingTime": due,
-        "time": venue.at_ms,
+        "time": stamp_ms,
     }
 
 
@@ -164,7 +165,7 @@ def depth(state: ExchangeState, venue: Venue, params: Params) -> dict[str, Any]:
         [[text(level.price), text(level.quantity)] for level in venue.book(symbol, side, limit)]
         for side in (SELL, BUY)
     )
-    at = venue.at_ms
+    at = state.faults.stamp_ms("GET /fapi/v1/depth", venue.at_ms)
     return {"lastUpdateId": at, "E": at, "T": at, "bids": bids, "asks": asks}
 
 

@@ -19,7 +19,7 @@ from aiohttp import web
 from tests.exchange import market, trading, wallet
 from tests.exchange.endpoint import Handler, request_line
 from tests.exchange.errors import ApiError
-from tests.exchange.faults import Answer, Drop, HalfBody, Latency
+from tests.exchange.faults import Answer, Drop, HalfBody, Latency, Page
 from tests.exchange.keys import STATE
 from tests.exchange.limits import weight
 from tests.exchange.state import Arrival, ExchangeState
@@ -78,6 +78,8 @@ async def _protocol(request: web.Request, handler: Handler) -> web.StreamRespons
         message = f"Path {request.path}, Method {request.method} is invalid"
         response = error_response(ApiError(-5000, message, status=error.status))
     response.headers.update(headers)
+    for look in state.watchers:
+        look()
     return response
 
 
@@ -98,6 +100,10 @@ async def _faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
     answer = faults.strike(Answer, line, now)
     if answer is not None and not answer.executed:
         return _answer(answer)
+    page = faults.strike(Page, line, now)
+    if page is not None:
+        words = f"<html><head><title>{page.status} Bad Gateway</title></head></html>"
+        return web.Response(status=page.status, text=words, content_type="text/html")
     response = await handler(request)
     if latency is not None:
         await asyncio.sleep(latency.after_s(faults.random))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.exchange.clock import Clock, wall_clock_ms
@@ -35,6 +36,7 @@ class ExchangeState:
     requests: list[str] = field(default_factory=list)  # "GET /fapi/v1/ping", oldest first
     arrivals: list[Arrival] = field(default_factory=list)  # the same, with time and weight
     unknown: list[str] = field(default_factory=list)  # those of them nothing here answers
+    watchers: list[Callable[[], None]] = field(default_factory=list)  # called after each of them
 
     def __post_init__(self) -> None:
         if self.venue is not None:

@@ -23,8 +23,11 @@ from tests.exchange.faults import (
     LateClose,
     Latency,
     MissingCandles,
+    NoCandles,
+    Page,
     ShuffledCandles,
     StaleCandles,
+    StalePrices,
 )
 from tests.exchange.replay import candle_feed
 from tests.exchange.state import ExchangeState
@@ -147,6 +150,29 @@ def test_body_when_half_sent_then_the_client_notices(url: str, state: ExchangeSt
         get(url, "exchangeInfo")
 
 
+def test_page_when_something_stands_before_the_exchange_then_the_answer_is_no_json(
+    url: str, state: ExchangeState, account: Account
+) -> None:
+    state.faults.add(Page(status=502, times=2))
+    answer = get(url, "ping")
+    assert (answer.status_code, answer.headers["Content-Type"][:9]) == (502, "text/html")
+    assert buy(url).status_code == 502
+    assert account.orders == {}
+    assert get(url, "ping").json() == {}
+
+
+def test_prices_when_stale_then_their_stamps_are_old(url: str, state: ExchangeState) -> None:
+    def stamps() -> tuple[int, int]:
+        premium = get(url, "premiumIndex", symbol="BTCUSDT").json()
+        book = get(url, "depth", symbol="BTCUSDT", limit=5).json()
+        return NOON_MS - premium["time"], NOON_MS - book["T"]
+
+    state.faults.add(StalePrices(ms=20_000))
+    assert stamps() == (20_000, 20_000)
+    state.faults.clear()
+    assert stamps() == (0, 0)
+
+
 def test_clock_when_skewed_then_it_is_shown_and_refuses_what_is_late(
     url: str, state: ExchangeState
 ) -> None:
@@ -180,6 +206,8 @@ def test_candles_when_missing_duplicated_or_out_of_order_then_they_leave_like_th
     assert opens(url) == [4, 3, 2, 1, 1, 0]
     state.faults.add(ShuffledCandles(times=1))
     assert opens(url) == [4, 3, 1, 2, 0]
+    state.faults.add(NoCandles(times=1))
+    assert opens(url) == []
     assert opens(url) == [4, 3, 2, 1, 0]
 
 

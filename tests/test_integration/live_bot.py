@@ -6,7 +6,7 @@ import json
 import re
 import signal
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,15 +151,23 @@ def acknowledge_risk(userdir: Path, config: Path) -> None:
 
 @contextmanager
 def running_bot(
-    folder: Path, config: dict[str, Any], *arguments: str, key: str = KEY, secret: str = SECRET
+    folder: Path,
+    config: dict[str, Any],
+    *arguments: str,
+    key: str = KEY,
+    secret: str = SECRET,
+    runner: Sequence[str] = ("freqtrade",),
 ) -> Iterator[LiveBot]:
-    """Run `freqtrade trade` in `folder` until the block ends; keys come from the environment."""
+    """Run `freqtrade trade` in `folder` until the block ends; keys come from the environment.
+
+    `runner` is the Python module that runs Freqtrade, with its own arguments.
+    """
     userdir = folder / "user_data"
     for name in ("logs", "data"):
         (userdir / name).mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     acknowledge_risk(userdir, folder / "config.json")
-    module = ("freqtrade", "trade", "--config", "config.json", "--userdir", str(userdir))
+    module = (*runner, "trade", "--config", "config.json", "--userdir", str(userdir))
     with running(
         LiveBot, folder, "bot", (*module, *arguments), key=key, secret=secret, stop=signal.SIGINT
     ) as bot:

@@ -1,0 +1,61 @@
+"""Orders that were executed and whose answers were lost, given back to the trade they belong to.
+
+Freqtrade forgets an order whose answer does not arrive and sends it again: a second partial exit,
+or an exit of a position that is gone. An order given back here as an open one is asked after by
+Freqtrade in the same loop, before it decides anything about the trade, and booked as any other.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from freqtrade.enums import ExitType
+from freqtrade.persistence import Order, Trade
+
+_SPAN_MS: Final = 60_000  # between the decision and the order; clocks may differ by some of it
+_SAME: Final = 1e-6  # relative; amounts are whole lots
+
+
+def adopt_exits(trade: Trade, exchange: Any, asked_ms: int, missing: float) -> list[str]:
+    """Give `trade` the reducing orders the exchange executed around `asked_ms`, and say which.
+
+    All or none: unknown orders that do not add up to what is missing are not explained by a lost
+    answer, and the difference stays for a person.
+
+    Parameters
+    ----------
+    asked_ms
+        When the order was let through, UTC milliseconds: what a person closes by hand at another
+        time is not the bot's.
+    missing
+        Amount the exchange holds less than the trade, base units.
+
+    Raises
+    ------
+    FreqtradeException
+        If the exchange does not answer.
+    """
+    known = {order.order_id for order in trade.orders}
+    filled_ms = (trade.date_last_filled_utc or trade.open_date_utc).timestamp() * 1000
+    begin = max(filled_ms, asked_ms - _SPAN_MS)
+    found = [
+        order
+        for order in exchange.fetch_orders(trade.pair, datetime.fromtimestamp(begin / 1000, UTC))
+        if begin <= (order.get("timestamp") or 0) <= asked_ms + _SPAN_MS
+        and str(order["id"]) not in known
+        and order.get("side") == trade.exit_side
+        and (order.get("filled") or 0) > 0
+    ]
+    if not math.isclose(sum(order["filled"] for order in found), missing, rel_tol=_SAME):
+        return []
+    for row in found:
+        order = Order.parse_from_ccxt_object(row, trade.pair, trade.exit_side)
+        order.ft_is_open = True
+        trade.orders.append(order)
+    trade.exit_reason = trade.exit_reason or ExitType.SOLD_ON_EXCHANGE.value
+    Trade.commit()
+    return [
+        f"{trade.pair}: the answer to {row['side']} {row['filled']:g} was lost" for row in found
+    ]
