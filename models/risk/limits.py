@@ -95,6 +95,9 @@ class GuardConfig:
     price_stop_s: float = _at_most(10.0, soft=True)  # no new risk
     price_silent_s: float = _at_most(60.0)  # reducing
     max_candle_age: float = _at_most(1.0)  # of the last analysed candle, in candles
+    # Measured: `models.feeds.agreement`. Both are asked only where a second source is configured.
+    max_source_gap_frac: float = _at_most(0.003, 1.0)  # between the closes of two venues
+    max_source_age: float = _at_most(2.0)  # of the last candle compared, in candles
     max_spread_frac: float = _at_most(0.001, 1.0, soft=True)
     max_depth_frac: float = _at_most(0.10, 1.0, soft=True)  # of the visible side an order may take
     max_novelty: float = _at_most(1.0)  # median of a day; the model's own scale

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from models.risk import exposure, margin, market, model, orders, oversight
+from models.risk import exposure, margin, market, model, orders, oversight, second_source
 from models.risk.limits import Limits
 from models.risk.snapshot import Effect, Intent, Snapshot, Stage
 from models.risk.verdict import Decision, Demand, Verdict, refused
@@ -26,10 +26,11 @@ _LIVE: Final = frozenset({Stage.LIVE})
 
 
 class Standing(StrEnum):
-    """What a guard looks at when there is no order: the whole account, or one open position."""
+    """What a guard looks at when there is no order: the account, one position, one market."""
 
     ACCOUNT = "account"
     POSITION = "position"
+    SOURCE = "source"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +78,11 @@ GUARDS: Final[Sequence[Guard]] = (
     Guard(check=oversight.reconciled, stages=_LIVE, standing=Standing.ACCOUNT),
 )
 
+
+# Where a second source of candles is configured.
+SECOND_SOURCE: Final = Guard(
+    check=second_source.sources_agree, stages=_ONLINE, standing=Standing.SOURCE
+)
 
 # Of a hedge's orders: on no forecast, and able to grow when models fail and markets move.
 HEDGING: Final[Sequence[Guard]] = tuple(

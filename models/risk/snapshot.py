@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from models.account.cross import CrossAccount
+from models.feeds.agreement import Agreement
 from models.risk.losses import LossState
 
 
@@ -157,4 +158,5 @@ class Snapshot:
     losses: LossState | None = None
     control_mode: str | None = None  # ACTIVE, REDUCING or HALTED
     differences: tuple[str, ...] | None = None  # what the last reconciliation could not explain
+    second: Agreement | None = None  # with a second source of the intent's candles, if there is one
     exchange: ExchangeAccount | None = None  # the exchange's own count, live only

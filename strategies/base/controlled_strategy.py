@@ -24,7 +24,7 @@ from strategies.base.figures import (
     limit_figures,
 )
 from strategies.base.guarding import Guarding
-from strategies.base.stops import StrayStops, cancel_outgrown
+from strategies.base.stops import cancel_outgrown
 from strategies.base.stopwatch import Stopwatch
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,6 @@ class ControlledStrategy(IStrategy):
     control: Control | None = None
     guarding: Guarding | None = None
     stopwatch: Stopwatch | None = None
-    _strays: StrayStops | None = None
 
     @property
     @abstractmethod
@@ -60,7 +59,6 @@ class ControlledStrategy(IStrategy):
         if self.control is None:
             return
         self._look_after_risk(current_time)
-        self._cancel_strays(current_time)
         state = self.control.loop(
             feed_ms=self._feed_ms(), candle_ms=self.candle_ms, numbers=self._figures()
         )
@@ -70,6 +68,10 @@ class ControlledStrategy(IStrategy):
         for stop in cancel_outgrown(Trade.get_open_trades(), self.dp._exchange):
             self.control.record("stop.resized", Incident(what=stop, done="cancelled, placed anew"))
 
+    def _source_figures(self) -> dict[str, float]:
+        """Return how far a second source of candles is from the exchange."""
+        return {}
+
     def _hold(self) -> None:
         """Wait for what the loop should wait for; must not raise."""
 
@@ -77,14 +79,6 @@ class ControlledStrategy(IStrategy):
     def _look_after_risk(self, now: datetime) -> None:
         if self.guarding is not None:
             self.guarding.loop(now)
-
-    @on_error_return(None)
-    def _cancel_strays(self, now: datetime) -> None:
-        if self.control is None:
-            return
-        self._strays = self._strays or StrayStops()
-        for what in self._strays.cancel(Trade.get_open_trades(), self.dp._exchange, now):
-            self.control.record("stop.stray", Incident(what=what, done="cancelled"))
 
     @on_error_return(True)
     def check_entry_timeout(
@@ -198,6 +192,7 @@ class ControlledStrategy(IStrategy):
             if self.guarding is not None:
                 shown |= limit_figures(account, self.guarding.losses, self.guarding.limits)
                 shown |= exchange_figures(self.guarding.exchange)
+            shown |= self._source_figures()
             if self.stopwatch is not None:
                 shown |= latency_figures(self.stopwatch.summary.table())
         except Exception as error:  # noqa: BLE001 - shown, never decided on

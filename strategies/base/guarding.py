@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import numpy as np
+from freqtrade.exceptions import FreqtradeException
 from freqtrade.persistence import Trade
 from pandas import DataFrame
 
 from models.account.tiers import MarginTiers
 from models.control.state import Guard
 from models.errors import InputError
+from models.feeds.agreement import Agreement
 from models.files import write_atomic
 from models.journal.chain import Entry
 from models.journal.records import Incident
@@ -49,9 +51,11 @@ from models.risk.verdict import Decision, Demand
 from strategies.base.adoption import adopt_exits
 from strategies.base.control import Control
 from strategies.base.exchange_account import read_transfers, resting_orders
+from strategies.base.frames import candles
 from strategies.base.loss_book import LossBook
 from strategies.base.market_view import MarketView, exchange_tiers
 from strategies.base.reconciling import Reconciler
+from strategies.base.second_source import SecondSource
 from strategies.base.snapshot import (
     books_of,
     candle_market,
@@ -145,6 +149,7 @@ class Guarding:
             control_mode=None if self._control is None else self._control.store.read().mode,
             differences=_known("the exchange's books", lambda: self._differences_of(pair)),
             exchange=self.exchange,
+            second=self._second(pair),
         )
         decision = decide(snapshot, self.limits, self._guards)
         self._obey(decision)
@@ -272,10 +277,41 @@ class Guarding:
 
     def _price(self, pair: str) -> float:
         if self._stage is not Stage.BACKTEST:
-            mark = self._quotes().market(pair).mark
+            mark = self._mark(pair)
             if mark is not None:
                 return mark
         return float(self._frame(pair)["close"].iloc[-1])
+
+    def _mark(self, pair: str) -> float | None:
+        """Return the mark price; while the exchange is silent, what fail-over allows instead."""
+        try:
+            return self._quotes().market(pair).mark
+        except FreqtradeException:
+            source = self._source
+            if source is None or not source.config.fail_over:
+                raise
+            return source.last_close(pair)
+
+    @property
+    def _source(self) -> SecondSource | None:
+        return getattr(self._strategy, "second_source", None)
+
+    def _second(self, pair: str) -> Agreement | None:
+        """Return how the second source agrees as far as it has told; None if it has not."""
+        if self._source is None:
+            return None
+        try:
+            return self._source.compare(pair, candles(self._frame(pair)))
+        except InputError:
+            return None
+
+    def sources(self, pair: str, now: datetime) -> tuple[str, Agreement | None]:
+        """Return why the second source forbids new risk in `pair`, if so, and the comparison."""
+        seen = self._second(pair)
+        snapshot = Snapshot(
+            now_ms=_ms(now), stage=self._stage, market=Market(candle_s=self._candle_s), second=seen
+        )
+        return watch(snapshot, self.limits, Standing.SOURCE, self._guards).reason, seen
 
     def _tiers(self, pairs: Mapping[str, float]) -> dict[str, MarginTiers]:
         if self._stage is Stage.LIVE:

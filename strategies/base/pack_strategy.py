@@ -11,7 +11,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,9 +36,10 @@ from models.decision.sizing import (
 from models.errors import InputError, NoForecastError, PackError
 from models.features import candles as features
 from models.features.frame import pair_features
+from models.journal.records import Incident
 from models.labels.targets import label_columns
 from models.risk.limits import GuardConfig, HardLimits
-from models.risk.run import GUARDS, Guard
+from models.risk.run import GUARDS, SECOND_SOURCE, Guard
 from models.risk.snapshot import Exposure, Stage
 from models.runtime.latency import CandleLatency
 from models.training.settings import ModelSettings
@@ -51,6 +52,7 @@ from strategies.base.data_check import check_backtest_data
 from strategies.base.fail_closed import on_error_return
 from strategies.base.guarding import Guarding
 from strategies.base.pacing import Pacer, PacingConfig
+from strategies.base.second_source import SecondSource, SecondSourceConfig
 from strategies.base.stopwatch import Stopwatch, timed
 
 logger = logging.getLogger(__name__)
@@ -120,6 +122,11 @@ class PackStrategy(ControlledStrategy):
                 where="freqai.model_training_parameters",
             ).labels
             self.control = control_of(config, block)
+            self.second_source = self._second_source(
+                from_mapping(
+                    SecondSourceConfig, block.second_source, where="breakwater.second_source"
+                )
+            )
             self.guarding = Guarding(
                 self,
                 hard=self.limits,
@@ -143,7 +150,7 @@ class PackStrategy(ControlledStrategy):
     @property
     def guards(self) -> Sequence[Guard]:
         """The guards that apply to this strategy's orders."""
-        return GUARDS
+        return GUARDS if self.second_source is None else (*GUARDS, SECOND_SOURCE)
 
     @property
     def candle_ms(self) -> int:
@@ -163,8 +170,50 @@ class PackStrategy(ControlledStrategy):
     @on_error_return(None)
     def _hold(self) -> None:
         """Wait for the next close or look at open trades, or until control asks for something."""
+        self._look_at_sources()
+        if self._bare():
+            self._watch.settle()
         before = self._asked()
         self._watch.hold(lambda: self._asked() != before)
+
+    def _bare(self) -> bool:
+        """Whether a position waits for its stop: the exchange is asked again in the next loop."""
+        return bool(self.order_types.get("stoploss_on_exchange")) and any(
+            trade.amount and not trade.open_sl_orders for trade in Trade.get_open_trades()
+        )
+
+    def _second_source(self, config: SecondSourceConfig) -> SecondSource | None:
+        """Return the second source of candles of a bot that trades, if one is configured."""
+        if self.control is None or not config.exchange:
+            return None
+        timeframe = self.config.get("timeframe") or self.timeframe
+        return SecondSource(
+            config, timeframe, int(timeframe_to_msecs(timeframe)),
+            say=lambda what: self.control.record("second.source", Incident(what=what)),
+        )  # fmt: skip
+
+    @on_error_return(None)
+    def _look_at_sources(self) -> None:
+        """Have the second source asked, and say where it has fallen silent or disagrees."""
+        if self.second_source is None:
+            return
+        pairs = [*self.dp.current_whitelist(), *(t.pair for t in Trade.get_open_trades())]
+        self.second_source.look(pairs)
+        for pair in self.second_source.told(pairs):
+            reason, _ = self.guarding.sources(pair, datetime.now(UTC))
+            self.second_source.note(pair, reason)
+
+    def _source_figures(self) -> dict[str, float]:
+        if self.second_source is None:
+            return {}
+        name, now, figures = self.second_source.config.exchange, datetime.now(UTC), {}
+        for pair in self.dp.current_whitelist():
+            _, seen = self.guarding.sources(pair, now)
+            if seen is not None and seen.closed_ms is not None and seen.gap_frac is not None:
+                figures[f"{pair} at {name}, bp away"] = round(1e4 * seen.gap_frac, 2)
+                age_s = now.timestamp() - seen.closed_ms / 1000
+                figures[f"{pair} at {name}, compared s ago"] = round(age_s)
+        return figures
 
     def _asked(self) -> Any:
         """Return what control wants of the loop, without the times that pass by themselves."""

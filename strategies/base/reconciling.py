@@ -74,6 +74,7 @@ class Reconciler:
         self._since: dict[str, int] = {}  # difference -> since when it is seen
         self._unknown: set[str] = set()  # subjects the exchange did not answer for
         self._started_ms: int | None = None
+        self._armed_ms = 0  # when a person last resumed
         self._rows: list[dict[str, Any]] = []  # positions, as the exchange's client tells them
         self._wallet: float | None = None
         self._booked: dict[str, _Booked] = {}
@@ -125,6 +126,8 @@ class Reconciler:
         tuple of str or None
             None if the exchange did not answer for something.
         """
+        # Control knows of a resumption only while it lasts; what was seen to stays seen to.
+        self._armed_ms = armed_ms = max(self._armed_ms, armed_ms)
         first = self._started_ms is None
         self._started_ms = now_ms if self._started_ms is None else self._started_ms
         if self._is_due("positions", _EVERY_MS, now_ms):

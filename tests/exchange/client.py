@@ -60,3 +60,11 @@ def trading_client(url: str, key: str = "", secret: str = "") -> ccxt.binanceusd
     """Return the real ccxt client, pointed at an exchange served at `url`."""
     config = trading_ccxt_config(url)
     return ccxt.binanceusdm({**config, "apiKey": key, "secret": secret, "enableRateLimit": False})
+
+
+def second_source_config(url: str) -> dict[str, Any]:
+    """Return the ``ccxt_config`` of ``breakwater.second_source`` for OKX served at `url`."""
+    return {
+        "verify": False,  # the certificate is made up
+        "urls": {"api": {"rest": url}},
+    }

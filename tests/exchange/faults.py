@@ -141,6 +141,19 @@ class NoCandles(CandleFault):
 
 
 @dataclass(kw_only=True)
+class OffCandles(CandleFault):
+    """Every price is off by `frac` of itself."""
+
+    frac: float
+
+    def change(self, rows: Rows, now_ms: int) -> Rows:
+        return [
+            [row[0], *(f"{float(price) * (1 + self.frac):.2f}" for price in row[1:5]), *row[5:]]
+            for row in rows
+        ]
+
+
+@dataclass(kw_only=True)
 class DuplicateCandles(CandleFault):
     """The last closed candle is sent twice."""
 

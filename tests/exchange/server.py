@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
-from tests.exchange import market, trading, wallet
+from tests.exchange import market, okx, trading, wallet
 from tests.exchange.endpoint import Handler, request_line
 from tests.exchange.errors import ApiError
 from tests.exchange.faults import Answer, Drop, HalfBody, Latency, Page
@@ -28,7 +28,7 @@ from tests.exchange.tls import server_context
 
 logger = logging.getLogger(__name__)
 
-VENUE_ROUTES = (*market.VENUE_ROUTES, *trading.ROUTES, *wallet.ROUTES)
+VENUE_ROUTES = (*market.VENUE_ROUTES, *trading.ROUTES, *wallet.ROUTES, *okx.ROUTES)
 
 
 def build_app(

@@ -26,6 +26,7 @@ from tests.exchange.faults import (
     Latency,
     MissingCandles,
     NoCandles,
+    OffCandles,
     Page,
     ShuffledCandles,
     StaleCandles,
@@ -37,7 +38,7 @@ from tests.test_integration.running import ROOT
 
 ENTRY, PARTIAL, EXIT = "entry", "partial exit", "exit"
 ORDER, STOP = "POST /fapi/v1/order", "POST /fapi/v1/algoOrder"
-CANCEL_STOP, KLINES = "DELETE /fapi/v1/algoOrder", "GET /fapi/v1/klines"
+CANCEL_STOP, SECOND = "DELETE /fapi/v1/algoOrder", "GET /api/v5/market/candles"
 MINUTE_MS: Final = 60_000
 _UNKNOWN = "Timeout waiting for response from backend server. Send status unknown."
 
@@ -123,6 +124,9 @@ CASES: Final = (
     Case(name="candle closes 1.5 s late", lasts_s=130, faults=_each(LateClose, ms=1_500)),
     Case(name="candle closes 20 s late", lasts_s=130, faults=_each(LateClose, ms=20_000)),
     Case(name="mark price frozen", lasts_s=130, faults=_frozen),
+    Case(name="second source silent", phases=(ENTRY,), lasts_s=310, faults=_each(Drop, on=SECOND)),
+    Case(name="second source 1 % away", phases=(ENTRY,), lasts_s=190,
+         faults=_each(OffCandles, on=SECOND, frac=0.01)),
     Case(name="prices stamped 30 s ago", lasts_s=70, faults=_each(StalePrices, ms=30_000)),
 )  # fmt: skip
 

@@ -19,6 +19,7 @@ from models.control.commands import Commands
 from models.control.heartbeat import last_beat
 from models.control.state import Mode, Person
 from tests.exchange.account import Account
+from tests.exchange.client import second_source_config
 from tests.exchange.clock import SkippedClock
 from tests.exchange.faults import Fault
 from tests.exchange.orders import Order
@@ -321,6 +322,9 @@ def running_rounds(folder: Path) -> Iterator[Rounds]:
         config = configuration(url)
         # A person resumes after each round; twenty entries an hour are what is tried here.
         config["breakwater"]["guards"] = {"max_repeats": 1000}
+        config["breakwater"]["second_source"] = {
+            "exchange": "okx", "ccxt_config": second_source_config(url),
+        }  # fmt: skip
         desk.reduce(ANN, "before the first round")
         runner = ("tests.exchange.skipping", str(clock.path))
         with running_bot(folder, config, *strategy, runner=runner) as bot:

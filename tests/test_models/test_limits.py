@@ -17,7 +17,7 @@ IDS = [f.name for _, f in FIELDS]
 CEILINGS = {
     "max_leverage": 5.0, "isolated_leverage": 20.0, "isolated_equity_frac": 0.01,
     "max_order_volume_frac": 1.0, "margin_warn": 1.0, "margin_reduce": 1.0, "margin_flatten": 1.0,
-    "max_margin_gap": 1.0, "min_distance_frac": 1.0,
+    "max_margin_gap": 1.0, "max_source_gap_frac": 1.0, "min_distance_frac": 1.0,
     "loss_day_frac": 1.0, "loss_week_frac": 1.0, "loss_peak_frac": 1.0,
     "collar_mark_frac": 1.0, "collar_index_frac": 1.0, "max_gap_frac": 1.0, "max_hazard": 1.0,
     "cascade_shed_frac": 1.0, "max_spread_frac": 1.0, "max_depth_frac": 1.0, "min_coverage": 0.9,

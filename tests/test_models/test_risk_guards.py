@@ -10,7 +10,7 @@ import pytest
 
 from models.risk import margin, model
 from models.risk.limits import GuardConfig, HardLimits, Limits
-from models.risk.run import GUARDS, HEDGING, Guard, Standing, decide, watch
+from models.risk.run import GUARDS, HEDGING, SECOND_SOURCE, Guard, Standing, decide, watch
 from models.risk.snapshot import Effect, Snapshot, Stage
 from models.risk.verdict import PASSED, Decision, Demand, Verdict, limited, refused
 from tests.test_models.risk_worlds import (
@@ -635,10 +635,11 @@ def test_watch_when_nobody_orders_anything_then_the_standing_guards_still_speak(
 def test_watch_when_a_guard_breaks_or_an_input_is_missing_then_it_warns_and_does_not_halt() -> None:
     blind = Snapshot(now_ms=NOW, stage=Stage.LIVE)
     for scope in Standing:
-        seen = watch(blind, LIMITS, scope)
+        guards = (*GUARDS, SECOND_SOURCE)
+        seen = watch(blind, LIMITS, scope, guards)
         assert seen.demand == Demand.WARN
         assert seen.shed_frac == 0.0
-        assert len(seen.findings) == sum(g.standing is scope for g in GUARDS)
+        assert len(seen.findings) == sum(g.standing is scope for g in guards)
     again = watch(SOUND, LIMITS, Standing.ACCOUNT,
                   [Guard(check=broken, standing=Standing.ACCOUNT)])  # fmt: skip
     assert again.demand == Demand.WARN
