@@ -139,7 +139,8 @@ class SecondSource:
 
     def _closed(self, rows: list[list[float]]) -> Candles:
         now_ms = self._wall() * 1000
-        closed = [row for row in rows if row[0] + self._candle_ms <= now_ms]
+        # The last row is forming, or was when a source that lags wrote it down: never compared.
+        closed = [row for row in rows[:-1] if row[0] + self._candle_ms <= now_ms]
         table = np.array(closed, dtype=np.float64).reshape(-1, 6)
         columns = dict(zip(("open", "high", "low", "close", "volume"), table.T[1:], strict=True))
         return Candles(time_ms=table[:, 0].astype(np.int64), **columns)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from models.errors import InputError
@@ -19,6 +21,7 @@ from models.types import Candles
 from tests.test_models.risk_worlds import LIMITS, NOW, world
 
 MINUTE = 60_000
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 def candles(minutes: list[int], closes: Any = 100.0) -> Candles:
@@ -136,3 +139,17 @@ def test_guard_when_anything_is_unknown_then_no_order_passes(
 def test_guard_when_it_is_a_backtest_then_it_does_not_apply() -> None:
     backtest = world(stage=Stage.BACKTEST, second=None)
     assert watch(backtest, LIMITS, Standing.SOURCE, (SECOND_SOURCE,)).reason == ""
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="wants recorded candles of two venues in ../shared")
+def test_tolerance_when_two_real_venues_are_compared_then_alarms_are_those_documented() -> None:
+    files = ("segments/2022H2_5m/futures", "okx/futures")
+    closes = [
+        pd.read_feather(SHARED / folder / "BTC_USDT_USDT-5m-futures.feather").set_index("date")
+        for folder in files
+    ]
+    both = pd.concat([frame["close"] for frame in closes], axis=1, join="inner", keys=["a", "b"])
+    gap = (both["b"] / both["a"] - 1).abs()
+    assert len(gap) == 50_893
+    assert (gap > LIMITS.soft.max_source_gap_frac).sum() == 31
+    assert np.quantile(gap, [0.5, 0.99, 0.999]) == pytest.approx([5e-4, 1e-3, 1.7e-3], rel=0.05)
