@@ -53,7 +53,7 @@ from strategies.base.control import Control
 from strategies.base.exchange_account import read_transfers, resting_orders
 from strategies.base.frames import candles
 from strategies.base.loss_book import LossBook
-from strategies.base.market_view import MarketView, exchange_tiers
+from strategies.base.market_view import MarketView
 from strategies.base.reconciling import Reconciler
 from strategies.base.second_source import SecondSource
 from strategies.base.snapshot import (
@@ -315,7 +315,7 @@ class Guarding:
 
     def _tiers(self, pairs: Mapping[str, float]) -> dict[str, MarginTiers]:
         if self._stage is Stage.LIVE:
-            return exchange_tiers(self._strategy.dp._exchange, pairs)
+            return self._quotes().tiers(pairs)
         return load_binance_tiers(pairs)
 
     def _candle_market(self, pair: str, now: datetime) -> Market:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -38,6 +38,7 @@ class MarketView:
         self._provider, self._now_ms, self._monotonic_s = provider, now_ms, monotonic_s
         self._kept: dict[str, tuple[float, Market]] = {}
         self._books: dict[str, tuple[float, Books]] = {}
+        self._tiers: dict[str, tuple[Any, MarginTiers]] = {}  # pair -> Freqtrade's rows, read
 
     def market(self, pair: str) -> Market:
         """Return mark, index, funding, best prices and depth; None where there was no answer."""
@@ -76,6 +77,16 @@ class MarketView:
             if books:
                 only = {pair: held[pair]} if pair in held else {}
                 self._books[pair] = (asked_s, Books(positions=only))
+
+    def tiers(self, pairs: Collection[str]) -> dict[str, MarginTiers]:
+        """Return the exchange's margin tiers of `pairs`, read anew when Freqtrade reloads them."""
+        exchange = self._provider._exchange
+        for pair in pairs:
+            rows, _ = self._tiers.get(pair, (None, None))
+            if rows is not exchange._leverage_tiers[pair]:
+                read = exchange_tiers(exchange, [pair])[pair]
+                self._tiers[pair] = (exchange._leverage_tiers[pair], read)
+        return {pair: self._tiers[pair][1] for pair in pairs}
 
     def forget(self, pair: str) -> None:
         """Ask anew next time: an order for the pair is about to be sent."""

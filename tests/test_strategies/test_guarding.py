@@ -303,6 +303,18 @@ def test_exchange_books_and_tiers_when_read_then_sides_and_amounts_are_theirs() 
         exchange_tiers(exchange, ["X"])
 
 
+def test_tiers_when_freqtrade_reloads_them_then_the_new_ones_count() -> None:
+    provider = LiveProvider(pd.DataFrame())
+    view = MarketView(provider, lambda: 1_000_000)
+    before = view.tiers([PAIR])[PAIR]
+    assert view.tiers([PAIR])[PAIR] is before
+    (row,) = Exchange._leverage_tiers[PAIR]
+    provider._exchange._leverage_tiers = {PAIR: [{**row, "maintenanceMarginRate": 0.01}]}
+    assert view.tiers([PAIR])[PAIR].maintenance_margin(1000.0) == 10.0
+    with pytest.raises(KeyError):
+        view.tiers(["X"])
+
+
 # -- closing in stages ----------------------------------------------------------------------------
 
 
