@@ -39,6 +39,7 @@ from tests.exchange.state import ExchangeState
 from tests.exchange.venue import Venue
 from tests.test_integration import guarded_bot
 from tests.test_integration.controlled_bot import commands, unprotected
+from tests.test_integration.forked import Forked
 from tests.test_integration.live_bot import LiveBot, running_bot
 from tests.test_integration.running import PATIENCE_S, SECRET, write_strategy
 
@@ -205,7 +206,9 @@ class Killer:
         config["breakwater"]["pacing"] = {"tick_s": 0.5, "look_s": 0.1}
         config["breakwater"]["guards"] = {"max_repeats": 1000}  # a person would not resume so often
         arguments = write_strategy(story.folder, STRATEGY)
-        return running_bot(story.folder, config, *arguments, key=story.account.key, secret=SECRET)
+        return running_bot(
+            story.folder, config, *arguments, key=story.account.key, secret=SECRET, launch=Forked
+        )
 
     # -- killing ------------------------------------------------------------------------------
 
@@ -330,20 +333,15 @@ def _await(folder: Path, phase: Phase, random_: random.Random) -> None:
     if phase is Phase.ANY:
         time.sleep(random_.uniform(0.0, LIFE_S))
         return
-    if phase is Phase.DATABASE:
-        while not (folder / "trades.sqlite-journal").exists():
-            pass
-        return
-    place = folder / "user_data" / ("control" if phase is Phase.STATE else "journal")
-    before = _written(place)
-    while _written(place) == before:
+    userdir = folder / "user_data"
+    written = {
+        Phase.STATE: userdir / "control",  # a folder changes with every file begun in it
+        Phase.JOURNAL: max((userdir / "journal").glob("*.jsonl")),
+        Phase.DATABASE: folder / "trades.sqlite-wal",
+    }[phase]
+    before = written.stat().st_mtime_ns
+    while written.stat().st_mtime_ns == before:
         pass
-
-
-def _written(place: Path) -> tuple[int, ...]:
-    """Return what changes with every file begun in a folder, and every line added to one."""
-    sizes = (path.stat().st_size for path in sorted(place.glob("*.jsonl")))
-    return (place.stat().st_mtime_ns, *sizes)
 
 
 def table(findings: Sequence[Finding]) -> str:

@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -157,6 +158,7 @@ def running_bot(
     key: str = KEY,
     secret: str = SECRET,
     runner: Sequence[str] = ("freqtrade",),
+    launch: Callable[..., Any] = subprocess.Popen,
 ) -> Iterator[LiveBot]:
     """Run `freqtrade trade` in `folder` until the block ends; keys come from the environment.
 
@@ -169,6 +171,7 @@ def running_bot(
     acknowledge_risk(userdir, folder / "config.json")
     module = (*runner, "trade", "--config", "config.json", "--userdir", str(userdir))
     with running(
-        LiveBot, folder, "bot", (*module, *arguments), key=key, secret=secret, stop=signal.SIGINT
-    ) as bot:
+        LiveBot, folder, "bot", (*module, *arguments),
+        key=key, secret=secret, stop=signal.SIGINT, launch=launch,
+    ) as bot:  # fmt: skip
         yield bot

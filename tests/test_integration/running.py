@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +65,7 @@ def running(
     key: str = KEY,
     secret: str = SECRET,
     stop: signal.Signals = signal.SIGTERM,
-    more: Mapping[str, str] | None = None,
+    launch: Callable[..., Any] = subprocess.Popen,
 ) -> Iterator[Kind]:
     """Run a module with its arguments in `folder` until the block ends; it logs to `name`.log.
 
@@ -77,11 +77,10 @@ def running(
         "FREQTRADE__EXCHANGE__SECRET": secret,
         "PYTHONPATH": str(ROOT),
         "COLUMNS": "1000",  # Freqtrade wraps its log at the width of the terminal
-        **(more or {}),
     }
     log_file = folder / f"{name}.log"
     with log_file.open("ab") as log:
-        process = subprocess.Popen(
+        process = launch(
             [sys.executable, "-m", *module], cwd=folder, env=environment, stdout=log, stderr=log
         )
     try:
