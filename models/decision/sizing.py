@@ -80,6 +80,28 @@ def leverage_cap(sigma_day: float, max_leverage: float) -> float:
     return max(1.0, min(max_leverage, 1.0 / distance))
 
 
+def isolated_leverage_cap(stop_frac: float, isolated_leverage: float) -> float:
+    """Return the highest leverage of a position margined on its own: liquidated beyond its stop.
+
+    The exchange liquidates about ``1 / leverage`` away from the entry; the stop stands at most half
+    as far, which leaves room for the maintenance margin and a gap. What is lost is the stake.
+
+    Parameters
+    ----------
+    stop_frac
+        The stop's distance from entry as a fraction of price.
+    isolated_leverage
+        Limit that volatility cannot raise.
+
+    Examples
+    --------
+    >>> isolated_leverage_cap(0.01, 20.0), isolated_leverage_cap(0.05, 20.0)
+    (20.0, 10.0)
+    """
+    _positive("stop_frac", stop_frac)
+    return max(1.0, min(isolated_leverage, 1.0 / (2 * stop_frac)))
+
+
 def _positive(name: str, value: float) -> None:
     if not (math.isfinite(value) and value > 0):
         raise InputError(f"expected {name} finite and > 0, got {value}")

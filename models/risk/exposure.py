@@ -21,7 +21,9 @@ def leverage_within(s: Snapshot, limits: Limits) -> Verdict:
     if leverage > hard.isolated_leverage:
         return refused(f"isolated leverage {leverage:g} > {hard.isolated_leverage:g}")
     stake = hard.isolated_equity_frac * usable_equity(s, limits)
-    return limited(stake * leverage, f"isolated stake limited to {stake:g}")
+    # What is held already counts, or the stake would grow order by order.
+    held = need(s.exposure, "account").notional_quote(intent_of(s).pair)
+    return limited(stake * leverage - held, f"isolated stake limited to {stake:g}")
 
 
 def equity_left(s: Snapshot, limits: Limits) -> Verdict:

@@ -50,8 +50,8 @@ class HardLimits:
     max_order_volume_frac: float = _at_most(0.01, 1.0)  # notional over the last hour's volume
     reserve_quote: float = _at_least(0.0)  # part of the equity the bot may never use
     planned_withdrawals_quote: float = _at_least(0.0)  # promised elsewhere: the same
-    # Leverage above the hard 5 exists only for a position margined on its own, and for a stake of
-    # at most this share of equity. 0 is off.
+    # Leverage above max_leverage exists only for a position margined on its own whose risk a person
+    # has acknowledged, and for a stake of at most this share of equity. 0 is off.
     isolated_leverage: float = _at_most(0.0, HARD_MAX_ISOLATED_LEVERAGE, least=0.0)
     isolated_equity_frac: float = _at_most(0.01, HARD_MAX_ISOLATED_EQUITY_FRAC)
     # Maintenance margin over equity; the exchange liquidates at 1.

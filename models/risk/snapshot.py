@@ -56,7 +56,7 @@ class Exposure:
     pending_long_quote, pending_short_quote
         Notional of entry orders placed and not yet filled, by side.
     isolated
-        Whether the intent's position would be margined on its own.
+        Whether the intent's position would be margined on its own, as a person has accepted.
     """
 
     account: CrossAccount
@@ -74,6 +74,11 @@ class Exposure:
         """Signed sum of the positions' notionals, pending orders left out."""
         held = self.account.positions
         return float(sum(p.amount_base * self.marks[p.pair] for p in held))
+
+    def notional_quote(self, pair: str) -> float:
+        """Return ``|notional|`` held in one pair."""
+        held = (p.amount_base for p in self.account.positions if p.pair == pair)
+        return float(abs(sum(amount * self.marks[pair] for amount in held)))
 
     @property
     def gross_notional_quote(self) -> float:

@@ -9,7 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from models.control.commands import CONTROL_FOLDER
+from models.control.store import ControlStore
 
 _PACK = ("limits", "sizing")
 _FREQTRADE = ("trading_mode", "margin_mode", "stake_amount", "tradable_balance_ratio")
@@ -24,6 +28,18 @@ def leverage_settings(config: Mapping[str, Any]) -> dict[str, Any]:
         **{name: pack.get(name) or {} for name in _PACK},
         "max_open_trades": -1 if slots == float("inf") else slots,  # Freqtrade rewrites its -1
     }
+
+
+def may_isolate(config: Mapping[str, Any]) -> bool:
+    """Return whether a position may go beyond the limit on leverage, as far as the config says.
+
+    That takes margin of its own, and a person who has accepted the risk of exactly these settings
+    in this user directory; for a backtest, too.
+    """
+    if config.get("margin_mode") != "isolated" or not config.get("user_data_dir"):
+        return False
+    store = ControlStore(Path(config["user_data_dir"]) / CONTROL_FOLDER)
+    return leverage_digest(config) in store.read().acknowledged
 
 
 def leverage_digest(config: Mapping[str, Any]) -> str:

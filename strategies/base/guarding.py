@@ -48,6 +48,7 @@ from models.risk.snapshot import (
     Stage,
 )
 from models.risk.verdict import Decision, Demand
+from strategies.base.acknowledgement import may_isolate
 from strategies.base.adoption import adopt_exits
 from strategies.base.control import Control
 from strategies.base.exchange_account import read_transfers, resting_orders
@@ -272,7 +273,7 @@ class Guarding:
             trades,
             prices,
             self._tiers(prices),
-            isolated=strategy.config.get("margin_mode") == "isolated",
+            isolated=may_isolate(strategy.config),
         )
 
     def _price(self, pair: str) -> float:

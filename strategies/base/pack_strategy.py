@@ -29,6 +29,7 @@ from models.control.watch import WatchdogConfig
 from models.decision.signals import DecisionConfig, signals
 from models.decision.sizing import (
     SizingConfig,
+    isolated_leverage_cap,
     leverage_cap,
     position_notional_quote,
     stop_distance_frac,
@@ -44,6 +45,7 @@ from models.risk.snapshot import Exposure, Stage
 from models.runtime.latency import CandleLatency
 from models.training.settings import ModelSettings
 from strategies.base import frames
+from strategies.base.acknowledgement import may_isolate
 from strategies.base.candle_watch import CandleWatch
 from strategies.base.config import PackConfig
 from strategies.base.control import control_of
@@ -305,9 +307,14 @@ class PackStrategy(ControlledStrategy):
         side: str,
         **kwargs: Any,
     ) -> float:
-        per_candle = self._sigma(pair, current_time) / math.sqrt(self.labels.horizon_candles)
+        sigma = self._sigma(pair, current_time)
+        per_candle = sigma / math.sqrt(self.labels.horizon_candles)
         day = per_candle * math.sqrt(86_400 / timeframe_to_seconds(self.timeframe))
-        return min(leverage_cap(day, self.limits.max_leverage), max_leverage)
+        cap = leverage_cap(day, self.limits.max_leverage)
+        if self.limits.isolated_leverage > cap and may_isolate(self.config):
+            stop = stop_distance_frac(sigma, self.sizing)
+            cap = max(cap, isolated_leverage_cap(stop, self.limits.isolated_leverage))
+        return min(cap, max_leverage)
 
     @on_error_return(0.0)
     def custom_stake_amount(

@@ -44,15 +44,21 @@ def run_acknowledge(
     config = Configuration.from_files([str(path) for path in configs])
     block = from_mapping(PackConfig, config.get("breakwater") or {}, where="breakwater")
     limits = from_mapping(HardLimits, block.limits, where="breakwater.limits")
-    most = max(limits.max_leverage, limits.isolated_leverage)
+    isolated = config.get("margin_mode") == "isolated"
+    most = max(limits.max_leverage, limits.isolated_leverage if isolated else 0.0)
     folder = Path(userdir or config["user_data_dir"])
     if not folder.is_dir():
         raise ControlError("expected the bot's user directory", where=str(folder))
     pairs, history = config["exchange"]["pair_whitelist"], real_data(data, config)
     run_liquidation(history, pairs, "1h", sorted({*_BESIDE, most}), _NOTIONAL)
+    shared = "On cross margin they share the account: what one loses, all lose."
+    alone = (
+        f"Beyond {limits.max_leverage:g}x a position stakes at most "
+        f"{limits.isolated_equity_frac:.2%} of equity; liquidated, it loses that stake."
+    )
     print(
-        f"This bot may open positions of up to {most:g}x. On cross margin they share the account: "
-        "what one loses, all lose.\nSettings: "
+        f"This bot may open positions of up to {most:g}x. {alone if isolated else shared}\n"
+        "Settings: "
         + ", ".join(f"{name} {value}" for name, value in leverage_settings(config).items())
     )
     wanted = phrase(most)

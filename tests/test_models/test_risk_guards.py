@@ -252,6 +252,9 @@ def test_leverage_beyond_the_limit_is_for_a_small_isolated_stake_only() -> None:
     verdict = ask("leverage_within", isolated, opted)
     assert verdict.limit_quote == pytest.approx(0.01 * 10_000 * 20)
     assert "isolated stake limited to 100" in verdict.reason
+    # 15 at 100 are held already: 1,500 of the 2,000 that 100 carry at 20x.
+    grown = replace(isolated, exposure=replace(exposure(held(15.0, pair=PAIR)), isolated=True))
+    assert ask("leverage_within", grown, opted).limit_quote == pytest.approx(500.0)
     more = world(intent__leverage=20.001, exposure__isolated=True)
     assert ask("leverage_within", more, opted).limit_quote == 0.0
     assert ask("leverage_within", world(intent__leverage=3.0), opted) == PASSED

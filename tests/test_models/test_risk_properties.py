@@ -202,14 +202,16 @@ def random_model(rng: np.random.Generator) -> Model:
     )
 
 
+@pytest.mark.parametrize("isolated", [False, True])
 @pytest.mark.parametrize(
     ("seed", "outputs"), [(0, 10_000), pytest.param(1, 100_000, marks=pytest.mark.slow)]
 )
 def test_hard_limits_when_random_model_outputs_come_then_none_passes_them(
-    seed: int, outputs: int
+    seed: int, outputs: int, isolated: bool
 ) -> None:
-    rng, limits = np.random.default_rng(seed), Limits()
-    book, allowed, cut, refusals = Book(amounts={}), 0, 0, 0
+    rng = np.random.default_rng(seed)
+    limits = Limits(hard=HardLimits(isolated_leverage=20.0 if isolated else 0.0))
+    book, allowed, cut, refusals, beyond = Book(amounts={}), 0, 0, 0, 0
     usable = book.wallet
     for i in range(outputs):
         pair, side = (PAIR, OTHER)[i % 2], int(rng.choice([-1, 1]))
@@ -220,7 +222,8 @@ def test_hard_limits_when_random_model_outputs_come_then_none_passes_them(
         if now * side < 0:  # a position is closed by exits, not by entries of the other side
             book.amounts[pair] = now = 0.0
         s = replace(
-            SOUND, stage=Stage.BACKTEST, exposure=book.exposure(), model=random_model(rng),
+            SOUND, stage=Stage.BACKTEST, model=random_model(rng),
+            exposure=replace(book.exposure(), isolated=isolated),
             intent=replace(SOUND.intent, pair=pair, side=side, notional_quote=wanted,
                            leverage=leverage),
         )  # fmt: skip
@@ -230,12 +233,16 @@ def test_hard_limits_when_random_model_outputs_come_then_none_passes_them(
         assert taken >= 0
         if taken > 0:
             assert taken <= wanted
-            assert 1 <= leverage <= 3
+            assert 1 <= leverage <= (20 if isolated else 3)
             assert taken <= 0.05 * usable * (1 + 1e-9)
             assert s.model.vouched
             assert not s.model.abstains
             assert s.model.hazard < 0.25
             book.amounts[pair] = now + side * taken / 100
+            if leverage > 3:
+                beyond += 1
+                stake = 100 * abs(book.amounts[pair]) / leverage
+                assert stake <= 0.01 * usable * (1 + 1e-9)
             gross = 100 * sum(abs(a) for a in book.amounts.values())
             net = 100 * sum(book.amounts.values())
             assert gross <= 3 * usable * (1 + 1e-9)
@@ -249,6 +256,7 @@ def test_hard_limits_when_random_model_outputs_come_then_none_passes_them(
         if rng.random() < 0.02:
             book.amounts = {p: a * float(rng.choice([0.0, 0.5])) for p, a in book.amounts.items()}
     assert min(allowed, cut, refusals) > outputs / 50  # every kind of answer was met
+    assert beyond > outputs / 50 if isolated else beyond == 0
 
 
 anything = st.one_of(st.floats(), st.none(), st.floats(0, 200),

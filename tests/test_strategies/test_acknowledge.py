@@ -38,10 +38,10 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return answers
 
 
-def write_config(folder: Path, **limits: Any) -> Path:
+def write_config(folder: Path, margin_mode: str = "cross", **limits: Any) -> Path:
     path = folder / "config.json"
     config = {**settings("https://127.0.0.1:1", [PAIR], dry_run=False),
-              "breakwater": {"limits": limits}}  # fmt: skip
+              "margin_mode": margin_mode, "breakwater": {"limits": limits}}  # fmt: skip
     path.write_text(json.dumps(config), encoding="utf-8")
     return path
 
@@ -69,6 +69,23 @@ def test_acknowledge_when_the_phrase_is_typed_then_these_settings_are_accepted_a
     (line,) = Commands(tmp_path).journal.entries(kind="control.acknowledge")
     assert line.record["command"] == "acknowledge"
     assert not accepted(tmp_path, write_config(tmp_path, max_leverage=5.0))
+
+
+def test_acknowledge_when_isolated_leverage_is_chosen_then_it_is_in_the_table_and_the_phrase(
+    tmp_path: Path, history: Path, typed: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_config(tmp_path, "isolated", isolated_leverage=15.0)
+    typed.append("I can lose this whole account at 15x")
+    assert acknowledge(tmp_path, config, history) == 0
+    out = capsys.readouterr().out
+    assert "| entries liquidated | 2x | 3x | 5x | 10x | 15x | 20x | independent |" in out
+    assert "Beyond 3x a position stakes at most 1.00% of equity" in out
+    assert accepted(tmp_path, config)
+    for mode, leverage in (("isolated", 16.0), ("cross", 15.0)):
+        assert not accepted(tmp_path, write_config(tmp_path, mode, isolated_leverage=leverage))
+    cross = write_config(tmp_path, isolated_leverage=15.0)
+    typed.append("I can lose this whole account at 3x")  # on cross margin it is out of reach
+    assert acknowledge(tmp_path, cross, history) == 0
 
 
 @pytest.mark.parametrize("answer", ["yes", "", "I can lose this whole account at 4x"])

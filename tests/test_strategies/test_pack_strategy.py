@@ -17,10 +17,14 @@ from freqtrade.persistence import Trade
 from freqtrade.strategy.strategy_wrapper import strategy_safe_wrapper
 
 from models import columns
+from models.control.commands import CONTROL_FOLDER
+from models.control.state import Person
+from models.control.store import ControlStore
 from models.files import wall_clock_ms
 from models.labels.cascade import CascadeConfig
 from models.labels.returns import forward_log_return
 from strategies.base import frames
+from strategies.base.acknowledgement import leverage_digest
 from strategies.base.pack_strategy import PackStrategy
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 
@@ -375,6 +379,55 @@ def test_entry_when_the_order_itself_is_no_sound_number_then_it_is_refused(
     name: str, value: float | None
 ) -> None:
     assert confirm(strategy(), **{name: value}) is False
+
+
+ISOLATED = {
+    "margin_mode": "isolated",
+    "breakwater": {"limits": {"isolated_leverage": 20.0, "max_order_equity_frac": 2.0}},
+}
+
+
+def opted(folder: Path, *, accepted: bool = True, **blocks: Any) -> Any:
+    """Return a strategy for a calm market whose settings a person has accepted, or not."""
+    s = strategy(analysed(sigma=0.001), user_data_dir=folder, **blocks)
+    store = ControlStore(folder / CONTROL_FOLDER)
+    other = {**s.config, "breakwater": {"limits": {"isolated_leverage": 19.0}}}
+    store.acknowledge(Person("ann", "test"), leverage_digest(s.config if accepted else other))
+    return s
+
+
+def test_leverage_when_isolated_chosen_and_accepted_then_the_stop_is_inside_the_liquidation(
+    tmp_path: Path,
+) -> None:
+    s = opted(tmp_path, **ISOLATED)
+    assert leverage(s) == 20.0  # a stop at 1 %, the least there is
+    assert leverage(s, max_leverage=12.0) == 12.0  # the exchange's own limit
+    s.dp.frame = analysed(sigma=0.01)
+    assert leverage(s) == pytest.approx(1 / 0.06)  # a stop at 3 %
+    s.dp.frame = analysed(sigma=0.1)
+    assert leverage(s) == 5.0  # at 10 %, the widest
+    s.dp.frame = analysed(sigma=0.001)
+    assert stake(s, leverage=20.0) == pytest.approx(0.01 * 10_000)
+    assert stake(s, leverage=20.1) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("accepted", "blocks"),
+    [
+        (True, {}),
+        (True, {"margin_mode": "isolated"}),
+        (True, {**ISOLATED, "margin_mode": "cross"}),
+        (False, ISOLATED),
+    ],
+    ids=["default", "isolated-only", "cross", "not-accepted"],
+)
+def test_leverage_when_any_part_of_the_choice_is_missing_then_it_is_never_above_the_limit(
+    tmp_path: Path, accepted: bool, blocks: dict[str, Any]
+) -> None:
+    s = opted(tmp_path, accepted=accepted, **blocks)
+    assert leverage(s) == 3.0
+    assert stake(s, leverage=3.0) > 0
+    assert stake(s, leverage=20.0) == 0.0  # whatever a subclass may ask for
 
 
 @pytest.mark.parametrize("name", ["current_rate", "proposed_stake", "max_stake", "leverage"])
