@@ -11,6 +11,7 @@ from models.risk.snapshot import SentOrder
 
 ACCEPTED: Final = "entry.accepted"
 FILLED: Final = "order.filled"
+LEAVING: Final = ("exit", "reduce")
 
 
 def decision_key(pair: str, side: str, candle_ms: int) -> str:
@@ -51,6 +52,11 @@ def unanswered(entries: Iterable[Entry]) -> dict[str, float]:
         elif entry.kind == FILLED and record["opens"]:
             waiting.pop(record["pair"], None)
     return waiting
+
+
+def leaving(entries: Iterable[Entry]) -> dict[str, int]:
+    """Return pair to when its last exit, whole or in part, was let through, UTC milliseconds."""
+    return {entry.record["pair"]: entry.time_ms for entry in entries if entry.kind in LEAVING}
 
 
 def _sign(entry: Entry) -> int:

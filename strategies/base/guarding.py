@@ -32,7 +32,7 @@ from models.journal.records import Incident
 from models.risk import model
 from models.risk.limits import GuardConfig, HardLimits, Limits, jittered
 from models.risk.losses import LossState, Transfer
-from models.risk.recall import decision_key, sent_orders, unanswered
+from models.risk.recall import decision_key, leaving, sent_orders, unanswered
 from models.risk.reconciliation import Books, differences, lost_entries
 from models.risk.reduction import next_step
 from models.risk.run import GUARDS, Standing, decide, watch
@@ -117,7 +117,7 @@ class Guarding:
         self._losses = None if control is None else LossBook(control.store.folder)
         self._timings_ms: deque[float] = deque(maxlen=_TIMINGS)
         self._books = Reconciler(strategy) if stage is Stage.LIVE else None
-        self._leaving: dict[str, int] = {}  # pair -> when its last reducing order was let through
+        self._leaving = leaving(journal)  # pair -> when its last reducing order was let through
         self._targets: dict[str, float] = {}  # pair -> amount to get down to
         self._next_step_ms: dict[str, int] = {}
         self._shed_pairs: dict[str, float] = {}  # pair -> share the position guards want closed
