@@ -69,6 +69,13 @@ def _parser() -> argparse.ArgumentParser:
     cascades.add_argument("--max-steps", type=int, help="cap on optimiser steps, to try things out")
     cascades.add_argument("--userdir", type=Path, help="default: user_data")
     cascades.set_defaults(run=_cascades)
+    collect = commands.add_parser("collect", help="keep what the feeds say, until stopped")
+    collect.add_argument("--config", type=Path, action="append", required=True, help="the bot's")
+    collect.add_argument("--sources", nargs="+", default=[], metavar="FEED", help="default: all")
+    collect.add_argument("--once", action="store_true", help="ask each feed once")
+    collect.add_argument("--status", action="store_true", help="only say how old each feed is")
+    collect.add_argument("--userdir", type=Path, help="the bot's; default: as configured")
+    collect.set_defaults(run=_collect)
     explain = commands.add_parser("explain", help="what drove one forecast of the newest run")
     explain.add_argument("--time", required=True, help="its candle's open, as 2025-06-01T12:00 UTC")
     explain.add_argument("--pair", help="default: the run's first")
@@ -162,6 +169,14 @@ def _cascades(options: argparse.Namespace) -> int:
             settings=training,
             **more,
         )
+    )
+
+
+def _collect(options: argparse.Namespace) -> int:
+    from strategies.desk.collect.collector import run_collect
+
+    return run_collect(
+        options.config, options.userdir, options.sources, once=options.once, status=options.status
     )
 
 

@@ -1,0 +1,216 @@
+"""Feeds of the exchanges, read through ccxt: answers with ccxt, liquidations with ccxt.pro."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import ccxt
+import ccxt.pro
+
+from models.errors import ConfigError, InputError
+from models.feeds import payloads
+from models.feeds.store import Record
+from models.files import Clock
+from strategies.desk.collect.source import Sleep, TooManyRequestsError, retry_after_s
+
+# Names of the sources -> ccxt's classes, and how each names the liquidation of a long.
+_CLASSES: Final = {"binance": "binanceusdm", "okx": "okx", "bybit": "bybit"}
+_SELLS_LONG: Final = {"binance": "sell", "bybit": "buy"}
+# Only what is needed of each: the list of linear swaps.
+_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "binance": {"fetchMarkets": {"types": ["linear"]}},
+    "okx": {"fetchMarkets": {"types": ["swap"]}, "defaultType": "swap"},
+    "bybit": {"fetchMarkets": {"types": ["linear"]}, "defaultType": "swap"},
+}
+DEPTH_FRAC: Final = 0.01  # of the price: how far from the middle an order counts as depth
+_LEVELS: Final = {"binance": 1000, "okx": 400, "bybit": 500}
+_HISTORY: Final = 30  # rows asked for: what an outage of two hours has missed
+SIGN_OF_LIFE_S: Final = 60.0
+
+
+def client_of(name: str, settings: Mapping[str, Any], timeout_s: float) -> Any:
+    """Return ccxt's client of an exchange, without keys: everything here is public.
+
+    Raises
+    ------
+    ConfigError
+        If the settings carry keys, which a collector has no use for.
+    """
+    if secrets := {"apiKey", "secret", "password"} & set(settings):
+        raise ConfigError(
+            f"expected no {', '.join(sorted(secrets))}: the collector reads public data only",
+            where=f"breakwater.collect.exchanges.{name}",
+        )
+    options = {**_OPTIONS[name], **settings.get("options", {}), "fetchCurrencies": False}
+    return getattr(ccxt.pro, _CLASSES[name])({
+        "enableRateLimit": True,
+        "timeout": int(1000 * timeout_s),
+        "aiohttp_trust_env": True,
+        **settings,
+        "options": options,
+    })  # fmt: skip
+
+
+@dataclass
+class ExchangeSource:
+    """One kind of data of one market, asked for again and again."""
+
+    name: str
+    every_s: float
+    timeout_s: float
+    client: Any
+    ask: Callable[[], Any]  # -> awaitable of records
+    tells_again: bool = True
+
+    async def read(self) -> Sequence[Record]:
+        """Return what the exchange answers; a refusal for asking too much says for how long."""
+        try:
+            records: Sequence[Record] = await self.ask()
+        except (ccxt.RateLimitExceeded, ccxt.DDoSProtection) as error:
+            headers = self.client.last_response_headers
+            raise TooManyRequestsError(str(error)[:200], retry_after_s(headers)) from error
+        return records
+
+
+@dataclass
+class Market:
+    """The readings of one market of one exchange."""
+
+    name: str
+    client: Any
+    symbol: str
+    clock: Clock
+
+    async def order_book(self) -> list[Record]:
+        """Depth within 1 % of the middle, in quote units, and the spread.
+
+        A lower bound where the levels the exchange tells end nearer, as bitcoin's do.
+        """
+        told = await self.client.fetch_order_book(self.symbol, _LEVELS[self.name])
+        size = float(self.client.market(self.symbol)["contractSize"])
+        book = payloads.order_book(told, self.symbol, size, DEPTH_FRAC)
+        now = self.clock()
+        values = {
+            "mid": book.mid,
+            "spread_frac": book.spread_frac,
+            "bid_quote": book.bid_quote,
+            "ask_quote": book.ask_quote,
+        }
+        return [Record(book.time_ms or now, now, values)]
+
+    async def open_interest(self) -> list[Record]:
+        """Open interest in base units, every five minutes."""
+        told = await self.client.fetch_open_interest_history(self.symbol, "5m", None, _HISTORY)
+        size = float(self.client.market(self.symbol)["contractSize"])
+        return self._series(payloads.open_interest(told, self.symbol, size), "base")
+
+    async def long_short(self) -> list[Record]:
+        """Accounts long over accounts short, every five minutes."""
+        told = await self.client.fetch_long_short_ratio_history(self.symbol, "5m", None, _HISTORY)
+        return self._series(payloads.long_short_ratio(told, self.symbol), "ratio")
+
+    async def funding(self) -> list[Record]:
+        """Funding paid, as a fraction."""
+        told = await self.client.fetch_funding_rate_history(self.symbol, None, _HISTORY)
+        return self._series(payloads.funding(told, self.symbol), "rate")
+
+    def _series(self, told: payloads.Series, name: str) -> list[Record]:
+        now = self.clock()
+        pairs = zip(told.time_ms.tolist(), told.values.tolist(), strict=True)
+        return [Record(time_ms, now, {name: value}) for time_ms, value in pairs]
+
+
+class LiquidationStream:
+    """Liquidations of one market as they happen.
+
+    Each is a record at once. Every minute in which the stream was up is a record too, without
+    notional but with the seconds it covers, so that a quiet market and a dead stream differ.
+    """
+
+    tells_again = False
+    every_s = 0.0
+
+    def __init__(
+        self, name: str, client: Any, symbol: str, timeout_s: float, clock: Clock, sleep: Sleep
+    ) -> None:
+        self.name, self._client, self._symbol = name, client, symbol
+        self._connect_s, self._clock, self._sleep = timeout_s, clock, sleep
+        self.timeout_s = 2 * timeout_s + SIGN_OF_LIFE_S
+        self._watching: asyncio.Task[Any] | None = None
+        self._covered_from: int | None = None  # None while there is no connection
+
+    async def read(self) -> Sequence[Record]:
+        """Wait for liquidations or the end of a minute, and return them."""
+        try:
+            return await self._read()
+        except BaseException:
+            await self._drop()
+            raise
+
+    async def _read(self) -> list[Record]:
+        if self._watching is None:
+            self._watching = asyncio.ensure_future(self._client.watch_liquidations(self._symbol))
+        if self._covered_from is None:
+            await self._connected()
+            self._covered_from = self._clock()
+        left_s = SIGN_OF_LIFE_S - (self._clock() - self._covered_from) / 1000
+        await self._wait(max(left_s, 0.0))
+        records = []
+        if self._watching.done():
+            watching, self._watching = self._watching, None
+            watching.result()  # raises what ended the stream
+            records = self._taken()
+        now = self._clock()
+        covered_s = (now - self._covered_from) / 1000
+        if covered_s >= SIGN_OF_LIFE_S:
+            self._covered_from = now
+            quiet = {"long_quote": 0.0, "short_quote": 0.0, "covered_s": covered_s}
+            records.append(Record(now, now, quiet))
+        return records
+
+    def _taken(self) -> list[Record]:
+        """Return and forget what ccxt has kept, which may be more than it has told."""
+        now = self._clock()
+        kept = list(self._client.liquidations)
+        self._client.liquidations.clear()
+        records = []
+        for event in kept:
+            told = payloads.liquidation(event, self._symbol, sells_long=_SELLS_LONG[self.name])
+            side = "long_quote" if told.side < 0 else "short_quote"
+            values = {"long_quote": 0.0, "short_quote": 0.0, "covered_s": 0.0}
+            records.append(Record(told.time_ms, now, {**values, side: told.notional_quote}))
+        return records
+
+    async def _connected(self) -> None:
+        """Wait until the connection stands; raises what keeps it from standing."""
+        waited_s = 0.0
+        while not any(c.isConnected for c in self._client.clients.values()):
+            assert self._watching is not None
+            if self._watching.done():
+                if self._watching.exception() is None:
+                    return
+                self._watching.result()
+            if waited_s >= self._connect_s:
+                raise InputError(f"{self.name} gives no connection within {self._connect_s:g} s")
+            await self._sleep(0.05)
+            waited_s += 0.05
+
+    async def _wait(self, seconds: float) -> None:
+        assert self._watching is not None
+        bell = asyncio.ensure_future(self._sleep(seconds))
+        try:
+            await asyncio.wait({self._watching, bell}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            bell.cancel()
+
+    async def _drop(self) -> None:
+        """Let go of the connection: the next reading makes a new one."""
+        self._covered_from = None
+        watching, self._watching = self._watching, None
+        if watching is not None:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        await self._client.close()

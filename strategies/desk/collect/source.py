@@ -1,0 +1,102 @@
+"""One place a feed can be read from, and when to ask it again after it failed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import aiohttp
+import ccxt
+
+from models.errors import InputError
+from models.feeds.store import Record
+
+Sleep = Callable[[float], Awaitable[None]]
+
+# What a source may raise: no answer, a refusal, or an answer that ccxt or a parser cannot read.
+FAILURES: Final = (
+    ccxt.BaseError, aiohttp.ClientError, InputError, OSError, TimeoutError,
+    LookupError, TypeError, ValueError, AttributeError, ArithmeticError,
+)  # fmt: skip
+
+
+class TooManyRequestsError(InputError):
+    """A provider asks for patience: for so long, if it says how long."""
+
+    def __init__(self, problem: str, retry_after_s: float | None) -> None:
+        super().__init__(problem)
+        self.retry_after_s = retry_after_s
+
+
+class Source(Protocol):
+    """Where a feed is read from."""
+
+    name: str
+    every_s: float  # between two readings; 0 for a stream, which waits by itself
+    timeout_s: float  # for one reading
+    tells_again: bool  # whether an answer repeats events told before
+
+    async def read(self) -> Sequence[Record]:
+        """Return what there is to know now; raises one of FAILURES."""
+        ...
+
+
+def retry_after_s(headers: Mapping[str, str] | None) -> float | None:
+    """Return the seconds of a Retry-After header; one that names a date counts as none.
+
+    Examples
+    --------
+    >>> retry_after_s({"retry-after": "30"}), retry_after_s({})
+    (30.0, None)
+    """
+    for name, value in (headers or {}).items():
+        if name.lower() == "retry-after" and str(value).strip().isdigit():
+            return float(value)
+    return None
+
+
+@dataclass
+class Patience:
+    """How long a source that failed is left alone: exponential back-off with full jitter.
+
+    Half of each pause is random, so that feeds that failed together do not come back together.
+    """
+
+    first_s: float
+    longest_s: float
+    random: random.Random
+    failures: int = 0
+
+    def failed(self, error: BaseException) -> float:
+        """Count a failure and return the pause, seconds; never shorter than the provider asks."""
+        self.failures += 1
+        pause = min(self.first_s * 2.0 ** min(self.failures - 1, 30), self.longest_s)
+        pause *= 0.5 + 0.5 * self.random.random()
+        asked = getattr(error, "retry_after_s", None)
+        return pause if asked is None else max(pause, asked)
+
+    def succeeded(self) -> None:
+        """Start from the shortest pause again."""
+        self.failures = 0
+
+
+@dataclass
+class Spacing:
+    """At least so many seconds between two requests to one provider, whoever makes them."""
+
+    every_s: float
+    now_s: Callable[[], float]
+    sleep: Sleep
+    _free_s: float = float("-inf")
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def turn(self) -> None:
+        """Wait for a turn."""
+        async with self._turn:
+            wait = self._free_s - self.now_s()
+            if wait > 0:
+                await self.sleep(wait)
+            self._free_s = self.now_s() + self.every_s

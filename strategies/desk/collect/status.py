@@ -1,0 +1,44 @@
+"""How old each feed is, which source tells it, and what went wrong last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from strategies.base.feeds import CollectConfig, freshness
+
+
+def report(
+    config: CollectConfig, root: Path, now_ms: int, names: Sequence[str] = ()
+) -> tuple[list[str], bool]:
+    """Return the report's lines, and whether every feed is fresh and the collector alive."""
+    seen = freshness(config, root, now_ms)
+    feeds = [feed for feed in seen.feeds if not names or feed.name in names]
+    rows = [("feed", "coin", "state", "age", "source", "last error")]
+    rows += [
+        (feed.name, feed.coin, feed.state, duration(feed.age_ms), feed.source or "-", feed.error)
+        for feed in feeds
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    lines = [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]])
+        for row in rows
+    ]
+    lines.append(f"collector: last sign of life {duration(seen.silent_ms)} ago"
+                 if seen.silent_ms is not None else "collector: never ran here")  # fmt: skip
+    return [line.rstrip() for line in lines], all(feed.state == "fresh" for feed in feeds)
+
+
+def duration(ms: float | None) -> str:
+    """Return a time span as a person reads it.
+
+    Examples
+    --------
+    >>> duration(None), duration(900), duration(125_000), duration(2 * 86_400_000)
+    ('never', '1 s', '2 min', '48.0 h')
+    """
+    if ms is None:
+        return "never"
+    if ms < 60_000:
+        return f"{ms / 1000:.0f} s"
+    return f"{ms / 60_000:.0f} min" if ms < 7_200_000 else f"{ms / 3_600_000:.1f} h"

@@ -1,0 +1,149 @@
+"""Which sources each feed has, the preferred one first."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from models.errors import ConfigError
+from models.files import Clock
+from strategies.base.feeds import KINDS, MARKET, CollectConfig
+from strategies.desk.collect.exchange import ExchangeSource, LiquidationStream, Market, client_of
+from strategies.desk.collect.feed import Feed
+from strategies.desk.collect.source import Sleep, Source
+from strategies.desk.collect.web import BlockWhales, Providers, Web, WebSource
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What the providers call a coin's chain, and from what size a transaction is a whale's."""
+
+    blockchair: str
+    coingecko: str
+    blocks: str  # provider that speaks mempool.space's interface
+    whale_base: float
+    extension: bool = False  # blocks end with the transaction of an extension block
+
+
+# A whale moves about a million dollars and more, at the prices of 2025.
+CHAINS: Final = {
+    "LTC": Chain("litecoin", "litecoin", "litecoinspace", 10_000.0, extension=True),
+    "BTC": Chain("bitcoin", "bitcoin", "mempool.space", 100.0),
+}
+_EXCHANGES: Final = {  # feed -> exchanges, the preferred one first
+    "order_book": ("binance", "okx", "bybit"),
+    "open_interest": ("binance", "okx", "bybit"),
+    "long_short": ("binance", "okx", "bybit"),
+    "funding_binance": ("binance",),
+    "funding_okx": ("okx",),
+    "funding_bybit": ("bybit",),
+}
+_STREAMS: Final = {"liquidations": ("binance", "bybit")}
+# The query for large transactions is dear: every half hour keeps within Blockchair's daily limit.
+_BLOCKCHAIR_WHALES_S: Final = 1800.0
+
+
+@dataclass
+class Wiring:
+    """Feeds with their sources, and the clients these share."""
+
+    config: CollectConfig
+    root: Path
+    clock: Clock
+    now_s: Callable[[], float]
+    sleep: Sleep
+    random: random.Random
+    _clients: dict[str, Any] = field(default_factory=dict)
+    _streams: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.web = Web(self.config.addresses, self.sleep, self.now_s)
+        self._providers = Providers(self.web, self.clock)
+
+    def feeds(self, names: Sequence[str] = ()) -> list[Feed]:
+        """Return the feeds called `names`, by default all, of every coin.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such feed, or a coin whose chain is not known.
+        """
+        if unknown := [name for name in names if name not in KINDS]:
+            raise ConfigError(
+                f"no feed called {', '.join(unknown)}", cure=f"known feeds: {', '.join(KINDS)}"
+            )
+        if strange := [coin for coin in self.config.coins if coin not in CHAINS]:
+            raise ConfigError(
+                f"no chain known of {', '.join(strange)}", where="breakwater.collect.coins",
+                cure=f"known coins: {', '.join(CHAINS)}",
+            )  # fmt: skip
+        return [
+            Feed(
+                name, coin, list(self._sources(name, coin)), self.root,
+                oldest_s=KINDS[name].lag_s + KINDS[name].stale_s,
+                pause_s=(self.config.first_pause_s, self.config.longest_pause_s),
+                clock=self.clock, now_s=self.now_s, sleep=self.sleep, random=self.random,
+            )
+            for name in names or KINDS
+            for coin in (self.config.coins if KINDS[name].per_coin else (MARKET,))
+        ]  # fmt: skip
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.web.close()
+        for client in (*self._clients.values(), *self._streams):
+            await client.close()
+
+    def _sources(self, feed: str, coin: str) -> Iterator[Source]:
+        every_s, timeout_s = KINDS[feed].every_s, self.config.timeout_s
+        for name in _EXCHANGES.get(feed, ()):
+            client, symbol = self._client(name), f"{coin}/USDT:USDT"
+            market = Market(name, client, symbol, self.clock)
+            reading = getattr(market, "funding" if feed.startswith("funding_") else feed)
+            # The first reading asks for the list of markets as well.
+            yield ExchangeSource(name, every_s, 3 * timeout_s, client, reading)
+        for name in _STREAMS.get(feed, ()):
+            # A client of its own: ccxt keeps what a stream tells per client, not per market.
+            client = self._new_client(name)
+            self._streams.append(client)
+            yield LiquidationStream(
+                name, client, f"{coin}/USDT:USDT", timeout_s, self.clock, self.sleep
+            )
+        yield from self._web_sources(feed, coin, every_s, timeout_s)
+
+    def _web_sources(
+        self, feed: str, coin: str, every_s: float, timeout_s: float
+    ) -> Iterator[Source]:
+        ask = self._providers
+        patient_s = 3 * timeout_s  # for a turn at a provider that wants pauses
+        if feed == "fear_greed":
+            yield WebSource("alternative.me", every_s, patient_s, ask.fear_greed)
+            return
+        chain = CHAINS[coin]
+        if feed == "votes":
+            yield WebSource("coingecko", every_s, patient_s, partial(ask.votes, chain.coingecko))
+        elif feed == "mempool":
+            yield WebSource(chain.blocks, every_s, patient_s, partial(ask.mempool, chain.blocks))
+            second = partial(ask.blockchair_mempool, chain.blockchair)
+            yield WebSource("blockchair", every_s, patient_s, second)
+        elif feed == "whales":
+            yield BlockWhales(
+                chain.blocks, every_s, 15 * timeout_s, self.web, self.clock,
+                chain.whale_base, chain.extension,
+            )  # fmt: skip
+            # Blockchair does not tell an extension block's transaction from a person's.
+            if not chain.extension:
+                second = partial(ask.blockchair_whales, chain.blockchair, chain.whale_base)
+                yield WebSource("blockchair", _BLOCKCHAIR_WHALES_S, patient_s, second)
+
+    def _client(self, name: str) -> Any:
+        if name not in self._clients:
+            self._clients[name] = self._new_client(name)
+        return self._clients[name]
+
+    def _new_client(self, name: str) -> Any:
+        return client_of(name, self.config.exchanges.get(name, {}), self.config.timeout_s)
