@@ -12,12 +12,12 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
-import onnx
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from models.errors import ArtifactError
 from models.hazard.boosted import BoostedHazard, fit_boosted
 from models.heads import HeadLayout
+from models.hybrid.side_by_side import SideBySide
 from models.nets.base import NetworkSpec
 from models.runtime.session import Session
 from models.spec import Fitted
@@ -29,7 +29,6 @@ from models.types import Float32Array, FloatArray, IntArray
 from models.windows import Span
 
 NETWORK, TREES, CONSTANT = "network", "boosted trees", "constant"
-_IR_VERSION = 10
 _PARITY_ROWS = 512
 _WEEK = 168  # candles
 _CLEARLY = 2.0  # standard errors
@@ -172,50 +171,18 @@ def with_hazards(network: bytes, hazards: bytes, layout: HeadLayout, features: i
     """Return the graph of `network` with the hazard logits of another graph.
 
     `hazards` answers the outputs of a layout without extra heads; of those only the hazards count.
-    What the network carries from candle to candle the graph carries for it.
     """
-    nodes, constants, past, left, domains = [], [], [], [], {"": 0}
-    for name, graph in (("network", network), ("other", hazards)):
-        part = onnx.compose.add_prefix(onnx.load_from_string(graph), f"{name}/")
-        for domain in part.opset_import:
-            domains[domain.domain] = max(domains.get(domain.domain, 0), domain.version)
-        for node in part.graph.node:
-            node.input[:] = ["features" if i == f"{name}/features" else i for i in node.input]
-        nodes += list(part.graph.node)
-        past += list(part.graph.input)[1:]
-        left += list(part.graph.output)[1:]
-        constants += list(part.graph.initializer)
     before, own = layout.hazards.start, layout.hazards.stop - layout.hazards.start
     parts = [before, own, layout.width - layout.hazards.stop]
     names = ["first", "unserved", "last"]
-    nodes += [
+    nodes = [
         helper.make_node("Split", ["network/outputs", "parts"], names, axis=2),
         helper.make_node("Split", ["other/outputs", "two"], ["unused", "hazards"], axis=2),
         helper.make_node("Concat", ["first", "hazards", "last"], ["outputs"], axis=2),
     ]
-    constants += [
-        numpy_helper.from_array(np.array(parts), "parts"),
-        numpy_helper.from_array(np.array(parts[:2]), "two"),
-    ]
-    model = helper.make_model(
-        helper.make_graph(
-            nodes,
-            "hedge",
-            [_value("features", features), *past],
-            [_value("outputs", layout.width), *left],
-            constants,
-        ),
-        opset_imports=[helper.make_opsetid(d, v) for d, v in sorted(domains.items()) if v],
-        ir_version=_IR_VERSION,
-        producer_name="breakwater",
-    )
-    onnx.checker.check_model(model)
-    out: bytes = model.SerializeToString(deterministic=True)
-    return out
-
-
-def _value(name: str, last: int) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", "time", last])
+    constants = {"parts": np.array(parts), "two": np.array(parts[:2])}
+    both = SideBySide({"network": network, "other": hazards})
+    return both.joined("hedge", nodes, constants, features, layout.width)
 
 
 def _check(merged: bytes, network: bytes, hazards: bytes, data: Prepared) -> None:

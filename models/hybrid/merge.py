@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import onnx
-from onnx import ModelProto, TensorProto, compose, helper, numpy_helper
+from onnx import helper
 
 from models.errors import ArtifactError
 from models.heads import HeadLayout
+from models.hybrid.side_by_side import SideBySide
 from models.runtime.session import Session
 from models.types import Float32Array, FloatArray
 
 TOLERANCE = 1e-4  # of an output, beside the same part of its size
-_IR_VERSION = 10
 
 
 def pool_graphs(
@@ -25,8 +24,6 @@ def pool_graphs(
     features: int,
 ) -> bytes:
     """Return the graph of ``base + sum_m weights_m * (member_m - base)``, quantiles sorted.
-
-    What a member carries from candle to candle the pool carries for it.
 
     Parameters
     ----------
@@ -39,59 +36,26 @@ def pool_graphs(
     """
     # Where nothing has any weight one member stays, for the shape of the answer.
     used = [name for name in members if np.any(weights[name])] or list(members)[:1]
-    nodes, constants, domains = [], [], {"": 0}
-    terms = ["base"]
-    past, left = [], []
     rest = base * (1.0 - sum((weights[name] for name in used), np.zeros(layout.width)))
-    constants.append(numpy_helper.from_array(rest.astype(np.float32), "base"))
-    for name in used:
-        part = compose.add_prefix(onnx.load_from_string(members[name]), f"{name}/")
-        for domain in part.opset_import:
-            domains[domain.domain] = max(domains.get(domain.domain, 0), domain.version)
-        for node in part.graph.node:
-            # Both read the one input.
-            node.input[:] = ["features" if i == f"{name}/features" else i for i in node.input]
-        nodes += list(part.graph.node)
-        past += list(part.graph.input)[1:]
-        left += list(part.graph.output)[1:]
-        constants += list(part.graph.initializer)
-        constants.append(
-            numpy_helper.from_array(weights[name].astype(np.float32), f"weight of {name}")
-        )
-        nodes.append(
-            helper.make_node("Mul", [f"{name}/outputs", f"weight of {name}"], [f"term of {name}"])
-        )
-        terms.append(f"term of {name}")
+    nodes = [
+        helper.make_node("Mul", [f"{name}/outputs", f"weight of {name}"], [f"term of {name}"])
+        for name in used
+    ]
     nodes += [
-        helper.make_node("Sum", terms, ["pooled"]),
+        helper.make_node("Sum", ["base", *(f"term of {name}" for name in used)], ["pooled"]),
         helper.make_node("Split", ["pooled", "parts"], ["classes", "unordered", "hazards"], axis=2),
         # In order before and, but for the last place, after pooling; now surely.
         helper.make_node("TopK", ["unordered", "five"], ["quantiles", "rank"], axis=2, largest=0),
         helper.make_node("Concat", ["classes", "quantiles", "hazards"], ["outputs"], axis=2),
     ]
-    constants += [
-        numpy_helper.from_array(np.array([3, 5, 2 * layout.bins]), "parts"),
-        numpy_helper.from_array(np.array([5]), "five"),
-    ]
-    model: ModelProto = helper.make_model(
-        helper.make_graph(
-            nodes,
-            "pool",
-            [_value("features", features), *past],
-            [_value("outputs", layout.width), *left],
-            constants,
-        ),
-        opset_imports=[helper.make_opsetid(d, v) for d, v in sorted(domains.items()) if v],
-        ir_version=_IR_VERSION,
-        producer_name="breakwater",
-    )
-    onnx.checker.check_model(model)
-    out: bytes = model.SerializeToString(deterministic=True)
-    return out
-
-
-def _value(name: str, last: int) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", "time", last])
+    constants = {
+        "base": rest.astype(np.float32),
+        **{f"weight of {name}": weights[name].astype(np.float32) for name in used},
+        "parts": np.array([3, 5, 2 * layout.bins]),
+        "five": np.array([5]),
+    }
+    parts = SideBySide({name: members[name] for name in used})
+    return parts.joined("pool", nodes, constants, features, layout.width)
 
 
 def check_pool(
