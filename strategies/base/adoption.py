@@ -1,4 +1,4 @@
-"""Orders that were executed and whose answers were lost, given back to the trade they belong to.
+"""Executed orders that their trade has not heard of, given back to it.
 
 Freqtrade forgets an order whose answer does not arrive and sends it again: a second partial exit,
 or an exit of a position that is gone. An order given back here as an open one is asked after by
@@ -16,6 +16,30 @@ from freqtrade.persistence import Order, Trade
 
 _SPAN_MS: Final = 60_000  # between the decision and the order; clocks may differ by some of it
 _SAME: Final = 1e-6  # relative; amounts are whole lots
+
+
+def reopen_exit(trade: Trade, missing: float) -> list[str]:
+    """Have the trade's last exit booked once more, if the trade has not heard of it, and say so.
+
+    Freqtrade writes an order and the trade's amount one after the other; a kill -9 comes between.
+
+    Parameters
+    ----------
+    missing
+        Amount the exchange holds less than the trade, base units.
+    """
+    done = [order for order in trade.orders if not order.ft_is_open]
+    exits = [o for o in done if o.ft_order_side == trade.exit_side and o.safe_filled]
+    entered = sum(o.safe_filled for o in done if o.ft_order_side == trade.entry_side)
+    left = sum(o.safe_filled for o in done if o.ft_order_side != trade.entry_side)
+    unheard = trade.amount - (entered - left)
+    if not exits or not math.isclose(unheard, missing, rel_tol=_SAME):
+        return []
+    if not math.isclose(exits[-1].safe_filled, missing, rel_tol=_SAME):
+        return []
+    exits[-1].ft_is_open = True
+    Trade.commit()
+    return [f"{trade.pair}: {exits[-1].order_id} had not reached its trade"]
 
 
 def adopt_exits(trade: Trade, exchange: Any, asked_ms: int, missing: float) -> list[str]:

@@ -49,7 +49,7 @@ from models.risk.snapshot import (
 )
 from models.risk.verdict import Decision, Demand
 from strategies.base.acknowledgement import may_isolate
-from strategies.base.adoption import adopt_exits
+from strategies.base.adoption import adopt_exits, reopen_exit
 from strategies.base.control import Control
 from strategies.base.exchange_account import read_transfers, resting_orders
 from strategies.base.frames import candles
@@ -439,13 +439,16 @@ class Guarding:
             self._control.record("stop.left", Incident(what=what, done="cancelled"))
 
     def _book_lost(self, trades: list[Any], theirs: Books, ours: Books) -> None:
-        """Give trades the exits that were executed and never answered."""
+        """Give trades the exits that were executed and that they have not heard of."""
         for trade in trades:
             asked_ms, pair = self._leaving.get(trade.pair), trade.pair
             missing = abs(ours.positions[pair]) - abs(theirs.positions.get(pair, 0.0))
             if asked_ms is None or self._control is None or missing <= 0:
                 continue
-            for what in adopt_exits(trade, self._strategy.dp._exchange, asked_ms, missing):
+            exchange = self._strategy.dp._exchange
+            for what in reopen_exit(trade, missing) or adopt_exits(
+                trade, exchange, asked_ms, missing
+            ):
                 self._control.record("exit.lost", Incident(what=what, done="found and booked"))
 
     def _quotes(self) -> MarketView:

@@ -15,7 +15,7 @@ from models.control.commands import Commands
 from models.control.heartbeat import last_beat
 from models.control.state import Mode, Person
 from tests.exchange.account import Account
-from tests.exchange.faults import Latency
+from tests.exchange.faults import Drop, Latency
 from tests.exchange.state import ExchangeState
 from tests.exchange.venue import Venue
 from tests.test_integration.controlled_bot import (
@@ -151,6 +151,44 @@ def test_live_run_when_the_bot_dies_or_hangs_then_the_watchdog_takes_its_entries
     assert commands(tmp_path).journal.verify().fault == ""
     assert account.open_orders() == []
     assert state.unknown == []
+
+
+@pytest.mark.slow
+def test_live_run_when_the_bot_dies_and_the_config_says_flatten_then_the_watchdog_closes_in_stages(
+    tmp_path: Path, url: str, state: ExchangeState, account: Account
+) -> None:
+    arguments, config = write_strategy(tmp_path, STRATEGY), configuration(url)
+    # A step is 1,200 of 3,000.
+    config["breakwater"]["watchdog"] = {"on_silence": "flatten", "max_volume_frac": 3.3e-4}
+    with running_bot(tmp_path, config, *arguments) as bot, running_watchdog(tmp_path) as dog:
+        bot.wait_for(lambda: waiting(bot, account), "a position, its stop, and a bid")
+        whole = account.open_positions()["BTCUSDT"].amount
+        dog.wait_for(lambda: "watching" in dog.log(), "a watchdog")
+        bot.kill()
+        dog.wait_for(lambda: account.position("BTCUSDT").amount < whole, "a first stage")
+        assert account.position("BTCUSDT").amount > 0
+        assert unprotected(state, account) == {}
+        dog.wait_for(lambda: not account.open_positions(), "all of it closed")
+        assert commands(tmp_path).store.read().mode is Mode.REDUCING
+    assert account.open_orders() == []
+    assert commands(tmp_path).journal.verify().fault == ""
+
+
+@pytest.mark.slow
+def test_live_run_when_candles_stay_away_then_the_watchdog_lets_the_living_bot_add_no_risk(
+    tmp_path: Path, url: str, state: ExchangeState, account: Account
+) -> None:
+    arguments, config = write_strategy(tmp_path, STRATEGY), configuration(url)
+    config["breakwater"]["watchdog"] = {"feed_late_s": 5.0}
+    with running_bot(tmp_path, config, *arguments) as bot, running_watchdog(tmp_path) as dog:
+        bot.wait_for(lambda: waiting(bot, account), "a position, its stop, and a bid")
+        dog.wait_for(lambda: "watching" in dog.log(), "a watchdog")
+        state.faults.add(Drop(on="GET /fapi/v1/klines"))
+        dog.wait_for(lambda: "the newest candle is overdue" in dog.log(), "the silence noticed")
+        bot.wait_for(lambda: "control: REDUCING" in bot.log(), "the bot obeying")
+        bot.wait_for(lambda: not account.open_orders(), "the bid taken back")
+        assert unprotected(state, account) == {}
+        assert bot.process.poll() is None
 
 
 @pytest.mark.slow
