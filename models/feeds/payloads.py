@@ -148,7 +148,9 @@ def fear_greed(payload: Any) -> Series:
                    lambda row: _number(row, "value", 0.0, 100.0), unit_ms=1000)  # fmt: skip
 
 
-def liquidation(event: Any, symbol: str, *, sells_long: str = "sell") -> Liquidation:
+def liquidation(
+    event: Any, symbol: str, contract_size: float = 1.0, *, sells_long: str = "sell"
+) -> Liquidation:
     """Return one liquidation.
 
     Parameters
@@ -164,8 +166,8 @@ def liquidation(event: Any, symbol: str, *, sells_long: str = "sell") -> Liquida
     if not isinstance(event, Mapping):
         raise _refused("liquidation", [f"expected a block, got {_short(event)}"])
     problems: list[str] = []
-    notional = 1.0
-    for name in ("price", "contracts", "contractSize"):
+    notional = contract_size
+    for name in ("price", "contracts"):
         try:
             notional *= _number(event, name, 0.0, math.inf)
         except ValueError as error:

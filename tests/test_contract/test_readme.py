@@ -36,6 +36,9 @@ TYPED_BY = {
     ".venv/bin/breakwater cascades --data /path/to/freqtrade/data/binance": (
         "tests/test_strategies/test_cascades.py"
     ),
+    ".venv/bin/breakwater collect --config user_data/config_litecoin_hedge.json": (
+        "tests/test_integration/test_collect_kill.py"
+    ),
     ".venv/bin/breakwater halt": "tests/test_strategies/test_control_desk.py",
     ".venv/bin/breakwater liquidation --data /path/to/freqtrade/data/binance": (
         "tests/test_strategies/test_stress.py"
@@ -54,7 +57,7 @@ TYPED_BY = {
 # Written by runs or people, or an example of a new file.
 WRITTEN = (
     "user_data/reports", "user_data/models", "user_data/control", "user_data/journal",
-    "models/nets/foo",
+    "user_data/feeds", "models/nets/foo",
 )  # fmt: skip
 RUN_HERE = [c for c in COMMANDS if c not in ELSEWHERE and c not in TYPED_BY]
 

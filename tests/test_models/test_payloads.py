@@ -36,7 +36,7 @@ FEAR: dict[str, Any] = {
 }  # fmt: skip
 FORCED: dict[str, Any] = {
     "symbol": "BTC/USDT:USDT", "side": "sell", "price": 9910.0, "contracts": 0.014,
-    "contractSize": 1.0, "timestamp": 1568014460893,
+    "timestamp": 1568014460893,
 }  # fmt: skip
 BOOK: dict[str, Any] = {
     "symbol": "BTC/USDT:USDT", "timestamp": 1591702613943,
@@ -84,7 +84,7 @@ def test_payloads_when_as_documented_then_values_stand_at_their_times():
     out = payloads.fear_greed(FEAR)  # newest first, in seconds
     assert out.time_ms.tolist() == [1551070800000, 1551157200000]
     assert out.values.tolist() == [40, 47]
-    forced = payloads.liquidation(FORCED, "BTC/USDT:USDT")
+    forced = payloads.liquidation(FORCED, "BTC/USDT:USDT", 1.0)
     assert (forced.time_ms, forced.side) == (1568014460893, -1)
     assert forced.notional_quote == pytest.approx(138.74)
 
@@ -154,7 +154,7 @@ def test_fear_greed_when_the_provider_reports_an_error_or_nonsense_then_it_is_re
     ("field", "bad", "said"),
     [("side", "hold", "side sell or buy"), ("price", -1, "expected price from 0"),
      ("contracts", None, "number in contracts"), ("symbol", "LTC/USDT:USDT", "expected symbol"),
-     ("timestamp", 12, "expected timestamp"), ("contractSize", "x", "number in contractSize")],
+     ("timestamp", 12, "expected timestamp"), ("price", "x", "number in price")],
 )  # fmt: skip
 def test_liquidation_when_a_field_is_wrong_then_it_is_named(field, bad, said):
     with pytest.raises(InputError, match=said):

@@ -176,9 +176,12 @@ class LiquidationStream:
         now = self._clock()
         kept = list(self._client.liquidations)
         self._client.liquidations.clear()
+        size = float(self._client.market(self._symbol)["contractSize"])
         records = []
         for event in kept:
-            told = payloads.liquidation(event, self._symbol, sells_long=_SELLS_LONG[self.name])
+            told = payloads.liquidation(
+                event, self._symbol, size, sells_long=_SELLS_LONG[self.name]
+            )
             side = "long_quote" if told.side < 0 else "short_quote"
             values = {"long_quote": 0.0, "short_quote": 0.0, "covered_s": 0.0}
             records.append(Record(told.time_ms, now, {**values, side: told.notional_quote}))

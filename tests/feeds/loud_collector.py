@@ -1,0 +1,32 @@
+"""The real `breakwater collect`, hurried, saying on its output what it has acknowledged as written.
+
+python -m tests.feeds.loud_collector collect --config ... --userdir ...
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+from models.feeds.store import Record, Writer
+from strategies.base import feeds
+from strategies.desk import cli
+from strategies.desk.collect import feed
+
+
+class LoudWriter(Writer):
+    """Says each record once it is written."""
+
+    def append(self, records: Sequence[Record]) -> None:
+        super().append(records)
+        for record in records:
+            name = self._folder.relative_to(self._folder.parents[2])
+            sys.stdout.write(f"{name} {record.line().decode()}")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    feed.Writer = LoudWriter
+    feeds.KINDS |= {k: replace(v, every_s=0.01) for k, v in feeds.KINDS.items()}  # type: ignore
+    sys.exit(cli.main(sys.argv[1:]))
