@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from models.errors import ConfigError, ControlError
+from models.runtime.latency import SLOW_MS
 
 HARD_MAX_LEVERAGE: Final = 5.0  # no config raises these two
 HARD_MAX_ISOLATED_LEVERAGE: Final = 20.0
@@ -103,7 +104,8 @@ class GuardConfig:
     max_novelty: float = _at_most(1.0)  # median of a day; the model's own scale
     min_coverage: float = _at_least(0.75, 0.9)  # of the 90 % interval on known outcomes
     min_outcomes: int = _at_most(200, least=1)  # known before the coverage is judged
-    max_latency_ms: float = _at_most(200.0)
+    max_latency_ms: float = _at_most(SLOW_MS)  # p99 of candle close -> order; slow beyond
+    max_latency_frac: float = _at_most(0.01, 1.0)  # of a candle, which a slow bot may take
     step_volume_frac: float = _at_most(0.05, 0.05)  # of the volume, per step of a reduction
     jitter_frac: float = _at_least(0.2, 0.5)
 

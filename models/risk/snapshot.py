@@ -115,7 +115,7 @@ class Model:
     novelty: float | None = None  # median of the last day's; > 1 is out of distribution
     outcomes: int | None = None  # recent forecasts whose outcome is known
     coverage: float | None = None  # share of those inside the 90 % interval
-    latency_ms: float | None = None  # p99 of recent forecasts
+    latency_ms: float | None = None  # p99 of candle close -> order; None: too few to tell
     without: tuple[str, ...] = ()  # heads a person has waived: `models.columns.OF_HEAD`
 
 

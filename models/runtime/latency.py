@@ -116,13 +116,17 @@ class LatencySummary:
         }
 
     @property
-    def slow(self) -> bool:
-        """Whether the 99th percentile of close -> order is over `SLOW_MS`.
+    def whole(self) -> Percentiles | None:
+        """The whole way, close -> order, as one verdict; None before there is enough to judge.
 
-        Before there have been enough orders, that of close -> decision; before there have been
-        enough candles, no.
+        Before there have been enough orders, close -> decision stands for it.
         """
         for total in (TO_ORDER, TO_DECISION):
             if len(self._kept[total]) >= _ENOUGH:
-                return percentiles(self._kept[total]).p99 > SLOW_MS
-        return False
+                return percentiles(self._kept[total], SLOW_MS)
+        return None
+
+    @property
+    def slow(self) -> bool:
+        """Whether the 99th percentile of the whole way is over `SLOW_MS`, as far as is known."""
+        return self.whole is not None and self.whole.over_budget

@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import numpy as np
 from freqtrade.exceptions import FreqtradeException
 from freqtrade.persistence import Trade
 from pandas import DataFrame
@@ -73,8 +72,6 @@ T = TypeVar("T")
 
 _DAY_MS: Final = 86_400_000
 _BLIND_MS: Final = 60_000  # the exchange's account is asked for every few seconds
-_TIMINGS: Final = 200
-_ENOUGH_TIMINGS: Final = 20  # below, a p99 is the largest of a few
 
 
 class Guarding:
@@ -115,7 +112,6 @@ class Guarding:
         self._sent: deque[SentOrder] = deque(sent_orders(journal))
         self._approved = unanswered(journal)  # pair -> signed amount of the last entry
         self._losses = None if control is None else LossBook(control.store.folder)
-        self._timings_ms: deque[float] = deque(maxlen=_TIMINGS)
         self._books = Reconciler(strategy) if stage is Stage.LIVE else None
         self._leaving = leaving(journal)  # pair -> when its last reducing order was let through
         self._targets: dict[str, float] = {}  # pair -> amount to get down to
@@ -178,10 +174,6 @@ class Guarding:
         """Let the next loop see whether the answer to an order was lost."""
         if self._books is not None:
             self._books.hurry()
-
-    def took(self, milliseconds: float) -> None:
-        """Remember how long a forecast took."""
-        self._timings_ms.append(milliseconds)
 
     def look_ahead(self, pairs: Sequence[str]) -> None:
         """Ask for prices and positions just before a candle closes, off the way to its orders."""
@@ -350,10 +342,9 @@ class Guarding:
         )
 
     def _latency_ms(self) -> float | None:
-        timings = sorted(self._timings_ms)
-        if not timings:
-            return None
-        return float(np.quantile(timings, 0.99 if len(timings) >= _ENOUGH_TIMINGS else 0.5))
+        watch = self._strategy.stopwatch
+        whole = None if watch is None else watch.summary.whole
+        return None if whole is None else whole.p99
 
     def _recent(self, now_ms: int) -> tuple[SentOrder, ...]:
         while self._sent and now_ms - self._sent[0].time_ms >= _DAY_MS:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -259,10 +258,7 @@ class PackStrategy(ControlledStrategy):
 
     def populate_indicators(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
         """Ask FreqAI for the forecast columns, and put NaN back where there is none."""
-        began = time.perf_counter()
         answered = self.freqai.start(dataframe, metadata, self)  # type: ignore[attr-defined]
-        if answered["do_predict"].iloc[-1] == 1:  # FreqAI's start-up is not how fast it forecasts
-            self.guarding.took(1000 * (time.perf_counter() - began))
         frame = frames.restore_missing_forecasts(answered)
         return frame.assign(
             interval_low=frame["close"] * np.exp(frame[columns.RETURN_LOW]),

@@ -25,7 +25,6 @@ class GuardedSignals(PackStrategy):
 
     def populate_indicators(self, dataframe, metadata):
         sure = dict.fromkeys(columns.FORECAST, 0.0) | {{columns.SIGMA: {SIGMA}}}
-        self.guarding.took(5.0)
         return dataframe.assign(do_predict=1, **sure)
 
     def populate_entry_trend(self, dataframe, metadata):

@@ -51,8 +51,6 @@ def configuration(url: str) -> dict[str, Any]:
         "stake_amount": "unlimited",
         "max_open_trades": 1,
         "dataformat_ohlcv": "json",
-        # A busy test machine is slower than any that trades.
-        "breakwater": {"guards": {"max_latency_ms": 10_000}},
         "freqai": {
             "train_period_days": 34,  # cascade labels look back over 30
             "feature_parameters": {"include_timeframes": ["1m"]},

@@ -90,6 +90,7 @@ def test_slow_when_there_are_too_few_candles_then_nobody_is_condemned() -> None:
     for _ in range(19):
         summary.add(order_at(5_000.0))
     assert not summary.slow
+    assert summary.whole is None
 
 
 def test_slow_when_there_are_no_orders_then_the_decisions_are_judged() -> None:
@@ -97,6 +98,11 @@ def test_slow_when_there_are_no_orders_then_the_decisions_are_judged() -> None:
     for _ in range(20):
         summary.add(CandleLatency(pair="X", candle_ms=0, at_ms={"decision": SLOW_MS + 1}))
     assert summary.slow
+    assert summary.whole is not None
+    assert (summary.whole.count, summary.whole.p99) == (20, SLOW_MS + 1)
+    for _ in range(20):
+        summary.add(order_at(30.0))
+    assert summary.whole.p99 == 30.0  # an order says more than a decision
 
 
 def test_summary_when_its_window_is_too_small_to_judge_then_it_is_refused() -> None:

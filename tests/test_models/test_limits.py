@@ -21,7 +21,7 @@ CEILINGS = {
     "loss_day_frac": 1.0, "loss_week_frac": 1.0, "loss_peak_frac": 1.0,
     "collar_mark_frac": 1.0, "collar_index_frac": 1.0, "max_gap_frac": 1.0, "max_hazard": 1.0,
     "cascade_shed_frac": 1.0, "max_spread_frac": 1.0, "max_depth_frac": 1.0, "min_coverage": 0.9,
-    "step_volume_frac": 0.05, "jitter_frac": 0.5,
+    "step_volume_frac": 0.05, "max_latency_frac": 1.0, "jitter_frac": 0.5,
 }  # fmt: skip
 ZERO_IS_FINE = {
     "reserve_quote", "planned_withdrawals_quote", "isolated_leverage", "min_distance_frac",
@@ -165,6 +165,6 @@ def test_limits_when_thresholds_are_the_defaults_then_they_are_the_strict_ones()
         max_funding_8h_frac=0.001, max_hazard=0.25, cascade_shed_frac=0.5, price_warn_s=3.0,
         price_stop_s=10.0, price_silent_s=60.0, max_candle_age=1.0, max_spread_frac=0.001,
         max_depth_frac=0.1, max_novelty=1.0, min_coverage=0.75, min_outcomes=200,
-        max_latency_ms=200.0,
+        max_latency_ms=200.0, max_latency_frac=0.01,
         step_volume_frac=0.05, jitter_frac=0.2,
     )  # fmt: skip

@@ -103,7 +103,8 @@ REFUSED: list[tuple[str, dict[str, Any], str, Demand]] = [
     ("forecast_trusted", {"model__sigma_day": 0.0}, "volatility > 0", Demand.NONE),
     ("calibrated", {"model__coverage": 0.7499}, "held 75% of recent outcomes", Demand.WARN),
     ("in_distribution", {"model__novelty": 1.001}, "novel", Demand.WARN),
-    ("fast_enough", {"model__latency_ms": 200.1}, "take 200 ms", Demand.WARN),
+    ("fast_enough", {"model__latency_ms": 36_000.1}, "leave 36000 ms after", Demand.WARN),
+    ("fast_enough", {"model__latency_ms": 200.1, "market__candle_s": 15.0}, "200 ms", Demand.WARN),
     ("no_cascade", {"model__hazard": 0.25}, "hazard of a cascade is 0.25", Demand.WARN),
     ("losses_bearable", {"losses": lost(day=0.0201)}, "2.0% lost today", Demand.HALTED),
     ("losses_bearable", {"losses": lost(week=0.0501)}, "5.0% lost this week", Demand.HALTED),
@@ -169,7 +170,9 @@ ALLOWED: list[tuple[str, dict[str, Any]]] = [
     ("calibrated", {"model__outcomes": None, "model__without": ("quantiles",)}),
     ("calibrated", {"model__coverage": None, "model__without": ("quantiles",)}),
     ("in_distribution", {"model__novelty": 1.0}),
-    ("fast_enough", {"model__latency_ms": 200.0}),
+    ("fast_enough", {"model__latency_ms": 36_000.0}),
+    ("fast_enough", {"model__latency_ms": 200.0, "market__candle_s": 15.0}),
+    ("fast_enough", {"model__latency_ms": None}),  # too few candles to tell
     ("no_cascade", {"model__hazard": 0.2499}),
     ("no_cascade", {"model__hazard": None, "model__without": ("hazard",)}),
     ("losses_bearable", {"losses": lost(day=0.0199, week=0.0499, peak=0.0999)}),
@@ -413,6 +416,11 @@ def test_distance_when_the_order_closes_an_opposite_position_then_a_flat_account
     assert ask("distance_kept", world(exposure=against)) == PASSED  # 1,000 long on 10 short
 
 
+def test_latency_when_it_is_no_number_then_it_refuses() -> None:
+    for latency in (math.nan, math.inf, -math.inf):
+        assert refuses("fast_enough", world(model__latency_ms=latency))
+
+
 def test_no_cascade_and_peak_loss_when_they_fire_then_they_ask_for_staged_closing() -> None:
     assert ask("no_cascade", world(model__hazard=0.9)).shed_frac == 0.5
     assert ask("losses_bearable", world(losses=lost(peak=0.2))).shed_frac == 1.0
@@ -478,7 +486,7 @@ READS = {
                          "intent"],
     "calibrated": ["model", "model__outcomes", "model__coverage", "intent"],
     "in_distribution": ["model", "model__novelty", "intent"],
-    "fast_enough": ["model", "model__latency_ms", "intent"],
+    "fast_enough": ["market", "market__candle_s", "model", "intent"],
     "no_cascade": ["model", "model__hazard", "intent"],
     "losses_bearable": ["losses", "intent"],
     "control_active": ["control_mode", "intent"],

@@ -67,7 +67,7 @@ WORSE: dict[str, Callable[[Snapshot], Snapshot]] = {
     "novel": lambda s: _in(s, model=replace(s.model, novelty=5.0)),
     "uncalibrated": lambda s: _in(s, model=replace(s.model, coverage=0.1)),
     "abstains": lambda s: _in(s, model=replace(s.model, abstains=True)),
-    "slow": lambda s: _in(s, model=replace(s.model, latency_ms=999.0)),
+    "slow": lambda s: _in(s, model=replace(s.model, latency_ms=99_999.0)),
     "losing": lambda s: _in(s, losses=lost(day=0.03)),
     "fuller": lambda s: _in(s, exchange=replace(EXCHANGE, maintenance_quote=4000.0)),
     "reducing": lambda s: _in(s, control_mode="REDUCING"),
@@ -198,7 +198,7 @@ def random_model(rng: np.random.Generator) -> Model:
         novelty=float(rng.random() * 1.05),
         outcomes=int(rng.integers(0, 1000)),
         coverage=float(rng.uniform(0.7, 1.0)),
-        latency_ms=float(rng.uniform(1, 210)),
+        latency_ms=float(rng.uniform(1, 37_000)),
     )
 
 

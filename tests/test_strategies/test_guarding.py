@@ -16,6 +16,7 @@ from models import columns
 from models.control.state import Guard, Mode, Person
 from models.errors import InputError
 from models.files import wall_clock_ms
+from models.runtime.latency import CandleLatency
 from strategies.base.acknowledgement import leverage_digest
 from strategies.base.exchange_account import books_of_exchange, read_positions
 from strategies.base.guarding import installation_seed
@@ -453,19 +454,24 @@ def test_thresholds_when_two_installations_run_then_soft_ones_differ_and_backtes
     assert make(runmode=RunMode.BACKTEST).guarding.limits.soft.max_hazard == 0.25
 
 
-def test_latency_when_forecasts_are_slow_then_entries_stop(make: Any) -> None:
+def test_latency_when_orders_leave_late_then_entries_stop(make: Any) -> None:
     s = make()
-    for _ in range(19):
-        s.guarding.took(20.0)
-    s.guarding.took(5000.0)  # one of 21: beyond the 99th percentile's place
+
+    def took(ms: float, times: int) -> None:
+        for _ in range(times):
+            s.stopwatch.summary.add(CandleLatency(pair=PAIR, candle_ms=0, at_ms={"sent": ms}))
+
+    took(300_000.0, 19)
+    assert confirm(s) is True  # too few to tell
+    took(20.0, 1)
     assert confirm(s) is False
-    for _ in range(200):
-        s.guarding.took(20.0)
+    took(20.0, 5000)
     assert confirm(s) is True
-    few = make()
-    few.guarding.took(900.0)
-    few.guarding.took(20.0)
-    assert confirm(few) is True  # of three, the middle one
+    took(35_900.0, 5000)  # slow, but less than 1 % of an hour
+    assert s.stopwatch.summary.slow
+    assert confirm(s) is True
+    took(36_100.0, 5000)
+    assert confirm(s) is False
 
 
 def test_market_when_asked_three_times_in_a_moment_then_the_exchange_is_asked_once() -> None:

@@ -110,8 +110,7 @@ def strategy(frame: pd.DataFrame | None = None, **blocks: Any) -> BitcoinCrossMa
 
 
 def running(made: PackStrategy) -> Any:
-    """Return a strategy that has made a forecast, been told a leverage and seen one loop."""
-    made.guarding.took(20.0)
+    """Return a strategy that has been told a leverage and seen one loop."""
     made.guarding.leverage[PAIR] = 2.0
     made.guarding.loop(NOW)
     return made
