@@ -36,6 +36,7 @@ SIGMA: Final = "sigma"  # volatility of the log return over the horizon, causal 
 HAZARD_DOWN: Final = "hazard_down"  # P(cascade onset in the next candle)
 HAZARD_UP: Final = "hazard_up"
 NOVELTY: Final = "novelty"  # distance from the training data; > 1 is out of distribution
+DRIFT: Final = "drift"  # of the newest candles from the training sample; > 1 is drifted
 PEAK_PASSED: Final = "peak_passed"  # P(the peak is now or behind), given that one is inside
 P_DECREASE: Final = "p_decrease"  # P(lowering the hedge by a tenth is best), sum to 1
 P_MAINTAIN: Final = "p_maintain"
@@ -44,7 +45,7 @@ ABSTAIN: Final = "abstain"  # 1 where the forecast must not be acted on, else 0
 
 EXTRAS: Final = (
     P_DOWN, P_FLAT, P_UP, *RETURN_QUANTILES, RETURN_LOW, RETURN_HIGH, SIGMA,
-    HAZARD_DOWN, HAZARD_UP, NOVELTY, ABSTAIN,
+    HAZARD_DOWN, HAZARD_UP, NOVELTY, DRIFT, ABSTAIN,
 )  # fmt: skip
 HEDGE: Final = (*HEDGE_LABELS, PEAK_PASSED, P_DECREASE, P_MAINTAIN, P_INCREASE)
 FORECAST: Final = (*LABELS, *EXTRAS, *HEDGE)

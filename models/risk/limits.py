@@ -102,6 +102,7 @@ class GuardConfig:
     max_spread_frac: float = _at_most(0.001, 1.0, soft=True)
     max_depth_frac: float = _at_most(0.10, 1.0, soft=True)  # of the visible side an order may take
     max_novelty: float = _at_most(1.0)  # median of a day; the model's own scale
+    max_drift: float = _at_most(1.0)  # of 256 candles from the training's; the model's own scale
     min_coverage: float = _at_least(0.75, 0.9)  # of the 90 % interval on known outcomes
     min_outcomes: int = _at_most(200, least=1)  # known before the coverage is judged
     max_latency_ms: float = _at_most(SLOW_MS)  # p99 of candle close -> order; slow beyond

@@ -46,6 +46,21 @@ def in_distribution(s: Snapshot, limits: Limits) -> Verdict:
     return PASSED
 
 
+def not_drifted(s: Snapshot, limits: Limits) -> Verdict:
+    """Refuse once the newest candles' features are spread unlike the training sample's.
+
+    Until there are enough of both to tell, nothing is judged: `models.runtime.drift`.
+    """
+    drift = _model(s).drift
+    if drift is None:
+        return PASSED
+    if need(drift, "drift from the training sample") > limits.soft.max_drift:
+        return refused(
+            f"the market has drifted from the training sample ({drift:.2f})", Demand.WARN
+        )
+    return PASSED
+
+
 def fast_enough(s: Snapshot, limits: Limits) -> Verdict:
     """Refuse orders that come too late after the close to be worth what the backtest said.
 

@@ -71,6 +71,7 @@ GUARDS: Final[Sequence[Guard]] = (
     Guard(check=model.forecast_trusted),
     Guard(check=model.calibrated),
     Guard(check=model.in_distribution),
+    Guard(check=model.not_drifted),
     Guard(check=model.fast_enough, stages=_ONLINE),
     Guard(check=model.no_cascade, standing=Standing.POSITION),
     Guard(check=oversight.losses_bearable, stages=_ONLINE, standing=Standing.ACCOUNT),

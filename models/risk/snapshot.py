@@ -113,6 +113,7 @@ class Model:
     sigma_day: float | None = None  # volatility of the log return over one day
     hazard: float | None = None  # P(cascade against the intent's side within the horizon)
     novelty: float | None = None  # median of the last day's; > 1 is out of distribution
+    drift: float | None = None  # > 1 is drifted; None: too few candles or training rows to tell
     outcomes: int | None = None  # recent forecasts whose outcome is known
     coverage: float | None = None  # share of those inside the 90 % interval
     latency_ms: float | None = None  # p99 of candle close -> order; None: too few to tell

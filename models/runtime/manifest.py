@@ -12,7 +12,7 @@ from models.errors import ArtifactError
 from models.heads import HeadLayout
 from models.types import Artifact, BoolArray
 
-FORMAT = 2  # of the manifest and its graph; raised when their meaning changes
+FORMAT = 3  # of the manifest and its graph; raised when their meaning changes
 
 
 def check_artifact(artifact: Artifact) -> None:
@@ -52,7 +52,7 @@ def needed_features(manifest: Mapping[str, Any]) -> BoolArray:
 
 _NEEDED = (
     "feature_names", "candle_ms", "horizon_candles", "hazard_bin_edges", "outputs",
-    "context_candles", "calibration", "novelty",
+    "context_candles", "calibration", "novelty", "drift",
 )  # fmt: skip
 
 
@@ -78,5 +78,11 @@ def _contradictions(m: dict[str, Any]) -> list[str]:
             problems.append(
                 f"expected {len(m['feature_names'])} features in novelty.{name}, "
                 f"got {len(m['novelty'][name])}"
+            )
+    used = int(needed_features(m).sum())
+    for name in ("edges", "shares", "usual"):
+        if len(m["drift"][name]) != used:
+            problems.append(
+                f"expected {used} features in drift.{name}, got {len(m['drift'][name])}"
             )
     return problems

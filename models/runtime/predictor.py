@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from models import columns
 from models.errors import AlignmentError, ArtifactError, InputError
 from models.heads import HeadLayout
 from models.runtime.decode import Decoder, calibrated_hazards
+from models.runtime.drift import WINDOW, Drift
 from models.runtime.manifest import carried_candles, check_artifact, needed_features
 from models.runtime.session import Session, graph_input
 from models.runtime.stream import Carried, advance
@@ -80,6 +82,10 @@ class Predictor:
         return Decoder(self.manifest)
 
     @cached_property
+    def _drift(self) -> Drift:
+        return Drift(self.manifest["drift"], self._needed)
+
+    @cached_property
     def _carried(self) -> dict[str, Carried]:
         return {}
 
@@ -120,7 +126,8 @@ class Predictor:
         x, times, skip = self._with_history(features, time_ms)
         finite: BoolArray = np.asarray(np.isfinite(x[:, self._needed]).all(axis=1))
         raw = self._raw(x, times, finite)
-        return {name: values[skip:] for name, values in self._decoder(raw, x).items()}
+        told = self._decoder(raw, x) | {columns.DRIFT: self._drift(x) + 0.0 * raw[:, 0]}
+        return {name: values[skip:] for name, values in told.items()}
 
     def latest(
         self,
@@ -131,8 +138,9 @@ class Predictor:
     ) -> dict[str, FloatArray]:
         """Return every forecast column, each (1,), for the last of the rows; as `predict` does.
 
-        Bring at least `context` rows every time. Where the manifest says that carrying the past
-        from candle to candle was measured to give the same answer, only new rows are run.
+        Bring at least `context` rows every time, and `drift.WINDOW` where drift is to be told.
+        Where the manifest says that carrying the past from candle to candle was measured to give
+        the same answer, only new rows are run.
 
         Parameters
         ----------
@@ -154,7 +162,8 @@ class Predictor:
         joined = bool((time_steps(times) == self._candle_ms).all())
         if joined and len(rows) == self.context and np.isfinite(rows[:, self._needed]).all():
             raw[0] = self._answer(series, graph_input(rows, times, self.manifest), int(times[-1]))
-        return self._decoder(raw, rows[-1:])
+        drift = self._drift(x[-WINDOW:])[-1:] + 0.0 * raw[:, 0]
+        return self._decoder(raw, rows[-1:]) | {columns.DRIFT: drift}
 
     def _answer(self, series: str, rows: Float32Array, time_ms: int) -> Float32Array:
         """Return the outputs (H,) of the last row of a complete context (C, F)."""

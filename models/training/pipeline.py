@@ -19,6 +19,7 @@ from models.config import from_mapping
 from models.export.onnx import TOLERANCE, measure_context, measure_streaming
 from models.heads import softmax
 from models.nets.base import NetworkSpec
+from models.runtime.drift import LEAST
 from models.runtime.manifest import FORMAT
 from models.runtime.session import Session, graph_input
 from models.training.loop import clip_runs
@@ -104,6 +105,7 @@ def _identity(data: Prepared) -> dict[str, Any]:
             "std": data.std.tolist(),
             "threshold": data.novelty_threshold,
         },
+        "drift": data.drift,
         "spans_ms": {
             name: [int(job.time_ms[s.start]), int(job.time_ms[s.stop - 1])]
             for name, s in spans.items()
@@ -164,6 +166,10 @@ def _card(data: Prepared) -> dict[str, Any]:
     if rows < spec.useful_rows:
         warnings.append(
             f"trained on {rows} rows; {spec.title} needs about {spec.useful_rows} to learn anything"
+        )
+    if data.drift["threshold"] is None:
+        warnings.append(
+            f"trained on {rows} rows; below {LEAST} nobody knows which drift is usual: not watched"
         )
     return {
         "title": spec.title,

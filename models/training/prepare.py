@@ -13,6 +13,7 @@ from models.config import from_mapping
 from models.errors import AlignmentError
 from models.heads import HeadLayout
 from models.runtime.decode import novelty_score
+from models.runtime.drift import fit_drift
 from models.spec import ModelSpec
 from models.training.checks import check_job, check_training_rows
 from models.training.loop import Rows, clip_runs
@@ -50,6 +51,7 @@ class Prepared:
     mean: Float32Array  # (F,) of the training rows
     std: Float32Array
     novelty_threshold: float  # 99.9 % of the training rows are below
+    drift: dict[str, Any]  # what is usual in the training rows: `models.runtime.drift`
     optional: BoolArray  # (F,) features that may be missing
     peers: tuple[Peer, ...] = ()
 
@@ -131,6 +133,7 @@ def prepare(job: TrainingJob) -> Prepared:
         mean=mean,
         std=std,
         novelty_threshold=float(np.quantile(novelty_score(_known_or_mean(z, optional)), 0.999)),
+        drift=fit_drift(known[:, ~optional]),
         optional=optional,
         peers=tuple(peers),
     )

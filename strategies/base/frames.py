@@ -11,7 +11,11 @@ from models.types import Candles, FloatArray, IntArray
 
 _FORECAST = list(columns.FORECAST)
 _CLASSES = [_FORECAST.index(name) for name in (columns.P_UP, columns.P_FLAT, columns.P_DOWN)]
-_HEADS = [[_FORECAST.index(name) for name in names] for names in columns.OF_HEAD.values()]
+# A drift nobody could tell is filled as well; one that is told is never exactly zero.
+_HEADS = [
+    [_FORECAST.index(name) for name in names]
+    for names in (*columns.OF_HEAD.values(), (columns.DRIFT,))
+]
 
 
 def time_ms(frame: DataFrame) -> IntArray:

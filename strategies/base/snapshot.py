@@ -143,6 +143,7 @@ def model_health(
     cascade = columns.LABEL_CASCADE_DOWN if side > 0 else columns.LABEL_CASCADE_UP
     novelty = frame[columns.NOVELTY].iloc[-day:].to_numpy(np.float64)
     seen = novelty[np.isfinite(novelty)]
+    drift = float(row[columns.DRIFT])
     per_candle = float(row[columns.SIGMA]) / math.sqrt(horizon_candles)
     return Model(
         vouched=bool(row["do_predict"] == 1),
@@ -150,6 +151,7 @@ def model_health(
         sigma_day=per_candle * math.sqrt(_DAY_S / candle_s),
         hazard=float(row[cascade]),
         novelty=float(np.median(seen)) if len(seen) else None,
+        drift=drift if math.isfinite(drift) else None,
         outcomes=known,
         coverage=inside / known if known else None,
         latency_ms=latency_ms,

@@ -7,6 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models import columns
 from models.heads import HeadLayout
+from models.runtime.drift import fit_drift
 from models.runtime.manifest import FORMAT
 from models.types import Artifact, Float32Array
 
@@ -75,6 +76,7 @@ def echo_artifact(late_rows: int = 0) -> Artifact:
                 "conformal_offset": 0.0,
             },
             "novelty": {"mean": [0.0, 0.0], "std": [1.0, 1.0], "threshold": 100.0},
+            "drift": fit_drift(np.zeros((1, 2), np.float32)),
             "onnx_sha256": Artifact.digest(onnx),
         },
     )

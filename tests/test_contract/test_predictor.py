@@ -13,6 +13,7 @@ import pytest
 
 from models import columns
 from models.errors import AlignmentError, ArtifactError, InputError, PackError
+from models.runtime.drift import LEAST, WINDOW, fit_drift
 from models.runtime.manifest import FORMAT
 from models.runtime.predictor import Predictor
 from models.types import Artifact, BoolArray, Float32Array, FloatArray, IntArray
@@ -20,7 +21,8 @@ from tests.test_contract import echo, planted
 
 WARM_UP = echo.CONTEXT - 1
 # NaN where there is no forecast; the echo has none of the hedge's heads
-SILENT = sorted(set(columns.FORECAST) - {columns.ABSTAIN, *columns.HEDGE})
+# Nobody knows a drift without `drift.WINDOW` rows.
+SILENT = sorted(set(columns.FORECAST) - {columns.ABSTAIN, columns.DRIFT, *columns.HEDGE})
 
 
 def changed(**manifest: Any) -> Artifact:
@@ -182,10 +184,39 @@ def test_forecast_when_decoded_then_every_column_has_its_worked_out_value() -> N
         columns.HAZARD_DOWN: 0.5,
         columns.HAZARD_UP: 0.5,
         columns.NOVELTY: (3.0**2 + 0.5**2) / 2 / 100,
+        columns.DRIFT: np.nan,
         columns.ABSTAIN: 0.0,
         **dict.fromkeys(columns.HEDGE, np.nan),
     }
     assert last == pytest.approx(expected, rel=1e-6, nan_ok=True)
+
+
+def test_drift_when_asked_live_then_it_is_the_backtests_and_the_future_changes_nothing() -> None:
+    rng = np.random.default_rng(7)
+    sample = rng.normal(size=(LEAST, 2)).astype(np.float32)
+    x, times = rng.normal(size=(900, 2)).astype(np.float32), planted.times(900)
+    x[600:, 0] += 3.0  # the market moves away
+    x[700, 1] = np.nan
+    artifact = changed(drift=fit_drift(sample))
+    whole = forecast(artifact, x, times)
+    drift, up = whole[columns.DRIFT], whole[columns.P_UP]
+    known = np.isfinite(up) & (np.arange(900) >= WINDOW - 1)
+    np.testing.assert_array_equal(np.isfinite(drift), known)
+    assert (drift[known][:300] < 1).all()
+    assert drift[-1] > 3
+    live = Predictor(artifact)
+    for t in (300, 599, 640, 701, 899):
+        rows = slice(t + 1 - WINDOW, t + 1)
+        told = live.latest(x[rows], times[rows], echo.NAMES)[columns.DRIFT]
+        np.testing.assert_array_equal(told, drift[t : t + 1])
+    # A backtest window that starts behind its training rows knows it from its first row on.
+    later = forecast(artifact, x[400:], times[400:], history=x[:400], history_time_ms=times[:400])
+    np.testing.assert_array_equal(later[columns.DRIFT], drift[400:])
+    other = x.copy()
+    other[650:] = 9.0
+    np.testing.assert_array_equal(
+        forecast(artifact, other, times)[columns.DRIFT][:650], drift[:650]
+    )
 
 
 @pytest.mark.parametrize(("echoed", "abstains"), [(1.0, 0.0), (0.99, 0.0), (1.01, 1.0)])
@@ -263,7 +294,7 @@ def test_artifact_when_its_parts_come_from_two_models_then_both_hashes_are_named
     "field",
     [
         "feature_names", "candle_ms", "horizon_candles", "hazard_bin_edges", "outputs",
-        "context_candles", "calibration", "novelty",
+        "context_candles", "calibration", "novelty", "drift",
     ],
 )  # fmt: skip
 def test_artifact_when_its_manifest_lacks_a_field_then_it_is_refused_when_loaded(
@@ -288,6 +319,8 @@ def test_artifact_when_its_manifest_lacks_a_field_then_it_is_refused_when_loaded
         ({"feature_names": ["%-echo", "%-other"]}, "%-sigma is not among the features"),
         ({"novelty": {"mean": [0.0], "std": [1.0, 1.0], "threshold": 1.0}},
          "expected 2 features in novelty.mean, got 1"),
+        ({"drift": {"edges": [[]], "shares": [[], []], "usual": [1.0, 1.0], "threshold": None}},
+         "expected 2 features in drift.edges, got 1"),
     ],
 )  # fmt: skip
 def test_artifact_when_its_manifest_contradicts_itself_then_it_is_refused_when_loaded(

@@ -21,6 +21,7 @@ from freqaimodels.base import pack_model
 from freqaimodels.base.history import unify_dates
 from freqaimodels.LSTMForecaster import LSTMForecaster
 from models.errors import TrainingError
+from models.runtime.drift import fit_drift
 from models.types import Artifact, TrainingJob
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from tests.test_contract import echo
@@ -53,6 +54,7 @@ class Elsewhere:
             "title": f"echo {len(self.jobs)}",
             "feature_names": list(job.feature_names),
             "novelty": {"mean": [0.0] * features, "std": [1.0] * features, "threshold": 1e9},
+            "drift": fit_drift(np.zeros((1, features), np.float32)),
             "onnx_sha256": Artifact.digest(onnx),
             "seconds": {"all": 0.0},
             "metrics": {"validation": {"gain_millibits": 0.0}},

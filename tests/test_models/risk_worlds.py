@@ -37,7 +37,7 @@ MARKET = Market(
     candle_s=3600.0,
 )  # fmt: skip
 MODEL = Model(
-    vouched=True, abstains=False, sigma_day=0.01, hazard=0.01, novelty=0.3, outcomes=200,
+    vouched=True, abstains=False, sigma_day=0.01, hazard=0.01, novelty=0.3, drift=0.5, outcomes=200,
     coverage=0.9, latency_ms=20.0,
 )  # fmt: skip
 LOSSES = LossState(

@@ -164,7 +164,7 @@ def test_limits_when_thresholds_are_the_defaults_then_they_are_the_strict_ones()
         max_orders_per_minute=10, max_repeats=3, repeat_window_s=3600.0,
         max_funding_8h_frac=0.001, max_hazard=0.25, cascade_shed_frac=0.5, price_warn_s=3.0,
         price_stop_s=10.0, price_silent_s=60.0, max_candle_age=1.0, max_spread_frac=0.001,
-        max_depth_frac=0.1, max_novelty=1.0, min_coverage=0.75, min_outcomes=200,
+        max_depth_frac=0.1, max_novelty=1.0, max_drift=1.0, min_coverage=0.75, min_outcomes=200,
         max_latency_ms=200.0, max_latency_frac=0.01,
         step_volume_frac=0.05, jitter_frac=0.2,
     )  # fmt: skip

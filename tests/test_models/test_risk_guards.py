@@ -103,6 +103,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, Demand]] = [
     ("forecast_trusted", {"model__sigma_day": 0.0}, "volatility > 0", Demand.NONE),
     ("calibrated", {"model__coverage": 0.7499}, "held 75% of recent outcomes", Demand.WARN),
     ("in_distribution", {"model__novelty": 1.001}, "novel", Demand.WARN),
+    ("not_drifted", {"model__drift": 1.001}, "drifted from the training", Demand.WARN),
     ("fast_enough", {"model__latency_ms": 36_000.1}, "leave 36000 ms after", Demand.WARN),
     ("fast_enough", {"model__latency_ms": 200.1, "market__candle_s": 15.0}, "200 ms", Demand.WARN),
     ("no_cascade", {"model__hazard": 0.25}, "hazard of a cascade is 0.25", Demand.WARN),
@@ -170,6 +171,8 @@ ALLOWED: list[tuple[str, dict[str, Any]]] = [
     ("calibrated", {"model__outcomes": None, "model__without": ("quantiles",)}),
     ("calibrated", {"model__coverage": None, "model__without": ("quantiles",)}),
     ("in_distribution", {"model__novelty": 1.0}),
+    ("not_drifted", {"model__drift": 1.0}),
+    ("not_drifted", {"model__drift": None}),  # too few candles or training rows to tell
     ("fast_enough", {"model__latency_ms": 36_000.0}),
     ("fast_enough", {"model__latency_ms": 200.0, "market__candle_s": 15.0}),
     ("fast_enough", {"model__latency_ms": None}),  # too few candles to tell
@@ -316,7 +319,7 @@ def test_hedging_when_there_is_no_model_and_markets_are_wild_then_only_the_floor
     assert not decide(blind, LIMITS).allowed
     assert {guard.check for guard in GUARDS} - {guard.check for guard in HEDGING} == {
         margin.distance_kept, model.forecast_trusted, model.calibrated, model.in_distribution,
-        model.fast_enough, model.no_cascade,
+        model.not_drifted, model.fast_enough, model.no_cascade,
     }  # fmt: skip
 
 
@@ -416,9 +419,10 @@ def test_distance_when_the_order_closes_an_opposite_position_then_a_flat_account
     assert ask("distance_kept", world(exposure=against)) == PASSED  # 1,000 long on 10 short
 
 
-def test_latency_when_it_is_no_number_then_it_refuses() -> None:
-    for latency in (math.nan, math.inf, -math.inf):
-        assert refuses("fast_enough", world(model__latency_ms=latency))
+def test_latency_and_drift_when_they_are_no_numbers_then_they_refuse() -> None:
+    for value in (math.nan, math.inf, -math.inf):
+        assert refuses("fast_enough", world(model__latency_ms=value))
+        assert refuses("not_drifted", world(model__drift=value))
 
 
 def test_no_cascade_and_peak_loss_when_they_fire_then_they_ask_for_staged_closing() -> None:
@@ -486,6 +490,7 @@ READS = {
                          "intent"],
     "calibrated": ["model", "model__outcomes", "model__coverage", "intent"],
     "in_distribution": ["model", "model__novelty", "intent"],
+    "not_drifted": ["model", "intent"],
     "fast_enough": ["market", "market__candle_s", "model", "intent"],
     "no_cascade": ["model", "model__hazard", "intent"],
     "losses_bearable": ["losses", "intent"],
@@ -496,7 +501,7 @@ READS = {
 
 def test_guards_when_listed_then_each_one_is_in_the_table_of_what_it_reads() -> None:
     assert sorted(READS) == sorted(BY_NAME)
-    assert len(GUARDS) == len(BY_NAME) == 28
+    assert len(GUARDS) == len(BY_NAME) == 29
 
 
 @pytest.mark.parametrize("name", READS)

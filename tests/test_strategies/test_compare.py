@@ -14,6 +14,7 @@ import pytest
 from models.errors import ConfigError, InputError, TrainingError
 from models.features.candles import LOOKBACK
 from models.features.frame import market_features
+from models.runtime.drift import fit_drift
 from models.types import Artifact, Candles, TrainingJob
 from strategies.desk import compare
 from strategies.desk.compare import CompareOptions, folds, job_of, run_compare
@@ -97,6 +98,7 @@ class Echoes:
                 **good.manifest,
                 "feature_names": list(job.feature_names),
                 "novelty": {"mean": [0.0] * width, "std": [1.0] * width, "threshold": 1e9},
+                "drift": fit_drift(np.zeros((1, width), np.float32)),
                 "seconds": {"fit": 1.0},
                 "metrics": {"validation": {"gain_millibits": 0.0}},
                 "onnx_sha256": Artifact.digest(weights),

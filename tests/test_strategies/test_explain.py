@@ -19,6 +19,7 @@ from models import columns
 from models.errors import PackError
 from models.features.candles import candle_features
 from models.feeds.candles import HOUR_MS
+from models.runtime.drift import fit_drift
 from models.runtime.predictor import Predictor
 from models.types import Artifact
 from models.validation.report.record import TradeRecord
@@ -100,7 +101,12 @@ def artifact(names: tuple[str, ...]) -> Artifact:
     """The echo over the strategy's features: it repeats the first of them."""
     onnx, manifest = graph_of(names), echo_artifact().manifest
     flat = {"mean": [0.0] * len(names), "std": [1.0] * len(names), "threshold": 100.0}
-    more = {"feature_names": list(names), "novelty": flat, "onnx_sha256": Artifact.digest(onnx)}
+    more = {
+        "feature_names": list(names),
+        "novelty": flat,
+        "drift": fit_drift(np.zeros((1, len(names)), np.float32)),
+        "onnx_sha256": Artifact.digest(onnx),
+    }
     return Artifact(onnx=onnx, manifest={**manifest, **more})
 
 
