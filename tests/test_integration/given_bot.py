@@ -15,7 +15,6 @@ class GivenForecast(PackStrategy):
     startup_candle_count = 10
 
     def populate_indicators(self, dataframe, metadata):
-        self.guarding.took(5.0)  # ms
         forecast = dict.fromkeys(columns.FORECAST, 0.01)
         forecast |= {columns.SIGMA: 0.001, columns.ABSTAIN: 0.0, columns.P_UP: 0.4}
         forecast |= {columns.RETURN_LOW: -0.02, columns.RETURN_HIGH: 0.02}
