@@ -11,7 +11,7 @@ WORKERS ?= 2
 SPAN = $(if $(DATA),--data $(DATA)) $(if $(TIMERANGE),--timerange $(TIMERANGE))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo hedge data simulate exchange test test-all lint format types compare bench bench-live faults clean
+.PHONY: help install demo hedge data simulate exchange test test-all lint format types compare bench bench-live faults kills clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -71,6 +71,9 @@ bench-live: install  ## Time from a candle's close to the order, against stock F
 
 faults: install  ## Every fault of the loopback exchange against the live bot, as a table
 	$(BIN)/python -m tests.test_integration.fault_matrix
+
+kills: install  ## kill -9 of the running bot a hundred times, anywhere, as a table (KILLS=, SEED=)
+	$(BIN)/python -m tests.test_integration.killed_bot --kills $(or $(KILLS),100) --seed $(or $(SEED),0)
 
 clean:  ## Remove the virtual environment and caches, keep user_data
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -10,7 +10,7 @@ import pytest
 
 from models.control.commands import Commands
 from models.control.heartbeat import last_beat
-from models.control.state import Mode
+from models.control.state import Mode, Person
 from models.risk.losses import LossState, from_mapping
 from tests.exchange.account import Account
 from tests.exchange.faults import Drop
@@ -76,6 +76,27 @@ def test_live_entry_when_its_answer_is_lost_then_no_second_order_a_stop_and_a_ha
     assert len(account.orders) == 1
     (stop,) = account.algos.values()
     assert float(stop.trigger) == pytest.approx(0.9 * PRICE, rel=1e-3)  # the widest allowed
+
+
+@pytest.mark.slow
+def test_live_entry_when_a_person_has_closed_what_was_lost_and_resumes_then_it_trades_on(
+    tmp_path: Path, url: str, venue: Venue, account: Account, state: ExchangeState
+) -> None:
+    state.faults.add(Drop(on="POST /fapi/v1/order", executed=True, times=1))
+    store = Commands(tmp_path / "user_data").store
+    with running_bot(tmp_path, configuration(url), *write_strategy(tmp_path, STRATEGY)) as bot:
+        bot.wait_for(lambda: store.read().mode is Mode.HALTED, "a halt")
+        bot.wait_for(lambda: stopped(account) == held(account) > 0, "a stop for what was lost")
+        with venue.lock:
+            place_order(venue, account, {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET",
+                        "quantity": str(held(account)), "reduceOnly": "true"})  # fmt: skip
+        bot.wait_for(lambda: not account.open_algos(), "its stop taken back")
+        store.resume(Person("ann", "telegram"))
+        bot.wait_for(bot.trades, "an entry")
+        bot.wait_for(lambda: stopped(account) == held(account) > 0, "its stop")
+        loop = last_beat(store.folder).loop
+        bot.wait_for(lambda: last_beat(store.folder).loop > loop + 5, "what halts to show")
+        assert store.read().mode is Mode.ACTIVE
 
 
 def test_live_money_moved_then_losses_stay_and_an_order_nobody_knows_halts(
