@@ -124,8 +124,11 @@ CASES: Final = (
     Case(name="candle closes 1.5 s late", lasts_s=130, faults=_each(LateClose, ms=1_500)),
     Case(name="candle closes 20 s late", lasts_s=130, faults=_each(LateClose, ms=20_000)),
     Case(name="mark price frozen", lasts_s=130, faults=_frozen),
-    Case(name="second source silent", phases=(ENTRY,), lasts_s=310, faults=_each(Drop, on=SECOND)),
-    Case(name="second source 1 % away", phases=(ENTRY,), lasts_s=190,
+    Case(name="second source silent", phases=(ENTRY,), lead_s=130, lasts_s=130,
+         refused="sources_agree",
+         faults=_each(Drop, on=SECOND)),
+    Case(name="second source 1 % away", phases=(ENTRY,), lead_s=70, lasts_s=130,
+         refused="sources_agree",
          faults=_each(OffCandles, on=SECOND, frac=0.01)),
     Case(name="prices stamped 30 s ago", lasts_s=70, faults=_each(StalePrices, ms=30_000)),
 )  # fmt: skip

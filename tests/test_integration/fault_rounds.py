@@ -7,6 +7,7 @@ rounds a person holds entries back. What is looked at is the exchange's side of 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from tests.exchange.client import second_source_config
 from tests.exchange.clock import SkippedClock
 from tests.exchange.faults import Fault
 from tests.exchange.orders import Order
-from tests.exchange.replay import Market, scripted_feed
+from tests.exchange.replay import Feed, Market, scripted_feed
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
 from tests.exchange.venue import Venue
@@ -53,7 +54,11 @@ class Case:
     faults
         Makes them anew for every phase; those without `times` stay for `lasts_s`.
     lasts_s
-        On the exchange's clock.
+        On the exchange's clock, since entries were let through.
+    lead_s
+        How long it is there before that: for what the bot only knows a candle later.
+    refused
+        What the bot's log has to give as the reason of a refused entry.
     phases
         Those it can strike in.
     halts
@@ -63,6 +68,8 @@ class Case:
     name: str
     faults: Callable[[Venue], Sequence[Fault]]
     lasts_s: float = 0.0
+    lead_s: float = 0.0
+    refused: str = ""
     phases: tuple[str, ...] = PHASES
     halts: tuple[str, ...] = ()
 
@@ -134,14 +141,13 @@ class Rounds:
 
     def run(self, case: Case) -> Outcome:
         """Take the bot through the three phases under `case`; what goes wrong is in the outcome."""
-        venue = self._venue
+        venue = self.venue
         self.witness.bare.clear()
         self.witness.gross = 0.0
         seen = _Round(
             orders=len(self.account.orders), struck=len(self.state.faults.struck),
-            loop=self._loop(), log=len(self.bot.log()),
+            loop=self.loop(), log=len(self.bot.log()),
         )  # fmt: skip
-        self.desk.resume(ANN)
         for phase in PHASES:
             if phase != "entry":
                 self.desk.reduce(ANN, "one entry a round")  # exits pass
@@ -155,10 +161,14 @@ class Rounds:
     def _phase(self, case: Case, phase: str, seen: _Round) -> None:
         start_ms = self.clock()
         if phase in case.phases:
-            faults = case.faults(self._venue)
+            faults = case.faults(self.venue)
             self.state.faults.add(*faults)
-            until = start_ms + round(1000 * case.lasts_s)
-            used = self._waited(
+            begin = start_ms + round(1000 * case.lead_s)
+            self.waited(lambda: self.clock() >= begin, SETTLES_S)
+            until = begin + round(1000 * case.lasts_s)
+            if phase == "entry":
+                self.desk.resume(ANN)
+            used = self.waited(
                 lambda: self.clock() >= until and _spent(faults), SETTLES_S + 2 * case.lasts_s
             )
             self.state.faults.clear()
@@ -166,21 +176,23 @@ class Rounds:
             if not used:
                 seen.stuck = f"{phase}: the fault never struck"
                 return
-        halted = self._waited(lambda: self._halted() or self._settled(phase), SETTLES_S)
+        elif phase == "entry":
+            self.desk.resume(ANN)
+        halted = self.waited(lambda: self.halted() or self._settled(phase), SETTLES_S)
         if not halted:
-            seen.stuck = f"{phase}: not settled, {self._held():g} held, {self._stopped():g} stopped"
-        elif self._halted():
-            self._waited(lambda: self._stopped() >= self._held(), SETTLES_S)
+            seen.stuck = f"{phase}: not settled, {self.held():g} held, {self.stopped():g} stopped"
+        elif self.halted():
+            self.waited(lambda: self.stopped() >= self.held(), SETTLES_S)
             seen.halts[phase] = self.desk.store.read().reason
             seen.over = True
-            self._person_closes()
+            self.person_closes()
 
     def _settled(self, phase: str) -> bool:
         """Whether the phase has come to its end in the bot's books and at the exchange alike."""
-        held, trade = self._held(), self._open_trade()
+        held, trade = self.held(), self.open_trade()
         if phase == "exit":
-            return not held and not self._stopped() and trade is None
-        if trade is None or held == 0 or self._stopped() != held or trade["amount"] != held:
+            return not held and not self.stopped() and trade is None
+        if trade is None or held == 0 or self.stopped() != held or trade["amount"] != held:
             return False
         return phase == "entry" or self._exits(trade) == 1
 
@@ -198,21 +210,25 @@ class Rounds:
             problems["no crash"] = f"ended with {self.bot.process.poll()}"
         elif "Fatal exception" in self.bot.log()[seen.log :]:
             problems["no crash"] = "a fatal exception"
-        elif not self._waited(lambda: self._loop() > seen.loop + 2, SETTLES_S):
+        elif not self.waited(lambda: self.loop() > seen.loop + 2, SETTLES_S):
             problems["no crash"] = "the loop stands"
-        if twice := self._duplicates(seen):
+        if twice := self.duplicates(seen.orders):
             problems["no duplicate"] = twice
         whole, free = self.witness.longest_bare_s(seen.faulty)
         if free > 30:
             problems["protected"] = f"{free:.0f} s without a stop"
+        if case.refused and not re.search(
+            f"entry refused: .*{case.refused}", self.bot.log()[seen.log :]
+        ):
+            problems["within limits"] = f"no entry was refused for {case.refused}"
         if self.witness.gross > MAX_GROSS:
             problems["within limits"] = f"{self.witness.gross:.2f} x equity"
         if seen.stuck:
             problems["reconciled"] = seen.stuck
         elif tuple(seen.halts) != case.halts[:1]:
             problems["reconciled"] = f"expected halts {case.halts}, got {seen.halts}"
-        elif self._held() or self._open_trade() is not None:
-            problems["reconciled"] = f"{self._held():g} at the exchange, {self._open_trade()}"
+        elif self.held() or self.open_trade() is not None:
+            problems["reconciled"] = f"{self.held():g} at the exchange, {self.open_trade()}"
         if fault := self.desk.journal.verify().fault:
             problems["journal intact"] = fault
         ended = "; ".join(f"halted after the {p}: {why}" for p, why in seen.halts.items())
@@ -221,11 +237,14 @@ class Rounds:
             bare_free_s=free, gross=self.witness.gross, ended=ended or "traded", problems=problems,
         )  # fmt: skip
 
-    def _duplicates(self, seen: _Round) -> str:
-        """Return which orders were executed more than once a position, from flat to flat."""
+    def duplicates(self, since: int = 0) -> str:
+        """Return which orders were executed more than once a position, from flat to flat.
+
+        `since` counts the account's orders; it was flat then.
+        """
         held, entries, exits = Decimal(0), 0, 0
-        with self._venue.lock:
-            orders = [o for o in list(self.account.orders.values())[seen.orders :] if o.filled]
+        with self.venue.lock:
+            orders = [o for o in list(self.account.orders.values())[since:] if o.filled]
         for order in orders:
             if held == 0:
                 entries = exits = 0
@@ -236,9 +255,9 @@ class Rounds:
                 return f"{entries} entries, {exits} exits"
         return ""
 
-    def _person_closes(self) -> None:
+    def person_closes(self) -> None:
         """Close by hand at the exchange what the bot does not know of, as its halt asks for."""
-        venue = self._venue
+        venue = self.venue
         with venue.lock:
             venue.advance()
             for algo in self.account.open_algos():
@@ -251,16 +270,16 @@ class Rounds:
                     quantity=abs(held), price=Decimal(0), reduce_only=True,
                     time_ms=venue.at_ms, update_ms=venue.at_ms,
                 ))  # fmt: skip
-        self._waited(lambda: self._open_trade() is None, SETTLES_S)
+        self.waited(lambda: self.open_trade() is None, SETTLES_S)
 
     # -- looking ------------------------------------------------------------------------------
 
     @property
-    def _venue(self) -> Venue:
+    def venue(self) -> Venue:
         assert self.state.venue is not None
         return self.state.venue
 
-    def _waited(self, happens: Callable[[], bool], timeout_s: float) -> bool:
+    def waited(self, happens: Callable[[], bool], timeout_s: float) -> bool:
         """Wait for it on the machine's clock; return whether it came."""
         deadline = time.monotonic() + timeout_s
         while not happens():
@@ -269,22 +288,22 @@ class Rounds:
             time.sleep(0.05)
         return True
 
-    def _halted(self) -> bool:
+    def halted(self) -> bool:
         return self.desk.store.read().mode is Mode.HALTED
 
-    def _held(self) -> float:
-        with self._venue.lock:
+    def held(self) -> float:
+        with self.venue.lock:
             return float(self.account.position(SYMBOL).amount)
 
-    def _stopped(self) -> float:
-        with self._venue.lock:
+    def stopped(self) -> float:
+        with self.venue.lock:
             return sum(float(a.quantity) for a in self.account.open_algos() if a.reduce_only)
 
-    def _open_trade(self) -> dict[str, Any] | None:
+    def open_trade(self) -> dict[str, Any] | None:
         found = self.bot.rows("SELECT * FROM trades WHERE is_open = 1")
         return found[0] if found else None
 
-    def _loop(self) -> int:
+    def loop(self) -> int:
         beat = last_beat(self.desk.store.folder)
         return 0 if beat is None else beat.loop
 
@@ -307,16 +326,28 @@ def _spent(faults: Sequence[Fault]) -> bool:
     return all(fault.times in (None, 0) for fault in faults)
 
 
+def flat(now_ms: int) -> Feed:
+    """Return a market that stands still until it is moved."""
+    return scripted_feed(60_000.0, now_ms)
+
+
 @contextmanager
-def running_rounds(folder: Path) -> Iterator[Rounds]:
-    """Start exchange and bot on one clock, entries held back."""
+def running_rounds(
+    folder: Path, feed: Callable[[int], Feed] = flat, methods: str = "", **changes: Any
+) -> Iterator[Rounds]:
+    """Start exchange and bot on one clock, entries held back.
+
+    `methods` are added to the strategy's class, `changes` to the configuration.
+    """
     clock = SkippedClock(folder / "clock")
-    venue = Venue(market=Market(feeds={SYMBOL: scripted_feed(60_000.0, clock())}), clock=clock)
+    venue = Venue(market=Market(feeds={SYMBOL: feed(clock())}), clock=clock)
     account = venue.open_account(KEY, SECRET)
     state = ExchangeState(venue=venue)
     witness = Witness(state=state, account=account)
     state.watchers.append(witness.look)
-    strategy = write_strategy(folder, (STRATEGY + _EXITS).replace("GuardedSignals", "FaultSignals"))
+    strategy = write_strategy(
+        folder, (STRATEGY + _EXITS + methods).replace("GuardedSignals", "FaultSignals")
+    )
     desk = Commands(folder / "user_data", clock)
     with running_exchange(state, tls=True) as url:
         config = configuration(url)
@@ -325,6 +356,7 @@ def running_rounds(folder: Path) -> Iterator[Rounds]:
         config["breakwater"]["second_source"] = {
             "exchange": "okx", "ccxt_config": second_source_config(url),
         }  # fmt: skip
+        config |= changes
         desk.reduce(ANN, "before the first round")
         runner = ("tests.exchange.skipping", str(clock.path))
         with running_bot(folder, config, *strategy, runner=runner) as bot:
