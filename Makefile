@@ -7,11 +7,12 @@ CONFIG ?= user_data/config_bitcoin.json
 MODEL ?= LSTMForecaster
 PORT ?= 18080
 WORKERS ?= 2
+DAYS ?= 7
 # Optional: DATA=<freqtrade data directory>  TIMERANGE=YYYYMMDD-YYYYMMDD
 SPAN = $(if $(DATA),--data $(DATA)) $(if $(TIMERANGE),--timerange $(TIMERANGE))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo hedge data simulate exchange test test-all lint format types compare bench bench-live faults kills clean
+.PHONY: help install demo hedge data simulate exchange test test-all lint format types compare bench bench-live faults kills soak clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -74,6 +75,9 @@ faults: install  ## Every fault of the loopback exchange against the live bot, a
 
 kills: install  ## kill -9 of the running bot a hundred times, anywhere, as a table (KILLS=, SEED=)
 	$(BIN)/python -m tests.test_integration.killed_bot --kills $(or $(KILLS),100) --seed $(or $(SEED),0)
+
+soak: install  ## The live bot through DAYS (7) simulated days with random faults: memory, books, stops
+	$(BIN)/python -m tests.test_integration.soak --days $(DAYS)
 
 clean:  ## Remove the virtual environment and caches, keep user_data
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info

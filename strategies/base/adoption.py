@@ -80,6 +80,4 @@ def adopt_exits(trade: Trade, exchange: Any, asked_ms: int, missing: float) -> l
         trade.orders.append(order)
     trade.exit_reason = trade.exit_reason or ExitType.SOLD_ON_EXCHANGE.value
     Trade.commit()
-    return [
-        f"{trade.pair}: the answer to {row['side']} {row['filled']:g} was lost" for row in found
-    ]
+    return [f"{trade.pair}: the answer to an exit of {o['filled']:g} was lost" for o in found]

@@ -110,6 +110,14 @@ def test_watch_when_orders_were_sent_then_the_next_round_comes_at_once(loop: Loo
     assert loop.round() == pytest.approx(PacingConfig().tick_s, rel=0.01)
 
 
+def test_watch_when_told_to_settle_then_one_round_comes_at_once(loop: Loop) -> None:
+    loop.until_close()
+    loop.round()
+    loop.watch.settle()
+    assert loop.round() == 0
+    assert loop.round() > 1
+
+
 def test_watch_when_one_market_is_late_then_all_wait_for_it(loop: Loop) -> None:
     loop.dp.late_s[ETH] = 0.2
     loop.round()

@@ -13,7 +13,7 @@ import pytest
 from freqtrade.enums import RunMode
 from freqtrade.persistence import Trade
 
-from models.control.state import Mode
+from models.control.state import Guard, Mode
 from strategies.base.exchange_account import fills_of, read_executions, read_transfers
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from tests.test_strategies.test_control import ANN, Client, Exchange, LiveProvider
@@ -306,6 +306,25 @@ def test_fills_when_a_person_has_seen_to_them_and_resumed_then_they_are_settled(
     s.control.store.clock = lambda: ms(50)
     s.control.store.resume(ANN)
     assert loops(s, 55, 75, 95) is Mode.ACTIVE
+    s.control.store.reduce(Guard("price_fresh"), "silent")
+    client.executions.append(executed("91", 30, 1.0))  # before the resumption, told late
+    assert loops(s, 100, 116, 132) is Mode.REDUCING
+
+
+def test_positions_when_an_order_was_just_sent_then_the_very_next_loop_looks(
+    s: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    books = s.guarding._books
+    monkeypatch.setattr(books, "_positions", lambda trades, found: asked.append(0.0) or ())
+    loops(s, 0, 1)
+    assert len(asked) == 1
+    s.guarding.leaving(PAIR)
+    loops(s, 2, 3)
+    assert len(asked) == 2
+    s.guarding.sent(PAIR, "long", 1.0, at(3))
+    loops(s, 4)
+    assert len(asked) == 3
 
 
 # -- when it asks, and what an answer that fails means --------------------------------------------
