@@ -317,14 +317,14 @@ def test_positions_when_an_order_was_just_sent_then_the_very_next_loop_looks(
     asked: list[float] = []
     books = s.guarding._books
     monkeypatch.setattr(books, "_positions", lambda trades, found: asked.append(0.0) or ())
-    loops(s, 0, 1)
-    assert len(asked) == 1
+    loops(s, 1, 2)  # it has looked at 0
+    assert asked == []
     s.guarding.leaving(PAIR)
-    loops(s, 2, 3)
+    loops(s, 3, 4)
+    assert len(asked) == 1
+    s.guarding.sent(PAIR, "long", 1.0, at(4))
+    loops(s, 5, 6)
     assert len(asked) == 2
-    s.guarding.sent(PAIR, "long", 1.0, at(3))
-    loops(s, 4)
-    assert len(asked) == 3
 
 
 # -- when it asks, and what an answer that fails means --------------------------------------------
