@@ -31,13 +31,16 @@ from tests.exchange.venue import Venue
 from tests.test_integration.controlled_bot import unprotected
 from tests.test_integration.guarded_bot import STRATEGY, configuration
 from tests.test_integration.live_bot import LiveBot, running_bot
-from tests.test_integration.running import KEY, SECRET, write_strategy
+from tests.test_integration.running import KEY, PATIENCE_S, SECRET, write_strategy
 
 ANN: Final = Person("ann", "telegram")
 PHASES: Final = ("entry", "partial exit", "exit")
 SYMBOL: Final = "BTCUSDT"
 MAX_GROSS: Final = 2.0  # x equity, one order and one position of the shipped limits
-SETTLES_S: Final = 90.0  # on the machine's clock, for a bot that nothing hinders any more
+SETTLES_S: Final = PATIENCE_S  # on the machine's clock, for a bot that nothing hinders any more
+# Without a stop while nothing is wrong, on the bot's clock: a loop or two, and what a loaded
+# machine takes for them.
+MAX_BARE_S: Final = 60.0
 
 _EXITS = """
     def custom_exit(self, pair, trade, current_time, current_rate, current_profit, **kwargs):
@@ -215,7 +218,7 @@ class Rounds:
         if twice := self.duplicates(seen.orders):
             problems["no duplicate"] = twice
         whole, free = self.witness.longest_bare_s(seen.faulty)
-        if free > 30:
+        if free > MAX_BARE_S:
             problems["protected"] = f"{free:.0f} s without a stop"
         if case.refused and not re.search(
             f"entry refused: .*{case.refused}", self.bot.log()[seen.log :]

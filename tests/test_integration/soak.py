@@ -31,6 +31,7 @@ from tests.exchange.replay import Feed, candle_feed
 from tests.test_integration.fault_matrix import CASES
 from tests.test_integration.fault_rounds import (
     ANN,
+    MAX_BARE_S,
     MAX_GROSS,
     SETTLES_S,
     SYMBOL,
@@ -54,7 +55,6 @@ WARM_HOURS: Final = 6  # until caches are full; what grows later grows for ever
 # through its second half. A loop that kept one forecast frame of 200 kB would gain 5 MB a day.
 MAX_GAIN_MB: Final = 20.0
 MAX_SLOPE_MB_A_DAY: Final = 3.0
-MAX_BARE_S: Final = 30.0  # without a stop while nothing is wrong
 _STEP_MS: Final = 300_000
 _SIGMA: Final = 0.003  # of the walk, each step: 1 % an hour
 
