@@ -28,7 +28,7 @@ from freqaimodels.base.fast_lane import FastLane, agrees
 from freqaimodels.base.frames import candles, time_ms
 from freqaimodels.base.history import unify_dates
 from freqaimodels.base.live_rows import LiveRows
-from freqaimodels.base.settings import candle_files, read_settings
+from freqaimodels.base.settings import candle_files, feed_files, read_settings
 from models import catalog, columns
 from models.errors import ConfigError, PackError
 from models.features.incremental import NewestRows
@@ -111,7 +111,7 @@ class PackModel(IFreqaiModel):
         }
         if config.get("runmode") not in (RunMode.LIVE, RunMode.DRY_RUN):
             # Live keeps its models over a restart; a backtest must never meet another's.
-            parts["data"] = data_digest(candle_files(config))
+            parts["data"] = data_digest([*candle_files(config), *feed_files(config)])
             parts["timerange"] = config.get("timerange")
             parts["pairs"] = config["exchange"]["pair_whitelist"]
         return identifier(str(config["freqai"].get("identifier", "breakwater")), parts)

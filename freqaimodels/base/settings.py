@@ -9,6 +9,8 @@ from typing import Any
 from freqtrade.exchange import timeframe_to_seconds
 
 from models.errors import ConfigError
+from models.feeds.catalog import collect_config
+from models.feeds.store import days
 from models.training.settings import ModelSettings
 
 # FreqAI options that reorder, drop or rescale rows behind a sequence model's back.
@@ -79,3 +81,13 @@ def candle_files(config: Mapping[str, Any]) -> list[Path]:
         for pair in sorted(pairs)
         for tf in freqai["include_timeframes"]
     ]
+
+
+def feed_files(config: Mapping[str, Any]) -> list[Path]:
+    """Return the collected feeds the features are built from; none unless models are fed them."""
+    block = (config.get("breakwater") or {}).get("collect") or {}
+    collect = collect_config(block)
+    if not collect.features:
+        return []
+    by_day = days(collect.root(Path(config["user_data_dir"])))
+    return [path for paths in by_day.values() for path in paths]

@@ -14,7 +14,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Final
 
@@ -79,14 +79,31 @@ def read(root: Path, origin: Origin, from_ms: int, to_ms: int) -> Iterator[Recor
     InputError
         If a whole line is no record.
     """
-    folder = origin.folder(root)
-    day = datetime.fromtimestamp(from_ms // 1000, UTC).date()
-    last = datetime.fromtimestamp(to_ms // 1000, UTC).date()
-    while day <= last:
-        path = folder / f"{day}{_SUFFIX}"
-        if path.is_file():
-            yield from (r for r in _records(path) if from_ms <= r.received_ms <= to_ms)
-        day += timedelta(days=1)
+    for path in files(root, origin, from_ms, to_ms):
+        yield from (r for r in records(path) if from_ms <= r.received_ms <= to_ms)
+
+
+def files(root: Path, origin: Origin, from_ms: int, to_ms: int) -> list[Path]:
+    """Return the files of what was received in the UTC days of [from_ms, to_ms], oldest first."""
+    first, last = day_of(max(from_ms, 0)), day_of(to_ms)
+    found = sorted(origin.folder(root).glob(f"*{_SUFFIX}"))
+    return [path for path in found if first <= path.stem <= last]
+
+
+def records(path: Path) -> Iterator[Record]:
+    """Yield the records of one file, in the order they were received; see `read`."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield _parsed(line)
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise InputError(
+                    f"expected a record, got {line[:60]!r}",
+                    where=f"{path}, line {number}",
+                    cure="the file was changed by hand or the disk is failing; move it away",
+                ) from error
 
 
 def days(root: Path) -> dict[str, list[Path]]:
@@ -128,7 +145,7 @@ class Writer:
         self._known: OrderedDict[int, tuple[int, Mapping[str, float]]] = OrderedDict()
         self._recall()
 
-    def note(self, records: Iterable[Record]) -> list[Record]:
+    def note(self, told: Iterable[Record]) -> list[Record]:
         """Append those that say something new: an event not seen yet, or another value of one.
 
         For feeds that tell an event again with each answer. An event older than all those
@@ -138,7 +155,7 @@ class Writer:
         known = dict(self._known)
         full = len(known) >= _REMEMBERED
         oldest = min(known, default=0)
-        for record in sorted(records, key=lambda r: r.event_ms):
+        for record in sorted(told, key=lambda r: r.event_ms):
             if record.event_ms not in known:
                 if full and record.event_ms < oldest:
                     continue
@@ -154,13 +171,13 @@ class Writer:
             self._remember(record)
         return news
 
-    def append(self, records: Sequence[Record]) -> None:
+    def append(self, told: Sequence[Record]) -> None:
         """Append all of them, as they are."""
-        for record in records:
+        for record in told:
             if not all(math.isfinite(value) for value in record.values.values()):
                 raise InputError(f"expected finite values, got {dict(record.values)}")
         by_day: dict[str, list[Record]] = {}
-        for record in records:
+        for record in told:
             by_day.setdefault(day_of(record.received_ms), []).append(record)
         for day, of_day in by_day.items():
             file = self._open(day)
@@ -196,10 +213,10 @@ class Writer:
         """Read back the newest events, from the newest file backwards."""
         for path in sorted(self._folder.glob(f"*{_SUFFIX}"), reverse=True):
             _drop_torn(path)
-            for record in _records(path):
+            for record in records(path):
                 # Files are read newest first: what a later one has said of an event stands.
-                told = self._known.get(record.event_ms)
-                if told is None or record.revision >= told[0]:
+                known = self._known.get(record.event_ms)
+                if known is None or record.revision >= known[0]:
                     self._known[record.event_ms] = (record.revision, dict(record.values))
             while len(self._known) > _REMEMBERED:
                 del self._known[min(self._known)]
@@ -228,21 +245,6 @@ def _drop_torn(path: Path) -> None:
             file.truncate(whole)
             os.fsync(file.fileno())
             logger.warning("%s: a torn last line of %d bytes dropped", path, size - whole)
-
-
-def _records(path: Path) -> Iterator[Record]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                yield _parsed(line)
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise InputError(
-                    f"expected a record, got {line[:60]!r}",
-                    where=f"{path}, line {number}",
-                    cure="the file was changed by hand or the disk is failing; move it away",
-                ) from error
 
 
 def _parsed(line: bytes) -> Record:

@@ -20,7 +20,7 @@ class PackConfig:
     pacing: Mapping[str, Any] = field(default_factory=dict)  # strategies.base.pacing
     hedge: Mapping[str, Any] = field(default_factory=dict)  # strategies.base.hedge_config
     second_source: Mapping[str, Any] = field(default_factory=dict)  # strategies.base.second_source
-    collect: Mapping[str, Any] = field(default_factory=dict)  # strategies.base.feeds
+    collect: Mapping[str, Any] = field(default_factory=dict)  # models.feeds.catalog
     slippage_frac: float = 0.0002  # per fill, charged by the audit; the engine fills at the open
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, ClassVar
 
 from freqtrade.enums import RunMode
@@ -22,6 +23,7 @@ from freqtrade.strategy import IStrategy
 from pandas import DataFrame
 
 from models.errors import ConfigError, InputError, PackError
+from models.feeds.catalog import collect_config
 from models.hedging.policy import Situation, Step, decide
 from models.hedging.rounding import reachable
 from models.hedging.transfer import transfer_need
@@ -29,6 +31,7 @@ from models.risk.run import HEDGING, Guard
 from strategies.base import hedge_book, hedge_frame
 from strategies.base.fail_closed import on_error_return
 from strategies.base.hedge_config import HedgeConfig, Mode, hedge_config
+from strategies.base.hedge_feeds import HedgeFeeds
 from strategies.base.hedge_primary import PositionReader
 from strategies.base.pack_strategy import PackStrategy
 from strategies.base.tiers import load_binance_tiers
@@ -57,6 +60,7 @@ class HedgeStrategy(PackStrategy):
         try:
             block = (config.get("breakwater") or {}).get("hedge") or {}
             self.hedge: HedgeConfig = hedge_config(config, block)
+            collect = collect_config((config.get("breakwater") or {}).get("collect") or {})
             if self.hedge.open_primary and config["runmode"] is RunMode.LIVE:
                 raise ConfigError(
                     "expected no open_primary in live trading: it would open again what a person "
@@ -67,6 +71,8 @@ class HedgeStrategy(PackStrategy):
         except PackError as error:
             raise OperationalException(str(error)) from error
         super().__init__(config)
+        self._fed = collect.features
+        self._feeds = HedgeFeeds(collect, Path(config["user_data_dir"]))
         self._reader = self._position_reader()
         self._signal: DataFrame | None = None  # of the primary's newest analysis
         self._noted: dict[str, datetime] = {}  # pair -> candle whose decision was told
@@ -93,6 +99,19 @@ class HedgeStrategy(PackStrategy):
         return bool((self.config.get("freqai") or {}).get("enabled"))
 
     # -- what is known at each candle's close -----------------------------------------------------
+
+    def feature_engineering_standard(
+        self, dataframe: DataFrame, metadata: dict[str, Any], **kwargs: Any
+    ) -> DataFrame:
+        """As ever, and the collected feeds, where the model is to be fed them."""
+        frame = super().feature_engineering_standard(dataframe, metadata, **kwargs)
+        if not self._fed:
+            return frame
+        return self._feeds.with_columns(frame, metadata["pair"], self.candle_ms)
+
+    def _source_figures(self) -> dict[str, float]:
+        """Return how far a second source of candles is away, and how old each feed is."""
+        return {**super()._source_figures(), **self._feeds.figures()}
 
     def populate_indicators(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
         """Forecast of the primary, baseline and signal on the legs."""

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
+from models.feeds import catalog as feeds
 from models.feeds.store import Record, Writer
-from strategies.base import feeds
 from strategies.desk import cli
 from strategies.desk.collect import feed
 
@@ -18,9 +18,9 @@ from strategies.desk.collect import feed
 class LoudWriter(Writer):
     """Says each record once it is written."""
 
-    def append(self, records: Sequence[Record]) -> None:
-        super().append(records)
-        for record in records:
+    def append(self, told: Sequence[Record]) -> None:
+        super().append(told)
+        for record in told:
             name = self._folder.relative_to(self._folder.parents[2])
             sys.stdout.write(f"{name} {record.line().decode()}")
         sys.stdout.flush()

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from models.errors import ConfigError, ControlError, InputError
+from models.feeds.catalog import KINDS, MARKET, collect_config
 from models.feeds.store import Origin, Record, days, read
 from models.files import locked, wall_clock_ms
-from strategies.base.feeds import KINDS, MARKET, collect_config
 from strategies.desk.collect.collector import Collector
 from strategies.desk.collect.exchange import client_of
 from strategies.desk.collect.feed import Feed

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from models.feeds.catalog import collect_config
 from models.feeds.store import Origin, Record, read
 from models.files import wall_clock_ms
-from strategies.base.feeds import collect_config
 from strategies.desk.collect import exchange
 from strategies.desk.collect.feed import Feed
 from strategies.desk.collect.wiring import Wiring

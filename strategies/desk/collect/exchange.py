@@ -17,7 +17,7 @@ from models.files import Clock
 from strategies.desk.collect.source import Sleep, TooManyRequestsError, retry_after_s
 
 # Names of the sources -> ccxt's classes, and how each names the liquidation of a long.
-_CLASSES: Final = {"binance": "binanceusdm", "okx": "okx", "bybit": "bybit"}
+EXCHANGES: Final = {"binance": "binanceusdm", "okx": "okx", "bybit": "bybit"}
 _SELLS_LONG: Final = {"binance": "sell", "bybit": "buy"}
 # Only what is needed of each: the list of linear swaps.
 _OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -45,7 +45,7 @@ def client_of(name: str, settings: Mapping[str, Any], timeout_s: float) -> Any:
             where=f"breakwater.collect.exchanges.{name}",
         )
     options = {**_OPTIONS[name], **settings.get("options", {}), "fetchCurrencies": False}
-    return getattr(ccxt.pro, _CLASSES[name])({
+    return getattr(ccxt.pro, EXCHANGES[name])({
         "enableRateLimit": True,
         "timeout": int(1000 * timeout_s),
         "aiohttp_trust_env": True,

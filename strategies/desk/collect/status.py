@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from strategies.base.feeds import CollectConfig, freshness
+from models.feeds.catalog import CollectConfig, freshness
 
 
 def report(

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from models.errors import ConfigError
+from models.feeds.catalog import KINDS, MARKET, CollectConfig, sources_of
 from models.files import Clock
-from strategies.base.feeds import KINDS, MARKET, CollectConfig
-from strategies.desk.collect.exchange import ExchangeSource, LiquidationStream, Market, client_of
+from strategies.desk.collect.exchange import (
+    EXCHANGES,
+    ExchangeSource,
+    LiquidationStream,
+    Market,
+    client_of,
+)
 from strategies.desk.collect.feed import Feed
 from strategies.desk.collect.source import Sleep, Source
 from strategies.desk.collect.web import BlockWhales, Providers, Web, WebSource
@@ -22,27 +28,16 @@ from strategies.desk.collect.web import BlockWhales, Providers, Web, WebSource
 class Chain:
     """What the providers call a coin's chain, and from what size a transaction is a whale's."""
 
-    blockchair: str
-    coingecko: str
-    blocks: str  # provider that speaks mempool.space's interface
+    name: str  # with Blockchair and CoinGecko
     whale_base: float
     extension: bool = False  # blocks end with the transaction of an extension block
 
 
 # A whale moves about a million dollars and more, at the prices of 2025.
 CHAINS: Final = {
-    "LTC": Chain("litecoin", "litecoin", "litecoinspace", 10_000.0, extension=True),
-    "BTC": Chain("bitcoin", "bitcoin", "mempool.space", 100.0),
+    "LTC": Chain("litecoin", 10_000.0, extension=True),
+    "BTC": Chain("bitcoin", 100.0),
 }
-_EXCHANGES: Final = {  # feed -> exchanges, the preferred one first
-    "order_book": ("binance", "okx", "bybit"),
-    "open_interest": ("binance", "okx", "bybit"),
-    "long_short": ("binance", "okx", "bybit"),
-    "funding_binance": ("binance",),
-    "funding_okx": ("okx",),
-    "funding_bybit": ("bybit",),
-}
-_STREAMS: Final = {"liquidations": ("binance", "bybit")}
 # The query for large transactions is dear: every half hour keeps within Blockchair's daily limit.
 _BLOCKCHAIR_WHALES_S: Final = 1800.0
 
@@ -83,7 +78,9 @@ class Wiring:
             )  # fmt: skip
         return [
             Feed(
-                name, coin, list(self._sources(name, coin)), self.root,
+                name, coin,
+                [self._source(name, coin, source) for source in sources_of(name, coin)],
+                self.root,
                 oldest_s=KINDS[name].lag_s + KINDS[name].stale_s,
                 pause_s=(self.config.first_pause_s, self.config.longest_pause_s),
                 clock=self.clock, now_s=self.now_s, sleep=self.sleep, random=self.random,
@@ -98,47 +95,45 @@ class Wiring:
         for client in (*self._clients.values(), *self._streams):
             await client.close()
 
-    def _sources(self, feed: str, coin: str) -> Iterator[Source]:
+    def _source(self, feed: str, coin: str, name: str) -> Source:
+        """Return one source of a feed of a coin."""
         every_s, timeout_s = KINDS[feed].every_s, self.config.timeout_s
-        for name in _EXCHANGES.get(feed, ()):
-            client, symbol = self._client(name), f"{coin}/USDT:USDT"
-            market = Market(name, client, symbol, self.clock)
-            reading = getattr(market, "funding" if feed.startswith("funding_") else feed)
-            # The first reading asks for the list of markets as well.
-            yield ExchangeSource(name, every_s, 3 * timeout_s, client, reading)
-        for name in _STREAMS.get(feed, ()):
+        if feed == "liquidations":
             # A client of its own: ccxt keeps what a stream tells per client, not per market.
             client = self._new_client(name)
             self._streams.append(client)
-            yield LiquidationStream(
+            return LiquidationStream(
                 name, client, f"{coin}/USDT:USDT", timeout_s, self.clock, self.sleep
             )
-        yield from self._web_sources(feed, coin, every_s, timeout_s)
+        if name in EXCHANGES:
+            market = Market(name, self._client(name), f"{coin}/USDT:USDT", self.clock)
+            reading = getattr(market, "funding" if feed.startswith("funding_") else feed)
+            # The first reading asks for the list of markets as well.
+            return ExchangeSource(name, every_s, 3 * timeout_s, market.client, reading)
+        return self._web_source(feed, coin, name, every_s, timeout_s)
 
-    def _web_sources(
-        self, feed: str, coin: str, every_s: float, timeout_s: float
-    ) -> Iterator[Source]:
-        ask = self._providers
-        patient_s = 3 * timeout_s  # for a turn at a provider that wants pauses
-        if feed == "fear_greed":
-            yield WebSource("alternative.me", every_s, patient_s, ask.fear_greed)
-            return
-        chain = CHAINS[coin]
-        if feed == "votes":
-            yield WebSource("coingecko", every_s, patient_s, partial(ask.votes, chain.coingecko))
-        elif feed == "mempool":
-            yield WebSource(chain.blocks, every_s, patient_s, partial(ask.mempool, chain.blocks))
-            second = partial(ask.blockchair_mempool, chain.blockchair)
-            yield WebSource("blockchair", every_s, patient_s, second)
-        elif feed == "whales":
-            yield BlockWhales(
-                chain.blocks, every_s, 15 * timeout_s, self.web, self.clock,
-                chain.whale_base, chain.extension,
-            )  # fmt: skip
-            # Blockchair does not tell an extension block's transaction from a person's.
-            if not chain.extension:
-                second = partial(ask.blockchair_whales, chain.blockchair, chain.whale_base)
-                yield WebSource("blockchair", _BLOCKCHAIR_WHALES_S, patient_s, second)
+    def _web_source(
+        self, feed: str, coin: str, name: str, every_s: float, timeout_s: float
+    ) -> Source:
+        ask, chain = self._providers, CHAINS.get(coin)
+        readings: dict[tuple[str, bool], Any] = {("fear_greed", False): ask.fear_greed}
+        if chain is not None:
+            second = name == "blockchair"
+            if feed == "whales" and not second:
+                return BlockWhales(
+                    name, every_s, 15 * timeout_s, self.web, self.clock,
+                    chain.whale_base, chain.extension,
+                )  # fmt: skip
+            if feed == "whales":
+                every_s = _BLOCKCHAIR_WHALES_S
+            readings |= {
+                ("votes", False): partial(ask.votes, chain.name),
+                ("mempool", False): partial(ask.mempool, name),
+                ("mempool", True): partial(ask.blockchair_mempool, chain.name),
+                ("whales", True): partial(ask.blockchair_whales, chain.name, chain.whale_base),
+            }
+        # Patient: a turn at a provider that wants pauses may be long in coming.
+        return WebSource(name, every_s, 3 * timeout_s, readings[feed, name == "blockchair"])
 
     def _client(self, name: str) -> Any:
         if name not in self._clients:

@@ -1,8 +1,4 @@
-"""The feeds the collector keeps, and what of them a candle may know.
-
-A value counts from when it was published *and* received, whichever is later; a feed that is
-missing or stale is NaN with its age, never zero.
-"""
+"""The feeds there are: who tells them, how often, how late, and when they are too old to go by."""
 
 from __future__ import annotations
 
@@ -25,26 +21,63 @@ class FeedKind:
     every_s: float  # between two readings; of a stream, between two signs of life
     lag_s: float  # from what a value is about to when it is published, at worst
     stale_s: float
+    sources: tuple[str, ...]  # the preferred one first
     per_coin: bool = True
 
 
 _MINUTE, _HOUR = 60.0, 3600.0
+_EXCHANGES: Final = ("binance", "okx", "bybit")
+_BLOCKS: Final = "blocks"  # stands for the provider of the coin's blocks
+BLOCK_PROVIDERS: Final = {"LTC": "litecoinspace", "BTC": "mempool.space"}
 KINDS: Final[Mapping[str, FeedKind]] = {
-    "order_book": FeedKind(every_s=10, lag_s=0, stale_s=_MINUTE),
-    "liquidations": FeedKind(every_s=_MINUTE, lag_s=0, stale_s=5 * _MINUTE),
-    "open_interest": FeedKind(every_s=2 * _MINUTE, lag_s=5 * _MINUTE, stale_s=30 * _MINUTE),
+    "order_book": FeedKind(every_s=10, lag_s=0, stale_s=_MINUTE, sources=_EXCHANGES),
+    "liquidations": FeedKind(
+        every_s=_MINUTE, lag_s=0, stale_s=5 * _MINUTE, sources=("binance", "bybit")
+    ),
+    "open_interest": FeedKind(
+        every_s=2 * _MINUTE, lag_s=5 * _MINUTE, stale_s=30 * _MINUTE, sources=_EXCHANGES
+    ),
     # One feed for each exchange: their rates differ, so none stands in for another.
-    "funding_binance": FeedKind(every_s=10 * _MINUTE, lag_s=_MINUTE, stale_s=9 * _HOUR),
-    "funding_okx": FeedKind(every_s=10 * _MINUTE, lag_s=_MINUTE, stale_s=9 * _HOUR),
-    "funding_bybit": FeedKind(every_s=10 * _MINUTE, lag_s=_MINUTE, stale_s=9 * _HOUR),
-    "long_short": FeedKind(every_s=2 * _MINUTE, lag_s=5 * _MINUTE, stale_s=30 * _MINUTE),
-    "mempool": FeedKind(every_s=10 * _MINUTE, lag_s=0, stale_s=_HOUR),
-    "whales": FeedKind(every_s=10 * _MINUTE, lag_s=0, stale_s=2 * _HOUR),
-    "votes": FeedKind(every_s=30 * _MINUTE, lag_s=0, stale_s=24 * _HOUR),
-    "fear_greed": FeedKind(every_s=_HOUR, lag_s=_HOUR, stale_s=48 * _HOUR, per_coin=False),
+    "funding_binance": FeedKind(
+        every_s=10 * _MINUTE, lag_s=_MINUTE, stale_s=9 * _HOUR, sources=("binance",)
+    ),
+    "funding_okx": FeedKind(
+        every_s=10 * _MINUTE, lag_s=_MINUTE, stale_s=9 * _HOUR, sources=("okx",)
+    ),
+    "funding_bybit": FeedKind(
+        every_s=10 * _MINUTE, lag_s=_MINUTE, stale_s=9 * _HOUR, sources=("bybit",)
+    ),
+    "long_short": FeedKind(
+        every_s=2 * _MINUTE, lag_s=5 * _MINUTE, stale_s=30 * _MINUTE, sources=_EXCHANGES
+    ),
+    "mempool": FeedKind(
+        every_s=10 * _MINUTE, lag_s=0, stale_s=_HOUR, sources=(_BLOCKS, "blockchair")
+    ),
+    "whales": FeedKind(
+        every_s=10 * _MINUTE, lag_s=0, stale_s=2 * _HOUR, sources=(_BLOCKS, "blockchair")
+    ),
+    "votes": FeedKind(every_s=30 * _MINUTE, lag_s=0, stale_s=24 * _HOUR, sources=("coingecko",)),
+    "fear_greed": FeedKind(
+        every_s=_HOUR, lag_s=_HOUR, stale_s=48 * _HOUR, per_coin=False, sources=("alternative.me",)
+    ),
 }
 STATUS: Final = "status.json"  # the collector's own report, beside the records
 MARKET: Final = "ALL"  # the coin of a feed that is about none in particular
+
+
+def sources_of(feed: str, coin: str) -> tuple[str, ...]:
+    """Return who tells a feed of a coin, the preferred one first.
+
+    Examples
+    --------
+    >>> sources_of("mempool", "LTC"), sources_of("whales", "LTC")
+    (('litecoinspace', 'blockchair'), ('litecoinspace',))
+    """
+    named = KINDS[feed].sources
+    if feed == "whales" and coin == "LTC":
+        # Blockchair does not tell an extension block's transaction from a person's.
+        named = (_BLOCKS,)
+    return tuple(BLOCK_PROVIDERS.get(coin, "") if name == _BLOCKS else name for name in named)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +87,7 @@ class CollectConfig:
     folder: str = ""  # default: feeds in the user directory
     coins: tuple[str, ...] = ("LTC", "BTC")
     quota_gb: float = 5.0  # oldest whole days go first, never today's
+    features: bool = False  # whether models are fed the feeds; then they are trained with them
     timeout_s: float = 20.0  # for one answer
     first_pause_s: float = 1.0  # of a source that failed; doubles, with jitter
     longest_pause_s: float = 600.0
