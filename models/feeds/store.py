@@ -106,6 +106,12 @@ def records(path: Path) -> Iterator[Record]:
                 ) from error
 
 
+def newest_event(root: Path, origin: Origin) -> int | None:
+    """Return the newest event of an origin's newest file; None where there is none."""
+    found = sorted(origin.folder(root).glob(f"*{_SUFFIX}"))
+    return max((r.event_ms for r in records(found[-1])), default=None) if found else None
+
+
 def days(root: Path) -> dict[str, list[Path]]:
     """Return every file below `root` by its day, oldest day first."""
     found: dict[str, list[Path]] = {}

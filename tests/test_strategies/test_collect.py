@@ -315,6 +315,53 @@ def test_source_when_refused_with_retry_after_then_it_is_left_alone_so_long(
     asyncio.run(wiring(url, tmp_path, work))
 
 
+def test_provider_when_it_refused_one_feed_then_the_others_leave_it_alone_too(tmp_path, served):
+    state, url = served
+
+    async def work(made: Wiring) -> None:
+        book, ratio, mempool, whales = made.feeds(["order_book", "long_short", "mempool", "whales"])
+        state.refusing |= {
+            name: (429, {"Retry-After": "60"}) for name in ("binance", "litecoinspace")
+        }
+        await book.round()
+        await mempool.round()
+        asked = len(state.requests)
+        state.refusing.clear()
+        await ratio.round()
+        assert await whales.round() > 50  # its only source
+        assert not [p for p in state.requests[asked:] if "binance" in p or "litecoinspace" in p]
+        assert ratio.status()["source"] == "okx"
+
+    asyncio.run(wiring(url, tmp_path, work))
+
+
+def test_feed_when_started_again_then_it_is_as_old_as_what_it_left(tmp_path):
+    time = Time()
+    asyncio.run(feed_of(time, tmp_path, Scripted("a", time), Scripted("b", time)).round())
+    then = time.clock()
+    time.now_s += 1000
+    again = feed_of(time, tmp_path, Scripted("a", time, OSError("dead")), Scripted("b", time))
+    assert again.status()["event_ms"] == then
+
+
+def test_feed_when_a_source_breaks_in_a_way_nobody_thought_of_then_the_next_is_asked(tmp_path):
+    time = Time()
+    feed = feed_of(time, tmp_path, Scripted("a", time, RuntimeError("?")), Scripted("b", time))
+    asyncio.run(feed.round())
+    assert feed.status()["source"] == "b"
+
+
+def test_feed_when_its_file_is_broken_then_it_says_so_and_appends_nothing_to_it(tmp_path):
+    time = Time()
+    asyncio.run(feed_of(time, tmp_path, Scripted("a", time)).round())
+    ((path,),) = days(tmp_path).values()
+    path.write_bytes(b"{}\n")
+    feed = feed_of(time, tmp_path, Scripted("a", time))
+    asyncio.run(feed.round())
+    assert "expected a record" in feed.status()["error"]
+    assert path.read_bytes() == b"{}\n"
+
+
 def test_blockchair_when_whales_are_asked_for_then_the_miners_share_is_left_out(tmp_path, served):
     state, url = served
     state.dead.add("mempool.space")

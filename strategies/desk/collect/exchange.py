@@ -14,7 +14,7 @@ from models.errors import ConfigError, InputError
 from models.feeds import payloads
 from models.feeds.store import Record
 from models.files import Clock
-from strategies.desk.collect.source import Sleep, TooManyRequestsError, retry_after_s
+from strategies.desk.collect.source import Rest, Sleep, retry_after_s
 
 # Names of the sources -> ccxt's classes, and how each names the liquidation of a long.
 EXCHANGES: Final = {"binance": "binanceusdm", "okx": "okx", "bybit": "bybit"}
@@ -62,16 +62,18 @@ class ExchangeSource:
     every_s: float
     timeout_s: float
     client: Any
+    rest: Rest  # shared by all that reads this exchange
     ask: Callable[[], Any]  # -> awaitable of records
     tells_again: bool = True
 
     async def read(self) -> Sequence[Record]:
         """Return what the exchange answers; a refusal for asking too much says for how long."""
+        self.rest.heed(self.name)
         try:
             records: Sequence[Record] = await self.ask()
         except (ccxt.RateLimitExceeded, ccxt.DDoSProtection) as error:
             headers = self.client.last_response_headers
-            raise TooManyRequestsError(str(error)[:200], retry_after_s(headers)) from error
+            raise self.rest.refused(str(error)[:200], retry_after_s(headers)) from error
         return records
 
 

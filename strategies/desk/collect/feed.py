@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from models.errors import InputError
-from models.feeds.store import Origin, Record, Writer
+from models.errors import InputError, PackError
+from models.feeds.store import Origin, Record, Writer, newest_event
 from models.files import Clock
-from strategies.desk.collect.source import FAILURES, Patience, Sleep, Source
+from strategies.desk.collect.source import Patience, Sleep, Source
 
 logger = logging.getLogger(__name__)
 
@@ -69,11 +69,11 @@ class Feed:
         self._oldest_s = oldest_s
         self._kept = [_Kept(source, Patience(*pause_s, random)) for source in sources]
         self._source = ""  # that answered last
-        self._event_ms: int | None = None
         self._received_ms: int | None = None
         self._error = ""
         self._error_ms: int | None = None
         self._written = 0
+        self._event_ms = self._newest_kept()
 
     async def run(self) -> None:
         """Read for ever; ends when cancelled."""
@@ -87,7 +87,7 @@ class Feed:
                 continue
             try:
                 told = await asyncio.wait_for(kept.source.read(), kept.source.timeout_s)
-            except FAILURES as error:
+            except Exception as error:  # noqa: BLE001 - whatever one source does, the others go on
                 self._failed(kept, error)
                 continue
             self._write(kept, told)
@@ -156,7 +156,7 @@ class Feed:
                 news = list(kept.unwritten)
                 kept.writer.append(news)
                 kept.unwritten.clear()
-        except FAILURES as error:
+        except (PackError, OSError) as error:
             self._note(f"not written: {type(error).__name__}: {error}")
             logger.error("%s: not written: %s", self, error)
             return
@@ -167,6 +167,16 @@ class Feed:
 
     def _note(self, what: str) -> None:
         self._error, self._error_ms = what, self._clock()
+
+    def _newest_kept(self) -> int | None:
+        """Return the newest event an earlier run has left: a restart makes nothing young."""
+        found = []
+        for kept in self._kept:
+            try:
+                found.append(newest_event(self._root, self._origin(kept)))
+            except (PackError, OSError) as error:
+                self._note(f"not read: {error}")
+        return max((event for event in found if event is not None), default=None)
 
     def _origin(self, kept: _Kept) -> Origin:
         return Origin(self.name, self.coin, kept.source.name)

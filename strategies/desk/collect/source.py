@@ -8,25 +8,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-import aiohttp
-import ccxt
-
 from models.errors import InputError
 from models.feeds.store import Record
 
-Sleep = Callable[[float], Awaitable[None]]
+_UNSAID_S: Final = 30.0  # of patience, where a provider asks for some and does not say how much
 
-# What a source may raise: no answer, a refusal, or an answer that ccxt or a parser cannot read.
-FAILURES: Final = (
-    ccxt.BaseError, aiohttp.ClientError, InputError, OSError, TimeoutError,
-    LookupError, TypeError, ValueError, AttributeError, ArithmeticError,
-)  # fmt: skip
+Sleep = Callable[[float], Awaitable[None]]
 
 
 class TooManyRequestsError(InputError):
-    """A provider asks for patience: for so long, if it says how long."""
+    """A provider asks for patience."""
 
-    def __init__(self, problem: str, retry_after_s: float | None) -> None:
+    def __init__(self, problem: str, retry_after_s: float) -> None:
         super().__init__(problem)
         self.retry_after_s = retry_after_s
 
@@ -40,7 +33,7 @@ class Source(Protocol):
     tells_again: bool  # whether an answer repeats events told before
 
     async def read(self) -> Sequence[Record]:
-        """Return what there is to know now; raises one of FAILURES."""
+        """Return what there is to know now; raises where there is no answer, or no sound one."""
         ...
 
 
@@ -56,6 +49,29 @@ def retry_after_s(headers: Mapping[str, str] | None) -> float | None:
         if name.lower() == "retry-after" and str(value).strip().isdigit():
             return float(value)
     return None
+
+
+@dataclass
+class Rest:
+    """A provider that has asked for patience gets it from every feed that reads it.
+
+    Going on asking turns a refusal into a ban, with Binance for days.
+    """
+
+    now_s: Callable[[], float]
+    _until_s: float = float("-inf")
+
+    def heed(self, name: str) -> None:
+        """Raise TooManyRequestsError while the provider is to be left alone."""
+        left_s = self._until_s - self.now_s()
+        if left_s > 0:
+            raise TooManyRequestsError(f"{name} asked to be left alone", left_s)
+
+    def refused(self, problem: str, retry_after_s: float | None) -> TooManyRequestsError:
+        """Note a refusal, and return what to raise."""
+        pause_s = _UNSAID_S if retry_after_s is None else retry_after_s
+        self._until_s = max(self._until_s, self.now_s() + pause_s)
+        return TooManyRequestsError(problem, pause_s)
 
 
 @dataclass

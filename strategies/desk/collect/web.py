@@ -21,7 +21,7 @@ from models.errors import InputError
 from models.feeds import payloads
 from models.feeds.store import Record
 from models.files import Clock
-from strategies.desk.collect.source import Sleep, Spacing, TooManyRequestsError, retry_after_s
+from strategies.desk.collect.source import Rest, Sleep, Spacing, retry_after_s
 
 ADDRESSES: Final = {
     "alternative.me": "https://api.alternative.me",
@@ -55,10 +55,12 @@ class Web:
             name: Spacing(0.0 if name in addresses else seconds, now_s, sleep)
             for name, seconds in _SPACING_S.items()
         }
+        self._rest = {name: Rest(now_s) for name in self._addresses}
         self._session: aiohttp.ClientSession | None = None
 
     async def get(self, provider: str, path: str, **query: str) -> Any:
         """Return the answer to one request."""
+        self._rest[provider].heed(provider)
         await self._spacing[provider].turn()
         if self._session is None:
             self._session = aiohttp.ClientSession(
@@ -67,7 +69,7 @@ class Web:
         url = self._addresses[provider].rstrip("/") + path
         async with self._session.get(url, params=query, allow_redirects=False) as response:
             if response.status in _BUSY:
-                raise TooManyRequestsError(
+                raise self._rest[provider].refused(
                     f"{provider} answers {response.status}", retry_after_s(response.headers)
                 )
             body = bytearray()

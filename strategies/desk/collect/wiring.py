@@ -20,7 +20,7 @@ from strategies.desk.collect.exchange import (
     client_of,
 )
 from strategies.desk.collect.feed import Feed
-from strategies.desk.collect.source import Sleep, Source
+from strategies.desk.collect.source import Rest, Sleep, Source
 from strategies.desk.collect.web import BlockWhales, Providers, Web, WebSource
 
 
@@ -57,6 +57,7 @@ class Wiring:
 
     def __post_init__(self) -> None:
         self.web = Web(self.config.addresses, self.sleep, self.now_s)
+        self._rests = {name: Rest(self.now_s) for name in EXCHANGES}
         self._providers = Providers(self.web, self.clock)
 
     def feeds(self, names: Sequence[str] = ()) -> list[Feed]:
@@ -109,7 +110,9 @@ class Wiring:
             market = Market(name, self._client(name), f"{coin}/USDT:USDT", self.clock)
             reading = getattr(market, "funding" if feed.startswith("funding_") else feed)
             # The first reading asks for the list of markets as well.
-            return ExchangeSource(name, every_s, 3 * timeout_s, market.client, reading)
+            return ExchangeSource(
+                name, every_s, 3 * timeout_s, market.client, self._rests[name], reading
+            )
         return self._web_source(feed, coin, name, every_s, timeout_s)
 
     def _web_source(
