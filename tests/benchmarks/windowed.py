@@ -37,8 +37,8 @@ do not matter, ``training.segment_candles: 1`` with ``training.batch: 128`` is w
 LSTM, GRU and TCN. More and shorter sequences lie between: 32 of 64 rows gave the LSTM 30.1 (28.3 to
 32.3) in validation and 35.8 in the test in 2.9 s, the TCN 34.9 (34.4 to 38.7) and 36.4 in 5.2 s.
 
-On faster candles they gain nothing, so the default of 256 rows serves all timeframes. 40,000 candles,
-``--steps 240 --segments 256 64`` (and 128 for the LSTM on 5m: 71.6 and 110.2), 3 seeds:
+On faster candles they gain nothing, so the default of 256 rows serves all timeframes. 40,000
+candles, ``--steps 240 --segments 256 64`` (and 128 for the LSTM on 5m: 71.6 and 110.2), 3 seeds:
 
 | candles | network | rows | s to best validation loss | validation, millibits | test, millibits |
 |---|---|---|---|---|---|
@@ -51,7 +51,8 @@ On faster candles they gain nothing, so the default of 256 rows serves all timef
 | 5m | tcn | 256 | 6.5 (4.3 to 7.5) | 74.5 (71.8 to 75.7) | 117.6 (114.6 to 117.9) |
 | 5m | tcn | 64 | 10.3 (7.3 to 11.9) | 73.8 (71.9 to 74.6) | 117.7 (114.5 to 119.1) |
 
-Most of what is gained there is knowing when the next moves stay inside the costs, not which way they go.
+Most of what is gained there is knowing when the next moves stay inside the costs, not which way
+they go.
 """
 
 from __future__ import annotations
