@@ -50,9 +50,6 @@ candles, ``--steps 240 --segments 256 64`` (and 128 for the LSTM on 5m: 71.6 and
 | 5m | lstm | 64 | 7.8 (7.7 to 8.1) | 71.7 (71.4 to 73.8) | 111.8 (109.6 to 112.1) |
 | 5m | tcn | 256 | 6.5 (4.3 to 7.5) | 74.5 (71.8 to 75.7) | 117.6 (114.6 to 117.9) |
 | 5m | tcn | 64 | 10.3 (7.3 to 11.9) | 73.8 (71.9 to 74.6) | 117.7 (114.5 to 119.1) |
-
-Most of what is gained there is knowing when the next moves stay inside the costs, not which way
-they go.
 """
 
 from __future__ import annotations
