@@ -52,6 +52,7 @@ from strategies.base.controlled_strategy import ControlledStrategy
 from strategies.base.data_check import check_backtest_data
 from strategies.base.fail_closed import on_error_return
 from strategies.base.guarding import Guarding
+from strategies.base.memory import Sweeper
 from strategies.base.pacing import Pacer, PacingConfig
 from strategies.base.second_source import SecondSource, SecondSourceConfig
 from strategies.base.stopwatch import Stopwatch, timed
@@ -146,6 +147,7 @@ class PackStrategy(ControlledStrategy):
             pd.set_option("mode.string_storage", "python")
         candle_s = float(timeframe_to_seconds(config.get("timeframe") or self.timeframe))
         self.stopwatch = Stopwatch(candle_s, self._note_latency)
+        self._sweeper = Sweeper(candle_s)
         self._watch = CandleWatch(self, Pacer(candle_s, pacing), self.stopwatch)
 
     @property
@@ -161,6 +163,7 @@ class PackStrategy(ControlledStrategy):
     def bot_start(self, **kwargs: Any) -> None:
         """Watch live orders; refuse to backtest on data Freqtrade would silently fill."""
         if self.control is not None:
+            self._sweeper.start()
             self.stopwatch.watch_orders(self.dp)
         if self.config["runmode"] == RunMode.BACKTEST:
             try:
@@ -172,6 +175,7 @@ class PackStrategy(ControlledStrategy):
     def _hold(self) -> None:
         """Wait for the next close or look at open trades, or until control asks for something."""
         self._look_at_sources()
+        self._sweeper.sweep()
         if self._bare():
             self._watch.settle()
         before = self._asked()
