@@ -180,7 +180,7 @@ class Journal:
     ) -> list[Entry]:
         """Return the lines that fit every given condition, oldest first, the newest `limit`."""
         found = []
-        for entry in self._readable():
+        for entry in self._readable(since_ms):
             record = entry.record
             if (
                 (not kind or entry.kind == kind or entry.kind.startswith(kind + "."))
@@ -201,8 +201,8 @@ class Journal:
             own += [entry for entry in self._readable() if entry.n in led]
         return sorted(own, key=lambda entry: entry.n)
 
-    def _readable(self) -> Iterator[Entry]:
-        for path in self._files():
+    def _readable(self, since_ms: int | None = None) -> Iterator[Entry]:
+        for path in self._files() if since_ms is None else self._files_since(since_ms):
             with path.open("rb") as file:
                 for line in file:
                     try:
@@ -258,6 +258,12 @@ class Journal:
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob(_GLOB))
 
+    def _files_since(self, since_ms: int) -> list[Path]:
+        """Return the files with lines since then: a start looks back a day, not over years."""
+        files = self._files()
+        before = [i for i, path in enumerate(files) if _begins_before(path, since_ms)]
+        return files[max(before, default=0) :]
+
 
 class _Walk:
     """One pass over the chain."""
@@ -308,6 +314,14 @@ def _damaged(problem: str, where: Path) -> ControlError:
 
 def _numbered(folder: Path, number: int) -> Path:
     return folder / f"journal-{number:06d}.jsonl"
+
+
+def _begins_before(path: Path, time_ms: int) -> bool:
+    with path.open("rb") as file:
+        try:
+            return from_line(file.readline()).time_ms < time_ms
+        except ValueError:  # a line that cannot be read tells nothing
+            return False
 
 
 def _number(path: Path) -> int:

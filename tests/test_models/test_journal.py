@@ -280,6 +280,18 @@ def test_record_when_a_field_is_not_plain_then_it_is_refused(
 # -- asking -------------------------------------------------------------------------------------
 
 
+def test_entries_when_asked_for_the_newest_then_older_files_are_not_read(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j", Clock(), max_bytes=1000)
+    written = [journal.append("entry.refused", decision(reason=f"no. {i}")) for i in range(20)]
+    files = sorted(journal.folder.glob("journal-*.jsonl"))
+    assert len(files) > 3
+    for entry in written:
+        assert journal.entries(since_ms=entry.time_ms) == written[entry.n - written[0].n :]
+    newest = files[-1].read_bytes().splitlines(keepends=True)[-1]
+    files[0].write_bytes(files[0].read_bytes() + newest)  # found twice if it were read
+    assert journal.entries(since_ms=written[-1].time_ms) == written[-1:]
+
+
 def test_entries_when_asked_by_kind_pair_time_and_number_then_only_those_come(
     journal: Journal,
 ) -> None:
