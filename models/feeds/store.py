@@ -11,7 +11,6 @@ import json
 import logging
 import math
 import os
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -148,7 +147,7 @@ class Writer:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._day = ""
         self._file: IO[bytes] | None = None
-        self._known: OrderedDict[int, tuple[int, Mapping[str, float]]] = OrderedDict()
+        self._known: dict[int, tuple[int, Mapping[str, float]]] = {}
         self._recall()
 
     def note(self, told: Iterable[Record]) -> list[Record]:
@@ -158,23 +157,19 @@ class Writer:
         remembered is no news.
         """
         news: list[Record] = []
-        known = dict(self._known)
-        full = len(known) >= _REMEMBERED
-        oldest = min(known, default=0)
+        fresh: dict[int, tuple[int, Mapping[str, float]]] = {}
+        oldest = min(self._known) if len(self._known) >= _REMEMBERED else None
         for record in sorted(told, key=lambda r: r.event_ms):
-            if record.event_ms not in known:
-                if full and record.event_ms < oldest:
-                    continue
-                revision = 0
-            elif known[record.event_ms][1] == dict(record.values):
+            known = fresh.get(record.event_ms) or self._known.get(record.event_ms)
+            if known is None and oldest is not None and record.event_ms < oldest:
                 continue
-            else:
-                revision = known[record.event_ms][0] + 1
-            news.append(Record(record.event_ms, record.received_ms, dict(record.values), revision))
-            known[record.event_ms] = (revision, dict(record.values))
+            if known is not None and known[1] == record.values:
+                continue
+            revision = 0 if known is None else known[0] + 1
+            news.append(Record(record.event_ms, record.received_ms, record.values, revision))
+            fresh[record.event_ms] = (revision, record.values)
         self.append(news)
-        for record in news:
-            self._remember(record)
+        self._remember(fresh)
         return news
 
     def append(self, told: Sequence[Record]) -> None:
@@ -219,20 +214,17 @@ class Writer:
         """Read back the newest events, from the newest file backwards."""
         for path in sorted(self._folder.glob(f"*{_SUFFIX}"), reverse=True):
             _drop_torn(path)
-            for record in records(path):
-                # Files are read newest first: what a later one has said of an event stands.
-                known = self._known.get(record.event_ms)
-                if known is None or record.revision >= known[0]:
-                    self._known[record.event_ms] = (record.revision, dict(record.values))
-            while len(self._known) > _REMEMBERED:
-                del self._known[min(self._known)]
+            of_day = {r.event_ms: (r.revision, r.values) for r in records(path)}
+            # What a later file has said of an event stands.
+            self._remember({event: told for event, told in of_day.items()
+                            if event not in self._known})  # fmt: skip
             if len(self._known) >= _REMEMBERED:
                 break
 
-    def _remember(self, record: Record) -> None:
-        self._known[record.event_ms] = (record.revision, dict(record.values))
-        while len(self._known) > _REMEMBERED:
-            del self._known[min(self._known)]
+    def _remember(self, fresh: Mapping[int, tuple[int, Mapping[str, float]]]) -> None:
+        self._known.update(fresh)
+        for event in sorted(self._known)[: max(len(self._known) - _REMEMBERED, 0)]:
+            del self._known[event]
 
 
 def _drop_torn(path: Path) -> None:

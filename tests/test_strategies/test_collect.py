@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import json
+import os
 import random
+import signal
+import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +17,11 @@ from typing import Any
 import pytest
 
 from models.errors import ConfigError, ControlError, InputError
-from models.feeds.catalog import KINDS, MARKET, collect_config
-from models.feeds.store import Origin, Record, days, read
+from models.feeds import store
+from models.feeds.catalog import KINDS, MARKET, STATUS, collect_config
+from models.feeds.store import Origin, Record, Writer, day_of, days, read
 from models.files import locked, wall_clock_ms
+from strategies.desk.collect import feed as feed_module
 from strategies.desk.collect.collector import Collector
 from strategies.desk.collect.exchange import client_of
 from strategies.desk.collect.feed import Feed
@@ -73,6 +80,14 @@ def served() -> Iterator[tuple[FeedsState, str]]:
     state = FeedsState()
     with running_feeds(state) as url:
         yield state, url
+
+
+async def until(done: Callable[[], Any], within_s: float = 30.0) -> None:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + within_s
+    while not done():
+        assert loop.time() < end, "it never happened"
+        await asyncio.sleep(0.02)
 
 
 def feed_of(time: Time, root: Path, *sources: Any, pause_s: tuple[float, float] = (1, 60)) -> Feed:
@@ -384,6 +399,56 @@ def test_whales_when_asked_again_then_a_block_is_asked_for_once(tmp_path, served
         assert again <= 1
 
     asyncio.run(wiring(url, tmp_path, work))
+
+
+def test_collector_when_told_to_stop_then_every_task_and_connection_ends(tmp_path, served):
+    state, url = served
+    old = Writer(tmp_path, Origin("votes", "LTC", "coingecko"))
+    old.append([Record(1_700_000_000_000, 1_700_000_000_000, {"up_frac": 0.5})])
+    config = collect_config(collect_block(url, coins=["LTC"], quota_gb=1e-9))
+
+    async def work() -> None:
+        running = asyncio.ensure_future(Collector(config, tmp_path, seed=0).run())
+        await until(lambda: len(list(tmp_path.glob("*/*/*/*.jsonl"))) >= 9)
+        await until(lambda: state.streams.get("binance"))
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(running, 20)
+        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        await asyncio.wait(left, timeout=5) if left else None
+        assert not [task for task in left if not task.done()]
+
+    asyncio.run(work())
+    assert list(days(tmp_path)) == [day_of(wall_clock_ms())]  # the quota took the old one
+    assert json.loads((tmp_path / STATUS).read_text())["feeds"]
+    with locked(tmp_path / ".lock", attempts=1):  # free for the next
+        pass
+
+
+def test_feed_when_it_runs_for_a_month_then_it_needs_no_more_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "_REMEMBERED", 200)
+    monkeypatch.setattr(feed_module.logger, "disabled", True)  # pytest keeps what is logged
+    time = Time()
+    feed = feed_of(time, tmp_path, Scripted("a", time), Scripted("b", time))
+
+    async def month() -> list[int]:
+        sizes = []
+        for i in range(1500):
+            feed._kept[0].source.fails = InputError("no") if i % 3 == 0 else None
+            await feed.round()
+            time.now_s += 1800
+            time.slept.clear()
+            if i in (1000, 1499):
+                gc.collect()
+                sizes.append(tracemalloc.get_traced_memory()[0])
+        return sizes
+
+    tracemalloc.start()
+    try:
+        after_a_while, at_the_end = asyncio.run(month())
+    finally:
+        tracemalloc.stop()
+    assert len(days(tmp_path)) >= 30
+    assert at_the_end - after_a_while < 20_000
 
 
 def test_collector_when_another_one_writes_the_folder_then_it_is_refused(tmp_path, served):

@@ -130,7 +130,7 @@ def run_collect(
     settings = collect_config(block.collect)
     root = settings.root(Path(userdir or config["user_data_dir"]))
     if status:
-        lines, sound = report(settings, root, wall_clock_ms())
+        lines, sound = report(settings, root, wall_clock_ms(), names)
         print("\n".join(lines))
         return 0 if sound else 1
     # Freqtrade has set up its own while reading the config, buffered and meant for a bot.
