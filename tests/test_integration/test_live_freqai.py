@@ -26,12 +26,14 @@ START, TODAY = datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 3, 8, tzinfo=UTC
 # The simulated market has next to no edge: what is tried is the way from forecast to order, with
 # the pack's own sizing, limits, confirmation and stop.
 STRATEGY = """
+from strategies.base.stopwatch import timed
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 
 
 class EveryForecast(BitcoinCrossMargin):
     timeframe = "1m"
 
+    @timed("decision")
     def populate_entry_trend(self, dataframe, metadata):
         dataframe["enter_long"] = (dataframe["do_predict"] == 1).astype(int)
         return dataframe
