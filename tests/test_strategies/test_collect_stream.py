@@ -135,6 +135,27 @@ def test_stream_when_the_exchange_dies_then_the_second_takes_over_and_the_first_
     assert events(tmp_path, "binance")[0].values["short_quote"] == 200
 
 
+def test_stream_when_it_was_not_read_for_long_then_it_begins_anew_and_claims_no_more(
+    tmp_path, served
+):
+    state, url = served
+
+    async def watch(feed: Feed) -> None:
+        state.dead.add("binance")
+        await until(lambda: kept(tmp_path, "bybit"))
+        state.dead.clear()
+        await until(lambda: kept(tmp_path, "binance"))
+        state.tell("bybit", all_liquidation(wall_clock_ms()))  # nobody reads it now
+        await asyncio.sleep(4 * LIFE_S)
+        before = len(kept(tmp_path, "bybit"))
+        await asyncio.to_thread(state.kill, "binance")
+        await until(lambda: len(kept(tmp_path, "bybit")) > before)
+
+    collecting(url, tmp_path, watch)
+    assert events(tmp_path, "bybit") == []
+    assert all(r.values["covered_s"] < 3 * LIFE_S for r in kept(tmp_path, "bybit"))
+
+
 def test_stream_when_a_message_is_malformed_then_nothing_of_it_is_kept(tmp_path, served):
     state, url = served
 

@@ -29,6 +29,7 @@ DEPTH_FRAC: Final = 0.01  # of the price: how far from the middle an order count
 _LEVELS: Final = {"binance": 1000, "okx": 400, "bybit": 500}
 _HISTORY: Final = 30  # rows asked for: what an outage of two hours has missed
 SIGN_OF_LIFE_S: Final = 60.0
+_UNREAD_LIFES: Final = 2  # a stream not read for longer is begun anew
 
 
 def client_of(name: str, settings: Mapping[str, Any], timeout_s: float) -> Any:
@@ -136,23 +137,35 @@ class LiquidationStream:
     every_s = 0.0
 
     def __init__(
-        self, name: str, client: Any, symbol: str, timeout_s: float, clock: Clock, sleep: Sleep
-    ) -> None:
-        self.name, self._client, self._symbol = name, client, symbol
+        self, name: str, make: Callable[[], Any], symbol: str, timeout_s: float,
+        clock: Clock, sleep: Sleep,
+    ) -> None:  # fmt: skip
+        self.name, self._make, self._symbol = name, make, symbol
+        self._client: Any = None  # of its own: ccxt keeps what a stream tells per client
         self._connect_s, self._clock, self._sleep = timeout_s, clock, sleep
         self.timeout_s = 2 * timeout_s + SIGN_OF_LIFE_S
         self._watching: asyncio.Task[Any] | None = None
         self._covered_from: int | None = None  # None while there is no connection
+        self._left_ms: int | None = None  # end of the last reading
 
     async def read(self) -> Sequence[Record]:
         """Wait for liquidations or the end of a minute, and return them."""
         try:
+            if self._left_ms is not None and self._clock() - self._left_ms > _UNREAD_LIFES * (
+                1000 * SIGN_OF_LIFE_S
+            ):
+                # Another source told the feed meanwhile: what waits here is old, and not all of it.
+                await self.close()
             return await self._read()
         except BaseException:
-            await self._drop()
+            await self.close()
             raise
+        finally:
+            self._left_ms = self._clock()
 
     async def _read(self) -> list[Record]:
+        if self._client is None:
+            self._client = self._make()
         if self._watching is None:
             self._watching = asyncio.ensure_future(self._client.watch_liquidations(self._symbol))
         if self._covered_from is None:
@@ -211,11 +224,16 @@ class LiquidationStream:
         finally:
             bell.cancel()
 
-    async def _drop(self) -> None:
-        """Let go of the connection: the next reading makes a new one."""
+    async def close(self) -> None:
+        """Let go of the connection; the next reading makes a new one.
+
+        And a new client: one that was closed before it knew its markets never works again.
+        """
         self._covered_from = None
         watching, self._watching = self._watching, None
         if watching is not None:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
-        await self._client.close()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()

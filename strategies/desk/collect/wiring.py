@@ -53,7 +53,7 @@ class Wiring:
     sleep: Sleep
     random: random.Random
     _clients: dict[str, Any] = field(default_factory=dict)
-    _streams: list[Any] = field(default_factory=list)
+    _streams: list[LiquidationStream] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.web = Web(self.config.addresses, self.sleep, self.now_s)
@@ -93,19 +93,19 @@ class Wiring:
     async def close(self) -> None:
         """Close every connection."""
         await self.web.close()
-        for client in (*self._clients.values(), *self._streams):
-            await client.close()
+        for opened in (*self._clients.values(), *self._streams):
+            await opened.close()
 
     def _source(self, feed: str, coin: str, name: str) -> Source:
         """Return one source of a feed of a coin."""
         every_s, timeout_s = KINDS[feed].every_s, self.config.timeout_s
         if feed == "liquidations":
-            # A client of its own: ccxt keeps what a stream tells per client, not per market.
-            client = self._new_client(name)
-            self._streams.append(client)
-            return LiquidationStream(
-                name, client, f"{coin}/USDT:USDT", timeout_s, self.clock, self.sleep
-            )
+            stream = LiquidationStream(
+                name, partial(self._new_client, name), f"{coin}/USDT:USDT", timeout_s,
+                self.clock, self.sleep,
+            )  # fmt: skip
+            self._streams.append(stream)
+            return stream
         if name in EXCHANGES:
             market = Market(name, self._client(name), f"{coin}/USDT:USDT", self.clock)
             reading = getattr(market, "funding" if feed.startswith("funding_") else feed)
