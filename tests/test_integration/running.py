@@ -95,8 +95,8 @@ def running(
 
 
 def write_strategy(folder: Path, source: str) -> tuple[str, ...]:
-    """Write a strategy under the name of its class; return the arguments that find it."""
-    found = re.search(r"^class (\w+)", source, flags=re.MULTILINE)
+    """Write a strategy, the first class with a base; return the arguments that find it."""
+    found = re.search(r"^class (\w+)\(", source, flags=re.MULTILINE)
     assert found is not None
     strategies = folder / "strategies"
     strategies.mkdir(exist_ok=True)
