@@ -50,3 +50,14 @@ def test_bot_when_it_has_predicted_then_torch_was_never_imported(tmp_path: Path)
 
 def test_trainer_when_it_imports_a_network_then_the_same_probe_sees_torch(tmp_path: Path) -> None:
     assert "'torch'" in loaded(TRAINER, tmp_path)
+
+
+def test_bot_when_onnx_runtime_is_loaded_then_it_was_told_before_to_report_nothing(
+    tmp_path: Path,
+) -> None:
+    code = (
+        "import os, sys, models\n"
+        "assert 'onnxruntime' not in sys.modules\n"
+        "print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    )
+    assert loaded(code, tmp_path) == "1"

@@ -96,9 +96,9 @@ def test_hedge_when_the_word_is_no_ratio_then_nothing_changes(
 
 
 def test_proposals_when_answered_then_the_answer_is_in_the_journal(commands: Commands) -> None:
-    for key in "ab":
+    for key, pair in (("a", "BTC/USDT:USDT"), ("b", "ETH/USDT:USDT")):
         commands.store.propose(
-            key=key, pair="BTC/USDT:USDT", side="long", notional_quote=1000.0, rate=60_000.0,
+            key=key, pair=pair, side="long", notional_quote=1000.0, rate=60_000.0,
             note="p_up 0.6", expires_ms=NOW + 1,
         )  # fmt: skip
     assert commands.waiting() == ["r1", "r2"]

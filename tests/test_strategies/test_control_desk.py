@@ -90,9 +90,9 @@ def test_command_when_said_in_a_folder_no_bot_runs_in_then_it_fails_and_leaves_n
 def test_review_commands_when_typed_then_the_proposal_is_answered(
     tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for key in "ab":
+    for key, pair in (("a", "BTC/USDT:USDT"), ("b", "ETH/USDT:USDT")):
         commands.store.propose(
-            key=key, pair="BTC/USDT:USDT", side="long", notional_quote=1.0, rate=1.0, note="",
+            key=key, pair=pair, side="long", notional_quote=1.0, rate=1.0, note="",
             expires_ms=commands.clock() + 60_000,
         )  # fmt: skip
     assert say(tmp_path, "approve", "r1") == 0

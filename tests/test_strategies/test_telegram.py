@@ -247,13 +247,13 @@ def test_why_when_the_journal_knows_the_trade_then_it_tells_however_long_it_is(d
 
 def proposed(desk: Desk, key: str) -> str:
     return desk.commands.store.propose(
-        key=key, pair="BTC/USDT:USDT", side="long", notional_quote=1000.0, rate=60_000.0,
+        key=key, pair=f"{key}/USDT:USDT", side="long", notional_quote=1000.0, rate=60_000.0,
         note="p_up 0.6", expires_ms=desk.clock() + 600_000,
     ).id  # fmt: skip
 
 
 def test_review_when_entries_wait_then_they_are_answered_by_word_or_button(desk: Desk) -> None:
-    one, two, three = (proposed(desk, key) for key in ("one", "two", "three"))
+    one, two, three = (proposed(desk, base) for base in ("BTC", "ETH", "LTC"))
     desk.ann.say("/approve")
     assert "1,000.00 at 60,000.00; p_up 0.6" in desk.ann.wait_for(f"{three} waits until").text
     desk.ann.press(f"Deny {two}")
