@@ -35,12 +35,13 @@ SUITES = {
     "losses": ("test_risk_losses.py",),
     "reduction": ("test_risk_after_trade.py",),
     "reconciliation": ("test_risk_after_trade.py",),
+    "second_source": ("test_second_source.py",),
 }
 GUARDS = ("test_risk_guards.py",)
 WHOLE = ("test_risk_guards.py", "test_limits.py", "test_risk_losses.py",
-         "test_risk_after_trade.py")  # fmt: skip
+         "test_risk_after_trade.py", "test_second_source.py")  # fmt: skip
 MODULES = ("verdict", "need", "limits", "losses", "orders", "exposure", "margin", "market", "model",
-           "oversight", "run", "reduction", "reconciliation")  # fmt: skip
+           "oversight", "run", "reduction", "reconciliation", "second_source")  # fmt: skip
 _LIMIT_S = 90
 
 
@@ -149,13 +150,16 @@ def _in_child(mutant: Mutant, suite: Sequence[str]) -> int:
 
 
 def _tests(module: ModuleType) -> Iterator[Callable[[], Any]]:
-    """Yield the tests of a module with every set of their parameters, but for the slow ones.
+    """Yield the tests of a module with every set of their parameters, as pytest runs them.
 
-    As pytest runs them, without its second of start-up; the guards' tests use no fixtures.
+    Slow ones and those that want recorded data are left out; the guards' tests use no fixtures.
     """
     for name, test in vars(module).items():
         if name.startswith("test_"):
-            marks = [m for m in getattr(test, "pytestmark", []) if m.name == "parametrize"]
+            all_marks = getattr(test, "pytestmark", [])
+            if any(mark.name == "skipif" for mark in all_marks):
+                continue
+            marks = [m for m in all_marks if m.name == "parametrize"]
             for values in itertools.product(*(_cases(m) for m in marks)):
                 yield functools.partial(test, **{k: v for case in values for k, v in case.items()})
 
