@@ -178,7 +178,7 @@ class Killer:
     def _story(self) -> Story:
         self._stories += 1
         name = f"story-{self._stories}"
-        (self._folder / name).mkdir()
+        (self._folder / name).mkdir(parents=True)
         return Story(self._folder / name, self._venue.open_account(name, SECRET))
 
     def _life(self, url: str, story: Story, left: list[Phase]) -> Story:
