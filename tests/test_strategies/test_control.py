@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 from freqtrade.enums import RunMode
 from freqtrade.exceptions import FreqtradeException, OperationalException
-from freqtrade.persistence import Trade
 
 from models.control.heartbeat import last_beat
 from models.control.state import Guard, Mode, Person
@@ -34,6 +33,8 @@ from tests.test_strategies.test_pack_strategy import (
     running,
     stake,
 )
+
+pytestmark = pytest.mark.usefixtures("open_trades")
 
 ANN = Person("ann", "command line")
 
@@ -128,13 +129,6 @@ class Exchange:
         if order_id == "gone":
             raise FreqtradeException("no such order")
         self.cancelled.append((order_id, pair))
-
-
-@pytest.fixture(autouse=True)
-def open_trades(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    trades: list[Any] = []
-    monkeypatch.setattr(Trade, "get_open_trades", lambda: trades)
-    return trades
 
 
 @pytest.fixture

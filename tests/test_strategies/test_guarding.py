@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 import pytest
 from freqtrade.enums import RunMode
-from freqtrade.persistence import Trade
 
 from models import columns
 from models.control.state import Guard, Mode, Person
@@ -37,15 +36,10 @@ from tests.test_strategies.test_pack_strategy import (
     stake,
 )
 
+pytestmark = pytest.mark.usefixtures("open_trades")
+
 ANN = Person("ann", "command line")
 LATER = NOW + timedelta(seconds=1)
-
-
-@pytest.fixture(autouse=True)
-def open_trades(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    trades: list[Any] = []
-    monkeypatch.setattr(Trade, "get_open_trades", lambda: trades)
-    return trades
 
 
 @pytest.fixture

@@ -28,6 +28,8 @@ from strategies.base.acknowledgement import leverage_digest
 from strategies.base.pack_strategy import PackStrategy
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 
+pytestmark = pytest.mark.usefixtures("open_trades")
+
 PAIR = "BTC/USDT:USDT"
 OPENED = datetime(2024, 1, 1, 12, tzinfo=UTC)  # open of the last analysed candle
 NOW = OPENED + timedelta(hours=1, seconds=2)
@@ -92,14 +94,6 @@ class Wallets:
     def get_total(self, currency: str) -> float:
         assert currency == "USDT"
         return self.total
-
-
-@pytest.fixture(autouse=True)
-def open_trades(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Freqtrade's open trades, empty until a test adds some."""
-    trades: list[Any] = []
-    monkeypatch.setattr(Trade, "get_open_trades", lambda: trades)
-    return trades
 
 
 def strategy(frame: pd.DataFrame | None = None, **blocks: Any) -> BitcoinCrossMargin:

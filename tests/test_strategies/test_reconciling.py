@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from freqtrade.enums import RunMode
-from freqtrade.persistence import Trade
 
 from models.control.state import Guard, Mode
 from strategies.base.exchange_account import fills_of, read_executions, read_transfers
@@ -29,14 +28,9 @@ from tests.test_strategies.test_pack_strategy import (
     running,
 )
 
+pytestmark = pytest.mark.usefixtures("open_trades")
+
 OTHER = "LTC/USDT:USDT"
-
-
-@pytest.fixture(autouse=True)
-def open_trades(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    trades: list[Any] = []
-    monkeypatch.setattr(Trade, "get_open_trades", lambda: trades)
-    return trades
 
 
 @pytest.fixture
