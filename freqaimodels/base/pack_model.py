@@ -8,7 +8,9 @@ process, and what comes back is ONNX bytes and a manifest.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -28,6 +30,7 @@ from freqaimodels.base.fast_lane import FastLane, agrees
 from freqaimodels.base.frames import candles, time_ms
 from freqaimodels.base.history import unify_dates
 from freqaimodels.base.live_rows import LiveRows
+from freqaimodels.base.pool import Pool, noted
 from freqaimodels.base.settings import candle_files, feed_files, read_settings
 from models import catalog, columns
 from models.errors import ConfigError, PackError
@@ -95,6 +98,11 @@ class PackModel(IFreqaiModel):
         self._markets: dict[str, NewestRows] = {}  # by pair, of all pairs' features
         self._unbooked: list[tuple[Any, ...]] = []
         self._told: set[str] = set()
+        self._strategy: IStrategy  # who asks for the forecasts
+        self._pool = Pool(config, self.settings.labels, self.settings.training, self.dd)
+        if config.get("runmode") in (RunMode.LIVE, RunMode.DRY_RUN) and "pairs" in config:
+            # What FreqAI downloads next, once, before the first candle.
+            config["pairs"] = list(dict.fromkeys([*config["pairs"], *self._pool.pairs]))
 
     def make_executor(self) -> Executor:
         """Return where training runs; a seam for tests and for other machines."""
@@ -149,7 +157,7 @@ class PackModel(IFreqaiModel):
                 "train_features": unfiltered_df[list(names)].tail(MAX_CONTEXT_CANDLES),
                 "train_dates": unfiltered_df["date"],
             }
-            artifact = self.fit({"job": job}, dk)
+            artifact = self._fit_pooled(job, unfiltered_df, pair, dk)
         except Exception as error:
             self._failure = error
             raise
@@ -191,6 +199,16 @@ class PackModel(IFreqaiModel):
         artifact = Artifact(best.artifact.onnx, {**best.manifest, "challenge": verdict})
         return Predictor(artifact, challenger.history, challenger.history_time_ms)
 
+    def _fit_pooled(
+        self, job: TrainingJob, frame: DataFrame, pair: str, dk: FreqaiDataKitchen
+    ) -> Artifact:
+        """Train on the job's own rows, and on those of the pool's coins where there is a pool."""
+        if not self._pool.pairs:
+            return self.fit({"job": job}, dk)
+        peers, left_out = self._pool.peers(job, frame, pair, self._strategy, dk.live)
+        artifact = self.fit({"job": replace(job, peers=peers)}, dk)
+        return Artifact(artifact.onnx, noted(artifact.manifest, left_out))
+
     def fit(self, data_dictionary: dict[str, Any], dk: FreqaiDataKitchen, **kwargs: Any) -> Any:
         """Run the training job in `data_dictionary["job"]` and return its artifact."""
         return self.executor.run(data_dictionary["job"])
@@ -203,7 +221,21 @@ class PackModel(IFreqaiModel):
             f"Training {dk.pair} raised exception {self._failure!r}; the backtest stops here."
         ) from self._failure
 
+    def start(
+        self, dataframe: DataFrame, metadata: dict[str, Any], strategy: IStrategy
+    ) -> DataFrame:
+        """Answer for the frame of a pair; in a backtest, train first."""
+        self._strategy = strategy
+        return super().start(dataframe, metadata, strategy)
+
     # -- live retraining --------------------------------------------------------------------
+
+    def _set_train_queue(self) -> deque[str]:
+        """Return an empty queue; a pair joins it when the strategy asks for its forecast.
+
+        FreqAI would train every pair of the whitelist: a hedge asks about one of three.
+        """
+        return deque()
 
     def start_live(
         self,
@@ -224,6 +256,8 @@ class PackModel(IFreqaiModel):
             logger.error("FreqAI's training thread has ended; starting it again")
             self.scanning = False
         pair = metadata["pair"]
+        if pair not in self.train_queue:
+            self.train_queue.append(pair)
         if any(pair == before for _, before, *_ in self._unbooked):
             self.catch_up()
         lane = self._lanes.get(pair)

@@ -72,9 +72,14 @@ def read_settings(config: Mapping[str, Any]) -> ModelSettings:
 
 
 def candle_files(config: Mapping[str, Any]) -> list[Path]:
-    """Return the futures candle files the features are built from."""
+    """Return the futures candle files that features and pooled rows are built from."""
     freqai = config["freqai"]["feature_parameters"]
-    pairs = {*config["exchange"]["pair_whitelist"], *freqai.get("include_corr_pairlist", [])}
+    training = (config["freqai"].get("model_training_parameters") or {}).get("training") or {}
+    pairs = {
+        *config["exchange"]["pair_whitelist"],
+        *freqai.get("include_corr_pairlist", []),
+        *training.get("pool", ()),
+    }
     folder = Path(config["datadir"]) / "futures"
     return [
         folder / f"{pair.replace('/', '_').replace(':', '_')}-{tf}-futures.feather"

@@ -8,12 +8,28 @@ volatility-scaled rule makes "volatility is low" the best predictor of its own l
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from models.errors import InputError
 from models.features.rolling import lag, rolling_median, rolling_rms
 from models.types import BoolArray, Candles, FloatArray
+
+# Smallest hourly move that can be a cascade, by coin; 4 % where none is given.
+_FLOORS: Final = {"BTC": 0.03}
+_FLOOR: Final = 0.04
+
+
+def coin_floor(coin: str) -> float:
+    """Return `floor_frac` of a coin.
+
+    Examples
+    --------
+    >>> coin_floor("BTC"), coin_floor("XRP")
+    (0.03, 0.04)
+    """
+    return _FLOORS.get(coin, _FLOOR)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +38,7 @@ class CascadeConfig:
 
     move_ms: int = 3_600_000  # the move is measured over the last hour
     sigma_multiple: float = 4.0  # of the volatility over the same span
-    floor_frac: float = 0.03  # and at least this large: 3 % for BTC, use 4 % for LTC
+    floor_frac: float = 0.03  # and at least this large: `coin_floor`
     volume_multiple: float = 3.0  # of the median volume
     history_ms: int = 30 * 86_400_000  # volatility and median volume are taken over 30 days
     merge_ms: int = 86_400_000  # onsets less than a day apart are one episode

@@ -16,6 +16,7 @@ from models.calibration.fit import (
     tempered,
 )
 from models.config import from_mapping
+from models.errors import ConfigError
 from models.export.onnx import TOLERANCE, measure_context, measure_streaming
 from models.heads import softmax
 from models.nets.base import NetworkSpec
@@ -35,6 +36,12 @@ def check(network: str, blocks: dict[str, Any]) -> None:
     """Raise ConfigError unless `network` exists and accepts its settings."""
     settings = ModelSettings.from_blocks(blocks, where="freqai.model_training_parameters")
     spec = catalog.load(network)
+    if settings.training.pool and not isinstance(spec, NetworkSpec):
+        raise ConfigError(
+            f"{spec.title} learns from its own pair only, got {list(settings.training.pool)}",
+            where="freqai.model_training_parameters.training.pool",
+            cure="leave it empty, or use a network, for example HedgeForecaster",
+        )
     from_mapping(spec.config, settings.network, where="freqai.model_training_parameters.network")
 
 
@@ -135,8 +142,20 @@ def _extras(data: Prepared) -> dict[str, Any]:
         names = data.job.feature_names
         out["optional_features"] = [names[i] for i in np.flatnonzero(data.optional)]
     if data.peers:
-        out["peers"] = [job.title for job in data.job.peers]
+        out["pool"] = [_share(job, data) for job in (data.job, *data.job.peers)]
     return out
+
+
+def _share(job: TrainingJob, data: Prepared) -> dict[str, Any]:
+    """Return how many training rows a market gives, and cascades that start in them."""
+    last_ms = data.job.time_ms[data.split.train.stop - 1]
+    whole = np.isfinite(job.features[:, ~data.optional]).all(axis=1)
+    rows = whole & (job.time_ms <= last_ms)
+    down, up = (
+        int((job.labels[name][rows] == 1).sum())  # one candle before the onset
+        for name in (columns.LABEL_CASCADE_DOWN, columns.LABEL_CASCADE_UP)
+    )
+    return {"title": job.title, "rows": int(rows.sum()), "falls": down, "squeezes": up}
 
 
 def _latency(

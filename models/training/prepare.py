@@ -165,7 +165,7 @@ def _with_peers(
             raise AlignmentError(
                 f"expected the features and candles of {job.title}", where=other.title
             )
-        finite = check_job(other, optional, [name for name in job.labels if name in columns.HEDGE])
+        finite = check_job(other, optional)  # one without a cascade tells how rare they are
         runs = contiguous_runs(other.time_ms, other.candle_ms, finite)
         spans = [
             Span(

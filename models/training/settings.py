@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +73,8 @@ class TrainingSettings:
     tensorboard_dir: str = ""  # where the training worker writes its curves; empty: nowhere
     threads: int = 1  # next to one busy core two torch threads slow down 5-8x
     interval_coverage: float = 0.9  # of the conformal interval
+    # Other pairs whose rows networks learn from beside their own; `freqaimodels.base.pool`.
+    pool: Sequence[str] = ()
     # Live: a retrained model serves only if it is not clearly worse than the serving one on the
     # newest candles neither was trained on; see models/runtime/challenge.py.
     challenge: bool = False
@@ -110,6 +112,8 @@ class TrainingSettings:
                 raise ValueError(
                     f"expected {name} to be one of {', '.join(allowed)}, got {getattr(self, name)}"
                 )
+        if isinstance(self.pool, str) or len(set(self.pool)) != len(self.pool):
+            raise ValueError(f"expected pool to be a list of different pairs, got {self.pool!r}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"expected 0 <= ema < 1, got {self.ema}")
 

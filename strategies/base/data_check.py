@@ -44,9 +44,11 @@ def span_read(config: Mapping[str, Any], startup_candles: int) -> tuple[int, int
 def check_backtest_data(config: Mapping[str, Any], startup_candles: int) -> DataSummary:
     """Check every file the backtest of `config` reads; raise InputError listing all faults."""
     start, stop = span_read(config, startup_candles)
+    training = (_freqai(config).get("model_training_parameters") or {}).get("training") or {}
     return check_datadir(
-        Path(config["datadir"]), pairs_read(config), config["timeframe"], start, stop
-    )
+        Path(config["datadir"]), pairs_read(config), config["timeframe"], start, stop,
+        training.get("pool", ()),
+    )  # fmt: skip
 
 
 def _freqai(config: Mapping[str, Any]) -> Mapping[str, Any]:

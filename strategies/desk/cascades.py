@@ -22,7 +22,7 @@ from models.errors import ConfigError, InputError
 from models.features.rolling import lag, rolling_mean
 from models.feeds.candles import FUNDING_MS
 from models.feeds.point_in_time import join
-from models.labels.cascade import CascadeConfig
+from models.labels.cascade import CascadeConfig, coin_floor
 from models.labels.tiers import agreement, confirm_l1, liquidation_spikes
 from models.training.executor import Executor, ProcessExecutor
 from models.training.settings import ModelSettings
@@ -43,8 +43,6 @@ ROOT = Path(__file__).resolve().parents[2]
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 COINS = ("BTC", "ETH", "LTC", "BCH", "XRP")
-FLOORS = {"BTC": 0.03}  # smallest hourly move that can be a cascade; the others' is 4 %
-_FLOOR = 0.04
 _FUNDING_LAG_MS = 60_000  # from the payment to when its rate can be read
 _BAR_LAG_MS = 300_000
 _BLOCK_DAYS, _BLOCK_GROUPS = 90, 5  # of the folds that leave out whole episodes
@@ -141,7 +139,7 @@ def load_coins(options: CascadeOptions, horizon: int) -> list[Coin]:
 
 def rule_of(coin: str, horizon: int) -> CascadeConfig:
     """Return what counts as a cascade of a coin."""
-    return CascadeConfig(floor_frac=FLOORS.get(coin, _FLOOR), longest_ms=horizon * HOUR_MS)
+    return CascadeConfig(floor_frac=coin_floor(coin), longest_ms=horizon * HOUR_MS)
 
 
 def _feeds(coin: str, candles: Candles, options: CascadeOptions) -> dict[str, FloatArray]:

@@ -149,7 +149,12 @@ def load_funding(
 
 
 def check_datadir(
-    datadir: Path, pairs: Iterable[str], timeframe: str, start_ms: int, stop_ms: int
+    datadir: Path,
+    pairs: Iterable[str],
+    timeframe: str,
+    start_ms: int,
+    stop_ms: int,
+    pool: Iterable[str] = (),
 ) -> DataSummary:
     """Check every file a futures backtest of `pairs` reads in [start_ms, stop_ms).
 
@@ -161,6 +166,8 @@ def check_datadir(
         What the run trades; mark candles and funding are always read at 1h.
     start_ms, stop_ms
         First candle the run needs, warm-up and training rows included, and its end.
+    pool
+        Further pairs a model learns from, of which candles are read as far as there are any.
 
     Raises
     ------
@@ -183,6 +190,16 @@ def check_datadir(
                 files.append(_check_file(datadir, pair, timeframe, kind, start_ms, stop_ms))
             except InputError as error:
                 problems.append(error)
+    for pair in dict.fromkeys(pool):
+        path = DataFile(
+            datadir=datadir, pair=pair, timeframe=timeframe, candle_type=CandleType.FUTURES
+        ).path
+        if pair in pairs or not path.is_file():
+            continue
+        try:
+            files.append(_summary(path, load_checked(datadir, pair, timeframe).time_ms))
+        except InputError as error:
+            problems.append(error)
     if problems:
         raise _joined(datadir, problems, len(problems) + len(files))
     digest = hashlib.sha256("".join(f"{f.path.name} {f.sha256}\n" for f in files).encode())
@@ -235,6 +252,10 @@ def _check_file(
             datadir, pair, timeframe, kind, start_ms=start_ms, stop_ms=stop_ms
         ).time_ms
     path = DataFile(datadir=datadir, pair=pair, timeframe=timeframe, candle_type=kind).path
+    return _summary(path, time_ms)
+
+
+def _summary(path: Path, time_ms: IntArray) -> FileSummary:
     return FileSummary(
         path=path,
         rows=len(time_ms),

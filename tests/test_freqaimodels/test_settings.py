@@ -97,3 +97,6 @@ def test_candle_files_when_listed_then_they_are_where_freqtrade_keeps_them(tmp_p
     assert len(files) == 4
     config["freqai"]["feature_parameters"]["include_corr_pairlist"] = ["BTC/USDT:USDT"]
     assert len(candle_files(config)) == 2  # the same pair twice is one file
+    pool = {"training": {"pool": ["BTC/USDT:USDT", "XRP/USDT:USDT"]}}
+    config["freqai"]["model_training_parameters"] = pool
+    assert len(candle_files(config)) == 4

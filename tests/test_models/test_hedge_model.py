@@ -10,7 +10,7 @@ import torch
 
 from models import columns
 from models.calibration.fit import fit_hazard_scale
-from models.errors import AlignmentError, InputError
+from models.errors import AlignmentError, ConfigError, InputError
 from models.export.onnx import to_onnx
 from models.heads import HeadLayout, hazard_targets, sigmoid
 from models.hybrid import fallback
@@ -18,7 +18,7 @@ from models.nets.base import SAYS_NOTHING, Committee, Forecaster
 from models.nets.hedge import SPEC
 from models.runtime.predictor import Predictor
 from models.runtime.session import Session
-from models.training.pipeline import train
+from models.training.pipeline import check, train
 from models.training.prepare import prepare
 from models.types import Artifact, TrainingJob
 from tests.test_contract import planted
@@ -107,6 +107,40 @@ def test_training_when_it_has_no_peers_then_it_is_another_model(artifact: Artifa
     scales = [a.manifest["calibration"]["hazard"] for a in (alone, artifact)]
     assert 0 < scales[0]["rows_before_onset"] < scales[1]["rows_before_onset"]
     assert planted.planted_artifact("linear").manifest["calibration"]["hazard"] == "uncalibrated"
+
+
+def test_manifest_when_coins_were_pooled_then_it_tells_what_each_gave(artifact: Artifact):
+    job = pooled()
+    shares = artifact.manifest["pool"]
+    assert [share["title"] for share in shares] == [job.title, "peer"]
+    stop = artifact.manifest["spans_ms"]["train"][1]
+    for share, told in zip(shares, (job, job.peers[0]), strict=True):
+        seen = told.time_ms <= stop
+        assert share["rows"] == seen.sum()
+        assert share["falls"] == (told.labels[columns.LABEL_CASCADE_DOWN][seen] == 1).sum() > 0
+    assert "pool" not in planted.planted_artifact("linear").manifest
+
+
+def test_peer_when_it_had_no_cascade_then_it_tells_how_rare_they_are():
+    job = pooled()
+    quiet = {**job.peers[0].labels}
+    for name in (columns.LABEL_CASCADE_DOWN, columns.LABEL_CASCADE_UP):
+        quiet[name] = np.where(np.isfinite(quiet[name]), np.nanmax(quiet[name]), np.nan)
+    quiet[columns.LABEL_PEAK] = np.full(len(job.time_ms), np.nan)
+    calm = dataclasses.replace(job.peers[0], labels=quiet)
+    at = prepare(job).layout.hazards
+    with_calm = prepare(dataclasses.replace(job, peers=(calm,)))
+    alone = prepare(dataclasses.replace(job, peers=()))
+    assert with_calm.prior[at].max() < alone.prior[at].max()
+
+
+def test_pool_when_a_model_cannot_learn_from_other_pairs_then_its_config_is_refused():
+    with pytest.raises(ConfigError, match="learns from its own pair only"):
+        check("boosted", {"training": {"pool": ["BTC/USDT:USDT"]}})
+    check("hedge", {"training": {"pool": ["BTC/USDT:USDT"]}})
+    for wrong in ("BTC/USDT:USDT", ["BTC/USDT:USDT", "BTC/USDT:USDT"]):
+        with pytest.raises(ConfigError, match="list of different pairs"):
+            check("hedge", {"training": {"pool": wrong}})
 
 
 # -- feeds --------------------------------------------------------------------------------------

@@ -170,6 +170,17 @@ def test_run_beyond_all_data_is_refused(datadir: Path) -> None:
     assert "got payments from 2024-01-01T00:00Z to 2024-01-10T16:00Z" in text
 
 
+def test_pooled_coins_are_read_as_far_as_they_go_and_must_be_sound(datadir: Path) -> None:
+    pool = ["ETH/USDT:USDT", "LTC/USDT:USDT", "XRP/USDT:USDT"]  # the last has no file
+    name = "LTC_USDT_USDT-1h-futures.feather"
+    spoil(datadir, lambda frame: frame[100:], name)  # listed later
+    summary = data.check_datadir(datadir, PAIRS[:2], "1h", START_MS, STOP_MS, pool)
+    assert [f.path.name for f in summary.files if "LTC" in f.path.name] == [name]
+    spoil(datadir, lambda frame: frame.drop(index=20), name)
+    with pytest.raises(InputError, match=name):
+        data.check_datadir(datadir, PAIRS[:2], "1h", START_MS, STOP_MS, pool)
+
+
 def test_several_faults_are_listed_in_one_error(datadir: Path) -> None:
     spoil(datadir, with_value("close", 7, np.nan), CANDLES)
     (datadir / "futures" / "ETH_USDT_USDT-1h-mark.feather").unlink()

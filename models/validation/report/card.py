@@ -85,8 +85,14 @@ def _data(m: Mapping[str, Any]) -> list[tuple[str, str]]:
         for name, span in spans.items()
     ]
     needed = m.get("card", {}).get("useful_rows")
+    pool = [
+        f"{show(share['rows'], 'count')} candles, {share['falls']} falls and "
+        f"{share['squeezes']} squeezes ({share['title']})"
+        for share in m.get("pool", ())
+    ]
     return [
         *out,
+        *(("of which" if i == 0 else "and from", text) for i, text in enumerate(pool)),
         ("purged between them", f"{rows.get('purge', MISSING)} candles"),
         ("needs about", f"{show(needed, 'count')} training candles"),
     ]
