@@ -34,9 +34,9 @@ demo: install  ## Backtest BitcoinCrossMargin with a report (DATA=, TIMERANGE=, 
 hedge: install  ## Backtest LitecoinHedge against every baseline, with a report (DATA=, TIMERANGE=)
 	$(BIN)/breakwater hedge-report --userdir $(USERDIR) $(SPAN)
 
-data: install  ## Download BTC, ETH and LTC history for the demo with `freqtrade download-data`
+data: install  ## Download the history of five coins with `freqtrade download-data`
 	$(BIN)/freqtrade download-data --config user_data/config_bitcoin.json --userdir $(USERDIR) \
-	  --pairs BTC/USDT:USDT ETH/USDT:USDT LTC/USDT:USDT --timeframes 1h --days 1100
+	  --pairs BTC/USDT:USDT ETH/USDT:USDT LTC/USDT:USDT BCH/USDT:USDT XRP/USDT:USDT --timeframes 1h --days 1100
 
 simulate: install  ## Write the seeded simulated market to $(USERDIR)/data/simulated
 	$(BIN)/breakwater simulate $(USERDIR)/data/simulated

@@ -139,7 +139,8 @@ class Pool:
             logger.warning("The newest candles of %s are not learned from: %s", other, error)
             return known
         newer = newer[newer["date"] > known["date"].iloc[-1]]
-        frames = {other: {timeframe: pd.concat((known, newer), ignore_index=True)}}
+        whole = pd.concat((known, newer), ignore_index=True) if len(newer) else known
+        frames = {other: {timeframe: whole}}
         unify_dates(frames)
         with self._drawer.history_lock:
             self._drawer.historic_data.setdefault(other, {})[timeframe] = frames[other][timeframe]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,14 @@ from freqaimodels.base.pool import FEWEST_ROWS
 from models import columns
 from models.types import TrainingJob
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
-from tests.test_freqaimodels.configs import bitcoin_config
+from strategies.desk.results import trainings
+from tests.test_freqaimodels.configs import USER_DATA, bitcoin_config
 from tests.test_freqaimodels.test_retraining import EchoForecaster, Elsewhere, Once
 
 LTC, BTC, ETH, XRP, BCH = (f"{c}/USDT:USDT" for c in ("LTC", "BTC", "ETH", "XRP", "BCH"))
 POOL = [BTC, ETH, XRP]
 FIRST = pd.Timestamp("2024-01-01", tz="UTC")
-DAYS = 130
+DAYS, HOUR_MS = 130, 3_600_000
 
 
 def market(pair: str) -> pd.DataFrame:
@@ -70,7 +72,8 @@ def config_of(folder: Path, pair: str, pool: list[str], floor: float) -> dict[st
     )  # fmt: skip
     config["exchange"]["pair_whitelist"] = [pair]
     config["freqai"]["feature_parameters"]["include_corr_pairlist"] = [BTC, ETH]
-    return config | {"timerange": "20240320-20240409"}
+    shipped = USER_DATA / "config_bitcoin.json"
+    return config | {"timerange": "20240320-20240409", "config_files": [shipped]}
 
 
 class Offline:
@@ -169,8 +172,8 @@ def test_pool_when_a_coin_is_missing_or_too_short_then_it_is_left_out_and_named(
     files.frames[BCH] = young[young["date"] > born]
     offline = Offline(tmp_path, files, pool=(BTC, BCH, XRP))
     assert set(peers(offline.jobs[0])) == {BTC}
-    manifest = offline.model.dd.meta_data_dictionary[LTC]["meta_data"]["breakwater_manifest"]
-    assert set(manifest["pool_left_out"]) == {BCH, XRP}
+    manifests = [training.manifest for training in trainings(offline.model.full_path)]
+    assert [set(m["pool_left_out"]) for m in manifests] == [{BCH, XRP}, {XRP}]
     said = [r.message for r in caplog.records if "learns without" in r.message]
     assert any(XRP in line and "download-data" in line for line in said)
     assert any(BCH in line and f"at least {FEWEST_ROWS}" in line for line in said)
@@ -240,11 +243,12 @@ class Bot:
             on_disk = self.provider.closed(pair)
             short = on_disk[: -48 if pair == XRP else None]  # two days behind
             handler.ohlcv_store(pair, "1h", short, CandleType.FUTURES)
+            self.on_disk_ms = int(short["date"].iloc[-1].timestamp() * 1000)  # of the last pair
         self.model = EchoForecaster(config)
         self.strategy = BitcoinCrossMargin(config)
         self.strategy.dp, self.strategy.freqai = self.provider, self.model
-        self.model.start_scanning = lambda strategy: None
         self.model.scanning = True
+        self.model._threads = [threading.main_thread()]  # alive, and does nothing
         self.candle()
 
     @property
@@ -255,8 +259,6 @@ class Bot:
     def candle(self) -> None:
         self.provider.hours += 1
         frame = self.provider.get_pair_dataframe(LTC, "1h")
-        self.model._threads = []
-        self.model.scanning = True
         self.strategy.populate_indicators(frame, {"pair": LTC})
 
     def retrain(self) -> None:
@@ -278,17 +280,18 @@ def test_live_pool_when_trained_then_coins_the_bot_does_not_follow_are_topped_up
     assert {pair: peer.time_ms[-1] for pair, peer in peers(first).items()} == dict.fromkeys(
         POOL, first.time_ms[-1]
     )
-    assert (np.diff(peers(first)[XRP].time_ms) == 3_600_000).all()
+    assert (np.diff(peers(first)[XRP].time_ms) == HOUR_MS).all()
     (asked,) = bot.provider._exchange.asked
-    assert asked == (XRP, int(bot.provider.closed(XRP)["date"].iloc[-49].timestamp() * 1000))
+    assert asked == (XRP, bot.on_disk_ms + HOUR_MS)
     for _ in range(3):
         bot.candle()
     bot.retrain()
     last = bot.jobs[-1]
-    assert last.time_ms[-1] == first.time_ms[-1] + 3 * 3_600_000
+    assert last.time_ms[-1] > first.time_ms[-1]
     assert peers(last)[XRP].time_ms[-1] == last.time_ms[-1]
     assert [pair for pair, _ in bot.provider._exchange.asked] == [XRP, XRP]
-    assert bot.provider._exchange.asked[-1][1] == first.time_ms[-1] + 3_600_000
+    _, since = bot.provider._exchange.asked[-1]
+    assert bot.on_disk_ms + 48 * HOUR_MS <= since < last.time_ms[-1]  # only what is new
 
 
 def test_live_pool_when_the_exchange_is_silent_then_what_is_there_is_learned_from(
@@ -297,8 +300,8 @@ def test_live_pool_when_the_exchange_is_silent_then_what_is_there_is_learned_fro
     bot.provider._exchange.failure = TemporaryError("no answer")
     bot.retrain()
     (job,) = bot.jobs
-    behind = job.time_ms[-1] - peers(job)[XRP].time_ms[-1]
-    assert behind == 49 * 3_600_000
+    assert peers(job)[XRP].time_ms[-1] == bot.on_disk_ms < job.time_ms[-1]
+    assert set(peers(job)) == set(POOL)
     assert "newest candles of XRP/USDT:USDT are not learned from: no answer" in caplog.text
 
 
