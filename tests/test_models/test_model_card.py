@@ -55,6 +55,21 @@ def test_card_when_written_then_its_numbers_are_the_reports_and_the_manifests(
     assert all(text in card for text in m["card"]["failure_modes"])
 
 
+def test_card_when_coins_were_pooled_then_it_tells_what_each_gave_and_who_is_left_out(
+    record: RunRecord, card: str
+) -> None:
+    assert "| pooled |" not in card
+    last = record.trainings[-1]
+    pool = {
+        "pool": [{"title": "hedge BTC", "rows": 12240, "falls": 17, "squeezes": 8}],
+        "pool_left_out": {"XRP/USDT:USDT": "no candles"},
+    }
+    told = dataclasses.replace(last, manifest={**last.manifest, **pool})
+    card = model_card(dataclasses.replace(record, trainings=(told,)), numbers(record))
+    assert "| pooled | 12,240 candles, 17 falls and 8 squeezes (hedge BTC) |" in card
+    assert "| left out | XRP/USDT:USDT: no candles |" in card
+
+
 def test_card_when_data_are_few_or_simulated_then_it_warns_first(card: str) -> None:
     head = card.split("\n## ")[0]
     assert "**Trained and tested on a simulated market" in head

@@ -92,7 +92,8 @@ def _data(m: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     return [
         *out,
-        *(("of which" if i == 0 else "and from", text) for i, text in enumerate(pool)),
+        *(("pooled", text) for text in pool),
+        *(("left out", f"{pair}: {why}") for pair, why in m.get("pool_left_out", {}).items()),
         ("purged between them", f"{rows.get('purge', MISSING)} candles"),
         ("needs about", f"{show(needed, 'count')} training candles"),
     ]
