@@ -88,6 +88,9 @@ def percentiles(values: Iterable[float], budget: float | None = None) -> Percent
 class LatencySummary:
     """The newest measurements of each stage, and whether the way has become too long.
 
+    What happened before the oldest decision kept is forgotten, orders too: a bot that sends none
+    for having once been slow is judged by what it has done since.
+
     Parameters
     ----------
     window
@@ -97,22 +100,29 @@ class LatencySummary:
     def __init__(self, window: int = 1000) -> None:
         if window < _ENOUGH:
             raise ConfigError(f"expected a window of at least {_ENOUGH}, got {window}")
-        self._kept: dict[str, deque[float]] = {
+        # (when the candle opened, milliseconds), oldest first
+        self._kept: dict[str, deque[tuple[int, float]]] = {
             name: deque(maxlen=window) for name in (*STAGES, TO_DECISION, TO_ORDER)
         }
 
     def add(self, seen: CandleLatency) -> None:
         """Count one pair's candle."""
         for stage, took in seen.took_ms.items():
-            self._kept[stage].append(took)
+            self._kept[stage].append((seen.candle_ms, took))
         for stage, total in (("decision", TO_DECISION), ("sent", TO_ORDER)):
             if stage in seen.at_ms:
-                self._kept[total].append(seen.at_ms[stage])
+                self._kept[total].append((seen.candle_ms, seen.at_ms[stage]))
+        if decided := self._kept[TO_DECISION]:
+            for kept in self._kept.values():
+                while kept and kept[0][0] < decided[0][0]:
+                    kept.popleft()
 
     def table(self) -> dict[str, Percentiles]:
         """Return stage -> percentiles, milliseconds, for the stages seen so far."""
         return {
-            name: percentiles(kept, BUDGET_MS[name]) for name, kept in self._kept.items() if kept
+            name: self._percentiles(name, BUDGET_MS[name])
+            for name, kept in self._kept.items()
+            if kept
         }
 
     @property
@@ -123,8 +133,11 @@ class LatencySummary:
         """
         for total in (TO_ORDER, TO_DECISION):
             if len(self._kept[total]) >= _ENOUGH:
-                return percentiles(self._kept[total], SLOW_MS)
+                return self._percentiles(total, SLOW_MS)
         return None
+
+    def _percentiles(self, stage: str, budget: float) -> Percentiles:
+        return percentiles((value for _, value in self._kept[stage]), budget)
 
     @property
     def slow(self) -> bool:

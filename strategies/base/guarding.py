@@ -49,6 +49,7 @@ from models.risk.snapshot import (
 from models.risk.verdict import Decision, Demand
 from strategies.base.acknowledgement import may_isolate
 from strategies.base.adoption import adopt_exits, reopen_exit
+from strategies.base.answers import when_executed, when_taken
 from strategies.base.control import Control
 from strategies.base.exchange_account import read_transfers, resting_orders
 from strategies.base.frames import candles
@@ -158,6 +159,7 @@ class Guarding:
         key = self._key(pair, side)
         self._approved[pair] = sign * amount
         self._quotes().forget(pair)
+        self._answered(when_taken)
         self._sent.append(SentOrder(time_ms=_ms(now), pair=pair, side=sign, key=key))
         self._look_soon()
 
@@ -166,9 +168,14 @@ class Guarding:
 
         Sent a second time because the first answer was lost, it would reduce twice.
         """
+        self._answered(when_executed)
         if self._control is not None:
             self._leaving[pair] = self._control.clock()
             self._look_soon()
+
+    def _answered(self, when: Callable[[Any], None]) -> None:
+        if self._stage is Stage.LIVE:
+            when(self._strategy.dp._exchange)
 
     def _look_soon(self) -> None:
         """Let the next loop see whether the answer to an order was lost."""
@@ -186,6 +193,7 @@ class Guarding:
         """Look after open positions: losses, margin, books, feeds, and what must be closed."""
         if self._control is None:
             return
+        self._answered(when_executed)
         trades, now_ms = Trade.get_open_trades(), _ms(now)
         exposure = _known("the account", self.exposure)
         ratio = _known("the margin ratio", lambda: exposure and _own_ratio(exposure))

@@ -31,7 +31,10 @@ _WEEK_MS: Final = 7 * 86_400_000
 
 
 def place_order(venue: Venue, account: Account, params: Params) -> dict[str, Any]:
-    """Place a MARKET or LIMIT order; page "New Order", ``binance.create_order`` of ccxt."""
+    """Place a MARKET or LIMIT order; page "New Order", ``binance.create_order`` of ccxt.
+
+    Asked for an ACK, it answers with the order as it came in, whatever becomes of it at once.
+    """
     symbol = venue.symbol(params.get("symbol"))
     kind = params.get("type")
     if kind in CONDITIONAL or kind == "TRAILING_STOP_MARKET":
@@ -68,8 +71,9 @@ def place_order(venue: Venue, account: Account, params: Params) -> dict[str, Any
         time_ms=venue.at_ms,
         update_ms=venue.at_ms,
     )
+    taken = order.entry()
     venue.place(account, order)
-    return order.entry()
+    return taken if params.get("newOrderRespType") == "ACK" else order.entry()
 
 
 def place_algo_order(venue: Venue, account: Account, params: Params) -> dict[str, Any]:

@@ -33,6 +33,18 @@ def test_market_order_when_it_fits_the_best_level_then_it_pays_the_taker_fee(
     assert account.position("BTCUSDT").amount == 1
 
 
+def test_market_order_when_only_an_ack_is_asked_for_then_its_fill_is_told_when_queried(
+    desk: Desk, venue: Venue, account: Account
+) -> None:
+    order = desk.market("BUY", "1", newOrderRespType="ACK")
+    assert (order["status"], *numbers(order)) == ("NEW", 0, 0)
+    assert account.position("BTCUSDT").amount == 1
+    queried = trading.get_order(
+        venue, account, {"symbol": "BTCUSDT", "orderId": str(order["orderId"])}
+    )
+    assert (queried["status"], *numbers(queried)) == ("FILLED", 50_000, 1)
+
+
 def test_market_order_when_larger_than_a_level_then_it_walks_the_book(
     desk: Desk, account: Account
 ) -> None:

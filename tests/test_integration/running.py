@@ -77,6 +77,8 @@ def running(
         "FREQTRADE__EXCHANGE__SECRET": secret,
         "PYTHONPATH": str(ROOT),
         "COLUMNS": "1000",  # Freqtrade wraps its log at the width of the terminal
+        # The loopback certificate is made up; told with each request, it costs as much as one.
+        "PYTHONWARNINGS": "ignore:Unverified HTTPS request",
     }
     log_file = folder / f"{name}.log"
     with log_file.open("ab") as log:

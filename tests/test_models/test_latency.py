@@ -105,6 +105,19 @@ def test_slow_when_there_are_no_orders_then_the_decisions_are_judged() -> None:
     assert summary.whole.p99 == 30.0  # an order says more than a decision
 
 
+def test_slow_when_no_more_orders_leave_then_newer_decisions_acquit_in_the_end() -> None:
+    summary = LatencySummary(window=30)
+    for _ in range(20):
+        summary.add(order_at(5_000.0))
+    for candle in range(1, 30):
+        assert summary.slow  # orders of as many candles as decisions are kept for count
+        at = {"decision": 50.0}
+        summary.add(CandleLatency(pair="X", candle_ms=60_000 * candle, at_ms=at))
+    summary.add(CandleLatency(pair="X", candle_ms=60_000 * 30, at_ms={"decision": 50.0}))
+    assert not summary.slow
+    assert TO_ORDER not in summary.table()
+
+
 def test_summary_when_its_window_is_too_small_to_judge_then_it_is_refused() -> None:
     with pytest.raises(ConfigError):
         LatencySummary(window=5)

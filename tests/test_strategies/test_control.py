@@ -97,6 +97,7 @@ class Exchange:
 
     def __init__(self) -> None:
         self._api = Client()
+        self._params: dict[str, Any] = {}
         self.cancelled: list[tuple[str, str]] = []
         self.positions: list[dict[str, Any]] = []
         self.stops: list[tuple[Any, ...]] = []

@@ -252,6 +252,28 @@ def test_restart_when_the_same_decision_was_sent_before_then_it_is_not_sent_agai
     assert again(make()) is False
 
 
+def test_orders_when_they_add_risk_then_they_are_answered_when_taken_others_when_executed(
+    make: Any, open_trades: list[Any]
+) -> None:
+    def asked(s: Any) -> Any:
+        return s.dp._exchange._params
+
+    s = make(runmode=RunMode.LIVE)
+    s.dp._exchange._params = {"kept": 1}
+    assert confirm(s) is True
+    assert asked(s) == {"kept": 1, "newOrderRespType": "ACK"}
+    s.guarding.leaving(PAIR)  # a person's exit, an exit in the same loop
+    assert asked(s) == {"kept": 1}
+    s.guarding._sent.clear()
+    assert confirm(s) is True
+    assert "newOrderRespType" in asked(s)
+    s.bot_loop_start(NOW)  # stops are placed in the next loop
+    assert asked(s) == {"kept": 1}
+    dry = make()
+    assert confirm(dry) is True
+    assert asked(dry) == {}
+
+
 def test_books_when_a_difference_passes_by_itself_then_nothing_halts(
     make: Any, open_trades: list[Any]
 ) -> None:

@@ -1,0 +1,26 @@
+"""How orders are answered: an entry as soon as it is taken, everything else once it is executed.
+
+An entry that is answered with its execution is booked by Freqtrade on the spot: nine requests, with
+one open position more each time, before the entry of the next pair can leave. Answered when taken,
+it counts as open, as a limit order does, and is booked in the loop that follows at once, in which
+its stop is placed as well.
+
+Source: page "New Order" of Binance USD-M, parameter ``newOrderRespType``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+_KEY: Final = "newOrderRespType"  # ccxt asks for RESULT where nothing is said
+
+
+def when_taken(exchange: Any) -> None:
+    """Have the next orders of Freqtrade's exchange object answered when the exchange has them."""
+    # What Freqtrade adds to every order; a mapping of its class, so it is replaced, not written.
+    exchange._params = {**exchange._params, _KEY: "ACK"}
+
+
+def when_executed(exchange: Any) -> None:
+    """Have the next orders answered with what became of them."""
+    exchange._params = {k: v for k, v in exchange._params.items() if k != _KEY}
