@@ -24,9 +24,11 @@ from pandas import DataFrame
 
 from models.errors import ConfigError, InputError, PackError
 from models.feeds.catalog import collect_config
+from models.files import wall_clock_ms
 from models.hedging.policy import Situation, Step, decide
 from models.hedging.rounding import reachable
 from models.hedging.transfer import transfer_need
+from models.journal.records import Incident
 from models.risk.run import HEDGING, Guard
 from strategies.base import hedge_book, hedge_frame
 from strategies.base.fail_closed import on_error_return
@@ -73,6 +75,7 @@ class HedgeStrategy(PackStrategy):
         super().__init__(config)
         self._fed = collect.features
         self._feeds = HedgeFeeds(collect, Path(config["user_data_dir"]))
+        self._feeds_told = 0  # candle in which they were looked at last
         self._reader = self._position_reader()
         self._signal: DataFrame | None = None  # of the primary's newest analysis
         self._noted: dict[str, datetime] = {}  # pair -> candle whose decision was told
@@ -108,6 +111,28 @@ class HedgeStrategy(PackStrategy):
         if not self._fed:
             return frame
         return self._feeds.with_columns(frame, metadata["pair"], self.candle_ms)
+
+    def bot_start(self, **kwargs: Any) -> None:
+        """As ever; and have FreqAI train for the position's pair only, nobody reads the others'."""
+        super().bot_start(**kwargs)
+        queue = getattr(self.freqai, "train_queue", None) if self.forecasts else None
+        for pair in set(queue or ()) - {self.hedge.primary.pair}:
+            queue.remove(pair)
+
+    def _look_at_sources(self) -> None:
+        """As ever; and say once a candle which of the feeds the model is fed fell silent."""
+        super()._look_at_sources()
+        candle = wall_clock_ms() // self.candle_ms
+        if self._fed and candle != self._feeds_told:
+            self._feeds_told = candle
+            self._tell_feeds()
+
+    @on_error_return(None)
+    def _tell_feeds(self) -> None:
+        if self.control is not None and (told := self._feeds.changes()):
+            logger.warning("feeds: %s", told)
+            self.control.record("feeds", Incident(what=told))
+            self.dp.send_msg(f"Feeds of the hedge's model. {told}", always_send=True)
 
     def _source_figures(self) -> dict[str, float]:
         """Return how far a second source of candles is away, and how old each feed is."""

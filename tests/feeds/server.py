@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -26,8 +26,10 @@ class FeedsState:
     """What a test may change and look at while the providers are served."""
 
     clock: Callable[[], int] = wall_clock_ms
-    dead: set[str] = field(default_factory=set)  # providers that cut every connection
-    refusing: dict[str, tuple[int, dict[str, str]]] = field(default_factory=dict)  # status, headers
+    # Providers, or what of their paths, that cut every connection; or refuse: status, headers.
+    dead: set[str] = field(default_factory=set)
+    refusing: dict[str, tuple[int, dict[str, str]]] = field(default_factory=dict)
+    frozen: dict[str, int] = field(default_factory=dict)  # the same -> when it stood still
     instead: dict[str, Any] = field(default_factory=dict)  # path -> what is answered; bytes as such
     requests: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
@@ -37,6 +39,10 @@ class FeedsState:
     def kill(self, provider: str) -> None:
         """Let a provider die: its streams end, and nobody gets an answer any more."""
         self.dead.add(provider)
+        self.hang_up(provider)
+
+    def hang_up(self, provider: str) -> None:
+        """End a provider's streams."""
         for stream in self.streams.pop(provider, []):
             self._run(stream.close())
 
@@ -57,12 +63,12 @@ async def _answer(request: web.Request) -> web.StreamResponse:
     state, path = request.app[STATE], request.path
     provider = path.split("/")[1]
     state.requests.append(path)
-    if provider in state.dead:
+    if _covering(state.dead, path):
         assert request.transport is not None
         request.transport.abort()
         return web.Response()
-    if provider in state.refusing:
-        status, headers = state.refusing[provider]
+    if refusing := _covering(state.refusing, path):
+        status, headers = state.refusing[refusing]
         return web.Response(status=status, headers=headers, text="slow down")
     if path in state.instead:
         told = state.instead[path]
@@ -78,8 +84,13 @@ async def _answer(request: web.Request) -> web.StreamResponse:
     return web.json_response(told)
 
 
+def _covering(names: Iterable[str], path: str) -> str:
+    """Return which of the names a path begins with, or nothing."""
+    return next((name for name in names if f"{path}/".startswith(f"/{name}/")), "")
+
+
 def _told(state: FeedsState, path: str, query: dict[str, str]) -> Any:
-    now = state.clock()
+    now = state.frozen.get(_covering(state.frozen, path)) or state.clock()
     if path in answers.PLAIN:
         return answers.PLAIN[path](now, query)
     parts = path.split("/")

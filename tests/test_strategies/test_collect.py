@@ -401,6 +401,53 @@ def test_whales_when_asked_again_then_a_block_is_asked_for_once(tmp_path, served
     asyncio.run(wiring(url, tmp_path, work))
 
 
+def test_whales_when_the_chain_stands_still_then_it_is_no_quiet_hour(tmp_path, served):
+    state, url = served
+    state.frozen["litecoinspace"] = wall_clock_ms() - 7_200_000
+
+    async def work(made: Wiring) -> None:
+        (feed,) = made.feeds(["whales"])
+        await feed.round()
+        assert "no block of the last hour" in feed.status()["error"]
+
+    asyncio.run(wiring(url, tmp_path, work))
+    assert told(tmp_path, "whales", "litecoinspace") == []
+
+
+def test_mempool_when_its_count_stands_still_then_it_grows_old_and_the_second_is_asked(
+    tmp_path, served
+):
+    state, url = served
+    state.instead["/litecoinspace/api/mempool"] = {"count": 8134}
+    time = Time()
+    oldest_s = KINDS["mempool"].stale_s
+
+    async def work() -> None:
+        config = collect_config(collect_block(url, coins=["LTC"]))
+        made = Wiring(config, tmp_path, time.clock, lambda: time.now_s, time.sleep,
+                      random.Random(0))  # fmt: skip
+        (feed,) = made.feeds(["mempool"])
+        first = time.clock()
+        for _ in range(2):
+            await feed.round()
+            assert (feed.status()["source"], feed.status()["event_ms"]) == ("litecoinspace", first)
+            time.now_s += oldest_s / 2 + 1
+        await feed.round()
+        assert feed.status()["source"] == "blockchair"
+        state.instead["/litecoinspace/api/mempool"] = {"count": 8135}
+        time.now_s += 600
+        await feed.round()
+        assert feed.status()["source"] == "litecoinspace"
+        assert feed.status()["event_ms"] == time.clock()
+        await made.close()
+        feed.close()
+
+    asyncio.run(work())
+    assert [r.values["waiting"] for r in read(
+        tmp_path, Origin("mempool", "LTC", "litecoinspace"), 0, time.clock()
+    )] == [8134, 8135]  # fmt: skip
+
+
 def test_collector_when_told_to_stop_then_every_task_and_connection_ends(tmp_path, served):
     state, url = served
     old = Writer(tmp_path, Origin("votes", "LTC", "coingecko"))

@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -112,6 +112,7 @@ class Providers:
 
     web: Web
     clock: Clock
+    _counted: dict[str, tuple[int, int]] = field(default_factory=dict)  # -> count, since when
 
     async def fear_greed(self) -> list[Record]:
         """Fear & Greed index, 0 to 100, of the last days; the provider revises today's."""
@@ -132,12 +133,13 @@ class Providers:
 
     async def mempool(self, provider: str) -> list[Record]:
         """Transactions that wait, from mempool.space's interface."""
-        return self._now(waiting=payloads.mempool(await self.web.get(provider, "/api/mempool")))
+        told = payloads.mempool(await self.web.get(provider, "/api/mempool"))
+        return self._waiting(provider, told)
 
     async def blockchair_mempool(self, chain: str) -> list[Record]:
         """Transactions that wait, from Blockchair."""
         told = await self.web.get("blockchair", f"/{chain}/stats")
-        return self._now(waiting=payloads.blockchair_mempool(told))
+        return self._waiting(f"blockchair {chain}", payloads.blockchair_mempool(told))
 
     async def blockchair_whales(self, chain: str, least_base: float) -> list[Record]:
         """Large transactions of the last hour's blocks, from Blockchair."""
@@ -156,6 +158,16 @@ class Providers:
         now = self.clock()
         pairs = zip(told.time_ms.tolist(), told.values.tolist(), strict=True)
         return [Record(time_ms, now, {name: value}) for time_ms, value in pairs]
+
+    def _waiting(self, who: str, count: int) -> list[Record]:
+        """A count has no time of its own: it is as old as its last change.
+
+        Else a provider that stands still would be as fresh as its newest answer.
+        """
+        now = self.clock()
+        before, since = self._counted.get(who, (count, now))
+        self._counted[who] = (count, since if count == before else now)
+        return [Record(self._counted[who][1], now, {"waiting": float(count)})]
 
     def _now(self, **values: float) -> list[Record]:
         now = self.clock()
@@ -188,6 +200,9 @@ class BlockWhales:
         """Return how many they were and what they moved; raises rather than leave a block out."""
         now = self.clock()
         newest = await self._blocks(now - HOUR_MS)
+        if not newest:
+            # A chain has such an hour now and then, a provider that stands still has only these.
+            raise InputError(f"{self.name} knows no block of the last hour")
         # A block that another has replaced is no longer among them.
         self._seen = {b.id: self._seen[b.id] for b in newest if b.id in self._seen}
         for block in newest:
