@@ -174,7 +174,8 @@ def decide(now: Situation, config: PolicyConfig) -> Step:
             source = Source.MODEL
             lean, alarm, why = _lean(now.signal, config)
         else:
-            why = "the model failed: banded baseline"
+            never = math.isinf(now.signal.age_candles)
+            why = f"{'no forecast yet' if never else 'the model failed'}: banded baseline"
     target = [max(x, 0.0) for x in now.target]
     total = min(max(sum(target) + lean, config.min_ratio), config.max_ratio)
     # In an alarm waiting for the band would cost more than it saves.

@@ -31,8 +31,13 @@ def amount_at(trades: Iterable[Any], pair: str, closed: datetime) -> float:
     return max(held, 0.0)
 
 
-def changes_in_a_day(trades: Iterable[Any], pairs: Iterable[str], closed: datetime) -> int:
-    """Return at how many instants of the day before `closed` a leg was changed."""
+def changes_in_a_day(
+    trades: Iterable[Any], pairs: Iterable[str], closed: datetime, candle: timedelta
+) -> int:
+    """Return in how many candles of the day before `closed` a leg was changed.
+
+    A step is one change however many legs it moves: live, they fill one after the other.
+    """
     at, wanted = set(), set(pairs)
     for trade in trades:
         if trade.pair not in wanted:
@@ -44,7 +49,7 @@ def changes_in_a_day(trades: Iterable[Any], pairs: Iterable[str], closed: dateti
             if filled < closed - _DAY:
                 break
             if filled < closed:
-                at.add(filled)
+                at.add(-((closed - filled) // -candle))  # filled as a candle opens: in that one
     return len(at)
 
 

@@ -209,7 +209,9 @@ class HedgeStrategy(PackStrategy):
             target=reachable(seen["target"], notional, smallest),
             width=seen["width"],
             signal=hedge_frame.signal_of(row) if self.forecasts else None,
-            changes_today=hedge_book.changes_in_a_day(trades, legs, closed),
+            changes_today=hedge_book.changes_in_a_day(
+                trades, legs, closed, timedelta(milliseconds=self.candle_ms)
+            ),
             smallest_step=tuple(s / notional for s in smallest),
             **self._word(),
         )

@@ -17,6 +17,7 @@ from functools import partial
 from html import escape
 from typing import Any, Final
 
+from freqtrade.enums import RPCMessageType
 from freqtrade.persistence import Trade
 from freqtrade.rpc import RPC
 from freqtrade.rpc import telegram as freqtrade_telegram
@@ -31,6 +32,7 @@ from telegram import (
 from telegram.constants import ParseMode
 from telegram.error import TelegramError
 from telegram.ext import CallbackContext, CallbackQueryHandler, CommandHandler, filters
+from telegram.helpers import escape_markdown
 
 from models.control.commands import Commands, hedge_meaning
 from models.control.review import Answer
@@ -105,6 +107,13 @@ class PackTelegram(freqtrade_telegram.Telegram):
     def _init_keyboard(self) -> None:
         super()._init_keyboard()
         self._keyboard = [*self._keyboard, list(_KEYS)]
+
+    def compose_message(self, msg: Any) -> str | None:
+        """As ever; what a strategy says is text: a name with one underscore would be refused."""
+        message = super().compose_message(msg)
+        if message and msg["type"] == RPCMessageType.STRATEGY_MSG:
+            return escape_markdown(message)
+        return message
 
     def _start_thread(self) -> None:
         super()._start_thread()

@@ -41,7 +41,7 @@ from tests.test_integration.running import (
 
 CANDLES: Final = ROOT.parent / "shared" / "data" / "binance"
 PAIRS: Final = ("LTC/USDT:USDT", "BTC/USDT:USDT", "ETH/USDT:USDT")
-STEP_S: Final = 300.0  # longest jump of the clock
+STEP_S: Final = 600.0  # longest jump of the clock
 QUIET_S: Final = 0.15  # on the machine's clock, without a request: the collector has asked them all
 BEFORE_S: Final = 20.0  # last jump before a close: what the feeds then say is fresh at it
 
@@ -139,7 +139,8 @@ def configuration(url: str, feeds_url: str) -> dict[str, Any]:
                 "mode": "elsewhere",
                 "open_primary": False,
                 "primary": {"pair": PAIRS[0], "side": "long", "amount_base": 30.0},
-                "policy": {"max_ratio": 1.0},
+                # One day is all there is: as many changes as it has hours.
+                "policy": {"max_ratio": 1.0, "max_changes_day": 24},
             },
         },
     }

@@ -280,13 +280,20 @@ def check_hedge(hours: list[Hour], desk: Desk, orders: list[dict[str, Any]]) -> 
     for order in orders:
         assert order["status"] in ("closed", "canceled")
         assert order["filled"] <= max(wanted[order["ft_pair"]]) * (1 + 1e-6), order
-    assert len({h.ratio for h in hours}) > 3
+    assert min(h.ltc for h in hours) < 0.75 * hours[0].ltc
+    struck, mended = desk.at("19 08:10"), desk.at("19 15:10")
+    filled = [pd.Timestamp(o["order_filled_date"], tz="UTC").timestamp() * 1000 for o in orders]
+    assert any(struck < at < mended for at in filled)  # the hedge went on without the feeds
+    assert any(at > desk.at("19 21:00") for at in filled)  # and without the model
 
 
 def check_model(by: dict[str, Hour]) -> None:
     """It is heard with feeds and without; once it has expired, the hedge holds, then goes on."""
     assert by["19 08:00"].source == Source.MODEL
-    assert all(h.forecast["do_predict"] == 1 for at, h in by.items() if at <= "19 17:00")
+    # Its first own candle is that of six; feeds it has to do without are no reason for silence.
+    served = [h for at, h in by.items() if "19 06:00" <= at <= "19 17:00"]
+    assert all(h.forecast["do_predict"] == 1 for h in served)
+    assert all(math.isfinite(h.forecast[columns.P_DOWN]) for h in served)
     for at in ("19 18:00", "19 19:00", "19 20:00"):
         assert by[at].source == Source.HOLD, by[at].row()
     for at in ("19 21:00", "19 22:00", "19 23:00"):

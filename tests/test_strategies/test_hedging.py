@@ -419,9 +419,26 @@ def test_book_when_orders_came_after_the_close_then_they_are_undone() -> None:
     held = [Held(BTC, 2.2, orders=orders)]
     assert hedge_book.amount_at(held, BTC, CLOSED) == pytest.approx(1.5)
     assert hedge_book.amount_at(held, BTC, CLOSED + timedelta(seconds=1)) == pytest.approx(2.2)
-    assert hedge_book.changes_in_a_day(held, [BTC], CLOSED) == 1
+    hour = timedelta(hours=1)
+    assert hedge_book.changes_in_a_day(held, [BTC], CLOSED, hour) == 1
     gone = [Held(BTC, 0.0, is_open=False, orders=[*orders[:2], Order("buy", 1.5, CLOSED)])]
     assert hedge_book.amount_at(gone, BTC, CLOSED) == pytest.approx(1.5)
+
+
+def test_changes_when_legs_fill_one_after_the_other_then_a_step_counts_once() -> None:
+    """Live, each leg has an instant of its own; in a backtest both fill as the candle opens."""
+    hour, second = timedelta(hours=1), timedelta(seconds=1)
+
+    def legs(*filled: tuple[timedelta, timedelta]) -> list[Held]:
+        return [
+            Held(pair, 1.0, orders=[Order("sell", 0.1, CLOSED - hours[leg]) for hours in filled])
+            for leg, pair in enumerate((BTC, ETH))
+        ]
+
+    live = legs((3 * hour - second, 3 * hour - 2 * second), (hour - second, second))
+    tested = legs((3 * hour, 3 * hour), (hour, hour))
+    assert hedge_book.changes_in_a_day(live, [BTC, ETH], CLOSED, hour) == 2
+    assert hedge_book.changes_in_a_day(tested, [BTC, ETH], CLOSED, hour) == 2
 
 
 # -- settings -------------------------------------------------------------------------------------

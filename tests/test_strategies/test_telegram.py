@@ -15,7 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from freqtrade.enums import TradingMode
+from freqtrade.enums import RPCMessageType, TradingMode
 from freqtrade.persistence import Trade, init_db
 from freqtrade.rpc import telegram as freqtrade_telegram
 
@@ -56,6 +56,7 @@ class Desk:
     bob: Chat
     carl: Chat
     rpc: SimpleNamespace
+    client: PackTelegram
 
     @property
     def mode(self) -> Mode:
@@ -90,7 +91,7 @@ def listening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         client = PackTelegram(rpc, config, clock)
         try:
             api.wait_for_listener()
-            yield Desk(api, commands, clock, ann, bob, carl, rpc)
+            yield Desk(api, commands, clock, ann, bob, carl, rpc, client)
         finally:
             client.cleanup()
 
@@ -121,6 +122,14 @@ def test_halt_when_said_then_it_holds_at_once_with_who_and_why_in_the_journal(de
     assert desk.mode is Mode.HALTED
     (line,) = desk.commands.journal.entries(kind="control.halt", limit=1)
     assert (line.record["by"], line.record["after"]) == ("person_1 (1) by Telegram", "HALTED")
+
+
+def test_strategy_when_it_says_what_looks_like_markdown_then_the_text_arrives_as_it_is(
+    desk: Desk,
+) -> None:
+    said = "without open_interest: expected *one [of `these"
+    desk.client.send_msg({"type": RPCMessageType.STRATEGY_MSG, "msg": said})
+    assert desk.ann.wait_for("without").text == said
 
 
 def test_reduce_when_said_then_it_holds_at_once_and_risk_shows_it(desk: Desk) -> None:
