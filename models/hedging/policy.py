@@ -7,7 +7,8 @@ limits how much. Nothing is remembered between candles, so backtest, dry-run, li
 decide alike.
 
 When the model fails: the hedge is held for `hold_candles`, then it follows the banded baseline.
-Without a target the hedge is held. A person's ratio wins over all of this.
+Without a target the hedge is held. Held, it is still cut back to the limit on the sum. A person's
+ratio wins over all of this.
 """
 
 from __future__ import annotations
@@ -164,12 +165,12 @@ def decide(now: Situation, config: PolicyConfig) -> Step:
         aim = _split(min(max(now.manual, 0.0), config.max_ratio), now.target if known else now.held)
         return _towards(now, aim, [0.0] * len(aim), config, Source.PERSON, "set by a person", 0.0)
     if not known or not all(math.isfinite(w) for w in now.width):
-        return _stay(now, Source.HOLD, "no baseline target: holding")
+        return _hold(now, config, "no baseline target: holding")
     lean, alarm, why = 0.0, False, "baseline"
     source = Source.BASELINE
     if now.signal is not None:
         if 0 < now.signal.age_candles <= config.hold_candles:
-            return _stay(now, Source.HOLD, "the model is silent: holding")
+            return _hold(now, config, "the model is silent: holding")
         if now.signal.age_candles == 0:
             source = Source.MODEL
             lean, alarm, why = _lean(now.signal, config)
@@ -251,6 +252,14 @@ def _at_least(gap: float, least: float, whole: float) -> float:
     if abs(gap) <= _TINY or abs(gap) >= least or gap * whole <= 0:
         return gap
     return math.copysign(max(abs(gap), min(least, abs(whole))), gap)
+
+
+def _hold(now: Situation, config: PolicyConfig, why: str) -> Step:
+    """Hold within the limit on the sum, which needs no model: prices alone may have passed it."""
+    if sum(now.held) <= config.max_ratio + _TINY:
+        return _stay(now, Source.HOLD, why)
+    aim = _split(config.max_ratio, now.held)
+    return _towards(now, aim, [0.0] * len(aim), config, Source.HOLD, f"{why} the limit", 0.0)
 
 
 def _stay(now: Situation, source: Source, why: str, lean: float = 0.0) -> Step:

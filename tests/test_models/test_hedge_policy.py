@@ -99,6 +99,23 @@ def test_decide_when_prices_are_missing_then_it_holds() -> None:
         assert (step.ratio, step.source) == ((0.2,), Source.HOLD)
 
 
+@pytest.mark.parametrize(
+    "unknown", [{"signal": HedgeSignal(age_candles=1)}, {"target": (math.nan, math.nan)}]
+)
+def test_decide_when_it_holds_and_prices_move_it_past_the_limit_then_it_is_cut_back_to_it(
+    unknown: dict[str, object],
+) -> None:
+    known = Situation(held=(0.63, 0.42), target=(0.5, 0.4), width=(0.1, 0.1), changes_today=9)
+    drifted = replace(known, **unknown)
+    step = decide(drifted, CONFIG)
+    assert step.ratio == pytest.approx((0.6, 0.4))
+    assert (step.action, step.source) == (Action.DECREASE, Source.HOLD)
+    assert "holding the limit" in step.reason
+    assert decide(replace(drifted, frozen=True), CONFIG).ratio == (0.63, 0.42)  # a person's word
+    small = replace(drifted, smallest_step=(0.05, 0.05))  # less than the exchange takes
+    assert decide(small, CONFIG).ratio == (0.63, 0.42)
+
+
 def test_decide_when_the_holding_is_unknown_then_it_refuses() -> None:
     with pytest.raises(InputError, match="held"):
         decide(replace(INSIDE, held=(math.nan,)), CONFIG)
