@@ -141,10 +141,10 @@ def _pack(config: dict[str, Any], retrain_hours: float) -> dict[str, Any]:
             "model_training_parameters": {"training": {"max_steps": 20}},
         },
         # Small enough for every pair to find room under the limits; and entering every pair every
-        # other minute is what the guard against repeats is there to stop.
+        # other minute is what the guard against repeats is there to stop; what is slow is measured.
         "breakwater": {
             "sizing": {"risk_per_trade_frac": 0.001},
-            "guards": {"max_repeats": 1000},
+            "guards": {"max_repeats": 1000, "max_latency_frac": 1.0},
         },
     }
 

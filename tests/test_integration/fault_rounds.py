@@ -355,7 +355,7 @@ def running_rounds(
     with running_exchange(state, tls=True) as url:
         config = configuration(url)
         # A person resumes after each round; twenty entries an hour are what is tried here.
-        config["breakwater"]["guards"] = {"max_repeats": 1000}
+        config["breakwater"]["guards"] = {"max_repeats": 1000, "max_latency_frac": 1.0}
         config["breakwater"]["second_source"] = {
             "exchange": "okx", "ccxt_config": second_source_config(url),
         }  # fmt: skip
