@@ -55,19 +55,16 @@ class HedgeFeeds:
         return frame.assign(**{f"{columns.FEED}{name}": v for name, v in found.items()})
 
     def changes(self) -> str:
-        """Return what fell silent and what came back since the last call, or nothing.
-
-        Nothing where no collector ever ran, as with `figures`.
-        """
+        """Return what fell silent and what came back since the last call, or nothing."""
         try:
             seen = freshness(self._config, self._root, self._clock())
         except PackError as error:
             unsound = {"report": str(error)}
         else:
-            if seen.silent_ms is None:
-                return ""
             unsound = {_named(f): _described(f) for f in seen.feeds if f.state != "fresh"}
-            if seen.silent_ms > _SILENT_MS:
+            if seen.silent_ms is None:
+                unsound = {"collector": "the collector, which never ran here"}
+            elif seen.silent_ms > _SILENT_MS:
                 unsound["collector"] = (
                     f"the collector, silent for {seen.silent_ms / 60_000:.0f} min"
                 )

@@ -116,9 +116,10 @@ def reported(folder: Path, *, silent_s: int = 3, **age_min: float) -> None:
 
 def test_changes_when_feeds_fall_silent_and_come_back_then_each_is_told_once(tmp_path):
     feeds = HedgeFeeds(CollectConfig(coins=("LTC",)), tmp_path)
-    assert feeds.changes() == ""  # nobody collects
-    reported(tmp_path)
+    assert feeds.changes() == "Without: the collector, which never ran here"
     assert feeds.changes() == ""
+    reported(tmp_path)
+    assert feeds.changes() == "Back: collector"
     reported(tmp_path, open_interest=40, order_book=2)
     assert feeds.changes() == (
         "Without: order_book LTC stale, 2 min old (binance: order_book is down); "
