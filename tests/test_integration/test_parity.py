@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,9 @@ def _live(
     provider = LiveProvider(config, recorded)
     freqai.dd.historic_data = {p: {"1h": f.copy()} for p, f in recorded.items()}
     strategy.dp = provider
-    freqai.scanning = True  # no training thread: the model under test must not change
+    # No training thread: the model under test must not change. A thread that has ended would be
+    # started again.
+    freqai.scanning, freqai._threads = True, [threading.main_thread()]
     second = offline.loc[offline["date"] >= SECOND_WINDOW, "date"]
     # FreqAI marks everything on a bot's first candle as "not predicted"; it is left out below.
     dates = pd.concat((second.iloc[:31], second.iloc[-30:]))
