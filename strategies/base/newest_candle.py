@@ -89,11 +89,13 @@ class NewestCandle:
         """Return `kept` and `row`, without what Freqtrade would age out."""
         exchange, config = self._exchange, self._exchange._config
         limit = exchange.ohlcv_candle_limit(config["timeframe"], config["candle_type_def"])
-        newest = DataFrame({"date": pd.to_datetime([row[0]], unit="ms", utc=True)})
-        newest["date"] = newest["date"].astype(kept["date"].dtype)
-        newest[_PRICES] = [[float(value) for value in row[1:]]]
+        opened = pd.Timestamp(row[0], unit="ms", tz="UTC")
+        given = {"date": pd.array([opened], dtype=kept["date"].dtype)} | {
+            name: [float(value)] for name, value in zip(_PRICES, row[1:], strict=True)
+        }
+        newest = DataFrame({name: given[name] for name in kept.columns})
         older = kept.tail(limit + exchange._startup_candle_count - 1)
-        return pd.concat((older, newest[list(kept.columns)]), ignore_index=True)
+        return pd.concat((older, newest), ignore_index=True)
 
 
 def _ms(kept: DataFrame) -> int:
