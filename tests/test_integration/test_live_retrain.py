@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from strategies.desk import results
 from strategies.desk.simulated_data import write_simulated
 from tests.exchange.account import Account
 from tests.exchange.clock import wall_clock_ms
@@ -16,9 +17,10 @@ from tests.exchange.replay import read_market, starting_now
 from tests.exchange.state import ExchangeState
 from tests.exchange.symbols import LISTED
 from tests.exchange.venue import Venue
-from tests.test_integration.live_bot import BTC, LiveBot, running_bot, settings
+from tests.test_integration.live_bot import BTC, ETH, LiveBot, running_bot, settings
 from tests.test_integration.running import ROOT, write_strategy
 
+LTC = "LTC/USDT:USDT"
 START, TODAY = datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 3, 8, tzinfo=UTC)
 
 # Long on every forecast, out on the next one once the test says so; every forecast is in the log.
@@ -128,6 +130,29 @@ def test_live_run_when_it_retrains_again_and_again_then_only_a_killed_worker_is_
     assert set(seen[seen.index(1) :]) == {1}
     assert "Model expired" not in log
     assert "UserWarning: no explicit representation of timezones" not in log
+    assert state.unknown == []
+
+
+@pytest.mark.slow
+def test_live_run_when_it_learns_from_coins_it_does_not_follow_then_every_training_has_them(
+    tmp_path: Path, url: str, state: ExchangeState, account: Account
+) -> None:
+    config = configuration(url, 0.002)
+    training = config["freqai"]["model_training_parameters"]["training"]
+    training["pool"] = [ETH, LTC]  # ETH lends columns, too; LTC is not followed
+    with running_bot(tmp_path, config, *write_strategy(tmp_path, STRATEGY)) as bot:
+        bot.wait_for(lambda: trainings(bot) >= 3, "three trainings")
+        appended = len(forecasts(bot))
+        bot.wait_for(lambda: len(forecasts(bot)) >= appended + 2, "two more candles")
+        assert bot.troubles() == []
+        log = bot.log()
+    assert "learns without" not in log
+    assert "are not learned from" not in log
+    (models,) = (tmp_path / "user_data" / "models").glob("*--*")
+    for made in results.trainings(models):
+        shares = {share["title"].split()[1]: share["rows"] for share in made.manifest["pool"]}
+        assert set(shares) == {BTC, ETH, LTC}
+        assert min(shares.values()) > 0.9 * max(shares.values())
     assert state.unknown == []
 
 
