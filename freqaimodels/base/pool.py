@@ -100,6 +100,7 @@ class Pool:
                     f"no {timeframe} candles of the training window; freqtrade download-data "
                     f"--trading-mode futures --pairs {other} --timeframes {timeframe}"
                 )
+        kitchen.live = False  # else the strategy computes labels, by the pair's rule
         built = kitchen.use_strategy_to_populate_indicators(
             strategy, base_dataframes=frames, pair=other, do_corr_pairs=False
         )

@@ -141,9 +141,9 @@ def test_live_run_when_it_learns_from_coins_it_does_not_follow_then_every_traini
     training = config["freqai"]["model_training_parameters"]["training"]
     training["pool"] = [ETH, LTC]  # ETH lends columns, too; LTC is not followed
     with running_bot(tmp_path, config, *write_strategy(tmp_path, STRATEGY)) as bot:
-        bot.wait_for(lambda: trainings(bot) >= 3, "three trainings")
+        bot.wait_for(lambda: trainings(bot) >= 2, "two trainings", 400)
         appended = len(forecasts(bot))
-        bot.wait_for(lambda: len(forecasts(bot)) >= appended + 2, "two more candles")
+        bot.wait_for(lambda: len(forecasts(bot)) > appended, "one more candle")
         assert bot.troubles() == []
         log = bot.log()
     assert "learns without" not in log
