@@ -21,6 +21,8 @@ class Fitted:
         outputs of `models.heads.HeadLayout`, quantiles in order; checked against its origin.
     seconds
         Spent fitting, without the export.
+    weights
+        What a later training can go on from; empty where it cannot.
     facts
         What else the manifest tells about the fit (for example `parameters`); JSON-able. A graph
         that reads the time needs `time_origin_ms` here.
@@ -28,6 +30,7 @@ class Fitted:
 
     onnx: bytes
     seconds: float
+    weights: bytes = b""
     facts: dict[str, Any] = field(default_factory=dict)
 
 

@@ -57,6 +57,12 @@ class TrainingJob:
     peers
         Other markets' rows, with the same features and candles, to learn from beside one's own:
         rows from before a span's end count in that span. Their settings are not read.
+    lessons_ms
+        Spans (first, last candle) of the calibration rows to learn from beside the training rows:
+        `models.labels.lessons`. Networks do.
+    warm_start
+        `Artifact.weights` to go on from, with fewer and smaller steps (`fine_tune_*` settings);
+        empty is a training from random weights.
     """
 
     network: str
@@ -69,14 +75,21 @@ class TrainingJob:
     seed: int = 0
     title: str = ""  # for progress lines only
     peers: tuple[TrainingJob, ...] = ()
+    lessons_ms: tuple[tuple[int, int], ...] = ()
+    warm_start: bytes = b""
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A trained forecaster as data: ONNX bytes plus a JSON-able manifest (no pickled code)."""
+    """A trained forecaster as data: ONNX bytes plus a JSON-able manifest (no pickled code).
+
+    `weights` is what another training can go on from, empty where the architecture cannot: ONNX
+    keeps recurrent weights in another order and folds others away.
+    """
 
     onnx: bytes
     manifest: dict[str, Any]
+    weights: bytes = b""  # NumPy's .npz
 
     @staticmethod
     def digest(onnx: bytes) -> str:

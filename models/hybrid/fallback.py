@@ -21,6 +21,7 @@ from models.hybrid.side_by_side import SideBySide
 from models.nets.base import NetworkSpec
 from models.runtime.session import Session
 from models.spec import Fitted
+from models.training.loop import clip_runs
 from models.training.networks import burn_in, fit_network
 from models.training.prepare import Prepared
 from models.trees.graph import Tree
@@ -62,6 +63,7 @@ def fit_with_fallback(spec: NetworkSpec, data: Prepared) -> Fitted:
     return Fitted(
         onnx=graph,
         seconds=time.monotonic() - started,
+        weights=network.weights,
         facts={
             **network.facts,
             "hazard_source": source,
@@ -73,10 +75,9 @@ def fit_with_fallback(spec: NetworkSpec, data: Prepared) -> Fitted:
 def _spans(data: Prepared, which: str, lead: int) -> Iterator[Span]:
     """Yield the gap-free runs of a split, own and peers', each with `lead` rows of burn-in."""
     own = getattr(data.split, which)
-    for run in data.rows.runs:
-        start, stop = max(run.start, own.start - lead), min(run.stop, own.stop)
-        if stop - start > lead:
-            yield Span(start, stop)
+    yield from clip_runs(data.rows.runs, own, lead)
+    if which == "train":
+        yield from data.lesson_runs(lead)
     for peer in data.peers:
         yield from peer.within(getattr(peer.split, which), lead)
 

@@ -8,6 +8,7 @@ Legs less than `merge_ms` apart are one episode.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -93,21 +94,50 @@ def episodes(
     An episode's peak is its legs' most extreme price, its end the last leg's. Needs
     `merge_ms + longest_ms` of candles after an onset to be final.
     """
+    found = _grouped(candles, candle_ms, config or CascadeConfig())
+    return sorted((e for e, _ in found), key=lambda e: (e.onset, e.side))
+
+
+def closed_episodes(
+    candles: Candles, candle_ms: int, settle_candles: int, config: CascadeConfig | None = None
+) -> list[tuple[Episode, int]]:
+    """Return the episodes that are over for good, and the row at whose close each one was.
+
+    Over is: no leg is open, no later hit can join, and the labels of all rows up to its end, which
+    look `settle_candles` ahead, are known. More candles change nothing that is returned, they add.
+    """
     config = config or CascadeConfig()
     merge = max(1, config.merge_ms // candle_ms)
-    out: list[Episode] = []
+    out = []
+    for episode, last_hit in _grouped(candles, candle_ms, config):
+        if last_hit is None:
+            continue
+        row = max(episode.end + settle_candles, last_hit + merge)
+        if row < len(candles):
+            out.append((episode, row))
+    return sorted(out, key=lambda found: found[1])
+
+
+def _grouped(
+    candles: Candles, candle_ms: int, config: CascadeConfig
+) -> Iterator[tuple[Episode, int | None]]:
+    """Yield each episode with a finished leg, and its last hit: None while a leg is open."""
+    merge = max(1, config.merge_ms // candle_ms)
     for side in (-1, 1):
         hit, _ = cascade_hits(candles, candle_ms, side, config)
         reach = candles.low if side < 0 else candles.high
         hits = np.flatnonzero(hit)
-        legs, _ = cascade_legs(candles, candle_ms, side, config)
+        legs, opened = cascade_legs(candles, candle_ms, side, config)
         groups = np.split(hits, np.flatnonzero(np.diff(hits) > merge) + 1) if len(hits) else []
         for group in groups:
             own = [leg for leg in legs if group[0] <= leg.onset <= group[-1]]
             if own:
                 deepest = int(np.argmax([side * reach[leg.peak] for leg in own]))
-                out.append(Episode(int(group[0]), own[deepest].peak, own[-1].end, side))
-    return sorted(out, key=lambda e: (e.onset, e.side))
+                ongoing = opened is not None and opened <= group[-1]
+                yield (
+                    Episode(int(group[0]), own[deepest].peak, own[-1].end, side),
+                    None if ongoing else int(group[-1]),
+                )
 
 
 def inside(candles: Candles, candle_ms: int, side: int, config: CascadeConfig) -> BoolArray:

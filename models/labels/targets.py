@@ -14,6 +14,12 @@ from models.training.settings import LabelSettings
 from models.types import Candles, FloatArray
 
 
+def cascade_rule(settings: LabelSettings, candle_ms: int) -> CascadeConfig:
+    """Return what counts as a cascade in the labels."""
+    longest = settings.cascade_horizon_candles * candle_ms
+    return CascadeConfig(floor_frac=settings.cascade_floor_frac, longest_ms=longest)
+
+
 def label_columns(
     candles: Candles, candle_ms: int, settings: LabelSettings
 ) -> dict[str, FloatArray]:
@@ -28,8 +34,7 @@ def label_columns(
         columns.LABEL_RETURN: r / scale,
         columns.LABEL_DIRECTION: cost_aware_class(r, settings.cost_frac),
     }
-    longest = settings.cascade_horizon_candles * candle_ms
-    rule = CascadeConfig(floor_frac=settings.cascade_floor_frac, longest_ms=longest)
+    rule = cascade_rule(settings, candle_ms)
     for name, side in ((columns.LABEL_CASCADE_DOWN, -1), (columns.LABEL_CASCADE_UP, 1)):
         onset, known = cascade_onsets(candles, candle_ms, side, rule)
         out[name] = candles_to_onset(onset, known, settings.cascade_horizon_candles)

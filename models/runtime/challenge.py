@@ -14,7 +14,7 @@ from models import columns
 from models.errors import PackError
 from models.heads import HeadLayout, hazard_targets
 from models.runtime.predictor import Predictor
-from models.types import FloatArray, TrainingJob
+from models.types import BoolArray, FloatArray, TrainingJob
 
 FEWEST_ROWS: Final = 200  # below this there is nothing to compare
 _BLOCK: Final = 24  # candles resampled together: neighbours share their outcome
@@ -49,7 +49,8 @@ def challenge(champion: Predictor, challenger: Predictor, job: TrainingJob) -> d
     except (KeyError, PackError) as error:
         return out | {"why": f"they cannot be compared: {type(error).__name__}: {error}"}
     apart = losses[1] - losses[0]
-    apart = apart[(job.time_ms >= start) & np.isfinite(apart)]
+    judged = (job.time_ms >= start) & ~_learned(champion, challenger, job)
+    apart = apart[judged & np.isfinite(apart)]
     out["rows"] = len(apart)
     if len(apart) < FEWEST_ROWS:
         return out | {"why": f"only {len(apart)} candles neither was trained on"}
@@ -71,6 +72,16 @@ def _first_unseen(champion: Predictor, challenger: Predictor) -> int:
     purge = int(champion.manifest["rows"]["purge"]) * int(champion.manifest["candle_ms"])
     # Validation rows chose the checkpoint: they count as seen.
     return max(int(own["calibration"][0]), int(old["validation"][1]) + purge)
+
+
+def _learned(champion: Predictor, challenger: Predictor, job: TrainingJob) -> BoolArray:
+    """Return the rows (N,) of either's lessons, and those whose labels share candles with them."""
+    out = np.zeros(len(job.time_ms), dtype=np.bool_)
+    for model in (champion, challenger):
+        purge = int(model.manifest["rows"]["purge"]) * int(model.manifest["candle_ms"])
+        for first, last in model.manifest.get("lessons_ms", ()):
+            out |= (job.time_ms >= first - purge) & (job.time_ms <= last + purge)
+    return out
 
 
 def _loss(model: Predictor, job: TrainingJob) -> FloatArray:

@@ -168,8 +168,12 @@ def fit(
     settings: TrainingSettings,
     seed: int,
     title: str = "",
+    *,
+    warm: bool = False,
 ) -> tuple[M, History]:
     """Train `model` and return the averaged weights with the best validation loss, and the history.
+
+    A `warm` model has been trained before: its weights are kept if no step betters them.
 
     What is returned is on the CPU, wherever it was trained.
 
@@ -197,6 +201,10 @@ def fit(
     best = copy.deepcopy(average)
     history, started, stale = History(), time.monotonic(), 0
     batches, curves = _batches(runs, burn_in, settings, rng), _curves(settings, title)
+    if warm:
+        parts = evaluate(average, rows, validation, burn_in, layout, validation_peers)
+        history.best_loss = float(parts.total(settings))
+        history.validation.append((0, history.best_loss))
     model.train()
     for step in range(1, settings.max_steps + 1):
         with torch.autocast(device.type, torch.bfloat16, enabled=mixed):

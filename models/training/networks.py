@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+import zipfile
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,18 +66,37 @@ def fit_network(spec: NetworkSpec, data: Prepared) -> Fitted:
         If training diverges, or the exported graph is not the network.
     """
     job, split, members = data.job, data.split, data.settings.training.members
-    fitted, histories, lead = [], [], burn_in(spec, data)
+    settings, lead = data.settings.training, burn_in(spec, data)
+    networks = [build_forecaster(spec, data, seed) for seed in _seeds(job.seed, members)]
+    facts: dict[str, Any] = {}
+    if job.warm_start:
+        refused = _go_on(networks, job.warm_start)
+        facts["warm_start"] = refused or "taken"
+        if refused:  # some may have been loaded
+            networks = [build_forecaster(spec, data, seed) for seed in _seeds(job.seed, members)]
+        else:
+            settings = dataclasses.replace(
+                settings,
+                learning_rate=settings.fine_tune_lr_frac * settings.learning_rate,
+                max_steps=settings.fine_tune_max_steps,
+            )
+    fitted, histories = [], []
     rows = dataclasses.replace(
         data.rows,
-        peers_train=tuple(r for p in data.peers for r in p.within(p.split.train, lead)),
+        peers_train=(
+            *(r for p in data.peers for r in p.within(p.split.train, lead)),
+            *data.lesson_runs(lead),
+        ),
         peers_validation=tuple(r for p in data.peers for r in p.within(p.split.validation, lead)),
     )
     # Members differ in their first weights and in the order of their batches.
-    for member, seed in enumerate(_seeds(job.seed, members), start=1):
+    for member, (seed, network) in enumerate(
+        zip(_seeds(job.seed, members), networks, strict=True), start=1
+    ):
         best, history = fit(
-            build_forecaster(spec, data, seed), rows, split.train, split.validation,
-            lead, data.layout, data.settings.training, seed,
+            network, rows, split.train, split.validation, lead, data.layout, settings, seed,
             job.title if members == 1 else f"{job.title}, member {member} of {members}",
+            warm=facts.get("warm_start") == "taken",
         )  # fmt: skip
         fitted.append(best)
         histories.append(history)
@@ -82,13 +104,41 @@ def fit_network(spec: NetworkSpec, data: Prepared) -> Fitted:
     return Fitted(
         onnx=to_onnx(model, len(job.feature_names), carries=spec.carries_past),
         seconds=sum(history.seconds for history in histories),
+        weights=_packed(fitted),
         facts={
+            **facts,
             "parameters": sum(p.numel() for p in model.parameters()),
             "members": members,
             "history": [history.validation for history in histories],
             "best_step": [history.best_step for history in histories],
         },
     )
+
+
+def _packed(members: list[Forecaster]) -> bytes:
+    """Return the members' weights and scaling as the bytes of an .npz."""
+    buffer = io.BytesIO()
+    arrays = {
+        f"{i}.{name}": value.detach().cpu().numpy()
+        for i, member in enumerate(members)
+        for name, value in member.state_dict().items()
+    }
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _go_on(members: list[Forecaster], weights: bytes) -> str:
+    """Load `_packed` weights into the members; return why they do not fit, or nothing."""
+    try:
+        with np.load(io.BytesIO(weights), allow_pickle=False) as arrays:
+            for i, member in enumerate(members):
+                own = [n for n in arrays.files if n.startswith(f"{i}.")]
+                member.load_state_dict(
+                    {n.partition(".")[2]: torch.from_numpy(arrays[n]) for n in own}
+                )
+    except (RuntimeError, ValueError, OSError, zipfile.BadZipFile) as error:
+        return f"the weights do not fit: {' '.join(str(error).split())}"
+    return ""
 
 
 def _seeds(seed: int, members: int) -> list[int]:

@@ -80,7 +80,7 @@ def train(job: TrainingJob) -> Artifact:
         },
         "onnx_sha256": Artifact.digest(onnx),
     }
-    return Artifact(onnx=onnx, manifest=manifest)
+    return Artifact(onnx=onnx, manifest=manifest, weights=fitted.weights)
 
 
 def _identity(data: Prepared) -> dict[str, Any]:
@@ -141,6 +141,9 @@ def _extras(data: Prepared) -> dict[str, Any]:
     if data.optional.any():
         names = data.job.feature_names
         out["optional_features"] = [names[i] for i in np.flatnonzero(data.optional)]
+    if data.lessons:
+        t = data.job.time_ms
+        out["lessons_ms"] = [[int(t[s.start]), int(t[s.stop - 1])] for s in data.lessons]
     if data.peers:
         out["pool"] = [_share(job, data) for job in (data.job, *data.job.peers)]
     return out

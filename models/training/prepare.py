@@ -12,6 +12,7 @@ from models import catalog, columns
 from models.config import from_mapping
 from models.errors import AlignmentError
 from models.heads import HeadLayout
+from models.nets.base import NetworkSpec
 from models.runtime.decode import novelty_score
 from models.runtime.drift import fit_drift
 from models.spec import ModelSpec
@@ -54,6 +55,11 @@ class Prepared:
     drift: dict[str, Any]  # what is usual in the training rows: `models.runtime.drift`
     optional: BoolArray  # (F,) features that may be missing
     peers: tuple[Peer, ...] = ()
+    lessons: tuple[Span, ...] = ()  # calibration rows that count with the training rows
+
+    def lesson_runs(self, burn_in: int) -> list[Span]:
+        """Return the gap-free runs whose counted rows are lessons."""
+        return [run for span in self.lessons for run in clip_runs(self.rows.runs, span, burn_in)]
 
     @property
     def held_out(self) -> Span:
@@ -136,7 +142,17 @@ def prepare(job: TrainingJob) -> Prepared:
         drift=fit_drift(known[:, ~optional]),
         optional=optional,
         peers=tuple(peers),
+        lessons=_lessons(job, split) if isinstance(spec, NetworkSpec) else (),
     )
+
+
+def _lessons(job: TrainingJob, split: Split) -> tuple[Span, ...]:
+    """Return the rows of the job's lessons that no other part of the split holds."""
+    spans = []
+    for first_ms, last_ms in job.lessons_ms:
+        first, stop = np.searchsorted(job.time_ms, (first_ms, last_ms + 1))
+        spans.append(Span(max(int(first), split.calibration.start), int(stop)))
+    return tuple(span for span in spans if span.stop > span.start)
 
 
 def _known_or_mean(z: Float32Array, optional: BoolArray) -> Float32Array:

@@ -78,11 +78,16 @@ class TrainingSettings:
     # Live: a retrained model serves only if it is not clearly worse than the serving one on the
     # newest candles neither was trained on; see models/runtime/challenge.py.
     challenge: bool = False
+    # Live: once a cascade of the pair is over, go on training the serving network with it at once,
+    # whatever the schedule, behind a challenge; see freqaimodels/base/learning_on.py.
+    fine_tune: bool = False
+    fine_tune_lr_frac: float = 0.1  # of learning_rate: the weights are near an optimum already
+    fine_tune_max_steps: int = 100  # optima of whole trainings come at 70-300
 
     def __post_init__(self) -> None:
         counts = (
             "segment_candles", "batch", "members", "max_steps", "evaluate_every", "patience",
-            "threads",
+            "threads", "fine_tune_max_steps",
         )  # fmt: skip
         for name in counts:
             if getattr(self, name) < 1:
@@ -114,6 +119,8 @@ class TrainingSettings:
                 )
         if isinstance(self.pool, str) or len(set(self.pool)) != len(self.pool):
             raise ValueError(f"expected pool to be a list of different pairs, got {self.pool!r}")
+        if not 0 < self.fine_tune_lr_frac <= 1:
+            raise ValueError(f"expected 0 < fine_tune_lr_frac <= 1, got {self.fine_tune_lr_frac}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"expected 0 <= ema < 1, got {self.ema}")
 

@@ -71,6 +71,33 @@ def test_challenge_when_the_old_model_was_fitted_on_the_rows_then_they_do_not_co
     assert "only" in out["why"]
 
 
+@pytest.mark.parametrize("learner", ["champion", "challenger"])
+def test_challenge_when_a_model_has_learned_from_newest_rows_then_they_and_the_purge_do_not_count(
+    learner,
+):
+    times = planted.times(ROWS)
+    lesson = [[int(times[1500]), int(times[1550])]]
+    a = job()
+    inside = np.arange(1500 - 6, 1550 + 7)  # purge: 6
+
+    def verdict(rows: TrainingJob, taught: bool):
+        models = {"champion": model("good"), "challenger": model("bad", late_rows=1)}
+        if taught:
+            old = models[learner]
+            manifest = {**old.manifest, "lessons_ms": lesson}
+            models[learner] = Predictor(Artifact(old.artifact.onnx, manifest))
+        return challenge(models["champion"], models["challenger"], rows)
+
+    def changed(at: np.ndarray) -> TrainingJob:
+        labels = {k: v.copy() for k, v in a.labels.items()}
+        labels[columns.LABEL_DIRECTION][at] *= -1
+        return dataclasses.replace(a, labels=labels)
+
+    assert verdict(changed(inside), taught=True) == verdict(a, taught=True)
+    assert verdict(changed(inside[:1] - 1), taught=True) != verdict(a, taught=True)
+    assert verdict(changed(inside), taught=False) != verdict(a, taught=False)
+
+
 def test_challenge_when_labels_before_the_held_out_rows_change_then_the_verdict_does_not():
     a = job()
     direction = a.labels[columns.LABEL_DIRECTION].copy()

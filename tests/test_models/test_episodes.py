@@ -18,6 +18,7 @@ from models.labels.episodes import (
     State,
     candles_to_peak,
     cascade_legs,
+    closed_episodes,
     episodes,
     inside,
     states,
@@ -73,6 +74,32 @@ def test_episode_when_two_legs_are_less_than_a_day_apart_then_it_peaks_at_the_de
     assert (found.onset, found.peak, found.end) == (300, 316, 321)
     legs, _ = cascade_legs(market, HOUR_MS, -1, RULE)
     assert [(leg.onset, leg.end) for leg in legs] == [(300, 303), (316, 321)]
+
+
+def test_episode_when_its_leg_its_day_and_its_labels_are_over_then_it_is_closed_and_not_before():
+    market = path({300: -0.06, 303: 0.025, 316: -0.09, 320: 0.02, 321: 0.02})
+    for settle, row in ((30, 351), (2, 340)):  # 30 after the end, or a day after the last hit
+        (whole,) = closed_episodes(market, HOUR_MS, settle, RULE)
+        assert whole == (episodes(market, HOUR_MS, RULE)[0], row)
+        assert closed_episodes(rows_of(market, slice(0, row)), HOUR_MS, settle, RULE) == []
+        early = rows_of(market, slice(0, row + 1))
+        assert closed_episodes(early, HOUR_MS, settle, RULE) == [whole]
+
+
+@settings(max_examples=50, deadline=None)
+@given(cut=st.integers(150, 398), seed=st.integers(0, 3), settle=st.sampled_from([1, 12, 24, 40]))
+def test_closed_episodes_when_the_future_is_cut_off_or_changed_then_earlier_ones_stay(
+    cut, seed, settle
+):
+    market = wild(seed)
+    whole = closed_episodes(market, HOUR_MS, settle, RULE)
+    assert len(whole) > 1
+    before = [found for found in whole if found[1] < cut]
+    assert closed_episodes(rows_of(market, slice(0, cut)), HOUR_MS, settle, RULE) == before
+    factor = np.where(np.arange(400) < cut, 1.0, 0.8)
+    prices = {k: factor * getattr(market, k) for k in ("open", "high", "low", "close")}
+    other = closed_episodes(dataclasses.replace(market, **prices), HOUR_MS, settle, RULE)
+    assert [found for found in other if found[1] < cut] == before
 
 
 def test_candles_to_peak_when_inside_then_it_counts_down_to_one_and_stays():

@@ -70,6 +70,16 @@ def test_card_when_coins_were_pooled_then_it_tells_what_each_gave_and_who_is_lef
     assert "| left out | XRP/USDT:USDT: no candles |" in card
 
 
+def test_card_when_fine_tuned_then_it_tells_from_what_and_after_what(record: RunRecord) -> None:
+    last = record.trainings[-1]
+    source = {"from": "hedge LTC until 2025-04-05", "after": "the cascade of 2025-04-06 18:00 UTC"}
+    told = dataclasses.replace(last, manifest={**last.manifest, "fine_tuned": source})
+    card = model_card(dataclasses.replace(record, trainings=(told,)), numbers(record))
+    assert (
+        "| fine-tuned | from hedge LTC until 2025-04-05 after the cascade of 2025-04-06 18:00 UTC |"
+    ) in card
+
+
 def test_card_when_data_are_few_or_simulated_then_it_warns_first(card: str) -> None:
     head = card.split("\n## ")[0]
     assert "**Trained and tested on a simulated market" in head

@@ -90,10 +90,12 @@ def _data(m: Mapping[str, Any]) -> list[tuple[str, str]]:
         f"{share['squeezes']} squeezes ({share['title']})"
         for share in m.get("pool", ())
     ]
+    tuned = [m["fine_tuned"]] if "fine_tuned" in m else []
     return [
         *out,
         *(("pooled", text) for text in pool),
         *(("left out", f"{pair}: {why}") for pair, why in m.get("pool_left_out", {}).items()),
+        *(("fine-tuned", f"from {t['from']} after {t['after']}") for t in tuned),
         ("purged between them", f"{rows.get('purge', MISSING)} candles"),
         ("needs about", f"{show(needed, 'count')} training candles"),
     ]
