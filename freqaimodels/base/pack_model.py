@@ -8,6 +8,7 @@ process, and what comes back is ONNX bytes and a manifest.
 from __future__ import annotations
 
 import logging
+import threading
 from collections import deque
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -21,6 +22,7 @@ from freqtrade.enums import RunMode
 from freqtrade.exceptions import OperationalException
 from freqtrade.exchange import timeframe_to_msecs
 from freqtrade.freqai import freqai_interface
+from freqtrade.freqai.data_drawer import FreqaiDataDrawer
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from freqtrade.freqai.freqai_interface import IFreqaiModel
 from freqtrade.strategy import IStrategy
@@ -29,6 +31,7 @@ from pandas import DataFrame
 from freqaimodels.base.fast_lane import FastLane, agrees
 from freqaimodels.base.frames import candles, time_ms
 from freqaimodels.base.history import unify_dates
+from freqaimodels.base.learning_on import LearningOn
 from freqaimodels.base.live_rows import LiveRows
 from freqaimodels.base.pool import Pool, noted
 from freqaimodels.base.settings import candle_files, feed_files, read_settings
@@ -100,7 +103,15 @@ class PackModel(IFreqaiModel):
         self._told: set[str] = set()
         self._strategy: IStrategy  # who asks for the forecasts
         self._pool = Pool(config, self.settings.labels, self.settings.training, self.dd)
-        if config.get("runmode") in (RunMode.LIVE, RunMode.DRY_RUN) and "pairs" in config:
+        live = config.get("runmode") in (RunMode.LIVE, RunMode.DRY_RUN)
+        self._learning_on: LearningOn | None = None
+        self._trainer: int | None = None  # thread that asks who is due
+        if live and self.settings.training.fine_tune:
+            self._learning_on = LearningOn(
+                self.settings.labels, config["timeframe"], self.candle_ms, self.dd
+            )
+            self.dd.get_pair_dict_info = self._pair_dict_info
+        if live and "pairs" in config:
             # What FreqAI downloads next, once, before the first candle.
             config["pairs"] = list(dict.fromkeys([*config["pairs"], *self._pool.pairs]))
 
@@ -157,7 +168,11 @@ class PackModel(IFreqaiModel):
                 "train_features": unfiltered_df[list(names)].tail(MAX_CONTEXT_CANDLES),
                 "train_dates": unfiltered_df["date"],
             }
+            if self._learning_on:
+                job = self._learning_on.teach(job, pair)
             artifact = self._fit_pooled(job, unfiltered_df, pair, dk)
+            if self._learning_on:
+                artifact = self._learning_on.noted(artifact, job, pair)
         except Exception as error:
             self._failure = error
             raise
@@ -169,7 +184,7 @@ class PackModel(IFreqaiModel):
             # FreqAI refuses to append a live prediction without a mean and deviation per column.
             dk.data["labels_mean"] = dict.fromkeys(columns.FORECAST, 0.0)
             dk.data["labels_std"] = dict.fromkeys(columns.FORECAST, 0.0)
-            if self.settings.training.challenge:
+            if self.settings.training.challenge or job.warm_start:
                 predictor = self._challenged(predictor, pair, job)
         m = predictor.manifest
         dk.data["breakwater_manifest"] = m
@@ -196,7 +211,7 @@ class PackModel(IFreqaiModel):
         verdict = challenge(champion, challenger, job)
         logger.info("%s: %s serves, %s", pair, verdict["serves"], verdict["why"])
         best = champion if verdict["serves"] == "champion" else challenger
-        artifact = Artifact(best.artifact.onnx, {**best.manifest, "challenge": verdict})
+        artifact = replace(best.artifact, manifest={**best.manifest, "challenge": verdict})
         return Predictor(artifact, challenger.history, challenger.history_time_ms)
 
     def _fit_pooled(
@@ -207,7 +222,7 @@ class PackModel(IFreqaiModel):
             return self.fit({"job": job}, dk)
         peers, left_out = self._pool.peers(job, frame, pair, self._strategy, dk.live)
         artifact = self.fit({"job": replace(job, peers=peers)}, dk)
-        return Artifact(artifact.onnx, noted(artifact.manifest, left_out))
+        return replace(artifact, manifest=noted(artifact.manifest, left_out))
 
     def fit(self, data_dictionary: dict[str, Any], dk: FreqaiDataKitchen, **kwargs: Any) -> Any:
         """Run the training job in `data_dictionary["job"]` and return its artifact."""
@@ -332,6 +347,11 @@ class PackModel(IFreqaiModel):
             except Exception:
                 logger.exception("FreqAI did not book the forecast of %s", pair)
                 self._lanes.pop(pair, None)
+        for pair in tuple(self.train_queue) if self._learning_on else ():
+            try:
+                self._learning_on.look(pair)
+            except Exception:
+                logger.exception("Nobody looks whether a cascade of %s is over", pair)
 
     def _tell_once(self, message: str) -> None:
         if message not in self._told:
@@ -348,10 +368,24 @@ class PackModel(IFreqaiModel):
 
     def _start_scanning(self, *args: Any, **kwargs: Any) -> None:
         """Train in FreqAI's thread; what ends the thread gets into the log, not only to stderr."""
+        self._trainer = threading.get_ident()
         try:
             super()._start_scanning(*args, **kwargs)
         except Exception:
             logger.exception("FreqAI's training thread raised exception and ends")
+        finally:
+            self._trainer = None
+
+    def _pair_dict_info(self, pair: str) -> tuple[str, int]:
+        """Return FreqAI's entry of `pair`: file, and when it was trained.
+
+        Never, its training thread is told of a pair that is due: it then trains at once, whatever
+        `live_retrain_hours`. Everybody else, who asks for the model's age, is told the truth.
+        """
+        name, trained = FreqaiDataDrawer.get_pair_dict_info(self.dd, pair)
+        asks = threading.get_ident() == self._trainer
+        due = self._learning_on is not None and self._learning_on.is_due(pair)
+        return name, 0 if asks and due else trained
 
     def extract_data_and_train_model(
         self,
@@ -384,6 +418,8 @@ class PackModel(IFreqaiModel):
             self._stop_event.wait(pause)
         else:
             self._pause_s.pop(pair, None)
+            if self._learning_on:
+                self._learning_on.trained(pair)
 
     def _in_service(self, trained_s: int) -> str:
         """Return which model answers now, given when it was trained."""

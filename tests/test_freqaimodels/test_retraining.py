@@ -19,6 +19,7 @@ from freqtrade.freqai import freqai_interface
 
 from freqaimodels.base import pack_model
 from freqaimodels.base.history import unify_dates
+from freqaimodels.base.pack_model import PackModel
 from freqaimodels.LSTMForecaster import LSTMForecaster
 from models.errors import TrainingError
 from models.runtime.drift import fit_drift
@@ -123,16 +124,24 @@ class Bot:
     """The pack's model and strategy, with FreqAI's thread run by hand, one round at a time."""
 
     def __init__(
-        self, folder: Path, timeframes: Sequence[str] = ("1h", "4h"), hours: int = 0, days: int = 20
+        self,
+        folder: Path,
+        timeframes: Sequence[str] = ("1h", "4h"),
+        hours: int = 0,
+        days: int = 20,
+        forecaster: type[PackModel] = EchoForecaster,
+        **freqai: Any,
     ) -> None:
-        config = bitcoin_config(folder, train_period_days=days, live_retrain_hours=0)
+        config = bitcoin_config(
+            folder, **{"train_period_days": days, "live_retrain_hours": 0, **freqai}
+        )
         config["runmode"] = RunMode.DRY_RUN
         config["freqai"]["feature_parameters"]["include_timeframes"] = list(timeframes)
         self.provider = Provider()
         self.provider.hours = hours
         write_history(config["datadir"], self.provider)
-        self.model = EchoForecaster(config)
-        self.executor: Elsewhere = self.model.executor
+        self.model = forecaster(config)
+        self.executor: Any = self.model.executor
         self.strategy = BitcoinCrossMargin(config)
         self.strategy.dp = self.provider
         self.strategy.freqai = self.model
@@ -174,7 +183,7 @@ class Bot:
 
 
 def write_history(datadir: Path, provider: Provider) -> None:
-    (datadir / "futures").mkdir(parents=True)
+    (datadir / "futures").mkdir(parents=True, exist_ok=True)
     handler = get_datahandler(datadir, "feather")
     for pair in (BTC, ETH):
         for timeframe in ("1h", "4h"):
