@@ -5,7 +5,9 @@ the weights half a year later. Here its rows count with the training rows as soo
 to the end (`models.labels.lessons`), and training goes on from the serving network's weights, few
 and small steps. The rows beside the cascade are trained on again (rehearsal), so that the rest is
 not forgotten; a challenge on the other newest rows has the last word. Scheduled trainings start
-from random weights as ever, with the lessons of the model in service.
+from random weights as ever, with the lessons of the model in service; a fine-tuning restarts
+their clock. Calibration uses all newest rows, lessons too: without the crashes it would find every
+hazard too high.
 
 What a model knows is told by its newest training candle, which is saved with it: a restarted bot
 neither forgets a cascade nor learns it twice, and one that lost the challenge is not tried again.

@@ -131,6 +131,9 @@ def _go_on(members: list[Forecaster], weights: bytes) -> str:
     """Load `_packed` weights into the members; return why they do not fit, or nothing."""
     try:
         with np.load(io.BytesIO(weights), allow_pickle=False) as arrays:
+            theirs = len({name.partition(".")[0] for name in arrays.files})
+            if theirs != len(members):
+                raise ValueError(f"expected those of {len(members)} members, got {theirs}")
             for i, member in enumerate(members):
                 own = [n for n in arrays.files if n.startswith(f"{i}.")]
                 member.load_state_dict(

@@ -17,7 +17,9 @@ from models.training.pipeline import train
 from models.training.prepare import prepare
 from models.training.settings import TrainingSettings
 from models.types import Artifact, TrainingJob
+from models.windows import Span
 from tests.test_contract import planted
+from tests.test_models.test_hedge_model import pooled
 
 
 def job(network: str = "gru", **training: Any) -> TrainingJob:
@@ -78,16 +80,17 @@ def test_training_when_no_warm_step_betters_the_champion_then_its_answers_are_ke
     )
 
 
-@pytest.mark.parametrize("what", ["other shapes", "fewer members", "no archive"])
+@pytest.mark.parametrize("what", ["other shapes", "fewer members", "more members", "no archive"])
 def test_training_when_the_weights_do_not_fit_then_it_is_a_whole_one_and_says_why(
     champion: Artifact, what: str
 ):
     weights = {
         "other shapes": train(job("tcn")).weights if what == "other shapes" else b"",
         "fewer members": champion.weights,
+        "more members": champion.weights,
         "no archive": b"not an archive",
     }[what]  # fmt: skip
-    members = 3 if what == "fewer members" else 2
+    members = {"fewer members": 3, "more members": 1, "other shapes": 1}.get(what, 2)
     whole = job(members=members)
     artifact = train(dataclasses.replace(whole, warm_start=weights))
     assert artifact.manifest["warm_start"].startswith("the weights do not fit: ")
@@ -141,13 +144,14 @@ def test_training_when_given_a_lesson_then_it_has_learned_from_those_rows_and_sa
 
 
 def test_hazard_trees_when_given_a_lesson_then_its_rows_are_among_theirs():
-    made = job("hedge")
+    made = pooled()  # whose peers' rows follow its own
     own = prepare(made).split.calibration
     with_it = prepare(lesson(made, own.start + 20, own.start + 49))
     rows, without = (
         sum(len(s) for s in fallback._spans(data, "train", 0)) for data in (with_it, prepare(made))
     )
     assert rows - without == 30
+    assert list(with_it.lesson_runs(7)) == [Span(own.start + 13, own.start + 50)]
     validation = [list(fallback._spans(d, "validation", 5)) for d in (with_it, prepare(made))]
     assert validation[0] == validation[1]
 
