@@ -64,6 +64,7 @@ class Contender:
     cpu_frac: list[float] = field(default_factory=list)  # of one core, between candles
     weights: list[int] = field(default_factory=list)  # request weight per minute
     load: list[float] = field(default_factory=list)  # of the machine, at each close
+    closes_ms: set[int] = field(default_factory=set)  # watched; between turns the bot is frozen
 
     @property
     def title(self) -> str:
@@ -80,6 +81,7 @@ class Contender:
 
     def count(self, closed_ms: int) -> None:
         """Note what happened after a close; odd candles close into entries, even into exits."""
+        self.closes_ms.add(closed_ms)
         times = [
             a.time_ms - closed_ms
             for a in self.state.arrivals
@@ -169,22 +171,27 @@ def startup(folder: Path, market_dir: Path, pairs: Sequence[str]) -> dict[str, f
 # -- the report -----------------------------------------------------------------------------------
 
 
-def stages(folder: Path) -> LatencySummary:
-    """Return the pack's own account of its stages, from its journal."""
+def latencies(one: Contender) -> list[CandleLatency]:
+    """Return the pack's own account of the closes that were watched, from its journal."""
+    entries = Commands(one.bot.folder / "user_data").journal.entries(kind="latency")
+    seen = [CandleLatency(**entry.record) for entry in entries]
+    return [latency for latency in seen if latency.candle_ms + _MINUTE_MS in one.closes_ms]
+
+
+def stages(one: Contender) -> LatencySummary:
+    """Return percentiles of the pack's stages."""
     summary = LatencySummary()
-    for entry in Commands(folder / "user_data").journal.entries(kind="latency"):
-        summary.add(CandleLatency(**entry.record))
+    for latency in latencies(one):
+        summary.add(latency)
     return summary
 
 
-def extra_pair_ms(folder: Path) -> list[float]:
+def extra_pair_ms(one: Contender) -> list[float]:
     """Return what each pair after the first added to its candle's close -> decision."""
     candles: dict[int, list[float]] = {}
-    for entry in Commands(folder / "user_data").journal.entries(kind="latency"):
-        if "decision" in entry.record["at_ms"]:
-            candles.setdefault(entry.record["candle_ms"], []).append(
-                entry.record["at_ms"]["decision"]
-            )
+    for latency in latencies(one):
+        if "decision" in latency.at_ms:
+            candles.setdefault(latency.candle_ms, []).append(latency.at_ms["decision"])
     return [(max(ends) - min(ends)) / (len(ends) - 1) for ends in candles.values() if len(ends) > 1]
 
 
@@ -261,9 +268,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         report["latency"] = [_numbers(one) for one in bots]
         for one in bots:
             if one.name == PACK:
-                summary = stages(one.bot.folder)
+                summary = stages(one)
                 print("", one.title, *stage_table(summary), sep="\n")
-                extra = percentiles(extra_pair_ms(one.bot.folder))
+                extra = percentiles(extra_pair_ms(one))
                 print(f"each further pair adds {extra.p50:.1f} ms (p99 {extra.p99:.1f})")
                 report[one.title] = {
                     "stages": {name: asdict(p) for name, p in summary.table().items()},

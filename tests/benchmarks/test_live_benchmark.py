@@ -48,14 +48,20 @@ def test_count_when_orders_follow_a_close_then_they_belong_to_it_and_its_minute(
 def test_stages_when_the_journal_has_candles_then_their_summary_and_each_pairs_share_come_out(
     tmp_path: Path,
 ) -> None:
+    one = seen()
+    one.bot.folder = tmp_path
     journal = Commands(tmp_path / "user_data").journal
     for i, pair in enumerate(("A", "B", "C")):
         at = {"decision": 20.0 + 6 * i, "sent": 50.0 + 30 * i}
         journal.append("latency", CandleLatency(pair=pair, candle_ms=0, at_ms=at))
-    table = live.stages(tmp_path).table()
-    assert table[TO_ORDER].p50 == 80.0
-    assert live.extra_pair_ms(tmp_path) == [6.0]
-    rows = live.stage_table(live.stages(tmp_path))
+    # A bot that is frozen meets this close an hour late.
+    late = {"decision": 3.6e6, "sent": 3.6e6}
+    journal.append("latency", CandleLatency(pair="A", candle_ms=60_000, at_ms=late))
+    one.count(60_000)
+    table = live.stages(one).table()
+    assert (table[TO_ORDER].p50, table[TO_ORDER].p99) == (80.0, 110.0)
+    assert live.extra_pair_ms(one) == [6.0]
+    rows = live.stage_table(live.stages(one))
     assert [row.split()[0] for row in rows[1:]] == list(table)
 
 
