@@ -74,7 +74,9 @@ def find_crashes(data: Path, pair: str) -> list[Crash]:
     InputError
         If there is none with futures candles of the pair.
     """
-    folders = [f for f in (data, *sorted(data.glob("*"))) if (f / "futures").is_dir()]
+    folders = [f for f in sorted(data.glob("*")) if (f / "futures").is_dir()]
+    if (data / "futures").is_dir():
+        folders = [data]  # what lies below it is something else, another exchange for example
     found = [crash for f in folders if (crash := read_crash(f, pair)) is not None]
     if not found:
         raise InputError(

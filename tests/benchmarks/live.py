@@ -115,7 +115,8 @@ def contender(
             try:
                 yield one
             finally:
-                one.stop(go_on=True)
+                if bot.process.poll() is None:  # a frozen bot would not hear that it should stop
+                    one.stop(go_on=True)
 
 
 def forecasting(bot: LiveBot, pairs: Sequence[str], since: int = 0) -> bool:

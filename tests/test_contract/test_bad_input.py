@@ -33,7 +33,7 @@ TRAINING_ROWS = slice(0, ROWS // 2)  # the span before validation and calibratio
 def _no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """A job that gets as far as the first optimiser step was not refused in time."""
 
-    def fit(*_: Any) -> None:
+    def fit(*_: Any, **__: Any) -> None:
         raise AssertionError("the job was accepted: training began")
 
     monkeypatch.setattr(networks, "fit", fit)

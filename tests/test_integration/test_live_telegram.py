@@ -14,9 +14,28 @@ from tests.test_integration.live_bot import BTC, ETH, STRATEGY, LiveBot, Start
 STRANGER = 2002
 
 
+# Freqtrade's client loses what it is told to say before its thread has an event loop. The pack's
+# waits for it, and so does the one here, which is Freqtrade's otherwise.
+PATIENT = """
+import time
+
+from freqtrade.rpc import telegram
+
+
+class Patient(telegram.Telegram):
+    def _start_thread(self):
+        super()._start_thread()
+        while not hasattr(self, "_loop"):
+            time.sleep(0.001)
+
+
+telegram.Telegram = Patient
+"""
+
+
 @pytest.fixture
 def strategy() -> str:
-    return STRATEGY
+    return STRATEGY + PATIENT
 
 
 def greeted(bot: LiveBot, api: BotApiState, chat: Chat) -> None:
