@@ -50,6 +50,7 @@ from models.risk.verdict import Decision, Demand
 from strategies.base.acknowledgement import may_isolate
 from strategies.base.adoption import adopt_exits, reopen_exit
 from strategies.base.answers import when_executed, when_taken
+from strategies.base.beforehand import Beforehand
 from strategies.base.control import Control
 from strategies.base.exchange_account import read_transfers, resting_orders
 from strategies.base.frames import candles
@@ -108,6 +109,7 @@ class Guarding:
         self.limits = Limits(hard=hard, soft=jittered(soft, seed))
         self.leverage: dict[str, float] = {}  # pair -> what Freqtrade was told last
         self._view: MarketView | None = None
+        self._beforehand: Beforehand | None = None
         # A kill -9 forgets neither what was sent nor what may have been executed since.
         journal = [] if control is None else _last_day(control)
         self._sent: deque[SentOrder] = deque(sent_orders(journal))
@@ -169,6 +171,8 @@ class Guarding:
         Sent a second time because the first answer was lost, it would reduce twice.
         """
         self._answered(when_executed)
+        if self._beforehand is not None:
+            self._beforehand.ordered()
         if self._control is not None:
             self._leaving[pair] = self._control.clock()
             self._look_soon()
@@ -183,9 +187,13 @@ class Guarding:
             self._books.hurry()
 
     def look_ahead(self, pairs: Sequence[str]) -> None:
-        """Ask for prices and positions just before a candle closes, off the way to its orders."""
+        """Ask just before a candle closes for what its orders need, off the way to them."""
         if self._stage is not Stage.BACKTEST:
             self._quotes().look_ahead(pairs, books=self._stage is Stage.LIVE)
+        if self._stage is Stage.LIVE:
+            if self._beforehand is None:
+                self._beforehand = Beforehand(self._strategy.dp._exchange, self._strategy.wallets)
+            self._beforehand.look_ahead(pairs)
 
     # -- standing: positions and the account ------------------------------------------------------
 

@@ -26,6 +26,7 @@ _WEIGHTS: Final[dict[str, tuple[int, int]]] = {
     "GET /fapi/v1/allAlgoOrders": (5, 5),
     "GET /fapi/v1/userTrades": (5, 5),
     "GET /fapi/v1/income": (30, 30),
+    "GET /fapi/v1/symbolConfig": (5, 5),
     "GET /fapi/v1/commissionRate": (20, 20),
     "GET /fapi/v1/positionSide/dual": (30, 30),
     "GET /fapi/v1/multiAssetsMargin": (30, 30),

@@ -180,8 +180,30 @@ def set_leverage(venue: Venue, account: Account, params: Params) -> dict[str, An
     if not given.isdigit() or not 1 <= int(given) <= most:
         raise ApiError(-4028, f"Leverage {given} is not valid")
     account.leverage[symbol] = int(given)
-    caps = [t.cap_quote for t in venue.tiers[symbol].tiers if t.max_leverage >= int(given)]
-    return {"symbol": symbol, "leverage": int(given), "maxNotionalValue": str(int(caps[-1]))}
+    largest = _largest(venue, symbol, int(given))
+    return {"symbol": symbol, "leverage": int(given), "maxNotionalValue": largest}
+
+
+def symbol_config(venue: Venue, account: Account, params: Params) -> list[dict[str, Any]]:
+    """Answer margin type and leverage by symbol; page "Symbol Configuration"."""
+    wanted = params.get("symbol")
+    listed = [venue.symbol(wanted)] if wanted else venue.symbols
+    return [
+        {
+            "symbol": symbol.name,
+            "marginType": "CROSSED",
+            "isAutoAddMargin": False,
+            "leverage": account.leverage_of(symbol.name),
+            "maxNotionalValue": _largest(venue, symbol.name, account.leverage_of(symbol.name)),
+        }
+        for symbol in listed
+    ]
+
+
+def _largest(venue: Venue, symbol: str, leverage: int) -> str:
+    """Return the largest notional allowed at a leverage, in quote."""
+    caps = [t.cap_quote for t in venue.tiers[symbol].tiers if t.max_leverage >= leverage]
+    return str(int(caps[-1]))
 
 
 def leverage_bracket(venue: Venue, account: Account, params: Params) -> list[dict[str, Any]]:
@@ -214,6 +236,7 @@ ROUTES = (
     web.get("/fapi/v3/positionRisk", private(position_risk_v3)),
     web.post("/fapi/v1/marginType", private(set_margin_type)),
     web.post("/fapi/v1/leverage", private(set_leverage)),
+    web.get("/fapi/v1/symbolConfig", private(symbol_config)),
     web.get("/fapi/v1/leverageBracket", private(leverage_bracket)),
     web.get("/fapi/v1/commissionRate", private(commission_rate)),
 )

@@ -87,7 +87,7 @@ class Chat:
         bot = self._state.bot
         return [m for m in self._state.messages(self.chat_id) if m.sender == bot]
 
-    def wait_for(self, text: str, timeout_s: float = 120.0) -> Message:
+    def wait_for(self, text: str, timeout_s: float = 300.0) -> Message:
         """Wait for a message with `text`, written or edited since the person last spoke.
 
         Raises

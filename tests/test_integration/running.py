@@ -85,8 +85,12 @@ def running(
         process = launch(
             [sys.executable, "-m", *module], cwd=folder, env=environment, stdout=log, stderr=log
         )
+    one = kind(folder, process, log_file)
     try:
-        yield kind(folder, process, log_file)
+        yield one
+    except AssertionError as error:
+        error.add_note(f"{name} (ended with {process.poll()}):\n{one.log()[-6000:]}")
+        raise
     finally:
         process.send_signal(stop)
         try:
