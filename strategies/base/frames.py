@@ -37,7 +37,8 @@ def candles(frame: DataFrame) -> Candles:
 
 def forecast(frame: DataFrame) -> dict[str, FloatArray]:
     """Return the forecast columns of a frame, column name -> (N,) float64."""
-    return {name: frame[name].to_numpy(np.float64) for name in columns.FORECAST}
+    # At once: of each column by itself most of the time goes to finding it.
+    return dict(zip(_FORECAST, frame[_FORECAST].to_numpy(np.float64).T, strict=True))
 
 
 def restore_missing_forecasts(frame: DataFrame) -> DataFrame:
