@@ -120,6 +120,18 @@ class PackTelegram(freqtrade_telegram.Telegram):
         # Freqtrade speaks at once; a message without an event loop to send it on would be lost.
         self._ready.wait(timeout=10)
 
+    def _init(self) -> None:
+        """As ever, and anew after an error: in silence nobody would be left to command the bot."""
+        while True:
+            try:
+                super()._init()
+            except Exception:
+                logger.exception("Telegram's client raised exception; it is started again")
+            else:
+                return
+            if self._closing.wait(_AGAIN_S):
+                return
+
     def _init_telegram_app(self) -> Any:
         self._ready.set()
         app = super()._init_telegram_app()

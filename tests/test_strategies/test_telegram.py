@@ -486,6 +486,41 @@ def test_client_when_its_thread_is_slow_to_start_then_it_can_be_spoken_through_a
     assert Slow(SimpleNamespace(), settings)._loop is not None
 
 
+def test_client_when_it_ends_with_an_error_then_it_is_started_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    starts: list[int] = []
+
+    class Unlucky(PackTelegram):
+        async def _startup_telegram(self) -> None:
+            starts.append(len(starts))
+            if len(starts) < 3:
+                raise RuntimeError("the event loop is closed")
+
+    monkeypatch.setattr(pack_telegram, "_AGAIN_S", 0.01)
+    settings = {"telegram": {"token": BotApiState().token, "chat_id": "1"}}
+    client = Unlucky(SimpleNamespace(), settings)
+    client._thread.join(30)
+    assert not client._thread.is_alive()
+    assert starts == [0, 1, 2]
+
+
+def test_client_when_it_is_closed_after_an_error_then_it_is_not_started_again() -> None:
+    failed = threading.Event()
+
+    class Unlucky(PackTelegram):
+        async def _startup_telegram(self) -> None:
+            failed.set()
+            raise RuntimeError("the event loop is closed")
+
+    settings = {"telegram": {"token": BotApiState().token, "chat_id": "1"}}
+    client = Unlucky(SimpleNamespace(), settings)
+    assert failed.wait(30)
+    client._closing.set()
+    client._thread.join(30)
+    assert not client._thread.is_alive()
+
+
 def test_install_when_repeated_then_the_client_is_wrapped_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
