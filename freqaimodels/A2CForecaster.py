@@ -1,4 +1,4 @@
-"""`--freqaimodel A2CForecaster`: see models/agents/a2c.py."""
+"""`--freqaimodel A2CForecaster`: see models/learn/agents/a2c.py."""
 
 from freqaimodels.base.pack_model import PackModel
 

@@ -1,4 +1,4 @@
-"""`--freqaimodel EnsembleForecaster`: see models/trees/ensemble.py."""
+"""`--freqaimodel EnsembleForecaster`: see models/learn/trees/ensemble.py."""
 
 from freqaimodels.base.pack_model import PackModel
 

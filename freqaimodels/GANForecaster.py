@@ -1,4 +1,4 @@
-"""`--freqaimodel GANForecaster`: see models/scenarios/gan.py."""
+"""`--freqaimodel GANForecaster`: see models/learn/gan/gan.py."""
 
 from freqaimodels.base.pack_model import PackModel
 

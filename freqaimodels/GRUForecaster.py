@@ -1,4 +1,4 @@
-"""`--freqaimodel GRUForecaster`: see models/nets/gru.py."""
+"""`--freqaimodel GRUForecaster`: see models/learn/nets/gru.py."""
 
 from freqaimodels.base.pack_model import PackModel
 

@@ -1,4 +1,4 @@
-"""`--freqaimodel HedgeForecaster`: see models/nets/hedge.py."""
+"""`--freqaimodel HedgeForecaster`: see models/learn/nets/hedge.py."""
 
 from freqaimodels.base.pack_model import PackModel
 

@@ -1,4 +1,4 @@
-"""`--freqaimodel HybridForecaster`: see models/hybrid/hybrid.py."""
+"""`--freqaimodel HybridForecaster`: see models/learn/hybrid/hybrid.py."""
 
 from freqaimodels.base.pack_model import PackModel
 

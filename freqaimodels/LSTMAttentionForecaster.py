@@ -1,4 +1,4 @@
-"""`--freqaimodel LSTMAttentionForecaster`: see models/nets/lstm_attention.py."""
+"""`--freqaimodel LSTMAttentionForecaster`: see models/learn/nets/lstm_attention.py."""
 
 from freqaimodels.base.pack_model import PackModel
 

@@ -1,4 +1,4 @@
-"""`--freqaimodel LSTMForecaster`: see models/nets/lstm.py."""
+"""`--freqaimodel LSTMForecaster`: see models/learn/nets/lstm.py."""
 
 from freqaimodels.base.pack_model import PackModel
 

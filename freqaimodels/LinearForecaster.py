@@ -1,4 +1,4 @@
-"""`--freqaimodel LinearForecaster`: see models/nets/linear.py."""
+"""`--freqaimodel LinearForecaster`: see models/learn/nets/linear.py."""
 
 from freqaimodels.base.pack_model import PackModel
 

@@ -1,4 +1,4 @@
-"""`--freqaimodel PPOForecaster`: see models/agents/ppo.py."""
+"""`--freqaimodel PPOForecaster`: see models/learn/agents/ppo.py."""
 
 from freqaimodels.base.pack_model import PackModel
 

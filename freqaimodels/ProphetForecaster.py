@@ -1,4 +1,4 @@
-"""`--freqaimodel ProphetForecaster`: see models/prophet/prophet.py."""
+"""`--freqaimodel ProphetForecaster`: see models/learn/prophet/prophet.py."""
 
 from freqaimodels.base.pack_model import PackModel
 

@@ -1,4 +1,4 @@
-"""`--freqaimodel TCNForecaster`: see models/nets/tcn.py."""
+"""`--freqaimodel TCNForecaster`: see models/learn/nets/tcn.py."""
 
 from freqaimodels.base.pack_model import PackModel
 

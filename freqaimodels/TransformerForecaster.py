@@ -1,4 +1,4 @@
-"""`--freqaimodel TransformerForecaster`: see models/nets/transformer.py."""
+"""`--freqaimodel TransformerForecaster`: see models/learn/nets/transformer.py."""
 
 from freqaimodels.base.pack_model import PackModel
 

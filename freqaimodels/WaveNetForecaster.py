@@ -1,4 +1,4 @@
-"""`--freqaimodel WaveNetForecaster`: see models/nets/wavenet.py."""
+"""`--freqaimodel WaveNetForecaster`: see models/learn/nets/wavenet.py."""
 
 from freqaimodels.base.pack_model import PackModel
 

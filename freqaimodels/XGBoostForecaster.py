@@ -1,4 +1,4 @@
-"""`--freqaimodel XGBoostForecaster`: see models/trees/boosted.py."""
+"""`--freqaimodel XGBoostForecaster`: see models/learn/trees/boosted.py."""
 
 from freqaimodels.base.pack_model import PackModel
 

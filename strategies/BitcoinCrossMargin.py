@@ -3,7 +3,7 @@
 freqtrade backtesting -c user_data/config_bitcoin.json --freqaimodel LSTMForecaster
 """
 
-from strategies.base.pack_strategy import PackStrategy
+from strategies.bot.forecast import PackStrategy
 
 
 class BitcoinCrossMargin(PackStrategy):

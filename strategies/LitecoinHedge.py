@@ -3,7 +3,7 @@
 freqtrade backtesting -c user_data/config_litecoin_hedge.json
 """
 
-from strategies.base.hedging import HedgeStrategy
+from strategies.bot.hedge import HedgeStrategy
 
 
 class LitecoinHedge(HedgeStrategy):

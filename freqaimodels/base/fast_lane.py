@@ -12,8 +12,8 @@ from pandas import DataFrame
 
 from freqaimodels.base.frames import time_ms
 from freqaimodels.base.live_rows import LiveRows
-from models import columns
-from models.types import Float32Array, FloatArray
+from models.base import columns
+from models.base.types import Float32Array, FloatArray
 
 RETURNED = (*columns.FORECAST, "do_predict")
 

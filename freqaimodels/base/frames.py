@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from pandas import DataFrame
 
-from models.types import Candles, IntArray
+from models.base.types import Candles, IntArray
 
 
 def time_ms(frame: DataFrame) -> IntArray:

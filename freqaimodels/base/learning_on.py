@@ -2,9 +2,9 @@
 
 A whole training keeps its newest rows for calibration: with two years of candles a cascade reaches
 the weights half a year later. Here its rows count with the training rows as soon as they are known
-to the end (`models.labels.lessons`), and training goes on from the serving network's weights, few
-and small steps. The rows beside the cascade are trained on again (rehearsal), so that the rest is
-not forgotten; a challenge on the other newest rows has the last word. Scheduled trainings start
+to the end (`models.data.labels.lessons`), and training goes on from the serving network's weights,
+few and small steps. The rows beside the cascade are trained on again (rehearsal), so that the rest
+is not forgotten; a challenge on the other newest rows has the last word. Scheduled trainings start
 from random weights as ever, with the lessons of the model in service; a fine-tuning restarts
 their clock. Calibration uses all newest rows, lessons too: without the crashes it would find every
 hazard too high.
@@ -22,11 +22,11 @@ from datetime import UTC, datetime
 from freqtrade.freqai.data_drawer import FreqaiDataDrawer
 
 from freqaimodels.base.frames import candles, time_ms
-from models.labels.cascade import CascadeConfig
-from models.labels.lessons import Lesson, lessons
-from models.runtime.predictor import Predictor
-from models.training.settings import LabelSettings
-from models.types import Artifact, TrainingJob
+from models.base.types import Artifact, TrainingJob
+from models.data.labels.cascade import CascadeConfig
+from models.data.labels.lessons import Lesson, lessons
+from models.learn.training.settings import LabelSettings
+from models.serve.predictor import Predictor
 
 logger = logging.getLogger(__name__)
 

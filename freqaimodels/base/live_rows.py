@@ -1,8 +1,8 @@
 """FreqAI's feature rows of one pair, without FreqAI's frames: only what is new is computed.
 
 FreqAI copies and merges the whole frame of each pair and timeframe, several times per candle. The
-columns it ends up with are those of `models.features` under other names; here they are put together
-from the newest rows of each market, and the markets are shared by all pairs.
+columns it ends up with are those of `models.data.features` under other names; here they are put
+together from the newest rows of each market, and the markets are shared by all pairs.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from models import columns
-from models.errors import AlignmentError, InputError
-from models.features.candles import LOOKBACK, calendar_features, sigma_per_candle
-from models.features.incremental import NewestRows, last_of
-from models.types import Candles, Float32Array, IntArray
+from models.base import columns
+from models.base.errors import AlignmentError, InputError
+from models.base.types import Candles, Float32Array, IntArray
+from models.data.features.candles import LOOKBACK, calendar_features, sigma_per_candle
+from models.data.features.incremental import NewestRows, last_of
 
 
 class LiveRows:

@@ -35,14 +35,14 @@ from freqaimodels.base.learning_on import LearningOn
 from freqaimodels.base.live_rows import LiveRows
 from freqaimodels.base.pool import Pool, noted
 from freqaimodels.base.settings import candle_files, feed_files, read_settings
-from models import catalog, columns
-from models.errors import ConfigError, PackError
-from models.features.incremental import NewestRows
-from models.fingerprint import code_digest, data_digest, identifier
-from models.runtime.challenge import challenge
-from models.runtime.predictor import Predictor
-from models.training.executor import Executor, ProcessExecutor
-from models.types import Artifact, Candles, TrainingJob
+from models.base import catalog, columns
+from models.base.errors import ConfigError, PackError
+from models.base.fingerprint import code_digest, data_digest, identifier
+from models.base.types import Artifact, Candles, TrainingJob
+from models.data.features.incremental import NewestRows
+from models.learn.training.executor import Executor, ProcessExecutor
+from models.serve.challenge import challenge
+from models.serve.predictor import Predictor
 
 logger = logging.getLogger(__name__)
 

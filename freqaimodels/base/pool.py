@@ -6,10 +6,10 @@ columns other markets lend are the same for all coins at a time. Nothing later t
 newest training candle is read, so every row is known at its close, and every label within the
 training window.
 
-How they are learned from, `models.training` says: all coins are cut at the pair's own moments, and
-scaled as the pair is; network, trees, base rate, the choice between them and the scale of the
-hazard use all coins (one coin's newest months hold a handful of onsets); temperature, interval,
-novelty, drift and a challenge use the pair alone, which is the one that is served.
+How they are learned from, `models.learn.training` says: all coins are cut at the pair's own
+moments, and scaled as the pair is; network, trees, base rate, the choice between them and the scale
+of the hazard use all coins (one coin's newest months hold a handful of onsets); temperature,
+interval, novelty, drift and a challenge use the pair alone, which is the one that is served.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from pandas import DataFrame
 
 from freqaimodels.base.frames import candles, time_ms
 from freqaimodels.base.history import unify_dates
-from models import columns
-from models.errors import AlignmentError, InputError
-from models.features.candles import LOOKBACK
-from models.labels.cascade import CascadeConfig, coin_floor
-from models.labels.targets import label_columns
-from models.training.settings import LabelSettings, TrainingSettings
-from models.types import Float32Array, TrainingJob
+from models.base import columns
+from models.base.errors import AlignmentError, InputError
+from models.base.types import Float32Array, TrainingJob
+from models.data.features.candles import LOOKBACK
+from models.data.labels.cascade import CascadeConfig, coin_floor
+from models.data.labels.targets import label_columns
+from models.learn.training.settings import LabelSettings, TrainingSettings
 
 logger = logging.getLogger(__name__)
 

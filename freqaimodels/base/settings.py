@@ -8,10 +8,10 @@ from typing import Any
 
 from freqtrade.exchange import timeframe_to_seconds
 
-from models.errors import ConfigError
-from models.feeds.catalog import collect_config
-from models.feeds.store import days
-from models.training.settings import ModelSettings
+from models.base.errors import ConfigError
+from models.data.feeds.catalog import collect_config
+from models.data.feeds.store import days
+from models.learn.training.settings import ModelSettings
 
 # FreqAI options that reorder, drop or rescale rows behind a sequence model's back.
 _REFUSED: Mapping[str, tuple[Any, ...]] = {

@@ -12,15 +12,15 @@ from typing import Any, Final
 
 from freqtrade.configuration import Configuration
 
-from models.config import from_mapping
-from models.control.commands import Commands
-from models.control.state import Person
-from models.errors import ControlError, InputError
-from models.risk.limits import HardLimits
-from strategies.base.acknowledgement import leverage_digest, leverage_settings
-from strategies.base.config import PackConfig
+from models.base.config import from_mapping
+from models.base.errors import ControlError, InputError
+from models.operate.control.commands import Commands
+from models.operate.control.state import Person
+from models.trade.risk.limits import HardLimits
+from strategies.bot.config import PackConfig
 from strategies.desk.simulated_data import MARKER
 from strategies.desk.stress import run_liquidation
+from strategies.guard.acknowledgement import leverage_digest, leverage_settings
 
 _BESIDE: Final = (2.0, 3.0, 5.0, 10.0, 20.0)  # leverages shown for comparison
 _NOTIONAL: Final = 10_000.0

@@ -17,23 +17,23 @@ from typing import Any
 
 import numpy as np
 
-from models import catalog, columns
-from models.errors import ConfigError, InputError
-from models.features.rolling import lag, rolling_mean
-from models.feeds.candles import FUNDING_MS
-from models.feeds.point_in_time import join
-from models.labels.cascade import CascadeConfig, coin_floor
-from models.labels.tiers import agreement, confirm_l1, liquidation_spikes
-from models.training.executor import Executor, ProcessExecutor
-from models.training.settings import ModelSettings
-from models.types import Candles, FloatArray
-from models.validation.cascades import folds as cut
-from models.validation.cascades import network as neural
-from models.validation.cascades.baselines import BASELINES
-from models.validation.cascades.folds import EPISODE_OUT, SCHEMES, WALK_FORWARD, Fold
-from models.validation.cascades.measure import measure, paired_recall
-from models.validation.cascades.page import markdown, write_cascades
-from models.validation.cascades.panel import SIDES, Coin, build
+from models.base import catalog, columns
+from models.base.errors import ConfigError, InputError
+from models.base.types import Candles, FloatArray
+from models.data.features.rolling import lag, rolling_mean
+from models.data.feeds.candles import FUNDING_MS
+from models.data.feeds.point_in_time import join
+from models.data.labels.cascade import CascadeConfig, coin_floor
+from models.data.labels.tiers import agreement, confirm_l1, liquidation_spikes
+from models.learn.training.executor import Executor, ProcessExecutor
+from models.learn.training.settings import ModelSettings
+from models.reports.cascades.page import markdown, write_cascades
+from models.studies.cascades import folds as cut
+from models.studies.cascades import network as neural
+from models.studies.cascades.baselines import BASELINES
+from models.studies.cascades.folds import EPISODE_OUT, SCHEMES, WALK_FORWARD, Fold
+from models.studies.cascades.measure import measure, paired_recall
+from models.studies.cascades.panel import SIDES, Coin, build
 from strategies.desk.compare import kept
 from strategies.desk.data import load_checked, load_funding
 from strategies.desk.feed_files import BAR_MS, liquidations, open_interest

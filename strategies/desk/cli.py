@@ -8,7 +8,7 @@ from pathlib import Path
 
 from freqtrade.exceptions import FreqtradeException
 
-from models.errors import PackError
+from models.base.errors import PackError
 from strategies.desk.control import add_commands
 
 _CONFIG = Path("user_data") / "config_bitcoin.json"
@@ -151,7 +151,7 @@ def _hedge_report(options: argparse.Namespace) -> int:
 
 
 def _cascades(options: argparse.Namespace) -> int:
-    from models.validation.cascades.folds import SCHEMES
+    from models.studies.cascades.folds import SCHEMES
     from strategies.desk.cascades import CascadeOptions, run_cascades
     from strategies.desk.data import choose_datadir
 

@@ -23,20 +23,20 @@ from typing import Any
 import numpy as np
 from freqtrade.exchange import timeframe_to_msecs
 
-from models import catalog, columns
-from models.decision.signals import DecisionConfig
-from models.errors import ConfigError, InputError, PackError
-from models.features.candles import LOOKBACK, sigma_per_candle
-from models.features.frame import market_features
-from models.fingerprint import code_digest
-from models.labels.targets import label_columns
-from models.runtime.predictor import Predictor
-from models.training.executor import Executor, ProcessExecutor
-from models.training.settings import ModelSettings
-from models.types import Artifact, Candles, FloatArray, TrainingJob
-from models.validation.compare import Entry, Trading, measure, write_comparison
-from models.validation.compare.measure import Truth
-from models.validation.compare.page import markdown
+from models.base import catalog, columns
+from models.base.errors import ConfigError, InputError, PackError
+from models.base.fingerprint import code_digest
+from models.base.types import Artifact, Candles, FloatArray, TrainingJob
+from models.data.features.candles import LOOKBACK, sigma_per_candle
+from models.data.features.frame import market_features
+from models.data.labels.targets import label_columns
+from models.learn.training.executor import Executor, ProcessExecutor
+from models.learn.training.settings import ModelSettings
+from models.reports.compare.page import markdown
+from models.serve.predictor import Predictor
+from models.studies.compare import Entry, Trading, measure, write_comparison
+from models.studies.compare.measure import Truth
+from models.trade.decision.signals import DecisionConfig
 from strategies.desk.data import load_checked
 from strategies.desk.results import commit
 from strategies.desk.simulated_data import MARKER

@@ -6,17 +6,17 @@ import argparse
 import getpass
 from pathlib import Path
 
-from models.control.commands import (
+from models.base.errors import ControlError
+from models.operate.control.commands import (
     CONTROL_FOLDER,
     DANGEROUS,
     JOURNAL_FOLDER,
     Commands,
     hedge_meaning,
 )
-from models.control.state import Person
-from models.control.text import entry_text
-from models.errors import ControlError
-from models.journal.journal import Journal
+from models.operate.control.state import Person
+from models.operate.control.text import entry_text
+from models.operate.journal.journal import Journal
 
 USERDIR = Path("user_data")
 

@@ -17,8 +17,9 @@ import numpy as np
 from freqtrade.enums import CandleType
 from freqtrade.exchange import timeframe_to_msecs
 
-from models.errors import InputError
-from models.feeds.candles import (
+from models.base.errors import InputError
+from models.base.types import Candles, FloatArray, IntArray
+from models.data.feeds.candles import (
     FUNDING_MS,
     HOUR_MS,
     check_candles,
@@ -27,7 +28,6 @@ from models.feeds.candles import (
     check_span,
     timerange,
 )
-from models.types import Candles, FloatArray, IntArray
 from strategies.desk.data_files import DataFile, listing
 from strategies.desk.simulated_data import MARKER, read_marker, write_simulated
 

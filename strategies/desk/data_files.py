@@ -14,9 +14,9 @@ from freqtrade.enums import CandleType
 from freqtrade.misc import pair_to_filename
 from pyarrow import ArrowException
 
-from models.errors import InputError
-from models.feeds.candles import timerange
-from models.types import FloatArray, IntArray
+from models.base.errors import InputError
+from models.base.types import FloatArray, IntArray
+from models.data.feeds.candles import timerange
 from strategies.desk.simulated_data import MARKER
 
 _LISTED: Final = 8  # file names shown when one is missing

@@ -22,13 +22,13 @@ from typing import Any
 
 from freqtrade.configuration import Configuration
 
-from models.config import from_mapping
-from models.errors import ConfigError, PackError
-from models.training.settings import ModelSettings
-from models.validation.report.page import write_report
-from strategies.base.config import PackConfig
-from strategies.base.data_check import check_backtest_data, span_read
-from strategies.base.pack_strategy import PackStrategy
+from models.base.config import from_mapping
+from models.base.errors import ConfigError, PackError
+from models.learn.training.settings import ModelSettings
+from models.reports.backtest.page import write_report
+from strategies.bot.config import PackConfig
+from strategies.bot.data_check import check_backtest_data, span_read
+from strategies.bot.forecast import PackStrategy
 from strategies.desk.data import choose_datadir, load_checked
 from strategies.desk.explain import drivers_of
 from strategies.desk.results import Run, load_record

@@ -25,11 +25,10 @@ from freqtrade.exchange import timeframe_to_msecs
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from freqtrade.resolvers import StrategyResolver
 
-from models import columns
-from models.errors import AlignmentError, ArtifactError, InputError, PackError
-from models.runtime.predictor import Predictor
-from models.types import Float32Array, IntArray
-from models.validation.explain import (
+from models.base import columns
+from models.base.errors import AlignmentError, ArtifactError, InputError, PackError
+from models.base.types import Float32Array, IntArray
+from models.evaluate.explain import (
     EVALUATIONS,
     TARGETS,
     Explanation,
@@ -37,11 +36,12 @@ from models.validation.explain import (
     explain,
     importance,
 )
-from models.validation.explain.importance import Importance, evaluations
-from models.validation.explain.text import table
-from models.validation.report.record import DrivenForecast, Drivers, RunRecord
-from models.validation.report.text import utc
-from strategies.base import frames
+from models.evaluate.explain.importance import Importance, evaluations
+from models.evaluate.explain.text import table
+from models.reports.backtest.record import DrivenForecast, Drivers, RunRecord
+from models.reports.text import utc
+from models.serve.predictor import Predictor
+from strategies.bot import frames
 from strategies.desk.data import choose_datadir, load_checked
 from strategies.desk.results import predictions
 

@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from models.errors import InputError
-from models.types import FloatArray, IntArray
+from models.base.errors import InputError
+from models.base.types import FloatArray, IntArray
 
 BAR_MS: Final = 4 * 3_600_000
 
@@ -25,7 +25,7 @@ def open_interest(folder: Path | None, coin: str) -> tuple[IntArray, FloatArray]
 def liquidations(folder: Path | None, coin: str, side: int) -> tuple[IntArray, FloatArray]:
     """Return the ends of the bars and the notional liquidated in them; side -1 is of longs.
 
-    The publisher revises this history: its level is not to be used, see `models.labels.tiers`.
+    The publisher revises this history: its level is not to be used, see `models.data.labels.tiers`.
     """
     which = "long" if side < 0 else "short"
     return _read(

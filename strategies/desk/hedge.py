@@ -22,36 +22,36 @@ from freqtrade.data.btanalysis import get_latest_backtest_filename, load_backtes
 from freqtrade.enums import CandleType
 from pandas import DataFrame
 
-from models.account.audit import AccountAudit, Fill, MarketPath, audit_account
-from models.config import from_mapping
-from models.errors import ConfigError
-from models.hedging.policy import HedgeSignal
-from models.hedging.simulate import Costs, HedgePath, Market, banded, simulate
-from models.types import Candles, IntArray
-from models.validation.hedge import ladder
-from models.validation.hedge.crashes import NAMED, Crash, worst_weeks
-from models.validation.hedge.effectiveness import (
+from models.base.config import from_mapping
+from models.base.errors import ConfigError
+from models.base.types import Candles, IntArray
+from models.reports.hedge.page import (
+    crash_figure,
+    equity_figure,
+    ratio_figure,
+    write_hedge_report,
+)
+from models.reports.hedge.verdict import bars, verdict
+from models.reports.text import day, show
+from models.studies.hedge import ladder
+from models.studies.hedge.crashes import NAMED, Crash, worst_weeks
+from models.studies.hedge.effectiveness import (
     HedgedReturns,
     effectiveness,
     episode,
     paired,
     unhedged,
 )
-from models.validation.hedge.page import (
-    crash_figure,
-    equity_figure,
-    ratio_figure,
-    write_hedge_report,
-)
-from models.validation.hedge.survival import Legs, survival
-from models.validation.hedge.verdict import bars, verdict
-from models.validation.report.text import day, show
-from strategies.base import hedge_frame
-from strategies.base.config import PackConfig
-from strategies.base.data_check import check_backtest_data
-from strategies.base.hedge_config import HedgeConfig, Mode, hedge_config
-from strategies.base.hedging import warm_up_candles
-from strategies.base.tiers import load_binance_tiers
+from models.studies.hedge.survival import Legs, survival
+from models.trade.account.audit import AccountAudit, Fill, MarketPath, audit_account
+from models.trade.hedging.policy import HedgeSignal
+from models.trade.hedging.simulate import Costs, HedgePath, Market, banded, simulate
+from strategies.account.tiers import load_binance_tiers
+from strategies.bot import hedge_frame
+from strategies.bot.config import PackConfig
+from strategies.bot.data_check import check_backtest_data
+from strategies.bot.hedge import warm_up_candles
+from strategies.bot.hedge_config import HedgeConfig, Mode, hedge_config
 from strategies.desk.data import (
     DataSummary,
     choose_datadir,

@@ -15,21 +15,21 @@ from freqtrade.data.btanalysis import get_latest_backtest_filename, load_backtes
 from freqtrade.enums import CandleType
 from freqtrade.exchange import timeframe_to_msecs
 
-from models import columns
-from models.account.audit import AccountAudit, Fill, MarketPath, audit_account
-from models.errors import InputError
-from models.labels.returns import forward_log_return
-from models.labels.targets import label_columns
-from models.training.settings import LabelSettings
-from models.types import Candles, FloatArray
-from models.validation.report.record import (
+from models.base import columns
+from models.base.errors import InputError
+from models.base.types import Candles, FloatArray
+from models.data.labels.returns import forward_log_return
+from models.data.labels.targets import label_columns
+from models.learn.training.settings import LabelSettings
+from models.reports.backtest.record import (
     ForecastSeries,
     RunRecord,
     TradeRecord,
     TrainingRecord,
 )
-from strategies.base import frames
-from strategies.base.tiers import load_binance_tiers
+from models.trade.account.audit import AccountAudit, Fill, MarketPath, audit_account
+from strategies.account.tiers import load_binance_tiers
+from strategies.bot import frames
 from strategies.desk.data import MARK_TIMEFRAME, DataSummary, load_checked, load_funding
 
 # Exits that happen inside a candle; Freqtrade stamps them with the candle's open time.

@@ -17,12 +17,12 @@ from freqtrade.data.history.datahandlers import get_datahandler
 from freqtrade.enums import CandleType
 from freqtrade.exchange import timeframe_to_msecs
 
-from models.errors import InputError
-from models.feeds.aggregation import aggregate
-from models.feeds.candles import DAY_MS, HOUR_MS
-from models.scenarios.market_config import SimulatedMarketConfig
-from models.scenarios.simulated_market import VERSION, PairMarket, SimulatedMarket, simulate_market
-from models.types import Candles, IntArray
+from models.base.errors import InputError
+from models.base.types import Candles, IntArray
+from models.data.feeds.aggregation import aggregate
+from models.data.feeds.candles import DAY_MS, HOUR_MS
+from models.simulate.market_config import SimulatedMarketConfig
+from models.simulate.simulated_market import VERSION, PairMarket, SimulatedMarket, simulate_market
 
 MARKER: Final = "SIMULATED.json"  # its presence is what makes a data directory simulated
 DEFAULT_SEED: Final = 7

@@ -13,14 +13,14 @@ import numpy as np
 from freqtrade.configuration import Configuration
 from freqtrade.exchange import timeframe_to_msecs
 
-from models.account.first_passage import DAY_MS, LiquidationRow, liquidation_table
-from models.config import from_mapping
-from models.errors import InputError
-from models.risk.limits import GuardConfig, HardLimits, Limits
-from models.risk.replay import Crash, Summary, simulated_crash, summarise
-from models.validation.report.folder import write_folder
-from strategies.base.config import PackConfig
-from strategies.base.tiers import load_binance_tiers
+from models.base.config import from_mapping
+from models.base.errors import InputError
+from models.reports.folder import write_folder
+from models.studies.stress.replay import Crash, Summary, simulated_crash, summarise
+from models.trade.account.first_passage import DAY_MS, LiquidationRow, liquidation_table
+from models.trade.risk.limits import GuardConfig, HardLimits, Limits
+from strategies.account.tiers import load_binance_tiers
+from strategies.bot.config import PackConfig
 from strategies.desk.data import load_checked, load_funding
 from strategies.desk.simulated_data import MARKER
 

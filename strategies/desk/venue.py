@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import ccxt
 
-from models.control.watch import Position, Resting
-from models.errors import ConfigError
-from strategies.base.exchange_account import WATCHDOG, resting_of
+from models.base.errors import ConfigError
+from models.operate.control.watch import Position, Resting
+from strategies.account.exchange_account import WATCHDOG, resting_of
 
 _TIMEOUT_MS: Final = 5000
 

@@ -16,11 +16,12 @@ from typing import Final, TypeAlias
 import ccxt
 from freqtrade.configuration import Configuration
 
-from models.config import from_mapping
-from models.control.commands import Commands
-from models.control.heartbeat import FILE, last_beat
-from models.control.state import Guard
-from models.control.watch import (
+from models.base.config import from_mapping
+from models.base.errors import ControlError, PackError
+from models.operate.control.commands import Commands
+from models.operate.control.heartbeat import FILE, last_beat
+from models.operate.control.state import Guard
+from models.operate.control.watch import (
     SILENT,
     Position,
     Resting,
@@ -31,13 +32,12 @@ from models.control.watch import (
     superfluous,
     uncovered,
 )
-from models.errors import ControlError, PackError
-from models.journal.records import Incident
-from models.risk.reduction import next_step
-from strategies.base.config import PackConfig
-from strategies.base.control import secrets_of
+from models.operate.journal.records import Incident
+from models.trade.risk.reduction import next_step
+from strategies.bot.config import PackConfig
 from strategies.desk.alerts import Alerts
 from strategies.desk.venue import Venue, client_of
+from strategies.human.control import secrets_of
 
 logger = logging.getLogger(__name__)
 

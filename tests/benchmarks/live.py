@@ -29,8 +29,8 @@ from typing import Any, Final
 
 import psutil
 
-from models.control.commands import Commands
-from models.runtime.latency import CandleLatency, LatencySummary, percentiles
+from models.operate.control.commands import Commands
+from models.serve.latency import CandleLatency, LatencySummary, percentiles
 from strategies.desk.simulated_data import write_simulated
 from tests.benchmarks.live_bots import PACK, STOCK, configuration, write_strategy
 from tests.benchmarks.live_memory import month_in_memory

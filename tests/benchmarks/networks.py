@@ -56,7 +56,7 @@ from pathlib import Path
 from typing import Any
 
 # This process stays small: a child's high-water mark begins at its parent's size.
-from models import catalog
+from models.base import catalog
 
 STOCK = "stock"
 ROOT = Path(__file__).resolve().parents[2]

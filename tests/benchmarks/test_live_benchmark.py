@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from models.control.commands import Commands
-from models.runtime.latency import TO_ORDER, CandleLatency
+from models.operate.control.commands import Commands
+from models.serve.latency import TO_ORDER, CandleLatency
 from tests.benchmarks import live
 from tests.benchmarks.live import Contender
 from tests.benchmarks.live_bots import PACK

@@ -67,13 +67,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from models import catalog
-from models.nets.base import NetworkSpec
-from models.training.loop import evaluate, fit
-from models.training.networks import build_forecaster, burn_in
-from models.training.prepare import Prepared, prepare
-from models.types import TrainingJob
-from models.windows import Span
+from models.base import catalog
+from models.base.types import TrainingJob
+from models.base.windows import Span
+from models.learn.nets.base import NetworkSpec
+from models.learn.training.loop import evaluate, fit
+from models.learn.training.networks import build_forecaster, burn_in
+from models.learn.training.prepare import Prepared, prepare
 from tests.benchmarks import worker
 
 STEP_ROWS = 2048  # supervised by one optimiser step on sequences

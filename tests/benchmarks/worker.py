@@ -22,12 +22,12 @@ from freqtrade.configuration import TimeRange  # noqa: F401 - loads freqtrade be
 from freqtrade.freqai import freqai_interface  # noqa: F401 - part of the idle process
 from pandas import DataFrame, to_datetime
 
-from models import catalog, columns
-from models.features import candles as features
-from models.features.frame import market_features
-from models.labels.targets import label_columns
-from models.training.settings import LabelSettings
-from models.types import Candles, TrainingJob
+from models.base import catalog, columns
+from models.base.types import Candles, TrainingJob
+from models.data.features import candles as features
+from models.data.features.frame import market_features
+from models.data.labels.targets import label_columns
+from models.learn.training.settings import LabelSettings
 
 STOCK = "stock"
 PAIR = "BTC/USDT:USDT"
@@ -63,7 +63,7 @@ def candles(options: dict[str, Any]) -> Candles:
                 f"expected at least {rows} candles of {PAIR} {timeframe}, got {len(found)}"
             )
         return Candles(**{name: getattr(found, name)[-rows:] for name in Candles.__annotations__})
-    from models.scenarios.simulated_market import SimulatedMarketConfig, simulate_market
+    from models.simulate.simulated_market import SimulatedMarketConfig, simulate_market
 
     return simulate_market(SimulatedMarketConfig(candles=rows)).pairs[PAIR].candles
 
@@ -121,8 +121,8 @@ def train_pack(job: TrainingJob, folder: Path, options: dict[str, Any]) -> dict[
     import cloudpickle
     import torch
 
-    from models.runtime.predictor import Predictor
-    from models.training import loop, pipeline
+    from models.learn.training import loop, pipeline
+    from models.serve.predictor import Predictor
 
     supervised, validating = 0, 0.0
     sequence_loss, evaluate = loop.sequence_loss, loop.evaluate
@@ -197,7 +197,7 @@ def live_pack(job: TrainingJob, folder: Path, options: dict[str, Any]) -> dict[s
 
 
 def _predictor(job: TrainingJob, folder: Path) -> Any:
-    from models.runtime.predictor import Predictor
+    from models.serve.predictor import Predictor
 
     return Predictor(pickle.loads((folder / f"{job.network}.pickle").read_bytes()))
 
@@ -207,8 +207,8 @@ def _predictor(job: TrainingJob, folder: Path) -> Any:
 
 def train_stock(job: TrainingJob, folder: Path, options: dict[str, Any]) -> dict[str, float]:
     """Train on the pack's training rows and validate on its validation rows."""
-    from models.training.settings import ModelSettings
-    from models.training.split import split_rows
+    from models.learn.training.settings import ModelSettings
+    from models.learn.training.split import split_rows
     from tests.benchmarks import stock
 
     settings = ModelSettings.from_blocks(job.settings, where="benchmark")

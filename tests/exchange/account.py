@@ -1,7 +1,8 @@
 """One customer of the exchange: wallet, one-way positions, and what happened to them.
 
 Money is Decimal, so a test can state it to the last digit. Margin and liquidation are those of
-`models.account`, at the mark price: the exchange and the pack's own account agree by construction.
+`models.trade.account`, at the mark price: the exchange and the pack's own account agree by
+construction.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from models.account import cross
-from models.account.tiers import MarginTiers
+from models.trade.account import cross
+from models.trade.account.tiers import MarginTiers
 from tests.exchange.orders import AlgoOrder, Order, side_name, text
 
 ZERO = Decimal(0)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from models.types import Candles
+from models.base.types import Candles
 from tests.exchange.book import BUY, SELL
 from tests.exchange.endpoint import Params, public, request_line
 from tests.exchange.errors import ApiError, mandatory

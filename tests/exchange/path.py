@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.types import Candles, FloatArray, IntArray
+from models.base.types import Candles, FloatArray, IntArray
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from models.types import Candles, FloatArray, IntArray
+from models.base.types import Candles, FloatArray, IntArray
 from tests.exchange.path import PricePath, candle_path
 from tests.exchange.symbols import Symbol
 

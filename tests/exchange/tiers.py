@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from models.account.tiers import MarginTiers, from_exchange_tiers
+from models.trade.account.tiers import MarginTiers, from_exchange_tiers
 from tests.exchange.symbols import Symbol
 
 

@@ -18,7 +18,7 @@ from decimal import Decimal
 from functools import partial
 from itertools import count
 
-from models.account.tiers import MarginTiers
+from models.trade.account.tiers import MarginTiers
 from tests.exchange.account import Account
 from tests.exchange.book import Level, Liquidity, ladder, levels, sweep
 from tests.exchange.clock import Clock

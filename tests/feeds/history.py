@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from models.feeds.catalog import KINDS, MARKET, sources_of
-from models.feeds.store import Origin, Record, Writer
+from models.data.feeds.catalog import KINDS, MARKET, sources_of
+from models.data.feeds.store import Origin, Record, Writer
 
 HOUR_MS: Final = 3_600_000
 _MINUTE_MS: Final = 60_000

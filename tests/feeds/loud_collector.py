@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from models.feeds import catalog as feeds
-from models.feeds.store import Record, Writer
+from models.data.feeds import catalog as feeds
+from models.data.feeds.store import Record, Writer
 from strategies.desk import cli
 from strategies.desk.collect import feed
 

@@ -31,15 +31,15 @@ from tests.mutation.mutants import Mutant, mutants
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITES = {
-    "limits": ("test_limits.py",),
-    "losses": ("test_risk_losses.py",),
-    "reduction": ("test_risk_after_trade.py",),
-    "reconciliation": ("test_risk_after_trade.py",),
-    "second_source": ("test_second_source.py",),
+    "limits": ("trade.test_limits",),
+    "losses": ("trade.test_risk_losses",),
+    "reduction": ("trade.test_risk_after_trade",),
+    "reconciliation": ("trade.test_risk_after_trade",),
+    "second_source": ("trade.test_second_source",),
 }
-GUARDS = ("test_risk_guards.py",)
-WHOLE = ("test_risk_guards.py", "test_limits.py", "test_risk_losses.py",
-         "test_risk_after_trade.py", "test_second_source.py")  # fmt: skip
+GUARDS = ("trade.test_risk_guards",)
+WHOLE = ("trade.test_risk_guards", "trade.test_limits", "trade.test_risk_losses",
+         "trade.test_risk_after_trade", "trade.test_second_source")  # fmt: skip
 MODULES = ("verdict", "need", "limits", "losses", "orders", "exposure", "margin", "market", "model",
            "oversight", "run", "reduction", "reconciliation", "second_source")  # fmt: skip
 _LIMIT_S = 90
@@ -70,7 +70,7 @@ def all_mutants() -> list[Mutant]:
 
 
 def _source(module: str) -> str:
-    return (ROOT / "models" / "risk" / f"{module}.py").read_text(encoding="utf-8")
+    return (ROOT / "models" / "trade" / "risk" / f"{module}.py").read_text(encoding="utf-8")
 
 
 def run(*, every: int = 1, told: Callable[[str], None] | None = None) -> Score:
@@ -140,11 +140,13 @@ def _in_child(mutant: Mutant, suite: Sequence[str]) -> int:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
-    for loaded in [n for n in sys.modules if n.startswith(("models.risk", "tests.test_models"))]:
+    for loaded in [
+        n for n in sys.modules if n.startswith(("models.trade.risk", "tests.test_models"))
+    ]:
         del sys.modules[loaded]
-    sys.meta_path.insert(0, _Finder(f"models.risk.{mutant.module}", mutant.source))
+    sys.meta_path.insert(0, _Finder(f"models.trade.risk.{mutant.module}", mutant.source))
     for file in suite:
-        for test in _tests(importlib.import_module(f"tests.test_models.{Path(file).stem}")):
+        for test in _tests(importlib.import_module(f"tests.test_models.{file}")):
             test()
     return 0
 

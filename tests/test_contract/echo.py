@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from models import columns
-from models.heads import HeadLayout
-from models.runtime.drift import fit_drift
-from models.runtime.manifest import FORMAT
-from models.types import Artifact, Float32Array
+from models.base import columns
+from models.base.heads import HeadLayout
+from models.base.types import Artifact, Float32Array
+from models.serve.drift import fit_drift
+from models.serve.manifest import FORMAT
 
 NAMES = ("%-echo", columns.FEATURE_SIGMA)
 CANDLE_MS = 3_600_000

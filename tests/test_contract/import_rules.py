@@ -11,13 +11,12 @@ from pathlib import Path
 
 ROOMS = ("models", "freqaimodels", "strategies")
 SCANNED = ("freqaimodels", "strategies")  # Freqtrade looks for classes in their files
-TORCH_ROOMS = ("nets", "training", "export", "agents", "scenarios")
+TORCH_ROOMS = ("nets", "training", "export", "agents", "gan")
 # What a room may need from outside, itself and through every module it reaches. A halt and its
 # record must not depend on a library that may be broken.
 OUTSIDE = {
-    "models.runtime": {"numpy", "onnxruntime", *sys.stdlib_module_names},
-    "models.control": {*sys.stdlib_module_names},
-    "models.journal": {*sys.stdlib_module_names},
+    "models.serve": {"numpy", "onnxruntime", *sys.stdlib_module_names},
+    "models.operate": {*sys.stdlib_module_names},
 }
 
 
@@ -104,13 +103,14 @@ def _room(module: str, target: str) -> bool:
 
 
 def _torch(module: str, target: str) -> bool:
-    allowed = _inside(module, *(f"models.{room}" for room in TORCH_ROOMS))
+    allowed = _inside(module, *(f"models.learn.{room}" for room in TORCH_ROOMS))
     return _inside(target, "torch") and not allowed
 
 
 def _validation(module: str, target: str) -> bool:
-    allowed = _inside(module, "models.validation", "strategies.desk")
-    return _inside(target, "models.validation") and not allowed
+    """What looks on is imported by nothing it looks at."""
+    rooms = ("models.evaluate", "models.reports", "models.studies")
+    return _inside(target, *rooms) and not _inside(module, *rooms, "strategies.desk")
 
 
 _RULES = (_room, _torch, _validation)

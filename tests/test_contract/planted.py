@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from models import catalog, columns
-from models.runtime import session
-from models.training.pipeline import train
-from models.types import Artifact, Float32Array, FloatArray, TrainingJob
+from models.base import catalog, columns
+from models.base.types import Artifact, Float32Array, FloatArray, TrainingJob
+from models.learn.training.pipeline import train
+from models.serve import session
 
 NAMES = ("%-return_1", "%-noise_1", "%-noise_2", columns.FEATURE_SIGMA)
 CANDLE_MS = 3_600_000

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.export.onnx import to_onnx
-from models.nets.base import Past
-from models.runtime.session import Session
-from models.types import Artifact, Float32Array
+from models.base.types import Artifact, Float32Array
+from models.learn.export.onnx import to_onnx
+from models.learn.nets.base import Past
+from models.serve.session import Session
 from tests.test_contract import echo
 
 

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models import catalog, columns
-from models.errors import AlignmentError, ConfigError, InputError, PackError
-from models.nets.base import NetworkSpec
-from models.training import networks
-from models.training.pipeline import check, train
-from models.training.prepare import Prepared, prepare
-from models.types import FloatArray, TrainingJob
+from models.base import catalog, columns
+from models.base.errors import AlignmentError, ConfigError, InputError, PackError
+from models.base.types import FloatArray, TrainingJob
+from models.learn.nets.base import NetworkSpec
+from models.learn.training import networks
+from models.learn.training.pipeline import check, train
+from models.learn.training.prepare import Prepared, prepare
 from tests.test_contract import planted
 
 NETWORK = "lstm"

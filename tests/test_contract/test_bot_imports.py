@@ -16,8 +16,8 @@ from tests.test_contract.import_rules import Source, scanned_files, sources
 
 ROOT = Path(__file__).resolve().parents[2]
 SCANNED = [f"{path.parent.name}.{path.stem}" for path in scanned_files(ROOT)]
-SERVING = sorted(s.name for s in sources(ROOT) if s.name.startswith("models.runtime."))
-BOT = [*SCANNED, *SERVING, "models.catalog", "models.training.executor"]
+SERVING = sorted(s.name for s in sources(ROOT) if s.name.startswith("models.serve."))
+BOT = [*SCANNED, *SERVING, "models.base.catalog", "models.learn.training.executor"]
 TABLES = {"pandas", "polars", "pyarrow"}
 CODE = """
 import importlib, sys
@@ -58,7 +58,7 @@ def table_use(source: Source) -> list[str]:
 
 def test_bot_modules_when_each_is_imported_then_torch_stays_out() -> None:
     assert {"freqaimodels.LSTMForecaster", "strategies.BitcoinCrossMargin"} <= set(SCANNED)
-    assert "models.runtime.predictor" in SERVING
+    assert "models.serve.predictor" in SERVING
     rows = loaded(*BOT)
     assert [name for name, *_ in rows] == BOT
     assert [name for name, torch, *_ in rows if torch == "True"] == []
@@ -69,9 +69,9 @@ def test_serving_modules_when_imported_alone_then_neither_pandas_nor_freqtrade_i
 
 
 def test_import_probe_when_a_module_needs_torch_or_freqtrade_then_it_says_so() -> None:
-    assert loaded("models.heads", "models.nets.lstm") == [
-        ["models.heads", "False", "False", "False"],
-        ["models.nets.lstm", "True", "False", "False"],
+    assert loaded("models.base.heads", "models.learn.nets.lstm") == [
+        ["models.base.heads", "False", "False", "False"],
+        ["models.learn.nets.lstm", "True", "False", "False"],
     ]
 
 
@@ -80,7 +80,7 @@ def test_models_when_read_then_they_use_no_tables() -> None:
     assert len(used) > 30
     # Prophet takes its rows and gives its components in pandas frames, and in nothing else.
     assert {name: use for name, use in used.items() if use} == {
-        "models.prophet.library": ["pandas"]
+        "models.learn.prophet.library": ["pandas"]
     }
 
 

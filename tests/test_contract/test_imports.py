@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models import catalog
+from models.base import catalog
 from tests.test_contract.import_rules import (
     class_attribute,
     scanned_files,
@@ -37,39 +37,41 @@ def test_scanned_folders_when_the_pack_is_read_then_each_file_holds_its_one_clas
 
 def test_reader_when_the_pack_is_read_then_it_sees_the_files_and_imports_that_are_there() -> None:
     by_name = {source.name: source for source in sources(ROOT)}
-    assert "torch" in by_name["models.nets.base"].imports
-    assert "models.spec" in by_name["models.catalog"].imports  # for annotations only
-    assert "models.spec" not in by_name["models.catalog"].runs
-    assert "models.training.pipeline" in by_name["models.training.executor"].runs  # in a function
+    assert "torch" in by_name["models.learn.nets.base"].imports
+    assert "models.base.spec" in by_name["models.base.catalog"].imports  # for annotations only
+    assert "models.base.spec" not in by_name["models.base.catalog"].runs
+    assert (
+        "models.learn.training.pipeline" in by_name["models.learn.training.executor"].runs
+    )  # in a function
     assert {"BitcoinCrossMargin.py", "LSTMForecaster.py"} <= {p.name for p in scanned_files(ROOT)}
 
 
 @pytest.mark.parametrize(
     ("module", "text", "found"),
     [
-        ("models__labels__x", "import freqtrade.enums", "freqtrade.enums"),
-        ("models__labels__x", "from strategies.base import frames", "strategies.base"),
-        ("models__labels__x", "def f():\n    import freqaimodels", "freqaimodels"),
-        ("models__labels__x", "import tests.exchange", "tests.exchange"),
+        ("models__data__labels__x", "import freqtrade.enums", "freqtrade.enums"),
+        ("models__data__labels__x", "from strategies.bot import frames", "strategies.bot"),
+        ("models__data__labels__x", "def f():\n    import freqaimodels", "freqaimodels"),
+        ("models__data__labels__x", "import tests.exchange", "tests.exchange"),
         ("strategies__Foo", "from freqaimodels.base import settings", "freqaimodels.base"),
-        ("strategies__base__x", "import freqaimodels", "freqaimodels"),
-        ("freqaimodels__base__x", "from strategies.base.frames import time_ms", "strategies.base"),
-        ("models__calibration__x", "import torch", "torch"),
-        ("models__heads", "from torch import nn", "torch"),
-        ("models__heads", "if True:\n    from torch.nn import functional", "torch.nn"),
-        ("strategies__base__x", "import torch.nn as nn", "torch.nn"),
+        ("strategies__guard__x", "import freqaimodels", "freqaimodels"),
+        ("freqaimodels__base__x", "from strategies.bot.frames import time_ms", "strategies.bot"),
+        ("models__serve__x", "import torch", "torch"),
+        ("models__base__heads", "from torch import nn", "torch"),
+        ("models__base__heads", "if True:\n    from torch.nn import functional", "torch.nn"),
+        ("strategies__guard__x", "import torch.nn as nn", "torch.nn"),
         ("freqaimodels__x", "import torch", "torch"),
-        ("models__risk__x", "from models.validation import metrics", "models.validation"),
-        ("models__risk__x", "from models import validation", "models.validation"),
-        ("models__risk__x", "from ..validation import metrics", "models.validation"),
-        ("strategies__base__x", "import models.validation.metrics", "models.validation"),
-        ("strategies__Foo", "import models.validation", "models.validation"),
-        ("freqaimodels__x", "from models.validation.metrics import f", "models.validation"),
-        ("models__runtime__x", "import pandas", "pandas"),
-        ("models__runtime__x", "import scipy.stats", "scipy.stats"),
-        ("models__runtime__x", "def f():\n    import joblib", "joblib"),
-        ("models__control__x", "import numpy", "numpy"),
-        ("models__journal__x", "import pandas", "pandas"),
+        ("models__trade__x", "from models.evaluate import metrics", "models.evaluate"),
+        ("models__trade__x", "from models import evaluate", "models.evaluate"),
+        ("models__trade__x", "from ..evaluate import metrics", "models.evaluate"),
+        ("strategies__guard__x", "import models.evaluate.metrics", "models.evaluate"),
+        ("strategies__Foo", "import models.evaluate", "models.evaluate"),
+        ("freqaimodels__x", "from models.evaluate.metrics import f", "models.evaluate"),
+        ("models__serve__x", "import pandas", "pandas"),
+        ("models__serve__x", "import scipy.stats", "scipy.stats"),
+        ("models__serve__x", "def f():\n    import joblib", "joblib"),
+        ("models__operate__x", "import numpy", "numpy"),
+        ("models__operate__x", "import pandas", "pandas"),
     ],
 )
 def test_imports_when_a_file_breaks_a_rule_then_it_is_caught(
@@ -83,39 +85,41 @@ def test_imports_when_a_file_breaks_a_rule_then_it_is_caught(
 def test_runtime_when_a_module_it_reaches_imports_more_then_it_is_caught(tmp_path: Path) -> None:
     root = tree(
         tmp_path,
-        models__runtime__a="from models.b import thing",
+        models__serve__a="from models.b import thing",
         models__b="from models import c",
         models__c="import pandas",
     )
-    assert violations(root) == ["models.runtime reaches models.c: imports pandas"]
+    assert violations(root) == ["models.serve reaches models.c: imports pandas"]
 
 
 def test_control_when_a_module_it_reaches_needs_a_library_then_it_is_caught(tmp_path: Path) -> None:
-    root = tree(tmp_path, models__control__a="from models import risk", models__risk="import numpy")
-    assert violations(root) == ["models.control reaches models.risk: imports numpy"]
+    root = tree(
+        tmp_path, models__operate__a="from models import trade", models__trade="import numpy"
+    )
+    assert violations(root) == ["models.operate reaches models.trade: imports numpy"]
 
 
 def test_runtime_when_a_package_on_the_way_imports_more_then_it_is_caught(tmp_path: Path) -> None:
     root = tree(
         tmp_path,
-        models__runtime__a="from models.deep.b import thing",
+        models__serve__a="from models.deep.b import thing",
         models__deep__b="",
     )
     (root / "models" / "deep" / "__init__.py").write_text("import pandas", encoding="utf-8")
-    assert violations(root) == ["models.runtime reaches models.deep: imports pandas"]
+    assert violations(root) == ["models.serve reaches models.deep: imports pandas"]
 
 
 def test_imports_when_every_import_is_allowed_then_nothing_is_said(tmp_path: Path) -> None:
     root = tree(
         tmp_path,
-        models__nets__x="import torch\nfrom models.heads import HeadLayout",
-        models__heads="import numpy",
-        models__runtime__x="import onnxruntime\nfrom models import catalog, heads",
-        models__catalog="import typing\nif typing.TYPE_CHECKING:\n    import models.nets.x",
-        models__validation__x="from models.validation import y",
-        strategies__desk__x="import models.validation",
-        strategies__base__x="import freqtrade\nimport models.heads",
-        freqaimodels__base__x="import freqtrade\nimport models.heads",
+        models__learn__nets__x="import torch\nfrom models.base.heads import HeadLayout",
+        models__base__heads="import numpy",
+        models__serve__x="import onnxruntime\nfrom models.base import catalog, heads",
+        models__base__catalog="if TYPE_CHECKING:\n    import models.learn.nets.x",
+        models__evaluate__x="from models.evaluate import y",
+        strategies__desk__x="import models.evaluate",
+        strategies__guard__x="import freqtrade\nimport models.base.heads",
+        freqaimodels__base__x="import freqtrade\nimport models.base.heads",
     )
     assert violations(root) == []
 

@@ -1,8 +1,8 @@
 """Every architecture x every check; they are found by scanning the catalogue.
 
 A check is a function `check_<name>(network)`; adding a network or a check needs no list to be kept.
-Checks that look into a torch module carry `@of_modules`; they are asked of `models/nets` only.
-Each probe that could be blind has a control beside it that it must convict.
+Checks that look into a torch module carry `@of_modules`; they are asked of `models/learn/nets`
+only. Each probe that could be blind has a control beside it that it must convict.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from models import catalog, columns
-from models.errors import AlignmentError, ArtifactError, ConfigError, InputError
-from models.export.onnx import SHAPES, TOLERANCE, measure_context, only_present, to_onnx
-from models.heads import HeadLayout
-from models.nets.base import Forecaster, NetworkSpec, Past
-from models.runtime.manifest import FORMAT
-from models.runtime.predictor import Predictor
-from models.runtime.session import Session
-from models.training.loop import Rows, fit, sequence_loss
-from models.training.loss import targets
-from models.training.pipeline import train
-from models.training.settings import TrainingSettings
-from models.types import Artifact, FloatArray, TrainingJob
-from models.windows import Span
+from models.base import catalog, columns
+from models.base.errors import AlignmentError, ArtifactError, ConfigError, InputError
+from models.base.heads import HeadLayout
+from models.base.types import Artifact, FloatArray, TrainingJob
+from models.base.windows import Span
+from models.learn.export.onnx import SHAPES, TOLERANCE, measure_context, only_present, to_onnx
+from models.learn.nets.base import Forecaster, NetworkSpec, Past
+from models.learn.training.loop import Rows, fit, sequence_loss
+from models.learn.training.loss import targets
+from models.learn.training.pipeline import train
+from models.learn.training.settings import TrainingSettings
+from models.serve.manifest import FORMAT
+from models.serve.predictor import Predictor
+from models.serve.session import Session
 from tests.test_contract import echo, planted, probes, streamed
 
 torch.set_num_threads(1)

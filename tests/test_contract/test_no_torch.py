@@ -7,15 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from models.runtime.predictor import Predictor
+from models.serve.predictor import Predictor
 from tests.test_contract.echo import echo_artifact
 
 BOT = """
 import pickle, sys
 import numpy as np
 import freqaimodels.base.pack_model
-import strategies.base.pack_strategy
-import models.runtime.predictor
+import strategies.bot.forecast
+import models.serve.predictor
 
 predictor = pickle.load(open("predictor.pkl", "rb"))
 rows = np.full((9, 2), 0.5, dtype=np.float32)
@@ -26,7 +26,7 @@ print(sorted({name.partition(".")[0] for name in sys.modules}))
 """
 TRAINER = """
 import sys
-import models.nets.lstm
+import models.learn.nets.lstm
 print(sorted({name.partition(".")[0] for name in sys.modules}))
 """
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models import columns
-from models.errors import AlignmentError, ArtifactError, InputError, PackError
-from models.runtime.drift import LEAST, WINDOW, fit_drift
-from models.runtime.manifest import FORMAT
-from models.runtime.predictor import Predictor
-from models.types import Artifact, BoolArray, Float32Array, FloatArray, IntArray
+from models.base import columns
+from models.base.errors import AlignmentError, ArtifactError, InputError, PackError
+from models.base.types import Artifact, BoolArray, Float32Array, FloatArray, IntArray
+from models.serve.drift import LEAST, WINDOW, fit_drift
+from models.serve.manifest import FORMAT
+from models.serve.predictor import Predictor
 from tests.test_contract import echo, planted
 
 WARM_UP = echo.CONTEXT - 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from models import catalog
+from models.base import catalog
 from strategies.desk.simulated_data import write_simulated
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,28 +27,30 @@ ELSEWHERE = {
     "make hedge DATA=/path/to/freqtrade/data/binance": "tests/test_integration/test_hedge_desk.py",
     "make test": "this very run",
     "make data": "the exchange's public archive, which no test may reach",
-    "make compare DATA=/path/to/freqtrade/data/binance": "tests/test_strategies/test_compare.py",
+    "make compare DATA=/path/to/freqtrade/data/binance": (
+        "tests/test_strategies/desk/test_compare.py"
+    ),
     "make bench": "tests/benchmarks/test_benchmark_smoke.py",
     "make bench-live": "tests/benchmarks/test_live_benchmark.py",
     "make exchange": "tests/test_integration/test_loopback_exchange.py",
 }
 TYPED_BY = {
     ".venv/bin/breakwater cascades --data /path/to/freqtrade/data/binance": (
-        "tests/test_strategies/test_cascades.py"
+        "tests/test_strategies/desk/test_cascades.py"
     ),
     ".venv/bin/breakwater collect --config user_data/config_litecoin_hedge.json": (
         "tests/test_integration/test_collect_kill.py"
     ),
-    ".venv/bin/breakwater halt": "tests/test_strategies/test_control_desk.py",
+    ".venv/bin/breakwater halt": "tests/test_strategies/desk/test_control_desk.py",
     ".venv/bin/breakwater liquidation --data /path/to/freqtrade/data/binance": (
-        "tests/test_strategies/test_stress.py"
+        "tests/test_strategies/desk/test_stress.py"
     ),
-    ".venv/bin/breakwater stress": "tests/test_strategies/test_stress.py",
+    ".venv/bin/breakwater stress": "tests/test_strategies/desk/test_stress.py",
     ".venv/bin/breakwater acknowledge --config user_data/config_bitcoin.json": (
-        "tests/test_strategies/test_acknowledge.py"
+        "tests/test_strategies/desk/test_acknowledge.py"
     ),
-    ".venv/bin/breakwater journal show": "tests/test_strategies/test_control_desk.py",
-    ".venv/bin/breakwater journal verify": "tests/test_strategies/test_control_desk.py",
+    ".venv/bin/breakwater journal show": "tests/test_strategies/desk/test_control_desk.py",
+    ".venv/bin/breakwater journal verify": "tests/test_strategies/desk/test_control_desk.py",
     ".venv/bin/breakwater watchdog --config user_data/config_bitcoin.json": (
         "tests/test_integration/controlled_bot.py"
     ),
@@ -57,7 +59,7 @@ TYPED_BY = {
 # Written by runs or people, or an example of a new file.
 WRITTEN = (
     "user_data/reports", "user_data/models", "user_data/control", "user_data/journal",
-    "user_data/feeds", "models/nets/foo",
+    "user_data/feeds", "models/learn/nets/foo",
 )  # fmt: skip
 RUN_HERE = [c for c in COMMANDS if c not in ELSEWHERE and c not in TYPED_BY]
 

@@ -14,14 +14,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models import columns
-from models.errors import AlignmentError, ArtifactError, InputError
-from models.export.onnx import TOLERANCE, measure_streaming, to_onnx
-from models.nets.base import Past
-from models.runtime.predictor import Predictor
-from models.runtime.session import Session
-from models.types import Artifact, Float32Array, FloatArray, IntArray
-from models.windows import Span
+from models.base import columns
+from models.base.errors import AlignmentError, ArtifactError, InputError
+from models.base.types import Artifact, Float32Array, FloatArray, IntArray
+from models.base.windows import Span
+from models.learn.export.onnx import TOLERANCE, measure_streaming, to_onnx
+from models.learn.nets.base import Past
+from models.serve.predictor import Predictor
+from models.serve.session import Session
 from tests.test_contract import echo, planted, streamed
 
 HANDED = 9  # rows a call brings; more than the context

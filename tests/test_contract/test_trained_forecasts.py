@@ -14,11 +14,11 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from models import catalog, columns
-from models.export.onnx import to_onnx
-from models.runtime.predictor import Predictor
-from models.training.pipeline import train
-from models.types import Artifact, FloatArray, TrainingJob
+from models.base import catalog, columns
+from models.base.types import Artifact, FloatArray, TrainingJob
+from models.learn.export.onnx import to_onnx
+from models.learn.training.pipeline import train
+from models.serve.predictor import Predictor
 from tests.test_contract import echo, planted, probes
 
 SHUFFLED_ROWS = 8_000  # some 1,300 held-out rows that moved: one standard error is 0.016

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import requests
 
-from models.types import Candles
+from models.base.types import Candles
 from tests.exchange.account import Account
 from tests.exchange.clock import ManualClock
 from tests.exchange.faults import (

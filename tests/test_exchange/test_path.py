@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.feeds.aggregation import aggregate
-from models.types import Candles
+from models.base.types import Candles
+from models.data.feeds.aggregation import aggregate
 from tests.exchange.path import PricePath, candle_path
 
 MINUTE, HOUR = 60_000, 3_600_000

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.types import Candles
+from models.base.types import Candles
 from strategies.desk.simulated_data import write_simulated
 from tests.exchange.replay import (
     DAY_MS,

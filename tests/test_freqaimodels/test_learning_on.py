@@ -18,8 +18,8 @@ from freqaimodels.base import pack_model
 from freqaimodels.base.pack_model import PackModel
 from freqaimodels.LinearForecaster import LinearForecaster
 from freqaimodels.LSTMForecaster import LSTMForecaster
-from models.training.executor import ProcessExecutor
-from models.types import Artifact, TrainingJob
+from models.base.types import Artifact, TrainingJob
+from models.learn.training.executor import ProcessExecutor
 from tests.test_freqaimodels import test_retraining
 from tests.test_freqaimodels.test_retraining import BTC, DAYS, DEATH, FIRST, Bot, Elsewhere
 

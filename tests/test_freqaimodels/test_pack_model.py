@@ -22,10 +22,10 @@ from freqtrade.freqai.utils import get_tb_logger as stock_tb_logger
 from freqaimodels.base import pack_model
 from freqaimodels.base.pack_model import MAX_CONTEXT_CANDLES, PackModel, time_ms
 from freqaimodels.LSTMForecaster import LSTMForecaster
-from models import columns
-from models.errors import AlignmentError, ConfigError, TrainingError
-from models.runtime.predictor import Predictor
-from models.types import Artifact, TrainingJob
+from models.base import columns
+from models.base.errors import AlignmentError, ConfigError, TrainingError
+from models.base.types import Artifact, TrainingJob
+from models.serve.predictor import Predictor
 from tests.test_contract import echo, streamed
 from tests.test_freqaimodels.configs import bitcoin_config
 

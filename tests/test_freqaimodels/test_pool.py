@@ -15,8 +15,8 @@ from freqtrade.enums import CandleType, RunMode
 from freqtrade.exceptions import TemporaryError
 
 from freqaimodels.base.pool import FEWEST_ROWS
-from models import columns
-from models.types import TrainingJob
+from models.base import columns
+from models.base.types import TrainingJob
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from strategies.desk.results import trainings
 from tests.test_freqaimodels.configs import USER_DATA, bitcoin_config

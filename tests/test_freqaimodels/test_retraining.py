@@ -21,9 +21,9 @@ from freqaimodels.base import pack_model
 from freqaimodels.base.history import unify_dates
 from freqaimodels.base.pack_model import PackModel
 from freqaimodels.LSTMForecaster import LSTMForecaster
-from models.errors import TrainingError
-from models.runtime.drift import fit_drift
-from models.types import Artifact, TrainingJob
+from models.base.errors import TrainingError
+from models.base.types import Artifact, TrainingJob
+from models.serve.drift import fit_drift
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from tests.test_contract import echo
 from tests.test_freqaimodels.configs import bitcoin_config

@@ -10,8 +10,8 @@ from freqtrade.data.history.datahandlers.featherdatahandler import FeatherDataHa
 from freqtrade.enums import CandleType
 
 from freqaimodels.base.settings import _REFUSED, candle_files, read_settings
-from models.errors import ConfigError
-from models.training.settings import ModelSettings
+from models.base.errors import ConfigError
+from models.learn.training.settings import ModelSettings
 from tests.test_freqaimodels.configs import bitcoin_config
 
 OFFENDERS: dict[str, Any] = {

@@ -8,15 +8,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from models.control.commands import Commands
+from models.operate.control.commands import Commands
 from tests.exchange.account import Account
 from tests.exchange.state import ExchangeState
 from tests.test_integration.live_bot import BTC, ETH, settings
 from tests.test_integration.running import RunningProcess, running
 
 STRATEGY = '''
-from models import columns
-from strategies.base.pack_strategy import PackStrategy
+from models.base import columns
+from strategies.bot.forecast import PackStrategy
 
 
 class ControlledSignals(PackStrategy):

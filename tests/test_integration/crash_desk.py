@@ -17,9 +17,9 @@ from typing import Any, Final
 
 import pandas as pd
 
-from models.control.commands import Commands
-from models.control.heartbeat import Heartbeat, last_beat
-from models.feeds.catalog import STATUS, CollectConfig, Seen, collect_config, freshness
+from models.data.feeds.catalog import STATUS, CollectConfig, Seen, collect_config, freshness
+from models.operate.control.commands import Commands
+from models.operate.control.heartbeat import Heartbeat, last_beat
 from tests.exchange.clock import SkippedClock
 from tests.exchange.replay import DAY_MS, read_market
 from tests.exchange.server import running_exchange
@@ -52,7 +52,7 @@ STRATEGY: Final = """
 import json
 from pathlib import Path
 
-from models import columns
+from models.base import columns
 from strategies.LitecoinHedge import LitecoinHedge
 
 

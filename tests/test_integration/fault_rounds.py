@@ -16,9 +16,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from models.control.commands import Commands
-from models.control.heartbeat import last_beat
-from models.control.state import Mode, Person
+from models.operate.control.commands import Commands
+from models.operate.control.heartbeat import last_beat
+from models.operate.control.state import Mode, Person
 from tests.exchange.account import Account
 from tests.exchange.client import second_source_config
 from tests.exchange.clock import SkippedClock

@@ -17,7 +17,7 @@ from typing import IO
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
     ["freqtrade.main", "freqtrade.freqtradebot", "freqtrade.commands", "freqtrade.exchange",
-     "strategies.base.pack_strategy", __name__]
+     "strategies.bot.forecast", __name__]
 )  # fmt: skip
 
 

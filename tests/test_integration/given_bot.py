@@ -4,8 +4,8 @@ from __future__ import annotations
 
 # The pack's hooks, all of them; only the forecast is given, because training takes minutes.
 STRATEGY = '''
-from models import columns
-from strategies.base.pack_strategy import PackStrategy
+from models.base import columns
+from strategies.bot.forecast import PackStrategy
 
 
 class GivenForecast(PackStrategy):

@@ -13,8 +13,8 @@ SIGMA = 0.01  # over the horizon: the working stop is 3 % away
 STRATEGY = f'''
 from freqtrade.persistence import Trade
 
-from models import columns
-from strategies.base.pack_strategy import PackStrategy
+from models.base import columns
+from strategies.bot.forecast import PackStrategy
 
 
 class GuardedSignals(PackStrategy):

@@ -27,9 +27,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from models.control.commands import Commands
-from models.control.heartbeat import last_beat
-from models.control.state import Mode, Person
+from models.operate.control.commands import Commands
+from models.operate.control.heartbeat import last_beat
+from models.operate.control.state import Mode, Person
 from tests.exchange.account import Account
 from tests.exchange.clock import wall_clock_ms
 from tests.exchange.faults import Latency

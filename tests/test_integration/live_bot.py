@@ -16,9 +16,9 @@ from typing import Any, TypeAlias
 import psutil
 from freqtrade.configuration import Configuration
 
-from models.control.commands import Commands
-from models.control.state import Person
-from strategies.base.acknowledgement import leverage_digest
+from models.operate.control.commands import Commands
+from models.operate.control.state import Person
+from strategies.guard.acknowledgement import leverage_digest
 from tests.exchange.client import trading_ccxt_config
 from tests.test_integration.running import KEY, PATIENCE_S, SECRET, RunningProcess, running
 

@@ -25,8 +25,8 @@ from typing import Final
 import numpy as np
 import psutil
 
-from models.control.state import Mode
-from models.types import Candles
+from models.base.types import Candles
+from models.operate.control.state import Mode
 from tests.exchange.replay import Feed, candle_feed
 from tests.test_integration.fault_matrix import CASES
 from tests.test_integration.fault_rounds import (

@@ -10,9 +10,9 @@ import itertools
 import sys
 from pathlib import Path
 
-from models.control.commands import Commands
-from models.control.state import Guard, Person
-from models.journal.records import Incident
+from models.operate.control.commands import Commands
+from models.operate.control.state import Guard, Person
+from models.operate.journal.records import Incident
 
 ANN = Person("ann", "command line")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from models import catalog
+from models.base import catalog
 from tests.test_integration.conftest import ROOT, make_desk
 
 # Fewer steps and trees than anyone would use: what is asked here is whether the roads connect.

@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models import columns
-from models.control.commands import Commands
-from models.feeds.store import days, records
-from models.hedging.policy import PolicyConfig, Source
-from strategies.base.hedge_feeds import HedgeFeeds
+from models.base import columns
+from models.data.feeds.store import days, records
+from models.operate.control.commands import Commands
+from models.trade.hedging.policy import PolicyConfig, Source
+from strategies.bot.hedge_feeds import HedgeFeeds
 from tests.exchange.clock import SkippedClock
 from tests.exchange.replay import HOUR_MS
 from tests.exchange.state import ExchangeState

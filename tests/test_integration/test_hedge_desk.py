@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from freqtrade.configuration import Configuration
 
-from models.errors import ConfigError
-from strategies.base.hedge_config import hedge_config
+from models.base.errors import ConfigError
+from strategies.bot.hedge_config import hedge_config
 from strategies.desk.hedge import HedgeOptions, default_timerange, run_hedge
 
 ROOT = Path(__file__).resolve().parents[2]

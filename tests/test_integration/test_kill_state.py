@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from models.control.commands import Commands
-from models.journal.journal import Verification
+from models.operate.control.commands import Commands
+from models.operate.journal.journal import Verification
 from tests.test_integration.running import ROOT
 
 

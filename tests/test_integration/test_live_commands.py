@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from models.control.commands import CONTROL_FOLDER, JOURNAL_FOLDER
-from models.control.heartbeat import last_beat
-from models.control.state import Mode
-from models.control.store import HALT_FILE, ControlStore
-from models.journal.journal import Journal
+from models.operate.control.commands import CONTROL_FOLDER, JOURNAL_FOLDER
+from models.operate.control.heartbeat import last_beat
+from models.operate.control.state import Mode
+from models.operate.control.store import HALT_FILE, ControlStore
+from models.operate.journal.journal import Journal
 from tests.telegram.chat import Chat
 from tests.telegram.faults import Drop, bad_gateway
 from tests.telegram.state import BotApiState

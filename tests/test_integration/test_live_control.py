@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from models.control.commands import Commands
-from models.control.heartbeat import last_beat
-from models.control.state import Mode, Person
+from models.operate.control.commands import Commands
+from models.operate.control.heartbeat import last_beat
+from models.operate.control.state import Mode, Person
 from tests.exchange.account import Account
 from tests.exchange.faults import Drop, Latency
 from tests.exchange.state import ExchangeState

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from models.control.commands import Commands
-from models.runtime.latency import STAGES
+from models.operate.control.commands import Commands
+from models.serve.latency import STAGES
 from strategies.desk.simulated_data import write_simulated
 from tests.exchange.account import Account
 from tests.exchange.clock import wall_clock_ms
@@ -26,7 +26,7 @@ START, TODAY = datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 3, 8, tzinfo=UTC
 # The simulated market has next to no edge: what is tried is the way from forecast to order, with
 # the pack's own sizing, limits, confirmation and stop.
 STRATEGY = """
-from strategies.base.stopwatch import timed
+from strategies.fast.stopwatch import timed
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.types import Candles
+from models.base.types import Candles
 from tests.exchange.clock import wall_clock_ms
 from tests.exchange.replay import Market, candle_feed
 from tests.exchange.server import running_exchange
@@ -28,7 +28,7 @@ MINUTE_MS = 60_000
 STRATEGY = """
 from pathlib import Path
 
-from models import columns
+from models.base import columns
 from strategies.LitecoinHedge import LitecoinHedge
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from models.control.commands import Commands
-from models.control.review import Answer, Proposal
+from models.operate.control.commands import Commands
+from models.operate.control.review import Answer, Proposal
 from tests.telegram.chat import Chat
 from tests.telegram.state import BotApiState
 from tests.test_integration import given_bot

@@ -16,7 +16,7 @@ from freqtrade.enums import CandleType, MarginMode, RunMode, TradingMode
 from freqtrade.freqai.data_drawer import METADATA
 from freqtrade.optimize.backtesting import Backtesting
 
-from models import columns
+from models.base import columns
 from tests.exchange.client import ccxt_config
 from tests.exchange.server import running_exchange
 from tests.test_integration.conftest import make_desk

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from models.types import Candles
+from models.base.types import Candles
 
 HOUR_MS = 3_600_000
 START_MS = 1_640_995_200_000  # 2022-01-01, a Saturday

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from models.account.cross import CrossAccount, Position
-from models.account.tiers import MarginTier, MarginTiers
-from models.risk.limits import GuardConfig, HardLimits, Limits
-from models.risk.losses import LossState
-from models.risk.snapshot import (
+from models.trade.account.cross import CrossAccount, Position
+from models.trade.account.tiers import MarginTier, MarginTiers
+from models.trade.risk.limits import GuardConfig, HardLimits, Limits
+from models.trade.risk.losses import LossState
+from models.trade.risk.snapshot import (
     ExchangeAccount,
     Exposure,
     Intent,

@@ -6,20 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from models import columns
-from models.account.audit import AccountAudit, Fill, MarketPath, audit_account
-from models.account.tiers import MarginTier, MarginTiers
-from models.labels.cascade import CascadeConfig, candles_to_onset, cascade_onsets
-from models.labels.returns import cost_aware_class, forward_log_return
-from models.scenarios.market_config import SimulatedMarketConfig
-from models.scenarios.simulated_market import simulate_market
-from models.types import Candles
-from models.validation.report.record import (
+from models.base import columns
+from models.base.types import Candles
+from models.data.labels.cascade import CascadeConfig, candles_to_onset, cascade_onsets
+from models.data.labels.returns import cost_aware_class, forward_log_return
+from models.reports.backtest.record import (
     ForecastSeries,
     RunRecord,
     TradeRecord,
     TrainingRecord,
 )
+from models.simulate.market_config import SimulatedMarketConfig
+from models.simulate.simulated_market import simulate_market
+from models.trade.account.audit import AccountAudit, Fill, MarketPath, audit_account
+from models.trade.account.tiers import MarginTier, MarginTiers
 
 HOUR = 3_600_000
 PAIR = "BTC/USDT:USDT"

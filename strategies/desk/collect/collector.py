@@ -15,11 +15,11 @@ from typing import Final
 
 from freqtrade.configuration import Configuration
 
-from models.config import from_mapping
-from models.feeds.catalog import STATUS, CollectConfig, collect_config
-from models.feeds.store import day_of, enforce_quota
-from models.files import Clock, Sync, locked, wall_clock_ms, write_atomic
-from strategies.base.config import PackConfig
+from models.base.config import from_mapping
+from models.base.files import Clock, Sync, locked, wall_clock_ms, write_atomic
+from models.data.feeds.catalog import STATUS, CollectConfig, collect_config
+from models.data.feeds.store import day_of, enforce_quota
+from strategies.bot.config import PackConfig
 from strategies.desk.collect.source import Sleep
 from strategies.desk.collect.status import report
 from strategies.desk.collect.wiring import Wiring

@@ -10,10 +10,10 @@ from typing import Any, Final
 import ccxt
 import ccxt.pro
 
-from models.errors import ConfigError, InputError
-from models.feeds import payloads
-from models.feeds.store import Record
-from models.files import Clock
+from models.base.errors import ConfigError, InputError
+from models.base.files import Clock
+from models.data.feeds import payloads
+from models.data.feeds.store import Record
 from strategies.desk.collect.source import Rest, Sleep, retry_after_s
 
 # Names of the sources -> ccxt's classes, and how each names the liquidation of a long.

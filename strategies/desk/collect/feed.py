@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from models.errors import InputError, PackError
-from models.feeds.store import Origin, Record, Writer, newest_event
-from models.files import Clock
+from models.base.errors import InputError, PackError
+from models.base.files import Clock
+from models.data.feeds.store import Origin, Record, Writer, newest_event
 from strategies.desk.collect.source import Patience, Sleep, Source
 
 logger = logging.getLogger(__name__)

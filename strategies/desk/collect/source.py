@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from models.errors import InputError
-from models.feeds.store import Record
+from models.base.errors import InputError
+from models.data.feeds.store import Record
 
 _UNSAID_S: Final = 30.0  # of patience, where a provider asks for some and does not say how much
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.feeds.catalog import CollectConfig, freshness
+from models.data.feeds.catalog import CollectConfig, freshness
 
 
 def report(

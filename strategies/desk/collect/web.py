@@ -17,10 +17,10 @@ from typing import Any, Final
 
 import aiohttp
 
-from models.errors import InputError
-from models.feeds import payloads
-from models.feeds.store import Record
-from models.files import Clock
+from models.base.errors import InputError
+from models.base.files import Clock
+from models.data.feeds import payloads
+from models.data.feeds.store import Record
 from strategies.desk.collect.source import Rest, Sleep, Spacing, retry_after_s
 
 ADDRESSES: Final = {

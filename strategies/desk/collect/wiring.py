@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from models.errors import ConfigError
-from models.feeds.catalog import KINDS, MARKET, CollectConfig, sources_of
-from models.files import Clock
+from models.base.errors import ConfigError
+from models.base.files import Clock
+from models.data.feeds.catalog import KINDS, MARKET, CollectConfig, sources_of
 from strategies.desk.collect.exchange import (
     EXCHANGES,
     ExchangeSource,

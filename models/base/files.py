@@ -1,0 +1,118 @@
+"""Files that survive a kill at any instant, shared by several processes."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from models.base.errors import ControlError
+
+Clock: TypeAlias = Callable[[], int]  # UTC milliseconds
+
+_PAUSE_S: Final = 0.01  # between two attempts to get a lock
+
+
+def wall_clock_ms() -> int:
+    """Return the time of day in UTC milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def iso(time_ms: int) -> str:
+    """Return a time as a person reads it.
+
+    Examples
+    --------
+    >>> iso(1_700_000_000_123)
+    '2023-11-14T22:13:20.123Z'
+    """
+    whole, rest = divmod(time_ms, 1000)
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+
+
+class Sync(Enum):
+    """What a write waits for; a kill of the process needs none of it, a power cut does."""
+
+    ALL = "the new content under its name"
+    CONTENT = "no broken content; the old may come back"
+    NOTHING = "nothing"
+
+
+def write_atomic(path: Path, data: bytes, *, sync: Sync = Sync.ALL) -> None:
+    """Replace `path` by `data`: a reader, or a restart after a kill, sees the old or the new.
+
+    One writer at a time: the caller holds a lock, or nobody else writes this file.
+
+    Parameters
+    ----------
+    sync
+        What has to survive a power cut when this returns.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or the folder is not writable; `path` is then as it was.
+    """
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        with fresh.open("wb") as file:
+            file.write(data)
+            file.flush()
+            if sync is not Sync.NOTHING:
+                os.fsync(file.fileno())
+        os.replace(fresh, path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    if sync is Sync.ALL:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, attempts: int = 200) -> Iterator[None]:
+    """Hold the lock file `path`; the kernel releases it when its holder dies.
+
+    Parameters
+    ----------
+    attempts
+        Tries, 10 ms apart. A holder that was stopped, not killed, keeps the lock for ever.
+
+    Raises
+    ------
+    ControlError
+        If another process holds it all that time.
+    OSError
+        If the file cannot be opened.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        for attempt in range(attempts):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if attempt + 1 == attempts:
+                    raise ControlError(
+                        "another process holds the lock and does not let go",
+                        where=str(path),
+                        cure="look for a stopped or hanging bot or command; end it",
+                    ) from None
+                time.sleep(_PAUSE_S)
+        yield
+    finally:
+        os.close(handle)

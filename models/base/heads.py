@@ -1,0 +1,177 @@
+"""The output heads every forecaster shares: layout, and decoding of raw outputs to numbers.
+
+Raw outputs (.., H): 3 class logits (down, flat, up), 5 ordered quantiles of the forward log
+return in units of sigma over the horizon, then K hazard logits per cascade side (down, up). Models
+with the hedge's heads go on with J hazard logits of the peak and 3 of the action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.base.columns import (
+    CLASSES,
+    HEAD_ACTION,
+    HEAD_HAZARD,
+    HEAD_PEAK,
+    HEAD_QUANTILES,
+    QUANTILES,
+)
+from models.base.types import BoolArray, FloatArray
+
+
+@dataclass(frozen=True)
+class HeadLayout:
+    """Where each head stands among the H outputs.
+
+    Examples
+    --------
+    >>> HeadLayout(bin_edges=(1, 2, 4)).width
+    14
+    """
+
+    bin_edges: tuple[int, ...]  # upper edges of the hazard bins, candles
+    peak_edges: tuple[int, ...] = ()  # of 1 + candles to the peak; empty: no such head
+    action: bool = False  # whether there is an action head
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any]) -> HeadLayout:
+        """Return the layout of an artifact's outputs."""
+        return cls(
+            bin_edges=tuple(manifest["hazard_bin_edges"]),
+            peak_edges=tuple(manifest.get("peak_edges", ())),
+            action=bool(manifest.get("action_head", False)),
+        )
+
+    @property
+    def without_extras(self) -> int:
+        """Outputs before those of the extra heads."""
+        return len(CLASSES) + len(QUANTILES) + 2 * self.bins
+
+    @property
+    def hazards(self) -> slice:
+        return slice(len(CLASSES) + len(QUANTILES), self.without_extras)
+
+    @property
+    def peak(self) -> slice:
+        return slice(self.without_extras, self.without_extras + len(self.peak_edges))
+
+    @property
+    def actions(self) -> slice:
+        return slice(self.peak.stop, self.peak.stop + 3 * self.action)
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """The extra heads that are not there."""
+        here = {HEAD_PEAK: bool(self.peak_edges), HEAD_ACTION: self.action}
+        return tuple(name for name, present in here.items() if not present)
+
+    @property
+    def bins(self) -> int:
+        return len(self.bin_edges)
+
+    @property
+    def classes(self) -> slice:
+        return slice(0, len(CLASSES))
+
+    @property
+    def quantiles(self) -> slice:
+        return slice(len(CLASSES), len(CLASSES) + len(QUANTILES))
+
+    def hazard(self, side: int) -> slice:
+        """Return the slice of a side's hazard logits; side -1 is down, +1 is up."""
+        start = len(CLASSES) + len(QUANTILES) + (self.bins if side > 0 else 0)
+        return slice(start, start + self.bins)
+
+    @property
+    def width(self) -> int:
+        return int(self.actions.stop)
+
+    def present(self, absent: Collection[str] = ()) -> BoolArray:
+        """Return which outputs (H,) remain without the heads `absent`, which are NaN.
+
+        Examples
+        --------
+        >>> HeadLayout(bin_edges=(1,)).present(("quantiles",)).astype(int)
+        array([1, 1, 1, 0, 0, 0, 0, 0, 1, 1])
+        """
+        out = np.ones(self.width, dtype=bool)
+        out[self.quantiles] = HEAD_QUANTILES not in absent
+        out[self.hazards] = HEAD_HAZARD not in absent
+        return out
+
+
+def softmax(logits: FloatArray) -> FloatArray:
+    """Return probabilities over the last axis."""
+    e = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    out: FloatArray = e / e.sum(axis=-1, keepdims=True)
+    return out
+
+
+def sigmoid(x: FloatArray) -> FloatArray:
+    """Return 1 / (1 + exp(-x)) without overflow."""
+    out: FloatArray = 0.5 * (1.0 + np.tanh(0.5 * x))
+    return out
+
+
+def onset_probability(hazard: FloatArray) -> FloatArray:
+    """Return P(onset within all bins) from per-bin hazards (.., K) in [0, 1].
+
+    Discrete-time survival: P = 1 - prod_k (1 - h_k) (Gensheimer & Narasimhan 2019).
+
+    Examples
+    --------
+    >>> round(float(onset_probability(np.array([0.5, 0.5]))), 3)
+    0.75
+    """
+    out: FloatArray = 1.0 - (1.0 - hazard).prod(axis=-1)
+    return out
+
+
+def cumulative_incidence(down: FloatArray, up: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return P(onset of a side within all bins, before the other's), from hazards (.., K) each.
+
+    Competing risks in discrete time (Prentice et al. 1978): what is at risk in a bin has seen
+    neither side. Where both fall into one bin, each was first half of the time.
+
+    Examples
+    --------
+    >>> fall, squeeze = cumulative_incidence(np.array([0.5, 0.5]), np.array([0.0, 1.0]))
+    >>> float(fall), float(squeeze)
+    (0.625, 0.375)
+    """
+    none = np.cumprod((1.0 - down) * (1.0 - up), axis=-1)
+    before = np.concatenate((np.ones_like(none[..., :1]), none[..., :-1]), axis=-1)
+    return (
+        np.asarray((before * down * (1.0 - 0.5 * up)).sum(axis=-1)),
+        np.asarray((before * up * (1.0 - 0.5 * down)).sum(axis=-1)),
+    )
+
+
+def hazard_targets(
+    candles_to_onset: FloatArray,
+    bin_edges: tuple[int, ...],
+    competing: FloatArray | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return (event, at_risk), each (N, K) float32, for the discrete-time likelihood.
+
+    A row is at risk in bin k while no onset came before it; `event` is 1 in the bin of the onset.
+    Rows with NaN labels are at risk nowhere. With `competing` (N,), the candles to the other
+    side's onset, a row leaves the risk set at whichever comes first.
+    """
+    edges = np.asarray(bin_edges, dtype=float)
+    lower = np.concatenate(([0.0], edges[:-1]))
+    t = candles_to_onset[:, None]
+    with np.errstate(invalid="ignore"):
+        at_risk = (t > lower) & np.isfinite(t)
+        event = (t > lower) & (t <= edges)
+        if competing is not None:
+            other = competing[:, None]
+            at_risk &= (other > lower) & np.isfinite(other)
+            event &= t <= other
+    return event.astype(np.float32), at_risk.astype(np.float32)

@@ -1,0 +1,178 @@
+"""The feeds there are: who tells them, how often, how late, and when they are too old to go by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from models.base.config import from_mapping
+from models.base.errors import ConfigError, InputError
+
+_WHERE: Final = "breakwater.collect"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeedKind:
+    """How often a feed is asked for, how late it is told, and when it is too old to go by."""
+
+    every_s: float  # between two readings; of a stream, between two signs of life
+    lag_s: float  # from what a value is about to when it is published, at worst
+    stale_s: float
+    sources: tuple[str, ...]  # the preferred one first
+    per_coin: bool = True
+
+
+_MINUTE, _HOUR = 60.0, 3600.0
+_EXCHANGES: Final = ("binance", "okx", "bybit")
+_BLOCKS: Final = "blocks"  # stands for the provider of the coin's blocks
+BLOCK_PROVIDERS: Final = {"LTC": "litecoinspace", "BTC": "mempool.space"}
+KINDS: Final[Mapping[str, FeedKind]] = {
+    "order_book": FeedKind(every_s=10, lag_s=0, stale_s=_MINUTE, sources=_EXCHANGES),
+    "liquidations": FeedKind(
+        every_s=_MINUTE, lag_s=0, stale_s=5 * _MINUTE, sources=("binance", "bybit")
+    ),
+    "open_interest": FeedKind(
+        every_s=2 * _MINUTE, lag_s=5 * _MINUTE, stale_s=30 * _MINUTE, sources=_EXCHANGES
+    ),
+    # One feed for each exchange: their rates differ, so none stands in for another.
+    "funding_binance": FeedKind(
+        every_s=10 * _MINUTE, lag_s=_MINUTE, stale_s=9 * _HOUR, sources=("binance",)
+    ),
+    "funding_okx": FeedKind(
+        every_s=10 * _MINUTE, lag_s=_MINUTE, stale_s=9 * _HOUR, sources=("okx",)
+    ),
+    "funding_bybit": FeedKind(
+        every_s=10 * _MINUTE, lag_s=_MINUTE, stale_s=9 * _HOUR, sources=("bybit",)
+    ),
+    "long_short": FeedKind(
+        every_s=2 * _MINUTE, lag_s=5 * _MINUTE, stale_s=30 * _MINUTE, sources=_EXCHANGES
+    ),
+    "mempool": FeedKind(
+        every_s=10 * _MINUTE, lag_s=0, stale_s=_HOUR, sources=(_BLOCKS, "blockchair")
+    ),
+    "whales": FeedKind(
+        every_s=10 * _MINUTE, lag_s=0, stale_s=2 * _HOUR, sources=(_BLOCKS, "blockchair")
+    ),
+    "votes": FeedKind(every_s=30 * _MINUTE, lag_s=0, stale_s=24 * _HOUR, sources=("coingecko",)),
+    "fear_greed": FeedKind(
+        every_s=_HOUR, lag_s=_HOUR, stale_s=48 * _HOUR, per_coin=False, sources=("alternative.me",)
+    ),
+}
+STATUS: Final = "status.json"  # the collector's own report, beside the records
+MARKET: Final = "ALL"  # the coin of a feed that is about none in particular
+
+
+def sources_of(feed: str, coin: str) -> tuple[str, ...]:
+    """Return who tells a feed of a coin, the preferred one first.
+
+    Examples
+    --------
+    >>> sources_of("mempool", "LTC"), sources_of("whales", "LTC")
+    (('litecoinspace', 'blockchair'), ('litecoinspace',))
+    """
+    named = KINDS[feed].sources
+    if feed == "whales" and coin == "LTC":
+        # Blockchair does not tell an extension block's transaction from a person's.
+        named = (_BLOCKS,)
+    return tuple(BLOCK_PROVIDERS.get(coin, "") if name == _BLOCKS else name for name in named)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectConfig:
+    """The `breakwater.collect` block."""
+
+    folder: str = ""  # default: feeds in the user directory
+    coins: tuple[str, ...] = ("LTC", "BTC")
+    quota_gb: float = 5.0  # oldest whole days go first, never today's
+    features: bool = False  # whether models are fed the feeds; then they are trained with them
+    timeout_s: float = 20.0  # for one answer
+    first_pause_s: float = 1.0  # of a source that failed; doubles, with jitter
+    longest_pause_s: float = 600.0
+    exchanges: Mapping[str, Any] = field(default_factory=dict)  # name -> settings of ccxt's client
+    addresses: Mapping[str, str] = field(default_factory=dict)  # name of a provider -> its URL
+
+    def __post_init__(self) -> None:
+        if not self.coins:
+            raise ConfigError("expected one or more coins")
+        for name in ("quota_gb", "timeout_s", "first_pause_s", "longest_pause_s"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"expected {name} > 0, got {getattr(self, name)}")
+
+    def root(self, userdir: Path) -> Path:
+        """Return the folder the records are in."""
+        return Path(self.folder) if self.folder else userdir / "feeds"
+
+
+def collect_config(block: Mapping[str, Any]) -> CollectConfig:
+    """Return the settings of a `breakwater.collect` block; raises ConfigError."""
+    values = dict(block)
+    if "coins" in values:
+        if isinstance(values["coins"], str) or not all(isinstance(c, str) for c in values["coins"]):
+            raise ConfigError(
+                f"expected a list of coins, got {values['coins']!r}", where=f"{_WHERE}.coins"
+            )
+        values["coins"] = tuple(values["coins"])
+    return from_mapping(CollectConfig, values, where=_WHERE)
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """One feed as the collector left it."""
+
+    name: str
+    coin: str
+    age_ms: float | None  # since it could have been known; None if nothing was ever told
+    state: str  # fresh, stale or missing
+    source: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All feeds, and how long ago the collector gave a sign of life; None if it never ran."""
+
+    feeds: tuple[Freshness, ...]
+    silent_ms: float | None
+
+
+def freshness(config: CollectConfig, root: Path, now_ms: int) -> Seen:
+    """Return how old each feed is by the collector's own report.
+
+    Raises
+    ------
+    InputError
+        If the report is there and cannot be read.
+    """
+    path = root / STATUS
+    try:
+        told = json.loads(path.read_bytes())
+        blocks = {(f["feed"], f["coin"]): f for f in told["feeds"]}
+        silent: float | None = float(now_ms - told["time_ms"])
+    except FileNotFoundError:
+        blocks, silent = {}, None
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InputError(
+            f"expected the collector's report, got {error!r:.100}", where=str(path)
+        ) from error
+    return Seen(
+        tuple(
+            _freshness(name, coin, kind, blocks.get((name, coin), {}), now_ms)
+            for name, kind in KINDS.items()
+            for coin in (config.coins if kind.per_coin else (MARKET,))
+        ),
+        silent,
+    )
+
+
+def _freshness(
+    name: str, coin: str, kind: FeedKind, told: Mapping[str, Any], now_ms: int
+) -> Freshness:
+    event_ms = told.get("event_ms")
+    age, state = None, "missing"
+    if event_ms is not None:
+        age = max(now_ms - event_ms - 1000 * kind.lag_s, 0.0)
+        state = "fresh" if age <= 1000 * kind.stale_s else "stale"
+    return Freshness(name, coin, age, state, told.get("source", ""), told.get("error", ""))

@@ -1,0 +1,47 @@
+"""A2C: an agent that learns what position to hold, by advantage actor-critic.
+
+Source: Mnih et al., "Asynchronous methods for deep reinforcement learning", ICML 2016, in the
+synchronous form of stable-baselines3 (Raffin et al., JMLR 22, 2021): learning rate 7e-4, 5 steps
+per update, gamma 0.99, RMSprop, gradients clipped at 0.5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from models.learn.agents.base import AgentConfig, AgentSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class A2CConfig(AgentConfig):
+    """The account, and the published constants of the algorithm."""
+
+    learning_rate: float = 7e-4
+    update_candles: int = 5  # steps of each account per update
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.update_candles < 1:
+            raise ValueError(f"expected update_candles >= 1, got {self.update_candles}")
+
+
+def learner(config: A2CConfig) -> tuple[str, dict[str, Any]]:
+    """Return the class and its settings."""
+    return "A2C", {"n_steps": config.update_candles}
+
+
+SPEC = AgentSpec(
+    name="a2c",
+    title="A2C",
+    forecaster="A2CForecaster",
+    config=A2CConfig,
+    learner=learner,
+    description=(
+        "An agent that learned by trial which position to hold, short, flat or long, from what its "
+        "account earned after costs. Its probabilities are those of its next action, carried from "
+        "one candle to the next; it learns from a few candles of several accounts at a time."
+    ),
+    natural_use="research",
+    source="Mnih et al. 2016",
+)

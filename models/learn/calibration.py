@@ -1,0 +1,102 @@
+"""Fitting the calibration on rows the network never saw. Applying it: `models.serve`.
+
+Temperature: Guo et al., "On calibration of modern neural networks", ICML 2017.
+Conformal offset: Romano, Patterson & Candès, "Conformalized quantile regression", NeurIPS 2019.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from models.base.errors import InputError
+from models.base.heads import sigmoid, softmax
+from models.base.types import FloatArray
+
+_HAZARD_TRUST = 100.0
+MIN_ROWS = 200  # below this a temperature or a 90 % offset is mostly noise
+
+
+def tempered(logits: FloatArray, prior_logits: FloatArray, temperature: float) -> FloatArray:
+    """Return probabilities (R, 3) with evidence beyond the prior divided by `temperature`.
+
+    # DIFF: Guo et al. shrink towards the uniform distribution; a forecaster without skill must
+    # shrink towards the class frequencies instead.
+    """
+    return softmax(prior_logits + (logits - prior_logits) / temperature)
+
+
+def fit_temperature(logits: FloatArray, classes: FloatArray, prior_logits: FloatArray) -> float:
+    """Return the temperature (0.25 to 20) of lowest log loss for logits (R, 3), classes (R,).
+
+    Parameters
+    ----------
+    classes
+        Class index 0..2 of each row, from a later slice than the network was trained on.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than `MIN_ROWS` rows.
+    """
+    _require(len(classes))
+    rows = np.arange(len(classes))
+
+    def log_loss(log_t: float) -> float:
+        p = tempered(logits, prior_logits, float(np.exp(log_t)))
+        return float(-np.log(np.maximum(p[rows, classes.astype(int)], 1e-12)).mean())
+
+    found = minimize_scalar(log_loss, bounds=(np.log(0.25), np.log(20.0)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def fit_conformal_offset(
+    low: FloatArray, high: FloatArray, outcome: FloatArray, coverage: float
+) -> float:
+    """Return the amount to widen (or narrow, if negative) [low, high] by, same unit as they are.
+
+    Finite-sample quantile of max(low - y, y - high), so that an exchangeable new outcome falls
+    inside with probability >= `coverage`. Returns are not exchangeable: the guarantee is marginal
+    and only as good as the slice is like the future.
+    """
+    _require(len(outcome))
+    score = np.maximum(low - outcome, outcome - high)
+    level = min(1.0, np.ceil((len(score) + 1) * coverage) / len(score))
+    return float(np.quantile(score, level, method="higher"))
+
+
+def _require(rows: int) -> None:
+    if rows < MIN_ROWS:
+        raise InputError(
+            f"expected at least {MIN_ROWS} calibration rows, got {rows}",
+            cure="lengthen the training window or raise training.calibration_frac",
+        )
+
+
+def fit_hazard_scale(
+    logits: FloatArray, event: FloatArray, at_risk: FloatArray
+) -> tuple[float, float]:
+    """Return (offset, slope) of hazard logits (R, K) with the highest penalised likelihood.
+
+    Onsets come in dozens and are dependent, so both are held near 0 and 1: the penalty weighs as
+    much as some `_HAZARD_TRUST` rows before an onset.
+
+    Parameters
+    ----------
+    event, at_risk
+        (R, K) of `models.base.heads.hazard_targets`, from a later slice than was trained on.
+    """
+    centre = float(np.log(max(event.sum(), 0.5) / max(at_risk.sum(), 1.0)))
+    z = logits - centre  # so that slope and offset are nearly independent
+    offset, slope = 0.0, 1.0
+    for _ in range(50):
+        p = sigmoid(centre + offset + slope * z)
+        miss, bend = at_risk * (event - p), at_risk * p * (1 - p)
+        gradient = np.array([miss.sum(), (miss * z).sum()])
+        gradient -= _HAZARD_TRUST * np.array([offset, slope - 1.0])
+        curve = np.array([[bend.sum(), (bend * z).sum()], [(bend * z).sum(), (bend * z * z).sum()]])
+        step = np.linalg.solve(curve + _HAZARD_TRUST * np.eye(2), gradient)
+        offset, slope = offset + float(step[0]), slope + float(step[1])
+        if np.abs(step).max() < 1e-8:
+            break
+    return centre + offset - slope * centre, slope

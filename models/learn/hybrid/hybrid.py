@@ -1,0 +1,198 @@
+"""Hybrid: LSTM + attention and an ensemble of trees, stacked on out-of-fold predictions.
+
+Source: Wolpert, "Stacked generalization", 1992, over the network of
+`models.learn.nets.lstm_attention` and the forest and boosted trees of `models.learn.trees`.
+
+1. The training rows are cut into purged blocks of time. The network is trained once for each
+   block without it (its rows weigh nothing in the loss), the trees as well.
+2. What both said of the blocks they had not seen decides, head by head, how much weight each gets
+   beside the base rate: a part that adds nothing out of fold gets none, and that is the ablation
+   every training writes down.
+3. Both are trained again on all training rows and served as one graph.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from models.base.spec import Fitted, ModelSpec
+from models.base.types import FloatArray
+from models.base.windows import Span
+from models.learn.hybrid.merge import check_pool, pool_graphs
+from models.learn.nets.lstm_attention import SPEC as NETWORK
+from models.learn.nets.lstm_attention import LSTMAttentionConfig, check_size
+from models.learn.training.loop import clip_runs
+from models.learn.training.networks import burn_in, fit_network
+from models.learn.training.prepare import Prepared
+from models.learn.trees.base import EnsembleConfig
+from models.learn.trees.boosting import Blocks
+from models.learn.trees.fitting import (
+    FittedTrees,
+    blocks_of,
+    exported,
+    fit_members,
+    pool,
+    prior_outputs,
+)
+from models.learn.trees.model import HAZARDS, POOLED
+from models.learn.trees.table import Table, table
+from models.serve.session import Session
+
+_PARITY_ROWS = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class HybridConfig(EnsembleConfig):
+    """Size of the network, beside that of the trees."""
+
+    blocks: int = 4  # of time; the network is trained once more for each
+    importance_repeats: int = 0  # the Ensemble measures it
+    hidden: int = 48
+    heads: int = 4
+    window: int = 48
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_size(self.hidden, self.heads, self.window, self.dropout)
+
+    @property
+    def network(self) -> LSTMAttentionConfig:
+        return LSTMAttentionConfig(
+            hidden=self.hidden, heads=self.heads, window=self.window, dropout=self.dropout
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HybridSpec(ModelSpec):
+    """See the module."""
+
+    def fit(self, data: Prepared) -> Fitted:
+        return fit_hybrid(data)
+
+
+def fit_hybrid(data: Prepared) -> Fitted:
+    """Fit both parts, weigh them out of fold, and export one graph.
+
+    Raises
+    ------
+    InputError, TrainingError, ArtifactError
+        As the parts do; or if the merged graph is not their pool.
+    """
+    started = time.monotonic()
+    rows = table(data, data.split.train)
+    blocks = blocks_of(rows, data)
+    neural = dataclasses.replace(data, spec=NETWORK, config=data.config.network)
+    trees = fit_members(rows, blocks, data)
+    said = _network_out_of_fold(rows, blocks, neural)
+    known = np.isfinite(said[:, 0])  # rows behind enough candles of their run
+    base = prior_outputs(rows, data)
+    weights, ablation = _weigh(rows.take(np.flatnonzero(known)), blocks, known, said, trees, data)
+    network = fit_network(NETWORK, neural)
+    members = {"network": network.onnx, "trees": exported(trees.model, rows, data)}
+    merged = pool_graphs(members, weights, base, data.layout, len(data.job.feature_names))
+    held = data.held_out
+    check_pool(merged, members, weights, base, data.layout,
+               data.job.features[held.start : held.stop][:_PARITY_ROWS])  # fmt: skip
+    return Fitted(
+        onnx=merged,
+        seconds=time.monotonic() - started,
+        facts={
+            "parameters": network.facts["parameters"]
+            + sum(int(tree.leaves.sum()) for tree in trees.model.trees()),
+            "blocks": len(blocks),
+            "ablation": ablation,
+            "trees": trees.facts,
+            "best_step": network.facts["best_step"],
+        },
+    )
+
+
+def _network_out_of_fold(rows: Table, blocks: Blocks, data: Prepared) -> FloatArray:
+    """Return the network's outputs (R, H) on each row by one whose loss never saw it."""
+    purge, out = data.settings.labels.purge_candles, np.full((len(rows), data.layout.width), np.nan)
+    for number, (_, held) in enumerate(blocks, start=1):
+        weight = data.rows.weight.clone()
+        first, last = int(rows.row[held[0]]), int(rows.row[held[-1]])
+        weight[max(first - purge, 0) : last + purge + 1] = 0.0
+        without = dataclasses.replace(
+            data,
+            rows=dataclasses.replace(data.rows, weight=weight),
+            job=dataclasses.replace(
+                data.job, title=f"{data.job.title}, without block {number} of {len(blocks)}"
+            ),
+        )
+        onnx = fit_network(NETWORK, without).onnx
+        out[held] = _outputs(onnx, data, Span(first, last + 1))[rows.row[held] - first]
+    return out
+
+
+def _outputs(onnx: bytes, data: Prepared, span: Span) -> FloatArray:
+    """Return the outputs (len(span), H), NaN on rows without a burn-in behind them."""
+    session, lead = Session(onnx), burn_in(NETWORK, data)
+    out = np.full((len(span), data.layout.width), np.nan)
+    for run in clip_runs(data.rows.runs, span, lead):
+        y = session.run(data.job.features[None, run.start : run.stop])[0]
+        first = max(run.start + lead, span.start)
+        out[first - span.start : run.stop - span.start] = y[first - run.start :]
+    return out
+
+
+def _weigh(
+    rows: Table,
+    blocks: Blocks,
+    known: np.ndarray[Any, Any],
+    said: FloatArray,
+    trees: FittedTrees,
+    data: Prepared,
+) -> tuple[dict[str, FloatArray], dict[str, Any]]:
+    """Return each part's weight per output (H,), and every head's losses with and without it."""
+    place = np.cumsum(known) - 1  # of a row among the known ones
+    kept: Blocks = [(place[fit[known[fit]]], place[held[known[held]]]) for fit, held in blocks]
+    weights = {part: np.zeros(data.layout.width) for part in ("network", "trees")}
+    ablation: dict[str, Any] = {}
+    for name in (*POOLED, *HAZARDS):
+        head, columns = trees.heads[name], trees.model.columns(name)
+        network = said[known][:, columns]
+        forest = trees.out_of_fold[name][known]
+        if name in HAZARDS:  # both as distances from the base rate's logits
+            network = network - trees.model.prior[columns]
+            forest = np.repeat(forest, network.shape[1], axis=1)
+            head = dataclasses.replace(head, base=np.zeros(network.shape[1]))
+        found, facts = pool(head, {"network": network, "trees": forest}, rows, kept)
+        for part, weight in zip(("network", "trees"), found, strict=True):
+            weights[part][columns] = weight
+        ablation[name] = facts
+        sys.stderr.write(
+            f"  {data.job.title}  {name}: network {found[0]:.1f}, trees {found[1]:.1f}\n"
+        )
+    return weights, ablation
+
+
+SPEC = HybridSpec(
+    name="hybrid",
+    title="Hybrid",
+    forecaster="HybridForecaster",
+    config=HybridConfig,
+    contexts=(64, 128, 256),
+    minimum_rows=600,
+    description=(
+        "An LSTM with attention and an ensemble of trees forecast side by side. How much each "
+        "counts, head by head, was decided on stretches of the past that neither had been "
+        "trained on; what they leave goes to the base rate."
+    ),
+    failure_modes=(
+        "no better than its best part where the parts agree",
+        "takes several times the training time of its parts",
+        "its weights were right for the training years, on average",
+    ),
+    useful_rows=10_000,
+    natural_use="highest ceiling",
+    source="Wolpert 1992; Lim et al. 2021",
+)

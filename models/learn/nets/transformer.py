@@ -1,0 +1,163 @@
+"""Transformer: causal attention to the last candles, with learned relative positions.
+
+Source: Vaswani et al., "Attention is all you need", 2017; pre-layer normalisation after Xiong et
+al. (2020); sliding-window attention after Beltagy, Peters & Cohan, "Longformer", 2020.
+# DIFF: positions are a learned bias per head and distance (Raffel et al., 2020; Press et al., 2022)
+# instead of added sinusoids. A row then answers the same wherever a chunk starts, so the backtest's
+# long pass and the live window agree exactly.
+# DIFF: each layer sees `window` candles and no more; with n layers R = 1 + n (window - 1). Carried
+keys and values of the last `window - 1` candles are therefore all it needs of the past.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.learn.nets.base import NetworkSpec, Past
+
+_LONGEST = 256  # candles a live prediction is handed
+_MASKED = -1e9
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerConfig:
+    """Size of the network."""
+
+    width: int = 64
+    heads: int = 4
+    layers: int = 3
+    window: int = 32  # candles one layer attends to; with 3 layers 94 of receptive field
+    feedforward: int = 128
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name in ("width", "heads", "layers", "feedforward"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"expected {name} >= 1, got {getattr(self, name)}")
+        if self.width % self.heads:
+            raise ValueError(f"expected width a multiple of {self.heads} heads, got {self.width}")
+        if self.window < 2:
+            raise ValueError(f"expected window >= 2, got {self.window}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"expected 0 <= dropout < 1, got {self.dropout}")
+        if receptive_field(self) > _LONGEST:
+            raise ValueError(
+                f"expected a receptive field of at most {_LONGEST} candles, got "
+                f"{receptive_field(self)}"
+            )
+
+
+def receptive_field(config: TransformerConfig) -> int:
+    """Return the candles that can change one output row.
+
+    Examples
+    --------
+    >>> receptive_field(TransformerConfig())
+    94
+    """
+    return 1 + config.layers * (config.window - 1)
+
+
+class LocalAttention(nn.Module):
+    """Multi-head attention of row t to rows t - window + 1 .. t, (B, T, W) -> (B, T, W).
+
+    Keys and values before the first candle are zeros, like every other past.
+    """
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.heads, self.window = config.heads, config.window
+        self.scale = 1.0 / math.sqrt(config.width // config.heads)
+        self.project = nn.Linear(config.width, 3 * config.width)
+        self.merge = nn.Linear(config.width, config.width)
+        self.distance = nn.Parameter(torch.zeros(config.heads, config.window))  # bias
+        nn.init.normal_(self.distance, std=0.02)
+
+    def forward(self, x: Tensor, past: Past) -> Tensor:
+        batch, time, width = x.shape
+        new, pairs = self.project(x).split((width, 2 * width), dim=-1)
+        pairs = past.behind(pairs, self.window - 1, dim=1)  # (B, P + T, 2 W), P = window - 1
+        q, k, v = (
+            part.reshape(batch, -1, self.heads, width // self.heads).transpose(1, 2)
+            for part in (new, *pairs.chunk(2, dim=-1))
+        )  # (B, heads, T or P + T, W / heads)
+        row = torch.arange(time, device=x.device)
+        other = torch.arange(pairs.shape[1], device=x.device)
+        back = row[:, None] + self.window - 1 - other  # (T, P + T) candles back to the other
+        seen = (back >= 0) & (back < self.window)
+        bias = self.distance[:, back.clamp(0, self.window - 1)]  # (heads, T, P + T)
+        score = q @ k.transpose(-1, -2) * self.scale + bias
+        weight = functional.softmax(score.masked_fill(~seen, _MASKED), dim=-1)
+        mixed = (weight @ v).transpose(1, 2).reshape(batch, time, width)
+        y: Tensor = self.merge(mixed)
+        return y
+
+
+class Layer(nn.Module):
+    """Attention and a feed-forward step, each after a normalisation and beside a residual path."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.before_attention = nn.LayerNorm(config.width)  # within one candle, never over time
+        self.attention = LocalAttention(config)
+        self.before_step = nn.LayerNorm(config.width)
+        self.step = nn.Sequential(
+            nn.Linear(config.width, config.feedforward),
+            nn.GELU(),
+            nn.Linear(config.feedforward, config.width),
+        )
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, past: Past) -> Tensor:
+        x = x + self.dropout(self.attention(self.before_attention(x), past))
+        y: Tensor = x + self.dropout(self.step(self.before_step(x)))
+        return y
+
+
+class Transformer(nn.Module):
+    """x (B, T, F) -> y (B, T, H); row t depends on the last `receptive_field` rows."""
+
+    def __init__(self, n_features: int, n_outputs: int, config: TransformerConfig) -> None:
+        super().__init__()
+        self.embed = nn.Linear(n_features, config.width)
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.width)
+        self.head = nn.Linear(config.width, n_outputs)
+
+    def forward(self, x: Tensor, past: Past | None = None) -> Tensor:
+        past = past or Past()
+        x = self.embed(x)  # (B, T, W)
+        for layer in self.layers:
+            x = layer(x, past)
+        y: Tensor = self.head(self.norm(x))
+        return y
+
+
+SPEC = NetworkSpec(
+    name="transformer",
+    title="Transformer",
+    forecaster="TransformerForecaster",
+    config=TransformerConfig,
+    build=Transformer,
+    carries_past=True,
+    contexts=(128, 256),
+    receptive_field=receptive_field,
+    description=(
+        "Every candle asks the last candles which of them matter to it, in several layers, and "
+        "mixes what they answer. Distances in time are learnt; candles outside the window are "
+        "not seen."
+    ),
+    failure_modes=(
+        "needs the most data of the networks, a linear model beats it on little",
+        "attention weights are no explanation",
+        "slow to train on one core",
+    ),
+    useful_rows=12_000,
+    natural_use="swing; needs data",
+    source="Vaswani et al. 2017",
+)

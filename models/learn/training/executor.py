@@ -1,0 +1,116 @@
+"""Where training runs: a worker process that imports torch so that the bot never does.
+
+The worker is kept warm between jobs, runs at low priority with few threads, and is replaced when it
+leaks or dies. Its death is an error with a reason in the caller.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+from concurrent.futures import wait
+from typing import Any, Protocol
+
+from loky import get_reusable_executor
+from loky.process_executor import TerminatedWorkerError
+
+from models.base.errors import PackError, TrainingError
+from models.base.types import Artifact, TrainingJob
+
+logger = logging.getLogger(__name__)
+
+_NICE = 10  # training must not delay the candle that closes meanwhile
+_IDLE_S = 900  # an idle worker gives its memory back
+
+
+class Executor(Protocol):
+    """Runs training jobs somewhere; the caller blocks."""
+
+    def check(self, network: str, blocks: dict[str, Any]) -> None:
+        """Raise ConfigError unless the network exists and accepts the settings."""
+
+    def run(self, job: TrainingJob) -> Artifact:
+        """Return the trained artifact, or raise a PackError that says why there is none."""
+
+
+def can_train() -> bool:
+    """Return whether this machine has what training needs, without importing it."""
+    return importlib.util.find_spec("torch") is not None
+
+
+class ProcessExecutor:
+    """One worker process on this machine.
+
+    Parameters
+    ----------
+    threads
+        Cap on native threads in the worker.
+    timeout_s
+        Longest wait for one job.
+    """
+
+    def __init__(self, threads: int = 1, timeout_s: float = 3600.0) -> None:
+        self.threads, self.timeout_s = threads, timeout_s
+
+    def check(self, network: str, blocks: dict[str, Any]) -> None:
+        if not can_train():
+            logger.warning("torch is not installed: serving existing models, training none")
+            return
+        self._call(_check, network, blocks, what=f"checking the settings of {network}")
+
+    def run(self, job: TrainingJob) -> Artifact:
+        if not can_train():
+            raise TrainingError(
+                "torch is not installed on this machine",
+                where=f"training {job.title}",
+                cure="install the extra [train] here, or bring models trained elsewhere",
+            )
+        result: Artifact = self._call(_train, job, what=f"training {job.title}")
+        return result
+
+    def _call(self, function: Any, *arguments: Any, what: str) -> Any:
+        cap = str(self.threads)
+        executor = get_reusable_executor(
+            max_workers=1,
+            timeout=_IDLE_S,
+            initializer=_start_worker,
+            env={"OMP_NUM_THREADS": cap, "MKL_NUM_THREADS": cap, "OPENBLAS_NUM_THREADS": cap},
+        )
+        try:
+            future = executor.submit(function, *arguments)
+            if not wait([future], timeout=self.timeout_s).done:
+                executor.shutdown(wait=False, kill_workers=True)
+                raise TrainingError(
+                    f"no result within {self.timeout_s:g} s; the worker was stopped",
+                    where=what,
+                    cure="lower training.max_steps or train_period_days",
+                )
+            return future.result()
+        except PackError:
+            raise
+        except TerminatedWorkerError as death:
+            raise TrainingError(
+                f"the training worker died: {' '.join(str(death).split())}",
+                where=what,
+                cure="a negative exit code is a signal; -9 usually means out of memory",
+            ) from death
+        except Exception as error:
+            raise TrainingError(f"{type(error).__name__}: {error}", where=what) from error
+
+
+def _start_worker() -> None:
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
+
+
+def _check(network: str, blocks: dict[str, Any]) -> None:
+    from models.learn.training.pipeline import check  # torch is imported in the worker only
+
+    check(network, blocks)
+
+
+def _train(job: TrainingJob) -> Artifact:
+    from models.learn.training.pipeline import train
+
+    return train(job)

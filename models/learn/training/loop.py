@@ -1,0 +1,277 @@
+"""The one training loop: sequences, weight averaging, early stopping that restores the best.
+
+Sequence training (ARCHITECTURE: forecast contract): each optimiser step sees `batch` sequences of
+burn-in + segment rows, and supervises every row after the burn-in. Tiling gets a random phase each
+epoch so that segment edges fall elsewhere.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.base.errors import ConfigError, TrainingError
+from models.base.heads import HeadLayout
+from models.base.windows import Span, sequences
+from models.learn.training.loss import LossParts, Targets, loss_parts
+from models.learn.training.settings import TrainingSettings
+
+M = TypeVar("M", bound=nn.Module)
+
+
+@dataclass
+class History:
+    """What happened: (optimiser step, validation loss in nats) and the step that was kept."""
+
+    validation: list[tuple[int, float]] = field(default_factory=list)
+    best_step: int = 0
+    best_loss: float = float("inf")
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One frame on the training side: features, targets and weights by row, and usable runs."""
+
+    features: Tensor  # (N, F)
+    targets: Targets
+    weight: Tensor  # (N,)
+    runs: list[Span]
+    # Runs of other markets, whose rows follow the market's own, that count with its training and
+    # its validation rows; burn-in included.
+    peers_train: tuple[Span, ...] = ()
+    peers_validation: tuple[Span, ...] = ()
+
+    def to(self, device: torch.device) -> Rows:
+        """Return the same rows on `device`."""
+        return replace(
+            self,
+            features=self.features.to(device),
+            targets=self.targets.to(device),
+            weight=self.weight.to(device),
+        )
+
+
+def place(settings: TrainingSettings) -> tuple[torch.device, bool]:
+    """Return where to train, and whether in mixed precision.
+
+    Raises
+    ------
+    ConfigError
+        If a GPU is asked for and there is none.
+    """
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            "expected a GPU, found none",
+            where="training.device",
+            cure="set it to auto, or install a torch build with CUDA",
+        )
+    device = "cpu" if settings.device == "cpu" or not torch.cuda.is_available() else "cuda"
+    mixed = settings.precision == "bfloat16" or (settings.precision == "auto" and device == "cuda")
+    return torch.device(device), mixed
+
+
+def clip_runs(runs: list[Span], to: Span, burn_in: int) -> list[Span]:
+    """Return the parts of `runs` whose counted rows lie in `to`; burn-in may start before it."""
+    out = []
+    for run in runs:
+        start, stop = max(run.start, to.start - burn_in), min(run.stop, to.stop)
+        if stop - start > burn_in:
+            out.append(Span(start, stop))
+    return out
+
+
+def _batches(
+    runs: list[Span], burn_in: int, settings: TrainingSettings, rng: np.random.Generator
+) -> Iterator[list[tuple[Span, int]]]:
+    while True:
+        phase = int(rng.integers(settings.segment_candles))
+        pieces = [
+            piece
+            for run in runs
+            for piece in sequences(run, burn_in, settings.segment_candles, phase)
+        ]
+        order = rng.permutation(len(pieces))
+        for i in range(0, len(pieces), settings.batch):
+            yield [pieces[k] for k in order[i : i + settings.batch]]
+
+
+def _gather(pieces: list[tuple[Span, int]]) -> tuple[Tensor, Tensor]:
+    """Return row indices (B, T) padded at the end with the last row, and a counted mask (B, T)."""
+    longest = max(len(span) for span, _ in pieces)
+    index = np.empty((len(pieces), longest), dtype=np.int64)
+    counted = np.zeros((len(pieces), longest), dtype=np.float32)
+    for b, (span, first) in enumerate(pieces):
+        index[b] = np.minimum(np.arange(span.start, span.start + longest), span.stop - 1)
+        counted[b, first - span.start : len(span)] = 1.0
+    return torch.from_numpy(index), torch.from_numpy(counted)
+
+
+def counted_outputs(
+    model: nn.Module, rows: Rows, pieces: list[tuple[Span, int]]
+) -> tuple[Tensor, Tensor]:
+    """Return the outputs (R, H) of the counted rows of `pieces`, and which rows (R,) they are."""
+    index, counted = _gather(pieces)
+    keep = counted > 0  # (B, T)
+    y = model(rows.features[index])  # (B, T, H)
+    return y[keep], index[keep]
+
+
+def sequence_loss(
+    model: nn.Module, rows: Rows, pieces: list[tuple[Span, int]], layout: HeadLayout
+) -> LossParts:
+    """Return the mean losses over the counted rows of `pieces`."""
+    y, index = counted_outputs(model, rows, pieces)
+    return loss_parts(y, rows.targets.rows(index), rows.weight[index], layout)
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module,
+    rows: Rows,
+    span: Span,
+    burn_in: int,
+    layout: HeadLayout,
+    peers: Sequence[Span] = (),
+) -> LossParts:
+    """Return the mean losses of `model` over the rows of `span` and the runs of `peers`."""
+    training = model.training
+    model.eval()
+    outputs, index = [], []
+    for run in [*clip_runs(rows.runs, span, burn_in), *peers]:
+        for piece in sequences(run, burn_in, 1024):
+            y, flat = counted_outputs(model, rows, [piece])
+            outputs.append(y)
+            index.append(flat)
+    model.train(training)
+    every = torch.cat(index)
+    return loss_parts(torch.cat(outputs), rows.targets.rows(every), rows.weight[every], layout)
+
+
+def fit(
+    model: M,
+    rows: Rows,
+    train: Span,
+    validation: Span,
+    burn_in: int,
+    layout: HeadLayout,
+    settings: TrainingSettings,
+    seed: int,
+    title: str = "",
+    *,
+    warm: bool = False,
+) -> tuple[M, History]:
+    """Train `model` and return the averaged weights with the best validation loss, and the history.
+
+    A `warm` model has been trained before: its weights are kept if no step betters them.
+
+    What is returned is on the CPU, wherever it was trained.
+
+    Raises
+    ------
+    TrainingError
+        If there is nothing to train on, or the loss stops being finite.
+    """
+    runs = clip_runs(rows.runs, train, burn_in)
+    validation_peers = [run for run in rows.peers_validation if len(run) > burn_in]
+    if not runs or not clip_runs(rows.runs, validation, burn_in):
+        raise TrainingError(
+            f"no run of more than {burn_in} gap-free candles in the training or validation rows",
+            cure="provide longer history, or a shorter context",
+        )
+    runs += [run for run in rows.peers_train if len(run) > burn_in]
+    device, mixed = place(settings)
+    model, rows = model.to(device), rows.to(device)
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    average = copy.deepcopy(model).eval()
+    best = copy.deepcopy(average)
+    history, started, stale = History(), time.monotonic(), 0
+    batches, curves = _batches(runs, burn_in, settings, rng), _curves(settings, title)
+    if warm:
+        parts = evaluate(average, rows, validation, burn_in, layout, validation_peers)
+        history.best_loss = float(parts.total(settings))
+        history.validation.append((0, history.best_loss))
+    model.train()
+    for step in range(1, settings.max_steps + 1):
+        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+            parts = sequence_loss(model, rows, next(batches), layout)
+        loss = parts.total(settings)
+        if not torch.isfinite(loss):
+            raise TrainingError(
+                f"training loss became {float(loss.detach())} at step {step}",
+                where=title,
+                cure="check the features for extreme values; lower training.learning_rate",
+            )
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
+        optimiser.step()
+        _average(average, model, min(settings.ema, (1 + step) / (10 + step)))
+        if step % settings.evaluate_every == 0 or step == settings.max_steps:
+            parts = evaluate(average, rows, validation, burn_in, layout, validation_peers)
+            value = float(parts.total(settings))
+            history.validation.append((step, value))
+            stale += 1
+            if value < history.best_loss:
+                history.best_loss, history.best_step, stale = value, step, 0
+                best.load_state_dict(average.state_dict())
+            if curves is not None:
+                curves.add_scalars("loss", {"training": loss, "validation": value}, step)
+            _progress(title, step, settings.max_steps, value, history.best_loss, started)
+            if stale >= settings.patience:
+                break
+    if curves is not None:
+        curves.close()
+    history.seconds = time.monotonic() - started
+    return best.to("cpu"), history
+
+
+def _curves(settings: TrainingSettings, title: str) -> Any:
+    """Return a TensorBoard writer in a folder named after `title`, or None where not asked for.
+
+    Raises
+    ------
+    ConfigError
+        If it is asked for and not installed.
+    """
+    if not settings.tensorboard_dir:
+        return None
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise ConfigError(
+            f"TensorBoard is not installed: {error}",
+            where="training.tensorboard_dir",
+            cure="pip install tensorboard, or leave the setting empty",
+        ) from error
+    name = re.sub(r"[^\w.-]+", "-", title) or "training"
+    return SummaryWriter(str(Path(settings.tensorboard_dir) / name))  # type: ignore[no-untyped-call]
+
+
+@torch.no_grad()
+def _average(average: nn.Module, model: nn.Module, decay: float) -> None:
+    for a, p in zip(average.parameters(), model.parameters(), strict=True):
+        a.lerp_(p, 1.0 - decay)
+
+
+def _progress(title: str, step: int, last: int, value: float, best: float, started: float) -> None:
+    spent = time.monotonic() - started
+    sys.stderr.write(
+        f"  {title}  step {step:4d}/{last}  validation {value:.4f}  best {best:.4f}"
+        f"  {spent:5.1f} s, at most {spent / step * (last - step):.0f} s left\n"
+    )
+    sys.stderr.flush()

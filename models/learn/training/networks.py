@@ -1,0 +1,150 @@
+"""Fitting a torch network: the shell around it, the one loop, and its ONNX graph."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import zipfile
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from models.base.errors import InputError
+from models.base.spec import Fitted
+from models.learn.export.onnx import to_onnx
+from models.learn.nets.base import Committee, Forecaster, NetworkSpec, start_at_prior
+from models.learn.training.loop import fit
+from models.learn.training.prepare import Prepared
+
+
+def build_forecaster(spec: NetworkSpec, data: Prepared, seed: int) -> Forecaster:
+    """Return the untrained network of `data` in its shell, starting at the prior.
+
+    Raises
+    ------
+    InputError
+        If the network reads none of the features.
+    """
+    names = data.job.feature_names
+    kept = [i for i, name in enumerate(names) if spec.reads(name)]
+    if not kept:
+        raise InputError(
+            f"expected features {spec.title} reads, got none of them in {list(names[:5])} ...",
+            where=data.job.title,
+            cure="use the pack's strategy, or name the columns as it does",
+        )
+    torch.manual_seed(seed)
+    optional = [int(i) for i in np.flatnonzero(data.optional)]
+    network = spec.build(len(kept) + len(optional), data.layout.width, data.config)
+    if isinstance(head := getattr(network, "head", None), nn.Linear | nn.Conv1d):
+        start_at_prior(head, data.prior)
+    return Forecaster(
+        network,
+        data.layout,
+        torch.from_numpy(data.mean),
+        torch.from_numpy(data.std),
+        kept if len(kept) < len(names) else None,
+        optional,
+        carries=spec.carries_past,
+    )
+
+
+def burn_in(spec: NetworkSpec, data: Prepared) -> int:
+    """Return the rows at the head of a sequence whose outputs do not count."""
+    reach = spec.receptive_field(data.config)
+    return (reach or spec.contexts[min(1, len(spec.contexts) - 1)]) - 1
+
+
+def fit_network(spec: NetworkSpec, data: Prepared) -> Fitted:
+    """Train the network of `data` and export it.
+
+    Raises
+    ------
+    TrainingError, ArtifactError
+        If training diverges, or the exported graph is not the network.
+    """
+    job, split, members = data.job, data.split, data.settings.training.members
+    settings, lead = data.settings.training, burn_in(spec, data)
+    networks = [build_forecaster(spec, data, seed) for seed in _seeds(job.seed, members)]
+    facts: dict[str, Any] = {}
+    if job.warm_start:
+        refused = _go_on(networks, job.warm_start)
+        facts["warm_start"] = refused or "taken"
+        if refused:  # some may have been loaded
+            networks = [build_forecaster(spec, data, seed) for seed in _seeds(job.seed, members)]
+        else:
+            settings = dataclasses.replace(
+                settings,
+                learning_rate=settings.fine_tune_lr_frac * settings.learning_rate,
+                max_steps=settings.fine_tune_max_steps,
+            )
+    fitted, histories = [], []
+    rows = dataclasses.replace(
+        data.rows,
+        peers_train=(
+            *(r for p in data.peers for r in p.within(p.split.train, lead)),
+            *data.lesson_runs(lead),
+        ),
+        peers_validation=tuple(r for p in data.peers for r in p.within(p.split.validation, lead)),
+    )
+    # Members differ in their first weights and in the order of their batches.
+    for member, (seed, network) in enumerate(
+        zip(_seeds(job.seed, members), networks, strict=True), start=1
+    ):
+        best, history = fit(
+            network, rows, split.train, split.validation, lead, data.layout, settings, seed,
+            job.title if members == 1 else f"{job.title}, member {member} of {members}",
+            warm=facts.get("warm_start") == "taken",
+        )  # fmt: skip
+        fitted.append(best)
+        histories.append(history)
+    model = fitted[0] if members == 1 else Committee(fitted)
+    return Fitted(
+        onnx=to_onnx(model, len(job.feature_names), carries=spec.carries_past),
+        seconds=sum(history.seconds for history in histories),
+        weights=_packed(fitted),
+        facts={
+            **facts,
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "members": members,
+            "history": [history.validation for history in histories],
+            "best_step": [history.best_step for history in histories],
+        },
+    )
+
+
+def _packed(members: list[Forecaster]) -> bytes:
+    """Return the members' weights and scaling as the bytes of an .npz."""
+    buffer = io.BytesIO()
+    arrays = {
+        f"{i}.{name}": value.detach().cpu().numpy()
+        for i, member in enumerate(members)
+        for name, value in member.state_dict().items()
+    }
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _go_on(members: list[Forecaster], weights: bytes) -> str:
+    """Load `_packed` weights into the members; return why they do not fit, or nothing."""
+    try:
+        with np.load(io.BytesIO(weights), allow_pickle=False) as arrays:
+            theirs = len({name.partition(".")[0] for name in arrays.files})
+            if theirs != len(members):
+                raise ValueError(f"expected those of {len(members)} members, got {theirs}")
+            for i, member in enumerate(members):
+                own = [n for n in arrays.files if n.startswith(f"{i}.")]
+                member.load_state_dict(
+                    {n.partition(".")[2]: torch.from_numpy(arrays[n]) for n in own}
+                )
+    except (RuntimeError, ValueError, OSError, zipfile.BadZipFile) as error:
+        return f"the weights do not fit: {' '.join(str(error).split())}"
+    return ""
+
+
+def _seeds(seed: int, members: int) -> list[int]:
+    """Return one seed per member; the first is the job's own."""
+    more = np.random.default_rng(seed).integers(2**31, size=members - 1)
+    return [seed, *(int(s) for s in more)]

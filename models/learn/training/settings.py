@@ -1,0 +1,154 @@
+"""Settings of labels and training; plain values, so they travel and hash. No torch here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from models.base.config import from_mapping
+from models.base.errors import ConfigError
+from models.data.labels.cascade import hazard_bins
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelSettings:
+    """What the heads are trained to answer."""
+
+    horizon_candles: int = 4  # of the forward return
+    cost_frac: float = 0.0014  # round trip: 2 x (5 bp taker fee + 2 bp slippage); inside it is flat
+    cascade_horizon_candles: int = 24  # how far the hazard looks
+    hazard_bins: int = 6  # log-spaced over that horizon
+    cascade_floor_frac: float = 0.03  # smallest hourly move that can be a cascade; 0.04 for LTC
+
+    def __post_init__(self) -> None:
+        if self.horizon_candles < 1 or self.cascade_horizon_candles < 1:
+            raise ValueError("expected horizons of at least 1 candle")
+        if not 0 <= self.cost_frac < 0.1:
+            raise ValueError(f"expected 0 <= cost_frac < 0.1, got {self.cost_frac}")
+        if not 0 < self.cascade_floor_frac < 1:
+            raise ValueError(f"expected 0 < cascade_floor_frac < 1, got {self.cascade_floor_frac}")
+        hazard_bins(self.cascade_horizon_candles, self.hazard_bins)
+
+    @property
+    def bin_edges(self) -> tuple[int, ...]:
+        return hazard_bins(self.cascade_horizon_candles, self.hazard_bins)
+
+    @property
+    def peak_edges(self) -> tuple[int, ...]:
+        """Upper edges of 1 + the candles to a cascade's peak; the first bin is "now or behind"."""
+        longest = self.cascade_horizon_candles
+        return (1, *(1 + e for e in hazard_bins(longest, min(4, longest))))
+
+    @property
+    def purge_candles(self) -> int:
+        """Rows to drop at every boundary: the furthest any label looks ahead."""
+        return max(self.horizon_candles, self.cascade_horizon_candles)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """The one training loop. Defaults follow measurements on one hour candles."""
+
+    segment_candles: int = 256  # supervised steps per sequence
+    batch: int = 8
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    gradient_clip: float = 1.0
+    members: int = 1  # networks trained from different seeds and served as one graph
+    max_steps: int = 600  # optimiser steps; optima come at 70-300
+    evaluate_every: int = 20
+    patience: int = 8  # evaluations without a better validation loss
+    ema: float = 0.99  # weight averaging; cuts checkpoint luck from 4-7 millibits to about 1
+    quantile_weight: float = 1.0  # of the pinball loss, next to cross-entropy in nats
+    hazard_weight: float = 0.5
+    peak_weight: float = 0.2  # of the time to a cascade's peak, over the few rows inside one
+    action_weight: float = 0.5  # of the hedge's step, where a model has that head
+    validation_frac: float = 0.15  # of the rows: chooses the checkpoint
+    calibration_frac: float = 0.15  # the newest rows: temperature and conformal offsets
+    half_life_days: float = 0.0  # of a row's weight in the loss; 0 weighs all rows alike
+    device: str = "auto"  # "auto" is the GPU where there is one; else "cpu" or "cuda"
+    precision: str = "auto"  # "auto" is bfloat16 mixed precision on a GPU, float32 on a CPU
+    tensorboard_dir: str = ""  # where the training worker writes its curves; empty: nowhere
+    threads: int = 1  # next to one busy core two torch threads slow down 5-8x
+    interval_coverage: float = 0.9  # of the conformal interval
+    # Other pairs whose rows networks learn from beside their own; `freqaimodels.base.pool`.
+    pool: Sequence[str] = ()
+    # Live: a retrained model serves only if it is not clearly worse than the serving one on the
+    # newest candles neither was trained on; see models/serve/challenge.py.
+    challenge: bool = False
+    # Live: once a cascade of the pair is over, go on training the serving network with it at once,
+    # whatever the schedule, behind a challenge; see freqaimodels/base/learning_on.py.
+    fine_tune: bool = False
+    fine_tune_lr_frac: float = 0.1  # of learning_rate: the weights are near an optimum already
+    fine_tune_max_steps: int = 100  # optima of whole trainings come at 70-300
+
+    def __post_init__(self) -> None:
+        counts = (
+            "segment_candles", "batch", "members", "max_steps", "evaluate_every", "patience",
+            "threads", "fine_tune_max_steps",
+        )  # fmt: skip
+        for name in counts:
+            if getattr(self, name) < 1:
+                raise ValueError(f"expected {name} >= 1, got {getattr(self, name)}")
+        if not (0 < self.validation_frac < 0.5 and 0 < self.calibration_frac < 0.5):
+            raise ValueError("expected validation_frac and calibration_frac between 0 and 0.5")
+        for name in ("learning_rate", "gradient_clip"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"expected {name} finite and > 0, got {getattr(self, name)}")
+        for name in (
+            "weight_decay",
+            "quantile_weight",
+            "hazard_weight",
+            "peak_weight",
+            "action_weight",
+            "half_life_days",
+        ):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"expected {name} finite and >= 0, got {getattr(self, name)}")
+        if not 0 < self.interval_coverage < 1:
+            raise ValueError(f"expected 0 < interval_coverage < 1, got {self.interval_coverage}")
+        for name, allowed in (
+            ("device", ("auto", "cpu", "cuda")),
+            ("precision", ("auto", "float32", "bfloat16")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ValueError(
+                    f"expected {name} to be one of {', '.join(allowed)}, got {getattr(self, name)}"
+                )
+        if isinstance(self.pool, str) or len(set(self.pool)) != len(self.pool):
+            raise ValueError(f"expected pool to be a list of different pairs, got {self.pool!r}")
+        if not 0 < self.fine_tune_lr_frac <= 1:
+            raise ValueError(f"expected 0 < fine_tune_lr_frac <= 1, got {self.fine_tune_lr_frac}")
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"expected 0 <= ema < 1, got {self.ema}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """The three blocks a training job carries."""
+
+    labels: LabelSettings = field(default_factory=LabelSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    network: Mapping[str, Any] = field(default_factory=dict)  # for the network's own config
+
+    @classmethod
+    def from_blocks(cls, blocks: Mapping[str, Any], *, where: str) -> ModelSettings:
+        """Build from plain nested mappings; unknown keys anywhere raise ConfigError."""
+        if not isinstance(blocks, Mapping):
+            raise ConfigError(f"expected a block of settings, got {blocks!r}", where=where)
+        raw = {key: {} if block is None else block for key, block in blocks.items()}
+        for key, block in raw.items():
+            if not isinstance(block, Mapping):
+                raise ConfigError(
+                    f"expected a block of settings, got {block!r}", where=f"{where}.{key}"
+                )
+        outer = from_mapping(cls, raw, where=where)
+        return cls(
+            labels=from_mapping(LabelSettings, raw.get("labels", {}), where=f"{where}.labels"),
+            training=from_mapping(
+                TrainingSettings, raw.get("training", {}), where=f"{where}.training"
+            ),
+            network=dict(outer.network),
+        )

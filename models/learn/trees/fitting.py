@@ -1,0 +1,211 @@
+"""Fitting a tree architecture: boosted heads, a forest beside them, their pool, and the graph.
+
+1. The training rows are cut into blocks of time, each held out once, with the reach of the
+   furthest label purged on both sides. Never at random: a row's neighbours are near copies of it.
+2. Out of these blocks come the number of boosting rounds of each head and, for the Ensemble, the
+   weights of forest, boosting and prior in the pool.
+3. All members are fitted again on all training rows. On the validation rows nothing is chosen:
+   their loss is a first honest look, and there the features' importance is measured.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sklearn
+import xgboost
+
+from models.base.columns import QUANTILES
+from models.base.spec import Fitted
+from models.base.types import Float32Array, FloatArray
+from models.learn.training.prepare import Prepared
+from models.learn.trees.base import EnsembleConfig
+from models.learn.trees.boosting import (
+    Blocks,
+    DirectionHead,
+    HazardHead,
+    Head,
+    QuantileHead,
+    choose_rounds,
+)
+from models.learn.trees.forest import OUTPUTS, Forest, grow
+from models.learn.trees.graph import check_against_members
+from models.learn.trees.importance import permutation_importance
+from models.learn.trees.model import POOLED, Model, forest_members
+from models.learn.trees.pool import fit_weights, pooled
+from models.learn.trees.table import Table, purged_blocks, table
+from models.serve.session import Session
+
+_PARITY_ROWS = 2000  # training rows compared at export: thresholds were taken from such rows
+_DAY = 24  # fewest rows that a permutation moves together
+
+
+def fit_trees(data: Prepared) -> Fitted:
+    """Fit the trees of `data` and export them.
+
+    Raises
+    ------
+    InputError
+        If a block of the training rows has too few rows with features and labels.
+    ArtifactError
+        If the exported graph does not answer as the fitted trees.
+    """
+    started = time.monotonic()
+    rows = table(data, data.split.train)
+    blocks = blocks_of(rows, data)
+    fitted = fit_members(rows, blocks, data)
+    seconds = time.monotonic() - started
+    onnx = exported(fitted.model, rows, data)
+    trees = fitted.model.trees()
+    return Fitted(
+        onnx=onnx,
+        seconds=seconds,
+        facts={
+            "parameters": sum(int(tree.leaves.sum()) for tree in trees),  # leaves
+            "trees": len(trees),
+            "blocks": len(blocks),
+            "out_of_fold": fitted.facts,
+            "importance": _importance(onnx, fitted.model, data),
+            "libraries": {"scikit-learn": sklearn.__version__, "xgboost": xgboost.__version__},
+        },
+    )
+
+
+@dataclass(frozen=True)
+class FittedTrees:
+    """Members fitted on all rows, and what they said of rows they had not seen."""
+
+    model: Model
+    heads: dict[str, Head]
+    out_of_fold: dict[str, FloatArray]  # (R, C) by head, pooled; the hazards' are f, C = 1
+    facts: dict[str, Any]  # rounds, weights and losses by head
+
+
+def blocks_of(rows: Table, data: Prepared) -> Blocks:
+    """Return the purged blocks of the training rows."""
+    purge = data.settings.labels.purge_candles
+    return purged_blocks(rows.row, data.split.train, data.config.blocks, purge)
+
+
+def exported(model: Model, rows: Table, data: Prepared) -> bytes:
+    """Return the graph of `model`, compared with it on some of the rows it was fitted on."""
+    onnx = model.to_onnx(len(data.job.feature_names))
+    some = np.linspace(0, len(rows) - 1, min(_PARITY_ROWS, len(rows))).astype(np.int64)
+    check_against_members(onnx, rows.x[some], model.outputs(rows.x[some]))
+    return onnx
+
+
+def fit_members(rows: Table, blocks: Blocks, data: Prepared) -> FittedTrees:
+    """Choose rounds and weights on the blocks, and fit all members on `rows`."""
+    prior = prior_outputs(rows, data)
+    heads = _heads(prior, data)
+    chosen = {}
+    for name, head in heads.items():
+        chosen[name] = choose_rounds(head, rows, blocks)
+        _progress(data, f"{name}: {chosen[name].rounds} rounds")
+    members = {name: {"xgboost": chosen[name].outputs} for name in POOLED}
+    forest = None
+    if isinstance(data.config, EnsembleConfig):
+        for name, values in forest_members(_forest_out_of_fold(rows, blocks, data)).items():
+            members[name] = {"forest": values, **members[name]}
+        forest = _grow(rows, data)
+        _progress(data, f"forest: {data.config.forest_trees} trees")
+    weights, facts, out_of_fold = {}, {}, {}
+    for name, head in heads.items():
+        said = members.get(name, {"xgboost": chosen[name].outputs})
+        weights[name], facts[name] = pool(head, said, rows, blocks)
+        facts[name]["rounds"] = chosen[name].rounds
+        out_of_fold[name] = pooled(list(said.values()), weights[name], head.base)
+    boosted = {name: head.fit(rows, chosen[name].rounds) for name, head in heads.items()}
+    model = Model(data.layout, prior, boosted, forest, weights)
+    return FittedTrees(model, heads, out_of_fold, facts)
+
+
+def _progress(data: Prepared, done: str) -> None:
+    sys.stderr.write(f"  {data.job.title}  {done}\n")
+    sys.stderr.flush()
+
+
+def pool(
+    head: Head, members: Mapping[str, FloatArray], rows: Table, blocks: Blocks
+) -> tuple[tuple[float, ...], dict[str, Any]]:
+    """Return the weights of the members, and the losses of each and of all, out of fold."""
+    held_rows = [(held, rows.take(held)) for _, held in blocks]
+
+    def losses(outputs: FloatArray) -> FloatArray:
+        return np.array([head.loss(outputs[held], part) for held, part in held_rows])
+
+    said = list(members.values())
+    weights = fit_weights(said, head.base, losses) if len(said) > 1 else (1.0,)
+    compared = {
+        "prior": np.tile(head.base, (len(rows), 1)),
+        **members,
+        **({"pool": pooled(said, weights, head.base)} if len(said) > 1 else {}),
+    }
+    return weights, {
+        "weights": dict(zip(members, weights, strict=True)),
+        "loss": {name: head.loss(outputs, rows) for name, outputs in compared.items()},
+    }
+
+
+def prior_outputs(rows: Table, data: Prepared) -> FloatArray:
+    """Return the constant outputs (H,) that fit the training rows best."""
+    prior: FloatArray = data.prior.double().numpy().copy()
+    # A network is handed the steps between its quantiles, trees the quantiles themselves.
+    prior[data.layout.quantiles] = np.quantile(rows.scaled_return, QUANTILES)
+    return prior
+
+
+def _heads(prior: FloatArray, data: Prepared) -> dict[str, Head]:
+    """Return the boosted heads by name."""
+    shared: dict[str, Any] = {
+        "config": data.config,
+        "threads": data.settings.training.threads,
+        "seed": data.job.seed,
+    }
+    layout = data.layout
+    return {
+        "direction": DirectionHead(base=prior[layout.classes], **shared),
+        "quantiles": QuantileHead(base=prior[layout.quantiles], **shared),
+        "hazard_down": HazardHead(prior=prior[layout.hazard(-1)], side=0, **shared),
+        "hazard_up": HazardHead(prior=prior[layout.hazard(1)], side=1, **shared),
+    }
+
+
+def _grow(rows: Table, data: Prepared) -> Forest:
+    return grow(rows, data.config, data.settings.training.threads, data.job.seed)
+
+
+def _forest_out_of_fold(rows: Table, blocks: Blocks, data: Prepared) -> FloatArray:
+    """Return a forest's outputs (R, 8) on each row by one that was not grown on it."""
+    out = np.empty((len(rows), OUTPUTS))
+    for fit, held in blocks:
+        out[held] = _grow(rows.take(fit), data).outputs(rows.x[held])
+    return out
+
+
+def _importance(onnx: bytes, model: Model, data: Prepared) -> dict[str, Any]:
+    """Return what each feature is worth on the validation rows, the most important first."""
+    rows, layout, session = table(data, data.split.validation), data.layout, Session(onnx)
+    repeats = data.config.importance_repeats
+    block = max(_DAY, data.settings.labels.purge_candles)
+    out = {"unit": "millibits", "block_candles": block, "repeats": repeats, "rows": len(rows)}
+    if not repeats or not len(rows):
+        return {**out, "features": {}}
+
+    def logits(x: Float32Array) -> FloatArray:
+        return np.asarray(session.run(x[None])[0][:, layout.classes], dtype=np.float64)
+
+    used = np.unique(np.concatenate([tree.feature[~tree.leaves] for tree in model.trees()]))
+    found = permutation_importance(
+        logits, rows.x, rows.direction,
+        used=used.tolist(), block=block, repeats=repeats, seed=data.job.seed,
+    )  # fmt: skip
+    names = data.job.feature_names
+    first = np.argsort(-found[:, 0], kind="stable")
+    return {**out, "features": {names[i]: found[i].tolist() for i in first}}

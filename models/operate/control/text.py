@@ -1,0 +1,135 @@
+"""Control state and journal lines as a person reads them in a terminal or a chat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from models.base import columns
+from models.operate.control.heartbeat import Heartbeat
+from models.operate.control.review import Answer, Proposal
+from models.operate.control.state import ControlState, Mode
+from models.operate.journal import records
+from models.operate.journal.chain import Entry
+
+_MEANING: Final = {
+    Mode.ACTIVE: "the bot trades",
+    Mode.REDUCING: "no new positions, and none is made larger",
+    Mode.HALTED: "positions are only closed",
+}
+_CHANCES: Final = {columns.P_UP: "up", columns.P_FLAT: "flat", columns.P_DOWN: "down"}
+
+
+def readable(time_ms: int) -> str:
+    """Return a time to the second.
+
+    Examples
+    --------
+    >>> readable(1_700_000_000_123)
+    '2023-11-14 22:13:20 UTC'
+    """
+    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def mode_lines(state: ControlState) -> list[str]:
+    """Return what the bot may do, and who said so, when and why.
+
+    Examples
+    --------
+    >>> mode_lines(ControlState(since_ms=0))
+    ['ACTIVE: the bot trades', 'since 1970-01-01 00:00:00 UTC']
+    """
+    told = f", {state.by}: {state.reason}" if state.by else ""
+    lines = [f"{state.mode}: {_MEANING[state.mode]}", f"since {readable(state.since_ms)}{told}"]
+    if state.flatten is not None:
+        asked = f"{state.flatten.by}: {state.flatten.reason}"
+        lines.append(f"closing every position since {readable(state.flatten.since_ms)}, {asked}")
+    return lines
+
+
+def state_lines(state: ControlState, beat: Heartbeat | None, now_ms: int) -> list[str]:
+    """Return the state line by line, the mode first."""
+    lines = mode_lines(state)
+    if state.hedge is not None:
+        ratio = "as it is" if state.hedge.ratio is None else f"at {state.hedge.ratio:.0%}"
+        lines.append(f"hedge held {ratio} by {state.hedge.by}")
+    lines += [proposal_line(p) for p in state.proposals if p.answer is Answer.WAITING]
+    if beat is None:
+        return [*lines, "no sign of life from a bot"]
+    lines.append(f"bot {beat.pid} alive {(now_ms - beat.time_ms) / 1000:.0f} s ago")
+    if beat.feed_ms is not None:
+        lines.append(f"newest candle closed {(now_ms - beat.feed_ms) / 1000:.0f} s ago")
+    return lines + [f"{name}: {_number(value)}" for name, value in beat.numbers.items()]
+
+
+def proposal_line(proposal: Proposal) -> str:
+    """Return a proposal in one line."""
+    answer = proposal.answer
+    until = f"waits until {readable(proposal.expires_ms)}" if answer is Answer.WAITING else answer
+    by = f" by {proposal.by}" if proposal.by else ""
+    return (
+        f"{proposal.id} {until}{by}: {proposal.side} {proposal.pair}, "
+        f"{_number(proposal.notional_quote)} at {_number(proposal.rate)}"
+        + (f"; {proposal.note}" if proposal.note else "")
+    )
+
+
+def entry_text(entry: Entry) -> str:
+    """Return a journal line in sentences; the line itself has every number."""
+    tell = _TELL.get(frozenset(entry.record), _other)
+    head = f"{readable(entry.time_ms)}, line {entry.n}: {entry.kind}"
+    return "\n".join([head, *tell(entry.record)])
+
+
+def _decision(v: Mapping[str, Any]) -> list[str]:
+    what = f"{v['action']} {v['side']} {v['pair']}"
+    for before, name in ((", ", "notional_quote"), (" at ", "rate"), (", leverage ", "leverage")):
+        if v[name] is not None:
+            what += before + _number(v[name])
+    lines = [what, *([f"because: {v['reason']}"] if v["reason"] else [])]
+    lines += [f"rule: {rule}" for rule in v["rules"]]
+    shares = {word: v["forecast"].get(name) for name, word in _CHANCES.items()}
+    chances = [f"{word} {_number(p, '.0%')}" for word, p in shares.items() if p is not None]
+    if chances:
+        lines.append(f"forecast: {', '.join(chances)}")
+    if v["interval"]:
+        low, high = v["interval"]
+        lines.append(f"90 % interval: {_number(low)} to {_number(high)}")
+    return lines + [f"{name}: {_number(value)}" for name, value in v["inputs"].items()]
+
+
+def _order(v: Mapping[str, Any]) -> list[str]:
+    effect = "opens" if v["opens"] else "closes"
+    size = f"{_number(v['amount_base'])} {v['pair']} at {_number(v['rate'])}"
+    return [f"{v['side']} {size}, {effect} trade {v['trade_id']}"]
+
+
+def _outcome(v: Mapping[str, Any]) -> list[str]:
+    profit = f"{_number(v['profit_quote'], '+,.2f')}, {_number(v['profit_frac'], '+.2%')} of stake"
+    hours, minutes = divmod(round(v["held_s"] / 60), 60)
+    took = f"{hours} h {minutes} min"
+    return [f"trade {v['trade_id']} closed by {v['exit_reason']}: {profit}, after {took}"]
+
+
+def _other(v: Mapping[str, Any]) -> list[str]:
+    return [f"{name}: {value}" for name, value in v.items() if value not in (None, "", [], {})]
+
+
+def _number(value: Any, form: str = "") -> str:
+    """Return a number for people; one that JSON cannot hold is a text already."""
+    if isinstance(value, str):
+        return value
+    return format(value, form or (",.2f" if abs(value) >= 1000 else ".6g"))
+
+
+def _names(record: type[records.Record]) -> frozenset[str]:
+    return frozenset(field.name for field in fields(record))
+
+
+_TELL: Final[Mapping[frozenset[str], Callable[[Mapping[str, Any]], list[str]]]] = {
+    _names(records.Decision): _decision,
+    _names(records.OrderFilled): _order,
+    _names(records.Outcome): _outcome,
+}

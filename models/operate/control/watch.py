@@ -1,0 +1,154 @@
+"""What the watchdog makes of what it sees; pure, so that every judgement has a test.
+
+Goal (METHODS.md 8, no. 13): a bot that is dead or hangs is noticed and its account looked after
+within 30 seconds, by another process.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from models.base.errors import ConfigError
+from models.operate.control.heartbeat import Heartbeat
+
+WITHIN_S: Final = 30.0
+_LOOP_S: Final = 5.0  # what a loop may take beside its waiting
+ON_SILENCE: Final = ("protect", "flatten")
+SILENT, FEED, MARGIN = "silent", "feed", "margin"  # alarms
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchdogConfig:
+    """When the watchdog acts, and how far it goes."""
+
+    silence_s: float = 15.0  # without a heartbeat the bot is dead or hangs
+    every_s: float = 3.0  # between two looks
+    feed_late_s: float = 60.0  # a candle may be analysed this long after its close
+    margin_reducing: float = 0.5  # maintenance margin over equity
+    margin_flatten: float = 0.7  # with a silent bot the watchdog closes in stages from here on
+    on_silence: str = "protect"  # cancel entries and keep every position stopped; or "flatten"
+    unprotected_s: float = 30.0  # with a live bot: how long a position may be without a stop
+    stop_frac: float = 0.05  # distance of a stop the watchdog has to place, from the mark
+    max_volume_frac: float = 0.05  # of the volume traded, closed by a stage
+
+    def __post_init__(self) -> None:
+        if self.on_silence not in ON_SILENCE:
+            raise ConfigError(f"expected on_silence in {ON_SILENCE}, got {self.on_silence!r}")
+        if not (self.every_s > 0 and self.silence_s > 0):
+            raise ConfigError("expected silence_s and every_s > 0")
+        if not self.silence_s + self.every_s <= WITHIN_S - 5:
+            raise ConfigError(
+                f"expected silence_s + every_s <= {WITHIN_S - 5:g}: the account is to be looked "
+                f"after within {WITHIN_S:g} s, got {self.silence_s} + {self.every_s}"
+            )
+        if not 0 < self.margin_reducing <= self.margin_flatten < 1:
+            raise ConfigError("expected 0 < margin_reducing <= margin_flatten < 1")
+        if not (0 < self.stop_frac < 1 and 0 < self.max_volume_frac <= 1):
+            raise ConfigError("expected stop_frac and max_volume_frac in (0, 1)")
+        if not (0 <= self.feed_late_s < math.inf and 0 <= self.unprotected_s < math.inf):
+            raise ConfigError("expected feed_late_s and unprotected_s finite and >= 0")
+
+    def allow(self, tick_s: float) -> None:
+        """Raise ConfigError if a loop that waits `tick_s` between looks would count as silent."""
+        if tick_s + _LOOP_S > self.silence_s:
+            raise ConfigError(
+                f"expected pacing.tick_s <= {self.silence_s - _LOOP_S:g}, got {tick_s:g}: the "
+                f"watchdog takes {self.silence_s:g} s without a sign of life for a dead bot",
+                where="breakwater.pacing.tick_s",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Position:
+    """A position on the exchange; `amount` is negative for a short."""
+
+    symbol: str
+    amount: float
+    mark: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resting:
+    """An order on the exchange that waits; `trigger` is None unless it is a stop."""
+
+    id: str
+    symbol: str
+    side: int  # +1 buy, -1 sell
+    amount: float
+    reduce_only: bool
+    trigger: float | None = None
+    own: bool = False  # placed by the watchdog
+    bot: bool = False  # placed by the bot
+
+    @property
+    def is_bots_stop(self) -> bool:
+        """Whether the bot placed it to close a position."""
+        return self.bot and self.reduce_only and self.trigger is not None
+
+
+def alarms(
+    now_ms: int, beat: Heartbeat | None, margin_ratio: float | None, config: WatchdogConfig
+) -> dict[str, str]:
+    """Return what is wrong, alarm to sentence; nothing before any bot has given a sign of life.
+
+    Examples
+    --------
+    >>> alarms(20_000, Heartbeat(time_ms=0, pid=7, loop=1), 0.6, WatchdogConfig())
+    {'silent': 'bot 7 has given no sign of life for 20 s', 'margin': 'margin ratio 0.60'}
+    """
+    found = {}
+    if beat is not None:
+        silent_s = (now_ms - beat.time_ms) / 1000
+        if abs(silent_s) > config.silence_s:  # from the future: a clock that cannot be trusted
+            found[SILENT] = f"bot {beat.pid} has given no sign of life for {silent_s:.0f} s"
+        if beat.feed_ms is not None and beat.candle_ms is not None:
+            late_s = (now_ms - beat.feed_ms - beat.candle_ms) / 1000
+            if late_s > config.feed_late_s:
+                found[FEED] = f"the newest candle is overdue by {late_s:.0f} s"
+    if margin_ratio is not None and not margin_ratio < config.margin_reducing:
+        found[MARGIN] = f"margin ratio {margin_ratio:.2f}"
+    return found
+
+
+def entries(orders: Iterable[Resting]) -> list[Resting]:
+    """Return the waiting orders that could open or enlarge a position."""
+    return [order for order in orders if not order.reduce_only]
+
+
+def uncovered(position: Position, orders: Iterable[Resting]) -> float:
+    """Return how much of a position no stop would close, base units.
+
+    Examples
+    --------
+    >>> long = Position(symbol="BTC", amount=2.0, mark=100.0)
+    >>> stop = Resting(id="1", symbol="BTC", side=-1, amount=1.5, reduce_only=True, trigger=95.0)
+    >>> uncovered(long, [stop])
+    0.5
+    """
+    closing = -1 if position.amount > 0 else 1
+    covered = sum(
+        order.amount
+        for order in orders
+        if order.symbol == position.symbol and order.side == closing and order.reduce_only
+        # A trigger on the profitable side of the mark is a take-profit.
+        and order.trigger is not None and (position.mark - order.trigger) * closing < 0
+    )  # fmt: skip
+    return max(abs(position.amount) - covered, 0.0)
+
+
+def superfluous(position: Position | None, orders: Iterable[Resting]) -> list[Resting]:
+    """Return the watchdog's own stops of one symbol that protect nothing any more."""
+    kept = list(orders)
+    own = [order for order in kept if order.own]
+    if position is None:
+        return own
+    others = [order for order in kept if not order.own]
+    return own if uncovered(position, others) <= 0 else []
+
+
+def stop_price(position: Position, config: WatchdogConfig) -> float:
+    """Return where the watchdog stops a position: `stop_frac` from the mark, on the losing side."""
+    return position.mark * (1 - config.stop_frac if position.amount > 0 else 1 + config.stop_frac)

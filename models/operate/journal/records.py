@@ -1,0 +1,143 @@
+"""What a line of the journal may hold: typed records of plain values, and nothing else.
+
+No record has a field for a configuration, a request or an exception's arguments, so a key has no
+way in; texts are scrubbed on top of that. Add a record by subclassing `Record`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from models.base.errors import InputError
+
+Plain: TypeAlias = str | int | float | bool | None
+
+_LONGEST_TEXT: Final = 1000
+_MASK: Final = "***"
+_SECRETS: Final = (
+    re.compile(
+        r"(?i)((?:api[-_]?key|secret|token|password|passphrase|signature)\W{1,4})[\w./+=-]+"
+    ),
+    re.compile(r"()\d{6,12}:[\w-]{30,}"),  # a Telegram bot's token
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """Base of every record; fields are plain values, or mappings and sequences of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision(Record):
+    """What the bot decided about one pair, from what, and which rules spoke."""
+
+    action: str  # "enter", "refuse", "wait", "exit", "reduce"
+    pair: str
+    side: str  # "long" or "short"
+    reason: str
+    rules: tuple[str, ...] = ()  # that fired, in words
+    trade_id: int | None = None
+    candle_ms: int | None = None  # open time of the candle the forecast stands on
+    forecast: Mapping[str, float] = field(default_factory=dict)  # models.base.columns names
+    interval: tuple[float, float] | None = None  # ends of the 90 % interval, price
+    inputs: Mapping[str, float] = field(default_factory=dict)  # account and market numbers
+    notional_quote: float | None = None
+    rate: float | None = None
+    leverage: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderFilled(Record):
+    """An order the exchange has filled; `decision` is the number of the line that led to it."""
+
+    trade_id: int
+    pair: str
+    side: str  # "buy", "sell" or "stoploss"
+    order_id: str
+    amount_base: float
+    rate: float
+    opens: bool
+    decision: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome(Record):
+    """A closed trade."""
+
+    trade_id: int
+    pair: str
+    exit_reason: str
+    profit_quote: float
+    profit_frac: float  # of the stake
+    held_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlChange(Record):
+    """A command or a guard's word, and what it did to the mode."""
+
+    command: str
+    by: str
+    reason: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incident(Record):
+    """Something that went wrong or was repaired, and what was done about it."""
+
+    what: str
+    detail: str = ""
+    done: str = ""
+
+
+def plain(record: Record, secrets: Collection[str] = ()) -> dict[str, Any]:
+    """Return a record as JSON values: texts scrubbed, numbers that JSON cannot hold as text.
+
+    Raises
+    ------
+    InputError
+        If it is no record, or a field holds anything but plain values.
+
+    Examples
+    --------
+    >>> plain(Incident(what="GET ?signature=abc123 failed"))["what"]
+    'GET ?signature=*** failed'
+    """
+    if not isinstance(record, Record):
+        raise InputError(f"expected a record of the journal, got {type(record).__name__}")
+    hidden = [secret for secret in secrets if secret]
+    return {
+        item.name: _plain(getattr(record, item.name), hidden, item.name)
+        for item in dataclasses.fields(record)
+    }
+
+
+def scrubbed(text: str, secrets: Collection[str] = ()) -> str:
+    """Return `text` without anything that is, or looks like, a key."""
+    for secret in secrets:
+        text = text.replace(secret, _MASK)
+    for pattern in _SECRETS:
+        text = pattern.sub(rf"\1{_MASK}", text)
+    return text[:_LONGEST_TEXT]
+
+
+def _plain(value: Any, secrets: Collection[str], where: str) -> Any:
+    if isinstance(value, str):
+        return scrubbed(value, secrets)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):  # numpy's float64 is a float; its others are refused
+        number = value if type(value) in (int, float) else float(value)
+        return number if math.isfinite(number) else str(number)
+    if isinstance(value, Mapping):
+        return {scrubbed(str(k), secrets): _plain(v, secrets, where) for k, v in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(v, secrets, where) for v in value]
+    raise InputError(f"expected plain values, got {type(value).__name__}", where=where)

@@ -1,0 +1,162 @@
+"""The page and the files: `write_report` is what the rest of the pack calls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import plotly.graph_objects as go
+import plotly.io
+import plotly.offline
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup, escape
+
+from models.reports.backtest.build import forecasts_of, numbers
+from models.reports.backtest.card import model_card
+from models.reports.backtest.figures_account import equity_figure, margin_figure, waterfall_figure
+from models.reports.backtest.figures_drivers import (
+    ages_figure,
+    driven_ages_figure,
+    driven_figure,
+    features_figure,
+    permutation_figure,
+)
+from models.reports.backtest.figures_forecast import (
+    coverage_figure,
+    decile_figure,
+    fan_figure,
+    hazard_figure,
+    quantile_figure,
+    reliability_figure,
+)
+from models.reports.backtest.figures_trades import trades_figure
+from models.reports.backtest.record import RunRecord, TradeRecord
+from models.reports.folder import write_folder
+from models.reports.text import between, show
+
+_SHOWN_TRADES: Final = 20
+_Figures = dict[str, go.Figure]
+
+
+def write_report(record: RunRecord, reports_dir: Path) -> Path:
+    """Write the report of `record` and point ``latest`` at it; return its folder.
+
+    The folder ``backtest-<UTC time>`` appears whole or not at all. A second report of the same
+    second gets a number behind its name.
+
+    Parameters
+    ----------
+    reports_dir
+        Created if missing.
+
+    Returns
+    -------
+    Path
+        Folder with ``index.html`` (self-contained), ``report.json`` (the same numbers) and
+        ``card.md`` (the model card).
+    """
+    n = numbers(record)
+    files = {
+        "report.json": json.dumps(n, indent=1, allow_nan=False) + "\n",
+        "index.html": render(record, n),
+        "card.md": model_card(record, n),
+    }
+    return write_folder("backtest", files, reports_dir, record.created_ms)
+
+
+def render(record: RunRecord, n: Mapping[str, Any]) -> str:
+    """Return the page for `record` and its numbers `n`; every number shown is looked up in `n`."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+                              lstrip_blocks=True)  # fmt: skip
+    package = resources.files("models.reports.backtest")
+    template = environment.from_string((package / "template.html").read_text(encoding="utf-8"))
+    drawn = figures(record, dict(n))
+    return template.render(
+        n=n,
+        r=record,
+        num=number_of(n),
+        show=show,
+        between=between,
+        best=_ranked(record, best=True),
+        worst=_ranked(record, best=False),
+        style=Markup((resources.files("models.reports") / "style.css").read_text(encoding="utf-8")),
+        figures=set(drawn),
+        pair_keys=[(pair, f"trades-{i}") for i, pair in enumerate(record.pairs)],
+        series_keys=[(f.pair, i) for i, f in enumerate(record.forecasts)],
+        payload=Markup(_payload(drawn)),
+        plotly=Markup(plotly.offline.get_plotlyjs()),
+        pretty=lambda value: json.dumps(value, indent=2, ensure_ascii=False),
+    )
+
+
+def number_of(n: Mapping[str, Any]) -> Callable[[str, str], Markup]:
+    """Return a function that shows the number at a dotted key, with the raw value attached."""
+
+    def num(key: str, kind: str) -> Markup:
+        value: Any = n
+        for part in key.split("."):
+            value = value[int(part)] if isinstance(value, list) else value.get(part)
+            if value is None:
+                break
+        raw = json.dumps(value)
+        shown = escape(show(value, kind))
+        return Markup('<span class="num" data-key="{}" data-value="{}">{}</span>').format(
+            key, raw, shown
+        )
+
+    return num
+
+
+def figures(record: RunRecord, n: dict[str, Any]) -> _Figures:
+    """Return every figure the run has data for, by the id of its place on the page."""
+    out: _Figures = {
+        "equity": equity_figure(record),
+        "margin": margin_figure(record),
+        "waterfall": waterfall_figure(n, record.stake_currency),
+    }
+    out |= {f"trades-{i}": trades_figure(record, pair) for i, pair in enumerate(record.pairs)}
+    pooled = n["forecast"]["pooled"]
+    if pooled and pooled["rows_class_known"]:
+        out |= {"reliability": reliability_figure(n), "decile": decile_figure(n)}
+    if pooled and pooled["rows_return_known"]:
+        out["quantile"] = quantile_figure(n)
+    for i, series in enumerate(record.forecasts):
+        pair_metrics = n["forecast"]["pairs"].get(series.pair)
+        if pair_metrics and pair_metrics["rows_return_known"]:
+            out[f"coverage-{i}"] = coverage_figure(forecasts_of(series, record))
+            out[f"fan-{i}"] = fan_figure(series, record)
+        if any(n["hazard"][i][side]["rows"] for side in ("down", "up")):
+            out[f"hazard-{i}"] = hazard_figure(series, record)
+    return out | _driver_figures(n["drivers"])
+
+
+def _driver_figures(drivers: dict[str, Any]) -> _Figures:
+    out: _Figures = {}
+    for i, overview in enumerate(drivers["overview"]):
+        out[f"features-{i}"] = features_figure(overview["by_feature"])
+        if len(overview["by_age"]) > 1:
+            out[f"ages-{i}"] = ages_figure(overview["by_age"])
+    for i, forecast in enumerate(drivers["forecasts"]):
+        out[f"driven-{i}"] = driven_figure(forecast)
+        if len(forecast["by_age"]) > 1:
+            out[f"driven-ages-{i}"] = driven_ages_figure(forecast["by_age"])
+    for i, training in enumerate(drivers["permutation"]):
+        out[f"permutation-{i}"] = permutation_figure(training["features"])
+    return out
+
+
+def _payload(drawn: _Figures) -> str:
+    """Return all figures as JSON that is safe inside a script element."""
+    parts = []
+    for name, fig in drawn.items():
+        parts.append(f"{json.dumps(name)}:{plotly.io.to_json(fig, validate=False)}")
+    return "{" + ",".join(parts).replace("<", "\\u003c") + "}"
+
+
+def _ranked(record: RunRecord, best: bool) -> list[TradeRecord]:
+    """Return the best or the worst trades; a trade is in one of the two lists only."""
+    ranked = sorted(record.trades, key=lambda t: t.profit_quote, reverse=best)
+    return [t for t in ranked if (t.profit_quote > 0) == best][:_SHOWN_TRADES]

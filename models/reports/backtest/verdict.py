@@ -1,0 +1,172 @@
+"""The first screen: what the run showed, in sentences a person can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from models.reports.text import between, known, show, utc
+
+# Beyond these a backtest on candles is more likely to see the future than to forecast it.
+LEAK_ACCURACY: Final = 0.60
+LEAK_SHARPE: Final = 2.0
+
+Numbers = Mapping[str, Any]
+
+
+def verdict(n: Numbers) -> dict[str, Any]:
+    """Return flags and sentences for the report's numbers.
+
+    Returns
+    -------
+    dict
+        ``survived``, ``edge_shown``, ``leak_suspected`` and ``sentences``, each with a level
+        (good, neutral, warn, bad), a headline and its detail.
+    """
+    edge = _edge_shown(n)
+    sentences = [_survival(n), _result(n), _edge(n, edge)]
+    leaks = _leaks(n)
+    if leaks:
+        sentences.append(
+            _say("warn", "Look for the leak.", " ".join(leaks) + " Honest figures on candles of "
+                 "five minutes or more are 51 to 56 % accuracy and a net Sharpe ratio below 1.")
+        )  # fmt: skip
+    if n["failures"]:
+        sentences.insert(
+            0, _say("bad", f"What failed: {len(n['failures'])}.", " · ".join(n["failures"]))
+        )
+    return {
+        "survived": n["account"]["liquidated_at_ms"] is None,
+        "edge_shown": edge,
+        "leak_suspected": bool(leaks),
+        "sentences": sentences,
+    }
+
+
+def _say(level: str, headline: str, detail: str) -> dict[str, str]:
+    return {"level": level, "headline": headline, "detail": detail}
+
+
+def _survival(n: Numbers) -> dict[str, str]:
+    a = n["account"]
+    if a["liquidated_at_ms"] is not None:
+        return _say(
+            "bad",
+            f"Liquidated on {utc(a['liquidated_at_ms'])}.",
+            f"The account model closes everything there: "
+            f"{show(n['run']['start_wallet_quote'], 'money')} became "
+            f"{show(n['equity']['final_quote'], 'money')} {n['run']['stake_currency']}. What the "
+            "engine books afterwards did not happen, and intervals over a ruined account mean "
+            "little.",
+        )
+    if not a["held"]:
+        return _say("neutral", "Survived: no position was held.", "Nothing could be liquidated.")
+    ratio = show(a["max_margin_ratio"], "ratio3")
+    highest = (
+        f"Highest margin ratio {ratio} on {utc(a['max_margin_ratio_ms'])} "
+        "(worst price inside the candle; 1 is liquidation)."
+    )
+    if not known(a["min_distance_frac"]):
+        return _say(
+            "good",
+            "Survived under the account model.",
+            "At no candle's close would even a move of 100 % against every position have "
+            f"liquidated the account. {highest}",
+        )
+    return _say(
+        "good",
+        "Survived under the account model.",
+        f"At its closest, on {utc(a['min_distance_ms'])}, a further adverse move of "
+        f"{show(a['min_distance_frac'], 'pct')} would have liquidated the account. {highest}",
+    )
+
+
+def _result(n: Numbers) -> dict[str, str]:
+    total, hold, gap = (
+        n["equity"]["total_return_frac"],
+        n["buy_and_hold"]["total_return_frac"],
+        n["excess_over_hold_frac"],
+    )
+    if n["account"]["liquidated_at_ms"] is not None:
+        against = "the account did not live to the end"
+    elif not (known(gap["low"]) and known(gap["high"])):
+        against = "cannot be compared with buy and hold: too few days"
+    elif gap["low"] > 0:
+        against = "better than buy and hold"
+    elif gap["high"] < 0:
+        against = "worse than buy and hold"
+    else:
+        against = "not distinguishable from buy and hold"
+    currency = n["run"]["stake_currency"]
+    return _say(
+        "bad" if total["value"] < 0 else "neutral",
+        f"Net result {show(total['value'], 'gain')}, {against}.",
+        f"{show(n['run']['start_wallet_quote'], 'money')} became "
+        f"{show(n['equity']['final_quote'], 'money')} {currency} in "
+        f"{show(n['equity']['days'], 'days')} ({between(total, 'gain')}). "
+        f"Buy and hold, unlevered and without costs: {show(hold['value'], 'gain')}; staying flat: "
+        f"0 %. Difference to buy and hold: {show(gap['value'], 'points')} "
+        f"({between(gap, 'points')}).",
+    )
+
+
+def _edge_shown(n: Numbers) -> bool:
+    return _positive(n["equity"]["sharpe"]) and _positive(_gain(n))
+
+
+def _positive(estimate: Numbers) -> bool:
+    return known(estimate.get("low")) and estimate["low"] > 0
+
+
+def _gain(n: Numbers) -> Numbers:
+    found: Numbers = n["forecast"]["pooled"].get("probability", {}).get("gain_millibits", {})
+    return found
+
+
+def _edge(n: Numbers, edge: bool) -> dict[str, str]:
+    ratio, gain = n["equity"]["sharpe"], _gain(n)
+    parts = [f"Sharpe ratio {show(ratio['value'], 'ratio')} ({between(ratio, 'ratio')})."]
+    if gain:
+        parts.append(
+            f"Forecasts against constant class frequencies: {show(gain['value'], 'millibits')} "
+            f"per candle ({between(gain, 'millibits')})."
+        )
+    else:
+        parts.append("No forecast has a known outcome.")
+    if edge:
+        parts.append("One run is one draw: it does not know how many others were tried before it.")
+        return _say("good", "An edge is not ruled out.", " ".join(parts))
+    return _say("bad", f"No edge here: {_why_no_edge(ratio, gain)}.", " ".join(parts))
+
+
+def _why_no_edge(ratio: Numbers, gain: Numbers) -> str:
+    reasons = []
+    if known(ratio.get("high")) and ratio["high"] < 0:
+        reasons.append("the Sharpe ratio is below zero")
+    elif not _positive(ratio):
+        reasons.append(
+            "the Sharpe ratio cannot be told from zero"
+            if known(ratio.get("low"))
+            else "the Sharpe ratio is not known"
+        )
+    if not _positive(gain):
+        reasons.append("the forecasts do not beat constant class frequencies")
+    return " and ".join(reasons)
+
+
+def _leaks(n: Numbers) -> list[str]:
+    found = []
+    accuracy = n["forecast"]["pooled"].get("direction", {}).get("accuracy", {}).get("value")
+    if known(accuracy) and accuracy > LEAK_ACCURACY:
+        found.append(
+            f"Direction accuracy {show(accuracy, 'pct')} is above {show(LEAK_ACCURACY, 'pct')}."
+        )
+    ratio = n["equity"]["sharpe"]["value"]
+    if known(ratio) and ratio > LEAK_SHARPE:
+        found.append(
+            f"Net Sharpe ratio {show(ratio, 'ratio')} is above {show(LEAK_SHARPE, 'ratio')}."
+        )
+    return found
+
+
+__all__ = ["LEAK_ACCURACY", "LEAK_SHARPE", "verdict"]

@@ -1,0 +1,111 @@
+"""Whether the hedge meets the bars that were set before it was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from models.reports.text import known, show
+
+CROSS_BAR: Final = 0.60  # share of variance gone, hedged with other coins
+SAME_COIN_BAR: Final = 0.95
+COST_BAR: Final = 0.051  # of the position a year: EWMA with a band of 0.25, as first measured
+
+Numbers = Mapping[str, Any]
+
+
+def bars(
+    ours: Numbers,
+    yardstick: Numbers,
+    crashes: Sequence[Numbers],
+    same_coin: Numbers | None,
+    within_one: Numbers | None = None,
+) -> list[dict[str, Any]]:
+    """Return each bar, what was measured, and whether it holds; None where it cannot be told.
+
+    Parameters
+    ----------
+    ours
+        `effectiveness` of the strategy as Freqtrade backtested it.
+    yardstick
+        That of the EWMA with a band of 0.25 on the same candles.
+    crashes
+        Named ones in the data.
+    same_coin
+        The perpetual against spot of the same coin, None without spot candles.
+    within_one
+        The same hedge if the ratio may be at most 1, where it may be more.
+    """
+    gone = ours["effectiveness"]["value"]
+    same = None if same_coin is None else same_coin["effectiveness"]["value"]
+    limited = ""
+    if within_one is not None:
+        inside = show(within_one["effectiveness"]["value"], "ratio3")
+        limited = f"; {inside} with a ratio of at most 1"
+    spared = [c["name"] for c in crashes if _better(c)]
+    missed = [c["name"] for c in crashes if not _better(c)]
+    told = f"{len(spared)} of {len(crashes)}" if crashes else "no named crash in the data"
+    return [
+        _bar(f"at least {CROSS_BAR:.2f} of the variance gone, hedged with other coins",
+             show(gone, "ratio3") + limited, gone >= CROSS_BAR),
+        _bar(f"at least {SAME_COIN_BAR:.2f} of it, hedged with the same coin",
+             "no spot candles" if same is None else show(same, "ratio3"),
+             None if same is None else same >= SAME_COIN_BAR),
+        _bar(f"costs at most {show(COST_BAR, 'pct')} of the position a year",
+             f"{show(ours['cost_year'], 'pct2')}; EWMA with band 0.25 here "
+             f"{show(yardstick['cost_year'], 'pct2')}",
+             ours["cost_year"] <= COST_BAR),
+        _bar("at an ES99 no worse than that EWMA's",
+             f"{show(ours['es99'], 'pct2')} against {show(yardstick['es99'], 'pct2')}",
+             ours["es99"] <= yardstick["es99"]),
+        _bar("drawdown and ES99 below the unhedged position's in every named crash",
+             told + (f"; not in {', '.join(missed)}" if missed else ""),
+             None if not crashes else not missed),
+    ]  # fmt: skip
+
+
+def verdict(
+    rows: Sequence[Numbers], model: str | None = None, lean: Numbers | None = None
+) -> dict[str, str]:
+    """Return kind (good, warn or bad), headline and sentence.
+
+    Parameters
+    ----------
+    rows
+        As `bars` returns them.
+    model, lean
+        The forecaster's name, and the paired difference it makes at equal ratio and cost.
+    """
+    missed = [r["bar"] for r in rows if r["met"] is False]
+    untold = [r["bar"] for r in rows if r["met"] is None]
+    said = _of_model(model, lean)
+    if missed:
+        return _say("bad", f"{len(missed)} of {len(rows)} bars missed.", missed, said)
+    if untold:
+        return _say("warn", "Every bar that can be told is met; some cannot.", untold, said)
+    return _say("good", f"All {len(rows)} bars met.", [], said)
+
+
+def _of_model(model: str | None, lean: Numbers | None) -> str:
+    ships = "What ships is the baseline, an exponentially weighted ratio inside a no-trade band."
+    if model is None or lean is None:
+        return f"{ships} No model was asked."
+    es = lean["es99"]
+    ends = f"{show(es['value'], 'pct2')} ({show(es['low'], 'pct2')} to {show(es['high'], 'pct2')})"
+    if known(es["high"]) and es["high"] < 0:
+        return f"At equal ratio and cost, {model} changes the ES99 by {ends}: it earns its place."
+    return f"{ships} At equal ratio and cost, {model} changes the ES99 by {ends}: no gain."
+
+
+def _say(kind: str, headline: str, which: Sequence[str], more: str) -> dict[str, str]:
+    listed = f"Those are: {'; '.join(which)}. " if which else ""
+    return {"kind": kind, "headline": headline, "sentence": listed + more}
+
+
+def _bar(bar: str, got: str, met: bool | None) -> dict[str, Any]:
+    return {"bar": bar, "got": got, "met": met}
+
+
+def _better(crash: Numbers) -> bool:
+    fell = bool(crash["drawdown_net"] < crash["drawdown_primary"])
+    return fell and bool(crash["es99_net"] < crash["es99_primary"])

@@ -1,0 +1,139 @@
+"""From raw outputs of the network to forecast columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from models.base import columns
+from models.base.heads import (
+    HeadLayout,
+    cumulative_incidence,
+    onset_probability,
+    sigmoid,
+    softmax,
+)
+from models.base.types import Float32Array, FloatArray
+from models.serve.manifest import needed_features
+
+
+class Decoder:
+    """Raw outputs (N, H) and raw features (N, F) of the same rows -> every forecast column (N,).
+
+    All it needs of the manifest is read once: a live forecast is one row, and looking things up
+    would take longer than the arithmetic.
+    """
+
+    def __init__(self, manifest: Mapping[str, Any]) -> None:
+        calibration, novelty = manifest["calibration"], manifest["novelty"]
+        self._layout = HeadLayout.of(manifest)
+        self._calibration = calibration
+        self._competing = bool(manifest.get("competing_sides"))
+        self._prior = np.asarray(calibration["prior_logits"])
+        self._temperature = calibration["temperature"]
+        # < 0 narrows the interval, at most to the median; None where there is none.
+        self._offset = np.float64(calibration["conformal_offset"])
+        self._sigma = list(manifest["feature_names"]).index(columns.FEATURE_SIGMA)
+        self._unit = np.sqrt(manifest["horizon_candles"])
+        self._mean, self._std = (np.asarray(novelty[key], np.float32) for key in ("mean", "std"))
+        self._threshold = float(novelty["threshold"])
+        absent = manifest.get("absent_heads", ())
+        lacking = (*absent, *self._layout.lacks)
+        self._absent = [name for head in lacking for name in columns.OF_HEAD[head]]
+        # A feed that is missing is not unlike anything.
+        needed = needed_features(manifest)
+        self._optional = None if needed.all() else ~needed
+        self._present = self._layout.present(absent)
+
+    def __call__(self, raw: FloatArray, x: Float32Array) -> dict[str, FloatArray]:
+        prior, layout, n = self._prior, self._layout, len(raw)
+        p = softmax(prior + (raw[:, layout.classes] - prior) / self._temperature)  # (N, 3)
+        sigma = x[:, self._sigma].astype(np.float64)
+        unknown = 0.0 * raw[:, 0]  # NaN where there is no forecast
+        scale = sigma * self._unit + unknown
+        q = raw[:, layout.quantiles] * scale[:, None]  # (N, 5) log return over the horizon
+        offset = self._offset * scale
+        hazard = calibrated_hazards(raw, layout, self._calibration)  # (N, side, K)
+        onset, soon = self._onset(hazard), self._onset(hazard[..., :1])  # (N, side)
+        z = (x - self._mean) / self._std
+        if self._optional is not None:
+            z = np.where(self._optional & np.isnan(z), np.float32(0.0), z)
+        novelty = novelty_score(z) / self._threshold + unknown
+        out = {
+            columns.LABEL_RETURN: q[:, 2],
+            columns.LABEL_DIRECTION: p[:, 2] - p[:, 0],
+            columns.LABEL_CASCADE_DOWN: onset[:, 0],
+            columns.LABEL_CASCADE_UP: onset[:, 1],
+            columns.P_DOWN: p[:, 0],
+            columns.P_FLAT: p[:, 1],
+            columns.P_UP: p[:, 2],
+            **{name: q[:, i] for i, name in enumerate(columns.RETURN_QUANTILES)},
+            columns.RETURN_LOW: np.minimum(q[:, 0] - offset, q[:, 2]),
+            columns.RETURN_HIGH: np.maximum(q[:, -1] + offset, q[:, 2]),
+            columns.SIGMA: scale,
+            columns.HAZARD_DOWN: soon[:, 0],
+            columns.HAZARD_UP: soon[:, 1],
+            columns.NOVELTY: novelty,
+        }
+        if layout.peak_edges:
+            reached = sigmoid(raw[:, layout.peak])  # (N, J)
+            out[columns.PEAK_PASSED] = reached[:, 0]
+            out[columns.LABEL_PEAK] = expected_peak(reached, layout.peak_edges)
+        if layout.action:
+            action = softmax(raw[:, layout.actions])  # (N, 3)
+            for i, name in enumerate((columns.P_DECREASE, columns.P_MAINTAIN, columns.P_INCREASE)):
+                out[name] = action[:, i]
+            out[columns.LABEL_ACTION] = action[:, 2] - action[:, 0]
+        out |= {name: np.full(n, np.nan) for name in self._absent}
+        known = np.isfinite(raw[:, self._present]).all(axis=1) & np.isfinite(scale + novelty)
+        # Without volatility there is no unit for a return: such candles did not trade.
+        out[columns.ABSTAIN] = np.where(known & (novelty <= 1.0) & (scale > 0), 0.0, 1.0)
+        return out
+
+    def _onset(self, hazard: FloatArray) -> FloatArray:
+        """Return P(onset within the bins of `hazard` (N, side, K)), (N, side)."""
+        if self._competing:
+            return np.stack(cumulative_incidence(hazard[:, 0], hazard[:, 1]), axis=1)
+        return onset_probability(hazard)
+
+
+def calibrated_hazards(
+    raw: FloatArray, layout: HeadLayout, calibration: Mapping[str, Any]
+) -> FloatArray:
+    """Return P(onset in bin k | none before), (N, side, K), from raw outputs (N, H)."""
+    logits = raw[:, layout.hazards].reshape(len(raw), 2, layout.bins)
+    fitted = calibration.get("hazard")
+    if isinstance(fitted, Mapping):
+        offset, slope = (np.array(fitted[key])[:, None] for key in ("offset", "slope"))
+        logits = offset + slope * logits
+    return sigmoid(logits)
+
+
+def expected_peak(reached: FloatArray, edges: tuple[int, ...]) -> FloatArray:
+    """Return the expected candles to the peak, (N,), from its hazards (N, J).
+
+    A bin counts with its middle, and what survives them all with the last edge; the label counts
+    from 1, the answer from 0 = now or behind.
+
+    Examples
+    --------
+    >>> expected_peak(np.array([[1.0, 0.5], [0.0, 1.0]]), (1, 5))
+    array([0. , 2.5])
+    """
+    still = np.cumprod(1.0 - reached, axis=1)
+    before = np.column_stack((np.ones(len(reached)), still[:, :-1]))
+    low = np.array((0, *edges[:-1])) + 1
+    middle = (low + np.array(edges)) / 2 - 1
+    out: FloatArray = (before * reached) @ middle + still[:, -1] * (edges[-1] - 1)
+    return out
+
+
+def novelty_score(z: Float32Array) -> FloatArray:
+    """Return the mean squared standardised feature of each row, (N, F) -> (N,).
+
+    A diagonal Mahalanobis distance: cheap, monotone, and large for candles unlike the training's.
+    """
+    exact = z.astype(np.float64)
+    return np.asarray(np.vecdot(exact, exact) / z.shape[1])

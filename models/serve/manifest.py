@@ -1,0 +1,88 @@
+"""Whether the two parts of an artifact belong together and can be served."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from models.base import columns
+from models.base.errors import ArtifactError
+from models.base.heads import HeadLayout
+from models.base.types import Artifact, BoolArray
+
+FORMAT = 3  # of the manifest and its graph; raised when their meaning changes
+
+
+def check_artifact(artifact: Artifact) -> None:
+    """Raise ArtifactError unless bytes and manifest belong together and are of this format."""
+    m = artifact.manifest
+    if m.get("format") != FORMAT:
+        raise ArtifactError(
+            f"expected an artifact of format {FORMAT}, got {m.get('format')!r}",
+            cure="train the model again with this version of the pack",
+        )
+    digest = Artifact.digest(artifact.onnx)
+    if m.get("onnx_sha256") != digest:
+        raise ArtifactError(
+            f"expected network bytes with hash {str(m.get('onnx_sha256'))[:12]}, got {digest[:12]}",
+            cure="the artifact is corrupt or its parts come from two models; train again",
+        )
+    missing = [name for name in _NEEDED if name not in m]
+    problems = [f"{name} is missing" for name in missing] or _contradictions(m)
+    if problems:
+        raise ArtifactError(
+            f"the manifest cannot be served: {'; '.join(problems)}",
+            where=str(m.get("title", "")),
+            cure="the artifact is corrupt or was edited; train again",
+        )
+
+
+def carried_candles(manifest: dict[str, Any]) -> int:
+    """Return how many candles the network's past may be carried on live; 0 is not at all."""
+    return int(manifest.get("streaming", {}).get("candles", 0))
+
+
+def needed_features(manifest: Mapping[str, Any]) -> BoolArray:
+    """Return which features (F,) a row cannot be without; the others may be NaN."""
+    optional = manifest.get("optional_features", ())
+    return np.array([name not in optional for name in manifest["feature_names"]], dtype=np.bool_)
+
+
+_NEEDED = (
+    "feature_names", "candle_ms", "horizon_candles", "hazard_bin_edges", "outputs",
+    "context_candles", "calibration", "novelty", "drift",
+)  # fmt: skip
+
+
+def _contradictions(m: dict[str, Any]) -> list[str]:
+    """Return what in a complete manifest cannot be true."""
+    problems = [
+        f"expected {name} > 0, got {m[name]!r}"
+        for name in ("candle_ms", "horizon_candles", "context_candles")
+        if not m[name] > 0
+    ]
+    if not carried_candles(m) >= 0:
+        problems.append(f"expected streaming.candles >= 0, got {carried_candles(m)!r}")
+    if columns.FEATURE_SIGMA not in m["feature_names"]:
+        problems.append(f"{columns.FEATURE_SIGMA} is not among the features")
+    strange = [head for head in m.get("absent_heads", ()) if head not in columns.OF_HEAD]
+    if strange:
+        problems.append(f"expected absent_heads among {sorted(columns.OF_HEAD)}, got {strange}")
+    width = HeadLayout.of(m).width
+    if m["outputs"] != width:
+        problems.append(f"expected {width} outputs for its hazard bins, got {m['outputs']!r}")
+    for name in ("mean", "std"):
+        if len(m["novelty"][name]) != len(m["feature_names"]):
+            problems.append(
+                f"expected {len(m['feature_names'])} features in novelty.{name}, "
+                f"got {len(m['novelty'][name])}"
+            )
+    used = int(needed_features(m).sum())
+    for name in ("edges", "shares", "usual"):
+        if len(m["drift"][name]) != used:
+            problems.append(
+                f"expected {used} features in drift.{name}, got {len(m['drift'][name])}"
+            )
+    return problems

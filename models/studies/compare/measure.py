@@ -1,0 +1,280 @@
+"""Each model's forecasts of the same rows, from several seeds, scored and compared in pairs.
+
+A model is scored by the mean over its seeds, row by row; intervals come from blocks of candles of
+that mean, so they hold for "one seed picked blindly". The spread over seeds stands beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from models.base import columns
+from models.base.errors import InputError
+from models.base.types import BoolArray, FloatArray, IntArray
+from models.evaluate.metrics.equity import daily_returns, sharpe
+from models.evaluate.metrics.resampling import (
+    UNKNOWN,
+    Estimate,
+    block_length,
+    circular_ratio,
+    stationary_indices,
+    with_interval,
+)
+from models.trade.decision.signals import DecisionConfig, signals
+
+MILLIBITS: Final = 1000.0 / np.log(2.0)  # per nat
+_SMALLEST: Final = 1e-12
+_TOP: Final = 0.1  # share of rows that count as "most confident"
+_DAY_BLOCK: Final = 5.0  # mean block of the daily bootstrap, days
+_DRAWS: Final = 2_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """What happened on the tested rows, all (N,), oldest first."""
+
+    time_ms: IntArray
+    outcome_class: FloatArray  # -1, 0, 1; NaN where unknown
+    outcome_return: FloatArray  # log return over the horizon; NaN where unknown
+    open: FloatArray  # candle t's open price
+    horizon_candles: int
+    candle_ms: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One model's forecasts of the tested rows.
+
+    Attributes
+    ----------
+    forecasts
+        One per seed: forecast column -> (N,).
+    fit_seconds, parameters
+        Means over folds and seeds.
+    absent
+        Heads it does not have; the rules of its trading do without them.
+    """
+
+    name: str
+    title: str
+    forecasts: Sequence[Mapping[str, FloatArray]]
+    fit_seconds: float
+    parameters: float
+    absent: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trading:
+    """How positions are made of forecasts and what they cost."""
+
+    cost_frac: float  # round trip, of notional
+    decision: DecisionConfig
+
+
+def measure(
+    entries: Sequence[Entry], truth: Truth, trading: Trading, reference: str, seed: int = 0
+) -> list[dict[str, Any]]:
+    """Return one row of numbers per entry; estimates are value/low/high with 95 % intervals.
+
+    Parameters
+    ----------
+    reference
+        Name of the entry every other one's gain is compared with, candle by candle.
+
+    Raises
+    ------
+    InputError
+        If the reference is not among the entries, or lengths differ.
+    """
+    by_name = {entry.name: entry for entry in entries}
+    if reference not in by_name:
+        raise InputError(f"expected {reference!r} among the models, got {sorted(by_name)}")
+    n = len(truth.time_ms)
+    for entry in entries:
+        if any(len(f[columns.P_UP]) != n for f in entry.forecasts):
+            raise InputError(f"expected {n} rows of {entry.name}")
+    base = _gain(by_name[reference], truth)
+    return [_row(entry, truth, trading, base, seed) for entry in entries]
+
+
+def _row(
+    entry: Entry, truth: Truth, trading: Trading, base: FloatArray, seed: int
+) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    block = block_length(len(truth.time_ms), truth.horizon_candles)
+
+    def mean(values: FloatArray) -> Estimate:
+        """Mean over the rows where `values` is known."""
+        known = np.isfinite(values)
+        if not known.any():
+            return UNKNOWN
+        return circular_ratio(
+            np.where(known, values, 0.0), known.astype(np.float64), block, rng, _DRAWS
+        )
+
+    right, top, inside = _right(entry, truth), _right(entry, truth, _TOP), _inside(entry, truth)
+    gain = _gain(entry, truth)
+    return {
+        "name": entry.name,
+        "title": entry.title,
+        "seeds": len(entry.forecasts),
+        "given_frac": float(np.mean([np.isfinite(f[columns.P_UP]) for f in entry.forecasts])),
+        "accuracy": mean(_mean_known(right)).as_dict() | _spread(right),
+        "accuracy_top": mean(_mean_known(top)).as_dict() | _spread(top),
+        "gain_millibits": mean(gain.mean(axis=0)).as_dict() | _spread(gain),
+        "gain_over_reference": mean((gain - base.mean(axis=0)).mean(axis=0)).as_dict(),
+        "coverage": mean(_mean_known(inside)).as_dict() | _spread(inside),
+        **_trading(entry, truth, trading, rng),
+        "fit_seconds": entry.fit_seconds,
+        "parameters": entry.parameters,
+    }
+
+
+def _mean_known(values: FloatArray) -> FloatArray:
+    """Return the mean over seeds of the known values of each row, NaN where there is none."""
+    known = np.isfinite(values)
+    count = known.sum(axis=0)
+    total = np.where(known, values, 0.0).sum(axis=0)
+    out: FloatArray = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return out
+
+
+def _spread(values: FloatArray) -> dict[str, float]:
+    """Return the lowest and highest mean over the seeds, (S, N) -> two numbers."""
+    means = [float(row[np.isfinite(row)].mean()) for row in values if np.isfinite(row).any()]
+    if not means:
+        return {"seed_low": np.nan, "seed_high": np.nan}
+    return {"seed_low": min(means), "seed_high": max(means)}
+
+
+def _scored(forecast: Mapping[str, FloatArray], truth: Truth) -> BoolArray:
+    return np.isfinite(forecast[columns.P_UP]) & np.isfinite(truth.outcome_class)
+
+
+def _right(entry: Entry, truth: Truth, top: float = 1.0) -> FloatArray:
+    """Return (S, N) 1 or 0 on moved rows, of each seed's most confident share; NaN elsewhere."""
+    out = []
+    for f in entry.forecasts:
+        lead = f[columns.P_UP] - f[columns.P_DOWN]
+        keep = _scored(f, truth) & (truth.outcome_class != 0)
+        if top < 1.0 and keep.any():
+            keep &= np.abs(lead) >= np.quantile(np.abs(lead[keep]), 1 - top)
+        hit = np.where(lead > 0, 1.0, -1.0) == truth.outcome_class
+        out.append(np.where(keep, hit.astype(np.float64), np.nan))
+    return np.stack(out)
+
+
+def _gain(entry: Entry, truth: Truth) -> FloatArray:
+    """Return (S, N) log-loss gain in millibits over the rows' own class frequencies.
+
+    A row without a forecast answers with those frequencies: abstaining gains nothing and costs
+    nothing, so models that abstain on different rows can be compared on all of them. Rows whose
+    outcome is unknown are 0 for everybody.
+    """
+    known = np.isfinite(truth.outcome_class)
+    classes = np.where(known, truth.outcome_class + 1, 0).astype(int)
+    prior = np.bincount(classes[known], minlength=3) / max(int(known.sum()), 1)
+    out = []
+    for f in entry.forecasts:
+        p = np.column_stack([f[columns.P_DOWN], f[columns.P_FLAT], f[columns.P_UP]])
+        chosen = p[np.arange(len(p)), classes]
+        ratio = np.log(np.maximum(chosen, _SMALLEST) / np.maximum(prior[classes], _SMALLEST))
+        out.append(np.where(_scored(f, truth), ratio * MILLIBITS, 0.0))
+    return np.stack(out)
+
+
+def _inside(entry: Entry, truth: Truth) -> FloatArray:
+    """Return (S, N) 1 where the outcome fell inside the interval, NaN where there is none."""
+    out = []
+    for f in entry.forecasts:
+        low, high, r = f[columns.RETURN_LOW], f[columns.RETURN_HIGH], truth.outcome_return
+        known = np.isfinite(low) & np.isfinite(high) & np.isfinite(r)
+        hit = (r >= low) & (r <= high)
+        out.append(np.where(known, hit.astype(np.float64), np.nan))
+    return np.stack(out)
+
+
+# -- money ------------------------------------------------------------------------------------
+
+
+def _trading(
+    entry: Entry, truth: Truth, trading: Trading, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Return net yearly log return and Sharpe ratio of the pack's own rules at one unit of stake.
+
+    `stressed` doubles the costs and acts one candle later.
+    """
+    out: dict[str, Any] = {}
+    rules = replace(trading.decision, without=tuple(entry.absent))
+    sides = [
+        positions(
+            signals(f, np.isfinite(f[columns.P_UP]).astype(float), trading.cost_frac, rules),
+            rules.max_hold_candles,
+        )
+        for f in entry.forecasts
+    ]
+    out["trades"] = float(np.mean([_entries(side) for side in sides]))
+    for name, factor, late in (("net", 1.0, 0), ("stressed", 2.0, 1)):
+        daily = np.stack(
+            [_daily(side, truth, factor * trading.cost_frac, late) for side in sides]
+        )  # (S, D)
+        days = daily.shape[1]
+        index = stationary_indices(days, min(_DAY_BLOCK, days), _DRAWS, rng)
+        mean = daily.mean(axis=0)
+        total = float(mean.sum())
+        out[f"{name}_return"] = with_interval(total, mean[index].sum(axis=1)).as_dict() | {
+            "seed_low": float(daily.sum(axis=1).min()),
+            "seed_high": float(daily.sum(axis=1).max()),
+        }
+        per_seed = [float(sharpe(row)) for row in daily]
+        out[f"{name}_sharpe"] = with_interval(
+            float(np.mean(per_seed)), sharpe(daily[:, index]).mean(axis=0)
+        ).as_dict()
+    return out
+
+
+def positions(decided: Any, max_hold: int) -> IntArray:
+    """Return the position (N,) in -1, 0, 1 decided at each candle's close.
+
+    Parameters
+    ----------
+    decided
+        `models.trade.decision.signals.Signals`.
+    max_hold
+        Candles after which a position is closed, as the strategy does.
+    """
+    out = np.zeros(len(decided.side), dtype=np.int64)
+    held, age = 0, 0
+    for t in range(len(out)):
+        age += 1
+        leave = (held > 0 and decided.exit_long[t]) or (held < 0 and decided.exit_short[t])
+        if held and (leave or age >= max_hold):
+            held = 0
+        elif not held and decided.side[t]:
+            held, age = int(decided.side[t]), 0
+        out[t] = held
+    return out
+
+
+def _entries(position: IntArray) -> int:
+    before = np.concatenate(([0], position[:-1]))
+    return int(((position != 0) & (position != before)).sum())
+
+
+def _daily(position: IntArray, truth: Truth, cost_frac: float, late: int) -> FloatArray:
+    """Return each day's log return: decided at t's close, filled at t + 1's open, held from there.
+
+    Across a gap in the candles the position is held, as an exchange would.
+    """
+    filled = np.concatenate((np.zeros(1 + late, dtype=np.int64), position))[: len(position)]
+    move = np.zeros(len(filled))
+    move[:-1] = filled[:-1] * np.diff(np.log(truth.open))
+    traded = np.abs(np.diff(np.concatenate(([0], filled))))
+    path = np.cumsum(move - 0.5 * cost_frac * traded)
+    simple = daily_returns(truth.time_ms, np.exp(path), 1.0)
+    out: FloatArray = np.log1p(simple)
+    return out

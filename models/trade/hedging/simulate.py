@@ -1,0 +1,243 @@
+"""A hedge in amounts and money: decided at a close, filled at the next open, every cost counted.
+
+Amounts are held between trades, so a ratio drifts with the prices, as it does on an exchange.
+Fees and slippage (half the spread included) are charged on each fill, funding on both legs at the
+prices of the candle it is due at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from models.base.errors import AlignmentError, InputError
+from models.base.types import FloatArray, IntArray
+from models.trade.account.records import Fill
+from models.trade.hedging.policy import Action, HedgeSignal, PolicyConfig, Situation, decide
+from models.trade.hedging.rounding import OrderRules, executable
+
+# (row, ratio held of each leg) -> ratio wanted of each leg, or None to leave them alone.
+Decider = Callable[[int, tuple[float, ...]], Sequence[float] | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Market:
+    """One instrument's candles, all (N,), oldest first."""
+
+    pair: str
+    open: FloatArray  # quote units
+    close: FloatArray
+    funding_rate: FloatArray  # at the candle's open, of notional; longs pay if > 0; 0 if none due
+    rules: OrderRules = field(default_factory=OrderRules)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Costs:
+    """What a fill costs, as fractions of its notional."""
+
+    fee_frac: float = 0.0005
+    slippage_frac: float = 0.0001  # half the spread and impact
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.fee_frac < 0.05 and 0 <= self.slippage_frac < 0.05):
+            raise InputError(f"expected costs as fractions below 5 %, got {self}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HedgePath:
+    """What became of a hedge; arrays (N,) or (N, K), quote units unless named otherwise.
+
+    Row t's profit and loss is that of candle t, from the close before it to its own close.
+    """
+
+    time_ms: IntArray
+    primary_pnl: FloatArray  # (N,) price and funding of the hedged position
+    hedge_pnl: FloatArray  # (N,) price, funding, fees and slippage of all legs
+    cost: FloatArray  # (N,) fees and slippage paid
+    funding: FloatArray  # (N,) received by the hedge, negative = paid
+    traded: FloatArray  # (N,) notional
+    notional: FloatArray  # (N,) of the primary at the close before: what returns are measured by
+    ratio: FloatArray  # (N, K) held at each close
+    amount_base: FloatArray  # (N, K) signed, at each close
+    fills: tuple[Fill, ...]  # of the hedge
+
+
+def simulate(
+    time_ms: IntArray,
+    primary: Market,
+    amount_base: float,
+    hedges: Sequence[Market],
+    decider: Decider,
+    costs: Costs | None = None,
+) -> HedgePath:
+    """Hold `amount_base` of `primary` throughout and hedge it as `decider` says.
+
+    Parameters
+    ----------
+    time_ms
+        (N,) open times.
+    amount_base
+        Of the primary, negative for a short; it is never traded.
+    hedges
+        K instruments, each held against the primary.
+    decider
+        Asked at every close but the last; its answer fills at the next open.
+
+    Raises
+    ------
+    AlignmentError, InputError
+        If a market has another length or a price that is not finite and > 0.
+
+    Examples
+    --------
+    >>> flat = np.array([100.0, 100.0, 90.0])
+    >>> m = Market(pair="X", open=flat, close=np.array([100.0, 90.0, 90.0]),
+    ...            funding_rate=np.zeros(3))
+    >>> path = simulate(np.arange(3), m, 1.0, [m], lambda t, held: (1.0,), Costs(fee_frac=0.001,
+    ...                 slippage_frac=0.0))
+    >>> path.primary_pnl, path.hedge_pnl  # one short filled at 100 for a fee of 0.1
+    (array([  0., -10.,   0.]), array([0. , 9.9, 0. ]))
+    """
+    costs = costs or Costs()
+    _check(time_ms, (primary, *hedges), amount_base)
+    n, k = len(time_ms), len(hedges)
+    side = -1.0 if amount_base > 0 else 1.0  # of the hedge
+    size = abs(amount_base)
+    opens = [m.open.tolist() for m in hedges]
+    closes = [m.close.tolist() for m in hedges]
+    rates = [m.funding_rate.tolist() for m in hedges]
+    base = primary.close.tolist()
+    held = [0.0] * k
+    amounts, ratios = np.zeros((n, k)), np.zeros((n, k))
+    hedge, cost, funding, traded = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
+    fills: list[Fill] = []
+    each = costs.fee_frac + costs.slippage_frac
+    wanted: Sequence[float] | None = None
+    for t in range(n):
+        for j in range(k):
+            price = opens[j][t]
+            if t:
+                hedge[t] += held[j] * (price - closes[j][t - 1])
+            paid = held[j] * price * rates[j][t]
+            funding[t] -= paid
+            if wanted is not None:
+                # The amount was decided at the close before: nobody knows the open yet.
+                aim = side * wanted[j] * size * base[t - 1] / closes[j][t - 1]
+                change = executable(aim - held[j], held[j], price, hedges[j].rules)
+                if change:
+                    notional = abs(change) * price
+                    cost[t] += notional * each
+                    traded[t] += notional
+                    fills.append(
+                        Fill(time_ms=int(time_ms[t]), pair=hedges[j].pair, amount_base=change,
+                             price_quote=price, fee_quote=notional * costs.fee_frac)
+                    )  # fmt: skip
+                    held[j] = 0.0 if change == -held[j] else held[j] + change
+            hedge[t] += held[j] * (closes[j][t] - price)
+            amounts[t, j] = held[j]
+            ratios[t, j] = abs(held[j]) * closes[j][t] / (size * base[t])
+        if t + 1 < n:
+            wanted = decider(t, tuple(ratios[t]))
+    before = np.concatenate((primary.open[:1], primary.close[:-1]))
+    move = amount_base * (primary.close - before)
+    return HedgePath(
+        time_ms=time_ms,
+        primary_pnl=move - amount_base * primary.open * primary.funding_rate,
+        hedge_pnl=hedge + funding - cost,
+        cost=cost,
+        funding=funding,
+        traded=traded,
+        notional=size * before,
+        ratio=ratios,
+        amount_base=amounts,
+        fills=tuple(fills),
+    )
+
+
+def banded(target: FloatArray, width: float) -> Decider:
+    """Return a decider that jumps to row t's target when a leg strays further than `width`.
+
+    Parameters
+    ----------
+    target
+        (N, K) ratios; a row that is not known leaves the legs alone.
+    width
+        0 trades every candle.
+    """
+
+    def decider(t: int, held: tuple[float, ...]) -> Sequence[float] | None:
+        row = target[t]
+        if not np.isfinite(row).all():
+            return None
+        return row if np.abs(row - held).max() > width else None
+
+    return decider
+
+
+class PolicyDecider:
+    """`models.trade.hedging.policy.decide` as a decider; counts the day's changes itself.
+
+    Parameters
+    ----------
+    target, width
+        (N, K), known at the close of each row.
+    signals
+        One per row, or None without a model.
+    day_candles
+        Candles of a day.
+    """
+
+    def __init__(
+        self,
+        target: FloatArray,
+        width: FloatArray,
+        config: PolicyConfig,
+        *,
+        signals: Sequence[HedgeSignal] | None = None,
+        day_candles: int = 24,
+    ) -> None:
+        self._target = [tuple(row) for row in target.tolist()]
+        self._width = [tuple(row) for row in width.tolist()]
+        self._config, self._signals, self._day = config, signals, day_candles
+        self._changed: list[int] = []
+        self.actions: dict[Action, int] = dict.fromkeys(Action, 0)
+
+    def __call__(self, t: int, held: tuple[float, ...]) -> Sequence[float] | None:
+        self._changed = [at for at in self._changed if t - at < self._day]
+        now = Situation(
+            held=held,
+            target=self._target[t],
+            width=self._width[t],
+            signal=None if self._signals is None else self._signals[t],
+            changes_today=len(self._changed),
+        )
+        step = decide(now, self._config)
+        self.actions[step.action] += 1
+        if step.ratio == held:
+            return None
+        self._changed.append(t)
+        return step.ratio
+
+
+def _check(time_ms: IntArray, markets: Sequence[Market], amount_base: float) -> None:
+    if not np.isfinite(amount_base) or amount_base == 0:
+        raise InputError(f"expected an amount other than 0, got {amount_base}", where="primary")
+    for market in markets:
+        for name in ("open", "close", "funding_rate"):
+            values = getattr(market, name)
+            if len(values) != len(time_ms):
+                raise AlignmentError(
+                    f"expected {len(time_ms)} rows of {name}, got {len(values)}",
+                    where=market.pair,
+                    cure="cut all markets to the same candles",
+                )
+            sound = np.isfinite(values) & ((values > 0) | (name == "funding_rate"))
+            if not sound.all():
+                raise InputError(
+                    f"expected finite prices > 0 and funding 0 where none is due, got "
+                    f"{values[~sound][0]} in {name}",
+                    where=f"{market.pair}, row {int(np.flatnonzero(~sound)[0])}",
+                    cure="download the missing candles",
+                )

@@ -1,0 +1,200 @@
+"""The part of a strategy that obeys control, keeps stops sized, and writes the journal."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from freqtrade.persistence import Order, Trade
+from freqtrade.strategy import IStrategy
+from pandas import Series
+
+from models.operate.journal.records import Decision, Incident
+from models.trade.risk.snapshot import Exposure
+from strategies.bot.fail_closed import on_error_return
+from strategies.bot.stops import cancel_outgrown
+from strategies.fast.stopwatch import Stopwatch
+from strategies.guard.guarding import Guarding
+from strategies.human import decisions
+from strategies.human.control import Control
+from strategies.human.figures import (
+    account_figures,
+    exchange_figures,
+    latency_figures,
+    limit_figures,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class ControlledStrategy(IStrategy):
+    """Freqtrade's hooks around a decision; what is decided is up to the subclass.
+
+    `control` is None in a backtest, which has nobody to obey and nothing to remember.
+    """
+
+    control: Control | None = None
+    guarding: Guarding | None = None
+    stopwatch: Stopwatch | None = None
+
+    @property
+    @abstractmethod
+    def candle_ms(self) -> int:
+        """Length of one candle."""
+
+    @abstractmethod
+    def _account(self, pair: str = "", rate: float = 0.0) -> Exposure:
+        """Return the account marked at the newest prices, `pair` at `rate`."""
+
+    @on_error_return(None)
+    def bot_loop_start(self, current_time: datetime, **kwargs: Any) -> None:
+        """Read the control state, leave a sign of life, wait, and keep stops as large as positions.
+
+        Stops last: between their cancellation here and their placing anew in the same loop, a
+        position has none.
+        """
+        if self.control is None:
+            return
+        self._look_after_risk(current_time)
+        state = self.control.loop(
+            feed_ms=self._feed_ms(), candle_ms=self.candle_ms, numbers=self._figures()
+        )
+        if state.flatten is not None and not Trade.get_open_trades():
+            self.control.flattened()
+        self._hold()
+        for stop in cancel_outgrown(Trade.get_open_trades(), self.dp._exchange):
+            self.control.record("stop.resized", Incident(what=stop, done="cancelled, placed anew"))
+
+    def _source_figures(self) -> dict[str, float]:
+        """Return how far a second source of candles is from the exchange."""
+        return {}
+
+    def _hold(self) -> None:
+        """Wait for what the loop should wait for; must not raise."""
+
+    @on_error_return(None)
+    def _look_after_risk(self, now: datetime) -> None:
+        if self.guarding is not None:
+            self.guarding.loop(now)
+
+    @on_error_return(True)
+    def check_entry_timeout(
+        self, pair: str, trade: Trade, order: Order, current_time: datetime, **kwargs: Any
+    ) -> bool:
+        """Cancel an entry that waits in the book as soon as no risk may be added."""
+        return self.control is not None and bool(self.control.refusal())
+
+    @on_error_return(True)
+    def confirm_trade_exit(
+        self,
+        pair: str,
+        trade: Trade,
+        order_type: str,
+        amount: float,
+        rate: float,
+        time_in_force: str,
+        exit_reason: str,
+        current_time: datetime,
+        **kwargs: Any,
+    ) -> bool:
+        """Write the exit down; it is never refused."""
+        if self.guarding is not None:
+            self.guarding.leaving(pair)
+        if self.control is not None:
+            row = self._last_row(pair)
+            leaving = decisions.leaving(trade, exit_reason, rate, row, self._numbers())
+            self.control.decided("exit", leaving)
+        return True
+
+    def _may_enter(self, pair: str, side: str, notional: float, rate: float, refused: str) -> bool:
+        """Settle an entry that `refused` says nothing against, and write it down."""
+        if self.control is None:
+            return not refused
+        return self.control.may_enter(
+            self._entry(pair, side, rate, notional_quote=notional), refused
+        )
+
+    def _no_new_risk(self, pair: str, side: str, rate: float) -> str:
+        """Return why control forbids new risk now, written down, or nothing."""
+        why = "" if self.control is None else self.control.refusal()
+        if why and self.control is not None:
+            self.control.refused(self._entry(pair, side, rate), why)
+        return why
+
+    @on_error_return(None)
+    def _note_reduction(self, trade: Trade, rate: float, share: float) -> None:
+        """Write down that a share of a position is closed now."""
+        if self.guarding is not None:
+            self.guarding.leaving(trade.pair)
+        if self.control is not None:
+            row = self._last_row(trade.pair)
+            why = f"{share:.0%} of the position, in stages"
+            leaving = decisions.leaving(trade, why, rate, row, self._numbers())
+            closed = share * trade.amount * rate
+            self.control.decided(
+                "reduce", replace(leaving, action="reduce", notional_quote=closed)
+            )  # fmt: skip
+
+    @on_error_return(None)
+    def _note_fill(self, trade: Trade, order: Order, current_time: datetime) -> None:
+        if self.control is None or not order.safe_filled:
+            return
+        if self.guarding is not None:
+            self.guarding.booked(trade.pair, order, current_time)
+        led = self.control.led(trade.pair)
+        self.control.record("order.filled", decisions.filled(trade, order, led))
+        if not trade.is_open:
+            self.control.record("trade.closed", decisions.outcome(trade, current_time))
+
+    # -- what a record tells ------------------------------------------------------------------
+
+    def _entry(self, pair: str, side: str, rate: float, **more: Any) -> Decision:
+        row = self._last_row(pair)
+        return Decision(
+            action="enter", pair=pair, side=side, rate=rate, reason=decisions.summary(row),
+            inputs=self._numbers(), **decisions.seen(row), **more,
+        )  # fmt: skip
+
+    def _last_row(self, pair: str) -> Series | None:
+        """Return the last analysed row, of whatever age."""
+        try:
+            frame, _ = self.dp.get_analyzed_dataframe(pair, self.timeframe)
+            return frame.iloc[-1]
+        except Exception as error:  # noqa: BLE001 - a record without a forecast is still a record
+            logger.warning("no analysed row of %s to write down: %s", pair, error)
+            return None
+
+    @on_error_return(None)
+    def _feed_ms(self) -> int | None:
+        """Return when the oldest of the pairs' newest analysed candles closed."""
+        rows = [self._last_row(pair) for pair in self.dp.current_whitelist()]
+        opened = [int(row["date"].timestamp() * 1000) for row in rows if row is not None]
+        return min(opened) + self.candle_ms if opened and len(opened) == len(rows) else None
+
+    def _numbers(self) -> dict[str, float]:
+        """Return the account's figures, as far as they can be had."""
+        try:
+            state = self._account()
+        except Exception as error:  # noqa: BLE001 - shown and written down, never decided on
+            logger.warning("the account cannot be valued: %s", error)
+            return {}
+        return account_figures(state)
+
+    def _figures(self) -> dict[str, float]:
+        """Return what a person is shown: the account, its limits, and how fast the bot is."""
+        shown: dict[str, float] = {}
+        try:
+            account = self._account()
+            shown |= account_figures(account)
+            if self.guarding is not None:
+                shown |= limit_figures(account, self.guarding.losses, self.guarding.limits)
+                shown |= exchange_figures(self.guarding.exchange)
+            shown |= self._source_figures()
+            if self.stopwatch is not None:
+                shown |= latency_figures(self.stopwatch.summary.table())
+        except Exception as error:  # noqa: BLE001 - shown, never decided on
+            logger.warning("not every figure can be shown: %s", error)
+        return shown

@@ -1,0 +1,49 @@
+"""Hooks that refuse new risk when they break.
+
+Freqtrade's own wrapper does the opposite: an exception in `confirm_trade_entry` approves the
+trade, one in `custom_stake_amount` uses the full proposed stake.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from models.base.errors import NoForecastError
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def on_error_return(safe: R) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorate a hook so that any exception is logged and answered with `safe`.
+
+    A missing forecast is logged as the ordinary event it is, all else as an error with its trace.
+
+    `safe` must be the answer that adds no risk and blocks no exit: False for an entry, 0 for a
+    stake, 1 for a leverage, True for leaving, None for "keep the stop that is there".
+    """
+
+    def decorate(hook: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(hook)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return hook(*args, **kwargs)
+            except NoForecastError as error:
+                logger.info("%s: %s; answering %r", hook.__name__, error.problem, safe)
+                return safe
+            except Exception:
+                logger.exception("%s raised exception; answering %r", hook.__name__, safe)
+                return safe
+
+        # Freqtrade reads argument names with getfullargspec, which does not follow wrappers, and
+        # without this would not ask `custom_stoploss` at the moment of the fill.
+        guarded.__signature__ = inspect.signature(hook)  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate

@@ -1,0 +1,456 @@
+"""HedgeStrategy: opens, grows, shrinks and closes the legs that hedge a Litecoin position.
+
+Works without FreqAI on the baseline alone, and with any forecaster of the pack, whose hazard (and
+action head, where it has one) may lean on the baseline. Whatever is not known leaves the legs as
+they are. The legs have no stop: a hedge that stops out leaves the position naked; the account's
+guards look after both.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar
+
+from freqtrade.enums import RunMode
+from freqtrade.exceptions import OperationalException
+from freqtrade.persistence import KeyValueStore, Order, Trade
+from freqtrade.strategy import IStrategy
+from pandas import DataFrame
+
+from models.base.errors import ConfigError, InputError, PackError
+from models.base.files import wall_clock_ms
+from models.data.feeds.catalog import collect_config
+from models.operate.journal.records import Incident
+from models.trade.hedging.policy import Situation, Step, decide
+from models.trade.hedging.rounding import reachable
+from models.trade.hedging.transfer import transfer_need
+from models.trade.risk.run import HEDGING, Guard
+from strategies.account.hedge_primary import PositionReader
+from strategies.account.tiers import load_binance_tiers
+from strategies.bot import hedge_book, hedge_frame
+from strategies.bot.fail_closed import on_error_return
+from strategies.bot.forecast import PackStrategy
+from strategies.bot.hedge_config import HedgeConfig, Mode, hedge_config
+from strategies.bot.hedge_feeds import HedgeFeeds
+
+logger = logging.getLogger(__name__)
+
+TAG_HEDGE, TAG_PRIMARY = "hedge", "primary"
+_ADVISED = "hedge_advised_"  # names under which the advised amounts survive a restart
+_ORDER_MARGIN = 1.2  # above the exchange's smallest order, so that prices may move meanwhile
+
+
+class HedgeStrategy(PackStrategy):
+    """Base of the hedging strategies; the pure part is `models.trade.hedging`."""
+
+    use_custom_stoploss = False
+    use_exit_signal = False  # a leg is closed by its plan, the position by the person who holds it
+    stoploss = -10.0  # of stake, never reached: see the module docstring
+    order_types: ClassVar[dict[str, Any]] = {
+        "entry": "market",
+        "exit": "market",
+        "stoploss": "market",
+        "stoploss_on_exchange": False,
+    }
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        try:
+            block = (config.get("breakwater") or {}).get("hedge") or {}
+            self.hedge: HedgeConfig = hedge_config(config, block)
+            collect = collect_config((config.get("breakwater") or {}).get("collect") or {})
+            if self.hedge.open_primary and config["runmode"] is RunMode.LIVE:
+                raise ConfigError(
+                    "expected no open_primary in live trading: it would open again what a person "
+                    "has closed",
+                    where="breakwater.hedge.open_primary",
+                    cure="set it false, and open the position yourself: /forcelong",
+                )
+        except PackError as error:
+            raise OperationalException(str(error)) from error
+        super().__init__(config)
+        self._fed = collect.features
+        self._feeds = HedgeFeeds(collect, Path(config["user_data_dir"]))
+        self._feeds_told = 0  # candle in which they were looked at last
+        self._reader = self._position_reader()
+        self._signal: DataFrame | None = None  # of the primary's newest analysis
+        self._noted: dict[str, datetime] = {}  # pair -> candle whose decision was told
+        self.startup_candle_count = warm_up_candles(self.hedge, self.forecasts)
+
+    def _position_reader(self) -> PositionReader | None:
+        """Return what asks for the position's size; a backtest has nobody to ask."""
+        read = self.hedge.primary.read
+        if read is None or self.control is None or self.hedge.mode is Mode.OWN:
+            return None
+        try:
+            return PositionReader(read, self.hedge.primary.side)
+        except PackError as error:
+            raise OperationalException(str(error)) from error
+
+    @property
+    def guards(self) -> Sequence[Guard]:
+        """Those that ask for no forecast."""
+        return HEDGING
+
+    @property
+    def forecasts(self) -> bool:
+        """Whether a FreqAI model is configured."""
+        return bool((self.config.get("freqai") or {}).get("enabled"))
+
+    # -- what is known at each candle's close -----------------------------------------------------
+
+    def feature_engineering_standard(
+        self, dataframe: DataFrame, metadata: dict[str, Any], **kwargs: Any
+    ) -> DataFrame:
+        """As ever, and the collected feeds, where the model is to be fed them."""
+        frame = super().feature_engineering_standard(dataframe, metadata, **kwargs)
+        if not self._fed:
+            return frame
+        return self._feeds.with_columns(frame, metadata["pair"], self.candle_ms)
+
+    def bot_start(self, **kwargs: Any) -> None:
+        """As ever; and have FreqAI train for the position's pair only, nobody reads the others'."""
+        super().bot_start(**kwargs)
+        queue = getattr(self.freqai, "train_queue", None) if self.forecasts else None
+        for pair in set(queue or ()) - {self.hedge.primary.pair}:
+            queue.remove(pair)
+
+    def _look_at_sources(self) -> None:
+        """As ever; and say once a candle which of the feeds the model is fed fell silent."""
+        super()._look_at_sources()
+        candle = wall_clock_ms() // self.candle_ms
+        if self._fed and candle != self._feeds_told:
+            self._feeds_told = candle
+            self._tell_feeds()
+
+    @on_error_return(None)
+    def _tell_feeds(self) -> None:
+        if self.control is not None and (told := self._feeds.changes()):
+            logger.warning("feeds: %s", told)
+            self.control.record("feeds", Incident(what=told))
+            self.dp.send_msg(f"Feeds of the hedge's model. {told}", always_send=True)
+
+    def _source_figures(self) -> dict[str, float]:
+        """Return how far a second source of candles is away, and how old each feed is."""
+        return {**super()._source_figures(), **self._feeds.figures()}
+
+    def populate_indicators(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
+        """Forecast of the primary, baseline and signal on the legs."""
+        hedge, pair = self.hedge, metadata["pair"]
+        if pair == hedge.primary.pair and self.forecasts:
+            # If this fails, the last signal stays, and grows older with every candle it lacks.
+            dataframe = super().populate_indicators(dataframe, metadata)
+            self._signal = hedge_frame.signal_columns(dataframe, hedge.primary.side)
+        if pair not in hedge.instruments:
+            return dataframe
+
+        def candles(other: str) -> DataFrame:
+            if other == pair:
+                return dataframe
+            return self.dp.get_pair_dataframe(other, self.timeframe)
+
+        frame = hedge_frame.baseline_columns(
+            dataframe,
+            candles(hedge.primary.pair),
+            [candles(p) for p in hedge.instruments],
+            hedge.baseline,
+            hedge.policy.max_ratio,
+        )
+        return hedge_frame.with_signal(frame, self._signal) if self.forecasts else frame
+
+    def populate_entry_trend(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
+        """Always ready to open a leg; whether and how much is asked when it could be ordered."""
+        pair, side = metadata["pair"], ""
+        if self.hedge.mode is Mode.ADVICE:
+            return dataframe
+        if pair in self.hedge.instruments:
+            side, tag = self.hedge.side, TAG_HEDGE
+        elif pair == self.hedge.primary.pair and self.hedge.open_primary:
+            side, tag = self.hedge.primary.side, TAG_PRIMARY
+        if side:
+            dataframe[f"enter_{side}"] = 1
+            dataframe["enter_tag"] = tag
+        return dataframe
+
+    def populate_exit_trend(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
+        return dataframe
+
+    # -- the decision -----------------------------------------------------------------------------
+
+    def plan(self, pair: str, current_time: datetime) -> Plan:
+        """Return what the leg of `pair` is to become, decided at the last candle's close.
+
+        Raises
+        ------
+        InputError
+            If the candles are stale, or a price or the hedged position is not known.
+        """
+        row = self._row(pair, current_time)
+        closed = (row["date"] + timedelta(milliseconds=self.candle_ms)).to_pydatetime()
+        legs = self.hedge.instruments
+        seen = hedge_frame.numbers(row, len(legs))
+        price, closes = float(row[hedge_frame.PRIMARY]), seen["close"]
+        if not all(math.isfinite(c) and c > 0 for c in (price, *closes)):
+            raise InputError(f"a candle of the hedge is missing at {row['date']}", where=pair)
+        trades = hedge_book.recent_trades(closed)
+        amounts = self._held(trades, closed)
+        size = self._primary_amount(trades, closed)
+        leg = legs.index(pair)
+        if not size > 0:
+            return Plan(closed, amounts[leg], 0.0, "there is no position to hedge", None)
+        notional = size * price
+        smallest = [self._smallest_quote(p) for p in legs]
+        now = Situation(
+            held=tuple(a * c / notional for a, c in zip(amounts, closes, strict=True)),
+            target=reachable(seen["target"], notional, smallest),
+            width=seen["width"],
+            signal=hedge_frame.signal_of(row) if self.forecasts else None,
+            changes_today=hedge_book.changes_in_a_day(
+                trades, legs, closed, timedelta(milliseconds=self.candle_ms)
+            ),
+            smallest_step=tuple(s / notional for s in smallest),
+            **self._word(),
+        )
+        step = decide(now, self.hedge.policy)
+        if step.ratio[leg] == now.held[leg]:
+            return Plan(closed, amounts[leg], amounts[leg], step.reason, step)
+        wanted = max(step.ratio[leg], 0.0) * notional / closes[leg]
+        if wanted * closes[leg] < smallest[leg]:
+            wanted = 0.0  # a rest that could not be ordered later
+        return Plan(closed, amounts[leg], wanted, f"{step.action}: {step.reason}", step)
+
+    # -- advice ---------------------------------------------------------------------------------
+
+    @on_error_return(None)
+    def bot_loop_start(self, current_time: datetime, **kwargs: Any) -> None:
+        """As ever; and say what a person has to do: transfers, and all of it in `advice`."""
+        super().bot_loop_start(current_time, **kwargs)
+        if self.control is None or self.hedge.mode is Mode.OWN:
+            return
+        self._ask_for_transfer(current_time)
+        if self.hedge.mode is Mode.ADVICE:
+            for pair in self.hedge.instruments:
+                self._advise(pair, current_time)
+
+    @on_error_return(None)
+    def _ask_for_transfer(self, current_time: datetime) -> None:
+        """Say once a candle what the position's own account needs, where its state is known."""
+        primary = self.hedge.primary
+        if not (primary.collateral_quote > 0 and primary.entry_price > 0):
+            return
+        row = self._row(self.hedge.instruments[0], current_time)
+        if self._noted.get(primary.pair) == row["date"]:
+            return
+        self._noted[primary.pair] = row["date"]
+        price = float(row[hedge_frame.PRIMARY])
+        size = self._primary_amount([], current_time) * (1 if primary.side == "long" else -1)
+        equity = primary.collateral_quote + size * (price - primary.entry_price)
+        tiers = load_binance_tiers([primary.pair])[primary.pair]
+        need = float(transfer_need(equity, tiers.maintenance_margin(size * price)))
+        if need > 0:
+            self.dp.send_msg(
+                f"Transfer {need:,.0f} {self.config['stake_currency']} to {primary.venue}: the "
+                f"position's equity is {equity:,.0f}, its hedge cannot protect it from here",
+                always_send=True,
+            )
+
+    @on_error_return(None)
+    def _advise(self, pair: str, current_time: datetime) -> None:
+        """Send a change of a leg, once, and count on its being made."""
+        plan = self.plan(pair, current_time)
+        change = plan.wanted - plan.held
+        if change == 0 or self._noted.get(pair) == plan.closed:
+            return
+        self._noted[pair] = plan.closed
+        verb = "sell" if (change > 0) == (self.hedge.side == "short") else "buy"
+        self.dp.send_msg(
+            f"Hedge advice: {verb} {abs(change):.4g} {pair}, {plan.held:.4g} -> {plan.wanted:.4g} "
+            f"({plan.reason})",
+            always_send=True,
+        )
+        KeyValueStore.store_value(_ADVISED + pair, plan.wanted)
+
+    def _held(self, trades: list[Any], closed: datetime) -> list[float]:
+        if self.hedge.mode is Mode.ADVICE:
+            known = (KeyValueStore.get_float_value(_ADVISED + p) for p in self.hedge.instruments)
+            return [amount or 0.0 for amount in known]
+        return [hedge_book.amount_at(trades, p, closed) for p in self.hedge.instruments]
+
+    def _primary_amount(self, trades: list[Any], closed: datetime) -> float:
+        """Return the size of the hedged position, base units, 0 if there is none."""
+        primary = self.hedge.primary
+        if self._reader is not None:
+            return self._reader.amount()
+        if self.hedge.mode is not Mode.OWN:
+            return primary.amount_base
+        short = primary.side == "short"
+        own = [t for t in trades if t.pair == primary.pair and t.is_short == short]
+        return hedge_book.amount_at(own, primary.pair, closed)
+
+    def _word(self) -> dict[str, Any]:
+        """Return what a person wants of the hedge; unless control is active, to leave it alone."""
+        if self.control is None:
+            return {}
+        state = self.control.store.read()
+        if not state.may_add_risk:
+            return {"frozen": True}
+        if state.hedge is None:
+            return {}
+        return {"frozen": True} if state.hedge.ratio is None else {"manual": state.hedge.ratio}
+
+    def _smallest_quote(self, pair: str) -> float:
+        """Return the smallest order of `pair` that Freqtrade and the exchange both take."""
+        limits = (self.dp.market(pair) or {}).get("limits") or {}
+        cost = (limits.get("cost") or {}).get("min") or 0.0
+        return _ORDER_MARGIN * float(cost)
+
+    # -- orders ---------------------------------------------------------------------------------
+
+    @on_error_return(1.0)
+    def leverage(
+        self, pair: str, current_time: datetime, current_rate: float, proposed_leverage: float,
+        max_leverage: float, entry_tag: str | None, side: str, **kwargs: Any,
+    ) -> float:  # fmt: skip
+        wanted = self.hedge.leverage
+        if pair not in self.hedge.instruments:
+            wanted = self.hedge.primary.leverage
+        return min(wanted, self.limits.max_leverage, max_leverage)
+
+    @on_error_return(0.0)
+    def custom_stake_amount(
+        self, pair: str, current_time: datetime, current_rate: float, proposed_stake: float,
+        min_stake: float | None, max_stake: float, leverage: float, entry_tag: str | None,
+        side: str, **kwargs: Any,
+    ) -> float:  # fmt: skip
+        if self._no_new_risk(pair, side, current_rate):
+            return 0.0
+        self.guarding.leverage[pair] = leverage
+        notional = self._opening(pair, current_time) * current_rate
+        stake = min(self._allowed(pair, side, notional, current_rate, current_time) / leverage,
+                    max_stake)  # fmt: skip
+        if min_stake is not None and stake < min_stake:
+            return 0.0  # never rounded up to the exchange's minimum
+        return stake
+
+    def _allowed(
+        self, pair: str, side: str, notional: float, rate: float, now: datetime
+    ) -> float:  # fmt: skip
+        """Return the part of `notional` the guards let through."""
+        if not notional > 0:
+            return 0.0
+        decision = self.guarding.decide(pair, side, notional, rate, now)
+        if decision.notional_quote < notional:
+            logger.info("%s %s: %s", pair, side, decision.reason)
+        return decision.notional_quote
+
+    def _opening(self, pair: str, current_time: datetime) -> float:
+        """Return the amount a new trade of `pair` is to have, base units."""
+        if pair in self.hedge.instruments:
+            return self.plan(pair, current_time).wanted
+        # Without `open_primary` nothing signals the position: a person has asked for it.
+        return self.hedge.primary.amount_base if self.hedge.mode is Mode.OWN else 0.0
+
+    def _refusal(
+        self, pair: str, side: str, amount: float, rate: float, current_time: datetime
+    ) -> str:
+        """Return why an order that adds to a leg must not be sent, or nothing.
+
+        Asks for no forecast: the baseline hedges without one.
+        """
+        try:
+            wanted_side = self.hedge.side
+            if pair not in self.hedge.instruments:
+                wanted_side = self.hedge.primary.side
+            if side != wanted_side:
+                return f"a {side} does not hedge a {self.hedge.primary.side}"
+            decision = self.guarding.decide(pair, side, amount * rate, rate, current_time)
+        except Exception as error:
+            logger.exception("%s %s refused", pair, side)
+            return f"{type(error).__name__}: {error}"
+        if decision.allowed and decision.notional_quote >= amount * rate * (1 - 1e-6):
+            return ""
+        return decision.reason or "nothing of it is allowed"
+
+    @on_error_return(None)
+    def adjust_trade_position(
+        self, trade: Trade, current_time: datetime, current_rate: float, current_profit: float,
+        min_stake: float | None, max_stake: float, **kwargs: Any,
+    ) -> float | tuple[float, str] | None:  # fmt: skip
+        """Close in stages what the guards want closed; else grow or shrink a leg, once a candle."""
+        closing = self._staged(trade, current_rate, min_stake or 0.0, current_time)
+        if closing > 0:
+            self.guarding.leaving(trade.pair)
+            return -closing
+        if trade.pair not in self.hedge.instruments or trade.has_open_orders:
+            return None
+        plan = self.plan(trade.pair, current_time)
+        if hedge_book.acted_since(trade, plan.closed):
+            return None
+        self._note(trade.pair, plan, current_rate)
+        change = plan.wanted - plan.held
+        if change > 0:
+            stake = self._grown(trade, change, current_rate, min_stake or 0.0, current_time)
+            return None if stake is None else (min(stake, max_stake), plan.reason)
+        if change < 0:
+            self.guarding.leaving(trade.pair)
+            # Freqtrade takes the same share of the amount as of the stake.
+            return -min(-change / trade.amount, 1.0) * trade.stake_amount, plan.reason
+        return None
+
+    def _note(self, pair: str, plan: Plan, rate: float) -> None:
+        """Tell each decision once; one that takes from a leg is written down, as entries are."""
+        if self.control is None or self._noted.get(pair) == plan.closed:
+            return
+        self._noted[pair] = plan.closed
+        logger.info("hedge %s: %.6g -> %.6g, %s", pair, plan.held, plan.wanted, plan.reason)
+        if plan.wanted < plan.held:
+            reduced = self._entry(pair, self.hedge.side, rate, notional_quote=plan.held * rate)
+            self.control.decided("hedge", replace(reduced, action="reduce", reason=plan.reason))
+
+    def _grown(
+        self, trade: Trade, change: float, rate: float, min_stake: float, now: datetime
+    ) -> float | None:
+        """Return the stake to add; Freqtrade asks nobody else before it adds to a position."""
+        pair, side = trade.pair, "short" if trade.is_short else "long"
+        self.guarding.leverage[pair] = trade.leverage
+        notional = self._allowed(pair, side, change * rate, rate, now)
+        if notional < min_stake * trade.leverage or not notional > 0:
+            return None
+        refused = self._refusal(pair, side, notional / rate, rate, now)
+        if not self._sent(pair, side, notional, rate, refused, now):
+            return None
+        return notional / trade.leverage
+
+    @on_error_return(None)
+    def order_filled(
+        self, pair: str, trade: Trade, order: Order, current_time: datetime, **kwargs: Any
+    ) -> None:
+        self._note_fill(trade, order, current_time)
+
+    custom_exit = IStrategy.custom_exit
+
+
+# Freqtrade hands a hook a deep copy of the trade, with every order it ever had: minutes a month on
+# a leg that is adjusted for years. It spares its own methods, which it knows by their name.
+HedgeStrategy.adjust_trade_position.__qualname__ = IStrategy.adjust_trade_position.__qualname__
+
+
+def warm_up_candles(hedge: HedgeConfig, forecasts: bool) -> int:
+    """Return the candles before the first that counts, for the ratio and for a model's features."""
+    of_model = PackStrategy.startup_candle_count if forecasts else 0
+    return max(hedge.baseline.candles_needed, of_model)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one leg holds at a candle's close and is to hold from the next open on."""
+
+    closed: datetime
+    held: float  # base units, unsigned
+    wanted: float
+    reason: str
+    step: Step | None  # of all legs; None without a position

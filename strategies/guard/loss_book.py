@@ -1,0 +1,129 @@
+"""The losses on disk: a restart does not reset a limit, a person does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from models.base.errors import InputError, PackError
+from models.base.files import write_atomic
+from models.trade.risk.losses import (
+    LossState,
+    Transfer,
+    from_mapping,
+    observe,
+    to_mapping,
+    transferred,
+)
+
+_OVERLAP_MS: Final = 3_600_000  # transfers are asked for again: one may be listed late
+_KEPT_MS: Final = 2 * _OVERLAP_MS
+_SETTLE_MS: Final = 15_000  # a transfer may reach the wallet and its history one after the other
+_JUMP_FRAC: Final = 0.005  # of equity; a smaller one may be taken for a gain or a loss meanwhile
+
+
+class LossBook:
+    """The losses in `losses.json`, with the transfers that have been counted into them.
+
+    Resuming after a halt takes the equity of that moment as the new start of day, week and peak;
+    otherwise the first look after it would halt again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "losses.json"
+        self.state: LossState | None = None
+        self._armed_ms = 0
+        self._counted: dict[str, int] = {}  # transfer -> its time
+        self._until_ms: int | None = None  # transfers are counted up to here
+        self._wallet: float | None = None  # balance at the last observation
+        self._waits_ms: int | None = None  # since when a jump is without an explanation
+        if self._path.is_file():
+            try:
+                self._load(json.loads(self._path.read_text(encoding="utf-8")))
+            except (ValueError, KeyError, TypeError, AttributeError, PackError) as error:
+                raise InputError(
+                    f"the losses cannot be read: {error}",
+                    where=str(self._path),
+                    cure="look at the file; remove it to start counting anew",
+                ) from error
+
+    def _load(self, kept: Mapping[str, Any]) -> None:
+        self.state, self._armed_ms = from_mapping(kept["losses"]), int(kept["armed_ms"])
+        if "transfers" in kept:  # written by a version that did not know of them: none counted
+            self._counted = {str(k): int(v) for k, v in kept["transfers"]["counted"].items()}
+            self._until_ms = int(kept["transfers"]["until_ms"])
+
+    def asks(self, wallet_quote: float) -> bool:
+        """Whether there may be transfers not counted yet: only they, fills and fees move it."""
+        return self._wallet != wallet_quote
+
+    def since_ms(self, now_ms: int) -> int:
+        """Return from when on transfers are to be asked for."""
+        return (now_ms if self._until_ms is None else self._until_ms) - _OVERLAP_MS
+
+    def observe(
+        self,
+        now_ms: int,
+        equity_quote: float,
+        armed_ms: int,
+        transfers: Sequence[Transfer] | None = None,
+        wallet_quote: float | None = None,
+    ) -> LossState | None:
+        """Fold in one more equity and write it down; return the state.
+
+        Parameters
+        ----------
+        armed_ms
+            When a person last resumed.
+        transfers
+            Of `since_ms` on; None if nobody asked or nobody answered: references stay.
+        wallet_quote
+            Balance the equity contains. With transfers, a jump of both that none of them explains
+            is waited with for a moment.
+        """
+        before = self.state if armed_ms <= self._armed_ms else None
+        news = [t for t in transfers or () if t.id not in self._counted]
+        if transfers is not None:
+            if before is not None:
+                # At the very first look, what is listed is in the equity already.
+                moved = 0.0 if self._until_ms is None else sum(t.amount_quote for t in news)
+                if self._is_early(before, now_ms, equity_quote, moved):
+                    return self.state
+                before = transferred(before, moved, equity_quote) if moved else before
+            self._count(news, now_ms)
+            self._wallet = wallet_quote
+        seen = observe(before, now_ms, equity_quote)
+        kept = self.state
+        if kept is None or news or seen != replace(kept, time_ms=seen.time_ms) or before is None:
+            self._write(seen, max(self._armed_ms, armed_ms))
+        self.state, self._armed_ms = seen, max(self._armed_ms, armed_ms)
+        return seen
+
+    def _is_early(
+        self, before: LossState, now_ms: int, equity_quote: float, moved_quote: float
+    ) -> bool:
+        """Whether wallet and history of transfers have not both heard of a transfer yet."""
+        expected = before.equity_quote + moved_quote
+        if abs(equity_quote - expected) < _JUMP_FRAC * abs(before.equity_quote):
+            self._waits_ms = None
+            return False
+        if self._waits_ms is None:
+            self._waits_ms = now_ms
+        if now_ms - self._waits_ms < _SETTLE_MS:
+            return True
+        self._waits_ms = None
+        return False
+
+    def _count(self, news: Sequence[Transfer], now_ms: int) -> None:
+        kept = self._counted | {t.id: t.time_ms for t in news}
+        self._counted = {k: v for k, v in kept.items() if v >= now_ms - _KEPT_MS}
+        self._until_ms = now_ms
+
+    def _write(self, seen: LossState, armed_ms: int) -> None:
+        kept: dict[str, Any] = {"losses": to_mapping(seen), "armed_ms": armed_ms}
+        if self._until_ms is not None:
+            kept["transfers"] = {"counted": self._counted, "until_ms": self._until_ms}
+        write_atomic(self._path, json.dumps(kept).encode())

@@ -1,0 +1,298 @@
+"""Holds the bot's books against the exchange's: positions, resting orders, fills and the margin.
+
+Nothing is asked for just before a candle's close and just after it, when orders are sent and stops
+placed. A difference has to last before it counts: what is on its way explains itself within a loop.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from models.operate.control.watch import Resting
+from models.trade.risk.reconciliation import (
+    Books,
+    Fill,
+    bare_positions,
+    differences,
+    fill_differences,
+    order_differences,
+)
+from models.trade.risk.snapshot import ExchangeAccount
+from strategies.account.exchange_account import (
+    books_of_exchange,
+    fills_of,
+    order_behind,
+    positions_of,
+    read_account,
+    read_executions,
+    read_positions,
+    resting_orders,
+)
+from strategies.account.snapshot import books_of, pending_of
+
+logger = logging.getLogger(__name__)
+
+_EVERY_MS: Final = 5_000  # positions and account
+_ORDERS_MS: Final = 15_000  # resting orders; every turn while they differ
+_UNEXPLAINED_MS: Final = 15_000  # Freqtrade looks at its stops once a loop
+_BEFORE_CLOSE_MS: Final = 2_000
+_AFTER_CLOSE_MS: Final = 3_000
+_HOUR_MS: Final = 3_600_000
+# Of fills nobody knows, the youngest; what the books hold of them and the exchange's list must
+# reach further back.
+_STRANGE_MS: Final = 12 * _HOUR_MS
+_BOOKED_MS: Final = 24 * _HOUR_MS
+_EXECUTED_MS: Final = 36 * _HOUR_MS
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Booked:
+    """A fill as the bot recorded it, and when."""
+
+    fill: Fill
+    is_stop: bool
+    time_ms: int
+
+
+class Reconciler:
+    """What is kept between two looks at the exchange; live only.
+
+    Parameters
+    ----------
+    strategy
+        Whose data provider, order types and candle length are read when asked.
+    """
+
+    def __init__(self, strategy: Any) -> None:
+        self._strategy = strategy
+        self.account: ExchangeAccount | None = None
+        self._asked_ms: dict[str, int] = {}  # subject -> when it was looked at last
+        self._odd: dict[str, tuple[str, ...]] = {}  # subject -> its differences
+        self._since: dict[str, int] = {}  # difference -> since when it is seen
+        self._unknown: set[str] = set()  # subjects the exchange did not answer for
+        self._started_ms: int | None = None
+        self._armed_ms = 0  # when a person last resumed
+        self._rows: list[dict[str, Any]] = []  # positions, as the exchange's client tells them
+        self._wallet: float | None = None
+        self._booked: dict[str, _Booked] = {}
+        self._behind: dict[str, str] = {}  # triggered stop -> the order it placed
+        self._executed: dict[str, list[dict[str, Any]]] = {}  # pair -> executions
+        self._busy: set[str] = set()  # pairs whose executions are to be looked at
+
+    def booked(self, pair: str, order: Any, now_ms: int) -> None:
+        """Remember a fill that Freqtrade has written down."""
+        amount, price = float(order.safe_filled), float(order.safe_price)
+        self._booked[str(order.order_id)] = _Booked(
+            fill=Fill(order=str(order.order_id), pair=pair, amount=amount, price=price),
+            is_stop=order.ft_order_side == "stoploss",
+            time_ms=now_ms,
+        )
+        self._busy.add(pair)
+
+    def hurry(self) -> None:
+        """Let the positions be looked at in the next turn, however soon that comes."""
+        self._asked_ms.pop("positions", None)
+
+    def turn(
+        self,
+        trades: list[Any],
+        now_ms: int,
+        *,
+        armed_ms: int = 0,
+        computed_ratio: float | None = None,
+        found: Callable[[Books, Books], None] = lambda theirs, ours: None,
+        left: Callable[[str], None] = lambda what: None,
+    ) -> tuple[str, ...] | None:
+        """Ask for what is due, and return the differences nothing has explained in time.
+
+        Parameters
+        ----------
+        trades
+            Freqtrade's open trades.
+        armed_ms
+            When a person last resumed: fills before it have been seen to.
+        computed_ratio
+            The pack's own margin ratio now.
+        found
+            Is told the exchange's positions and the bot's whenever they are compared.
+        left
+            Is told of each stop that was taken back because no trade knows it.
+
+        Returns
+        -------
+        tuple of str or None
+            None if the exchange did not answer for something.
+        """
+        # Control knows of a resumption only while it lasts; what was seen to stays seen to.
+        self._armed_ms = armed_ms = max(self._armed_ms, armed_ms)
+        first = self._started_ms is None
+        self._started_ms = now_ms if self._started_ms is None else self._started_ms
+        if self._is_due("positions", _EVERY_MS, now_ms):
+            self._look("positions", lambda: self._positions(trades, found), now_ms)
+        if first or self._is_quiet(now_ms):
+            if self._is_due("account", _EVERY_MS, now_ms):
+                self._look("account", lambda: self._account(now_ms, computed_ratio), now_ms)
+            every_ms = _EVERY_MS if self._odd.get("orders") else _ORDERS_MS
+            if self._is_due("orders", every_ms, now_ms):
+                self._look("orders", lambda: self._orders(trades, left), now_ms)
+            if self._busy and self._is_due("fills", _EVERY_MS, now_ms):
+                self._look("fills", lambda: self._fills(trades, now_ms, armed_ms), now_ms)
+        return self._lasting(now_ms)
+
+    @property
+    def unanswered(self) -> tuple[str, ...]:
+        """What the exchange did not answer for when it was asked last."""
+        return tuple(sorted(self._unknown))
+
+    # -- one subject each -----------------------------------------------------------------------
+
+    def _positions(
+        self, trades: list[Any], found: Callable[[Books, Books], None]
+    ) -> tuple[str, ...]:
+        self._rows = read_positions(self._exchange)
+        theirs, ours = books_of_exchange(self._exchange, self._rows), books_of(trades)
+        found(theirs, ours)
+        return differences(ours, theirs, pending_of(trades))
+
+    def _account(self, now_ms: int, ratio: float | None) -> tuple[str, ...]:
+        """Read the account; a balance that moved may be a fill nobody has told of."""
+        self.account = None
+        stake = self._strategy.config["stake_currency"]
+        self.account = read_account(self._exchange, stake, self._rows, now_ms, ratio)
+        if self._wallet not in (None, self.account.wallet_quote):
+            self._busy |= {b.fill.pair for b in self._booked.values()}
+            self._busy |= {row["symbol"] for row in self._rows}
+        self._wallet = self.account.wallet_quote
+        return ()
+
+    def _orders(self, trades: list[Any], left: Callable[[str], None]) -> tuple[str, ...]:
+        pairs = [*self._strategy.dp.current_whitelist(), *(t.pair for t in trades)]
+        resting = resting_orders(self._exchange, list(dict.fromkeys(pairs)))
+        for stop in self._left_over(trades, resting):
+            self._exchange.cancel_stoploss_order(stop.id, stop.symbol)
+            resting.remove(stop)
+            left(f"{stop.symbol}: a stop of {stop.amount:g} that no trade knows")
+        believed = {
+            str(o.order_id): t.pair for t in trades for o in (*t.open_orders, *t.open_sl_orders)
+        }
+        bare: tuple[str, ...] = ()
+        if self._strategy.order_types.get("stoploss_on_exchange"):
+            bare = bare_positions(positions_of(self._exchange, self._rows), resting)
+        return (*order_differences(believed, resting), *bare)
+
+    def _left_over(self, trades: list[Any], resting: list[Resting]) -> list[Resting]:
+        """Return the bot's own stops that no trade knows: it was killed before they were answered.
+
+        Left alone they would close the next position at an old price. Not where the positions
+        differ, and not before the trade has another: it may be all that protects.
+        """
+        if self._odd.get("positions"):
+            return []
+        known = {str(order.order_id) for trade in trades for order in trade.open_sl_orders}
+        held = {trade.pair for trade in trades}
+        stopped = {order.symbol for order in resting if order.id in known}
+        return [
+            order
+            for order in resting
+            if order.is_bots_stop
+            and order.id not in known
+            and (order.symbol not in held or order.symbol in stopped)
+        ]
+
+    def _fills(self, trades: list[Any], now_ms: int, armed_ms: int) -> tuple[str, ...]:
+        pairs = set(self._busy)
+        for pair in pairs:
+            self._read_executions(pair, now_ms)
+        self._booked = {
+            order: b for order, b in self._booked.items()
+            if b.time_ms >= max(armed_ms, now_ms - _BOOKED_MS)
+        }  # fmt: skip
+        executed = {f.order: f for p in pairs for f in fills_of(self._executed[p])}
+        known = self._known(trades, pairs, executed)
+        since_ms = max(armed_ms, self._started_ms or 0, now_ms - _STRANGE_MS)
+        young = {
+            str(row["order"]) for p in pairs for row in self._executed[p]
+            if row["timestamp"] >= since_ms
+        }  # fmt: skip
+        odd = fill_differences(
+            known.values(),
+            [f for f in executed.values() if f.order in young | known.keys()],
+            self._waiting(trades),
+        )
+        self._busy = pairs if odd else set()
+        return odd
+
+    def _read_executions(self, pair: str, now_ms: int) -> None:
+        kept = [r for r in self._executed.get(pair, ()) if r["timestamp"] >= now_ms - _EXECUTED_MS]
+        since_ms = kept[-1]["timestamp"] if kept else (self._started_ms or now_ms) - _BOOKED_MS
+        self._executed[pair] = kept + read_executions(self._exchange, pair, since_ms)
+
+    def _known(
+        self, trades: list[Any], pairs: set[str], executed: dict[str, Fill]
+    ) -> dict[str, Fill]:
+        """Return the bot's own fills by the order that the exchange executed."""
+        for trade in trades:
+            for order in trade.orders:
+                done = not order.ft_is_open and order.safe_filled
+                if done and str(order.order_id) in executed:
+                    self._remember(trade.pair, order)
+        fills = {}
+        for booked in self._booked.values():
+            if booked.fill.pair in pairs:
+                order = self._behind_of(booked)
+                fills[order] = replace(booked.fill, order=order)
+        return fills
+
+    def _remember(self, pair: str, order: Any) -> None:
+        if str(order.order_id) not in self._booked:
+            self.booked(pair, order, self._started_ms or 0)
+
+    def _behind_of(self, booked: _Booked) -> str:
+        order = booked.fill.order
+        if not booked.is_stop:
+            return order
+        if order not in self._behind:
+            self._behind[order] = order_behind(self._exchange, order, booked.fill.pair)
+        return self._behind[order]
+
+    def _waiting(self, trades: Iterable[Any]) -> set[str]:
+        return {str(o.order_id) for t in trades for o in t.orders if o.ft_is_open}
+
+    # -- keeping time ---------------------------------------------------------------------------
+
+    @property
+    def _exchange(self) -> Any:
+        return self._strategy.dp._exchange
+
+    def _is_due(self, subject: str, every_ms: int, now_ms: int) -> bool:
+        return now_ms - self._asked_ms.get(subject, 0) >= every_ms
+
+    def _is_quiet(self, now_ms: int) -> bool:
+        """Whether no candle's close is near: asking now holds up no order and no stop."""
+        candle_ms = self._strategy.candle_ms
+        into_ms = now_ms % candle_ms
+        return bool(into_ms >= _AFTER_CLOSE_MS and candle_ms - into_ms >= _BEFORE_CLOSE_MS)
+
+    def _look(self, subject: str, compare: Callable[[], tuple[str, ...]], now_ms: int) -> None:
+        """Compare one subject; without an answer it is unknown, and asked for again next time."""
+        try:
+            self._odd[subject] = compare()
+        except Exception as error:  # noqa: BLE001 - of whatever kind, it is not known
+            logger.warning("the exchange's %s cannot be had: %s", subject, error)
+            self._unknown.add(subject)
+            return
+        self._asked_ms[subject] = now_ms
+        self._unknown.discard(subject)
+        odd = {d for found in self._odd.values() for d in found}
+        self._since = {d: self._since.get(d, now_ms) for d in odd}
+
+    def _lasting(self, now_ms: int) -> tuple[str, ...] | None:
+        lasting = tuple(
+            d
+            for subject, found in self._odd.items() if subject not in self._unknown
+            for d in found if now_ms - self._since[d] >= _UNEXPLAINED_MS
+        )  # fmt: skip
+        return None if self._unknown and not lasting else lasting

@@ -1,0 +1,229 @@
+"""Control and journal as the strategy's hooks use them, in dry-run and live; a backtest has none.
+
+Nothing here can hold an exit back: whatever breaks while recording refuses the next entry and no
+more.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from freqtrade.enums import TRADE_MODES, RunMode
+
+from models.base.config import from_mapping
+from models.base.errors import ControlError, PackError
+from models.base.files import Clock, wall_clock_ms
+from models.operate.control.commands import Commands
+from models.operate.control.heartbeat import Heartbeat, beat
+from models.operate.control.review import Answer, ReviewConfig
+from models.operate.control.state import ControlState, Guard, Mode
+from models.operate.journal.records import ControlChange, Decision, Incident, Record
+from strategies.bot.config import PackConfig
+from strategies.guard.acknowledgement import leverage_digest
+
+logger = logging.getLogger(__name__)
+
+_SECRETS = {
+    "exchange": ("key", "secret", "password", "uid", "walletAddress", "privateKey"),
+    "telegram": ("token",),
+    "api_server": ("password", "jwt_secret_key", "ws_token"),
+}
+
+
+def secrets_of(config: Mapping[str, Any]) -> list[str]:
+    """Return the values of a Freqtrade config that nobody but their owner may read."""
+    # The bot wipes the exchange's keys from the config before it loads the strategy.
+    config = config.get("original_config") or config
+    found: list[str] = []
+    for block, names in _SECRETS.items():
+        for name in names:
+            value = (config.get(block) or {}).get(name) or ""
+            found += [value] if isinstance(value, str) else value
+    return [secret for secret in found if secret]
+
+
+def control_of(config: Mapping[str, Any], block: PackConfig) -> Control | None:
+    """Return the control of a bot that trades, None for any other run."""
+    if config["runmode"] not in TRADE_MODES:
+        return None
+    if not config.get("user_data_dir"):
+        raise ControlError(
+            "expected a user directory to keep control state and journal in",
+            cure="start freqtrade with --userdir",
+        )
+    control = Control(
+        Path(config["user_data_dir"]),
+        review=from_mapping(ReviewConfig, block.review, where="breakwater.review"),
+        secrets=secrets_of(config),
+        acknowledge=leverage_digest(config) if config["runmode"] is RunMode.LIVE else "",
+    )
+    if why := control.refusal():
+        logger.warning("nothing will be opened: %s", why)
+    return control
+
+
+class Control:
+    """What the hooks ask before they add risk, and what they tell afterwards.
+
+    Parameters
+    ----------
+    userdir
+        Freqtrade's user directory.
+    review
+        Whether entries wait for a person.
+    secrets
+        Values the journal must never show.
+    acknowledge
+        Digest of the settings whose risk a person must have acknowledged; empty for none.
+    """
+
+    def __init__(
+        self,
+        userdir: Path,
+        *,
+        review: ReviewConfig,
+        secrets: Sequence[str] = (),
+        acknowledge: str = "",
+        clock: Clock = wall_clock_ms,
+    ) -> None:
+        self.commands = Commands(userdir, clock, secrets=secrets)
+        self.store, self.journal, self.clock = self.commands.store, self.commands.journal, clock
+        self._review, self._acknowledge = review, acknowledge
+        self._loops = 0
+        self._mode: Mode | None = None  # as of the last loop
+        self._trouble: dict[str, str] = {}  # what could not be written, and why
+        self._said: dict[str, str] = {}  # pair and side -> the refusal last written down
+        self._led: dict[str, int] = {}  # pair -> number of the decision behind its next fill
+
+    # -- every loop ---------------------------------------------------------------------------
+
+    def loop(
+        self, *, feed_ms: int | None, candle_ms: int, numbers: Mapping[str, float]
+    ) -> ControlState:
+        """Read the state, note a changed mode, and leave a sign of life."""
+        self._loops += 1
+        state = self.store.read()
+        if "journal" in self._trouble:
+            self.record("journal.back", Incident(what="the journal can be written again"))
+        if state.mode is not self._mode:
+            before = str(self._mode or "start")
+            logger.warning("control: %s, %s", state.mode, state.reason or "as started")
+            self.record(
+                "control.mode",
+                ControlChange(command="", by=state.by, reason=state.reason, before=before,
+                              after=state.mode),
+            )  # fmt: skip
+            self._mode = state.mode
+        sign = Heartbeat(
+            time_ms=self.clock(), pid=os.getpid(), loop=self._loops, feed_ms=feed_ms,
+            candle_ms=candle_ms,
+            numbers=numbers,
+        )  # fmt: skip
+        try:
+            beat(self.store.folder, sign)
+            self._trouble.pop("heartbeat", None)
+        except OSError as error:
+            self._trouble["heartbeat"] = f"no heartbeat can be written: {error}"
+            logger.error(self._trouble["heartbeat"])
+        return state
+
+    def flattened(self) -> None:
+        """Note that nothing is left to close."""
+        try:
+            self.store.flattened(Guard("flatten"))
+        except (PackError, OSError) as error:
+            logger.error("control: %s", error)  # asked again in the next loop
+            return
+        self.record("control.flattened", Incident(what="every position is closed"))
+
+    # -- new risk -----------------------------------------------------------------------------
+
+    def refusal(self) -> str:
+        """Return why no risk may be added now, or nothing if it may."""
+        state = self.store.read()
+        if not state.may_add_risk:
+            return f"control is {state.mode}: {state.reason}"
+        if self._acknowledge and self._acknowledge not in state.acknowledged:
+            return "nobody has acknowledged the risk of these settings: breakwater acknowledge"
+        return "; ".join(self._trouble.values())
+
+    def may_enter(self, decision: Decision, refused: str) -> bool:
+        """Settle one entry and write it down: refused, waiting for a person, or accepted.
+
+        Parameters
+        ----------
+        decision
+            The entry, with what it stands on.
+        refused
+            Why something else has refused it; nothing here can turn that round.
+        """
+        why = refused or self.refusal()
+        if why:
+            self.refused(decision, why)
+            return False
+        if self._review.enabled and not self._approved(decision):
+            return False
+        number = self.record("entry.accepted", decision)
+        if number is None:
+            return False  # what cannot be written down is not done
+        self._led[decision.pair] = number
+        self._said.pop(f"{decision.pair} {decision.side}", None)
+        return True
+
+    def refused(self, decision: Decision, why: str, kind: str = "entry.refused") -> None:
+        """Write a refusal down, once for as long as it stays the same."""
+        key, said = f"{decision.pair} {decision.side}", f"{decision.candle_ms} {why}"
+        if self._said.get(key) == said:
+            return
+        self._said[key] = said
+        logger.warning("%s %s: %s", key, kind, why)
+        self.record(kind, _because(decision, why))
+
+    def _approved(self, decision: Decision) -> bool:
+        key = f"{decision.pair} {decision.side} {decision.candle_ms}"
+        notional, rate = decision.notional_quote, decision.rate
+        if notional is None or rate is None or decision.candle_ms is None:
+            raise ControlError("expected notional, rate and candle of an entry to review")
+        if self.store.use(key, notional):
+            return True
+        proposal = self.store.propose(
+            key=key, pair=decision.pair, side=decision.side, notional_quote=notional, rate=rate,
+            note=decision.reason, expires_ms=self.clock() + round(1000 * self._review.expire_s),
+        )  # fmt: skip
+        waits = f"proposal {proposal.id} is {proposal.answer}"
+        if proposal.answer is Answer.APPROVED:
+            waits += f" for {proposal.notional_quote:.2f}, and this order is {notional:.2f}"
+        self.refused(decision, waits, "entry.waiting")
+        return False
+
+    # -- journal ------------------------------------------------------------------------------
+
+    def record(self, kind: str, record: Record) -> int | None:
+        """Write one line and return its number, None if it could not be written."""
+        try:
+            number = self.journal.append(kind, record).n
+        except (PackError, OSError) as error:
+            self._trouble["journal"] = f"the journal cannot be written: {error}"
+            logger.error(self._trouble["journal"])
+            return None
+        self._trouble.pop("journal", None)
+        return number
+
+    def led(self, pair: str) -> int | None:
+        """Return the number of the decision behind the pair's newest order."""
+        return self._led.get(pair)
+
+    def decided(self, kind: str, decision: Decision) -> None:
+        """Write down a decision that leads to an order and asks nobody."""
+        number = self.record(kind, decision)
+        if number is not None:
+            self._led[decision.pair] = number
+
+
+def _because(decision: Decision, why: str) -> Decision:
+    return replace(decision, action="refuse", rules=(*decision.rules, why))

@@ -1,0 +1,62 @@
+"""Journal records from what Freqtrade hands to a hook."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from freqtrade.persistence import Order, Trade
+from pandas import Series
+
+from models.base import columns
+from models.operate.journal.records import Decision, OrderFilled, Outcome
+
+
+def seen(row: Series | None) -> dict[str, Any]:
+    """Return the part of a decision that tells which forecast it stood on; none without a row."""
+    if row is None:
+        return {}
+    ends = [row.get("interval_low"), row.get("interval_high")]
+    return {
+        "candle_ms": int(row["date"].timestamp() * 1000),
+        "forecast": {n: float(row[n]) for n in columns.FORECAST if n in row.index},
+        "interval": None if None in ends else (float(ends[0]), float(ends[1])),
+    }
+
+
+def summary(row: Series | None) -> str:
+    """Return a forecast in one line, for a person who is asked about it."""
+    if row is None or columns.P_UP not in row.index:
+        return "no forecast"
+    words = {columns.P_UP: "up", columns.P_FLAT: "flat", columns.P_DOWN: "down"}
+    return ", ".join(f"{word} {row[name]:.0%}" for name, word in words.items())
+
+
+def leaving(
+    trade: Trade, reason: str, rate: float, row: Series | None, inputs: Mapping[str, float]
+) -> Decision:
+    """Return the decision to close a trade."""
+    return Decision(
+        action="exit", pair=trade.pair, side="short" if trade.is_short else "long",
+        trade_id=trade.id, reason=reason, rate=rate, leverage=trade.leverage,
+        notional_quote=trade.amount * rate, inputs=inputs, **seen(row),
+    )  # fmt: skip
+
+
+def filled(trade: Trade, order: Order, decision: int | None) -> OrderFilled:
+    """Return the record of a filled order."""
+    return OrderFilled(
+        trade_id=trade.id, pair=trade.pair, side=order.ft_order_side, order_id=order.order_id,
+        amount_base=order.safe_filled, rate=order.safe_price,
+        opens=order.ft_order_side == trade.entry_side, decision=decision,
+    )  # fmt: skip
+
+
+def outcome(trade: Trade, now: datetime) -> Outcome:
+    """Return the record of a trade that has just been closed."""
+    return Outcome(
+        trade_id=trade.id, pair=trade.pair, exit_reason=trade.exit_reason or "",
+        profit_quote=float(trade.close_profit_abs), profit_frac=float(trade.close_profit),
+        held_s=(now - trade.open_date_utc).total_seconds(),
+    )  # fmt: skip

@@ -1,0 +1,82 @@
+"""The account against its limits as named numbers, for people and for the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from models.serve.latency import TO_DECISION, TO_ORDER, Percentiles
+from models.trade.risk.exposure import gross_within, net_within
+from models.trade.risk.limits import HardLimits, Limits
+from models.trade.risk.losses import LossState
+from models.trade.risk.snapshot import ExchangeAccount, Exposure, Intent, Snapshot, Stage
+
+
+def account_figures(exposure: Exposure) -> dict[str, float]:
+    """Return what the account holds, quote units."""
+    return {
+        "equity": exposure.equity_quote,
+        "gross exposure": exposure.gross_notional_quote,
+        "net exposure": exposure.net_notional_quote,
+    }
+
+
+def limit_figures(exposure: Exposure, losses: LossState | None, limits: Limits) -> dict[str, float]:
+    """Return how much of each limit is used, and the room for new positions by side."""
+    hard = limits.hard
+    figures = {f"room for new {side}s": _room(exposure, limits, side) for side in ("long", "short")}
+    if exposure.account.positions:
+        used = exposure.account.margin_ratio(exposure.marks)
+        figures[f"margin used, % (no new risk from {_percent(hard.margin_reduce)})"] = round(
+            100 * used, 2
+        )
+    return figures | _loss_figures(losses, hard)
+
+
+def exchange_figures(account: ExchangeAccount | None) -> dict[str, float]:
+    """Return what the exchange itself counts; nothing where it is not asked."""
+    if account is None:
+        return {}
+    figures = {
+        "equity by the exchange": account.equity_quote,
+        "margin used by the exchange, %": round(100 * account.margin_ratio, 2),
+    }
+    if account.distance_frac is not None:
+        figures["distance to liquidation by the exchange, %"] = round(
+            100 * account.distance_frac, 2
+        )
+    return figures
+
+
+def latency_figures(table: Mapping[str, Percentiles]) -> dict[str, float]:
+    """Return how long the way from a candle's close takes, as far as it was measured."""
+    figures = {}
+    for stage, what in ((TO_DECISION, "decision"), (TO_ORDER, "order")):
+        if stage in table:
+            seen = table[stage]
+            for share, took in (("half", seen.p50), ("95 %", seen.p95), ("99 %", seen.p99)):
+                figures[f"candle close to {what}, ms, {share} within"] = took
+    return figures
+
+
+def _room(exposure: Exposure, limits: Limits, side: str) -> float:
+    """Return the largest notional the guards on exposure would let through."""
+    order = Intent(pair="", side=1 if side == "long" else -1, notional_quote=0.0)
+    s = Snapshot(now_ms=0, stage=Stage.LIVE, intent=order, exposure=exposure)
+    return min(guard(s, limits).limit_quote for guard in (gross_within, net_within))
+
+
+def _loss_figures(losses: LossState | None, hard: HardLimits) -> dict[str, float]:
+    if losses is None:
+        return {}
+    return {
+        f"lost {since}, % (halts at {_percent(limit)})": round(100 * lost, 2)
+        for since, lost, limit in (
+            ("today", losses.day_frac, hard.loss_day_frac),
+            ("this week", losses.week_frac, hard.loss_week_frac),
+            ("from the peak", losses.peak_frac, hard.loss_peak_frac),
+        )
+    }
+
+
+def _percent(frac: float) -> str:
+    return f"{100 * frac:g}"

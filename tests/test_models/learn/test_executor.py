@@ -1,0 +1,111 @@
+"""A worker's death, refusal, failure or delay is an error with a reason, and the next job works."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+from loky import get_reusable_executor
+
+from models.base.errors import AlignmentError, ConfigError, TrainingError
+from models.learn.training import executor as executor_module
+from models.learn.training.executor import ProcessExecutor
+from tests.test_models.learn import worker_jobs
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _stop_worker() -> Iterator[None]:
+    yield
+    get_reusable_executor(max_workers=1).shutdown(wait=True, kill_workers=True)
+
+
+@pytest.fixture(scope="module")
+def executor() -> ProcessExecutor:
+    return ProcessExecutor(timeout_s=60)
+
+
+def test_worker_when_it_runs_then_it_is_another_process_niced_capped_and_kept(
+    executor: ProcessExecutor,
+) -> None:
+    first, second = (executor._call(worker_jobs.pid, what="pid") for _ in range(2))
+    assert first != os.getpid()
+    assert first == second
+    assert executor._call(worker_jobs.niceness, what="nice") >= min(19, os.nice(0) + 10)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        assert executor._call(worker_jobs.environment, name, what="env") == "1"
+
+
+def test_worker_when_it_is_killed_then_the_error_names_the_death_and_the_next_job_works(
+    executor: ProcessExecutor,
+) -> None:
+    before = executor._call(worker_jobs.pid, what="pid")
+    with pytest.raises(TrainingError, match="worker died") as caught:
+        executor._call(worker_jobs.die, what="training BTC")
+    assert "SIGKILL" in str(caught.value)
+    assert caught.value.where == "training BTC"
+    assert "out of memory" in caught.value.cure
+    assert executor._call(worker_jobs.add, 2, 3, what="adding") == 5
+    assert executor._call(worker_jobs.pid, what="pid") != before
+
+
+def test_worker_when_a_job_refuses_then_the_same_error_arrives_with_its_fields(
+    executor: ProcessExecutor,
+) -> None:
+    with pytest.raises(AlignmentError) as caught:
+        executor._call(worker_jobs.refuse, what="training BTC")
+    error = caught.value
+    assert (error.problem, error.where, error.cure) == (
+        "expected 3 rows, got 2", "row 7", "sort them",
+    )  # fmt: skip
+    assert executor._call(worker_jobs.add, 1, 1, what="adding") == 2
+
+
+def test_worker_when_a_job_breaks_then_the_error_names_kind_message_and_job(
+    executor: ProcessExecutor,
+) -> None:
+    with pytest.raises(TrainingError, match="ZeroDivisionError: division by zero") as caught:
+        executor._call(worker_jobs.divide, what="training BTC")
+    assert caught.value.where == "training BTC"
+
+
+def test_worker_when_a_job_takes_too_long_then_it_is_stopped_and_the_next_job_works(
+    executor: ProcessExecutor,
+) -> None:
+    executor._call(worker_jobs.pid, what="warming up")
+    hasty, started = ProcessExecutor(timeout_s=0.3), time.monotonic()
+    with pytest.raises(TrainingError, match=r"no result within 0\.3 s; the worker was stopped"):
+        hasty._call(worker_jobs.sleep, 60.0, what="sleeping")
+    assert time.monotonic() - started < 10
+    assert executor._call(worker_jobs.add, 2, 2, what="adding") == 4
+
+
+def test_worker_when_the_job_itself_times_out_then_the_limit_is_not_blamed(
+    executor: ProcessExecutor,
+) -> None:
+    with pytest.raises(TrainingError, match="the data server did not answer"):
+        executor._call(worker_jobs.give_up, what="training BTC")
+
+
+def test_worker_when_settings_are_wrong_then_the_nearest_name_comes_back(
+    executor: ProcessExecutor,
+) -> None:
+    executor.check("lstm", {"network": {"hidden": 8}})
+    with pytest.raises(ConfigError, match="'hiden'; did you mean 'hidden'"):
+        executor.check("lstm", {"network": {"hiden": 8}})
+    with pytest.raises(ConfigError, match="unknown network 'lstn'"):
+        executor.check("lstn", {})
+    assert "torch" in executor._call(worker_jobs.modules, what="modules")  # there, not here
+
+
+def test_machine_without_torch_when_asked_then_it_serves_but_refuses_to_train(
+    executor: ProcessExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor_module, "can_train", lambda: False)
+    executor.check("lstm", {})  # settings cannot be checked without the network's code
+    job = SimpleNamespace(title="BTC")
+    with pytest.raises(TrainingError, match="torch is not installed") as caught:
+        executor.run(job)  # type: ignore[arg-type]
+    assert "[train]" in caught.value.cure

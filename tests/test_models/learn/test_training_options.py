@@ -1,0 +1,124 @@
+"""Options of the one training loop: row weights, mixed precision, device, curves on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from models.base import catalog, columns
+from models.base.errors import ConfigError
+from models.base.types import Artifact, TrainingJob
+from models.learn.training.loop import place
+from models.learn.training.pipeline import train
+from models.learn.training.prepare import prepare
+from models.learn.training.settings import TrainingSettings
+from models.serve.predictor import Predictor
+from tests.test_contract import planted
+
+
+def job(network: str = "tcn", **training: Any) -> TrainingJob:
+    merged = {**planted.SETTINGS["training"], "max_steps": 20, **training}
+    return dataclasses.replace(
+        planted.planted_job(network), settings={**planted.SETTINGS, "training": merged}
+    )
+
+
+def advantage(artifact: Artifact) -> np.ndarray:
+    rows = job()
+    out = Predictor(artifact).predict(rows.features, rows.time_ms, rows.feature_names)
+    return out[columns.LABEL_DIRECTION][artifact.manifest["context_candles"] :]
+
+
+def test_weights_when_rows_age_then_they_halve_and_the_newest_counts_fully() -> None:
+    data = prepare(job(half_life_days=10.0))
+    weight = data.rows.weight.numpy()
+    assert weight[-1] == 1
+    assert weight[-1 - 240] == pytest.approx(0.5)
+    assert weight[-1 - 480] == pytest.approx(0.25)
+    assert (prepare(job()).rows.weight == 1).all()
+
+
+def test_weights_when_old_rows_contradict_new_ones_then_the_half_life_decides() -> None:
+    """The label turns around a third into the training rows."""
+    plain = job()
+    turn = len(plain.time_ms) // 3
+    sign = np.where(np.arange(len(plain.time_ms)) < turn, -1.0, 1.0)
+    labels = {**plain.labels}
+    for name in (columns.LABEL_RETURN, columns.LABEL_DIRECTION):
+        labels[name] = sign * labels[name]
+    scores = {}
+    for half_life in (0.0, 5.0):
+        turned = dataclasses.replace(job(max_steps=60, half_life_days=half_life), labels=labels)
+        out = advantage(train(turned))
+        x = turned.features[-len(out) :, 0]
+        scores[half_life] = np.corrcoef(out, x)[0, 1]
+    assert scores[5.0] > max(0.8, scores[0.0] + 0.1)
+
+
+@pytest.mark.parametrize("network", catalog.networks())
+def test_mixed_precision_when_used_then_training_goes_nearly_the_same_way(network: str) -> None:
+    exact, mixed = (
+        advantage(train(job(network, precision=name))) for name in ("float32", "bfloat16")
+    )
+    assert not np.array_equal(exact, mixed)  # the option does something
+    assert np.corrcoef(exact, mixed)[0, 1] > 0.95
+
+
+def test_device_when_left_alone_then_it_is_the_gpu_where_there_is_one() -> None:
+    device, mixed = place(TrainingSettings())
+    assert device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert mixed == torch.cuda.is_available()
+    assert place(TrainingSettings(device="cpu"))[0].type == "cpu"
+    assert place(TrainingSettings(device="cpu", precision="bfloat16"))[1]
+
+
+def test_device_when_a_gpu_is_asked_for_and_there_is_none_then_it_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="expected a GPU, found none") as caught:
+        train(job(device="cuda"))
+    assert caught.value.where == "training.device"
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"device": "tpu"}, "expected device to be one of auto, cpu, cuda, got tpu"),
+        (
+            {"precision": "int8"},
+            "expected precision to be one of auto, float32, bfloat16, got int8",
+        ),
+        ({"half_life_days": -1.0}, "expected half_life_days finite and >= 0, got -1.0"),
+        ({"members": 0}, "expected members >= 1, got 0"),
+        ({"tensorboard_dir": 3}, "expected a text for tensorboard_dir, got 3"),
+    ],
+)
+def test_option_when_wrong_then_expected_and_actual_are_named(
+    setting: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        prepare(job(**setting))
+    assert caught.value.problem == said
+
+
+def test_curves_when_asked_for_then_they_are_on_disk_and_the_model_is_the_same(
+    tmp_path: Path,
+) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with_curves = train(job(tensorboard_dir=str(tmp_path)))
+    assert Artifact.digest(with_curves.onnx) == Artifact.digest(train(job()).onnx)
+    files = list(tmp_path.rglob("events.out.tfevents.*"))
+    assert files
+    found = []
+    for file in files:
+        events = EventAccumulator(str(file)).Reload()
+        found += [s.value for tag in events.Tags()["scalars"] for s in events.Scalars(tag)]
+    validation = with_curves.manifest["history"][0][-1][1]
+    assert any(value == pytest.approx(validation, rel=1e-5) for value in found)

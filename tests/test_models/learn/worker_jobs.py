@@ -1,0 +1,50 @@
+"""Functions a training worker is asked to run; top-level, so that it can find them by name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+from models.base.errors import AlignmentError
+
+
+def pid() -> int:
+    return os.getpid()
+
+
+def niceness() -> int:
+    return os.nice(0)
+
+
+def environment(name: str) -> str | None:
+    return os.environ.get(name)
+
+
+def modules() -> set[str]:
+    return {name.partition(".")[0] for name in sys.modules}
+
+
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def refuse() -> None:
+    raise AlignmentError("expected 3 rows, got 2", where="row 7", cure="sort them")
+
+
+def divide() -> float:
+    return 1 / 0
+
+
+def give_up() -> None:
+    raise TimeoutError("the data server did not answer")
+
+
+def sleep(seconds: float) -> None:
+    time.sleep(seconds)

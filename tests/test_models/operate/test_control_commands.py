@@ -1,0 +1,193 @@
+"""The commands: the same answers whichever way the word came, each in the journal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from models.base.errors import ControlError
+from models.operate.control.commands import DANGEROUS, Commands, hedge_meaning
+from models.operate.control.heartbeat import FILE, Heartbeat, beat, last_beat
+from models.operate.control.state import Mode, Person
+from models.operate.journal.records import Decision, OrderFilled, Outcome, Record
+
+ANN = Person("ann", "command line")
+NOW = 1_700_000_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noted(Record):
+    """A record nobody has words for."""
+
+    trade_id: int
+    said: str
+
+
+@pytest.fixture
+def commands(tmp_path: Path) -> Commands:
+    return Commands(tmp_path, lambda: NOW, secrets=["s3cret"])
+
+
+def journalled(commands: Commands) -> list[tuple[str, str, str]]:
+    return [
+        (e.kind, e.record["before"], e.record["after"])
+        for e in commands.journal.entries(kind="control")
+    ]
+
+
+def test_commands_when_said_in_turn_then_state_answer_and_journal_agree(
+    commands: Commands,
+) -> None:
+    assert commands.reduce(ANN).splitlines() == [
+        "REDUCING: no new positions, and none is made larger",
+        "since 2023-11-14 22:13:20 UTC, ann by command line: a person said so",
+    ]
+    assert commands.halt(ANN, "storm").endswith("storm")
+    assert commands.flatten(ANN).startswith("HALTED")
+    assert commands.store.read().flatten is not None
+    assert commands.resume(ANN).startswith("ACTIVE")
+    assert journalled(commands) == [
+        ("control.reduce", "ACTIVE", "REDUCING"),
+        ("control.halt", "REDUCING", "HALTED"),
+        ("control.flatten", "HALTED", "HALTED"),
+        ("control.resume", "HALTED", "ACTIVE"),
+    ]
+
+
+def test_dangerous_commands_when_listed_then_none_of_them_stops_the_bot() -> None:
+    assert {"resume", "flatten", "hedge"} == DANGEROUS
+
+
+def test_halt_when_the_journal_cannot_be_written_then_it_halts_and_says_so(
+    commands: Commands, tmp_path: Path
+) -> None:
+    (tmp_path / "journal").touch()  # a file where the folder should be
+    said = commands.halt(ANN, "storm")
+    assert "not journalled" in said
+    assert commands.store.read().mode is Mode.HALTED
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("0.4", "hedge: held at 40%, by ann by command line"),
+     ("freeze", "hedge: frozen as it is, by ann by command line"),
+     ("release", "hedge: the model's")],
+)  # fmt: skip
+def test_hedge_when_told_then_it_says_what_holds_now(
+    commands: Commands, word: str, said: str
+) -> None:
+    assert commands.hedge(ANN, word) == said
+    assert commands.hedge(ANN) == said
+    assert [e.record["command"] for e in commands.journal.entries()] == [f"hedge {word}"]
+
+
+@pytest.mark.parametrize("word", ["1.5", "-1", "nan", "half"])
+def test_hedge_when_the_word_is_no_ratio_then_nothing_changes(
+    commands: Commands, word: str
+) -> None:
+    with pytest.raises(ControlError, match="from 0 to 1"):
+        hedge_meaning(word)
+    with pytest.raises(ControlError, match="from 0 to 1"):
+        commands.hedge(ANN, word)
+    assert commands.store.read().hedge is None
+    assert commands.journal.entries() == []
+
+
+def test_proposals_when_answered_then_the_answer_is_in_the_journal(commands: Commands) -> None:
+    for key, pair in (("a", "BTC/USDT:USDT"), ("b", "ETH/USDT:USDT")):
+        commands.store.propose(
+            key=key, pair=pair, side="long", notional_quote=1000.0, rate=60_000.0,
+            note="p_up 0.6", expires_ms=NOW + 1,
+        )  # fmt: skip
+    assert commands.waiting() == ["r1", "r2"]
+    assert "UTC: long BTC/USDT:USDT, 1,000.00 at 60,000.00; p_up 0.6" in commands.risk()
+    assert commands.approve(ANN, "r1") == "r1: approve noted"
+    assert commands.deny(ANN, "r2") == "r2: deny noted"
+    assert commands.waiting() == []
+    assert [(e.kind, e.record["reason"]) for e in commands.journal.entries()] == [
+        ("control.approve", "r1"),
+        ("control.deny", "r2"),
+    ]
+
+
+def test_why_when_asked_then_the_trades_story_is_told_in_order(commands: Commands) -> None:
+    led = commands.journal.append(
+        "entry.accepted",
+        Decision(action="enter", pair="BTC/USDT:USDT", side="long", reason="key s3cret",
+                 forecast={"p_up": 0.6123456789}, interval=(59_000.0, 62_000.0)),
+    )  # fmt: skip
+    commands.journal.append(
+        "order.filled",
+        OrderFilled(trade_id=3, pair="BTC/USDT:USDT", side="buy", order_id="77", amount_base=0.1,
+                    rate=60_000.0, opens=True, decision=led.n),
+    )  # fmt: skip
+    assert commands.why(3).splitlines() == [
+        "2023-11-14 22:13:20 UTC, line 1: entry.accepted",
+        "enter long BTC/USDT:USDT",
+        "because: key ***",
+        "forecast: up 61%",
+        "90 % interval: 59,000.00 to 62,000.00",
+        "",
+        "2023-11-14 22:13:20 UTC, line 2: order.filled",
+        "buy 0.1 BTC/USDT:USDT at 60,000.00, opens trade 3",
+    ]
+    assert commands.why(4) == "the journal has nothing about trade 4"
+
+
+def test_risk_when_the_bot_lives_then_its_age_feed_and_numbers_are_shown(
+    commands: Commands,
+) -> None:
+    assert commands.risk().endswith("no sign of life from a bot")
+    beat(
+        commands.store.folder,
+        Heartbeat(time_ms=NOW - 3000, pid=42, loop=7, feed_ms=NOW - 60_000,
+                  numbers={"equity": 10_000.0}),
+    )  # fmt: skip
+    assert commands.risk().splitlines()[1:] == [
+        "since 2023-11-14 22:13:20 UTC",
+        "bot 42 alive 3 s ago", "newest candle closed 60 s ago", "equity: 10,000.00",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{}", b'{"pid": 1}', b"[]"])
+def test_heartbeat_when_broken_then_it_is_an_error_and_status_still_answers(
+    commands: Commands, content: bytes
+) -> None:
+    assert last_beat(commands.store.folder) is None
+    (commands.store.folder / FILE).write_bytes(content)
+    with pytest.raises(ControlError, match="expected a heartbeat"):
+        last_beat(commands.store.folder)
+    assert "expected a heartbeat" in commands.risk()
+    assert commands.risk().startswith("ACTIVE")
+
+
+def test_why_when_a_trade_has_every_kind_of_line_then_each_is_told_in_words(
+    commands: Commands,
+) -> None:
+    told = {
+        "entry.accepted": Decision(
+            action="enter", pair="BTC/USDT:USDT", side="long", reason="", trade_id=3, rate=60_000.0,
+            notional_quote=900.0, leverage=2.0, rules=("net exposure limited",),
+            forecast={"p_up": float("nan"), "p_flat": 0.3, "p_down": 0.1, "sigma": 0.02},
+            inputs={"equity": 10_000.0},
+        ),
+        "trade.closed": Outcome(
+            trade_id=3, pair="BTC/USDT:USDT", exit_reason="stop_loss", profit_quote=-1234.5,
+            profit_frac=-0.0123, held_s=5400.0,
+        ),
+        "trade.note": Noted(trade_id=3, said="by hand"),
+    }  # fmt: skip
+    for kind, record in told.items():
+        commands.journal.append(kind, record)
+    entry, outcome, note = commands.why(3).split("\n\n")
+    assert entry.splitlines()[1:] == [
+        "enter long BTC/USDT:USDT, 900 at 60,000.00, leverage 2",
+        "rule: net exposure limited",
+        "forecast: up nan, flat 30%, down 10%",
+        "equity: 10,000.00",
+    ]
+    said = "trade 3 closed by stop_loss: -1,234.50, -1.23% of stake, after 1 h 30 min"
+    assert outcome.splitlines()[1:] == [said]
+    assert note.splitlines()[1:] == ["trade_id: 3", "said: by hand"]

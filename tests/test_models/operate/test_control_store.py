@@ -1,0 +1,357 @@
+"""The control state: guards only move it down, only a person moves it up, and nothing loses it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.base.errors import ControlError
+from models.base.files import locked
+from models.operate.control import store as store_module
+from models.operate.control.review import Answer
+from models.operate.control.state import ControlState, Guard, Mode, Person, from_bytes, to_bytes
+from models.operate.control.store import HALT_FILE, ControlStore
+
+ANN = Person("ann", "telegram")
+LOSS = Guard("loss_day")
+
+
+class Clock:
+    def __init__(self, now: int = 1_000_000) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: Clock) -> ControlStore:
+    return ControlStore(tmp_path / "control", clock)
+
+
+def other(store: ControlStore) -> ControlStore:
+    """Another process's view of the same folder."""
+    return ControlStore(store.folder, store.clock)
+
+
+# -- modes --------------------------------------------------------------------------------------
+
+
+def test_store_when_new_then_it_is_active_and_says_since_when(store: ControlStore) -> None:
+    state = store.read()
+    assert (state.mode, state.since_ms, state.may_add_risk) == (Mode.ACTIVE, 1_000_000, True)
+
+
+@pytest.mark.parametrize("by", [ANN, LOSS])
+def test_halt_when_said_then_another_process_sees_who_why_and_when_in_its_next_read(
+    store: ControlStore, clock: Clock, by: Person | Guard
+) -> None:
+    reader = other(store)
+    assert reader.read().mode is Mode.ACTIVE
+    clock.now += 5
+    store.halt(by, "lost 2 %")
+    state = reader.read()
+    assert (state.mode, state.reason, state.by) == (Mode.HALTED, "lost 2 %", str(by))
+    assert state.since_ms == clock.now
+    assert not state.may_add_risk
+
+
+def test_mode_when_moved_down_twice_then_the_first_word_for_it_is_kept(
+    store: ControlStore, clock: Clock
+) -> None:
+    store.reduce(LOSS, "first")
+    clock.now += 5
+    store.reduce(ANN, "second")
+    assert (store.read().reason, store.read().since_ms) == ("first", 1_000_000)
+    store.halt(LOSS, "third")
+    store.reduce(ANN, "a halt stays a halt")
+    assert (store.read().mode, store.read().reason) == (Mode.HALTED, "third")
+
+
+@pytest.mark.parametrize("step", ["reduce", "halt", "request_flatten"])
+def test_resume_when_a_guard_asks_then_it_is_refused_and_a_person_may(
+    store: ControlStore, step: str
+) -> None:
+    getattr(store, step)(LOSS, "why")
+    before = store.read()
+    with pytest.raises(ControlError, match="only a person may resume, not guard loss_day"):
+        store.resume(LOSS)  # type: ignore[arg-type]
+    assert store.read() == before
+    state = store.resume(ANN)
+    assert (state.mode, state.by, state.flatten) == (Mode.ACTIVE, "ann by telegram", None)
+
+
+def test_flatten_when_asked_for_then_it_halts_and_stays_halted_when_done(
+    store: ControlStore,
+) -> None:
+    state = store.request_flatten(ANN, "storm")
+    assert state.mode is Mode.HALTED
+    assert state.flatten is not None
+    assert state.flatten.reason == "storm"
+    done = store.flattened(Guard("flatten"))
+    assert (done.mode, done.flatten) == (Mode.HALTED, None)
+
+
+# -- the file HALT ------------------------------------------------------------------------------
+
+
+def test_halt_file_when_dropped_then_it_wins_and_no_resume_helps_until_it_is_gone(
+    store: ControlStore,
+) -> None:
+    file = store.folder / HALT_FILE
+    file.touch()
+    assert store.read().mode is Mode.HALTED
+    with pytest.raises(ControlError, match="expected no file HALT"):
+        store.resume(ANN)
+    file.unlink()
+    assert store.read().mode is Mode.ACTIVE  # it was never written into the state
+    store.halt(LOSS, "loss")
+    file.write_text("power works", encoding="utf-8")
+    file.unlink()
+    assert store.read().mode is Mode.HALTED  # removing the file resumes nothing
+
+
+def test_halt_file_when_dropped_before_the_first_start_then_the_bot_starts_halted(
+    tmp_path: Path, clock: Clock
+) -> None:
+    (tmp_path / "control").mkdir()
+    (tmp_path / "control" / HALT_FILE).symlink_to("nowhere")  # a dangling link is a file dropped
+    assert ControlStore(tmp_path / "control", clock).read().mode is Mode.HALTED
+
+
+# -- what cannot be read or written -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"null", b'{"format": 2}', b'{"format": 1, "mode": "ACTIVE"}',
+                b"\xff\xfe", b'{"format": 1}'],
+)  # fmt: skip
+def test_state_when_its_file_is_corrupt_then_it_reads_halted_and_only_resume_replaces_it(
+    store: ControlStore, content: bytes
+) -> None:
+    path = store.folder / "state.json"
+    path.write_bytes(content)
+    state = store.read()
+    assert state.mode is Mode.HALTED
+    assert "cannot be read" in state.reason
+    with pytest.raises(ControlError, match="cannot be read"):
+        store.set_hedge(ANN, 0.5)
+    assert path.read_bytes() == content
+    assert store.resume(ANN).mode is Mode.ACTIVE
+    assert [p.read_bytes() for p in store.folder.glob("state.corrupt-*")] == [content]
+
+
+def test_state_when_any_one_byte_is_lost_then_it_never_reads_as_more_than_was_written(
+    store: ControlStore,
+) -> None:
+    store.request_flatten(ANN, "storm")
+    path = store.folder / "state.json"
+    whole = path.read_bytes()
+    for cut in range(len(whole) - 1):  # the last byte is a newline
+        path.write_bytes(whole[:cut])
+        assert store.read().mode is Mode.HALTED, cut
+
+
+def test_state_when_its_file_is_deleted_then_it_is_halted_and_not_new(store: ControlStore) -> None:
+    store.halt(ANN, "stop")
+    (store.folder / "state.json").unlink()
+    assert store.read().mode is Mode.HALTED
+    assert other(store).read().mode is Mode.HALTED
+
+
+def test_state_when_the_folder_cannot_be_made_then_it_is_halted(
+    tmp_path: Path, clock: Clock
+) -> None:
+    (tmp_path / "file").touch()
+    store = ControlStore(tmp_path / "file" / "control", clock)
+    assert store.read().mode is Mode.HALTED
+    assert store.halt(LOSS, "loss").mode is Mode.HALTED  # and a guard's word does not raise
+
+
+def full_disk(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def cannot_append(path: Path, mode: str = "r", **options: Any) -> Any:
+    return full_disk() if mode == "a" else open(path, mode, **options)
+
+
+def test_halt_when_the_state_cannot_be_written_then_the_halt_file_says_it(
+    store: ControlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "write_atomic", full_disk)
+    assert store.reduce(LOSS, "lost 2 %").mode is Mode.HALTED
+    assert other(store).read().mode is Mode.HALTED
+    assert "lost 2 %" in other(store).read().reason
+    with pytest.raises(OSError, match="No space"):
+        store.request_flatten(ANN, "out")  # the caller must know that nothing will be closed
+    assert "lost 2 %" in (store.folder / HALT_FILE).read_text(encoding="utf-8")
+
+
+def test_halt_when_nothing_at_all_can_be_written_then_this_process_is_halted_until_resumed(
+    store: ControlStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(store_module, "write_atomic", full_disk)
+        broken.setattr(Path, "open", cannot_append)
+        assert store.halt(LOSS, "loss").mode is Mode.HALTED
+    clock.now += 5
+    other(store).set_hedge(ANN, 0.5)  # no word about the mode
+    assert store.read().mode is Mode.HALTED
+    assert "No space" in store.read().reason
+    other(store).resume(ANN)
+    assert store.read().mode is Mode.ACTIVE
+
+
+def test_halt_when_a_stopped_process_holds_the_lock_then_it_takes_effect_all_the_same(
+    store: ControlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.base.files.time.sleep", lambda _: None)
+    with locked(store.folder / "lock"):
+        assert store.halt(ANN, "now").mode is Mode.HALTED
+        with pytest.raises(ControlError, match="another process holds the lock"):
+            store.set_hedge(ANN, 0.5)
+    assert other(store).read().mode is Mode.HALTED
+
+
+def test_state_when_written_and_read_then_nothing_changes(store: ControlStore) -> None:
+    store.set_hedge(ANN, 0.25)
+    store.propose(key="k", pair="BTC", side="long", notional_quote=1.0, rate=1.0, note="",
+                  expires_ms=2_000_000)  # fmt: skip
+    store.acknowledge(ANN, "digest")
+    state = store.request_flatten(ANN, "out")
+    assert from_bytes(to_bytes(state)) == state
+    assert state != ControlState()
+
+
+def test_state_when_many_threads_change_it_then_no_change_is_lost(store: ControlStore) -> None:
+    def work(name: str) -> None:
+        mine = other(store)
+        for i in range(20):
+            mine.propose(key=f"{name}{i}", pair="BTC", side="long", notional_quote=1.0, rate=1.0,
+                         note="", expires_ms=2_000_000)  # fmt: skip
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    state = store.read()
+    assert (state.next_proposal, state.changes) == (41, 40)
+    assert len({p.key for p in state.proposals}) == 40
+
+
+def test_store_when_it_writes_then_no_other_user_may_and_nothing_is_left_lying_about(
+    store: ControlStore,
+) -> None:
+    store.halt(ANN, "x")
+    assert sorted(os.listdir(store.folder)) == ["lock", "state.json"]
+
+
+# -- hedge --------------------------------------------------------------------------------------
+
+
+def test_hedge_when_set_frozen_and_released_then_each_is_seen(store: ControlStore) -> None:
+    hedge = store.set_hedge(ANN, 0.4).hedge
+    assert hedge is not None
+    assert (hedge.ratio, hedge.by) == (0.4, "ann by telegram")
+    frozen = store.freeze_hedge(ANN).hedge
+    assert frozen is not None
+    assert frozen.ratio is None
+    assert store.release_hedge(ANN).hedge is None
+
+
+@pytest.mark.parametrize("ratio", [-0.01, 1.01, float("nan"), float("inf")])
+def test_hedge_when_the_ratio_is_no_share_then_it_is_refused(
+    store: ControlStore, ratio: float
+) -> None:
+    with pytest.raises(ControlError, match="from 0 to 1"):
+        store.set_hedge(ANN, ratio)
+
+
+def test_persons_things_when_a_guard_does_them_then_they_are_refused(store: ControlStore) -> None:
+    for act in (
+        lambda: store.set_hedge(LOSS, 0.5),  # type: ignore[arg-type]
+        lambda: store.freeze_hedge(LOSS),  # type: ignore[arg-type]
+        lambda: store.release_hedge(LOSS),  # type: ignore[arg-type]
+        lambda: store.approve(LOSS, "r1"),  # type: ignore[arg-type]
+        lambda: store.deny(LOSS, "r1"),  # type: ignore[arg-type]
+        lambda: store.acknowledge(LOSS, "d"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(ControlError, match="only a person may"):
+            act()
+    assert store.read().changes == 0
+
+
+# -- review -------------------------------------------------------------------------------------
+
+
+def propose(store: ControlStore, key: str = "BTC long 1", notional: float = 1000.0) -> str:
+    return store.propose(
+        key=key, pair="BTC/USDT:USDT", side="long", notional_quote=notional, rate=100.0,
+        note="up 60 %", expires_ms=store.clock() + 60_000,
+    ).id  # fmt: skip
+
+
+def answers(store: ControlStore) -> list[str]:
+    return [p.answer for p in store.read().proposals]
+
+
+def test_proposal_when_made_twice_for_a_signal_then_it_is_the_same_one(
+    store: ControlStore,
+) -> None:
+    assert propose(store) == propose(store) == "r1"
+    assert propose(store, key="BTC long 2") == "r2"
+
+
+def test_proposal_when_approved_then_one_order_of_its_size_may_use_it_once(
+    store: ControlStore,
+) -> None:
+    propose(store)
+    assert store.use("BTC long 1", 1000.0) is False  # nobody has answered
+    approved = store.approve(ANN, "r1")
+    assert (approved.answer, approved.by) == (Answer.APPROVED, "ann by telegram")
+    assert store.use("BTC long 1", 1020.0) is False  # larger than what was shown
+    assert store.use("BTC long 2", 1000.0) is False
+    assert store.use("BTC long 1", 1005.0) is True
+    assert store.use("BTC long 1", 1000.0) is False
+    assert answers(store) == ["used"]
+
+
+def test_proposal_when_denied_then_it_stays_denied(store: ControlStore) -> None:
+    propose(store)
+    store.deny(ANN, "r1")
+    with pytest.raises(ControlError, match="r1 is denied by ann by telegram, and stays so"):
+        store.approve(ANN, "r1")
+    assert store.use("BTC long 1", 1000.0) is False
+
+
+@pytest.mark.parametrize("approved", [False, True])
+def test_proposal_when_its_time_is_over_then_it_is_worth_nothing(
+    store: ControlStore, clock: Clock, approved: bool
+) -> None:
+    propose(store)
+    if approved:
+        store.approve(ANN, "r1")
+    clock.now += 60_000
+    assert answers(store) == ["expired"]
+    assert store.use("BTC long 1", 1000.0) is False
+    with pytest.raises(ControlError, match="is expired"):
+        store.approve(ANN, "r1")
+    assert propose(store) == "r1"  # the same signal is not asked about again
+
+
+def test_proposal_when_unknown_then_the_open_ones_are_named(store: ControlStore) -> None:
+    propose(store)
+    with pytest.raises(ControlError, match="open ones: r1"):
+        store.approve(ANN, "r9")

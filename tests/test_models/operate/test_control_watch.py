@@ -1,0 +1,142 @@
+"""What the watchdog makes of what it sees."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from models.base.errors import ConfigError
+from models.operate.control.heartbeat import Heartbeat
+from models.operate.control.watch import (
+    FEED,
+    MARGIN,
+    SILENT,
+    Position,
+    Resting,
+    WatchdogConfig,
+    alarms,
+    entries,
+    stop_price,
+    superfluous,
+    uncovered,
+)
+
+LONG = Position(symbol="BTC", amount=2.0, mark=100.0)
+SHORT = Position(symbol="BTC", amount=-2.0, mark=100.0)
+CONFIG = WatchdogConfig()
+NOW, HOUR = 1_700_000_000_000, 3_600_000
+
+
+def order(**changes: object) -> Resting:
+    values = {"id": "1", "symbol": "BTC", "side": -1, "amount": 2.0, "reduce_only": True,
+              "trigger": 95.0}  # fmt: skip
+    return Resting(**{**values, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("position", "changes", "left"),
+    [
+        (LONG, {}, 0.0),
+        (LONG, {"amount": 1.5}, 0.5),
+        (LONG, {"amount": 5.0}, 0.0),
+        (LONG, {"amount": math.inf}, 0.0),
+        (LONG, {"side": 1}, 2.0),  # would enlarge it
+        (LONG, {"reduce_only": False}, 2.0),
+        (LONG, {"trigger": None}, 2.0),  # a limit order far away stops nothing
+        (LONG, {"trigger": 105.0}, 2.0),  # a take-profit
+        (LONG, {"symbol": "ETH"}, 2.0),
+        (SHORT, {"side": 1, "trigger": 105.0}, 0.0),
+        (SHORT, {"side": 1, "trigger": 95.0}, 2.0),
+        (SHORT, {}, 2.0),
+    ],
+)
+def test_uncovered_when_an_order_rests_then_only_a_stop_on_the_losing_side_counts(
+    position: Position, changes: dict[str, object], left: float
+) -> None:
+    assert uncovered(position, [order(**changes)]) == left
+    assert uncovered(position, []) == 2.0
+
+
+def test_stop_price_when_needed_then_it_is_on_the_losing_side() -> None:
+    assert stop_price(LONG, CONFIG) == 95.0
+    assert stop_price(SHORT, CONFIG) == 105.0
+
+
+def test_superfluous_when_others_protect_or_nothing_is_held_then_own_stops_may_go() -> None:
+    own, theirs = order(own=True), order(id="2")
+    assert superfluous(None, [own, theirs]) == [own]
+    assert superfluous(LONG, [own]) == []
+    assert superfluous(LONG, [own, theirs]) == [own]
+    assert superfluous(LONG, [own, order(id="2", amount=1.0)]) == []
+    assert superfluous(None, [theirs]) == []
+
+
+def test_entries_when_orders_rest_then_those_that_reduce_stay() -> None:
+    entry = order(reduce_only=False)
+    assert entries([order(), entry]) == [entry]
+
+
+@pytest.mark.parametrize(
+    ("age_s", "silent"), [(15.0, False), (15.001, True), (-15.001, True), (0.0, False)]
+)  # fmt: skip
+def test_alarms_when_the_heartbeat_ages_then_silence_is_called_in_time(
+    age_s: float, silent: bool
+) -> None:
+    beat = Heartbeat(time_ms=NOW, pid=1, loop=1)
+    assert (SILENT in alarms(NOW + round(1000 * age_s), beat, None, CONFIG)) is silent
+
+
+@pytest.mark.parametrize(("late_s", "called"), [(60.0, False), (60.001, True), (-60.001, False)])
+def test_alarms_when_a_candle_is_overdue_then_the_feed_is_called(
+    late_s: float, called: bool
+) -> None:
+    closed = NOW - HOUR - round(1000 * late_s)  # the next one was due an hour later
+    beat = Heartbeat(time_ms=NOW, pid=1, loop=1, feed_ms=closed, candle_ms=HOUR)
+    assert (FEED in alarms(NOW, beat, None, CONFIG)) is called
+
+
+@pytest.mark.parametrize(
+    ("ratio", "raised"),
+    [(None, False), (0.49, False), (0.5, True), (2.0, True), (math.nan, True)],
+)
+def test_alarms_when_the_margin_ratio_is_high_or_no_number_then_margin_is_called(
+    ratio: float | None, raised: bool
+) -> None:
+    assert (MARGIN in alarms(0, None, ratio, CONFIG)) is raised
+
+
+def test_alarms_when_the_feed_is_unknown_then_it_is_not_called_late() -> None:
+    for feed_ms, candle_ms in ((None, 60_000), (NOW - 9 * HOUR, None)):
+        beat = Heartbeat(time_ms=NOW, pid=1, loop=1, feed_ms=feed_ms, candle_ms=candle_ms)
+        assert alarms(NOW, beat, None, CONFIG) == {}
+
+
+@pytest.mark.parametrize(
+    ("limit", "past"),
+    [({"silence_s": 20.0, "every_s": 5.0}, {"silence_s": 20.0, "every_s": 5.1}),
+     ({"silence_s": 1e-9}, {"silence_s": 0.0}),
+     ({"every_s": 1e-9}, {"every_s": 0.0}),
+     ({"margin_reducing": 0.7}, {"margin_reducing": 0.71}),
+     ({"margin_reducing": 1e-9}, {"margin_reducing": 0.0}),
+     ({"margin_flatten": 0.999}, {"margin_flatten": 1.0}),
+     ({"stop_frac": 1e-9}, {"stop_frac": 0.0}),
+     ({"stop_frac": 0.999}, {"stop_frac": 1.0}),
+     ({"max_volume_frac": 1.0}, {"max_volume_frac": 1.01}),
+     ({"max_volume_frac": 1e-9}, {"max_volume_frac": 0.0}),
+     ({"feed_late_s": 0.0}, {"feed_late_s": -1.0}),
+     ({"feed_late_s": 1e9}, {"feed_late_s": math.inf}),
+     ({"unprotected_s": 0.0}, {"unprotected_s": -1.0})],
+)  # fmt: skip
+def test_settings_when_at_their_limit_then_they_are_taken_and_past_it_refused(
+    limit: dict[str, float], past: dict[str, float]
+) -> None:
+    assert WatchdogConfig(**limit)
+    with pytest.raises(ConfigError, match="expected"):
+        WatchdogConfig(**past)
+
+
+def test_settings_when_the_bots_own_pace_looks_like_silence_then_they_are_refused() -> None:
+    WatchdogConfig(silence_s=15.0).allow(10.0)
+    with pytest.raises(ConfigError, match="tick_s <= 10, got 11"):
+        WatchdogConfig(silence_s=15.0).allow(11.0)

@@ -1,0 +1,227 @@
+"""The report: same numbers on the page and in the file, nothing hidden, nothing fetched."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plotly.offline
+import pytest
+
+from models.base import columns
+from models.base.errors import AlignmentError, InputError
+from models.reports.backtest.build import numbers
+from models.reports.backtest.page import render, write_report
+from models.reports.backtest.record import RunRecord
+from models.reports.backtest.verdict import verdict
+from models.reports.style import band, thinned
+from tests.test_models.validation_records import PAIR, make_audit, make_record
+
+BANNER = "SIMULATED MARKET — these numbers say nothing about real markets"
+SHOWN = re.compile(r'data-key="([^"]+)" data-value="([^"]*)"')
+
+
+@pytest.fixture(scope="module")
+def record() -> RunRecord:
+    return make_record(days=45)
+
+
+@pytest.fixture(scope="module")
+def n(record: RunRecord) -> dict[str, Any]:
+    return numbers(record)
+
+
+@pytest.fixture(scope="module")
+def page(record: RunRecord, n: dict[str, Any]) -> str:
+    return render(record, n)
+
+
+def at(n: Any, key: str) -> Any:
+    for part in key.split("."):
+        n = n[int(part)] if isinstance(n, list) else n.get(part)
+        if n is None:
+            return None
+    return n
+
+
+def test_page_when_written_then_every_number_equals_the_file(
+    record: RunRecord, tmp_path: Path
+) -> None:
+    folder = write_report(record, tmp_path)
+    saved = json.loads((folder / "report.json").read_text())
+    shown = SHOWN.findall((folder / "index.html").read_text())
+    assert len(shown) > 60
+    for key, raw in shown:
+        assert json.loads(html.unescape(raw)) == at(saved, key), key
+    keys = {key for key, _ in shown}
+    assert {"equity.sharpe.value", "account.max_margin_ratio", "money.residual_quote"} <= keys
+
+
+def test_page_when_simulated_then_every_section_says_so(page: str) -> None:
+    assert page.count(BANNER) == page.count("<section") == 11
+
+
+def test_page_when_real_then_no_banner(record: RunRecord) -> None:
+    real = dataclasses.replace(record, data_label="real")
+    text = render(real, numbers(real))
+    assert BANNER not in text
+    assert "SIMULATED" not in text
+
+
+def test_page_when_something_failed_then_first_thing_on_it(record: RunRecord) -> None:
+    failed = dataclasses.replace(record, failures=("training 2 <died>",))
+    n = numbers(failed)
+    assert n["verdict"]["sentences"][0]["level"] == "bad"
+    text = render(failed, n)
+    assert text.index("training 2 &lt;died&gt;") < text.index('id="equity"')
+
+
+def test_page_when_rendered_then_fetches_nothing(page: str) -> None:
+    own = page.replace(plotly.offline.get_plotlyjs(), "")
+    assert len(own) < len(page)
+    assert not re.search(r"""(?:src|href)\s*=\s*["']?\s*(?:https?:)?//""", own)
+    assert "default-src 'none'" in own
+    assert page.count("plotly.js v") <= 2
+    assert len(page.encode()) < 6_000_000
+
+
+def test_report_when_config_has_secrets_then_they_are_not_in_it(page: str) -> None:
+    assert "not for print" not in page
+    assert "(removed)" in page
+
+
+def test_numbers_when_made_then_valid_json_and_repeatable(record: RunRecord, n: Any) -> None:
+    assert json.loads(json.dumps(n, allow_nan=False)) == n
+    assert numbers(record) == n
+
+
+def test_numbers_when_forecasts_are_nan_then_null_and_dashes(record: RunRecord) -> None:
+    series = record.forecasts[0]
+    nothing = {name: np.full(len(series.time_ms), np.nan) for name in columns.FORECAST}
+    empty = dataclasses.replace(
+        record, forecasts=(dataclasses.replace(series, values=nothing),), trades=()
+    )
+    n = numbers(empty)
+    assert n["forecast"]["pooled"]["direction"]["accuracy"]["value"] is None
+    assert n["trades"]["win_rate"]["value"] is None
+    text = render(empty, n)
+    assert "NaN" not in text.replace(plotly.offline.get_plotlyjs(), "")
+    assert 'data-value="null">–</span>' in text
+
+
+def test_report_when_there_are_no_forecasts_at_all_then_still_written(
+    record: RunRecord, tmp_path: Path
+) -> None:
+    bare = dataclasses.replace(record, forecasts=(), trainings=(), trades=())
+    assert (write_report(bare, tmp_path) / "index.html").exists()
+
+
+def test_waterfall_when_summed_then_reaches_the_final_equity(n: Any) -> None:
+    money = n["money"]
+    total = money["start_quote"] + sum(s["quote"] for s in money["steps"])
+    assert total + money["residual_quote"] == pytest.approx(money["final_quote"], abs=1e-9)
+    assert money["residual_quote"] == pytest.approx(0.0, abs=1e-6)
+    assert money["final_quote"] == n["equity"]["final_quote"]
+    assert money["engine"]["residual_quote"] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_report_when_account_is_liquidated_then_red_and_the_waterfall_still_reconciles(
+    record: RunRecord,
+) -> None:
+    candles = record.candles[PAIR]
+    lead = int(np.searchsorted(candles.time_ms, record.start_ms))
+    dead = dataclasses.replace(record, audit=make_audit(candles, record.trades, lead, size=25.0))
+    n = numbers(dead)
+    assert not n["verdict"]["survived"]
+    assert n["verdict"]["sentences"][0]["headline"].startswith("Liquidated on ")
+    assert n["money"]["residual_quote"] == pytest.approx(0.0, abs=1e-6)
+    assert "Liquidated on " in render(dead, n)
+
+
+def test_verdict_when_nothing_could_liquidate_then_not_called_flat(n: Any) -> None:
+    changed = json.loads(json.dumps(n))
+    changed["account"]["min_distance_frac"] = None
+    said = verdict(changed)["sentences"][0]
+    assert said["headline"] == "Survived under the account model."
+    assert "100 %" in said["detail"]
+
+
+def test_write_report_when_called_twice_then_both_stay_and_latest_is_the_second(
+    record: RunRecord, tmp_path: Path
+) -> None:
+    first, second = write_report(record, tmp_path), write_report(record, tmp_path)
+    assert first.name == "backtest-20231114T221320Z"
+    assert second.name == "backtest-20231114T221320Z-2"
+    link = tmp_path / "latest"
+    assert link.is_symlink()
+    assert link.readlink() == Path(second.name)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([first.name, second.name, "latest"])
+
+
+def test_write_report_when_drawing_fails_then_nothing_is_left(
+    record: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> Path:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("models.reports.folder._claim", refuse)
+    with pytest.raises(OSError, match="disk full"):
+        write_report(record, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_verdict_when_no_skill_then_no_edge_is_said_plainly(n: Any) -> None:
+    assert not n["verdict"]["edge_shown"]
+    assert any(s["headline"].startswith("No edge here") for s in n["verdict"]["sentences"])
+
+
+@pytest.mark.parametrize(("accuracy", "ratio"), [(0.61, 0.5), (0.53, 2.1)])
+def test_verdict_when_too_good_then_look_for_the_leak(
+    n: Any, accuracy: float, ratio: float
+) -> None:
+    changed = json.loads(json.dumps(n))
+    changed["forecast"]["pooled"]["direction"]["accuracy"]["value"] = accuracy
+    changed["equity"]["sharpe"]["value"] = ratio
+    said = verdict(changed)
+    assert said["leak_suspected"]
+    assert said["sentences"][-1]["headline"] == "Look for the leak."
+
+
+def test_verdict_when_liquidated_then_says_when_in_red(n: Any) -> None:
+    changed = json.loads(json.dumps(n))
+    changed["account"]["liquidated_at_ms"] = 1_709_301_600_000
+    said = verdict(changed)
+    assert not said["survived"]
+    assert said["sentences"][0] | {"detail": ""} == {
+        "level": "bad", "headline": "Liquidated on 2024-03-01 14:00 UTC.", "detail": "",
+    }  # fmt: skip
+
+
+def test_record_when_arrays_or_names_do_not_fit_then_refused(record: RunRecord) -> None:
+    series = record.forecasts[0]
+    with pytest.raises(AlignmentError, match="do_predict has 3"):
+        dataclasses.replace(series, do_predict=np.ones(3))
+    with pytest.raises(InputError, match="p_sideways"):
+        dataclasses.replace(series, values={"p_sideways": np.ones(len(series.time_ms))})
+    with pytest.raises(InputError, match="data_label"):
+        dataclasses.replace(record, data_label="paper")
+
+
+def test_thinned_when_series_is_long_then_extremes_and_gaps_survive() -> None:
+    x = np.random.default_rng(0).standard_normal(50_000)
+    x[1234], x[40_000], x[20_000:20_010] = 99.0, -99.0, np.nan
+    rows = thinned(x, 900)
+    assert len(rows) <= 910
+    assert {1234, 40_000} <= set(rows.tolist())
+    assert np.isnan(x[rows]).any()
+
+
+def test_band_when_there_is_a_gap_then_one_outline_per_side_of_it() -> None:
+    low, high = np.array([0.0, 0.0, np.nan, 0.0, 0.0]), np.array([1.0, 1.0, np.nan, 1.0, 1.0])
+    area = band(np.arange(5, dtype=np.int64), low, high, "area", "#000")
+    np.testing.assert_array_equal(area.x, [0, 1, 1, 0, np.nan, 3, 4, 4, 3, np.nan])

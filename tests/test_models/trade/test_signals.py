@@ -1,0 +1,216 @@
+"""Decision rules: warnings only ever remove an entry, and leaving needs no permission."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from models.base import columns
+from models.base.types import FloatArray
+from models.trade.decision.signals import DecisionConfig, Signals, expected_return, signals
+
+COST = 0.001
+
+
+def row(
+    up: float = 0.6,
+    down: float = 0.2,
+    edge: float = 0.01,
+    hazard_down: float = 0.01,
+    hazard_up: float = 0.01,
+    abstain: float = 0.0,
+) -> dict[str, FloatArray]:
+    """One row's forecast with its mean return at `edge`."""
+    values = dict.fromkeys(columns.FORECAST, 0.0) | {
+        columns.P_UP: up,
+        columns.P_DOWN: down,
+        columns.P_FLAT: 1 - up - down,
+        columns.LABEL_CASCADE_DOWN: hazard_down,
+        columns.LABEL_CASCADE_UP: hazard_up,
+        columns.ABSTAIN: abstain,
+        **dict.fromkeys(columns.RETURN_QUANTILES, edge),
+    }
+    return {name: np.array([value]) for name, value in values.items()}
+
+
+def decide(
+    forecast: dict[str, FloatArray], config: DecisionConfig, do_predict: float = 1.0
+) -> Signals:
+    return signals(forecast, np.array([do_predict]), COST, config)
+
+
+def side(forecast: dict[str, FloatArray], do_predict: float = 1.0) -> int:
+    return int(decide(forecast, DecisionConfig(), do_predict).side[0])
+
+
+def test_signals_when_a_side_has_lead_and_edge_then_it_is_entered() -> None:
+    assert side(row()) == 1
+    assert side(row(up=0.2, down=0.6, edge=-0.01)) == -1
+    assert side(row(up=0.4, down=0.4)) == 0
+    assert side(row(edge=-0.01)) == 0  # probability and return disagree
+
+
+def test_signals_when_exactly_at_a_threshold_then_it_is_entered_and_just_under_it_is_not() -> None:
+    assert side(row(up=0.525, down=0.475 - 1e-9)) == 1
+    assert side(row(up=0.52, down=0.48)) == 0
+    assert side(row(edge=COST * 1.000001)) == 1
+    assert side(row(edge=COST * 0.999)) == 0
+
+
+def test_signals_when_vetoed_then_there_is_no_entry() -> None:
+    assert side(row(abstain=1.0)) == 0
+    assert side(row(hazard_down=0.25)) == 0
+    assert side(row(hazard_up=0.9)) == 1  # a squeeze does not hurt a long
+    assert [side(row(), do_predict=v) for v in (0.0, 2.0, -1.0, np.nan)] == [0, 0, 0, 0]
+
+
+def test_signals_when_the_model_abstains_then_a_known_danger_still_leaves() -> None:
+    for abstain, do_predict in ((1.0, 1.0), (0.0, 0.0), (1.0, 0.0), (np.nan, np.nan)):
+        s = decide(row(hazard_down=0.3, abstain=abstain), DecisionConfig(), do_predict)
+        assert (bool(s.exit_long[0]), bool(s.exit_short[0])) == (True, False)
+        s = decide(row(hazard_up=0.3, abstain=abstain), DecisionConfig(), do_predict)
+        assert (bool(s.exit_long[0]), bool(s.exit_short[0])) == (False, True)
+
+
+def test_signals_when_the_other_side_leads_then_a_position_is_left_only_on_a_trusted_row() -> None:
+    other = row(up=0.2, down=0.6, edge=-0.01)
+    assert decide(other, DecisionConfig()).exit_long[0]
+    assert not decide(other, DecisionConfig(exit_advantage=0.5)).exit_long[0]
+    assert not decide(row(up=0.2, down=0.6, abstain=1.0), DecisionConfig()).exit_long[0]
+
+
+def test_expected_return_when_quantiles_are_symmetric_then_it_is_the_median() -> None:
+    q = dict(zip(columns.RETURN_QUANTILES, np.array([[-3.0, -1, 0.5, 2, 4]]).T, strict=True))
+    assert expected_return(q)[0] == pytest.approx(0.5)
+    # The rule by hand: half the tail mass with the outer quantile, trapezoids between the levels.
+    q = dict(zip(columns.RETURN_QUANTILES, np.array([[-4.0, -1, 0, 2, 10]]).T, strict=True))
+    levels, x = np.array([0, *columns.QUANTILES, 1]), np.array([-4.0, -4, -1, 0, 2, 10, 10])
+    assert expected_return(q)[0] == pytest.approx(np.trapezoid(x, levels))
+
+
+probability = st.floats(0, 1)
+small = st.sampled_from([0.0, 0.0, 0.05, 0.3])
+configs = st.builds(
+    DecisionConfig,
+    min_edge_costs=small,
+    min_advantage=small,
+    exit_advantage=small,
+    max_hazard=st.floats(0.05, 1),
+)
+forecasts = st.builds(
+    row,
+    up=st.one_of(probability, st.just(0.4)),
+    down=st.one_of(probability, st.just(0.4)),
+    edge=st.one_of(st.floats(-0.02, 0.02), st.just(0.0)),
+    hazard_down=st.floats(0, 0.3),
+    hazard_up=st.floats(0, 0.3),
+)
+warnings = st.one_of(
+    st.just((columns.ABSTAIN, 1.0)),
+    st.tuples(st.sampled_from(columns.FORECAST), st.just(np.nan)),
+    st.tuples(
+        st.sampled_from([columns.LABEL_CASCADE_DOWN, columns.LABEL_CASCADE_UP]), st.floats(0.3, 1)
+    ),
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(forecast=forecasts, warning=warnings, config=configs)
+@example(  # neither side leads, and the settings ask for no lead
+    forecast=row(up=0.4, down=0.4, edge=0.0),
+    warning=(columns.LABEL_CASCADE_DOWN, 0.9),
+    config=DecisionConfig(min_edge_costs=0.0, min_advantage=0.0),
+)
+def test_signals_when_a_warning_is_added_then_no_entry_appears(
+    forecast: dict[str, FloatArray], warning: tuple[str, float], config: DecisionConfig
+) -> None:
+    name, value = warning
+    before = int(decide(forecast, config).side[0])
+    after = int(decide({**forecast, name: np.array([value])}, config).side[0])
+    assert after in (0, before)
+
+
+@settings(max_examples=200, deadline=None)
+@given(forecast=forecasts, config=configs, do_predict=st.sampled_from([0.0, 1.0, 2.0, np.nan]))
+def test_signals_when_decided_then_no_row_enters_what_it_also_leaves(
+    forecast: dict[str, FloatArray], config: DecisionConfig, do_predict: float
+) -> None:
+    s = decide(forecast, config, do_predict)
+    assert not ((s.side > 0) & s.exit_long).any()
+    assert not ((s.side < 0) & s.exit_short).any()
+    danger = forecast[columns.LABEL_CASCADE_DOWN] >= config.max_hazard
+    assert (s.exit_long | ~danger).all()
+
+
+@settings(max_examples=200, deadline=None)
+@given(forecast=forecasts, config=configs, do_predict=st.sampled_from([0.0, 2.0, -1.0, np.nan]))
+def test_signals_when_freqai_does_not_vouch_for_a_row_then_it_is_never_entered(
+    forecast: dict[str, FloatArray], config: DecisionConfig, do_predict: float
+) -> None:
+    assert decide(forecast, config, do_predict).side[0] == 0
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(forecasts, min_size=2, max_size=6), st.integers(0, 1))
+def test_signals_when_rows_are_decided_together_then_each_answers_for_itself(
+    rows: list[dict[str, FloatArray]], first: int
+) -> None:
+    together = {name: np.concatenate([r[name] for r in rows]) for name in columns.FORECAST}
+    s = signals(together, np.ones(len(rows)), COST, DecisionConfig())
+    alone = [decide(r, DecisionConfig()) for r in rows]
+    for name in ("side", "exit_long", "exit_short"):
+        expected = np.concatenate([getattr(a, name) for a in alone])
+        np.testing.assert_array_equal(getattr(s, name), expected)
+    assert s.side.dtype == np.int8
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"min_edge_costs": -1.0},
+        {"min_advantage": -0.1},
+        {"exit_advantage": -0.1},
+        {"max_hazard": 0.0},
+        {"max_hazard": 1.5},
+        {"max_hazard": float("nan")},
+        {"max_hold_candles": 0},
+    ],
+)
+def test_decision_config_when_a_value_is_out_of_range_then_it_is_refused(
+    wrong: dict[str, float],
+) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        DecisionConfig(**wrong)
+
+
+# -- models without some heads --------------------------------------------------------------
+
+
+def test_entry_when_heads_are_absent_then_only_a_person_can_waive_their_rules() -> None:
+    forecast = {name: np.full(1, np.nan) for name in columns.FORECAST}
+    forecast |= {columns.P_UP: np.array([0.7]), columns.P_DOWN: np.array([0.1])}
+    forecast[columns.ABSTAIN] = np.zeros(1)
+    sides = {
+        without: signals(forecast, np.ones(1), COST, DecisionConfig(without=without)).side[0]
+        for without in ((), ("quantiles",), ("hazard",), ("quantiles", "hazard"))
+    }
+    assert sides == {(): 0, ("quantiles",): 0, ("hazard",): 0, ("quantiles", "hazard"): 1}
+
+
+def test_waiver_when_a_head_is_there_then_abstention_and_advantage_still_count() -> None:
+    config = DecisionConfig(without=("quantiles", "hazard"))
+    forecast = {name: np.full(3, np.nan) for name in columns.FORECAST}
+    forecast |= {
+        columns.P_UP: np.array([0.7, 0.42, 0.7]),
+        columns.P_DOWN: np.array([0.1, 0.4, 0.1]),
+        columns.ABSTAIN: np.array([1.0, 0.0, 0.0]),
+    }
+    assert signals(forecast, np.array([1.0, 1.0, 0.0]), COST, config).side.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("without", ["hazard", ["hazards"], [3]])
+def test_waiver_when_it_names_no_head_then_it_is_refused(without: object) -> None:
+    with pytest.raises((ValueError, TypeError), match=r"hazard|not supported"):
+        DecisionConfig(without=without)  # type: ignore[arg-type]

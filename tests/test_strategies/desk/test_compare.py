@@ -1,0 +1,151 @@
+"""`breakwater compare`: folds that see nothing of their test window, resumed where it stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.base.errors import ConfigError, InputError, TrainingError
+from models.base.types import Artifact, Candles, TrainingJob
+from models.data.features.candles import LOOKBACK
+from models.data.features.frame import market_features
+from models.serve.drift import fit_drift
+from strategies.desk import compare
+from strategies.desk.compare import CompareOptions, folds, job_of, run_compare
+from strategies.desk.simulated_data import write_simulated
+from tests.test_contract import echo
+from tests.test_models import markets
+
+ROOT = Path(__file__).resolve().parents[3]
+HOUR = 3_600_000
+DAY = 24
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> CompareOptions:
+    return CompareOptions(
+        data=tmp_path, models=("tcn",), seeds=2, folds=3, train_days=20, test_days=5,
+        userdir=tmp_path / "user",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def market() -> Candles:
+    return markets.random_walk(LOOKBACK + 40 * DAY)
+
+
+def test_folds_when_cut_then_they_are_consecutive_and_end_with_the_data(
+    market: Candles, options: CompareOptions
+) -> None:
+    made = folds(market, HOUR, options)
+    assert made[-1].stop == len(market)
+    assert [f.stop - f.split for f in made] == [5 * DAY] * 3
+    assert [f.split - f.start for f in made] == [20 * DAY] * 3
+    assert [made[i].stop for i in range(2)] == [made[i + 1].split for i in range(2)]
+
+
+def test_folds_when_history_is_short_then_need_and_got_are_named(
+    market: Candles, options: CompareOptions
+) -> None:
+    with pytest.raises(InputError, match="expected 48 days of BTC/USDT:USDT and") as caught:
+        folds(market, HOUR, dataclasses.replace(options, train_days=33))
+    assert "got 47 days" in caught.value.problem
+
+
+def test_job_when_the_test_window_changes_then_it_does_not(
+    market: Candles, options: CompareOptions
+) -> None:
+    fold = folds(market, HOUR, options)[1]
+    changed = {k: getattr(market, k).copy() for k in Candles.__annotations__}
+    for name in ("open", "high", "low", "close", "volume"):
+        changed[name][fold.split :] *= 3
+    other = Candles(**changed)
+    jobs = [
+        job_of(m, market_features(m, HOUR), fold, "tcn", 0, HOUR, options) for m in (market, other)
+    ]
+    np.testing.assert_array_equal(jobs[0].features, jobs[1].features)
+    for name, values in jobs[0].labels.items():
+        np.testing.assert_array_equal(values, jobs[1].labels[name])
+        assert np.isnan(values[-1])  # it would need the first test candle
+    assert jobs[0].time_ms[-1] + HOUR == market.time_ms[fold.split]
+
+
+class Echoes:
+    """An executor whose models answer nothing; it counts and may be told to fail."""
+
+    def __init__(self) -> None:
+        self.jobs: list[TrainingJob] = []
+        self.fails_at = 0
+
+    def check(self, network: str, blocks: dict[str, Any]) -> None: ...
+
+    def run(self, job: TrainingJob) -> Artifact:
+        self.jobs.append(job)
+        if len(self.jobs) == self.fails_at:
+            raise TrainingError("the worker died", where=job.title)
+        good = echo.echo_artifact()
+        width = len(job.feature_names)
+        weights = echo.graph_of(job.feature_names)
+        return Artifact(
+            weights,
+            {
+                **good.manifest,
+                "feature_names": list(job.feature_names),
+                "novelty": {"mean": [0.0] * width, "std": [1.0] * width, "threshold": 1e9},
+                "drift": fit_drift(np.zeros((1, width), np.float32)),
+                "seconds": {"fit": 1.0},
+                "metrics": {"validation": {"gain_millibits": 0.0}},
+                "onnx_sha256": Artifact.digest(weights),
+            },
+        )
+
+
+def test_compare_when_stopped_and_started_again_then_it_goes_on_where_it_was(
+    market: Candles, options: CompareOptions, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(compare, "load_checked", lambda *_: market)
+    executor = Echoes()
+    executor.fails_at = 5
+    # One model failed and is named; the other one's table is written all the same.
+    assert run_compare(options, executor) == 1
+    assert "tcn: the worker died" in capsys.readouterr().out
+    before = len(executor.jobs)
+    executor.fails_at = 0
+    assert run_compare(options, executor) == 0
+    assert len(executor.jobs) - before == 2  # of twelve: the one that failed and the one after
+    out = capsys.readouterr().out
+    assert "[12/12] linear seed 1" in out
+    report = options.userdir / "reports" / "latest"
+    assert {p.name for p in report.iterdir()} == {"index.html", "report.json", "table.md"}
+
+
+def test_options_when_wrong_then_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown model 'lstn'") as caught:
+        CompareOptions(data=tmp_path, models=("lstn",))
+    assert "lstm" in caught.value.cure
+    with pytest.raises(ConfigError, match="expected seeds >= 1, got 0"):
+        CompareOptions(data=tmp_path, seeds=0)
+
+
+def test_command_when_typed_then_two_models_are_trained_and_compared(tmp_path: Path) -> None:
+    """The command itself with the real training worker, on a small simulated market."""
+    data = write_simulated(tmp_path / "data")
+    typed = (
+        f"compare --data {data} --models tcn --seeds 1 --folds 1 --train-days 180 --test-days 5 "
+        f"--max-steps 5 --userdir {tmp_path / 'user'}"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "strategies.desk.cli", *typed.split()],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "2 models x 1 seeds x 1 folds = 2 trainings" in done.stdout
+    assert "| TCN | " in done.stdout
+    page = (tmp_path / "user" / "reports" / "latest" / "index.html").read_text()
+    assert "SIMULATED MARKET" in page

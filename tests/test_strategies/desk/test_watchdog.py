@@ -1,0 +1,445 @@
+"""The watchdog, on the loopback exchange through the real ccxt client: it only lowers risk."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ccxt
+import pytest
+
+from models.base.errors import ConfigError
+from models.base.files import locked
+from models.operate.control.commands import Commands
+from models.operate.control.heartbeat import FILE, Heartbeat, beat
+from models.operate.control.state import Mode, Person
+from models.operate.control.watch import WatchdogConfig
+from strategies.desk.alerts import Alerts
+from strategies.desk.venue import Venue, client_of
+from strategies.desk.watchdog import Watchdog
+from tests.exchange.account import Account
+from tests.exchange.client import trading_ccxt_config, trading_client
+from tests.exchange.clock import wall_clock_ms
+from tests.exchange.faults import Answer, Drop
+from tests.exchange.replay import Market, scripted_feed
+from tests.exchange.server import running_exchange
+from tests.exchange.state import ExchangeState
+from tests.exchange.venue import Venue as Exchange
+from tests.telegram.chat import Chat
+from tests.telegram.server import running_bot_api
+from tests.telegram.state import BotApiState
+
+KEY, SECRET = "loopback-key", "loopback-secret"
+BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
+NOW = 1_700_000_000_000
+HOUR = 3_600_000
+ANN = Person("ann", "command line")
+
+
+class World:
+    """One account on the exchange, one user directory, and a clock."""
+
+    def __init__(self, folder: Path, url: str, state: ExchangeState, account: Account) -> None:
+        self.state, self.account, self.now = state, account, NOW
+        self.trader = trading_client(url, KEY, SECRET)
+        self.config = {
+            "trading_mode": "futures",
+            "exchange": {"name": "binance", "key": KEY, "secret": SECRET,
+                         "ccxt_config": {**trading_ccxt_config(url), "enableRateLimit": False}},
+        }  # fmt: skip
+        self.commands = Commands(folder, lambda: self.now)
+        self.said: list[str] = []
+        self.dog = self.watchdog()
+
+    def watchdog(self, *, dry: bool = False, **settings: Any) -> Watchdog:
+        venue = None if dry else Venue(client_of(self.config))
+        return Watchdog(
+            self.commands, venue, [BTC, ETH], WatchdogConfig(**settings), self.said.append
+        )
+
+    def alive(self, **changes: Any) -> None:
+        sign = {"time_ms": self.now, "pid": 42, "loop": 1, **changes}
+        beat(self.commands.store.folder, Heartbeat(**sign))
+
+    def pass_s(self, seconds: float) -> None:
+        self.now += round(1000 * seconds)
+
+    def buy(self, amount: float = 0.01, symbol: str = BTC) -> None:
+        self.trader.create_order(symbol, "market", "buy" if amount > 0 else "sell", abs(amount))
+
+    def stop(self, amount: float, price: float, symbol: str = BTC, side: str = "sell") -> str:
+        more = {"stopLossPrice": price, "reduceOnly": True}
+        return str(self.trader.create_order(symbol, "market", side, amount, None, more)["id"])
+
+    def stops(self) -> list[tuple[str, int, float, float, bool]]:
+        with self.state.venue.lock:
+            return [(a.symbol, a.side, float(a.quantity), float(a.trigger), a.reduce_only)
+                    for a in self.account.open_algos()]  # fmt: skip
+
+    def mode(self) -> Mode:
+        return self.commands.store.read().mode
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    now = wall_clock_ms()
+    feeds = {"BTCUSDT": scripted_feed(60_000.0, now), "ETHUSDT": scripted_feed(3_000.0, now)}
+    exchange = Exchange(market=Market(feeds=feeds), clock=wall_clock_ms)
+    account = exchange.open_account(KEY, SECRET)
+    state = ExchangeState(venue=exchange)
+    with running_exchange(state, tls=True) as url:
+        made = World(tmp_path, url, state, account)
+        yield made
+    assert state.unknown == []
+
+
+# -- a bot that lives ---------------------------------------------------------------------------
+
+
+def test_watchdog_when_all_is_well_then_it_says_and_changes_nothing(world: World) -> None:
+    world.buy()
+    world.stop(0.01, 57_000)
+    world.trader.create_order(BTC, "limit", "buy", 0.01, 50_000)
+    for _ in range(5):
+        world.alive(feed_ms=world.now - HOUR, candle_ms=HOUR)
+        world.dog.round()
+        world.pass_s(10)
+    assert world.said == []
+    assert world.mode() is Mode.ACTIVE
+    assert len(world.account.open_orders()) == 1
+    assert world.stops() == [("BTCUSDT", -1, 0.01, 57_000.0, True)]
+
+
+def test_watchdog_when_no_bot_has_ever_run_then_it_waits(world: World) -> None:
+    world.trader.create_order(BTC, "limit", "buy", 0.01, 50_000)
+    world.dog.round()
+    assert world.said == []
+    assert len(world.account.open_orders()) == 1
+
+
+@pytest.mark.parametrize(
+    ("late_s", "mode"), [(59.0, Mode.ACTIVE), (61.0, Mode.REDUCING)]
+)  # fmt: skip
+def test_watchdog_when_the_feed_is_late_then_no_new_risk(
+    world: World, late_s: float, mode: Mode
+) -> None:
+    world.alive(feed_ms=world.now - HOUR - round(1000 * late_s), candle_ms=HOUR)
+    world.dog.round()
+    assert world.mode() is mode
+
+
+def test_watchdog_when_the_margin_is_thin_then_no_new_risk(world: World) -> None:
+    world.trader.set_leverage(20, BTC)
+    world.buy(3.0)  # 180,000 on 10,000
+    world.stop(3.0, 56_000)
+    world.alive()
+    world.dog.round()
+    assert world.mode() is Mode.ACTIVE
+    world.state.venue.move("BTCUSDT", 57_050.0)  # 8,850 lost
+    world.dog.round()
+    assert world.mode() is Mode.REDUCING
+    assert world.said[0].startswith("watchdog: margin ratio 0.6")
+    assert len(world.account.open_positions()) == 1  # a live bot closes by itself
+
+
+def test_watchdog_when_a_position_stays_without_a_stop_then_it_places_one(world: World) -> None:
+    world.buy(0.02)
+    world.stop(0.005, 57_000)  # too small
+    world.alive()
+    world.dog.round()
+    world.pass_s(29)
+    world.alive()
+    world.dog.round()
+    assert len(world.stops()) == 1  # the bot still has time
+    world.pass_s(2)
+    world.alive()
+    world.dog.round()
+    assert world.stops()[1:] == [("BTCUSDT", -1, 0.015, 57_000.0, True)]  # 5 % from 60,000
+    world.dog.round()
+    assert len(world.stops()) == 2
+    world.stop(0.02, 57_500)  # the bot has caught up
+    world.dog.round()
+    assert [s[2] for s in world.stops()] == [0.005, 0.02]
+    assert world.mode() is Mode.ACTIVE
+
+
+# -- a bot that is silent -----------------------------------------------------------------------
+
+
+def test_watchdog_when_the_bot_falls_silent_then_entries_go_and_stops_stay(world: World) -> None:
+    world.buy(0.01)
+    world.stop(0.01, 57_000)
+    world.buy(-0.5, ETH)  # a short nobody has protected
+    for side, price in (("buy", 50_000), ("sell", 70_000)):
+        world.trader.create_order(BTC, "limit", side, 0.01, price)
+    world.trader.create_order(BTC, "limit", "sell", 0.01, 66_000, {"reduceOnly": True})
+    world.alive()
+    world.pass_s(15)
+    world.dog.round()
+    assert world.said == []
+    world.pass_s(1)
+    world.dog.round()
+    assert [(o.price, o.reduce_only) for o in world.account.open_orders()] == [(66_000, True)]
+    assert world.stops() == [
+        ("BTCUSDT", -1, 0.01, 57_000.0, True),
+        ("ETHUSDT", 1, 0.5, 3_150.0, True),
+    ]
+    assert world.mode() is Mode.REDUCING
+    assert world.said[0] == "watchdog: bot 42 has given no sign of life for 16 s"
+    assert len(world.said) == 4
+    world.dog.round()
+    assert len(world.said) == 4  # said once
+    kinds = [e.kind for e in world.commands.journal.entries()]
+    assert kinds == ["watchdog.alarm", *["watchdog.acted"] * 3]
+    assert {float(p.amount) for p in world.account.open_positions().values()} == {0.01, -0.5}
+
+
+def test_watchdog_when_the_bot_is_back_then_it_says_so_and_only_a_person_resumes(
+    world: World,
+) -> None:
+    world.alive()
+    world.pass_s(20)
+    world.dog.round()
+    world.alive()
+    world.dog.round()
+    assert world.said[-2:] == [
+        "watchdog: over: bot 42 has given no sign of life for 20 s",
+        "watchdog: control stays as it is until a person resumes",
+    ]
+    assert world.mode() is Mode.REDUCING
+    world.commands.resume(ANN)
+    world.dog.round()
+    assert world.mode() is Mode.ACTIVE
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"garbage"])
+def test_watchdog_when_the_heartbeat_cannot_be_read_then_the_bot_counts_as_silent(
+    world: World, content: bytes
+) -> None:
+    world.trader.create_order(BTC, "limit", "buy", 0.01, 50_000)
+    (world.commands.store.folder / FILE).write_bytes(content)
+    world.dog.round()
+    assert world.account.open_orders() == []
+    assert world.mode() is Mode.REDUCING
+
+
+def test_watchdog_when_its_clock_or_the_bots_is_wrong_then_the_bot_counts_as_silent(
+    world: World,
+) -> None:
+    world.alive(time_ms=world.now + 60_000)
+    world.dog.round()
+    assert world.mode() is Mode.REDUCING
+
+
+def test_watchdog_when_one_request_fails_then_the_rest_is_done_and_it_is_tried_again(
+    world: World,
+) -> None:
+    world.buy(0.01)
+    world.trader.create_order(BTC, "limit", "buy", 0.01, 50_000)
+    world.trader.create_order(ETH, "limit", "buy", 0.1, 2_500)
+    world.alive()
+    world.pass_s(16)
+    world.state.faults.add(
+        Answer(on="DELETE /fapi/v1/order", status=503, code=-1001, message="busy", times=1)
+    )
+    world.dog.round()
+    assert [o.symbol for o in world.account.open_orders()] == ["BTCUSDT"]
+    assert len(world.stops()) == 1
+    assert any(text.startswith("watchdog: not done, tried again next round") for text in world.said)
+    world.dog.round()
+    assert world.account.open_orders() == []
+
+
+def test_watchdog_when_the_account_cannot_be_seen_for_long_then_a_person_hears_of_it(
+    world: World,
+) -> None:
+    world.alive()
+    world.state.faults.add(Drop(on="GET /fapi/v3/positionRisk", times=3))
+    world.dog.round()
+    world.dog.round()
+    assert world.said == []  # a request may fail
+    world.dog.round()
+    assert world.said == ["watchdog: the account cannot be seen: NetworkError"]
+    assert world.mode() is Mode.ACTIVE  # the bot lives, and its own guards see this too
+    world.dog.round()
+    assert world.said[1].startswith("watchdog: over: the account cannot be seen")
+
+
+def test_watchdog_when_a_stopped_bot_holds_the_locks_then_it_acts_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.trader.create_order(BTC, "limit", "buy", 0.01, 50_000)
+    world.alive()
+    world.pass_s(16)
+    monkeypatch.setattr("models.base.files.time.sleep", lambda _: None)
+    folder = world.commands.store.folder
+    world.commands.journal.folder.mkdir()
+    with locked(folder / "lock"), locked(world.commands.journal.folder / "lock"):
+        world.dog.round()
+    assert world.account.open_orders() == []
+    assert world.mode() is Mode.HALTED  # through the file HALT, which needs no lock
+    assert len(world.said) == 2
+
+
+def test_watchdog_when_the_run_is_dry_then_it_watches_the_heartbeat_and_asks_the_exchange_nothing(
+    world: World,
+) -> None:
+    dog = world.watchdog(dry=True)
+    world.alive()
+    world.pass_s(16)
+    dog.round()
+    assert world.mode() is Mode.REDUCING
+    assert world.state.requests == []
+
+
+def test_venue_when_it_reduces_then_it_can_never_turn_a_position_around(world: World) -> None:
+    world.buy(0.01)
+    venue = Venue(client_of(world.config))
+    (position,) = venue.positions()
+    venue.close(position, 0.004)
+    assert float(world.account.open_positions()["BTCUSDT"].amount) == pytest.approx(0.006)
+    venue.close(position, 5.0)
+    with pytest.raises(ccxt.BaseError):
+        venue.close(position, 5.0)
+    assert world.account.open_positions() == {}
+
+
+def test_venue_when_a_stop_closes_the_whole_position_then_it_covers_it(world: World) -> None:
+    world.buy(0.01)
+    world.trader.fapiPrivatePostAlgoOrder(
+        {"algoType": "CONDITIONAL", "symbol": "BTCUSDT", "side": "SELL", "type": "STOP_MARKET",
+         "triggerPrice": "57000", "closePosition": "true"}
+    )  # fmt: skip
+    world.alive()
+    world.pass_s(16)
+    world.dog.round()
+    assert len(world.stops()) == 1
+
+
+# -- closing for a silent bot -------------------------------------------------------------------
+
+
+def held(world: World) -> dict[str, float]:
+    return {s: float(p.amount) for s, p in world.account.open_positions().items()}
+
+
+def test_watchdog_when_told_to_flatten_on_silence_then_it_closes_in_stages_and_stops_the_rest(
+    world: World,
+) -> None:
+    # 3,600 BTC an hour at 60,000; of a minute's share 0.033 % is 1,200, the position 3,000.
+    dog = world.watchdog(on_silence="flatten", max_volume_frac=3.3e-4)
+    world.buy(0.05)
+    world.buy(-0.015, ETH)  # 45; of ETH a step is 59
+    world.stop(0.05, 57_000)
+    world.alive()
+    dog.round()
+    assert held(world) == {"BTCUSDT": 0.05, "ETHUSDT": -0.015}
+    world.pass_s(16)
+    dog.round()
+    left = held(world)
+    assert set(left) == {"BTCUSDT"}
+    assert left["BTCUSDT"] == pytest.approx(0.03, abs=0.002)
+    world.pass_s(59)
+    dog.round()
+    assert held(world) == left  # a step a minute
+    for _ in range(3):
+        world.pass_s(61)
+        dog.round()
+    assert held(world) == {}
+    assert {o.side for o in world.account.orders.values() if o.reduce_only} == {-1, 1}
+
+
+def test_watchdog_when_a_person_asks_for_flattening_then_it_closes_for_a_silent_bot_only(
+    world: World,
+) -> None:
+    world.buy(0.01)
+    world.stop(0.01, 57_000)
+    world.alive()
+    world.commands.flatten(ANN, "storm")
+    world.dog.round()
+    assert held(world) == {"BTCUSDT": 0.01}  # a live bot does it itself
+    world.pass_s(16)
+    world.dog.round()
+    assert held(world) == {}
+
+
+def test_watchdog_when_the_margin_is_all_but_gone_then_it_closes_for_a_silent_bot(
+    world: World,
+) -> None:
+    world.trader.set_leverage(20, BTC)
+    world.buy(3.0)
+    world.stop(3.0, 56_000)
+    world.alive()
+    world.pass_s(16)
+    world.dog.round()
+    assert held(world) == {"BTCUSDT": 3.0}
+    world.state.venue.move("BTCUSDT", 57_000.0)  # margin ratio 0.75
+    world.dog.round()
+    assert held(world).get("BTCUSDT", 0.0) < 3.0
+
+
+def test_watchdog_when_nobody_knows_the_volume_then_it_closes_in_small_steps_all_the_same(
+    world: World,
+) -> None:
+    dog = world.watchdog(on_silence="flatten")
+    world.buy(0.05)
+    world.stop(0.05, 57_000)
+    world.alive()
+    world.pass_s(16)
+    world.state.faults.add(Drop(on="GET /fapi/v1/klines"))
+    dog.round()
+    assert held(world) == {"BTCUSDT": pytest.approx(0.045)}
+
+
+# -- settings and alerts ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"silence_s": 24.0}, {"silence_s": 0.0}, {"every_s": 0.0}, {"on_silence": "panic"},
+     {"margin_reducing": 0.8}, {"stop_frac": 0.0}, {"unprotected_s": float("nan")},
+     {"silence_s": float("nan")}],
+)  # fmt: skip
+def test_settings_when_they_would_be_too_late_or_make_no_sense_then_they_are_refused(
+    settings: dict[str, Any],
+) -> None:
+    with pytest.raises(ConfigError, match="expected"):
+        WatchdogConfig(**settings)
+
+
+def telegram(state: BotApiState, chat_id: int) -> dict[str, Any]:
+    return {"telegram": {"enabled": True, "token": state.token, "chat_id": str(chat_id)}}
+
+
+def test_alerts_when_telegram_is_down_then_they_are_kept_and_the_token_is_never_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    state = BotApiState()
+    chat = Chat(state, 1001)
+    alerts = Alerts(telegram(state, 1001))
+    with running_bot_api(state) as endpoint:
+        monkeypatch.setenv("SSL_CERT_FILE", str(endpoint.certificate))
+        monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
+        alerts.say("watchdog: first")
+        alerts.deliver()
+        alerts.say("watchdog: second")
+        monkeypatch.setenv("https_proxy", endpoint.proxy_url)
+        alerts.deliver()
+        texts = [message.text for message in chat.received()]
+        assert texts == ["watchdog: first", "watchdog: second"]
+        alerts.deliver()
+        assert len(chat.received()) == 2
+    assert "watchdog: first" in caplog.text
+    assert state.token not in caplog.text
+
+
+def test_alerts_when_telegram_is_off_then_the_log_has_them(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    alerts = Alerts({"telegram": {"enabled": False, "token": "1:a", "chat_id": "1"}})
+    alerts.say("watchdog: x")
+    alerts.deliver()
+    assert "watchdog: x" in caplog.text

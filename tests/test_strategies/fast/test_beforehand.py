@@ -1,0 +1,138 @@
+"""What is known from just before the close is not asked again; everything else is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import ccxt
+import pytest
+from freqtrade.enums import MarginMode
+from freqtrade.exceptions import TemporaryError
+
+from strategies.fast.beforehand import Beforehand
+
+BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
+
+
+class Desk:
+    """Freqtrade's exchange and wallets in one: what they are asked, on a clock a test moves."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2025, 1, 1, tzinfo=UTC)
+        self.margin_mode, self._ft_has = MarginMode.CROSS, {"floor_leverage": True}
+        self.leverages = {BTC: 3, ETH: 20}
+        self.mode, self.fails = "cross", False
+        self.asked: list[Any] = []
+        self._last_wallet_refresh: datetime | None = None
+        self._api = SimpleNamespace(fetch_leverages=self._leverages)
+
+    def _leverages(self, pairs: list[str]) -> dict[str, Any]:
+        if self.fails:
+            raise ccxt.RequestTimeout("silent")
+        return {p: {"marginMode": self.mode, "longLeverage": self.leverages[p]} for p in pairs}
+
+    def _lev_prep(self, pair: str, leverage: float, side: str, accept_fail: bool = False) -> None:
+        self.asked.append((pair, leverage))
+        if self.fails and not accept_fail:
+            raise TemporaryError("silent")
+
+    def update(self) -> None:
+        self.asked.append("account")
+        self._last_wallet_refresh = self.now
+
+    def get_trade_stake_amount(self, pair: str, most: float, update: bool = True) -> float:
+        if update:
+            self.update()
+        return 100.0
+
+    def pass_s(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    def told(self) -> list[Any]:
+        """Return what was asked since the last call."""
+        asked, self.asked = self.asked, []
+        return asked
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+def before(desk: Desk) -> Beforehand:
+    known = Beforehand(desk, desk, lambda: desk.now)
+    known.look_ahead([BTC, ETH])
+    assert desk.told() == ["account"]
+    desk.pass_s(1.5)
+    return known
+
+
+def enter(desk: Desk, pair: str, leverage: float) -> list[Any]:
+    """Do what Freqtrade does for an entry; return what the exchange was asked for."""
+    desk.get_trade_stake_amount(pair, 3)
+    desk._lev_prep(pair, leverage, "buy")
+    desk.pass_s(0.01)
+    desk.update()  # after the order
+    return desk.told()
+
+
+def test_entry_when_everything_was_told_just_before_then_only_the_account_after_it_is_read(
+    desk: Desk, before: Beforehand
+) -> None:
+    assert enter(desk, BTC, 3.7) == ["account"]  # Freqtrade rounds the leverage down
+    assert enter(desk, ETH, 5.0) == [(ETH, 5.0), "account"]  # another leverage: set
+    assert enter(desk, ETH, 5.0) == ["account"]  # and known from then on
+
+
+def test_entry_when_the_answers_are_old_then_freqtrade_asks(desk: Desk, before: Beforehand) -> None:
+    desk.pass_s(2.0)
+    assert enter(desk, BTC, 3.0) == ["account", (BTC, 3.0), "account"]
+
+
+def test_entry_when_the_clock_went_back_then_freqtrade_asks(desk: Desk, before: Beforehand) -> None:
+    desk.pass_s(-60.0)
+    assert enter(desk, BTC, 3.0) == ["account", (BTC, 3.0), "account"]
+
+
+def test_entry_when_the_margin_mode_is_another_then_it_is_set(desk: Desk) -> None:
+    desk.mode = "isolated"
+    Beforehand(desk, desk, lambda: desk.now).look_ahead([BTC])
+    desk.told()
+    assert enter(desk, BTC, 3.0) == [(BTC, 3.0), "account"]
+
+
+@pytest.mark.parametrize("reducing", [True, False], ids=["exit", "entry"])
+def test_stake_when_an_order_left_and_the_account_was_not_read_since_then_it_is_read(
+    desk: Desk, before: Beforehand, reducing: bool
+) -> None:
+    desk.pass_s(0.01)
+    if reducing:
+        before.ordered()
+    else:
+        desk._lev_prep(BTC, 3.0, "buy")  # and its answer was lost: Freqtrade reads nothing
+    desk.pass_s(0.01)
+    desk.get_trade_stake_amount(ETH, 3)
+    assert desk.told() == ["account"]
+
+
+def test_look_ahead_when_the_exchange_is_silent_then_nothing_counts_as_known(
+    desk: Desk, before: Beforehand
+) -> None:
+    desk.fails = True
+    with pytest.raises(ccxt.RequestTimeout):
+        before.look_ahead([BTC])
+    with pytest.raises(TemporaryError):
+        desk._lev_prep(BTC, 3.0, "buy")
+    desk.told()
+    desk._lev_prep(BTC, 3.0, "buy", accept_fail=True)  # whether it was set is not told
+    desk._lev_prep(BTC, 3.0, "buy", accept_fail=True)
+    assert desk.told() == [(BTC, 3.0)] * 2
+
+
+def test_stake_when_freqtrade_wants_no_update_then_there_is_none(desk: Desk) -> None:
+    Beforehand(desk, desk, lambda: desk.now)
+    desk.get_trade_stake_amount(BTC, 3, update=False)
+    assert desk.told() == []

@@ -1,0 +1,102 @@
+"""Exits that were executed and never answered, given back to their trade."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from freqtrade.persistence import Order, Trade, init_db
+
+from strategies.guard.adoption import adopt_exits
+
+PAIR = "BTC/USDT:USDT"
+OPENED = datetime(2026, 1, 5, 12, tzinfo=UTC)
+ASKED_MS = round(OPENED.timestamp() * 1000) + 3_600_000
+
+
+@pytest.fixture
+def trade() -> Iterator[Trade]:
+    """A long of 1, open for an hour, in a database of its own."""
+    init_db("sqlite://")
+    entry = Order(
+        order_id="1", ft_order_side="buy", ft_pair=PAIR, ft_amount=1.0, ft_price=100.0,
+        ft_is_open=False, status="closed", side="buy", amount=1.0, filled=1.0, average=100.0,
+        order_filled_date=OPENED,
+    )  # fmt: skip
+    made = Trade(
+        pair=PAIR, exchange="binance", stake_amount=50.0, amount=1.0, open_rate=100.0,
+        fee_open=0.0, fee_close=0.0, open_date=OPENED, is_open=True, leverage=2.0,
+    )  # fmt: skip
+    made.orders.append(entry)
+    Trade.session.add(made)
+    Trade.commit()
+    yield made
+    Trade.session.remove()
+
+
+def sell(order_id: str, filled: float, after_s: float = 0.1, **changes: Any) -> dict[str, Any]:
+    """Return an order as ccxt tells it, executed `after_s` after it was let through."""
+    return {
+        "id": order_id, "symbol": PAIR, "side": "sell", "status": "closed", "type": "market",
+        "amount": filled, "filled": filled, "average": 101.0, "price": 101.0, "remaining": 0.0,
+        "timestamp": ASKED_MS + round(1000 * after_s), **changes,
+    }  # fmt: skip
+
+
+class Exchange:
+    """Answers its orders."""
+
+    def __init__(self, *orders: dict[str, Any]) -> None:
+        self.orders = list(orders)
+        self.since: datetime | None = None
+
+    def fetch_orders(self, pair: str, since: datetime) -> list[dict[str, Any]]:
+        self.since = since
+        return self.orders
+
+
+def test_exit_when_its_answer_was_lost_then_the_trade_gets_it_as_an_open_order(
+    trade: Trade,
+) -> None:
+    exchange = Exchange(sell("2", 0.4))
+    (said,) = adopt_exits(trade, exchange, ASKED_MS, missing=0.4)
+    assert said == f"{PAIR}: the answer to an exit of 0.4 was lost"
+    (found,) = trade.open_orders  # so Freqtrade asks after it, and books it
+    assert (found.order_id, found.ft_order_side, found.filled) == ("2", "sell", 0.4)
+    assert exchange.since is not None
+    assert exchange.since >= OPENED
+    assert adopt_exits(trade, exchange, ASKED_MS, missing=0.4) == []  # it is known now
+
+
+def test_exit_when_it_was_executed_in_two_orders_then_both_are_found(trade: Trade) -> None:
+    assert len(adopt_exits(trade, Exchange(sell("2", 0.1), sell("3", 0.3)), ASKED_MS, 0.4)) == 2
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        sell("2", 0.3),  # does not explain what is missing
+        sell("1", 0.4),  # known
+        sell("2", 0.4, side="buy"),
+        sell("2", 0.0),
+        sell("2", 0.4, after_s=61),  # a person's, later
+        sell("2", 0.4, after_s=-61),
+        sell("2", 0.4, timestamp=None),
+    ],
+    ids=["amount", "known", "side", "unfilled", "later", "earlier", "no time"],
+)
+def test_order_when_it_is_not_the_lost_exit_then_the_difference_stays_for_a_person(
+    trade: Trade, order: dict[str, Any]
+) -> None:
+    assert adopt_exits(trade, Exchange(order), ASKED_MS, missing=0.4) == []
+    assert trade.open_orders == []
+    assert trade.exit_reason is None
+
+
+def test_order_when_it_was_executed_before_the_trades_last_fill_then_it_is_another_trades(
+    trade: Trade,
+) -> None:
+    trade.orders[0].order_filled_date = OPENED + timedelta(hours=1)
+    assert adopt_exits(trade, Exchange(sell("2", 0.4, after_s=-1)), ASKED_MS, 0.4) == []

@@ -1,0 +1,483 @@
+"""The books against the exchange's: orders, stops and fills that nothing explains halt, what is on
+its way does not, and nothing is asked for when a candle closes."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from freqtrade.enums import RunMode
+
+from models.operate.control.state import Guard, Mode
+from strategies.account.exchange_account import fills_of, read_executions, read_transfers
+from strategies.BitcoinCrossMargin import BitcoinCrossMargin
+from tests.test_strategies.bot.test_forecast import (
+    NOW,
+    PAIR,
+    RATE,
+    Wallets,
+    analysed,
+    config,
+    confirm,
+    position,
+    running,
+)
+from tests.test_strategies.human.test_control import ANN, Client, Exchange, LiveProvider
+
+pytestmark = pytest.mark.usefixtures("open_trades")
+
+OTHER = "LTC/USDT:USDT"
+
+
+@pytest.fixture
+def s(tmp_path: Path) -> Any:
+    made = BitcoinCrossMargin(config(user_data_dir=tmp_path, runmode=RunMode.LIVE))
+    state = made.control.store.folder / "state.json"  # a person armed it an hour ago
+    kept = json.loads(state.read_text(encoding="utf-8")) | {"since_ms": ms(-3600)}
+    state.write_text(json.dumps(kept), encoding="utf-8")
+    made.control._acknowledge, made._hold = "", lambda: None
+    made.dp, made.wallets = LiveProvider(analysed()), Wallets(10_000.0)
+    return running(made)
+
+
+@pytest.fixture
+def client(s: Any) -> Client:
+    found: Client = s.dp._exchange._api
+    return found
+
+
+def at(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def ms(seconds: float) -> int:
+    return round(at(seconds).timestamp() * 1000)
+
+
+def loops(s: Any, *seconds: float) -> Mode:
+    """Loop at these times and return the mode after the last."""
+    for when in seconds:
+        s.bot_loop_start(at(when))
+    found: Mode = s.control.store.read().mode
+    return found
+
+
+def why(s: Any) -> str:
+    return str(s.control.store.read().reason)
+
+
+def resting(order: str, **changes: Any) -> dict[str, Any]:
+    return {"id": order, "symbol": PAIR, "side": "sell", "amount": 5.0, "remaining": 5.0,
+            "reduceOnly": True, "triggerPrice": 95.0, "clientOrderId": "x-1", "info": {},
+            **changes}  # fmt: skip
+
+
+def executed(order: str, when: float, amount: float = 5.0, **changes: Any) -> dict[str, Any]:
+    return {"id": f"{order}-{when}", "order": order, "symbol": PAIR, "amount": amount,
+            "price": RATE, "timestamp": ms(when), **changes}  # fmt: skip
+
+
+def order(number: str, side: str = "buy", **changes: Any) -> SimpleNamespace:
+    """An order of the bot, filled unless said otherwise."""
+    return SimpleNamespace(**{
+        "order_id": number, "ft_order_side": side, "ft_is_open": False, "safe_filled": 5.0,
+        "safe_amount": 5.0, "safe_remaining": 0.0, "safe_price": RATE, **changes,
+    })  # fmt: skip
+
+
+def holding(s: Any, open_trades: list[Any], *orders: Any) -> Any:
+    """Let bot and exchange hold 5 of the pair, with these orders of the bot."""
+    trade = position(amount=5.0, stake_amount=250.0)
+    trade.orders = list(orders)
+    trade.open_orders = [o for o in orders if o.ft_is_open and o.ft_order_side != "stoploss"]
+    trade.open_sl_orders = [o for o in orders if o.ft_is_open and o.ft_order_side == "stoploss"]
+    open_trades.append(trade)
+    s.dp._exchange.positions = [{"symbol": PAIR, "contracts": 5.0, "side": "long",
+                                 "markPrice": RATE, "liquidationPrice": 40.0}]  # fmt: skip
+    return trade
+
+
+STOP = order("7", "stoploss", ft_is_open=True, safe_filled=0.0, safe_remaining=5.0)
+
+
+# -- resting orders -------------------------------------------------------------------------------
+
+
+def test_orders_when_both_sides_agree_then_nothing_halts(
+    s: Any, client: Client, open_trades: list[Any]
+) -> None:
+    holding(s, open_trades, STOP)
+    client.orders = [resting("7"), resting("8", clientOrderId="bwdog1-0")]  # and the watchdog's
+    assert loops(s, 20, 40, 60, 80) is Mode.ACTIVE
+    assert confirm(s, current_time=at(81)) is True
+
+
+@pytest.mark.parametrize(
+    ("orders", "said"),
+    [
+        ([resting("7"), resting("66", triggerPrice=None, reduceOnly=False)],
+         "order 66 of 5 is open on the exchange, the bot does not know it"),
+        ([resting("66")], "the bot takes order 7 for open, the exchange does not have it"),
+        ([], "no stop on the exchange for 5 of 5"),
+        ([resting("7", remaining=2.0)], "no stop on the exchange for 3 of 5"),
+    ],
+)  # fmt: skip
+def test_orders_when_a_difference_lasts_then_it_halts_and_says_which(
+    s: Any, client: Client, open_trades: list[Any], orders: list[Any], said: str
+) -> None:
+    holding(s, open_trades, STOP)
+    client.orders = orders
+    assert loops(s, 20, 25, 34) is Mode.ACTIVE  # perhaps it is on its way
+    assert loops(s, 36) is Mode.HALTED
+    assert said in why(s)
+
+
+def test_orders_when_a_difference_passes_by_itself_then_nothing_halts(
+    s: Any, client: Client, open_trades: list[Any]
+) -> None:
+    holding(s, open_trades, STOP)
+    assert loops(s, 20, 26, 32) is Mode.ACTIVE  # its stop is being replaced
+    client.orders = [resting("7")]
+    assert loops(s, 37, 60) is Mode.ACTIVE
+    client.orders = []
+    assert loops(s, 75, 89) is Mode.ACTIVE  # counted from anew
+
+
+def test_orders_when_the_strategy_keeps_no_stops_there_then_none_is_missed(
+    s: Any, open_trades: list[Any]
+) -> None:
+    s.order_types = {**s.order_types, "stoploss_on_exchange": False}
+    holding(s, open_trades)
+    assert loops(s, 20, 40, 60) is Mode.ACTIVE
+
+
+def test_orders_when_there_are_many_pairs_then_they_are_asked_for_all_at_once(
+    s: Any, client: Client
+) -> None:
+    s.dp.current_whitelist = lambda: [PAIR, *(f"P{n}/USDT:USDT" for n in range(45))]
+    by_hand = {"clientOrderId": "web_1"}
+    client.orders = [resting("66", **by_hand), resting("67", symbol="NOT/LISTED", **by_hand)]
+    before = len(client.asked)
+    assert loops(s, 20, 36) is Mode.HALTED
+    assert client.asked[before:].count("orders") == 4  # twice two
+    assert "66" in why(s)
+    assert "67" not in why(s)
+
+
+def test_orders_when_stops_are_left_from_a_kill_then_they_are_taken_back_and_a_persons_is_not(
+    s: Any, client: Client, open_trades: list[Any]
+) -> None:
+    client.orders = [resting("66")]
+    loops(s, 20)
+    assert s.dp._exchange.cancelled == [("66", PAIR)]  # nothing is held: it protects nothing
+    holding(s, open_trades, STOP)
+    client.orders = [resting("67")]
+    loops(s, 40)
+    assert s.dp._exchange.cancelled == [("66", PAIR)]  # 67 is all that protects
+    client.orders = [resting("7"), resting("67"), resting("68", clientOrderId="web_1")]
+    loops(s, 50)
+    assert s.dp._exchange.cancelled == [("66", PAIR), ("67", PAIR)]
+    noted = [entry.record["what"] for entry in s.control.journal.entries(kind="stop.left")]
+    assert noted == [f"{PAIR}: a stop of 5 that no trade knows"] * 2
+    assert loops(s, 55, 66) is Mode.HALTED
+    assert "68" in why(s)
+
+
+def test_orders_when_a_stop_is_left_and_the_positions_differ_then_it_stays(
+    s: Any, client: Client
+) -> None:
+    s.dp._exchange.positions = [{"symbol": PAIR, "contracts": 5.0, "side": "long"}]
+    client.orders = [resting("66")]
+    loops(s, 20)
+    assert s.dp._exchange.cancelled == []
+
+
+# -- fills ----------------------------------------------------------------------------------------
+
+
+def test_fills_when_amount_and_average_price_are_the_same_then_nothing_halts(
+    s: Any, client: Client, open_trades: list[Any]
+) -> None:
+    trade = holding(s, open_trades, order("1"), STOP)
+    client.orders = [resting("7")]
+    s.order_filled(PAIR, trade, order("1"), at(21))
+    client.executions = [
+        executed("1", 20, 2.0, price=99.0),
+        executed("1", 20.5, 3.0, price=302 / 3),
+    ]
+    assert loops(s, 25, 45, 65) is Mode.ACTIVE
+    assert "executions" in client.asked
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([], "the exchange filled nothing of order 1, the books 5 at 100"),
+        ([executed("1", 20, 4.0)], "the exchange filled 4 at 100 of order 1, the books 5 at 100"),
+        ([executed("1", 20, price=100.5)], "the exchange filled 5 at 100.5 of order 1"),
+        ([executed("1", 20), executed("2", 20.1)], "5 at 100 of order 2, the books nothing"),
+    ],
+)  # fmt: skip
+def test_fills_when_the_books_say_otherwise_then_it_halts_and_says_which(
+    s: Any, client: Client, open_trades: list[Any], rows: list[Any], said: str
+) -> None:
+    trade = holding(s, open_trades, order("1"), STOP)
+    client.orders = [resting("7")]
+    s.order_filled(PAIR, trade, order("1"), at(21))
+    client.executions = rows
+    assert loops(s, 25, 30, 39) is Mode.ACTIVE
+    assert loops(s, 41) is Mode.HALTED
+    assert said in why(s)
+
+
+def test_fills_when_one_is_listed_late_then_nothing_halts(
+    s: Any, client: Client, open_trades: list[Any]
+) -> None:
+    trade = holding(s, open_trades, order("1"), STOP)
+    client.orders = [resting("7")]
+    s.order_filled(PAIR, trade, order("1"), at(21))
+    loops(s, 25, 31)
+    client.executions = [executed("1", 20)]
+    assert loops(s, 37, 60) is Mode.ACTIVE
+
+
+def test_fills_when_they_are_of_an_order_still_open_then_they_are_on_their_way(
+    s: Any, client: Client, open_trades: list[Any]
+) -> None:
+    waiting = order("1", ft_is_open=True, safe_filled=0.0, safe_remaining=5.0)
+    trade = holding(s, open_trades, waiting, STOP)
+    client.orders = [resting("7"), resting("1", triggerPrice=None, reduceOnly=False)]
+    s.guarding.booked(PAIR, order("0"), at(10))
+    client.executions = [executed("0", 9), executed("1", 20, 2.0)]
+    assert loops(s, 25, 45, 65) is Mode.ACTIVE
+    # Filled and never told by Freqtrade's hook, as after a restart: its own record is enough.
+    trade.orders[0] = order("1")
+    trade.open_orders, client.orders = [], client.orders[:1]
+    client.executions.append(executed("1", 70, 3.0))
+    client.wallet -= 0.2
+    assert loops(s, 75, 95) is Mode.ACTIVE
+
+
+def test_fills_when_a_stop_was_triggered_then_the_order_behind_it_is_looked_at(
+    s: Any, client: Client
+) -> None:
+    s.guarding.booked(PAIR, order("7", "stoploss", safe_price=95.0), at(10))
+    client.executions = [executed("70", 9, price=95.0)]
+    assert loops(s, 25, 45) is Mode.ACTIVE
+    client.executions[0]["price"] = 94.0
+    s.guarding.booked(PAIR, order("7", "stoploss", safe_price=95.0), at(50))
+    s.guarding._books._executed.clear()
+    assert loops(s, 55, 71) is Mode.HALTED
+    assert "94 of order 70, the books 5 at 95" in why(s)
+
+
+def test_fills_when_the_balance_moves_by_itself_then_executions_are_looked_at(
+    s: Any, client: Client, open_trades: list[Any]
+) -> None:
+    holding(s, open_trades, STOP)
+    client.orders = [resting("7")]
+    loops(s, 20, 30)
+    assert "executions" not in client.asked  # nothing has happened
+    client.wallet -= 1.0  # somebody traded there and back
+    client.executions = [executed("90", 31, 1.0), executed("91", 31, 1.0)]
+    assert loops(s, 40, 46, 56) is Mode.HALTED
+    assert "order 90" in why(s)
+    assert "order 91" in why(s)
+
+
+def test_fills_when_a_person_has_seen_to_them_and_resumed_then_they_are_settled(
+    s: Any, client: Client, open_trades: list[Any]
+) -> None:
+    holding(s, open_trades, STOP)
+    client.orders = [resting("7")]
+    client.executions = [executed("90", 12, 1.0)]
+    s.guarding.booked(PAIR, order("5"), at(10))  # never executed
+    assert loops(s, 20, 36) is Mode.HALTED
+    s.control.store.clock = lambda: ms(50)
+    s.control.store.resume(ANN)
+    assert loops(s, 55, 75, 95) is Mode.ACTIVE
+    s.control.store.reduce(Guard("price_fresh"), "silent")
+    client.executions.append(executed("91", 30, 1.0))  # before the resumption, told late
+    assert loops(s, 100, 116, 132) is Mode.REDUCING
+
+
+def test_positions_when_an_order_was_just_sent_then_the_very_next_loop_looks(
+    s: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    books = s.guarding._books
+    monkeypatch.setattr(books, "_positions", lambda trades, found: asked.append(0.0) or ())
+    loops(s, 1, 2)  # it has looked at 0
+    assert asked == []
+    s.guarding.leaving(PAIR)
+    loops(s, 3, 4)
+    assert len(asked) == 1
+    s.guarding.sent(PAIR, "long", 1.0, at(4))
+    loops(s, 5, 6)
+    assert len(asked) == 2
+
+
+# -- when it asks, and what an answer that fails means --------------------------------------------
+
+
+def test_exchange_when_a_candle_is_about_to_close_or_has_just_closed_then_it_is_left_alone(
+    s: Any, client: Client
+) -> None:
+    loops(s, 20)
+    before = list(client.asked)
+    close = 3600 - 2  # NOW is two seconds into the candle
+    loops(s, close - 1.9, close, close + 0.3, close + 2.9)
+    s.dp.frame = analysed(date=NOW + timedelta(minutes=59, seconds=58))
+    assert client.asked == before
+    loops(s, close + 3.1)
+    assert client.asked[len(before) :] == ["balance", "orders", "orders"]
+
+
+def test_entry_when_it_is_decided_then_no_more_is_asked_for_than_the_position(
+    s: Any, client: Client
+) -> None:
+    loops(s, 20)
+    before = list(client.asked)
+    assert confirm(s, current_time=at(21)) is True
+    assert client.asked == before
+
+
+@pytest.mark.parametrize("broken", ["fetch_balance", "fetch_open_orders", "fetch_my_trades"])
+def test_exchange_when_it_does_not_answer_then_entries_wait_and_nothing_halts(
+    s: Any, client: Client, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def down(*args: Any, **kwargs: Any) -> Any:
+        raise ConnectionError("down")
+
+    s.guarding.booked(PAIR, order("1"), at(10))
+    client.executions = [executed("1", 9)]
+    with monkeypatch.context() as m:
+        m.setattr(client, broken, down)
+        assert loops(s, 20, 40, 60) is Mode.ACTIVE
+        assert s.guarding._books._lasting(ms(60)) is None
+        assert confirm(s, current_time=at(61)) is False
+    assert loops(s, 80) is Mode.ACTIVE
+    assert s.guarding._books._lasting(ms(80)) == ()
+    assert confirm(s, current_time=at(81)) is True
+
+
+# -- the exchange's own margin --------------------------------------------------------------------
+
+
+def test_margin_when_the_exchange_counts_more_then_it_decides_and_a_person_sees_it(
+    s: Any, client: Client, open_trades: list[Any]
+) -> None:
+    holding(s, open_trades, STOP)
+    client.orders = [resting("7")]
+    client.maintenance = 510.0
+    assert loops(s, 20) is Mode.ACTIVE
+    assert (
+        confirm(s, current_time=at(21)) is False
+    )  # 5.1 % by the exchange, next to nothing by the pack
+    shown = s._figures()
+    assert shown["margin used by the exchange, %"] == 5.1
+    assert shown["distance to liquidation by the exchange, %"] == 60.0
+    assert shown["equity by the exchange"] == 10_000.0
+    client.maintenance = 5_100.0
+    assert loops(s, 30) is Mode.REDUCING
+    client.maintenance, s.guarding._said = 7_100.0, {}
+    loops(s, 40)
+    assert s.adjust_trade_position(open_trades[0], at(41), RATE, 0.0, 5.0, 5000.0) == -250.0
+
+
+# -- deposits and withdrawals ---------------------------------------------------------------------
+
+
+def transfer(number: int, when: float, amount: float) -> dict[str, Any]:
+    direction = "in" if amount > 0 else "out"
+    return {"id": number, "timestamp": ms(when), "currency": "USDT", "direction": direction,
+            "amount": abs(amount)}  # fmt: skip
+
+
+def test_deposit_and_withdrawal_when_they_are_listed_then_no_loss_is_hidden_or_made_up(
+    s: Any, client: Client, tmp_path: Path
+) -> None:
+    client.profit = -100.0
+    loops(s, 20)
+    assert s.guarding.losses.day_frac == pytest.approx(0.01)
+    client.wallet += 9_900.0
+    client.ledger = [transfer(1, 22, 9_900.0)]
+    loops(s, 30)
+    assert s.guarding.losses.day_frac == pytest.approx(0.01)
+    client.wallet -= 15_000.0
+    client.ledger.append(transfer(2, 32, -15_000.0))
+    assert loops(s, 40) is Mode.ACTIVE
+    assert s.guarding.losses.peak_frac == pytest.approx(0.01)
+    client.profit -= 24.0
+    assert loops(s, 45) is Mode.ACTIVE
+    assert s.guarding.losses.day_frac == pytest.approx(0.015, rel=0.01)
+    # Over a restart nothing is counted again, and what came meanwhile is counted once.
+    before = s.guarding.losses
+    client.wallet += 5_000.0
+    client.ledger.append(transfer(3, 57, 5_000.0))
+    again = BitcoinCrossMargin(config(user_data_dir=tmp_path, runmode=RunMode.LIVE))
+    again.dp, again.wallets, again._hold = s.dp, s.wallets, lambda: None
+    for when in (60, 70, 80):
+        again.bot_loop_start(at(when))
+        assert again.guarding.losses.day_frac == pytest.approx(before.day_frac)
+        assert again.guarding.losses.peak_frac == pytest.approx(before.peak_frac)
+    client.profit -= 60.0
+    assert loops(again, 85) is Mode.HALTED  # the control: a loss is one
+
+
+def test_deposit_when_wallet_and_history_tell_of_it_one_after_the_other_then_it_is_waited_for(
+    s: Any, client: Client
+) -> None:
+    client.wallet = 5_000.0  # taken out, and not yet listed
+    assert loops(s, 20, 25, 30) is Mode.ACTIVE
+    client.ledger = [transfer(1, 19, -5_000.0)]
+    assert loops(s, 34, 60) is Mode.ACTIVE
+    assert s.guarding.losses.day_frac == pytest.approx(0.0)
+    client.ledger.append(transfer(2, 60, 5_000.0))  # listed, and not yet there
+    client.wallet += 0.01
+    loops(s, 65)
+    client.wallet = 10_000.01
+    loops(s, 70)
+    assert s.guarding.losses.peak_quote == pytest.approx(10_000.01, rel=1e-6)
+    client.wallet = 9_000.0  # nothing will explain it
+    assert loops(s, 80, 85, 94) is Mode.ACTIVE
+    assert loops(s, 99) is Mode.HALTED
+
+
+def test_transfers_when_they_cannot_be_asked_for_then_references_stay_and_it_is_said(
+    s: Any, client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def down(*args: Any, **kwargs: Any) -> Any:
+        raise ConnectionError("down")
+
+    monkeypatch.setattr(client, "fetch_ledger", down)
+    client.wallet = 9_950.0
+    loops(s, 20)
+    assert "deposits and withdrawals cannot be had: down" in caplog.text
+    assert s.guarding.losses.day_start_quote == 10_000.0
+    assert s.guarding.losses.equity_quote == 9_950.0
+
+
+def test_transfers_when_the_bot_was_away_for_weeks_then_every_week_is_asked_for() -> None:
+    exchange, day = Exchange(), 86_400
+    rows = [transfer(n, n * day, 1.0) for n in range(30)]
+    exchange._api.ledger = [*rows, {**rows[3], "id": "b", "currency": "BNB"}]
+    found = read_transfers(exchange, "USDT", ms(0), ms(25 * day))
+    assert [t.id for t in found] == [str(n) for n in range(len(found))]
+    assert len(found) >= 26
+    assert exchange._api.asked == ["transfers"] * 4
+
+
+def test_executions_when_there_are_more_than_one_page_then_all_are_read_and_counted_once() -> None:
+    exchange = Exchange()
+    exchange._api.executions = [
+        executed("1", n // 2, 1.0, id=str(n), price=RATE + n % 2) for n in range(2500)
+    ]
+    rows = read_executions(exchange, PAIR, ms(0))
+    (fill,) = fills_of(rows)
+    assert (fill.amount, fill.price) == (2500.0, pytest.approx(RATE + 0.5))
+    assert len(rows) > 2500  # pages overlap

@@ -1,0 +1,197 @@
+"""The second source of candles: ccxt's real OKX client on the loopback exchange."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.base.config import from_mapping
+from models.base.errors import ConfigError, InputError
+from models.base.types import Candles
+from strategies.guard.second_source import SecondSource, SecondSourceConfig, client_of
+from tests.exchange.client import second_source_config
+from tests.exchange.clock import ManualClock
+from tests.exchange.faults import Drop, MissingCandles, OffCandles, StaleCandles
+from tests.exchange.replay import Market, scripted_feed
+from tests.exchange.server import running_exchange
+from tests.exchange.state import ExchangeState
+from tests.exchange.venue import Venue
+
+BTC, MINUTE = "BTC/USDT:USDT", 60_000
+NOON_MS = 28_401_120 * MINUTE
+OKX = "GET /api/v5/market/candles"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOON_MS)
+
+
+@pytest.fixture
+def state(clock: ManualClock) -> ExchangeState:
+    feeds = {"BTCUSDT": scripted_feed(60_000.0, NOON_MS)}
+    return ExchangeState(venue=Venue(market=Market(feeds=feeds), clock=clock))
+
+
+@pytest.fixture
+def url(state: ExchangeState) -> Iterator[str]:
+    with running_exchange(state, tls=True) as base_url:
+        yield base_url
+
+
+Make = Callable[..., SecondSource]
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def make(url: str, clock: ManualClock, said: list[str]) -> Make:
+    def made(**settings: object) -> SecondSource:
+        config = SecondSourceConfig(
+            exchange="okx", ccxt_config=second_source_config(url), **settings  # type: ignore[arg-type]
+        )  # fmt: skip
+        return SecondSource(config, "1m", MINUTE, say=said.append, wall=lambda: clock() / 1000)
+
+    return made
+
+
+def first(count: int = 20, close: float = 60_000.0) -> Candles:
+    """Return the exchange's own closed candles."""
+    time_ms = NOON_MS - MINUTE * np.arange(count, 0, -1, dtype=np.int64)
+    price = np.full(count, close)
+    return Candles(time_ms=time_ms, open=price, high=price, low=price, close=price, volume=price)
+
+
+def test_source_when_asked_then_its_closed_candles_are_those_of_the_market(make: Make) -> None:
+    source = make()
+    source.ask(BTC)
+    seen = source.compare(BTC, first())
+    assert (seen.closed_ms, seen.gap_frac, seen.odd) == (NOON_MS, 0.0, ())
+    assert source.compare(BTC, first(close=60_300.0)).gap_frac == pytest.approx(-0.004975, abs=1e-6)
+
+
+def test_source_when_it_has_told_nothing_then_there_is_nothing_to_compare(
+    make: Make, state: ExchangeState
+) -> None:
+    source = make()
+    with pytest.raises(InputError, match="okx has told no candles"):
+        source.compare(BTC, first())
+    state.faults.add(Drop())
+    source.ask(BTC)
+    assert source.told([BTC]) == [BTC]
+    with pytest.raises(InputError, match="NetworkError"):
+        source.compare(BTC, first())
+
+
+def test_source_when_it_falls_silent_then_the_last_comparison_stays_and_ages(
+    make: Make, state: ExchangeState, clock: ManualClock
+) -> None:
+    source = make()
+    source.ask(BTC)
+    state.faults.add(Drop())
+    clock.advance(5 * MINUTE)
+    source.ask(BTC)
+    assert source.compare(BTC, first()).closed_ms == NOON_MS
+
+
+def test_source_when_its_candles_are_wrong_then_the_comparison_shows_it(
+    make: Make, state: ExchangeState
+) -> None:
+    source = make()
+    source.ask(BTC)  # and the markets, once
+    state.faults.add(OffCandles(on=OKX, frac=0.01, times=1))
+    source.ask(BTC)
+    assert source.compare(BTC, first()).gap_frac == pytest.approx(0.01)
+    state.faults.add(MissingCandles(on=OKX, opens_ms=[NOON_MS - 3 * MINUTE], times=1))
+    source.ask(BTC)
+    assert [odd.partition(": ")[2] for odd in source.compare(BTC, first()).odd] == [
+        "only the first has it"
+    ]
+    state.faults.add(StaleCandles(on=OKX, ms=4 * MINUTE, times=1))
+    source.ask(BTC)
+    assert source.compare(BTC, first()).closed_ms == NOON_MS - 4 * MINUTE
+    assert state.unknown == []
+
+
+def test_source_when_looked_at_then_a_thread_asks_once_a_candle_and_nobody_waits(
+    make: Make, state: ExchangeState, clock: ManualClock
+) -> None:
+    source = make()
+    asked = lambda: state.requests.count(OKX)  # noqa: E731
+    source.look([BTC])
+    _until(lambda: asked() == 1 and source.told([BTC]) == [BTC])
+    source.look([BTC])  # it has the newest
+    clock.advance(MINUTE)
+    source.config = SecondSourceConfig(
+        exchange="okx", ask_s=1e-9, ccxt_config=source.config.ccxt_config
+    )
+    source.look([BTC])
+    _until(lambda: asked() == 2)
+
+
+def _until(happens: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_last_close_when_fail_over_is_allowed_then_it_is_told_while_it_is_young(
+    make: Make, clock: ManualClock
+) -> None:
+    source = make(fail_over=True)
+    with pytest.raises(InputError, match="no second price"):
+        source.last_close(BTC)
+    source.ask(BTC)
+    assert source.last_close(BTC) == 60_000.0
+    clock.advance(2 * MINUTE)
+    assert source.last_close(BTC) == 60_000.0
+    clock.advance(1)
+    with pytest.raises(InputError, match="is 120 s old"):
+        source.last_close(BTC)
+
+
+def test_last_close_when_fail_over_is_off_then_there_is_none(make: Make) -> None:
+    source = make()
+    source.ask(BTC)
+    with pytest.raises(InputError, match="no second price"):
+        source.last_close(BTC)
+
+
+def test_note_when_a_trouble_begins_and_ends_then_each_is_said_once(
+    make: Make, said: list[str]
+) -> None:
+    source = make()
+    for reason in ("", "1 % away, 60 s ago", "2 % away, 65 s ago", "silent", "", ""):
+        source.note(BTC, reason)
+    assert said == [
+        f"{BTC}: 1 % away, 60 s ago", f"{BTC}: silent", f"{BTC}: okx and the exchange agree again",
+    ]  # fmt: skip
+
+
+def test_shipped_config_when_read_then_it_asks_okx_and_fails_over_to_nobody() -> None:
+    path = Path(__file__).resolve().parents[3] / "user_data" / "config_second_source.json"
+    block = json.loads(path.read_text(encoding="utf-8"))["breakwater"]["second_source"]
+    config = from_mapping(SecondSourceConfig, block, where="breakwater.second_source")
+    assert (config.exchange, config.fail_over) == ("okx", False)
+    assert client_of(config).urls["api"]["rest"].startswith("https://")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [({"exchange": "okay"}, "knows no exchange 'okay'"), ({"fail_over": True}, "to fail over to"),
+     ({"ask_s": 0.0}, "ask_s"), ({"ask_s": 61.0}, "ask_s")],
+)  # fmt: skip
+def test_config_when_it_makes_no_sense_then_it_is_refused(
+    settings: dict[str, object], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        SecondSourceConfig(**settings)  # type: ignore[arg-type]

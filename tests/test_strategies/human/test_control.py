@@ -1,0 +1,463 @@
+"""The strategy obeys control at once, never traps a position, and writes down what it does."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import pandas as pd
+import pytest
+from freqtrade.enums import RunMode
+from freqtrade.exceptions import FreqtradeException, OperationalException
+
+from models.operate.control.heartbeat import last_beat
+from models.operate.control.state import Guard, Mode, Person
+from models.operate.journal.journal import Journal
+from strategies.BitcoinCrossMargin import BitcoinCrossMargin
+from strategies.bot.forecast import PackStrategy
+from strategies.bot.stops import cancel_outgrown
+from strategies.guard.acknowledgement import leverage_digest
+from strategies.human.control import secrets_of
+from tests.test_strategies.bot.test_forecast import (
+    NOW,
+    OPENED,
+    PAIR,
+    RATE,
+    Provider,
+    Wallets,
+    analysed,
+    config,
+    confirm,
+    running,
+    stake,
+)
+
+pytestmark = pytest.mark.usefixtures("open_trades")
+
+ANN = Person("ann", "command line")
+
+
+class LiveProvider(Provider):
+    def __init__(self, frame: pd.DataFrame) -> None:
+        super().__init__(frame)
+        self._exchange = Exchange()
+
+    def current_whitelist(self) -> list[str]:
+        return [PAIR]
+
+
+class Client:
+    """The part of ccxt's client for Binance that the books are held against."""
+
+    def __init__(self) -> None:
+        self.options: dict[str, Any] = {}
+        self.wallet, self.profit, self.maintenance = 10_000.0, 0.0, 0.0
+        self.orders: list[dict[str, Any]] = []  # stops have a triggerPrice
+        self.executions: list[dict[str, Any]] = []
+        self.ledger: list[dict[str, Any]] = []
+        self.asked: list[str] = []
+
+    def fetch_balance(self) -> dict[str, Any]:
+        self.asked.append("balance")
+        row = {"asset": "USDT", "walletBalance": str(self.wallet),
+               "marginBalance": str(self.wallet + self.profit),
+               "maintMargin": str(self.maintenance)}  # fmt: skip
+        return {"info": {"assets": [{"asset": "BNB", "walletBalance": "1"}, row]}}
+
+    def fetch_open_orders(self, pair: str | None, params: dict[str, Any]) -> list[dict[str, Any]]:
+        self.asked.append("orders")
+        stops = bool(params.get("trigger"))
+        return [
+            order for order in self.orders
+            if pair in (None, order["symbol"]) and bool(order.get("triggerPrice")) is stops
+        ]  # fmt: skip
+
+    def fetch_my_trades(self, pair: str, since: int, limit: int) -> list[dict[str, Any]]:
+        self.asked.append("executions")
+        rows = [r for r in self.executions if r["symbol"] == pair and r["timestamp"] >= since]
+        return rows[:limit]
+
+    def fetch_ledger(
+        self, code: str, since: int, limit: int, params: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        assert params["incomeType"] == "TRANSFER"
+        self.asked.append("transfers")
+        return [row for row in self.ledger if since <= row["timestamp"] <= params["until"]]
+
+
+class Exchange:
+    """What the strategy asks the exchange by itself: its account, and to cancel a stop."""
+
+    _leverage_tiers: ClassVar[dict[str, Any]] = {
+        PAIR: [{"minNotional": 0.0, "maxNotional": 1e6, "maintenanceMarginRate": 0.004,
+                "maxLeverage": 125.0, "maintAmt": 0.0}]
+    }  # fmt: skip
+
+    def __init__(self) -> None:
+        self._api = Client()
+        self._params: dict[str, Any] = {}
+        self.cancelled: list[tuple[str, str]] = []
+        self.positions: list[dict[str, Any]] = []
+        self.stops: list[tuple[Any, ...]] = []
+
+    def create_stoploss(self, *, pair: str, amount: float, stop_price: float, side: str,
+                        order_types: Any, leverage: float) -> None:  # fmt: skip
+        assert order_types["stoploss"] == "market"
+        self.stops.append((pair, amount, side, stop_price))
+
+    def price_to_precision(self, pair: str, price: float) -> float:
+        return round(price, 1)
+
+    def fetch_positions(self, pair: str | None = None) -> list[dict[str, Any]]:
+        return self.positions
+
+    def _contracts_to_amount(self, pair: str, contracts: float) -> float:
+        return contracts
+
+    def _order_contracts_to_amount(self, order: dict[str, Any]) -> dict[str, Any]:
+        return order
+
+    def _trades_contracts_to_amount(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return rows
+
+    def fetch_order(self, order_id: str, pair: str, params: dict[str, Any]) -> dict[str, Any]:
+        assert params == {"stop": True}
+        return {"info": {"actualOrderId": f"{order_id}0"}}
+
+    def cancel_stoploss_order(self, order_id: str, pair: str) -> None:
+        if order_id == "gone":
+            raise FreqtradeException("no such order")
+        self.cancelled.append((order_id, pair))
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Any:
+    def made(frame: pd.DataFrame | None = None, **blocks: Any) -> BitcoinCrossMargin:
+        s = BitcoinCrossMargin(config(user_data_dir=tmp_path, **blocks))
+        s.dp = LiveProvider(analysed() if frame is None else frame)
+        s.wallets = Wallets(10_000.0)
+        return running(s)
+
+    return made
+
+
+def told(s: PackStrategy, kind: str = "") -> list[tuple[str, Any]]:
+    assert s.control is not None
+    return [(e.kind, e.record) for e in s.control.journal.entries(kind=kind)]
+
+
+def loop(s: PackStrategy) -> None:
+    s.bot_loop_start(NOW)
+
+
+class Filled:
+    """What is read of a filled order."""
+
+    order_id, safe_price = "77", RATE
+
+    def __init__(self, side: str, amount: float = 5.0) -> None:
+        self.ft_order_side, self.safe_filled, self.safe_amount = side, amount, amount
+
+
+class OpenTrade:
+    id, pair, leverage, is_short, is_open = 3, PAIR, 2.0, False, True
+    entry_side, exit_side, amount, open_date_utc = "buy", "sell", 5.0, OPENED
+    exit_reason, close_profit_abs, close_profit = "max_hold", 12.5, 0.05
+
+    def __init__(self, **changes: Any) -> None:
+        self.open_sl_orders: list[Any] = []
+        self.kept: dict[str, Any] = {}
+        for name, value in changes.items():
+            setattr(self, name, value)
+
+    def get_custom_data(self, key: str) -> Any:
+        return self.kept.get(key)
+
+    def set_custom_data(self, key: str, value: Any) -> None:
+        self.kept[key] = value
+
+
+def leave(s: PackStrategy, trade: Any) -> bool:
+    return s.confirm_trade_exit(PAIR, trade, "market", 5.0, RATE, "GTC", "max_hold", NOW)
+
+
+# -- modes --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["reduce", "halt", "request_flatten"])
+def test_entry_when_a_person_or_a_guard_has_said_stop_then_the_next_one_is_refused(
+    make: Any, word: str
+) -> None:
+    s = make()
+    assert confirm(s) is True
+    assert stake(s) > 0
+    getattr(s.control.store, word)(Guard("loss_day"), "lost 2 %")
+    assert confirm(s) is False  # no loop has passed in between
+    assert stake(s) == 0.0
+    s.control.store.resume(ANN)
+    assert confirm(s) is True
+    assert stake(s) > 0
+
+
+def test_entry_when_the_halt_file_is_dropped_then_it_is_refused_and_exits_pass(
+    make: Any, tmp_path: Path
+) -> None:
+    s, trade = make(), OpenTrade()
+    assert s.check_entry_timeout(PAIR, trade, Filled("buy"), NOW) is False
+    (tmp_path / "control" / "HALT").touch()
+    assert confirm(s) is False
+    assert s.check_entry_timeout(PAIR, trade, Filled("buy"), NOW) is True  # a waiting entry goes
+    assert leave(s, trade) is True
+    assert s.custom_exit(PAIR, trade, OPENED + timedelta(hours=24), RATE, 0.0) == "max_hold"
+
+
+@pytest.mark.parametrize("mode", [RunMode.BACKTEST, RunMode.HYPEROPT, RunMode.OTHER])
+def test_control_when_the_run_does_not_trade_then_there_is_none_and_nothing_is_written(
+    make: Any, tmp_path: Path, mode: RunMode
+) -> None:
+    s = make(runmode=mode)
+    assert s.control is None
+    (tmp_path / "control").mkdir()
+    (tmp_path / "control" / "HALT").touch()
+    loop(s)
+    assert confirm(s) is True  # a backtest obeys nobody
+    assert leave(s, OpenTrade()) is True
+    assert list(tmp_path.rglob("*.jsonl")) == []
+
+
+def test_control_when_a_trading_run_has_no_user_directory_then_it_does_not_start(
+    make: Any,
+) -> None:
+    with pytest.raises(OperationalException, match="expected a user directory"):
+        BitcoinCrossMargin(config(user_data_dir=None))
+
+
+# -- every loop ---------------------------------------------------------------------------------
+
+
+def test_loop_when_it_starts_then_a_heartbeat_tells_feed_and_account(
+    make: Any, tmp_path: Path
+) -> None:
+    s = make()
+    loop(s)
+    loop(s)
+    beat = last_beat(tmp_path / "control")
+    assert beat is not None
+    assert beat.loop == 2
+    assert beat.feed_ms == int((OPENED.timestamp() + 3600) * 1000)
+    assert beat.candle_ms == 3_600_000
+    assert beat.numbers["equity"] == 10_000.0
+
+
+def test_loop_when_the_mode_has_changed_then_the_journal_says_so_once(make: Any) -> None:
+    s = make()
+    loop(s)
+    s.control.store.reduce(Guard("margin"), "margin ratio 0.5")
+    loop(s)
+    loop(s)
+    assert [(r["before"], r["after"], r["by"]) for _, r in told(s, "control.mode")] == [
+        ("start", "ACTIVE", ""),
+        ("ACTIVE", "REDUCING", "guard margin"),
+    ]
+
+
+def test_loop_when_flattening_is_done_then_the_request_is_dropped_and_the_halt_stays(
+    make: Any, open_trades: list[Any]
+) -> None:
+    s = make()
+    open_trades.append(OpenTrade(open_rate=RATE))
+    s.control.store.request_flatten(ANN, "out")
+    loop(s)
+    assert s.control.store.read().flatten is not None
+    open_trades.clear()
+    loop(s)
+    assert s.control.store.read().flatten is None
+    assert s.control.store.read().mode is Mode.HALTED
+    assert len(told(s, "control.flattened")) == 1
+
+
+def test_loop_when_no_heartbeat_can_be_written_then_no_risk_is_added_until_one_can(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    s = make()
+    with monkeypatch.context() as broken:
+        broken.setattr("strategies.human.control.beat", full)
+        loop(s)
+        assert confirm(s) is False
+        assert leave(s, OpenTrade()) is True
+    loop(s)
+    assert confirm(s) is True
+
+
+# -- journal ------------------------------------------------------------------------------------
+
+
+def test_journal_when_a_trade_lives_and_dies_then_why_tells_the_whole_story(make: Any) -> None:
+    s, trade = make(), OpenTrade()
+    assert confirm(s) is True
+    s.order_filled(PAIR, trade, Filled("buy"), NOW)
+    assert leave(s, trade) is True
+    trade.is_open = False
+    s.order_filled(PAIR, trade, Filled("sell"), NOW + timedelta(hours=1))
+    story = s.control.journal.why(3)
+    assert [e.kind for e in story] == [
+        "entry.accepted", "order.filled", "exit", "order.filled", "trade.closed",
+    ]  # fmt: skip
+    entered, bought, left, sold, closed = (e.record for e in story)
+    assert entered["forecast"]["sigma"] == 0.02
+    assert entered["candle_ms"] == int(OPENED.timestamp() * 1000)
+    assert entered["notional_quote"] == 500.0
+    assert entered["inputs"]["equity"] == 10_000.0
+    assert (bought["decision"], bought["opens"]) == (story[0].n, True)
+    assert (left["reason"], sold["decision"], sold["opens"]) == ("max_hold", story[2].n, False)
+    assert (closed["profit_quote"], closed["held_s"]) == (12.5, 3602.0 + 3600.0)
+    assert s.control.journal.verify().fault == ""
+
+
+def test_journal_when_an_entry_is_refused_again_and_again_then_it_says_so_once_per_reason(
+    make: Any,
+) -> None:
+    s = make()
+    for _ in range(3):
+        assert confirm(s, amount=201.0) is False
+    assert confirm(s, amount=float("nan")) is False
+    reasons = [r["rules"] for kind, r in told(s) if kind == "entry.refused"]
+    assert len(reasons) == 2
+    assert "net_within: net exposure limited to 2 x usable equity" in reasons[0][0]
+    assert "expected finite numbers" in reasons[1][0]
+
+
+def test_journal_when_it_cannot_be_written_then_nothing_is_entered_and_everything_may_leave(
+    make: Any, tmp_path: Path
+) -> None:
+    s, trade = make(), OpenTrade()
+    (tmp_path / "journal").touch()  # a file where the folder should be
+    assert confirm(s) is False
+    assert stake(s) == 0.0
+    assert leave(s, trade) is True
+    s.order_filled(PAIR, trade, Filled("buy"), NOW)
+    assert trade.kept  # the stop's distance is noted all the same
+    (tmp_path / "journal").unlink()
+    loop(s)
+    assert confirm(s) is True
+    assert told(s)[0][0] == "journal.back"
+
+
+def test_journal_when_damaged_then_nothing_is_entered(make: Any, tmp_path: Path) -> None:
+    s = make()
+    assert confirm(s) is True
+    (path,) = (tmp_path / "journal").glob("*.jsonl")
+    path.write_bytes(b"")
+    assert confirm(s) is False
+    assert leave(s, OpenTrade()) is True
+
+
+def test_journal_when_the_config_holds_keys_then_none_of_them_is_ever_in_it(
+    make: Any, tmp_path: Path
+) -> None:
+    keys = {
+        "exchange": {"key": "KEY1", "secret": "KEY2", "password": "KEY3"},
+        "telegram": {"token": "KEY4", "chat_id": "1"},
+        "api_server": {"jwt_secret_key": "KEY5", "password": "KEY6", "ws_token": ["KEY7"]},
+    }
+    s = make(original_config=keys)  # the bot has wiped them from the rest
+    assert secrets_of(s.config) == ["KEY1", "KEY2", "KEY3", "KEY4", "KEY6", "KEY5", "KEY7"]
+    s.control.store.halt(ANN, "because KEY2")
+    loop(s)
+    confirm(s, side="KEY7")
+    written = "".join(p.read_text() for p in (tmp_path / "journal").glob("*.jsonl"))
+    assert "because ***" in written
+    assert "KEY" not in written
+
+
+# -- review -------------------------------------------------------------------------------------
+
+
+def test_review_when_enabled_then_an_entry_waits_for_a_person_and_happens_once(make: Any) -> None:
+    s = make(breakwater={"review": {"enabled": True}})
+    assert confirm(s) is False
+    assert confirm(s) is False
+    (proposal,) = s.control.store.read().proposals
+    assert (proposal.side, proposal.notional_quote) == ("long", 500.0)
+    assert proposal.note == "up 1%, flat 1%, down 1%"
+    s.control.store.approve(ANN, proposal.id)
+    assert confirm(s, amount=6.0) is False  # larger than what was approved
+    assert confirm(s) is True
+    assert confirm(s) is False
+    assert [kind for kind, _ in told(s)].count("entry.accepted") == 1
+
+
+def test_review_when_denied_or_halted_meanwhile_then_nothing_is_entered(make: Any) -> None:
+    s = make(breakwater={"review": {"enabled": True}})
+    confirm(s)
+    s.control.store.approve(ANN, "r1")
+    s.control.store.halt(Guard("loss"), "loss")
+    assert confirm(s) is False
+    s.control.store.resume(ANN)
+    assert confirm(s) is True
+    confirm(s, side="short")
+    s.control.store.deny(ANN, "r2")
+    assert confirm(s, side="short") is False
+
+
+@pytest.mark.parametrize("review", [{"expire_s": 0}, {"enabled": 1}, {"expire": 5}])
+def test_review_when_its_settings_are_wrong_then_the_bot_does_not_start(
+    make: Any, review: dict[str, Any]
+) -> None:
+    with pytest.raises(OperationalException, match=r"breakwater\.review"):
+        make(breakwater={"review": review})
+
+
+# -- acknowledgement ----------------------------------------------------------------------------
+
+
+def test_live_start_when_nobody_has_acknowledged_the_risk_then_nothing_is_entered(
+    make: Any,
+) -> None:
+    s = make(runmode=RunMode.LIVE)
+    assert confirm(s) is False
+    assert stake(s) == 0.0
+    assert leave(s, OpenTrade()) is True
+    s.control.store.acknowledge(ANN, leverage_digest(s.config))
+    assert confirm(s) is True
+    more = make(runmode=RunMode.LIVE, breakwater={"limits": {"max_leverage": 4.0}})
+    assert confirm(more) is False  # another risk
+    assert confirm(make()) is True  # dry-run risks nothing
+
+
+# -- stops --------------------------------------------------------------------------------------
+
+
+def test_stops_when_a_position_has_shrunk_then_its_old_stop_is_cancelled(
+    make: Any, open_trades: list[Any]
+) -> None:
+    sound = OpenTrade(open_rate=RATE)
+    sound.open_sl_orders = [SimpleNamespace(order_id="1", safe_amount=5.0)]
+    shrunk = OpenTrade(amount=2.0, open_rate=RATE)
+    shrunk.open_sl_orders = [SimpleNamespace(order_id="2", safe_amount=5.0)]
+    open_trades += [sound, shrunk]
+    s = make()
+    loop(s)
+    assert s.dp._exchange.cancelled == [("2", PAIR)]
+    assert [r["what"] for _, r in told(s, "stop.resized")] == [
+        f"{PAIR}: stop of 5 for a position of 2"
+    ]
+
+
+def test_stops_when_one_cannot_be_cancelled_then_the_others_are() -> None:
+    exchange, trades = Exchange(), [OpenTrade(amount=2.0), OpenTrade(amount=3.0)]
+    trades[0].open_sl_orders = [SimpleNamespace(order_id="gone", safe_amount=5.0)]
+    trades[1].open_sl_orders = [SimpleNamespace(order_id="2", safe_amount=5.0)]
+    assert len(cancel_outgrown(trades, exchange)) == 1
+    assert exchange.cancelled == [("2", PAIR)]
+
+
+def test_journal_when_the_bot_restarts_then_the_chain_goes_on(make: Any, tmp_path: Path) -> None:
+    confirm(make())
+    confirm(make())
+    assert Journal(tmp_path / "journal").verify().lines == 2
