@@ -41,7 +41,7 @@ from models.learn.training.settings import LabelSettings, TrainingSettings
 
 logger = logging.getLogger(__name__)
 
-FEWEST_ROWS: Final = 512  # usable; a sequence burns in over up to 255
+FEWEST_PEER_ROWS: Final = 512  # usable; a sequence burns in over up to 255
 
 
 class Pool:
@@ -168,7 +168,7 @@ def peer_job(
     AlignmentError
         If a feature is neither the coin's own nor lent by another market.
     InputError
-        If fewer than `FEWEST_ROWS` rows are usable, or a label is never known.
+        If fewer than `FEWEST_PEER_ROWS` rows are usable, or a label is never known.
     """
     times = time_ms(built)
     rows = (times >= job.time_ms[0]) & (times <= job.time_ms[-1])
@@ -210,8 +210,8 @@ def _features(
 def _refuse_useless(peer: TrainingJob) -> None:
     needed = [not name.startswith(columns.FEED) for name in peer.feature_names]
     usable = int(np.isfinite(peer.features[:, needed]).all(axis=1).sum())
-    if usable < FEWEST_ROWS:
-        raise InputError(f"{usable} usable candles, at least {FEWEST_ROWS} are needed")
+    if usable < FEWEST_PEER_ROWS:
+        raise InputError(f"{usable} usable candles, at least {FEWEST_PEER_ROWS} are needed")
     blind = [name for name in columns.LABELS if not np.isfinite(peer.labels[name]).any()]
     if blind:
         raise InputError(f"{', '.join(blind)} is never known")

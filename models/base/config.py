@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from models.base.errors import ConfigError, PackError
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 # A plain field's annotation -> what to ask for, and the types that will do.
 _KINDS: dict[str, tuple[str, tuple[type, ...]]] = {
@@ -20,7 +20,7 @@ _KINDS: dict[str, tuple[str, tuple[type, ...]]] = {
 }
 
 
-def from_mapping(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
+def from_mapping(cls: type[_T], values: Mapping[str, Any], *, where: str) -> _T:
     """Build the config dataclass `cls` from `values`; every unknown key is an error.
 
     Parameters

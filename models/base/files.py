@@ -24,12 +24,12 @@ def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def iso(time_ms: int) -> str:
+def iso_ms(time_ms: int) -> str:
     """Return a time as a person reads it.
 
     Examples
     --------
-    >>> iso(1_700_000_000_123)
+    >>> iso_ms(1_700_000_000_123)
     '2023-11-14T22:13:20.123Z'
     """
     whole, rest = divmod(time_ms, 1000)

@@ -16,7 +16,7 @@ from models.base.heads import HeadLayout, hazard_targets
 from models.base.types import BoolArray, FloatArray, TrainingJob
 from models.serve.predictor import Predictor
 
-FEWEST_ROWS: Final = 200  # below this there is nothing to compare
+FEWEST_CHALLENGE_ROWS: Final = 200  # below this there is nothing to compare
 _BLOCK: Final = 24  # candles resampled together: neighbours share their outcome
 _SMALLEST: Final = 1e-9
 
@@ -52,7 +52,7 @@ def challenge(champion: Predictor, challenger: Predictor, job: TrainingJob) -> d
     judged = (job.time_ms >= start) & ~_learned(champion, challenger, job)
     apart = apart[judged & np.isfinite(apart)]
     out["rows"] = len(apart)
-    if len(apart) < FEWEST_ROWS:
+    if len(apart) < FEWEST_CHALLENGE_ROWS:
         return out | {"why": f"only {len(apart)} candles neither was trained on"}
     blocks = np.array([part.mean() for part in np.array_split(apart, len(apart) // _BLOCK)])
     spread = float(blocks.std(ddof=1) / np.sqrt(len(blocks)))

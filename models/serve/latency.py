@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from models.base.errors import ConfigError
-from models.operate.journal.records import Record
+from models.operate.journal.records import JournalRecord
 
 # In the order they happen. Between decision and guards a bot looks at its other pairs and trades.
 STAGES: Final = (
@@ -40,7 +40,7 @@ _ENOUGH: Final = 20  # candles before a 99th percentile may condemn
 
 
 @dataclass(frozen=True, kw_only=True)
-class CandleLatency(Record):
+class CandleLatency(JournalRecord):
     """One pair's way through one candle; stages that did not happen are missing."""
 
     pair: str

@@ -12,15 +12,15 @@ from models.base.errors import ArtifactError
 from models.base.heads import HeadLayout
 from models.base.types import Artifact, BoolArray
 
-FORMAT = 3  # of the manifest and its graph; raised when their meaning changes
+MANIFEST_FORMAT = 3  # of the manifest and its graph; raised when their meaning changes
 
 
 def check_artifact(artifact: Artifact) -> None:
     """Raise ArtifactError unless bytes and manifest belong together and are of this format."""
     m = artifact.manifest
-    if m.get("format") != FORMAT:
+    if m.get("format") != MANIFEST_FORMAT:
         raise ArtifactError(
-            f"expected an artifact of format {FORMAT}, got {m.get('format')!r}",
+            f"expected an artifact of format {MANIFEST_FORMAT}, got {m.get('format')!r}",
             cure="train the model again with this version of the pack",
         )
     digest = Artifact.digest(artifact.onnx)

@@ -28,7 +28,7 @@ def graph_input(
     return np.column_stack((features, number)).astype(np.float32)
 
 
-Past = list[Float32Array]
+SessionState = list[Float32Array]
 
 # Rows of one call of a pass with a past. Attention looks at as many other rows for each of them,
 # so that 64 are three times as fast as 384; the rest of the networks hardly care.
@@ -79,11 +79,11 @@ class Session:
         """Whether rows can be run candle by candle, see `step`."""
         return bool(self._names)
 
-    def beginning(self, batch: int = 1) -> Past:
+    def beginning(self, batch: int = 1) -> SessionState:
         """Return the past of a sequence's first row: zeros, a part (batch, ..) per layer."""
         return [np.zeros((batch, *shape), dtype=np.float32) for shape in self._shapes]
 
-    def step(self, features: Float32Array, past: Past) -> tuple[Float32Array, Past]:
+    def step(self, features: Float32Array, past: SessionState) -> tuple[Float32Array, SessionState]:
         """Return the outputs (B, T, H) of rows that follow `past`, and the past they leave."""
         feeds = dict(zip(self._names, past, strict=True))
         feeds[self._input.name] = np.ascontiguousarray(features, dtype=np.float32)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.base.types import Float32Array
-from models.serve.session import Past, Session
+from models.serve.session import Session, SessionState
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -16,7 +16,7 @@ class Carried:
 
     rows: Float32Array  # (C, F) the context up to that row, as the graph was fed it
     time_ms: int  # open time of its candle
-    past: Past
+    past: SessionState
     outputs: Float32Array  # (H,) of that row
     candles: int  # since the past was made from a context
 

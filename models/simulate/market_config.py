@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from models.data.feeds.candles import HOUR_MS
+from models.base.units import DAY_MS, HOUR_MS
 
 REGIMES: Final = ("bull", "bear", "quiet", "stressed")
 
@@ -108,7 +108,7 @@ class SimulatedMarketConfig:
     funding_cap: float = 0.003  # as Binance's for the large pairs
 
     def __post_init__(self) -> None:
-        if self.candles < 2 or self.candle_ms < 1 or 86_400_000 % self.candle_ms:
+        if self.candles < 2 or self.candle_ms < 1 or DAY_MS % self.candle_ms:
             raise ValueError(
                 "expected candles >= 2 of a length that divides a day, "
                 f"got {self.candles} of {self.candle_ms} ms"

@@ -28,7 +28,8 @@ from typing import Final
 import numpy as np
 
 from models.base.types import Candles, FloatArray, IntArray
-from models.data.feeds.candles import FUNDING_MS, HOUR_MS
+from models.base.units import HOUR_MS
+from models.data.feeds.candles import FUNDING_MS
 from models.simulate.market_config import REGIMES, AssetConfig, SimulatedMarketConfig
 
 VERSION: Final = 1  # raise when the same seed no longer gives the same market

@@ -10,16 +10,17 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from models.operate.control.watch import Position, Resting
+from models.base.units import DAY_MS
+from models.operate.control.watch import Resting, WatchedPosition
 from models.trade.risk.losses import Transfer
-from models.trade.risk.reconciliation import Books, Fill
+from models.trade.risk.reconciliation import Books, ReportedFill
 from models.trade.risk.snapshot import ExchangeAccount
 
 _BOT: Final = "x-"  # how ccxt begins the ids it makes up: those of Freqtrade's orders
 WATCHDOG: Final = "bwdog"  # how the client ids of the watchdog's own orders begin
 _ALL_AT_ONCE: Final = 40  # weight of one request for every pair; one pair's is 1
 _ROWS: Final = 1000  # most the exchange answers at once
-_WEEK_MS: Final = 7 * 86_400_000  # longest span it answers at once
+_WEEK_MS: Final = 7 * DAY_MS  # longest span it answers at once
 
 
 def read_account(
@@ -52,10 +53,10 @@ def read_positions(exchange: Any, pair: str | None = None) -> list[dict[str, Any
     return [row for row in exchange.fetch_positions(pair) if float(row.get("contracts") or 0.0)]
 
 
-def positions_of(exchange: Any, rows: Iterable[Mapping[str, Any]]) -> list[Position]:
+def positions_of(exchange: Any, rows: Iterable[Mapping[str, Any]]) -> list[WatchedPosition]:
     """Return positions with their marks."""
     return [
-        Position(symbol=r["symbol"], amount=_amount(exchange, r), mark=float(r["markPrice"]))
+        WatchedPosition(symbol=r["symbol"], amount=_amount(exchange, r), mark=float(r["markPrice"]))
         for r in rows
     ]
 
@@ -111,7 +112,7 @@ def read_executions(exchange: Any, pair: str, since_ms: int) -> list[dict[str, A
         since_ms = page[-1]["timestamp"]
 
 
-def fills_of(executions: Iterable[Mapping[str, Any]]) -> list[Fill]:
+def fills_of(executions: Iterable[Mapping[str, Any]]) -> list[ReportedFill]:
     """Return executions summed by order, at their average price; the same one twice counts once."""
     by_order: dict[str, dict[str, Mapping[str, Any]]] = {}
     for row in executions:
@@ -121,7 +122,7 @@ def fills_of(executions: Iterable[Mapping[str, Any]]) -> list[Fill]:
         amount = math.fsum(row["amount"] for row in rows.values())
         cost = math.fsum(row["amount"] * row["price"] for row in rows.values())
         pair = next(iter(rows.values()))["symbol"]
-        fills.append(Fill(order=order, pair=pair, amount=amount, price=cost / amount))
+        fills.append(ReportedFill(order=order, pair=pair, amount=amount, price=cost / amount))
     return fills
 
 

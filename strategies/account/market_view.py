@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from models.trade.account.tiers import MarginTiers, from_exchange_tiers
 from models.trade.risk.reconciliation import Books
-from models.trade.risk.snapshot import Market
+from models.trade.risk.snapshot import MarketState
 from strategies.account.exchange_account import books_of_exchange, read_positions
 
 _LEVELS: Final = 20  # of the order book: the cheapest request that shows more than the best
@@ -36,11 +36,11 @@ class MarketView:
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._provider, self._now_ms, self._monotonic_s = provider, now_ms, monotonic_s
-        self._kept: dict[str, tuple[float, Market]] = {}
+        self._kept: dict[str, tuple[float, MarketState]] = {}
         self._books: dict[str, tuple[float, Books]] = {}
         self._tiers: dict[str, tuple[Any, MarginTiers]] = {}  # pair -> Freqtrade's rows, read
 
-    def market(self, pair: str) -> Market:
+    def market(self, pair: str) -> MarketState:
         """Return mark, index, funding, best prices and depth; None where there was no answer."""
         asked_s, kept = self._kept.get(pair, (float("-inf"), None))
         now_s = self._monotonic_s()
@@ -92,7 +92,7 @@ class MarketView:
         """Ask anew next time: an order for the pair is about to be sent."""
         self._books.pop(pair, None)
 
-    def _ask(self, pair: str) -> Market:
+    def _ask(self, pair: str) -> MarketState:
         premium = self._provider.funding_rate(pair)
         book = self._provider.orderbook(pair, _LEVELS)
         bids, asks = book.get("bids") or [], book.get("asks") or []
@@ -100,7 +100,7 @@ class MarketView:
         known = [self._now_ms() - stamp for stamp in stamps if stamp is not None]
         hours = str(premium.get("interval") or "8h").rstrip("h")
         rate = premium.get("fundingRate")
-        return Market(
+        return MarketState(
             mark=_number(premium.get("markPrice")),
             index=_number(premium.get("indexPrice")),
             bid=float(bids[0][0]) if bids else None,

@@ -13,12 +13,12 @@ from pandas import DataFrame
 from models.base import columns
 from models.base.errors import InputError
 from models.base.types import FloatArray
+from models.base.units import DAY_S
 from models.trade.account.cross import CrossAccount, Position
 from models.trade.account.tiers import MarginTiers
 from models.trade.risk.reconciliation import Books
-from models.trade.risk.snapshot import Exposure, Market, Model
+from models.trade.risk.snapshot import Exposure, MarketState, ModelHealth
 
-_DAY_S: Final = 86_400.0
 _OUTCOMES: Final = 720  # forecasts looked back on: a month of hours
 
 
@@ -104,13 +104,13 @@ def pending_of(trades: Iterable[Any]) -> dict[str, float]:
     return out
 
 
-def candle_market(frame: DataFrame, now: datetime, candle_s: float) -> Market:
+def candle_market(frame: DataFrame, now: datetime, candle_s: float) -> MarketState:
     """Return what closed candles say of the market; quotes and other prices stay unknown."""
     per_hour = max(1, round(3600 / candle_s))
     recent = frame.iloc[-per_hour:]
     volume = float((recent["volume"] * recent["close"]).sum())
     age = (now - frame["date"].iloc[-1]).total_seconds() - candle_s
-    return Market(
+    return MarketState(
         volume_1h_quote=volume * min(1.0, 3600 / candle_s), candle_age_s=age, candle_s=candle_s
     )
 
@@ -123,7 +123,7 @@ def model_health(
     candle_s: float,
     without: Iterable[str] = (),
     latency_ms: float | None = None,
-) -> Model:
+) -> ModelHealth:
     """Return what the frame's last row and its recent past say of the model.
 
     Everything is known at the close of the last row: an outcome counts once its horizon is over.
@@ -138,17 +138,17 @@ def model_health(
         Heads whose rules a person has waived.
     """
     row = frame.iloc[-1]
-    day = max(1, round(_DAY_S / candle_s))
+    day = max(1, round(DAY_S / candle_s))
     known, inside = _coverage(frame.iloc[-_OUTCOMES:], horizon_candles)
     cascade = columns.LABEL_CASCADE_DOWN if side > 0 else columns.LABEL_CASCADE_UP
     novelty = frame[columns.NOVELTY].iloc[-day:].to_numpy(np.float64)
     seen = novelty[np.isfinite(novelty)]
     drift = float(row[columns.DRIFT])
     per_candle = float(row[columns.SIGMA]) / math.sqrt(horizon_candles)
-    return Model(
+    return ModelHealth(
         vouched=bool(row["do_predict"] == 1),
         abstains=bool(row[columns.ABSTAIN] != 0),  # NaN abstains
-        sigma_day=per_candle * math.sqrt(_DAY_S / candle_s),
+        sigma_day=per_candle * math.sqrt(DAY_S / candle_s),
         hazard=float(row[cascade]),
         novelty=float(np.median(seen)) if len(seen) else None,
         drift=drift if math.isfinite(drift) else None,

@@ -12,7 +12,7 @@ from freqtrade.persistence import Order, Trade
 from freqtrade.strategy import IStrategy
 from pandas import Series
 
-from models.operate.journal.records import Decision, Incident
+from models.operate.journal.records import DecisionRecord, Incident
 from models.trade.risk.snapshot import Exposure
 from strategies.bot.fail_closed import on_error_return
 from strategies.bot.stops import cancel_outgrown
@@ -105,7 +105,7 @@ class ControlledStrategy(IStrategy):
             self.guarding.leaving(pair)
         if self.control is not None:
             row = self._last_row(pair)
-            leaving = decisions.leaving(trade, exit_reason, rate, row, self._numbers())
+            leaving = decisions.exit_record(trade, exit_reason, rate, row, self._numbers())
             self.control.decided("exit", leaving)
         return True
 
@@ -132,7 +132,7 @@ class ControlledStrategy(IStrategy):
         if self.control is not None:
             row = self._last_row(trade.pair)
             why = f"{share:.0%} of the position, in stages"
-            leaving = decisions.leaving(trade, why, rate, row, self._numbers())
+            leaving = decisions.exit_record(trade, why, rate, row, self._numbers())
             closed = share * trade.amount * rate
             self.control.decided(
                 "reduce", replace(leaving, action="reduce", notional_quote=closed)
@@ -151,10 +151,10 @@ class ControlledStrategy(IStrategy):
 
     # -- what a record tells ------------------------------------------------------------------
 
-    def _entry(self, pair: str, side: str, rate: float, **more: Any) -> Decision:
+    def _entry(self, pair: str, side: str, rate: float, **more: Any) -> DecisionRecord:
         row = self._last_row(pair)
-        return Decision(
-            action="enter", pair=pair, side=side, rate=rate, reason=decisions.summary(row),
+        return DecisionRecord(
+            action="enter", pair=pair, side=side, rate=rate, reason=decisions.forecast_summary(row),
             inputs=self._numbers(), **decisions.seen(row), **more,
         )  # fmt: skip
 

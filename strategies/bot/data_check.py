@@ -10,9 +10,8 @@ from freqtrade.configuration import TimeRange
 from freqtrade.exchange import timeframe_to_msecs
 
 from models.base.errors import ConfigError
+from models.base.units import DAY_MS
 from strategies.desk.data import DataSummary, check_datadir
-
-_DAY_MS = 86_400_000
 
 
 def pairs_read(config: Mapping[str, Any]) -> list[str]:
@@ -37,7 +36,7 @@ def span_read(config: Mapping[str, Any], startup_candles: int) -> tuple[int, int
             cure="for example --timerange 20250101-20250701",
         )
     warm_up = startup_candles * timeframe_to_msecs(config["timeframe"])
-    training = _freqai(config).get("train_period_days", 0) * _DAY_MS
+    training = _freqai(config).get("train_period_days", 0) * DAY_MS
     return timerange.startts * 1000 - training - warm_up, timerange.stopts * 1000
 
 

@@ -16,11 +16,11 @@ from models.base.errors import NoForecastError
 
 logger = logging.getLogger(__name__)
 
-P = ParamSpec("P")
-R = TypeVar("R")
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
-def on_error_return(safe: R) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def on_error_return(safe: _R) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """Decorate a hook so that any exception is logged and answered with `safe`.
 
     A missing forecast is logged as the ordinary event it is, all else as an error with its trace.
@@ -29,9 +29,9 @@ def on_error_return(safe: R) -> Callable[[Callable[P, R]], Callable[P, R]]:
     stake, 1 for a leverage, True for leaving, None for "keep the stop that is there".
     """
 
-    def decorate(hook: Callable[P, R]) -> Callable[P, R]:
+    def decorate(hook: Callable[_P, _R]) -> Callable[_P, _R]:
         @functools.wraps(hook)
-        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _R:
             try:
                 return hook(*args, **kwargs)
             except NoForecastError as error:

@@ -26,7 +26,7 @@ from models.base.errors import ConfigError, InputError, PackError
 from models.base.files import wall_clock_ms
 from models.data.feeds.catalog import collect_config
 from models.operate.journal.records import Incident
-from models.trade.hedging.policy import Situation, Step, decide
+from models.trade.hedging.policy import HedgeStep, Situation, decide_hedge
 from models.trade.hedging.rounding import reachable
 from models.trade.hedging.transfer import transfer_need
 from models.trade.risk.run import HEDGING, Guard
@@ -35,7 +35,7 @@ from strategies.account.tiers import load_binance_tiers
 from strategies.bot import hedge_book, hedge_frame
 from strategies.bot.fail_closed import on_error_return
 from strategies.bot.forecast import PackStrategy
-from strategies.bot.hedge_config import HedgeConfig, Mode, hedge_config
+from strategies.bot.hedge_config import HedgeConfig, HedgeMode, hedge_config
 from strategies.bot.hedge_feeds import HedgeFeeds
 
 logger = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class HedgeStrategy(PackStrategy):
     def _position_reader(self) -> PositionReader | None:
         """Return what asks for the position's size; a backtest has nobody to ask."""
         read = self.hedge.primary.read
-        if read is None or self.control is None or self.hedge.mode is Mode.OWN:
+        if read is None or self.control is None or self.hedge.mode is HedgeMode.OWN:
             return None
         try:
             return PositionReader(read, self.hedge.primary.side)
@@ -165,7 +165,7 @@ class HedgeStrategy(PackStrategy):
     def populate_entry_trend(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
         """Always ready to open a leg; whether and how much is asked when it could be ordered."""
         pair, side = metadata["pair"], ""
-        if self.hedge.mode is Mode.ADVICE:
+        if self.hedge.mode is HedgeMode.ADVICE:
             return dataframe
         if pair in self.hedge.instruments:
             side, tag = self.hedge.side, TAG_HEDGE
@@ -215,7 +215,7 @@ class HedgeStrategy(PackStrategy):
             smallest_step=tuple(s / notional for s in smallest),
             **self._word(),
         )
-        step = decide(now, self.hedge.policy)
+        step = decide_hedge(now, self.hedge.policy)
         if step.ratio[leg] == now.held[leg]:
             return Plan(closed, amounts[leg], amounts[leg], step.reason, step)
         wanted = max(step.ratio[leg], 0.0) * notional / closes[leg]
@@ -229,10 +229,10 @@ class HedgeStrategy(PackStrategy):
     def bot_loop_start(self, current_time: datetime, **kwargs: Any) -> None:
         """As ever; and say what a person has to do: transfers, and all of it in `advice`."""
         super().bot_loop_start(current_time, **kwargs)
-        if self.control is None or self.hedge.mode is Mode.OWN:
+        if self.control is None or self.hedge.mode is HedgeMode.OWN:
             return
         self._ask_for_transfer(current_time)
-        if self.hedge.mode is Mode.ADVICE:
+        if self.hedge.mode is HedgeMode.ADVICE:
             for pair in self.hedge.instruments:
                 self._advise(pair, current_time)
 
@@ -275,7 +275,7 @@ class HedgeStrategy(PackStrategy):
         KeyValueStore.store_value(_ADVISED + pair, plan.wanted)
 
     def _held(self, trades: list[Any], closed: datetime) -> list[float]:
-        if self.hedge.mode is Mode.ADVICE:
+        if self.hedge.mode is HedgeMode.ADVICE:
             known = (KeyValueStore.get_float_value(_ADVISED + p) for p in self.hedge.instruments)
             return [amount or 0.0 for amount in known]
         return [hedge_book.amount_at(trades, p, closed) for p in self.hedge.instruments]
@@ -285,7 +285,7 @@ class HedgeStrategy(PackStrategy):
         primary = self.hedge.primary
         if self._reader is not None:
             return self._reader.amount()
-        if self.hedge.mode is not Mode.OWN:
+        if self.hedge.mode is not HedgeMode.OWN:
             return primary.amount_base
         short = primary.side == "short"
         own = [t for t in trades if t.pair == primary.pair and t.is_short == short]
@@ -352,7 +352,7 @@ class HedgeStrategy(PackStrategy):
         if pair in self.hedge.instruments:
             return self.plan(pair, current_time).wanted
         # Without `open_primary` nothing signals the position: a person has asked for it.
-        return self.hedge.primary.amount_base if self.hedge.mode is Mode.OWN else 0.0
+        return self.hedge.primary.amount_base if self.hedge.mode is HedgeMode.OWN else 0.0
 
     def _refusal(
         self, pair: str, side: str, amount: float, rate: float, current_time: datetime
@@ -453,4 +453,4 @@ class Plan:
     held: float  # base units, unsigned
     wanted: float
     reason: str
-    step: Step | None  # of all legs; None without a position
+    step: HedgeStep | None  # of all legs; None without a position

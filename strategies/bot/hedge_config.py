@@ -17,7 +17,7 @@ from strategies.account.hedge_primary import ReadConfig
 _WHERE = "breakwater.hedge"
 
 
-class Mode(StrEnum):
+class HedgeMode(StrEnum):
     """Where the hedged position is, and whether the bot may order."""
 
     ELSEWHERE = "elsewhere"  # on another account or venue; the bot holds the hedge only
@@ -52,7 +52,7 @@ class PrimaryConfig:
 class HedgeConfig:
     """Settings of the hedge; see the dataclass named behind each block."""
 
-    mode: Mode
+    mode: HedgeMode
     primary: PrimaryConfig  # above
     instruments: tuple[str, ...]
     leverage: float = 2.0  # of the hedge legs, as set on the exchange
@@ -65,15 +65,15 @@ class HedgeConfig:
     def __post_init__(self) -> None:
         if not self.instruments or len(set(self.instruments)) != len(self.instruments):
             raise ConfigError(f"expected one or more different instruments, got {self.instruments}")
-        if self.mode is Mode.OWN and self.primary.pair in self.instruments:
+        if self.mode is HedgeMode.OWN and self.primary.pair in self.instruments:
             raise ConfigError(
                 f"{self.primary.pair} cannot hedge itself: an account has one position per pair",
                 cure="hedge with BTC/USDT:USDT and ETH/USDT:USDT, or hold one of them elsewhere",
             )
-        if self.open_primary and self.mode is not Mode.OWN:
+        if self.open_primary and self.mode is not HedgeMode.OWN:
             raise ConfigError("expected open_primary only with mode own")
         given = self.primary.amount_base > 0 or self.primary.read is not None
-        if not given and (self.mode is not Mode.OWN or self.open_primary):
+        if not given and (self.mode is not HedgeMode.OWN or self.open_primary):
             raise ConfigError(
                 "expected the size of the position",
                 cure="give primary.amount_base, or primary.read",
@@ -122,10 +122,12 @@ def _primary(value: Any) -> PrimaryConfig:
     return from_mapping(PrimaryConfig, value, where=f"{_WHERE}.primary")
 
 
-def _mode(value: Any) -> Mode:
-    if value not in list(Mode):
-        raise ConfigError(f"expected mode {', '.join(Mode)}, got {value!r}", where=f"{_WHERE}.mode")
-    return Mode(value)
+def _mode(value: Any) -> HedgeMode:
+    if value not in list(HedgeMode):
+        raise ConfigError(
+            f"expected mode {', '.join(HedgeMode)}, got {value!r}", where=f"{_WHERE}.mode"
+        )
+    return HedgeMode(value)
 
 
 def _instruments(value: Any) -> tuple[str, ...]:

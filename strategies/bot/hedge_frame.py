@@ -14,7 +14,7 @@ from pandas import DataFrame, Series
 
 from models.base import columns
 from models.base.types import FloatArray
-from models.trade.hedging.baseline import BaselineConfig, baseline, limited
+from models.trade.hedging.baseline import BaselineConfig, baseline, limited_ratio
 from models.trade.hedging.policy import HedgeSignal
 
 PRIMARY = "hedge_primary_close"
@@ -59,7 +59,7 @@ def baseline_columns(
     """
     closes = [_on(frame, one) for one in (primary, *legs)]
     target, width = baseline(closes[0], np.column_stack(closes[1:]), config)
-    target = limited(target, max_ratio)
+    target = limited_ratio(target, max_ratio)
     added: dict[str, FloatArray] = {PRIMARY: closes[0]}
     for leg, close in enumerate(closes[1:]):
         added |= {

@@ -20,28 +20,27 @@ import numpy as np
 from models.base import catalog, columns
 from models.base.errors import ConfigError, InputError
 from models.base.types import Candles, FloatArray
+from models.base.units import DAY_MS, HOUR_MS
 from models.data.features.rolling import lag, rolling_mean
 from models.data.feeds.candles import FUNDING_MS
 from models.data.feeds.point_in_time import join
 from models.data.labels.cascade import CascadeConfig, coin_floor
-from models.data.labels.tiers import agreement, confirm_l1, liquidation_spikes
+from models.data.labels.tiers import confirm_l1, label_agreement, liquidation_spikes
 from models.learn.training.executor import Executor, ProcessExecutor
 from models.learn.training.settings import ModelSettings
 from models.reports.cascades.page import markdown, write_cascades
 from models.studies.cascades import folds as cut
 from models.studies.cascades import network as neural
 from models.studies.cascades.baselines import BASELINES
-from models.studies.cascades.folds import EPISODE_OUT, SCHEMES, WALK_FORWARD, Fold
+from models.studies.cascades.folds import EPISODE_OUT, SCHEMES, WALK_FORWARD, CascadeFold
 from models.studies.cascades.measure import measure, paired_recall
 from models.studies.cascades.panel import SIDES, Coin, build
 from strategies.desk.compare import kept
 from strategies.desk.data import load_checked, load_funding
-from strategies.desk.feed_files import BAR_MS, liquidations, open_interest
+from strategies.desk.feed_files import BAR_MS, liquidations, read_open_interest
 from strategies.desk.results import commit
 
 ROOT = Path(__file__).resolve().parents[2]
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
 COINS = ("BTC", "ETH", "LTC", "BCH", "XRP")
 _FUNDING_LAG_MS = 60_000  # from the payment to when its rate can be read
 _BAR_LAG_MS = 300_000
@@ -152,7 +151,7 @@ def _feeds(coin: str, candles: Candles, options: CascadeOptions) -> dict[str, Fl
             raise
         paid, rate = np.array([], dtype=np.int64), np.array([])
     paid = paid // HOUR_MS * HOUR_MS  # some payments are stamped milliseconds late
-    ends, interest = open_interest(options.feeds, coin)
+    ends, interest = read_open_interest(options.feeds, coin)
     with np.errstate(divide="ignore"):
         change = np.log(interest) - lag(np.log(interest), 6)  # a day of bars
     told = {
@@ -174,7 +173,7 @@ def tiers(coins: list[Coin], options: CascadeOptions) -> list[dict[str, Any]]:
     for coin in coins:
         close = coin.time_ms + HOUR_MS
         funding = coin.feeds[:, coin.feed_names.index("funding")]
-        ends, level = open_interest(options.feeds, coin.name)
+        ends, level = read_open_interest(options.feeds, coin.name)
         if not len(ends):
             continue
         interest = join(close, ends, level, lag_ms=0, longest_ms=BAR_MS).value
@@ -187,7 +186,7 @@ def tiers(coins: list[Coin], options: CascadeOptions) -> list[dict[str, Any]]:
             seen = close[onset][(close[onset] >= told[0]) & (close[onset] <= told[-1])] if len(
                 told) else close[:0]  # fmt: skip
             # A spike's bar ends up to four hours behind the onset in it.
-            match = agreement(seen, spikes, BAR_MS)._asdict()
+            match = label_agreement(seen, spikes, BAR_MS)._asdict()
             out.append(
                 {
                     "coin": coin.name,
@@ -208,7 +207,9 @@ def tiers(coins: list[Coin], options: CascadeOptions) -> list[dict[str, Any]]:
 # -- fitting ----------------------------------------------------------------------------------
 
 
-def folds_of(scheme: str, coins: list[Coin], options: CascadeOptions, horizon: int) -> list[Fold]:
+def folds_of(
+    scheme: str, coins: list[Coin], options: CascadeOptions, horizon: int
+) -> list[CascadeFold]:
     """Return the folds of one scheme."""
     times = {c.name: c.time_ms for c in coins}
     start_ms = int(np.datetime64(options.start, "ms").astype(np.int64))
@@ -222,13 +223,13 @@ def folds_of(scheme: str, coins: list[Coin], options: CascadeOptions, horizon: i
     return walked if scheme == WALK_FORWARD else cut.coins_out(walked, (options.hedged,))
 
 
-def _blank(coins: list[Coin], made: list[Fold], bins: int) -> dict[str, FloatArray]:
+def _blank(coins: list[Coin], made: list[CascadeFold], bins: int) -> dict[str, FloatArray]:
     asked = {name for fold in made for name in fold.test}
     return {c.name: np.full((len(c), 2, bins), np.nan) for c in coins if c.name in asked}
 
 
 def _simple(
-    coins: list[Coin], made: list[Fold], edges: tuple[int, ...], started: float
+    coins: list[Coin], made: list[CascadeFold], edges: tuple[int, ...], started: float
 ) -> dict[str, dict[str, FloatArray]]:
     scores = {}
     for name, fit in BASELINES.items():
@@ -245,7 +246,7 @@ def _simple(
 
 def _network(
     coins: list[Coin],
-    made: list[Fold],
+    made: list[CascadeFold],
     options: CascadeOptions,
     executor: Executor,
     started: float,

@@ -27,6 +27,7 @@ from models.base import catalog, columns
 from models.base.errors import ConfigError, InputError, PackError
 from models.base.fingerprint import code_digest
 from models.base.types import Artifact, Candles, FloatArray, TrainingJob
+from models.base.units import DAY_MS
 from models.data.features.candles import LOOKBACK, sigma_per_candle
 from models.data.features.frame import market_features
 from models.data.labels.targets import label_columns
@@ -34,7 +35,7 @@ from models.learn.training.executor import Executor, ProcessExecutor
 from models.learn.training.settings import ModelSettings
 from models.reports.compare.page import markdown
 from models.serve.predictor import Predictor
-from models.studies.compare import Entry, Trading, measure, write_comparison
+from models.studies.compare import ComparedModel, Trading, measure, write_comparison
 from models.studies.compare.measure import Truth
 from models.trade.decision.signals import DecisionConfig
 from strategies.desk.data import load_checked
@@ -42,7 +43,6 @@ from strategies.desk.results import commit
 from strategies.desk.simulated_data import MARKER
 
 ROOT = Path(__file__).resolve().parents[2]
-_DAY_MS = 86_400_000
 _HISTORY = 256  # rows handed to a predictor, as the FreqAI adapter does
 
 
@@ -74,7 +74,7 @@ class CompareOptions:
 
 
 @dataclass(frozen=True)
-class Fold:
+class WalkForwardFold:
     """Rows of the frame: training [start, split), test [split, stop)."""
 
     start: int
@@ -118,7 +118,7 @@ def run_compare(options: CompareOptions, executor: Executor | None = None) -> in
             done += total // len(names) - sum(len(run) for run in runs)
             continue
         entries.append(
-            Entry(
+            ComparedModel(
                 name=name,
                 title=catalog.titles()[name],
                 forecasts=[_joined(run) for run in runs],
@@ -142,7 +142,7 @@ def run_compare(options: CompareOptions, executor: Executor | None = None) -> in
     return 1 if failures else 0
 
 
-def folds(market: Candles, candle_ms: int, options: CompareOptions) -> list[Fold]:
+def folds(market: Candles, candle_ms: int, options: CompareOptions) -> list[WalkForwardFold]:
     """Return consecutive test windows that end with the data, oldest first.
 
     Raises
@@ -153,26 +153,26 @@ def folds(market: Candles, candle_ms: int, options: CompareOptions) -> list[Fold
     last = int(market.time_ms[-1]) + candle_ms
     out = []
     for k in range(options.folds, 0, -1):
-        split_ms = last - k * options.test_days * _DAY_MS
-        start_ms = split_ms - options.train_days * _DAY_MS
+        split_ms = last - k * options.test_days * DAY_MS
+        start_ms = split_ms - options.train_days * DAY_MS
         start, split, stop = np.searchsorted(
-            market.time_ms, (start_ms, split_ms, split_ms + options.test_days * _DAY_MS)
+            market.time_ms, (start_ms, split_ms, split_ms + options.test_days * DAY_MS)
         )
         if start_ms < market.time_ms[0] + LOOKBACK * candle_ms:
             need = options.train_days + options.folds * options.test_days
             raise InputError(
                 f"expected {need} days of {options.pair} and {LOOKBACK} candles before them, got "
-                f"{(last - int(market.time_ms[0])) / _DAY_MS:.0f} days",
+                f"{(last - int(market.time_ms[0])) / DAY_MS:.0f} days",
                 cure="lower --folds, --test-days or --train-days, or bring longer history",
             )
-        out.append(Fold(int(start), int(split), int(stop)))
+        out.append(WalkForwardFold(int(start), int(split), int(stop)))
     return out
 
 
 def job_of(
     market: Candles,
     features: Mapping[str, FloatArray],
-    fold: Fold,
+    fold: WalkForwardFold,
     name: str,
     seed: int,
     candle_ms: int,
@@ -220,7 +220,7 @@ def kept(userdir: Path, job: TrainingJob, executor: Executor) -> Artifact:
 
 
 def _forecast(
-    artifact: Artifact, market: Candles, features: Mapping[str, FloatArray], fold: Fold
+    artifact: Artifact, market: Candles, features: Mapping[str, FloatArray], fold: WalkForwardFold
 ) -> dict[str, FloatArray]:
     """Return the forecast columns of the test window, served as after a training in the bot."""
     rows, tail = slice(fold.split, fold.stop), slice(max(fold.split - _HISTORY, 0), fold.split)
@@ -233,7 +233,9 @@ def _joined(parts: list[dict[str, FloatArray]]) -> dict[str, FloatArray]:
     return {name: np.concatenate([part[name] for part in parts]) for name in columns.FORECAST}
 
 
-def truth(market: Candles, made: list[Fold], settings: ModelSettings, candle_ms: int) -> Truth:
+def truth(
+    market: Candles, made: list[WalkForwardFold], settings: ModelSettings, candle_ms: int
+) -> Truth:
     """Return the outcomes of the tested rows; labels here may look as far ahead as they need."""
     labels = label_columns(market, candle_ms, settings.labels)
     horizon = settings.labels.horizon_candles
@@ -252,7 +254,7 @@ def truth(market: Candles, made: list[Fold], settings: ModelSettings, candle_ms:
 def _run(
     options: CompareOptions,
     market: Candles,
-    made: list[Fold],
+    made: list[WalkForwardFold],
     settings: ModelSettings,
     failures: list[str],
 ) -> dict[str, Any]:

@@ -19,9 +19,9 @@ from freqtrade.exchange import timeframe_to_msecs
 
 from models.base.errors import InputError
 from models.base.types import Candles, FloatArray, IntArray
+from models.base.units import HOUR_MS
 from models.data.feeds.candles import (
     FUNDING_MS,
-    HOUR_MS,
     check_candles,
     check_funding,
     check_funding_span,

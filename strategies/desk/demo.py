@@ -56,7 +56,7 @@ def run_demo(options: DemoOptions) -> int:
     if options.timerange:
         span_read({**config, "timerange": options.timerange}, 0)  # a typing error costs nothing
     datadir = choose_datadir(options.data, options.userdir).resolve()
-    timerange = options.timerange or default_timerange(config, datadir)
+    timerange = options.timerange or demo_timerange(config, datadir)
     config = {**config, "timerange": timerange, "datadir": datadir}
     data = check_backtest_data(config, PackStrategy.startup_candle_count)
     labels = ModelSettings.from_blocks(
@@ -96,7 +96,7 @@ def run_demo(options: DemoOptions) -> int:
     return 0
 
 
-def default_timerange(config: Mapping[str, Any], datadir: Path) -> str:
+def demo_timerange(config: Mapping[str, Any], datadir: Path) -> str:
     """Return the last `_DEFAULT_DAYS` whole days of the first pair's candles, YYYYMMDD-YYYYMMDD."""
     pair = config["exchange"]["pair_whitelist"][0]
     candles = load_checked(datadir, pair, config["timeframe"])

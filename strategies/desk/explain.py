@@ -37,7 +37,7 @@ from models.evaluate.explain import (
     importance,
 )
 from models.evaluate.explain.importance import Importance, evaluations
-from models.evaluate.explain.text import table
+from models.evaluate.explain.text import attribution_table
 from models.reports.backtest.record import DrivenForecast, Drivers, RunRecord
 from models.reports.text import utc
 from models.serve.predictor import Predictor
@@ -89,7 +89,7 @@ def run_explain(options: ExplainOptions) -> int:
     explanation = forecasts.explain(time_ms, options.target)
     manifest = forecasts.forecaster(time_ms).manifest
     print(f"{pair}, forecast at the close of the candle of {utc(time_ms)}\nby {manifest['title']}"
-          f", run {model_dir.name}\n\n{table(explanation, options.top)}")  # fmt: skip
+          f", run {model_dir.name}\n\n{attribution_table(explanation, options.top)}")  # fmt: skip
     return 0
 
 

@@ -13,11 +13,12 @@ import pandas as pd
 
 from models.base.errors import InputError
 from models.base.types import FloatArray, IntArray
+from models.base.units import HOUR_MS
 
-BAR_MS: Final = 4 * 3_600_000
+BAR_MS: Final = 4 * HOUR_MS
 
 
-def open_interest(folder: Path | None, coin: str) -> tuple[IntArray, FloatArray]:
+def read_open_interest(folder: Path | None, coin: str) -> tuple[IntArray, FloatArray]:
     """Return the ends of the bars and the aggregated open interest at them, in dollars."""
     return _read(folder, f"coinglass_oi_agg_ohlc_{coin}_4h.parquet", "close")
 

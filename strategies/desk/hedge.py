@@ -25,16 +25,17 @@ from pandas import DataFrame
 from models.base.config import from_mapping
 from models.base.errors import ConfigError
 from models.base.types import Candles, IntArray
+from models.base.units import DAY_MS, HOUR_MS
 from models.reports.hedge.page import (
     crash_figure,
-    equity_figure,
+    hedge_equity_figure,
     ratio_figure,
     write_hedge_report,
 )
 from models.reports.hedge.verdict import bars, verdict
 from models.reports.text import day, show
 from models.studies.hedge import ladder
-from models.studies.hedge.crashes import NAMED, Crash, worst_weeks
+from models.studies.hedge.crashes import NAMED, NamedCrash, worst_weeks
 from models.studies.hedge.effectiveness import (
     HedgedReturns,
     effectiveness,
@@ -45,13 +46,13 @@ from models.studies.hedge.effectiveness import (
 from models.studies.hedge.survival import Legs, survival
 from models.trade.account.audit import AccountAudit, Fill, MarketPath, audit_account
 from models.trade.hedging.policy import HedgeSignal
-from models.trade.hedging.simulate import Costs, HedgePath, Market, banded, simulate
+from models.trade.hedging.simulate import Costs, HedgeMarket, HedgePath, banded, simulate
 from strategies.account.tiers import load_binance_tiers
 from strategies.bot import hedge_frame
 from strategies.bot.config import PackConfig
 from strategies.bot.data_check import check_backtest_data
 from strategies.bot.hedge import warm_up_candles
-from strategies.bot.hedge_config import HedgeConfig, Mode, hedge_config
+from strategies.bot.hedge_config import HedgeConfig, HedgeMode, hedge_config
 from strategies.desk.data import (
     DataSummary,
     choose_datadir,
@@ -68,8 +69,6 @@ from strategies.desk.demo import (
 )
 from strategies.desk.results import commit, fills, market_path, predictions
 
-_HOUR_MS: Final = 3_600_000
-_DAY_MS: Final = 24 * _HOUR_MS
 _START: Final = "20210101"  # of the default span on real data
 _HISTORY_DAYS: Final = 365  # before the span, for baselines that are fitted
 _SEED: Final = 20_240_229
@@ -102,7 +101,7 @@ def run_hedge(options: HedgeOptions) -> int:
     config = Configuration.from_files([str(options.config)])
     block = from_mapping(PackConfig, config.get("breakwater") or {}, where="breakwater")
     hedge = hedge_config(config, block.hedge)
-    if hedge.mode is not Mode.OWN or not hedge.open_primary:
+    if hedge.mode is not HedgeMode.OWN or not hedge.open_primary:
         raise ConfigError(
             "a backtest needs the position in the same account",
             where=str(options.config),
@@ -115,7 +114,7 @@ def run_hedge(options: HedgeOptions) -> int:
             cure="with --model, give --config user_data/config_litecoin_hedge_model.json",
         )
     datadir = choose_datadir(options.data, options.userdir).resolve()
-    timerange = options.timerange or default_timerange(datadir, config, hedge)
+    timerange = options.timerange or hedge_timerange(datadir, config, hedge)
     config = {**config, "timerange": timerange, "datadir": datadir}
     data = check_backtest_data(config, warm_up_candles(hedge, bool(options.model)))
     print(f"data: {data.source}, {datadir}", flush=True)
@@ -149,15 +148,15 @@ def run_hedge(options: HedgeOptions) -> int:
     return 0
 
 
-def default_timerange(datadir: Path, config: Mapping[str, Any], hedge: HedgeConfig) -> str:
+def hedge_timerange(datadir: Path, config: Mapping[str, Any], hedge: HedgeConfig) -> str:
     """Return 2021 to the last whole day on real data; all but the warm-up where there is less."""
     candles = load_checked(datadir, hedge.primary.pair, config["timeframe"])
     funding, _ = load_funding(datadir, hedge.primary.pair)
-    first = int(candles.time_ms[0]) + (hedge.baseline.candles_needed + 48) * _HOUR_MS
+    first = int(candles.time_ms[0]) + (hedge.baseline.candles_needed + 48) * HOUR_MS
     wanted = datetime.strptime(_START, "%Y%m%d").replace(tzinfo=UTC)
-    start = max(-(-first // _DAY_MS) * _DAY_MS, int(wanted.timestamp() * 1000))
-    last = min(int(candles.time_ms[-1]), int(funding[-1]) + 8 * _HOUR_MS)
-    days = (datetime.fromtimestamp(t / 1000, tz=UTC) for t in (start, last // _DAY_MS * _DAY_MS))
+    start = max(-(-first // DAY_MS) * DAY_MS, int(wanted.timestamp() * 1000))
+    last = min(int(candles.time_ms[-1]), int(funding[-1]) + 8 * HOUR_MS)
+    days = (datetime.fromtimestamp(t / 1000, tz=UTC) for t in (start, last // DAY_MS * DAY_MS))
     return "-".join(f"{moment:%Y%m%d}" for moment in days)
 
 
@@ -168,7 +167,7 @@ def _report(
     datadir = Path(config["datadir"])
     run = _load_backtest(options, config, hedge, block, datadir)
     measured = as_returns(run, hedge)
-    start_ms, stop_ms = int(measured.time_ms[0]), int(measured.time_ms[-1]) + _HOUR_MS
+    start_ms, stop_ms = int(measured.time_ms[0]), int(measured.time_ms[-1]) + HOUR_MS
     scene = _scene(datadir, hedge, block, float(config["fee"]), start_ms, stop_ms)
     rng = np.random.default_rng(_SEED)
 
@@ -244,7 +243,7 @@ def _report(
     alone = run.alone.equity_close - run.alone.start_wallet_quote
     both = run.both.equity_close - run.both.start_wallet_quote
     figures = {
-        "equity": equity_figure(
+        "equity": hedge_equity_figure(
             run.both.time_ms, {"position": alone, "hedge": both - alone, "both": both}
         ),
         "ratio": ratio_figure(
@@ -355,7 +354,7 @@ def _scene(
 ) -> ladder.Scene:
     pairs = (hedge.primary.pair, *hedge.instruments)
     first = [int(load_checked(datadir, pair, "1h").time_ms[0]) for pair in pairs]
-    from_ms = max(start_ms - _HISTORY_DAYS * _DAY_MS, *first)
+    from_ms = max(start_ms - _HISTORY_DAYS * DAY_MS, *first)
     candles = [load_checked(datadir, p, "1h", start_ms=from_ms, stop_ms=stop_ms) for p in pairs]
     own, *legs = (_market(datadir, p, c) for p, c in zip(pairs, candles, strict=True))
     time_ms = candles[0].time_ms
@@ -382,16 +381,16 @@ def _signals(forecasts: DataFrame, time_ms: IntArray, hedge: HedgeConfig) -> lis
     return [hedge_frame.signal_of(row) for _, row in frame.iterrows()]
 
 
-def _market(datadir: Path, pair: str, c: Candles) -> Market:
+def _market(datadir: Path, pair: str, c: Candles) -> HedgeMarket:
     paid_ms, rate = load_funding(datadir, pair)
     due = np.zeros(len(c))
-    row = np.searchsorted(c.time_ms, paid_ms - paid_ms % _HOUR_MS)
+    row = np.searchsorted(c.time_ms, paid_ms - paid_ms % HOUR_MS)
     here = (row < len(c)) & (paid_ms >= c.time_ms[0])
     due[row[here]] = rate[here]
-    return Market(pair=pair, open=c.open, close=c.close, funding_rate=due)
+    return HedgeMarket(pair=pair, open=c.open, close=c.close, funding_rate=due)
 
 
-def _episodes(r: HedgedReturns, crashes: Sequence[Crash]) -> list[dict[str, Any]]:
+def _episodes(r: HedgedReturns, crashes: Sequence[NamedCrash]) -> list[dict[str, Any]]:
     found = ((c, episode(r, c.start_ms, c.stop_ms)) for c in crashes)
     return [{"name": c.name, **numbers} for c, numbers in found if numbers is not None]
 
@@ -444,7 +443,7 @@ def _same_coin(
         return None
     held = Candles(time_ms=time_ms[rows], **{name: v[rows] for name, v in spot.items()})
     leg = Candles(**{name: getattr(perp, name)[others] for name in perp.__dataclass_fields__})
-    own = Market(
+    own = HedgeMarket(
         pair="spot", open=held.open, close=held.close, funding_rate=np.zeros(len(held))
     )  # fmt: skip
     target = np.ones((len(held), 1))

@@ -19,8 +19,8 @@ from freqtrade.exchange import timeframe_to_msecs
 
 from models.base.errors import InputError
 from models.base.types import Candles, IntArray
+from models.base.units import DAY_MS, HOUR_MS
 from models.data.feeds.aggregation import aggregate
-from models.data.feeds.candles import DAY_MS, HOUR_MS
 from models.simulate.market_config import SimulatedMarketConfig
 from models.simulate.simulated_market import VERSION, PairMarket, SimulatedMarket, simulate_market
 

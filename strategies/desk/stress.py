@@ -15,16 +15,16 @@ from freqtrade.exchange import timeframe_to_msecs
 
 from models.base.config import from_mapping
 from models.base.errors import InputError
+from models.base.units import DAY_MS, HOUR_MS
 from models.reports.folder import write_folder
-from models.studies.stress.replay import Crash, Summary, simulated_crash, summarise
-from models.trade.account.first_passage import DAY_MS, LiquidationRow, liquidation_table
+from models.studies.stress.replay import RecordedCrash, Summary, simulated_crash, summarise
+from models.trade.account.first_passage import LiquidationRow, liquidation_table
 from models.trade.risk.limits import GuardConfig, HardLimits, Limits
 from strategies.account.tiers import load_binance_tiers
 from strategies.bot.config import PackConfig
 from strategies.desk.data import load_checked, load_funding
 from strategies.desk.simulated_data import MARKER
 
-_HOUR_MS: Final = 3_600_000
 _FINEST: Final = ("5m", "15m", "1h")  # of those that reach through the whole crash
 
 
@@ -46,7 +46,7 @@ def run_stress(
     crashes = [simulated_crash()] if data is None else find_crashes(data, pair)
     summaries = []
     for crash in crashes:
-        summaries.append(summarise(crash, tiers, limits, every_ms=round(every_hours * _HOUR_MS)))
+        summaries.append(summarise(crash, tiers, limits, every_ms=round(every_hours * HOUR_MS)))
         print(f"replayed {crash.name}: {summaries[-1].starts} starts", flush=True)
     table = stress_table(summaries)
     report = {
@@ -66,7 +66,7 @@ def _is_simulated(data: Path) -> bool:
     return any((folder / MARKER).is_file() for folder in (data, *data.glob("*")))
 
 
-def find_crashes(data: Path, pair: str) -> list[Crash]:
+def find_crashes(data: Path, pair: str) -> list[RecordedCrash]:
     """Return the crash of each data directory in `data`, or of `data` itself.
 
     Raises
@@ -87,7 +87,7 @@ def find_crashes(data: Path, pair: str) -> list[Crash]:
     return found
 
 
-def read_crash(datadir: Path, pair: str) -> Crash | None:
+def read_crash(datadir: Path, pair: str) -> RecordedCrash | None:
     """Return the crash in the finest candles that reach as far as the hourly ones; None if none."""
     stem = pair.replace("/", "_").replace(":", "_")
     there = [t for t in _FINEST if (datadir / "futures" / f"{stem}-{t}-futures.feather").is_file()]
@@ -102,7 +102,7 @@ def read_crash(datadir: Path, pair: str) -> Crash | None:
     row = (paid_ms - candles.time_ms[0]) // step
     here = (row >= 0) & (row < len(candles))
     funding[row[here]] = rate[here]
-    return Crash(
+    return RecordedCrash(
         name=datadir.name, pair=pair, candles=candles, candle_ms=step, funding_rate=funding
     )
 
@@ -159,7 +159,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _hours(ms: int | None) -> str:
-    return "–" if ms is None else f"{ms / _HOUR_MS:.1f} h"
+    return "–" if ms is None else f"{ms / HOUR_MS:.1f} h"
 
 
 def _day(ms: Any) -> str:

@@ -13,13 +13,13 @@ from typing import Any, Final
 import ccxt
 
 from models.base.errors import ConfigError
-from models.operate.control.watch import Position, Resting
+from models.operate.control.watch import Resting, WatchedPosition
 from strategies.account.exchange_account import WATCHDOG, resting_of
 
 _TIMEOUT_MS: Final = 5000
 
 
-def client_of(config: Mapping[str, Any]) -> ccxt.Exchange:
+def venue_client(config: Mapping[str, Any]) -> ccxt.Exchange:
     """Return ccxt's client for the exchange, keys and addresses of a Freqtrade config."""
     block = config["exchange"]
     if config.get("trading_mode") != "futures":
@@ -50,7 +50,7 @@ class Venue:
         self._count = itertools.count()
         self._stamp = f"{WATCHDOG}{client.milliseconds()}"
 
-    def positions(self) -> list[Position]:
+    def positions(self) -> list[WatchedPosition]:
         """Return the open positions."""
         self._client.load_markets()
         return [self._position(p) for p in self._client.fetch_positions() if p["contracts"]]
@@ -85,18 +85,18 @@ class Venue:
         params = {} if order.trigger is None else {"trigger": True}
         self._client.cancel_order(order.id, order.symbol, params)
 
-    def protect(self, position: Position, amount: float, price: float) -> None:
+    def protect(self, position: WatchedPosition, amount: float, price: float) -> None:
         """Place a reduce-only stop for `amount` of a position."""
         self._reduce(
             position, amount, {"stopLossPrice": self._client.price_to_precision(
                 position.symbol, price)}
         )  # fmt: skip
 
-    def close(self, position: Position, amount: float) -> None:
+    def close(self, position: WatchedPosition, amount: float) -> None:
         """Close `amount` of a position at the market, reduce-only."""
         self._reduce(position, amount, {})
 
-    def _reduce(self, position: Position, amount: float, params: Mapping[str, Any]) -> None:
+    def _reduce(self, position: WatchedPosition, amount: float, params: Mapping[str, Any]) -> None:
         side = "sell" if position.amount > 0 else "buy"
         size = float(self._client.amount_to_precision(position.symbol, amount))
         extra = {"reduceOnly": True, "clientOrderId": f"{self._stamp}-{next(self._count)}"}
@@ -104,9 +104,9 @@ class Venue:
             position.symbol, "market", side, size, None, {**extra, **params}
         )  # fmt: skip
 
-    def _position(self, p: Mapping[str, Any]) -> Position:
+    def _position(self, p: Mapping[str, Any]) -> WatchedPosition:
         size = float(p["contracts"]) * float(p["contractSize"] or 1)
-        return Position(
+        return WatchedPosition(
             symbol=p["symbol"],
             amount=-size if p["side"] == "short" else size,
             mark=float(p["markPrice"]),

@@ -20,12 +20,12 @@ from models.base.config import from_mapping
 from models.base.errors import ControlError, PackError
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import FILE, last_beat
-from models.operate.control.state import Guard
+from models.operate.control.state import GuardActor
 from models.operate.control.watch import (
     SILENT,
-    Position,
     Resting,
     WatchdogConfig,
+    WatchedPosition,
     alarms,
     entries,
     stop_price,
@@ -36,23 +36,23 @@ from models.operate.journal.records import Incident
 from models.trade.risk.reduction import next_step
 from strategies.bot.config import PackConfig
 from strategies.desk.alerts import Alerts
-from strategies.desk.venue import Venue, client_of
+from strategies.desk.venue import Venue, venue_client
 from strategies.human.control import secrets_of
 
 logger = logging.getLogger(__name__)
 
-_WATCHDOG: Final = Guard("watchdog")
+_WATCHDOG: Final = GuardActor("watchdog")
 _BLIND: Final = "blind"
 _BLIND_ROUNDS: Final = 3  # a single failed request is no news
 
-Action: TypeAlias = tuple[str, Callable[[], None]]  # what it does, in words; and the doing
+WatchdogAction: TypeAlias = tuple[str, Callable[[], None]]  # what it does, in words; and the doing
 
 
 @dataclass
 class _Seen:
     """The account in one round, as far as it could be seen."""
 
-    positions: dict[str, Position] = field(default_factory=dict)
+    positions: dict[str, WatchedPosition] = field(default_factory=dict)
     orders: dict[str, list[Resting]] = field(default_factory=dict)
     margin_ratio: float | None = None
     missing: str = ""  # why not further
@@ -130,7 +130,9 @@ class Watchdog:
 
     # -- acting -------------------------------------------------------------------------------
 
-    def _actions(self, venue: Venue, seen: _Seen, found: dict[str, str]) -> Iterator[Action]:
+    def _actions(
+        self, venue: Venue, seen: _Seen, found: dict[str, str]
+    ) -> Iterator[WatchdogAction]:
         silent = SILENT in found
         if silent:
             yield from self._without_entries(venue, seen)
@@ -145,7 +147,7 @@ class Watchdog:
         asked = self._store.read().flatten is not None
         return asked or needed or self._config.on_silence == "flatten"
 
-    def _closed(self, venue: Venue, seen: _Seen) -> Iterator[Action]:
+    def _closed(self, venue: Venue, seen: _Seen) -> Iterator[WatchdogAction]:
         now = self._clock()
         for symbol, position in seen.positions.items():
             if now < self._next_step_ms.get(symbol, 0):
@@ -163,12 +165,12 @@ class Watchdog:
                 venue, position, amount
             )  # fmt: skip
 
-    def _without_entries(self, venue: Venue, seen: _Seen) -> Iterator[Action]:
+    def _without_entries(self, venue: Venue, seen: _Seen) -> Iterator[WatchdogAction]:
         for orders in seen.orders.values():
             for order in entries(orders):
                 yield f"entry of {order.amount:g} {order.symbol} cancelled", _cancel(venue, order)
 
-    def _protected(self, venue: Venue, seen: _Seen, *, at_once: bool) -> Iterator[Action]:
+    def _protected(self, venue: Venue, seen: _Seen, *, at_once: bool) -> Iterator[WatchdogAction]:
         now, since = self._clock(), self._bare_since
         self._bare_since = {}
         for symbol, position in seen.positions.items():
@@ -183,7 +185,7 @@ class Watchdog:
                 what = f"{left:g} {symbol} had no stop; one placed at {price:g}"
                 yield what, _protect(venue, position, left, price)
 
-    def _tidy(self, venue: Venue, seen: _Seen) -> Iterator[Action]:
+    def _tidy(self, venue: Venue, seen: _Seen) -> Iterator[WatchdogAction]:
         for symbol, orders in seen.orders.items():
             for order in superfluous(seen.positions.get(symbol), orders):
                 yield f"own stop in {symbol} taken back", _cancel(venue, order)
@@ -221,11 +223,13 @@ def _cancel(venue: Venue, order: Resting) -> Callable[[], None]:
     return lambda: venue.cancel(order)
 
 
-def _protect(venue: Venue, position: Position, amount: float, price: float) -> Callable[[], None]:
+def _protect(
+    venue: Venue, position: WatchedPosition, amount: float, price: float
+) -> Callable[[], None]:
     return lambda: venue.protect(position, amount, price)
 
 
-def _close(venue: Venue, position: Position, amount: float) -> Callable[[], None]:
+def _close(venue: Venue, position: WatchedPosition, amount: float) -> Callable[[], None]:
     return lambda: venue.close(position, amount)
 
 
@@ -250,7 +254,7 @@ def run_watchdog(configs: Sequence[Path], userdir: Path | None) -> int:
     dry = bool(config["dry_run"])
     watchdog = Watchdog(
         Commands(folder, secrets=secrets_of(config)),
-        None if dry else Venue(client_of(config)),
+        None if dry else Venue(venue_client(config)),
         config["exchange"]["pair_whitelist"],
         settings,
         alerts.say,

@@ -9,7 +9,7 @@ from typing import Any
 
 from freqtrade.persistence import Trade
 
-from strategies.fast.newest_candle import NewestCandle, Outcome
+from strategies.fast.newest_candle import AppendOutcome, NewestCandle
 from strategies.fast.pacing import Pacer
 from strategies.fast.stopwatch import Stopwatch
 
@@ -77,7 +77,7 @@ class CandleWatch:
         if not missing:
             return True
         outcomes = NewestCandle(exchange).append(missing, round(opened.timestamp() * 1000))
-        return Outcome.EARLY not in outcomes.values()
+        return AppendOutcome.EARLY not in outcomes.values()
 
     def settle(self) -> None:
         """Let the next loop come at once: an order has been sent, its fill wants a stop."""

@@ -22,7 +22,7 @@ from pandas import DataFrame
 _PRICES: Final = ["open", "high", "low", "close", "volume"]
 
 
-class Outcome(Enum):
+class AppendOutcome(Enum):
     """What became of one market."""
 
     APPENDED = "appended"
@@ -42,7 +42,7 @@ class NewestCandle:
     def __init__(self, exchange: Any) -> None:
         self._exchange = exchange
 
-    def append(self, markets: Sequence[Any], opened_ms: int) -> dict[Any, Outcome]:
+    def append(self, markets: Sequence[Any], opened_ms: int) -> dict[Any, AppendOutcome]:
         """Fetch and append the candle that opened at `opened_ms`, UTC, to each of `markets`.
 
         Parameters
@@ -63,27 +63,27 @@ class NewestCandle:
         for market, answer in zip(markets, answers, strict=True):
             kept = exchange._klines.get(market)
             outcomes[market] = self._judged(kept, answer, market, opened_ms)
-            if outcomes[market] is Outcome.APPENDED:
+            if outcomes[market] is AppendOutcome.APPENDED:
                 exchange._klines[market] = self._longer(kept, answer[1])
                 exchange._pairs_last_refresh_time[market] = opened_ms
                 exchange._pairs_last_poll_time[market] = asked_ms
         return outcomes
 
-    def _judged(self, kept: Any, answer: Any, market: Any, opened_ms: int) -> Outcome:
+    def _judged(self, kept: Any, answer: Any, market: Any, opened_ms: int) -> AppendOutcome:
         _, timeframe, kind = market
         candle_ms = timeframe_to_msecs(timeframe)
         if kind not in (CandleType.FUTURES, CandleType.SPOT) or kept is None or kept.empty:
-            return Outcome.ODD
+            return AppendOutcome.ODD
         if isinstance(answer, BaseException) or _ms(kept) != opened_ms - candle_ms:
-            return Outcome.ODD
+            return AppendOutcome.ODD
         times = [row[0] for row in answer]
         if times[-1:] in ([opened_ms], [opened_ms - candle_ms]):
-            return Outcome.EARLY
+            return AppendOutcome.EARLY
         if times != [opened_ms + i * candle_ms for i in (-1, 0, 1)]:
-            return Outcome.ODD
+            return AppendOutcome.ODD
         if answer[0][1:] != kept[_PRICES].iloc[-1].tolist():
-            return Outcome.ODD
-        return Outcome.APPENDED
+            return AppendOutcome.ODD
+        return AppendOutcome.APPENDED
 
     def _longer(self, kept: DataFrame, row: list[float]) -> DataFrame:
         """Return `kept` and `row`, without what Freqtrade would age out."""

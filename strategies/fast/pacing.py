@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-Seconds = Callable[[], float]
+from models.base.units import Seconds
 
 _SLEEP_ON_S = 0.0005  # a sleep shorter than this costs more than it waits
 

@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import parse_qs
 
+from models.base.units import Seconds
 from models.serve.latency import CandleLatency, LatencySummary
 
 logger = logging.getLogger(__name__)
 
-P = ParamSpec("P")
-R = TypeVar("R")
-Seconds = Callable[[], float]
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 _ORDER = "/order"  # path of a new order at Binance USD-M; stops go elsewhere
 
 
@@ -131,14 +131,14 @@ class Stopwatch:
             logger.exception("The time of an order was not taken")
 
 
-def timed(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def timed(name: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """Decorate a strategy's hook so that it counts as stage `name` of the pair it is called for."""
 
-    def decorate(hook: Callable[P, R]) -> Callable[P, R]:
+    def decorate(hook: Callable[_P, _R]) -> Callable[_P, _R]:
         parameters = inspect.signature(hook)
 
         @functools.wraps(hook)
-        def measured(*args: P.args, **kwargs: P.kwargs) -> R:
+        def measured(*args: _P.args, **kwargs: _P.kwargs) -> _R:
             given = parameters.bind(*args, **kwargs).arguments
             pair = given.get("pair") or given["metadata"].get("pair", "")
             with given["self"].stopwatch.stage(pair, name):

@@ -23,30 +23,30 @@ from pandas import DataFrame
 
 from models.base.errors import InputError
 from models.base.files import write_atomic
-from models.data.feeds.agreement import Agreement
-from models.operate.control.state import Guard
-from models.operate.journal.chain import Entry
+from models.base.units import DAY_MS
+from models.data.feeds.agreement import SourceAgreement
+from models.operate.control.state import GuardActor
+from models.operate.journal.chain import JournalEntry
 from models.operate.journal.records import Incident
 from models.trade.account.tiers import MarginTiers
 from models.trade.risk import model
 from models.trade.risk.limits import GuardConfig, HardLimits, Limits, jittered
 from models.trade.risk.losses import LossState, Transfer
-from models.trade.risk.recall import decision_key, leaving, sent_orders, unanswered
+from models.trade.risk.recall import decision_key, reducing_orders, sent_orders, unanswered
 from models.trade.risk.reconciliation import Books, differences, lost_entries
 from models.trade.risk.reduction import next_step
-from models.trade.risk.run import GUARDS, Standing, decide, watch
-from models.trade.risk.run import Guard as GuardOf
+from models.trade.risk.run import GUARDS, Guard, Standing, decide_order, watch
 from models.trade.risk.snapshot import (
     ExchangeAccount,
     Exposure,
     Intent,
-    Market,
-    Model,
+    MarketState,
+    ModelHealth,
     SentOrder,
     Snapshot,
     Stage,
 )
-from models.trade.risk.verdict import Decision, Demand
+from models.trade.risk.verdict import Demand, RiskDecision
 from strategies.account.exchange_account import read_transfers, resting_orders
 from strategies.account.market_view import MarketView
 from strategies.account.snapshot import (
@@ -70,9 +70,8 @@ from strategies.human.control import Control
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
-_DAY_MS: Final = 86_400_000
 _BLIND_MS: Final = 60_000  # the exchange's account is asked for every few seconds
 
 
@@ -101,7 +100,7 @@ class Guarding:
         soft: GuardConfig,
         stage: Stage,
         control: Control | None,
-        guards: Sequence[GuardOf] = GUARDS,
+        guards: Sequence[Guard] = GUARDS,
     ) -> None:
         self._strategy, self._stage, self._control = strategy, stage, control
         self._guards = guards
@@ -116,7 +115,8 @@ class Guarding:
         self._approved = unanswered(journal)  # pair -> signed amount of the last entry
         self._losses = None if control is None else LossBook(control.store.folder)
         self._books = Reconciler(strategy) if stage is Stage.LIVE else None
-        self._leaving = leaving(journal)  # pair -> when its last reducing order was let through
+        # Pair -> when its last reducing order was let through.
+        self._leaving = reducing_orders(journal)
         self._targets: dict[str, float] = {}  # pair -> amount to get down to
         self._next_step_ms: dict[str, int] = {}
         self._shed_pairs: dict[str, float] = {}  # pair -> share the position guards want closed
@@ -127,7 +127,7 @@ class Guarding:
 
     def decide(
         self, pair: str, side: str, notional: float, price: float, now: datetime
-    ) -> Decision:
+    ) -> RiskDecision:
         """Return how much of an order for new risk may be sent; never raises for a broken input."""
         sign = -1 if side == "short" else 1
         key = _known("the decision's candle", lambda: self._key(pair, side))
@@ -151,7 +151,7 @@ class Guarding:
             exchange=self.exchange,
             second=self._second(pair),
         )
-        decision = decide(snapshot, self.limits, self._guards)
+        decision = decide_order(snapshot, self.limits, self._guards)
         self._obey(decision)
         return decision
 
@@ -220,7 +220,7 @@ class Guarding:
             self._shed_pairs[trade.pair] = self._watch_position(trade, now).shed_frac
         self._targets = {p: t for p, t in self._targets.items() if self._shed(p) > 0}
 
-    def _watch_position(self, trade: Any, now: datetime) -> Decision:
+    def _watch_position(self, trade: Any, now: datetime) -> RiskDecision:
         pair, sign = trade.pair, -1 if trade.is_short else 1
         position = Snapshot(
             now_ms=_ms(now), stage=self._stage,
@@ -305,7 +305,7 @@ class Guarding:
     def _source(self) -> SecondSource | None:
         return getattr(self._strategy, "second_source", None)
 
-    def _second(self, pair: str) -> Agreement | None:
+    def _second(self, pair: str) -> SourceAgreement | None:
         """Return how the second source agrees as far as it has told; None if it has not."""
         if self._source is None:
             return None
@@ -314,11 +314,14 @@ class Guarding:
         except InputError:
             return None
 
-    def sources(self, pair: str, now: datetime) -> tuple[str, Agreement | None]:
+    def sources(self, pair: str, now: datetime) -> tuple[str, SourceAgreement | None]:
         """Return why the second source forbids new risk in `pair`, if so, and the comparison."""
         seen = self._second(pair)
         snapshot = Snapshot(
-            now_ms=_ms(now), stage=self._stage, market=Market(candle_s=self._candle_s), second=seen
+            now_ms=_ms(now),
+            stage=self._stage,
+            market=MarketState(candle_s=self._candle_s),
+            second=seen,
         )
         return watch(snapshot, self.limits, Standing.SOURCE, self._guards).reason, seen
 
@@ -327,10 +330,10 @@ class Guarding:
             return self._quotes().tiers(pairs)
         return load_binance_tiers(pairs)
 
-    def _candle_market(self, pair: str, now: datetime) -> Market:
+    def _candle_market(self, pair: str, now: datetime) -> MarketState:
         return candle_market(self._frame(pair), now, self._candle_s)
 
-    def _market(self, pair: str, now: datetime) -> Market:
+    def _market(self, pair: str, now: datetime) -> MarketState:
         candles = self._candle_market(pair, now)
         if self._stage is Stage.BACKTEST:
             return candles
@@ -341,12 +344,12 @@ class Guarding:
             candle_s=candles.candle_s,
         )
 
-    def _model_seen(self, pair: str, sign: int) -> Model | None:
+    def _model_seen(self, pair: str, sign: int) -> ModelHealth | None:
         if not any(guard.check.__module__ == model.__name__ for guard in self._guards):
             return None
         return _known(f"the model of {pair}", lambda: self._model(pair, sign))
 
-    def _model(self, pair: str, sign: int) -> Model:
+    def _model(self, pair: str, sign: int) -> ModelHealth:
         strategy = self._strategy
         return model_health(
             self._frame(pair),
@@ -363,7 +366,7 @@ class Guarding:
         return None if whole is None else whole.p99
 
     def _recent(self, now_ms: int) -> tuple[SentOrder, ...]:
-        while self._sent and now_ms - self._sent[0].time_ms >= _DAY_MS:
+        while self._sent and now_ms - self._sent[0].time_ms >= DAY_MS:
             self._sent.popleft()
         return tuple(self._sent)
 
@@ -480,12 +483,12 @@ class Guarding:
 
     # -- consequences -------------------------------------------------------------------------
 
-    def _obey(self, decision: Decision, pair: str = "") -> None:
+    def _obey(self, decision: RiskDecision, pair: str = "") -> None:
         """Carry out demands through control; say what is new once."""
         if self._control is None:
             return
         for finding in decision.findings:
-            guard = Guard(finding.guard)
+            guard = GuardActor(finding.guard)
             if finding.demand is Demand.HALTED:
                 self._control.store.halt(guard, finding.reason)
             elif finding.demand is Demand.REDUCING:
@@ -525,7 +528,7 @@ def _own_ratio(exposure: Exposure) -> float:
     return exposure.account.margin_ratio(exposure.marks)
 
 
-def _known(what: str, ask: Callable[[], T]) -> T | None:
+def _known(what: str, ask: Callable[[], _T]) -> _T | None:
     """Return the answer, or None if there is none: unknown, which refuses new risk."""
     try:
         return ask()
@@ -534,8 +537,8 @@ def _known(what: str, ask: Callable[[], T]) -> T | None:
         return None
 
 
-def _last_day(control: Control) -> list[Entry]:
-    return control.journal.entries(since_ms=control.clock() - _DAY_MS)
+def _last_day(control: Control) -> list[JournalEntry]:
+    return control.journal.entries(since_ms=control.clock() - DAY_MS)
 
 
 def _ms(now: datetime) -> int:

@@ -10,16 +10,17 @@ from typing import Any, Final
 
 from models.base.errors import InputError, PackError
 from models.base.files import write_atomic
+from models.base.units import HOUR_MS
 from models.trade.risk.losses import (
     LossState,
     Transfer,
-    from_mapping,
-    observe,
+    loss_state_from,
+    observe_equity,
     to_mapping,
     transferred,
 )
 
-_OVERLAP_MS: Final = 3_600_000  # transfers are asked for again: one may be listed late
+_OVERLAP_MS: Final = HOUR_MS  # transfers are asked for again: one may be listed late
 _KEPT_MS: Final = 2 * _OVERLAP_MS
 _SETTLE_MS: Final = 15_000  # a transfer may reach the wallet and its history one after the other
 _JUMP_FRAC: Final = 0.005  # of equity; a smaller one may be taken for a gain or a loss meanwhile
@@ -51,7 +52,7 @@ class LossBook:
                 ) from error
 
     def _load(self, kept: Mapping[str, Any]) -> None:
-        self.state, self._armed_ms = from_mapping(kept["losses"]), int(kept["armed_ms"])
+        self.state, self._armed_ms = loss_state_from(kept["losses"]), int(kept["armed_ms"])
         if "transfers" in kept:  # written by a version that did not know of them: none counted
             self._counted = {str(k): int(v) for k, v in kept["transfers"]["counted"].items()}
             self._until_ms = int(kept["transfers"]["until_ms"])
@@ -95,7 +96,7 @@ class LossBook:
                 before = transferred(before, moved, equity_quote) if moved else before
             self._count(news, now_ms)
             self._wallet = wallet_quote
-        seen = observe(before, now_ms, equity_quote)
+        seen = observe_equity(before, now_ms, equity_quote)
         kept = self.state
         if kept is None or news or seen != replace(kept, time_ms=seen.time_ms) or before is None:
             self._write(seen, max(self._armed_ms, armed_ms))

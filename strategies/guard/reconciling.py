@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from models.base.units import HOUR_MS
 from models.operate.control.watch import Resting
 from models.trade.risk.reconciliation import (
     Books,
-    Fill,
+    ReportedFill,
     bare_positions,
     differences,
     fill_differences,
@@ -40,19 +41,18 @@ _ORDERS_MS: Final = 15_000  # resting orders; every turn while they differ
 _UNEXPLAINED_MS: Final = 15_000  # Freqtrade looks at its stops once a loop
 _BEFORE_CLOSE_MS: Final = 2_000
 _AFTER_CLOSE_MS: Final = 3_000
-_HOUR_MS: Final = 3_600_000
 # Of fills nobody knows, the youngest; what the books hold of them and the exchange's list must
 # reach further back.
-_STRANGE_MS: Final = 12 * _HOUR_MS
-_BOOKED_MS: Final = 24 * _HOUR_MS
-_EXECUTED_MS: Final = 36 * _HOUR_MS
+_STRANGE_MS: Final = 12 * HOUR_MS
+_BOOKED_MS: Final = 24 * HOUR_MS
+_EXECUTED_MS: Final = 36 * HOUR_MS
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Booked:
     """A fill as the bot recorded it, and when."""
 
-    fill: Fill
+    fill: ReportedFill
     is_stop: bool
     time_ms: int
 
@@ -86,7 +86,7 @@ class Reconciler:
         """Remember a fill that Freqtrade has written down."""
         amount, price = float(order.safe_filled), float(order.safe_price)
         self._booked[str(order.order_id)] = _Booked(
-            fill=Fill(order=str(order.order_id), pair=pair, amount=amount, price=price),
+            fill=ReportedFill(order=str(order.order_id), pair=pair, amount=amount, price=price),
             is_stop=order.ft_order_side == "stoploss",
             time_ms=now_ms,
         )
@@ -231,8 +231,8 @@ class Reconciler:
         self._executed[pair] = kept + read_executions(self._exchange, pair, since_ms)
 
     def _known(
-        self, trades: list[Any], pairs: set[str], executed: dict[str, Fill]
-    ) -> dict[str, Fill]:
+        self, trades: list[Any], pairs: set[str], executed: dict[str, ReportedFill]
+    ) -> dict[str, ReportedFill]:
         """Return the bot's own fills by the order that the exchange executed."""
         for trade in trades:
             for order in trade.orders:

@@ -21,7 +21,7 @@ import numpy as np
 
 from models.base.errors import ConfigError, InputError
 from models.base.types import Candles
-from models.data.feeds.agreement import COMPARED, Agreement, agreement
+from models.data.feeds.agreement import COMPARED, SourceAgreement, source_agreement
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class SecondSource:
         self._timeframe, self._candle_ms, self._say = timeframe, candle_ms, say
         self._wall, self._monotonic = wall, monotonic
         self._client: Any = None
-        self._make = client or client_of
+        self._make = client or second_source_client
         self._told: dict[str, _Told] = {}
         self._said: dict[str, str] = {}
         self._wanted: tuple[str, ...] = ()
@@ -151,7 +151,7 @@ class SecondSource:
         """Return those of `pairs` it has been asked about, whatever came of it."""
         return [pair for pair in dict.fromkeys(pairs) if pair in self._told]
 
-    def compare(self, pair: str, first: Candles) -> Agreement:
+    def compare(self, pair: str, first: Candles) -> SourceAgreement:
         """Return how the source agrees with the exchange's closed candles of `pair`.
 
         Raises
@@ -171,7 +171,7 @@ class SecondSource:
             **{n: getattr(first, n)[-len(begin) :]
                for n in ("open", "high", "low", "close", "volume")},
         )  # fmt: skip
-        return agreement(newest, told.candles, self._candle_ms)
+        return source_agreement(newest, told.candles, self._candle_ms)
 
     def last_close(self, pair: str) -> float:
         """Return the newest close it has told; raises InputError if that is older than two candles.
@@ -197,7 +197,7 @@ class SecondSource:
         self._say(what)
 
 
-def client_of(config: SecondSourceConfig) -> Any:
+def second_source_client(config: SecondSourceConfig) -> Any:
     """Return ccxt's client for public candles; no key ever reaches it."""
     settings = deepcopy(dict(config.ccxt_config))
     settings["options"] = {

@@ -21,8 +21,8 @@ from models.base.files import Clock, wall_clock_ms
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import Heartbeat, beat
 from models.operate.control.review import Answer, ReviewConfig
-from models.operate.control.state import ControlState, Guard, Mode
-from models.operate.journal.records import ControlChange, Decision, Incident, Record
+from models.operate.control.state import ControlMode, ControlState, GuardActor
+from models.operate.journal.records import ControlChange, DecisionRecord, Incident, JournalRecord
 from strategies.bot.config import PackConfig
 from strategies.guard.acknowledgement import leverage_digest
 
@@ -95,7 +95,7 @@ class Control:
         self.store, self.journal, self.clock = self.commands.store, self.commands.journal, clock
         self._review, self._acknowledge = review, acknowledge
         self._loops = 0
-        self._mode: Mode | None = None  # as of the last loop
+        self._mode: ControlMode | None = None  # as of the last loop
         self._trouble: dict[str, str] = {}  # what could not be written, and why
         self._said: dict[str, str] = {}  # pair and side -> the refusal last written down
         self._led: dict[str, int] = {}  # pair -> number of the decision behind its next fill
@@ -135,7 +135,7 @@ class Control:
     def flattened(self) -> None:
         """Note that nothing is left to close."""
         try:
-            self.store.flattened(Guard("flatten"))
+            self.store.flattened(GuardActor("flatten"))
         except (PackError, OSError) as error:
             logger.error("control: %s", error)  # asked again in the next loop
             return
@@ -152,7 +152,7 @@ class Control:
             return "nobody has acknowledged the risk of these settings: breakwater acknowledge"
         return "; ".join(self._trouble.values())
 
-    def may_enter(self, decision: Decision, refused: str) -> bool:
+    def may_enter(self, decision: DecisionRecord, refused: str) -> bool:
         """Settle one entry and write it down: refused, waiting for a person, or accepted.
 
         Parameters
@@ -175,7 +175,7 @@ class Control:
         self._said.pop(f"{decision.pair} {decision.side}", None)
         return True
 
-    def refused(self, decision: Decision, why: str, kind: str = "entry.refused") -> None:
+    def refused(self, decision: DecisionRecord, why: str, kind: str = "entry.refused") -> None:
         """Write a refusal down, once for as long as it stays the same."""
         key, said = f"{decision.pair} {decision.side}", f"{decision.candle_ms} {why}"
         if self._said.get(key) == said:
@@ -184,7 +184,7 @@ class Control:
         logger.warning("%s %s: %s", key, kind, why)
         self.record(kind, _because(decision, why))
 
-    def _approved(self, decision: Decision) -> bool:
+    def _approved(self, decision: DecisionRecord) -> bool:
         key = f"{decision.pair} {decision.side} {decision.candle_ms}"
         notional, rate = decision.notional_quote, decision.rate
         if notional is None or rate is None or decision.candle_ms is None:
@@ -203,7 +203,7 @@ class Control:
 
     # -- journal ------------------------------------------------------------------------------
 
-    def record(self, kind: str, record: Record) -> int | None:
+    def record(self, kind: str, record: JournalRecord) -> int | None:
         """Write one line and return its number, None if it could not be written."""
         try:
             number = self.journal.append(kind, record).n
@@ -218,12 +218,12 @@ class Control:
         """Return the number of the decision behind the pair's newest order."""
         return self._led.get(pair)
 
-    def decided(self, kind: str, decision: Decision) -> None:
+    def decided(self, kind: str, decision: DecisionRecord) -> None:
         """Write down a decision that leads to an order and asks nobody."""
         number = self.record(kind, decision)
         if number is not None:
             self._led[decision.pair] = number
 
 
-def _because(decision: Decision, why: str) -> Decision:
+def _because(decision: DecisionRecord, why: str) -> DecisionRecord:
     return replace(decision, action="refuse", rules=(*decision.rules, why))

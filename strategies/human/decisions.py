@@ -10,7 +10,7 @@ from freqtrade.persistence import Order, Trade
 from pandas import Series
 
 from models.base import columns
-from models.operate.journal.records import Decision, OrderFilled, Outcome
+from models.operate.journal.records import DecisionRecord, OrderFilled, TradeOutcome
 
 
 def seen(row: Series | None) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def seen(row: Series | None) -> dict[str, Any]:
     }
 
 
-def summary(row: Series | None) -> str:
+def forecast_summary(row: Series | None) -> str:
     """Return a forecast in one line, for a person who is asked about it."""
     if row is None or columns.P_UP not in row.index:
         return "no forecast"
@@ -33,11 +33,11 @@ def summary(row: Series | None) -> str:
     return ", ".join(f"{word} {row[name]:.0%}" for name, word in words.items())
 
 
-def leaving(
+def exit_record(
     trade: Trade, reason: str, rate: float, row: Series | None, inputs: Mapping[str, float]
-) -> Decision:
+) -> DecisionRecord:
     """Return the decision to close a trade."""
-    return Decision(
+    return DecisionRecord(
         action="exit", pair=trade.pair, side="short" if trade.is_short else "long",
         trade_id=trade.id, reason=reason, rate=rate, leverage=trade.leverage,
         notional_quote=trade.amount * rate, inputs=inputs, **seen(row),
@@ -53,9 +53,9 @@ def filled(trade: Trade, order: Order, decision: int | None) -> OrderFilled:
     )  # fmt: skip
 
 
-def outcome(trade: Trade, now: datetime) -> Outcome:
+def outcome(trade: Trade, now: datetime) -> TradeOutcome:
     """Return the record of a trade that has just been closed."""
-    return Outcome(
+    return TradeOutcome(
         trade_id=trade.id, pair=trade.pair, exit_reason=trade.exit_reason or "",
         profit_quote=float(trade.close_profit_abs), profit_frac=float(trade.close_profit),
         held_s=(now - trade.open_date_utc).total_seconds(),

@@ -39,7 +39,7 @@ from models.base.errors import ControlError, PackError
 from models.base.files import Clock, wall_clock_ms
 from models.operate.control.commands import Commands, hedge_meaning
 from models.operate.control.review import Answer
-from models.operate.control.state import ControlState, Mode, Person
+from models.operate.control.state import ControlMode, ControlState, Person
 from models.operate.control.text import mode_lines, proposal_line
 from strategies.human.questions import Questions
 
@@ -78,7 +78,7 @@ class Reply:
 
 
 Command = Callable[[Person, Sequence[str]], Reply]
-Told = tuple[Mode, str, str, bool]  # mode, by whom, why, flattening
+Told = tuple[ControlMode, str, str, bool]  # mode, by whom, why, flattening
 
 
 class PackTelegram(freqtrade_telegram.Telegram):

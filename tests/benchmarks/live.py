@@ -29,6 +29,7 @@ from typing import Any, Final
 
 import psutil
 
+from models.base.units import MINUTE_MS
 from models.operate.control.commands import Commands
 from models.serve.latency import CandleLatency, LatencySummary, percentiles
 from strategies.desk.simulated_data import write_simulated
@@ -44,7 +45,6 @@ from tests.test_integration.live_bot import LiveBot, running_bot
 from tests.test_integration.running import KEY, SECRET
 
 _START, _TODAY = datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 3, 8, tzinfo=UTC)
-_MINUTE_MS: Final = 60_000
 _ORDER: Final = "POST /fapi/v1/order"
 _WATCHED_S: Final = 20.0  # after a close; what comes later belongs to no candle
 _QUIET_S: Final = (25.0, 55.0)  # of a minute: nothing but waiting
@@ -87,11 +87,11 @@ class Contender:
             for a in self.state.arrivals
             if a.line == _ORDER and 0 <= a.time_ms - closed_ms <= 1000 * _WATCHED_S
         ]
-        entering = closed_ms // _MINUTE_MS % 2 == 0
+        entering = closed_ms // MINUTE_MS % 2 == 0
         (self.entries_ms if entering else self.exits_ms).extend(times)
         if entering and times:
             self.firsts_ms.append(min(times))
-        used = [a.weight for a in self.state.arrivals if 0 <= a.time_ms - closed_ms < _MINUTE_MS]
+        used = [a.weight for a in self.state.arrivals if 0 <= a.time_ms - closed_ms < MINUTE_MS]
         self.weights.append(sum(used))
 
 
@@ -176,7 +176,7 @@ def latencies(one: Contender) -> list[CandleLatency]:
     """Return the pack's own account of the closes that were watched, from its journal."""
     entries = Commands(one.bot.folder / "user_data").journal.entries(kind="latency")
     seen = [CandleLatency(**entry.record) for entry in entries]
-    return [latency for latency in seen if latency.candle_ms + _MINUTE_MS in one.closes_ms]
+    return [latency for latency in seen if latency.candle_ms + MINUTE_MS in one.closes_ms]
 
 
 def stages(one: Contender) -> LatencySummary:

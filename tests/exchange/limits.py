@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from models.base.units import MINUTE_MS
 from tests.exchange.errors import ApiError
 
-MINUTE_MS: Final = 60_000
 TEN_S_MS: Final = 10_000
 
 # "METHOD /path" -> (weight with a symbol, weight without)

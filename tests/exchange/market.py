@@ -7,18 +7,18 @@ from typing import Any, Final
 from aiohttp import web
 
 from models.base.types import Candles
+from models.base.units import DAY_MS, MINUTE_MS
 from tests.exchange.book import BUY, SELL
 from tests.exchange.endpoint import Params, public, request_line
 from tests.exchange.errors import ApiError, mandatory
 from tests.exchange.keys import STATE
 from tests.exchange.orders import text
 from tests.exchange.path import PricePath
-from tests.exchange.replay import DAY_MS, next_funding_ms
+from tests.exchange.replay import next_funding_ms
 from tests.exchange.state import ExchangeState
 from tests.exchange.symbols import Symbol
 from tests.exchange.venue import Venue
 
-MINUTE_MS: Final = 60_000
 INTERVALS_MS: Final = {
     **{f"{n}m": n * MINUTE_MS for n in (1, 3, 5, 15, 30)},
     **{f"{n}h": n * 60 * MINUTE_MS for n in (1, 2, 4, 6, 8, 12)},

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from models.base.units import DAY_MS, HOUR_MS
 from tests.exchange.endpoint import Params, public
-from tests.exchange.replay import DAY_MS, HOUR_MS
 from tests.exchange.state import ExchangeState
 from tests.exchange.symbols import Symbol
 from tests.exchange.venue import Venue

@@ -11,11 +11,10 @@ import numpy as np
 import pandas as pd
 
 from models.base.types import Candles, FloatArray, IntArray
+from models.base.units import DAY_MS, HOUR_MS
 from tests.exchange.path import PricePath, candle_path
 from tests.exchange.symbols import Symbol
 
-HOUR_MS: Final = 3_600_000
-DAY_MS: Final = 24 * HOUR_MS
 FUNDING_MS: Final = 8 * HOUR_MS  # 00:00, 08:00 and 16:00 UTC
 _INTERVALS: Final = {"1m": 60_000, "5m": 300_000, "15m": 900_000, "1h": HOUR_MS}
 

@@ -8,11 +8,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from models.base.units import HOUR_MS, MINUTE_MS
 from models.data.feeds.catalog import KINDS, MARKET, sources_of
-from models.data.feeds.store import Origin, Record, Writer
-
-HOUR_MS: Final = 3_600_000
-_MINUTE_MS: Final = 60_000
+from models.data.feeds.store import FeedRecord, Origin, Writer
 
 
 class _Told(NamedTuple):
@@ -33,10 +31,10 @@ _TOLD: Final = {
     "liquidations": _Told(20_000, lambda z: {
         "long_quote": 0.0 if z < 1 else 1e4 * z, "short_quote": 0.0, "covered_s": 3600.0,
     }),
-    "open_interest": _Told(10 * _MINUTE_MS, lambda z: {"base": 1250.0 * np.exp(0.1 * z)}),
-    "long_short": _Told(10 * _MINUTE_MS, lambda z: {"ratio": 2.0 * np.exp(0.1 * z)}),
-    "mempool": _Told(5 * _MINUTE_MS, lambda z: {"waiting": round(8160 * np.exp(0.1 * z))}),
-    "whales": _Told(5 * _MINUTE_MS, lambda z: {"transfers": 24.0, "moved_base": 4.8e5 + 1e4 * z}),
+    "open_interest": _Told(10 * MINUTE_MS, lambda z: {"base": 1250.0 * np.exp(0.1 * z)}),
+    "long_short": _Told(10 * MINUTE_MS, lambda z: {"ratio": 2.0 * np.exp(0.1 * z)}),
+    "mempool": _Told(5 * MINUTE_MS, lambda z: {"waiting": round(8160 * np.exp(0.1 * z))}),
+    "whales": _Told(5 * MINUTE_MS, lambda z: {"transfers": 24.0, "moved_base": 4.8e5 + 1e4 * z}),
 }  # fmt: skip
 
 
@@ -52,7 +50,7 @@ def write_history(root: Path, coin: str, stop_ms: int, days: int, seed: int = 0)
         of = coin if KINDS[feed].per_coin else MARKET
         writer = Writer(root, Origin(feed, of, sources_of(feed, of)[0]))
         writer.append([
-            Record(int(end - told.before_ms), int(end - told.before_ms + 5 * _MINUTE_MS * (
+            FeedRecord(int(end - told.before_ms), int(end - told.before_ms + 5 * MINUTE_MS * (
                 feed in ("open_interest", "long_short"))),
                 {name: float(v) for name, v in told.values(z).items()})
             for end, z in zip(ends, draw.normal(size=len(ends)), strict=True)

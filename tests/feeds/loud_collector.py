@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from models.data.feeds import catalog as feeds
-from models.data.feeds.store import Record, Writer
+from models.data.feeds.store import FeedRecord, Writer
 from strategies.desk import cli
 from strategies.desk.collect import feed
 
@@ -18,7 +18,7 @@ from strategies.desk.collect import feed
 class LoudWriter(Writer):
     """Says each record once it is written."""
 
-    def append(self, told: Sequence[Record]) -> None:
+    def append(self, told: Sequence[FeedRecord]) -> None:
         super().append(told)
         for record in told:
             name = self._folder.relative_to(self._folder.parents[2])

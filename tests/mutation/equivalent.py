@@ -8,7 +8,7 @@ _SIDE: Final = "a side is +1 or -1; `sound_order` refuses any other"
 
 EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     ("verdict", "limited: limit_quote > 0 -> limit_quote >= 0"): ("at 0 both branches give 0"),
-    ("losses", "observe: 0.0 -> 1.0"): (
+    ("losses", "observe_equity: 0.0 -> 1.0"): (
         "the start of a day without money is a tiny number, whichever: any loss of it is total"
     ),
     ("exposure", "net_within: side > 0 -> side >= 0"): _SIDE,

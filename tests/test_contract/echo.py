@@ -9,7 +9,7 @@ from models.base import columns
 from models.base.heads import HeadLayout
 from models.base.types import Artifact, Float32Array
 from models.serve.drift import fit_drift
-from models.serve.manifest import FORMAT
+from models.serve.manifest import MANIFEST_FORMAT
 
 NAMES = ("%-echo", columns.FEATURE_SIGMA)
 CANDLE_MS = 3_600_000
@@ -62,7 +62,7 @@ def echo_artifact(late_rows: int = 0) -> Artifact:
     return Artifact(
         onnx=onnx,
         manifest={
-            "format": FORMAT,
+            "format": MANIFEST_FORMAT,
             "title": "echo",
             "feature_names": list(NAMES),
             "candle_ms": CANDLE_MS,

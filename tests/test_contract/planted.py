@@ -21,12 +21,12 @@ import torch
 
 from models.base import catalog, columns
 from models.base.types import Artifact, Float32Array, FloatArray, TrainingJob
+from models.base.units import DAY_MS
 from models.learn.training.pipeline import train
 from models.serve import session
 
 NAMES = ("%-return_1", "%-noise_1", "%-noise_2", columns.FEATURE_SIGMA)
 CANDLE_MS = 3_600_000
-DAY_MS = 86_400_000
 # Legendre symbols modulo 7: the correlation with every shift of it is -1/6.
 WEEK = 1.5 * np.array([0.0, 1.0, 1.0, -1.0, 1.0, -1.0, -1.0])
 START_MS = 1_640_995_200_000

@@ -33,7 +33,7 @@ from models.learn.training.loop import Rows, fit, sequence_loss
 from models.learn.training.loss import targets
 from models.learn.training.pipeline import train
 from models.learn.training.settings import TrainingSettings
-from models.serve.manifest import FORMAT
+from models.serve.manifest import MANIFEST_FORMAT
 from models.serve.predictor import Predictor
 from models.serve.session import Session
 from tests.test_contract import echo, planted, probes, streamed
@@ -450,7 +450,9 @@ def check_bad_artifact(network: str) -> None:
     good, job = planted.planted_artifact(network), planted.planted_job(network)
     with pytest.raises(ArtifactError, match=r"expected network bytes with hash \w{12}, got \w{12}"):
         Predictor(Artifact(good.onnx[:-1] + b"\0\0", good.manifest))
-    with pytest.raises(ArtifactError, match=f"expected an artifact of format {FORMAT}, got 99"):
+    with pytest.raises(
+        ArtifactError, match=f"expected an artifact of format {MANIFEST_FORMAT}, got 99"
+    ):
         Predictor(Artifact(good.onnx, {**good.manifest, "format": 99}))
     for junk in (b"", b"not a network", good.onnx[: len(good.onnx) // 2]):
         artifact = Artifact(junk, {**good.manifest, "onnx_sha256": Artifact.digest(junk)})

@@ -15,7 +15,7 @@ from models.base import columns
 from models.base.errors import AlignmentError, ArtifactError, InputError, PackError
 from models.base.types import Artifact, BoolArray, Float32Array, FloatArray, IntArray
 from models.serve.drift import LEAST, WINDOW, fit_drift
-from models.serve.manifest import FORMAT
+from models.serve.manifest import MANIFEST_FORMAT
 from models.serve.predictor import Predictor
 from tests.test_contract import echo, planted
 
@@ -275,11 +275,13 @@ def test_artifact_when_its_network_cannot_be_read_then_the_first_forecast_says_s
         forecast(artifact, echo.echo_rows(9), planted.times(9))
 
 
-@pytest.mark.parametrize("version", [None, 0, FORMAT + 1, str(FORMAT)])
+@pytest.mark.parametrize("version", [None, 0, MANIFEST_FORMAT + 1, str(MANIFEST_FORMAT)])
 def test_artifact_when_of_another_format_then_both_numbers_are_named(version: Any) -> None:
     with pytest.raises(ArtifactError) as caught:
         Predictor(changed(format=version))
-    assert caught.value.problem == f"expected an artifact of format {FORMAT}, got {version!r}"
+    assert (
+        caught.value.problem == f"expected an artifact of format {MANIFEST_FORMAT}, got {version!r}"
+    )
 
 
 def test_artifact_when_its_parts_come_from_two_models_then_both_hashes_are_named() -> None:

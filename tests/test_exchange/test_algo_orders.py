@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from models.base.units import HOUR_MS
 from tests.exchange import trading
 from tests.exchange.account import Account
 from tests.exchange.clock import ManualClock
 from tests.exchange.errors import ApiError
-from tests.exchange.replay import HOUR_MS
 from tests.exchange.venue import Venue
 from tests.test_exchange.conftest import NOON_MS, Desk
 

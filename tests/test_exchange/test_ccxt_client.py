@@ -8,11 +8,12 @@ from decimal import Decimal
 import ccxt
 import pytest
 
+from models.base.units import HOUR_MS
 from tests.exchange.account import Account
 from tests.exchange.client import trading_client
 from tests.exchange.clock import wall_clock_ms
 from tests.exchange.faults import Answer, ClockSkew, Drop
-from tests.exchange.replay import HOUR_MS, Market, scripted_feed
+from tests.exchange.replay import Market, scripted_feed
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
 from tests.exchange.venue import Venue

@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import pytest
 
+from models.base.units import HOUR_MS
 from tests.exchange import wallet
 from tests.exchange.account import Account, Position
 from tests.exchange.clock import ManualClock
 from tests.exchange.errors import ApiError
-from tests.exchange.replay import HOUR_MS
 from tests.exchange.venue import Venue
 from tests.test_exchange.conftest import NOON_MS, Desk
 

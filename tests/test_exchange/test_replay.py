@@ -10,11 +10,10 @@ import pandas as pd
 import pytest
 
 from models.base.types import Candles
+from models.base.units import DAY_MS, HOUR_MS
 from strategies.desk.simulated_data import write_simulated
 from tests.exchange.replay import (
-    DAY_MS,
     FUNDING_MS,
-    HOUR_MS,
     Market,
     candle_feed,
     read_market,

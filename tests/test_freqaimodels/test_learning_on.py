@@ -19,11 +19,11 @@ from freqaimodels.base.pack_model import PackModel
 from freqaimodels.LinearForecaster import LinearForecaster
 from freqaimodels.LSTMForecaster import LSTMForecaster
 from models.base.types import Artifact, TrainingJob
+from models.base.units import HOUR_MS
 from models.learn.training.executor import ProcessExecutor
 from tests.test_freqaimodels import test_retraining
 from tests.test_freqaimodels.test_retraining import BTC, DAYS, DEATH, FIRST, Bot, Elsewhere
 
-HOUR_MS = 3_600_000
 ONSET = (DAYS - 2) * 24 + 4  # rows: four candles after the bot starts
 END, HORIZON = ONSET + 5, 24
 KNOWN = END + HORIZON  # and a day without another hit is over

@@ -14,9 +14,10 @@ from freqtrade.data.history.datahandlers import get_datahandler
 from freqtrade.enums import CandleType, RunMode
 from freqtrade.exceptions import TemporaryError
 
-from freqaimodels.base.pool import FEWEST_ROWS
+from freqaimodels.base.pool import FEWEST_PEER_ROWS
 from models.base import columns
 from models.base.types import TrainingJob
+from models.base.units import HOUR_MS
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from strategies.desk.results import trainings
 from tests.test_freqaimodels.configs import USER_DATA, bitcoin_config
@@ -25,7 +26,7 @@ from tests.test_freqaimodels.test_retraining import EchoForecaster, Elsewhere, O
 LTC, BTC, ETH, XRP, BCH = (f"{c}/USDT:USDT" for c in ("LTC", "BTC", "ETH", "XRP", "BCH"))
 POOL = [BTC, ETH, XRP]
 FIRST = pd.Timestamp("2024-01-01", tz="UTC")
-DAYS, HOUR_MS = 130, 3_600_000
+DAYS = 130
 
 
 def market(pair: str) -> pd.DataFrame:
@@ -168,7 +169,7 @@ def test_pool_when_a_coin_is_missing_or_too_short_then_it_is_left_out_and_named(
     files = Files()
     files.frames[XRP] = files.frames[XRP][:0]
     young = market(BCH)
-    born = pd.Timestamp("2024-03-20", tz="UTC") - pd.Timedelta(hours=FEWEST_ROWS)
+    born = pd.Timestamp("2024-03-20", tz="UTC") - pd.Timedelta(hours=FEWEST_PEER_ROWS)
     files.frames[BCH] = young[young["date"] > born]
     offline = Offline(tmp_path, files, pool=(BTC, BCH, XRP))
     assert set(peers(offline.jobs[0])) == {BTC}
@@ -176,7 +177,7 @@ def test_pool_when_a_coin_is_missing_or_too_short_then_it_is_left_out_and_named(
     assert [set(m["pool_left_out"]) for m in manifests] == [{BCH, XRP}, {XRP}]
     said = [r.message for r in caplog.records if "learns without" in r.message]
     assert any(XRP in line and "download-data" in line for line in said)
-    assert any(BCH in line and f"at least {FEWEST_ROWS}" in line for line in said)
+    assert any(BCH in line and f"at least {FEWEST_PEER_ROWS}" in line for line in said)
 
 
 # -- live ---------------------------------------------------------------------------------------

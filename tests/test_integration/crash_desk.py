@@ -17,11 +17,12 @@ from typing import Any, Final
 
 import pandas as pd
 
+from models.base.units import DAY_MS
 from models.data.feeds.catalog import STATUS, CollectConfig, Seen, collect_config, freshness
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import Heartbeat, last_beat
 from tests.exchange.clock import SkippedClock
-from tests.exchange.replay import DAY_MS, read_market
+from tests.exchange.replay import read_market
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
 from tests.exchange.symbols import BTC, ETH, LTC

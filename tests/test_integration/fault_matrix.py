@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from models.base.units import MINUTE_MS
 from tests.exchange.faults import (
     Answer,
     ClockSkew,
@@ -39,7 +40,6 @@ from tests.test_integration.running import ROOT
 ENTRY, PARTIAL, EXIT = "entry", "partial exit", "exit"
 ORDER, STOP = "POST /fapi/v1/order", "POST /fapi/v1/algoOrder"
 CANCEL_STOP, SECOND = "DELETE /fapi/v1/algoOrder", "GET /api/v5/market/candles"
-MINUTE_MS: Final = 60_000
 _UNKNOWN = "Timeout waiting for response from backend server. Send status unknown."
 
 

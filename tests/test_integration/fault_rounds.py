@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import last_beat
-from models.operate.control.state import Mode, Person
+from models.operate.control.state import ControlMode, Person
 from tests.exchange.account import Account
 from tests.exchange.client import second_source_config
 from tests.exchange.clock import SkippedClock
@@ -292,7 +292,7 @@ class Rounds:
         return True
 
     def halted(self) -> bool:
-        return self.desk.store.read().mode is Mode.HALTED
+        return self.desk.store.read().mode is ControlMode.HALTED
 
     def held(self) -> float:
         with self.venue.lock:

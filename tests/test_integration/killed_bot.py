@@ -29,7 +29,7 @@ from typing import Any, Final
 
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import last_beat
-from models.operate.control.state import Mode, Person
+from models.operate.control.state import ControlMode, Person
 from tests.exchange.account import Account
 from tests.exchange.clock import wall_clock_ms
 from tests.exchange.faults import Latency
@@ -304,7 +304,7 @@ class Killer:
         return held == story.booked(bot) and stops == ([held] if held else [])
 
     def _halted(self, story: Story) -> bool:
-        return story.desk.store.read().mode is Mode.HALTED
+        return story.desk.store.read().mode is ControlMode.HALTED
 
     def _wrong(self, story: Story, *, halted: bool) -> Iterator[str]:
         """Say what must not be after a restart."""

@@ -26,7 +26,8 @@ import numpy as np
 import psutil
 
 from models.base.types import Candles
-from models.operate.control.state import Mode
+from models.base.units import HOUR_MS
+from models.operate.control.state import ControlMode
 from tests.exchange.replay import Feed, candle_feed
 from tests.test_integration.fault_matrix import CASES
 from tests.test_integration.fault_rounds import (
@@ -49,7 +50,6 @@ _SLOW_LOOKS: Final = """
         pacer = self._watch._pacer
         pacer.config = type(pacer.config)(tick_s=60.0, look_s=1.0)
 """
-HOUR_MS: Final = 3_600_000
 WARM_HOURS: Final = 6  # until caches are full; what grows later grows for ever
 # Of resident memory after `WARM_HOURS`: the most a run may gain in all, and in a day by the line
 # through its second half. The first outage takes some 40 MB, which the next ones use again; kept
@@ -152,7 +152,7 @@ def _stays_s(case: Case, draw: random.Random) -> float:
 def _look_after(rounds: Rounds, soak: Soak) -> None:
     """Do what a person does who finds the bot halted."""
     state = rounds.desk.store.read()
-    if state.mode is Mode.ACTIVE:
+    if state.mode is ControlMode.ACTIVE:
         return
     soak.resumed["".join(c for c in state.reason if not c.isdigit())[:60]] += 1
     rounds.waited(lambda: rounds.stopped() >= rounds.held(), SETTLES_S)

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from models.operate.control.commands import Commands
-from models.operate.control.state import Guard, Person
+from models.operate.control.state import GuardActor, Person
 from models.operate.journal.records import Incident
 
 ANN = Person("ann", "command line")
@@ -37,7 +37,7 @@ def main(userdir: Path) -> None:
         number = desk.journal.append("test.line", Incident(what="y" * (i % 700))).n
         say(f"line {number}")
         if i % 3 == 0:
-            desk.store.halt(Guard("test"), str(i))
+            desk.store.halt(GuardActor("test"), str(i))
             say(f"HALTED {i}")
         elif i % 3 == 1:
             desk.resume(ANN)

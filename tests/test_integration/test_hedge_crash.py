@@ -18,12 +18,12 @@ import pandas as pd
 import pytest
 
 from models.base import columns
+from models.base.units import HOUR_MS
 from models.data.feeds.store import days, records
 from models.operate.control.commands import Commands
-from models.trade.hedging.policy import PolicyConfig, Source
+from models.trade.hedging.policy import PolicyConfig, RatioSource
 from strategies.bot.hedge_feeds import HedgeFeeds
 from tests.exchange.clock import SkippedClock
-from tests.exchange.replay import HOUR_MS
 from tests.exchange.state import ExchangeState
 from tests.telegram.chat import Chat
 from tests.telegram.state import BotApiState
@@ -298,7 +298,7 @@ def check_model(hours: list[Hour]) -> None:
     silent = math.inf
     for h in hours:
         silent = 0 if h.trusted else silent + 1
-        wanted = Source.HOLD if silent <= PolicyConfig().hold_candles else Source.BASELINE
-        assert h.source == (wanted if silent else Source.MODEL), h.row()
-    assert {h.source for h in hours} == {Source.MODEL, Source.HOLD, Source.BASELINE}
-    assert any(h.source == Source.MODEL for h in hours[4:11])
+        wanted = RatioSource.HOLD if silent <= PolicyConfig().hold_candles else RatioSource.BASELINE
+        assert h.source == (wanted if silent else RatioSource.MODEL), h.row()
+    assert {h.source for h in hours} == {RatioSource.MODEL, RatioSource.HOLD, RatioSource.BASELINE}
+    assert any(h.source == RatioSource.MODEL for h in hours[4:11])

@@ -11,7 +11,7 @@ from freqtrade.configuration import Configuration
 
 from models.base.errors import ConfigError
 from strategies.bot.hedge_config import hedge_config
-from strategies.desk.hedge import HedgeOptions, default_timerange, run_hedge
+from strategies.desk.hedge import HedgeOptions, hedge_timerange, run_hedge
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -88,4 +88,4 @@ def test_default_span_when_history_is_short_then_it_begins_after_the_warm_up(
     config = Configuration.from_files([str(HedgeOptions.config)])
     hedge = hedge_config(config, config["breakwater"]["hedge"])
     # 960 candles for the ratio and two days to spare, from 2023-01-01; to the last whole day.
-    assert default_timerange(simulated_datadir, config, hedge) == "20230212-20240603"
+    assert hedge_timerange(simulated_datadir, config, hedge) == "20230212-20240603"

@@ -8,7 +8,7 @@ import pytest
 
 from models.operate.control.commands import CONTROL_FOLDER, JOURNAL_FOLDER
 from models.operate.control.heartbeat import last_beat
-from models.operate.control.state import Mode
+from models.operate.control.state import ControlMode
 from models.operate.control.store import HALT_FILE, ControlStore
 from models.operate.journal.journal import Journal
 from tests.telegram.chat import Chat
@@ -47,7 +47,7 @@ def refused(store: ControlStore) -> set[str]:
     return {e.record["pair"] for e in entries if "control is HALTED" in e.record["rules"][-1]}
 
 
-def heard(bot: LiveBot, mode: Mode) -> bool:
+def heard(bot: LiveBot, mode: ControlMode) -> bool:
     """Whether the bot's loop has read this mode."""
     return f"control: {mode}" in bot.log()
 
@@ -76,10 +76,10 @@ def test_commands_when_the_bot_trades_then_each_is_answered_and_obeyed(
 
         chat.say("/reduce too hot")
         chat.wait_for("REDUCING")
-        bot.wait_for(lambda: heard(bot, Mode.REDUCING), "the loop to read it")
+        bot.wait_for(lambda: heard(bot, ControlMode.REDUCING), "the loop to read it")
         chat.say("/halt")
         chat.wait_for("HALTED")
-        bot.wait_for(lambda: heard(bot, Mode.HALTED), "the loop to read it")
+        bot.wait_for(lambda: heard(bot, ControlMode.HALTED), "the loop to read it")
         chat.say("/resume")
         chat.wait_for("Trade again?")
         chat.press("Yes")
@@ -104,7 +104,7 @@ def test_commands_when_the_bot_trades_then_each_is_answered_and_obeyed(
         chat.wait_for("/flatten [reason]")
         log, troubles = bot.log(), bot.troubles()
     state = store.read()
-    assert state.mode is Mode.HALTED
+    assert state.mode is ControlMode.HALTED
     assert state.hedge is not None
     assert stranger.received() == []
     assert log.count(f"Rejected unauthorized message from: {STRANGER}") == 3
@@ -143,7 +143,7 @@ def test_commands_when_the_bot_reloads_and_restarts_then_they_hold_and_are_not_r
         chat.wait_for("alive")
         troubles += bot.troubles()[ended:]
         log = bot.log()
-    assert (store.read().mode, store.read().since_ms) == (Mode.REDUCING, reduced_ms)
+    assert (store.read().mode, store.read().since_ms) == (ControlMode.REDUCING, reduced_ms)
     assert troubles == []
     assert log.count("rpc.telegram is listening") == 3
 
@@ -182,5 +182,5 @@ def test_telegram_when_it_is_down_at_the_start_then_it_listens_as_soon_as_it_is_
         api.wait_for_listener()
         chat.say("/halt")
         chat.wait_for("HALTED")
-        bot.wait_for(lambda: heard(bot, Mode.HALTED), "the halt")
+        bot.wait_for(lambda: heard(bot, ControlMode.HALTED), "the halt")
     assert outage.times == 0

@@ -13,7 +13,7 @@ import pytest
 
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import last_beat
-from models.operate.control.state import Mode, Person
+from models.operate.control.state import ControlMode, Person
 from tests.exchange.account import Account
 from tests.exchange.faults import Drop, Latency
 from tests.exchange.state import ExchangeState
@@ -68,7 +68,7 @@ def test_live_run_when_the_halt_file_is_dropped_then_entries_end_exits_pass_and_
     assert SECRET not in written
     assert KEY not in written
     assert troubles == []
-    assert desk.store.read().mode is Mode.HALTED
+    assert desk.store.read().mode is ControlMode.HALTED
 
 
 @pytest.mark.slow
@@ -90,7 +90,7 @@ def test_live_run_when_told_to_flatten_then_it_closes_in_stages_with_stops_as_la
         assert desk.store.read().flatten is not None
         bot.wait_for(lambda: not account.open_positions(), "all of it closed")
         bot.wait_for(lambda: desk.store.read().flatten is None, "the request done with")
-        assert desk.store.read().mode is Mode.HALTED
+        assert desk.store.read().mode is ControlMode.HALTED
     assert account.open_algos() == []
     (reduced, *_) = desk.journal.entries(kind="reduce")
     assert reduced.record["action"] == "reduce"
@@ -119,7 +119,7 @@ def test_live_run_when_the_bots_disk_is_full_then_the_watchdog_looks_after_its_a
         dog.wait_for(lambda: "no sign of life" in dog.log(), "the watchdog noticing")
         dog.wait_for(lambda: not account.open_orders(), "the bid taken back")
         dog.wait_for(lambda: unprotected(state, account) == {}, "every position stopped")
-        assert commands(tmp_path).store.read().mode is Mode.REDUCING
+        assert commands(tmp_path).store.read().mode is ControlMode.REDUCING
     assert list(account.open_positions()) in ([], ["BTCUSDT"])
     assert commands(tmp_path).journal.verify().fault == ""
 
@@ -136,11 +136,11 @@ def test_live_run_when_the_bot_dies_or_hangs_then_the_watchdog_takes_its_entries
     ):
         bot.wait_for(lambda: waiting(bot, account), "a position, its stop, and a bid")
         dog.wait_for(lambda: "watching" in dog.log(), "a watchdog")
-        assert commands(tmp_path).store.read().mode is Mode.ACTIVE
+        assert commands(tmp_path).store.read().mode is ControlMode.ACTIVE
         os.kill(bot.process.pid, how)
         dog.wait_for(lambda: not account.open_orders(), "the bid taken back")
         dog.wait_for(lambda: "entry of" in dog.log(), "the watchdog telling")
-        assert commands(tmp_path).store.read().mode is Mode.REDUCING
+        assert commands(tmp_path).store.read().mode is ControlMode.REDUCING
         assert [(a.symbol, a.reduce_only) for a in account.open_algos()] == [("BTCUSDT", True)]
         assert unprotected(state, account) == {}
         assert list(account.open_positions()) == ["BTCUSDT"]
@@ -169,7 +169,7 @@ def test_live_run_when_the_bot_dies_and_the_config_says_flatten_then_the_watchdo
         assert account.position("BTCUSDT").amount > 0
         assert unprotected(state, account) == {}
         dog.wait_for(lambda: not account.open_positions(), "all of it closed")
-        assert commands(tmp_path).store.read().mode is Mode.REDUCING
+        assert commands(tmp_path).store.read().mode is ControlMode.REDUCING
     assert account.open_orders() == []
     assert commands(tmp_path).journal.verify().fault == ""
 
@@ -209,7 +209,7 @@ def test_live_run_when_killed_between_an_entry_and_its_record_then_the_watchdog_
     ((symbol, position),) = account.open_positions().items()
     (stop,) = account.open_algos()
     assert (stop.symbol, stop.reduce_only, stop.quantity) == (symbol, True, position.amount)
-    assert commands(tmp_path).store.read().mode is Mode.REDUCING
+    assert commands(tmp_path).store.read().mode is ControlMode.REDUCING
 
 
 @pytest.mark.slow
@@ -228,7 +228,9 @@ def test_live_run_when_killed_at_random_then_no_position_stays_unprotected_and_n
                     venue.move("BTCUSDT", 60_000.0 * (1.03 if life % 4 == 1 else 1.0))
                 time.sleep(random_.uniform(0.0, 6.0))
                 bot.kill()
-            dog.wait_for(lambda: desk.store.read().mode is Mode.REDUCING, "the silence noticed")
+            dog.wait_for(
+                lambda: desk.store.read().mode is ControlMode.REDUCING, "the silence noticed"
+            )
             dog.wait_for(lambda: not account.open_orders(), "entries taken back")
             dog.wait_for(lambda: unprotected(state, account) == {}, "every position stopped")
             assert desk.journal.verify().fault == ""
@@ -237,7 +239,7 @@ def test_live_run_when_killed_at_random_then_no_position_stays_unprotected_and_n
             bot.wait_for(lambda: alive(desk, bot), "a last start")
             bot.wait_for(lambda: holds(bot, account), "the bot believing nothing that is not so")
             bot.wait_for(lambda: unprotected(state, account) == {}, "its positions stopped")
-            assert desk.store.read().mode is Mode.REDUCING
+            assert desk.store.read().mode is ControlMode.REDUCING
     assert state.unknown == []
 
 

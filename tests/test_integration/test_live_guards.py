@@ -10,8 +10,8 @@ import pytest
 
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import last_beat
-from models.operate.control.state import Mode, Person
-from models.trade.risk.losses import LossState, from_mapping
+from models.operate.control.state import ControlMode, Person
+from models.trade.risk.losses import LossState, loss_state_from
 from tests.exchange.account import Account
 from tests.exchange.faults import Drop
 from tests.exchange.state import ExchangeState
@@ -59,7 +59,7 @@ def test_live_entry_when_it_fills_then_its_first_stop_is_the_working_one_and_kee
         troubles = bot.troubles()
     assert troubles == []
     assert state.unknown == []
-    assert Commands(tmp_path / "user_data").store.read().mode is Mode.ACTIVE
+    assert Commands(tmp_path / "user_data").store.read().mode is ControlMode.ACTIVE
 
 
 def test_live_entry_when_its_answer_is_lost_then_no_second_order_a_stop_and_a_halt(
@@ -69,7 +69,7 @@ def test_live_entry_when_its_answer_is_lost_then_no_second_order_a_stop_and_a_ha
     state.faults.add(Drop(on="POST /fapi/v1/order", executed=True, times=1))
     store = Commands(tmp_path / "user_data").store
     with running_bot(tmp_path, configuration(url), *write_strategy(tmp_path, STRATEGY)) as bot:
-        bot.wait_for(lambda: store.read().mode is Mode.HALTED, "a halt")
+        bot.wait_for(lambda: store.read().mode is ControlMode.HALTED, "a halt")
         bot.wait_for(lambda: stopped(account) == held(account) > 0, "a stop for what was lost")
         assert bot.trades() == {}
     assert "the exchange holds" in store.read().reason
@@ -85,7 +85,7 @@ def test_live_entry_when_a_person_has_closed_what_was_lost_and_resumes_then_it_t
     state.faults.add(Drop(on="POST /fapi/v1/order", executed=True, times=1))
     store = Commands(tmp_path / "user_data").store
     with running_bot(tmp_path, configuration(url), *write_strategy(tmp_path, STRATEGY)) as bot:
-        bot.wait_for(lambda: store.read().mode is Mode.HALTED, "a halt")
+        bot.wait_for(lambda: store.read().mode is ControlMode.HALTED, "a halt")
         bot.wait_for(lambda: stopped(account) == held(account) > 0, "a stop for what was lost")
         with venue.lock:
             place_order(venue, account, {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET",
@@ -96,7 +96,7 @@ def test_live_entry_when_a_person_has_closed_what_was_lost_and_resumes_then_it_t
         bot.wait_for(lambda: stopped(account) == held(account) > 0, "its stop")
         loop = last_beat(store.folder).loop
         bot.wait_for(lambda: last_beat(store.folder).loop > loop + 5, "what halts to show")
-        assert store.read().mode is Mode.ACTIVE
+        assert store.read().mode is ControlMode.ACTIVE
 
 
 def test_live_money_moved_then_losses_stay_and_an_order_nobody_knows_halts(
@@ -106,7 +106,7 @@ def test_live_money_moved_then_losses_stay_and_an_order_nobody_knows_halts(
     store = Commands(tmp_path / "user_data").store
 
     def losses() -> LossState:
-        return from_mapping(json.loads(book.read_text(encoding="utf-8"))["losses"])
+        return loss_state_from(json.loads(book.read_text(encoding="utf-8"))["losses"])
 
     with running_bot(tmp_path, configuration(url), *write_strategy(tmp_path, STRATEGY)) as bot:
         bot.wait_for(lambda: account.open_algos(), "an entry and its stop")
@@ -117,11 +117,11 @@ def test_live_money_moved_then_losses_stay_and_an_order_nobody_knows_halts(
         venue.transfer(account, Decimal(-12_000))  # 60 % of it: as a loss it would halt
         bot.wait_for(lambda: losses().equity_quote < 9_000, "the withdrawal to be seen")
         assert losses().day_frac == pytest.approx(0, abs=0.01)
-        assert store.read().mode is Mode.ACTIVE
+        assert store.read().mode is ControlMode.ACTIVE
         with venue.lock:
             place_order(venue, account, {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT",
                         "quantity": "0.01", "price": "30000", "timeInForce": "GTC"})  # fmt: skip
-        bot.wait_for(lambda: store.read().mode is Mode.HALTED, "a halt")
+        bot.wait_for(lambda: store.read().mode is ControlMode.HALTED, "a halt")
         heartbeat = last_beat(store.folder)
         troubles = bot.troubles()
     assert "is open on the exchange, the bot does not know it" in store.read().reason

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from models.base.types import Candles
+from models.base.units import MINUTE_MS
 from tests.exchange.clock import wall_clock_ms
 from tests.exchange.replay import Market, candle_feed
 from tests.exchange.server import running_exchange
@@ -21,7 +22,6 @@ from tests.test_integration.running import KEY, ROOT, SECRET, write_strategy
 LTC = "LTC/USDT:USDT"
 CRASH = ROOT.parent / "shared" / "data" / "events" / "2021-05-19_china"
 FALL = pd.Timestamp("2021-05-19T10:00Z")  # Litecoin went from 284 to 190 within three hours
-MINUTE_MS = 60_000
 
 # The network itself has its own tests; what is tried is what becomes of the hedge when it answers
 # no more. It sees a cascade coming until the file is there.

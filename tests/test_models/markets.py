@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 
 from models.base.types import Candles
+from models.base.units import HOUR_MS
 
-HOUR_MS = 3_600_000
 START_MS = 1_640_995_200_000  # 2022-01-01, a Saturday
 
 

@@ -13,8 +13,8 @@ from models.trade.risk.snapshot import (
     ExchangeAccount,
     Exposure,
     Intent,
-    Market,
-    Model,
+    MarketState,
+    ModelHealth,
     SentOrder,
     Snapshot,
     Stage,
@@ -31,12 +31,12 @@ TIERS = {pair: MarginTiers(pair, (TIER,)) for pair in (PAIR, OTHER)}
 LIMITS = Limits(hard=HardLimits(max_order_equity_frac=2.0), soft=GuardConfig())
 
 INTENT = Intent(pair=PAIR, side=1, notional_quote=1000.0, leverage=2.0, price=100.0, key="now")
-MARKET = Market(
+MARKET = MarketState(
     mark=100.0, index=100.0, bid=99.99, ask=100.01, bid_depth_quote=1e6, ask_depth_quote=1e6,
     volume_1h_quote=1e8, funding_8h_frac=0.0001, price_age_s=0.5, candle_age_s=5.0,
     candle_s=3600.0,
 )  # fmt: skip
-MODEL = Model(
+MODEL = ModelHealth(
     vouched=True, abstains=False, sigma_day=0.01, hazard=0.01, novelty=0.3, drift=0.5, outcomes=200,
     coverage=0.9, latency_ms=20.0,
 )  # fmt: skip

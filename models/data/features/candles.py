@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from models.base.types import Candles, FloatArray, IntArray
+from models.base.units import HOUR_MS
 from models.data.features.rolling import lag, rolling_max, rolling_mean, rolling_min, rolling_rms
 
 FAST: Final = 12  # candles
@@ -99,7 +100,7 @@ def calendar_features(time_ms: IntArray, candle_ms: int) -> dict[str, FloatArray
     The hour of the day, the day of the week, and the 8-hour funding clock of Binance USD-M
     (payments at 00, 08 and 16 UTC).
     """
-    close_h = (time_ms + candle_ms) / 3_600_000.0
+    close_h = (time_ms + candle_ms) / HOUR_MS
     out: dict[str, FloatArray] = {}
     for name, period_h in (("day", 24.0), ("week", 168.0), ("funding", 8.0)):
         phase = 2 * np.pi * np.mod(close_h, period_h) / period_h

@@ -1,7 +1,7 @@
 """Do two venues tell the same story of one market? Candles of one held against the other's.
 
 A pure comparison of what each has closed; who asked whom, and when, is not its business. Nothing
-is spliced: prices of two venues differ by a basis that is nobody's fault (see `Agreement`).
+is spliced: prices of two venues differ by a basis that is nobody's fault (see `SourceAgreement`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ COMPARED: Final = 12  # newest candles whose times are compared
 
 
 @dataclass(frozen=True, kw_only=True)
-class Agreement:
+class SourceAgreement:
     """What the comparison found.
 
     Attributes
@@ -40,7 +40,7 @@ class Agreement:
     odd: tuple[str, ...] = ()
 
 
-def agreement(first: Candles, second: Candles, candle_ms: int) -> Agreement:
+def source_agreement(first: Candles, second: Candles, candle_ms: int) -> SourceAgreement:
     """Compare the newest closed candles of two sources of one market.
 
     Parameters
@@ -66,7 +66,7 @@ def agreement(first: Candles, second: Candles, candle_ms: int) -> Agreement:
     >>> t, p = np.arange(3, dtype=np.int64) * 60_000, np.array([100.0, 101.0, 100.0])
     >>> a = Candles(time_ms=t, open=p, high=p, low=p, close=p, volume=p)
     >>> b = Candles(time_ms=t[:2], open=p, high=p, low=p, close=1.001 * p[:2], volume=p)
-    >>> seen = agreement(a, b, 60_000)
+    >>> seen = source_agreement(a, b, 60_000)
     >>> seen.closed_ms, round(seen.gap_frac, 6), seen.odd
     (120000, 0.001, ())
     """
@@ -74,7 +74,7 @@ def agreement(first: Candles, second: Candles, candle_ms: int) -> Agreement:
         raise InputError(f"expected candles longer than 0 ms, got {candle_ms}")
     odd = [*_unordered("first", first.time_ms), *_unordered("second", second.time_ms)]
     if not len(first) or not len(second):
-        return Agreement(odd=tuple(odd))
+        return SourceAgreement(odd=tuple(odd))
     end = min(int(first.time_ms.max()), int(second.time_ms.max()))
     begin = max(
         int(first.time_ms.min()), int(second.time_ms.min()), end - (COMPARED - 1) * candle_ms
@@ -84,12 +84,12 @@ def agreement(first: Candles, second: Candles, candle_ms: int) -> Agreement:
     odd += [f"{iso(t)}: only the second has it" for t in sorted(theirs - ours)]
     both = ours & theirs
     if not both:
-        return Agreement(odd=tuple(odd))
+        return SourceAgreement(odd=tuple(odd))
     newest = max(both)
     a, b = (float(s.close[s.time_ms == newest][-1]) for s in (first, second))
     # A price that is no number > 0 agrees with nothing: NaN is beyond every tolerance.
     gap = b / a - 1 if a > 0 and b > 0 else float("nan")
-    return Agreement(closed_ms=newest + candle_ms, gap_frac=gap, odd=tuple(odd))
+    return SourceAgreement(closed_ms=newest + candle_ms, gap_frac=gap, odd=tuple(odd))
 
 
 def _within(times: IntArray, begin: int, end: int) -> set[int]:

@@ -15,9 +15,8 @@ import numpy as np
 
 from models.base.errors import InputError
 from models.base.types import BoolArray, Candles, FloatArray, IntArray
+from models.base.units import DAY_MS, HOUR_MS
 
-HOUR_MS: Final = 3_600_000
-DAY_MS: Final = 24 * HOUR_MS
 FUNDING_MS: Final = 8 * HOUR_MS  # the longest interval at which Binance USD-M charges funding
 MAX_FUNDING_FRAC: Final = 0.05  # beyond any venue's cap: such a number is a percentage or a fault
 

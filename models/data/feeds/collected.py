@@ -13,14 +13,12 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from models.base.types import FloatArray, IntArray
+from models.base.units import DAY_MS, HOUR_MS, MINUTE_MS
 from models.data.feeds.catalog import KINDS, MARKET, sources_of
 from models.data.feeds.point_in_time import Joined, join, window_sum
 from models.data.feeds.store import Origin, files, records
 
 _WRITTEN_MS: Final = 1000  # from receipt to the disk, at worst: nobody reads it before
-_MINUTE_MS: Final = 60_000
-_HOUR_MS: Final = 3_600_000
-_DAY_MS: Final = 24 * _HOUR_MS
 _COVERED: Final = 0.9  # of an hour, for its liquidations to be known
 
 Values = Mapping[str, FloatArray]  # name -> (M,)
@@ -88,17 +86,17 @@ class Collected:
         found |= self._liquidated(coin, close_ms)
         out: dict[str, FloatArray] = {}
         for name, joined in found.items():
-            out |= {name: joined.value, f"{name}_age": np.log1p(joined.age_ms / _HOUR_MS)}
+            out |= {name: joined.value, f"{name}_age": np.log1p(joined.age_ms / HOUR_MS)}
         return out
 
     def _interest(self, coin: str, close_ms: IntArray) -> Joined:
         """Log change of open interest in a day, each within one source: their levels differ."""
         changes = []
         for source in sources_of("open_interest", coin):
-            told = self._told(Origin("open_interest", coin, source), close_ms, _DAY_MS)
+            told = self._told(Origin("open_interest", coin, source), close_ms, DAY_MS)
             now, then = (
                 _joined("open_interest", told, lambda v: np.log(v["base"]), close_ms - back)
-                for back in (0, _DAY_MS)
+                for back in (0, DAY_MS)
             )
             changes.append(Joined(now.value - then.value, now.age_ms))
         return _first(changes)
@@ -108,13 +106,13 @@ class Collected:
         wanted = {"longs_liquidated": "long_quote", "shorts_liquidated": "short_quote"}
         found: dict[str, list[Joined]] = {name: [] for name in wanted}
         for source in sources_of("liquidations", coin):
-            told = self._told(Origin("liquidations", coin, source), close_ms, _HOUR_MS)
+            told = self._told(Origin("liquidations", coin, source), close_ms, HOUR_MS)
             covered = _of(told, "covered_s")
             alive = _joined("liquidations", told, _alive, close_ms)
-            covered_s = window_sum(close_ms, told.seen_ms, covered, _HOUR_MS)
-            known = np.isfinite(alive.value) & (1000 * covered_s >= _COVERED * _HOUR_MS)
+            covered_s = window_sum(close_ms, told.seen_ms, covered, HOUR_MS)
+            known = np.isfinite(alive.value) & (1000 * covered_s >= _COVERED * HOUR_MS)
             for name, side in wanted.items():
-                total = window_sum(close_ms, told.seen_ms, _of(told, side), _HOUR_MS)
+                total = window_sum(close_ms, told.seen_ms, _of(told, side), HOUR_MS)
                 value = np.where(known, np.log1p(total), np.nan)
                 found[name].append(Joined(value, alive.age_ms))
         return {name: _first(joined) for name, joined in found.items()}
@@ -123,7 +121,7 @@ class Collected:
         """Return what a source told that may matter at the closes, or up to `before_ms` before."""
         if not len(close_ms):
             return _joint([])
-        reach = before_ms + int(1000 * KINDS[origin.feed].stale_s) + _DAY_MS
+        reach = before_ms + int(1000 * KINDS[origin.feed].stale_s) + DAY_MS
         paths = files(self._root, origin, int(close_ms[0]) - reach, int(close_ms[-1]))
         return _joint([self._of_day(origin.feed, path) for path in paths])
 
@@ -144,7 +142,7 @@ class Collected:
 def _thinned(feed: str, told: _Told) -> _Told:
     """Keep the newest event of those that become known in one minute: no close lies between."""
     known = np.maximum(told.event_ms + int(1000 * KINDS[feed].lag_s), told.seen_ms)
-    minute = -(-known // _MINUTE_MS)
+    minute = -(-known // MINUTE_MS)
     order = np.lexsort((told.event_ms, minute))
     last = np.append(np.diff(minute[order]) != 0, True)[: len(order)]
     kept = np.sort(order[last])

@@ -61,7 +61,7 @@ class Depth:
 
 
 @dataclass(frozen=True)
-class Block:
+class ChainBlock:
     """One block of a chain; its time is what its miner says."""
 
     id: str
@@ -204,7 +204,7 @@ def mempool(payload: Any) -> int:
     return _count(payload, "count", "mempool")
 
 
-def blocks(payload: Any) -> list[Block]:
+def blocks(payload: Any) -> list[ChainBlock]:
     """Return the blocks of `GET /api/v1/blocks[/:height]`, newest first."""
     if not isinstance(payload, Sequence) or isinstance(payload, str | bytes) or not payload:
         raise _refused("blocks", [f"expected a list, got {_short(payload)}"])
@@ -215,7 +215,7 @@ def blocks(payload: Any) -> list[Block]:
             if not isinstance(name, str) or not _HASH.fullmatch(name):
                 raise ValueError(f"expected a block with its hash in id, got {_short(row)}")
             out.append(
-                Block(name, int(_number(row, "height", 0, 1e9)), _time(row, "timestamp", 1000))
+                ChainBlock(name, int(_number(row, "height", 0, 1e9)), _time(row, "timestamp", 1000))
             )
         except ValueError as error:
             problems.append(f"row {i}: {error}")

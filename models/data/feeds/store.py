@@ -27,7 +27,7 @@ _SUFFIX: Final = ".jsonl"
 
 
 @dataclass(frozen=True)
-class Record:
+class FeedRecord:
     """One thing a feed said."""
 
     event_ms: int  # what it is about: for a bar or a sum, its end
@@ -67,7 +67,7 @@ def day_of(time_ms: int) -> str:
     return f"{datetime.fromtimestamp(time_ms // 1000, UTC):%Y-%m-%d}"
 
 
-def read(root: Path, origin: Origin, from_ms: int, to_ms: int) -> Iterator[Record]:
+def read(root: Path, origin: Origin, from_ms: int, to_ms: int) -> Iterator[FeedRecord]:
     """Yield what was received in [from_ms, to_ms], in that order, revisions included.
 
     A last line without an end is one that is being written, or was when the collector was killed:
@@ -89,7 +89,7 @@ def files(root: Path, origin: Origin, from_ms: int, to_ms: int) -> list[Path]:
     return [path for path in found if first <= path.stem <= last]
 
 
-def records(path: Path) -> Iterator[Record]:
+def records(path: Path) -> Iterator[FeedRecord]:
     """Yield the records of one file, in the order they were received; see `read`."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
@@ -150,13 +150,13 @@ class Writer:
         self._known: dict[int, tuple[int, Mapping[str, float]]] = {}
         self._recall()
 
-    def note(self, told: Iterable[Record]) -> list[Record]:
+    def note(self, told: Iterable[FeedRecord]) -> list[FeedRecord]:
         """Append those that say something new: an event not seen yet, or another value of one.
 
         For feeds that tell an event again with each answer. An event older than all those
         remembered is no news.
         """
-        news: list[Record] = []
+        news: list[FeedRecord] = []
         fresh: dict[int, tuple[int, Mapping[str, float]]] = {}
         oldest = min(self._known) if len(self._known) >= _REMEMBERED else None
         for record in sorted(told, key=lambda r: r.event_ms):
@@ -166,18 +166,18 @@ class Writer:
             if known is not None and known[1] == record.values:
                 continue
             revision = 0 if known is None else known[0] + 1
-            news.append(Record(record.event_ms, record.received_ms, record.values, revision))
+            news.append(FeedRecord(record.event_ms, record.received_ms, record.values, revision))
             fresh[record.event_ms] = (revision, record.values)
         self.append(news)
         self._remember(fresh)
         return news
 
-    def append(self, told: Sequence[Record]) -> None:
+    def append(self, told: Sequence[FeedRecord]) -> None:
         """Append all of them, as they are."""
         for record in told:
             if not all(math.isfinite(value) for value in record.values.values()):
                 raise InputError(f"expected finite values, got {dict(record.values)}")
-        by_day: dict[str, list[Record]] = {}
+        by_day: dict[str, list[FeedRecord]] = {}
         for record in told:
             by_day.setdefault(day_of(record.received_ms), []).append(record)
         for day, of_day in by_day.items():
@@ -245,7 +245,7 @@ def _drop_torn(path: Path) -> None:
             logger.warning("%s: a torn last line of %d bytes dropped", path, size - whole)
 
 
-def _parsed(line: bytes) -> Record:
+def _parsed(line: bytes) -> FeedRecord:
     block = json.loads(line)
     values = {str(name): float(value) for name, value in block["v"].items()}
-    return Record(int(block["t"]), int(block["r"]), values, int(block.get("n", 0)))
+    return FeedRecord(int(block["t"]), int(block["r"]), values, int(block.get("n", 0)))

@@ -14,6 +14,7 @@ import numpy as np
 
 from models.base.errors import InputError
 from models.base.types import BoolArray, Candles, FloatArray
+from models.base.units import DAY_MS, HOUR_MS
 from models.data.features.rolling import lag, rolling_median, rolling_rms
 
 # Smallest hourly move that can be a cascade, by coin; 4 % where none is given.
@@ -36,14 +37,14 @@ def coin_floor(coin: str) -> float:
 class CascadeConfig:
     """What counts as a cascade."""
 
-    move_ms: int = 3_600_000  # the move is measured over the last hour
+    move_ms: int = HOUR_MS  # the move is measured over the last hour
     sigma_multiple: float = 4.0  # of the volatility over the same span
     floor_frac: float = 0.03  # and at least this large: `coin_floor`
     volume_multiple: float = 3.0  # of the median volume
-    history_ms: int = 30 * 86_400_000  # volatility and median volume are taken over 30 days
-    merge_ms: int = 86_400_000  # onsets less than a day apart are one episode
+    history_ms: int = 30 * DAY_MS  # volatility and median volume are taken over 30 days
+    merge_ms: int = DAY_MS  # onsets less than a day apart are one episode
     retrace_frac: float = 0.382  # of the move taken back ends it (the chartists' 38.2 %)
-    longest_ms: int = 86_400_000  # it ends after a day whatever the price does
+    longest_ms: int = DAY_MS  # it ends after a day whatever the price does
 
     def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:

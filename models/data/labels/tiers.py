@@ -106,7 +106,7 @@ def liquidation_spikes(notional: FloatArray, history: int) -> BoolArray:
     return np.asarray(np.nan_to_num(rank, nan=0.0) >= SPIKE_QUANTILE)
 
 
-class Agreement(NamedTuple):
+class LabelAgreement(NamedTuple):
     """How two tiers' events match: counts, and the median of (second - first) in time units."""
 
     first: int
@@ -116,7 +116,7 @@ class Agreement(NamedTuple):
     median_lag: float
 
 
-def agreement(first: IntArray, second: IntArray, tolerance: int) -> Agreement:
+def label_agreement(first: IntArray, second: IntArray, tolerance: int) -> LabelAgreement:
     """Match events by time.
 
     Parameters
@@ -128,16 +128,16 @@ def agreement(first: IntArray, second: IntArray, tolerance: int) -> Agreement:
 
     Examples
     --------
-    >>> agreement(np.array([10, 50]), np.array([11, 90, 95]), 2)
-    Agreement(first=2, second=3, first_matched=1, second_matched=1, median_lag=1.0)
+    >>> label_agreement(np.array([10, 50]), np.array([11, 90, 95]), 2)
+    LabelAgreement(first=2, second=3, first_matched=1, second_matched=1, median_lag=1.0)
     """
     if not len(first) or not len(second):
-        return Agreement(len(first), len(second), 0, 0, float("nan"))
+        return LabelAgreement(len(first), len(second), 0, 0, float("nan"))
     apart = second[None, :] - first[:, None]  # (E, G)
     near = np.abs(apart) <= tolerance
     nearest = apart[np.arange(len(first)), np.abs(apart).argmin(axis=1)]
     matched = nearest[near.any(axis=1)]
-    return Agreement(
+    return LabelAgreement(
         len(first),
         len(second),
         int(near.any(axis=1).sum()),

@@ -33,7 +33,7 @@ def measured(value: float, error: float) -> tuple[str, str]:
     return f"{shown:+.{digits}f}".replace("-", "−"), f"{error:.{digits}f}"
 
 
-def table(explanation: Explanation, top: int = 12) -> str:
+def attribution_table(explanation: Explanation, top: int = 12) -> str:
     """Return the strongest drivers, the rest, and the blocks of candles, a line each."""
     what, unit, scale = UNITS[explanation.target]
     found = explanation.by_driver(top)

@@ -8,6 +8,7 @@ import numpy as np
 
 from models.base.errors import InputError
 from models.base.types import FloatArray, IntArray
+from models.base.units import DAY_MS, HOUR_MS
 from models.evaluate.metrics.resampling import (
     DRAWS,
     UNKNOWN,
@@ -16,8 +17,6 @@ from models.evaluate.metrics.resampling import (
     with_interval,
 )
 
-DAY_MS: Final = 86_400_000
-HOUR_MS: Final = 3_600_000
 DAYS_PER_YEAR: Final = 365.25  # these markets never close
 _MONTH_DAYS: Final = 30
 _SHORTEST_YEARLY_DAYS: Final = 30  # a yearly figure from less is noise times twelve

@@ -15,6 +15,7 @@ import numpy as np
 from models.base.columns import QUANTILES
 from models.base.errors import InputError
 from models.base.types import BoolArray, FloatArray, IntArray
+from models.base.units import DAY_MS
 from models.evaluate.metrics.resampling import (
     DRAWS,
     UNKNOWN,
@@ -26,7 +27,7 @@ from models.evaluate.metrics.resampling import (
 
 MILLIBITS: Final = 1000.0 / np.log(2.0)  # per nat
 BINS: Final = 15
-WINDOW_MS: Final = 30 * 86_400_000  # of the worst and best coverage
+WINDOW_MS: Final = 30 * DAY_MS  # of the worst and best coverage
 _HORIZON: Final = "horizon_candles"  # the one field that is not an array
 _SMALLEST: Final = 1e-12  # probability; keeps the log of a wrong certainty finite
 

@@ -10,7 +10,7 @@ from scipy.stats import norm
 
 from models.base.errors import InputError
 from models.base.types import FloatArray, IntArray
-from models.evaluate.metrics.equity import HOUR_MS
+from models.base.units import HOUR_MS
 from models.evaluate.metrics.resampling import TAIL, UNKNOWN, Estimate
 
 

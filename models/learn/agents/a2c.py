@@ -26,7 +26,7 @@ class A2CConfig(AgentConfig):
             raise ValueError(f"expected update_candles >= 1, got {self.update_candles}")
 
 
-def learner(config: A2CConfig) -> tuple[str, dict[str, Any]]:
+def a2c_learner(config: A2CConfig) -> tuple[str, dict[str, Any]]:
     """Return the class and its settings."""
     return "A2C", {"n_steps": config.update_candles}
 
@@ -36,7 +36,7 @@ SPEC = AgentSpec(
     title="A2C",
     forecaster="A2CForecaster",
     config=A2CConfig,
-    learner=learner,
+    learner=a2c_learner,
     description=(
         "An agent that learned by trial which position to hold, short, flat or long, from what its "
         "account earned after costs. Its probabilities are those of its next action, carried from "

@@ -23,7 +23,7 @@ from models.base.types import Float32Array, FloatArray
 from models.base.windows import Span
 
 STATE: Final = 3  # account columns behind the features: position, unrealised profit, margin ratio
-CLIP: Final = 8.0  # of every observed number, standard deviations
+OBSERVATION_CLIP: Final = 8.0  # of every observed number, standard deviations
 RUIN: Final = 0.01  # of the equity left when a position is liquidated
 SMALLEST_SIGMA: Final = 1e-6  # a candle that did not trade has no unit for a profit
 
@@ -102,7 +102,7 @@ class Account:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Market:
+class AgentMarket:
     """Rows of one frame, as the account meets them.
 
     Attributes
@@ -143,10 +143,12 @@ class MarketEnv(gymnasium.Env[Float32Array, np.int64]):
     terminated by liquidation. All randomness comes from the seed given to `reset`.
     """
 
-    def __init__(self, market: Market, rules: AccountRules) -> None:
+    def __init__(self, market: AgentMarket, rules: AccountRules) -> None:
         self.market, self.rules = market, rules
         width = market.features.shape[1] + STATE
-        self.observation_space = gymnasium.spaces.Box(-CLIP, CLIP, (width,), np.float32)
+        self.observation_space = gymnasium.spaces.Box(
+            -OBSERVATION_CLIP, OBSERVATION_CLIP, (width,), np.float32
+        )
         self.action_space = gymnasium.spaces.Discrete(len(rules.targets))
         # Any row with a next candle can be the first of an episode.
         self._stop = {row: r.stop for r in market.runs for row in range(r.start, r.stop - 1)}
@@ -185,7 +187,7 @@ class MarketEnv(gymnasium.Env[Float32Array, np.int64]):
         account = self._now.account.observed(float(self.market.sigma[row]))
         out: NDArray[np.float32] = np.empty(self.market.features.shape[1] + STATE, np.float32)
         out[:-STATE] = self.market.features[row]
-        out[-STATE:] = np.clip(account, -CLIP, CLIP)
+        out[-STATE:] = np.clip(account, -OBSERVATION_CLIP, OBSERVATION_CLIP)
         return out
 
 

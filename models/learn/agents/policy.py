@@ -7,7 +7,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.base.heads import HeadLayout
-from models.learn.agents.environment import CLIP, RUIN, SMALLEST_SIGMA, STATE, AccountRules
+from models.learn.agents.environment import (
+    OBSERVATION_CLIP,
+    RUIN,
+    SMALLEST_SIGMA,
+    STATE,
+    AccountRules,
+)
 
 _SMALLEST = 1e-6  # probability whose logarithm float32 still tells from the next
 _LARGEST_RETURN = 1.0  # log return; a candle beyond it is damage, and would overflow
@@ -64,7 +70,9 @@ class ServedPolicy(nn.Module):
         """Return the probability of each action, (B, T, A)."""
         first, *rest = self.actor
         assert isinstance(first, nn.Linear)
-        x = ((features - self.mean) * self.scale).clamp(-CLIP, CLIP)  # (B, T, F)
+        x = ((features - self.mean) * self.scale).clamp(
+            -OBSERVATION_CLIP, OBSERVATION_CLIP
+        )  # (B, T, F)
         weight_x, weight_state = first.weight[:, :-STATE], first.weight[:, -STATE:]
         sigma = features[..., self.sigma_column : self.sigma_column + 1]  # (B, T, 1)
         r = features[..., self.return_column : self.return_column + 1] * sigma
@@ -81,10 +89,12 @@ class ServedPolicy(nn.Module):
         for age in range(life):
             now = slice(age, age + steps)
             ratio = leverage.abs() / self.rules.max_leverage
-            profit = (target.sign() * move / unit[:, now]).clamp(-CLIP, CLIP)
+            profit = (target.sign() * move / unit[:, now]).clamp(
+                -OBSERVATION_CLIP, OBSERVATION_CLIP
+            )
             state = torch.cat(
-                ((leverage / self.rules.targets[-1]).clamp(-CLIP, CLIP), profit,
-                 ratio.clamp(0.0, CLIP)), dim=-1,
+                ((leverage / self.rules.targets[-1]).clamp(-OBSERVATION_CLIP, OBSERVATION_CLIP),
+                 profit, ratio.clamp(0.0, OBSERVATION_CLIP)), dim=-1,
             )  # fmt: skip
             logits = hidden[:, now] + functional.linear(state, weight_state)
             for layer in rest:

@@ -34,7 +34,7 @@ class PPOConfig(AgentConfig):
             raise ValueError(f"expected 0 < clip < 1, got {self.clip}")
 
 
-def learner(config: PPOConfig) -> tuple[str, dict[str, Any]]:
+def ppo_learner(config: PPOConfig) -> tuple[str, dict[str, Any]]:
     """Return the class and its settings."""
     return "PPO", {
         "n_steps": max(_UPDATE // config.accounts, 2),
@@ -49,7 +49,7 @@ SPEC = AgentSpec(
     title="PPO",
     forecaster="PPOForecaster",
     config=PPOConfig,
-    learner=learner,
+    learner=ppo_learner,
     description=(
         "An agent that learned by trial which position to hold, short, flat or long, from what its "
         "account earned after costs. Its probabilities are those of its next action, carried from "

@@ -29,7 +29,14 @@ from models.base.spec import Fitted
 from models.base.types import FloatArray
 from models.base.windows import Span
 from models.learn.agents.base import AgentSpec
-from models.learn.agents.environment import CLIP, Account, AccountRules, Market, MarketEnv, walk
+from models.learn.agents.environment import (
+    OBSERVATION_CLIP,
+    Account,
+    AccountRules,
+    AgentMarket,
+    MarketEnv,
+    walk,
+)
 from models.learn.agents.policy import ServedPolicy
 from models.learn.export.onnx import to_onnx
 from models.learn.prophet.path import log_price_path
@@ -105,7 +112,7 @@ def fit_agent(spec: AgentSpec, data: Prepared) -> Fitted:
 
 
 def new_agent(
-    spec: AgentSpec, data: Prepared, train: Market, rules: AccountRules
+    spec: AgentSpec, data: Prepared, train: AgentMarket, rules: AccountRules
 ) -> OnPolicyAlgorithm:
     """Return the untrained agent among its accounts; seeds the global random states."""
     # DIFF: one fixed unit instead of VecNormalize, whose running statistics change what a reward
@@ -134,7 +141,7 @@ def new_agent(
     return agent
 
 
-def market(data: Prepared, span: Span) -> Market:
+def market(data: Prepared, span: Span) -> AgentMarket:
     """Return the rows of `span` as a market; row 0 is the first of the span.
 
     The price path is the one the labels of these rows imply, so rows whose labels are unknown at
@@ -149,14 +156,14 @@ def market(data: Prepared, span: Span) -> Market:
     priced = Span(int(known[0]), int(known[-1]) + 1)
     whole = Span(priced.start + span.start, priced.stop + span.start)
     runs = [run for run in clip_runs(data.rows.runs, whole, 0) if len(run) > 1]
-    z = np.clip((usable - data.mean) / data.std, -CLIP, CLIP)
+    z = np.clip((usable - data.mean) / data.std, -OBSERVATION_CLIP, OBSERVATION_CLIP)
     if not runs:
         raise InputError(
             "expected two neighbouring candles with a price, got none",
             where=data.job.title,
             cure="provide longer history without gaps",
         )
-    return Market(
+    return AgentMarket(
         features=z.astype(np.float32),
         log_return=np.concatenate(([0.0], np.diff(price))),
         sigma=np.nan_to_num(sigma),
@@ -164,7 +171,7 @@ def market(data: Prepared, span: Span) -> Market:
     )
 
 
-def find_return(data: Prepared, train: Market) -> tuple[int, float]:
+def find_return(data: Prepared, train: AgentMarket) -> tuple[int, float]:
     """Return the column of the market's own one-candle return in sigma, and how well it fits.
 
     Frames with several pairs have one such column each; the market's own is the one that moves
@@ -197,7 +204,7 @@ def actor(agent: OnPolicyAlgorithm) -> nn.Sequential:
 
 
 @torch.no_grad()
-def decisions(policy: ServedPolicy, features: Tensor, start: int, of: Market) -> FloatArray:
+def decisions(policy: ServedPolicy, features: Tensor, start: int, of: AgentMarket) -> FloatArray:
     """Return the leverage the served policy asks for on each row of `of`, 0 outside its runs.
 
     `features` (N, F) are the raw ones of the whole frame, of whose rows `start` is the market's
@@ -252,7 +259,7 @@ class Selection(BaseCallback):
         sys.stderr.flush()
 
 
-def _told(account: Account, of: Market) -> dict[str, float]:
+def _told(account: Account, of: AgentMarket) -> dict[str, float]:
     """Return what an account earned, and what it traded per candle, in equities."""
     candles = sum(len(run) - 1 for run in of.runs)
     return {"log_equity": account.log_equity, "turnover_per_candle": account.traded / candles}

@@ -50,7 +50,7 @@ class Material:
 
 
 @dataclass
-class Record:
+class FitRecord:
     """(step, validation score in nats), (step, critic's distance), and the step that was kept."""
 
     validation: list[tuple[int, float]] = field(default_factory=list)
@@ -68,7 +68,7 @@ def fit_adversarially(
     score: Callable[[Generator], float],
     seed: int,
     title: str,
-) -> tuple[Generator, Record]:
+) -> tuple[Generator, FitRecord]:
     """Train `generator` and return its averaged weights with the best `score`, lower is better.
 
     Raises
@@ -85,7 +85,7 @@ def fit_adversarially(
     torch.manual_seed(seed)
     game = _Game(generator, material, config, settings, np.random.default_rng(seed))
     average = copy.deepcopy(generator).eval()
-    best, record, stale, started = copy.deepcopy(average), Record(), 0, time.monotonic()
+    best, record, stale, started = copy.deepcopy(average), FitRecord(), 0, time.monotonic()
     generator.train()
     for step in range(1, settings.max_steps + 1):
         loss, distance = game.step()

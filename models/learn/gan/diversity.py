@@ -17,7 +17,7 @@ def flattened(windows: FloatArray) -> FloatArray:
     return np.arcsinh(windows.reshape(len(windows), -1))
 
 
-def summary(windows: FloatArray) -> FloatArray:
+def path_summary(windows: FloatArray) -> FloatArray:
     """Return what kind of window each of (W, S, A) is, (W, 5 A).
 
     Its total move, size, worst and best return, and whether it grew louder. Clusters of whole

@@ -14,9 +14,9 @@ from models.base import columns
 from models.base.errors import InputError
 from models.base.spec import Fitted
 from models.base.types import FloatArray
-from models.data.feeds.candles import HOUR_MS
+from models.base.units import HOUR_MS
 from models.learn.export.onnx import to_onnx
-from models.learn.gan.adversarial import Material, Record, fit_adversarially, row_conditions
+from models.learn.gan.adversarial import FitRecord, Material, fit_adversarially, row_conditions
 from models.learn.gan.evidence import gather
 from models.learn.gan.export import with_paths
 from models.learn.gan.gates import judge
@@ -24,7 +24,7 @@ from models.learn.gan.generator import Condition, Generator, Shocks
 from models.learn.gan.noise import profile
 from models.learn.gan.observed import Observed, paths_after, paths_before, return_columns
 from models.learn.gan.served import Rules, Served, representative
-from models.learn.nets.tcn import receptive_field
+from models.learn.nets.tcn import tcn_receptive_field
 from models.learn.training.loop import clip_runs, evaluate
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Trained:
     """A generator, and what it was trained on."""
 
     generator: Generator
-    record: Record
+    record: FitRecord
     seen: Observed
     basis: Tensor  # (S, Q)
     burn_in: int
@@ -88,7 +88,7 @@ def fit_gan(data: Prepared) -> Fitted:
     )
 
 
-def observe(data: Prepared) -> Observed:
+def observe_returns(data: Prepared) -> Observed:
     """Return the returns in the frame of `data`.
 
     Raises
@@ -119,8 +119,8 @@ def observe(data: Prepared) -> Observed:
 def train_generator(data: Prepared) -> Trained:
     """Return the generator fitted to the training rows, chosen on the validation rows."""
     job, config, settings = data.job, data.config, data.settings
-    seen, steps = observe(data), settings.labels.purge_candles
-    burn_in = receptive_field(config.tcn) - 1
+    seen, steps = observe_returns(data), settings.labels.purge_candles
+    burn_in = tcn_receptive_field(config.tcn) - 1
     basis = torch.from_numpy(profile(steps, job.candle_ms)).float()
     path, known = paths_after(seen, data.split.train, steps)
     past = paths_before(seen, min(steps, burn_in))
@@ -143,7 +143,7 @@ def train_generator(data: Prepared) -> Trained:
         basis=basis,
     )
     trained = Trained(
-        generator=generator, record=Record(), seen=seen, basis=basis, burn_in=burn_in,
+        generator=generator, record=FitRecord(), seen=seen, basis=basis, burn_in=burn_in,
         candle_ms=job.candle_ms,
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from models.base.spec import Fitted, ModelSpec
-from models.learn.nets.tcn import TCNConfig, receptive_field
+from models.learn.nets.tcn import TCNConfig, tcn_receptive_field
 
 if TYPE_CHECKING:
     from models.learn.training.prepare import Prepared
@@ -46,7 +46,7 @@ class GANConfig:
     score_paths: int = 16  # per row and step; the score is unbiased for any number
 
     def __post_init__(self) -> None:
-        reach = receptive_field(self.tcn)  # which checks the first four
+        reach = tcn_receptive_field(self.tcn)  # which checks the first four
         if reach > _LONGEST:
             raise ValueError(f"expected a receptive field of at most {_LONGEST}, got {reach}")
         for name in ("critic_channels", "critic_steps", "critic_rows", "score_rows"):

@@ -17,7 +17,13 @@ import numpy as np
 from models.base.types import FloatArray
 from models.learn.gan.baselines import stationary_indices
 from models.learn.gan.discriminator import discriminator_auc
-from models.learn.gan.diversity import cluster_coverage, flattened, mean_distance, nearest, summary
+from models.learn.gan.diversity import (
+    cluster_coverage,
+    flattened,
+    mean_distance,
+    nearest,
+    path_summary,
+)
 from models.learn.gan.stylised import autocorrelation, statistics
 
 USABLE: Final = "usable"
@@ -194,7 +200,7 @@ def collapse_gates(
     first = flattened(generated[:, 0])
     spread = generated.std(axis=1).mean() / max(float(generated.std()), 1e-12)
     distance, own = nearest(first, seen), nearest(held, seen)
-    coverage = cluster_coverage(summary(real), summary(_pooled(generated)), seed)
+    coverage = cluster_coverage(path_summary(real), path_summary(_pooled(generated)), seed)
     rng = np.random.default_rng(seed)
     boot = [np.median(own[rng.integers(len(own), size=len(own))]) for _ in range(_RESAMPLES)]
     return [

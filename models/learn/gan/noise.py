@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 
 from models.base.types import Float32Array, FloatArray
+from models.base.units import DAY_MS
 
 DILATIONS: Final = (1, 2, 4, 8)  # of the noise TCN, width 2
 REACH: Final = 1 + sum(DILATIONS)  # steps of noise that move the volatility of the next
 _LATENT: Final = 2  # noise channels that are no asset's shock
-_DAY_MS: Final = 86_400_000
 _DECAYS: Final = (1.0, 4.0, 16.0)  # candles in which an influence fades
 
 
@@ -28,7 +28,7 @@ def profile(steps: int, candle_ms: int) -> FloatArray:
     """
     k = np.arange(1, steps + 1, dtype=np.float64)
     terms = [np.ones(steps), *(np.exp((1 - k) / fade) for fade in _DECAYS)]
-    for period_ms in (_DAY_MS, _DAY_MS // 2):
+    for period_ms in (DAY_MS, DAY_MS // 2):
         if period_ms >= 4 * candle_ms:
             phase = 2 * np.pi * k * candle_ms / period_ms
             terms += [np.cos(phase), np.sin(phase)]

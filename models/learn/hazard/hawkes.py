@@ -23,7 +23,7 @@ from models.base.types import FloatArray
 from models.data.features.rolling import lag, rolling_rms
 
 SHOCK_SIGMAS: Final = 3.0  # a candle's return beyond this many sigmas of the past is a shock
-SIDES: Final = 2  # down, up
+N_SIDES: Final = 2  # down, up
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ def fit_hawkes(markets: list[FloatArray]) -> Hawkes:
     InputError
         If a side has fewer than five shocks in all.
     """
-    counts = sum((x.sum(axis=0) for x in markets), np.zeros(SIDES))
+    counts = sum((x.sum(axis=0) for x in markets), np.zeros(N_SIDES))
     if (counts < 5).any():
         raise InputError(f"expected at least 5 shocks of each side, got {counts.tolist()}")
     rate = counts / sum(len(x) for x in markets)
 
     def unpack(theta: FloatArray) -> Hawkes:
-        base, branching = np.exp(theta[:2]), np.exp(theta[2:6]).reshape(SIDES, SIDES)
+        base, branching = np.exp(theta[:2]), np.exp(theta[2:6]).reshape(N_SIDES, N_SIDES)
         return Hawkes(base, branching, float(1 / (1 + np.exp(-theta[6]))))
 
     def cost(theta: FloatArray) -> float:

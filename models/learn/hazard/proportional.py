@@ -15,7 +15,7 @@ from models.base.errors import InputError
 from models.base.heads import sigmoid
 from models.base.types import FloatArray
 
-CLIP: Final = 8.0  # standard deviations
+COVARIATE_CLIP: Final = 8.0  # standard deviations
 _STEPS: Final = 50
 _CLOSE: Final = 1e-8
 
@@ -39,9 +39,9 @@ class ProportionalHazard:
 
 
 def standardised(x: FloatArray, mean: FloatArray, std: FloatArray) -> FloatArray:
-    """Return (x - mean) / std within `CLIP`, 0 where x is NaN."""
+    """Return (x - mean) / std within `COVARIATE_CLIP`, 0 where x is NaN."""
     z = (x - mean) / std
-    return np.asarray(np.where(np.isnan(z), 0.0, np.clip(z, -CLIP, CLIP)))
+    return np.asarray(np.where(np.isnan(z), 0.0, np.clip(z, -COVARIATE_CLIP, COVARIATE_CLIP)))
 
 
 def fit_proportional(

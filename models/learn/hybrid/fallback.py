@@ -26,7 +26,7 @@ from models.learn.training.loop import clip_runs
 from models.learn.training.networks import burn_in, fit_network
 from models.learn.training.prepare import Prepared
 from models.learn.trees.graph import Tree
-from models.learn.trees.graph import to_onnx as trees_to_onnx
+from models.learn.trees.graph import trees_to_onnx as trees_to_onnx
 from models.serve.session import Session
 
 NETWORK, TREES, CONSTANT = "network", "boosted trees", "constant"

@@ -38,10 +38,10 @@ from models.learn.trees.fitting import (
     exported,
     fit_members,
     pool,
-    prior_outputs,
+    tree_prior_outputs,
 )
 from models.learn.trees.model import HAZARDS, POOLED
-from models.learn.trees.table import Table, table
+from models.learn.trees.table import Table, feature_table
 from models.serve.session import Session
 
 _PARITY_ROWS = 512
@@ -86,13 +86,13 @@ def fit_hybrid(data: Prepared) -> Fitted:
         As the parts do; or if the merged graph is not their pool.
     """
     started = time.monotonic()
-    rows = table(data, data.split.train)
+    rows = feature_table(data, data.split.train)
     blocks = blocks_of(rows, data)
     neural = dataclasses.replace(data, spec=NETWORK, config=data.config.network)
     trees = fit_members(rows, blocks, data)
     said = _network_out_of_fold(rows, blocks, neural)
     known = np.isfinite(said[:, 0])  # rows behind enough candles of their run
-    base = prior_outputs(rows, data)
+    base = tree_prior_outputs(rows, data)
     weights, ablation = _weigh(rows.take(np.flatnonzero(known)), blocks, known, said, trees, data)
     network = fit_network(NETWORK, neural)
     members = {"network": network.onnx, "trees": exported(trees.model, rows, data)}

@@ -13,7 +13,7 @@ from models.base.types import Float32Array, FloatArray
 from models.learn.hybrid.side_by_side import SideBySide
 from models.serve.session import Session
 
-TOLERANCE = 1e-4  # of an output, beside the same part of its size
+MERGE_TOLERANCE = 1e-4  # of an output, beside the same part of its size
 
 
 def pool_graphs(
@@ -71,14 +71,14 @@ def check_pool(
     Raises
     ------
     ArtifactError
-        If any output is further off than `TOLERANCE`.
+        If any output is further off than `MERGE_TOLERANCE`.
     """
     expected = np.tile(base, (len(x), 1))
     for name, graph in members.items():
         expected += weights[name] * (Session(graph).run(x[None])[0] - base)
     expected[:, layout.quantiles] = np.sort(expected[:, layout.quantiles], axis=1)
-    apart = np.abs(Session(merged).run(x[None])[0] - expected) - TOLERANCE * np.abs(expected)
-    if not (apart <= TOLERANCE).all():
+    apart = np.abs(Session(merged).run(x[None])[0] - expected) - MERGE_TOLERANCE * np.abs(expected)
+    if not (apart <= MERGE_TOLERANCE).all():
         raise ArtifactError(
             f"the merged graph differs from its members by {np.nanmax(apart):.2e}",
             where="export check of the pool",

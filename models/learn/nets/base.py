@@ -17,7 +17,7 @@ from models.base.spec import Fitted, ModelSpec
 if TYPE_CHECKING:
     from models.learn.training.prepare import Prepared
 
-SAYS_NOTHING = 1e29  # a standard deviation beyond it is of a column that never moved
+MUTED_ABOVE = 1e29  # a standard deviation beyond it is of a column that never moved
 _SMALLEST = 1e-6  # probability whose logarithm float32 still tells from the next
 FEATURE_CLIP = 8.0  # standard deviations; one mad candle must not own a gradient
 
@@ -135,7 +135,7 @@ class Forecaster(nn.Module):
         self.may_miss = bool(optional)
         self.register_buffer("optional", torch.tensor(optional, dtype=torch.int64))
         # A feed that never moved in training says nothing, nor does its being there.
-        self.register_buffer("seen", (std[list(optional)] < SAYS_NOTHING).to(torch.float32))
+        self.register_buffer("seen", (std[list(optional)] < MUTED_ABOVE).to(torch.float32))
         self.network = network
         self.carries = carries
         self.layout = layout

@@ -29,25 +29,25 @@ class LinearConfig:
     def __post_init__(self) -> None:
         if self.window < 1 or self.average < 1:
             raise ValueError("expected window, average >= 1")
-        if receptive_field(self) > _LONGEST:
+        if linear_receptive_field(self) > _LONGEST:
             raise ValueError(
                 f"expected window + average <= {_LONGEST + 1}, got {self.window + self.average}"
             )
 
 
-def receptive_field(config: LinearConfig) -> int:
+def linear_receptive_field(config: LinearConfig) -> int:
     """Return the candles that can change one output row.
 
     Examples
     --------
-    >>> receptive_field(LinearConfig())
+    >>> linear_receptive_field(LinearConfig())
     31
     """
     return config.window + config.average - 1
 
 
 class Linear(nn.Module):
-    """x (B, T, F) -> y (B, T, H); row t depends on the last `receptive_field` rows."""
+    """x (B, T, F) -> y (B, T, H); row t depends on the last `linear_receptive_field` rows."""
 
     def __init__(self, n_features: int, n_outputs: int, config: LinearConfig) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ SPEC = NetworkSpec(
     build=Linear,
     carries_past=True,
     contexts=(64, 128),
-    receptive_field=receptive_field,
+    receptive_field=linear_receptive_field,
     description=(
         "A weighted sum of the last candles' features and of their moving average. The "
         "reference: a network that does not beat it is not worth its trouble."

@@ -31,22 +31,22 @@ class TCNConfig:
             raise ValueError("expected channels, blocks >= 1 and kernel >= 2")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"expected 0 <= dropout < 1, got {self.dropout}")
-        if receptive_field(self) > _LONGEST:
+        if tcn_receptive_field(self) > _LONGEST:
             raise ValueError(
                 f"expected a receptive field of at most {_LONGEST} candles, got "
-                f"{receptive_field(self)}"
+                f"{tcn_receptive_field(self)}"
             )
 
 
 _LONGEST = 256  # candles a live prediction is handed
 
 
-def receptive_field(config: TCNConfig) -> int:
+def tcn_receptive_field(config: TCNConfig) -> int:
     """Return the candles that can change one output row.
 
     Examples
     --------
-    >>> receptive_field(TCNConfig())
+    >>> tcn_receptive_field(TCNConfig())
     125
     """
     return 1 + 2 * (config.kernel - 1) * ((1 << config.blocks) - 1)
@@ -65,7 +65,7 @@ class CausalConv(nn.Module):
         return y
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """Two causal convolutions with a residual path, x (B, C, T) -> (B, C', T)."""
 
     def __init__(self, n_in: int, config: TCNConfig, dilation: int) -> None:
@@ -83,12 +83,14 @@ class Block(nn.Module):
 
 
 class TCN(nn.Module):
-    """x (B, T, F) -> y (B, T, H); row t depends on the last `receptive_field` rows."""
+    """x (B, T, F) -> y (B, T, H); row t depends on the last `tcn_receptive_field` rows."""
 
     def __init__(self, n_features: int, n_outputs: int, config: TCNConfig) -> None:
         super().__init__()
         widths = [n_features] + [config.channels] * (config.blocks - 1)
-        self.blocks = nn.ModuleList(Block(width, config, 2**i) for i, width in enumerate(widths))
+        self.blocks = nn.ModuleList(
+            ResidualBlock(width, config, 2**i) for i, width in enumerate(widths)
+        )
         self.head = nn.Linear(config.channels, n_outputs)
 
     def forward(self, x: Tensor, past: Past | None = None) -> Tensor:
@@ -108,7 +110,7 @@ SPEC = NetworkSpec(
     build=TCN,
     carries_past=True,
     contexts=(128, 256),
-    receptive_field=receptive_field,
+    receptive_field=tcn_receptive_field,
     description=(
         "Stacked convolutions that look back only, each layer twice as far as the one before, "
         "with shortcuts around them. Sees a fixed number of past candles and nothing older."

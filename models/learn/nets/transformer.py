@@ -45,19 +45,19 @@ class TransformerConfig:
             raise ValueError(f"expected window >= 2, got {self.window}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"expected 0 <= dropout < 1, got {self.dropout}")
-        if receptive_field(self) > _LONGEST:
+        if transformer_receptive_field(self) > _LONGEST:
             raise ValueError(
                 f"expected a receptive field of at most {_LONGEST} candles, got "
-                f"{receptive_field(self)}"
+                f"{transformer_receptive_field(self)}"
             )
 
 
-def receptive_field(config: TransformerConfig) -> int:
+def transformer_receptive_field(config: TransformerConfig) -> int:
     """Return the candles that can change one output row.
 
     Examples
     --------
-    >>> receptive_field(TransformerConfig())
+    >>> transformer_receptive_field(TransformerConfig())
     94
     """
     return 1 + config.layers * (config.window - 1)
@@ -120,7 +120,7 @@ class Layer(nn.Module):
 
 
 class Transformer(nn.Module):
-    """x (B, T, F) -> y (B, T, H); row t depends on the last `receptive_field` rows."""
+    """x (B, T, F) -> y (B, T, H); row t depends on the last `transformer_receptive_field` rows."""
 
     def __init__(self, n_features: int, n_outputs: int, config: TransformerConfig) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ SPEC = NetworkSpec(
     build=Transformer,
     carries_past=True,
     contexts=(128, 256),
-    receptive_field=receptive_field,
+    receptive_field=transformer_receptive_field,
     description=(
         "Every candle asks the last candles which of them matter to it, in several layers, and "
         "mixes what they answer. Distances in time are learnt; candles outside the window are "

@@ -42,19 +42,19 @@ class WaveNetConfig:
                 raise ValueError(f"expected {name} >= 1, got {getattr(self, name)}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"expected 0 <= dropout < 1, got {self.dropout}")
-        if receptive_field(self) > _LONGEST:
+        if wavenet_receptive_field(self) > _LONGEST:
             raise ValueError(
                 f"expected a receptive field of at most {_LONGEST} candles, got "
-                f"{receptive_field(self)}"
+                f"{wavenet_receptive_field(self)}"
             )
 
 
-def receptive_field(config: WaveNetConfig) -> int:
+def wavenet_receptive_field(config: WaveNetConfig) -> int:
     """Return the candles that can change one output row.
 
     Examples
     --------
-    >>> receptive_field(WaveNetConfig())
+    >>> wavenet_receptive_field(WaveNetConfig())
     128
     """
     return 1 << config.layers
@@ -88,7 +88,7 @@ class GatedLayer(nn.Module):
 
 
 class WaveNet(nn.Module):
-    """x (B, T, F) -> y (B, T, H); row t depends on the last `receptive_field` rows."""
+    """x (B, T, F) -> y (B, T, H); row t depends on the last `wavenet_receptive_field` rows."""
 
     def __init__(self, n_features: int, n_outputs: int, config: WaveNetConfig) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ SPEC = NetworkSpec(
     build=WaveNet,
     carries_past=True,
     contexts=(128, 256),
-    receptive_field=receptive_field,
+    receptive_field=wavenet_receptive_field,
     reads=reads,
     description=(
         "Gated convolutions that look back only, each layer twice as far as the one before, "

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.base.types import FloatArray, IntArray
+from models.base.units import DAY_MS
 
-DAY_MS = 86_400_000
 PARTS = ("trend", "seasonality", "holidays")
 
 

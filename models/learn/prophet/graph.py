@@ -20,8 +20,9 @@ from models.base.columns import QUANTILES
 from models.base.errors import ArtifactError
 from models.base.heads import HeadLayout
 from models.base.types import FloatArray, IntArray
+from models.base.units import DAY_MS
 from models.learn.export.onnx import OPSET
-from models.learn.prophet.closed_form import DAY_MS, PARTS, ClosedForm
+from models.learn.prophet.closed_form import PARTS, ClosedForm
 from models.learn.prophet.residual import Residual
 
 PARITY: Final = 1e-6  # log price; closed form against the library

@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from models.base.types import FloatArray, IntArray
-from models.learn.prophet.closed_form import DAY_MS, ClosedForm
+from models.base.units import DAY_MS
+from models.learn.prophet.closed_form import ClosedForm
 from models.learn.prophet.events import WINDOW_DAYS, events
 
 if TYPE_CHECKING:

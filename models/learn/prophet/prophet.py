@@ -24,8 +24,9 @@ from models.base import columns
 from models.base.errors import InputError, TrainingError
 from models.base.spec import Fitted, ModelSpec
 from models.base.types import FloatArray, IntArray
+from models.base.units import DAY_MS
 from models.learn.calibration import fit_temperature
-from models.learn.prophet.closed_form import DAY_MS, PARTS, ClosedForm
+from models.learn.prophet.closed_form import PARTS, ClosedForm
 from models.learn.prophet.graph import TINY, Heads, check_parity, served_graph
 from models.learn.prophet.library import closed_form, fit_prophet, predict_prophet
 from models.learn.prophet.path import log_price_path

@@ -12,7 +12,7 @@ from models.base.types import BoolArray, Float32Array, TrainingJob
 from models.base.windows import Span
 
 # 1 / std is part of the exported graph, in float32; subnormal numbers have no inverse there.
-SAYS_NOTHING = 1e30  # standard deviation that makes nothing of a column
+MUTED_STD = 1e30  # standard deviation that makes nothing of a column
 _SMALLEST_STD = 1 / np.finfo(np.float32).max
 
 
@@ -73,7 +73,7 @@ def check_training_rows(
     """Return the usable training rows (R, F), and their mean and standard deviation (F,).
 
     An `optional` (F,) column that is never known or does not move in them has the standard
-    deviation `SAYS_NOTHING`.
+    deviation `MUTED_STD`.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def check_training_rows(
     for i in np.flatnonzero(~needed):
         told = known[np.isfinite(known[:, i]), i].astype(np.float64)
         moves = len(told) > 0 and np.ptp(told) > 0 and told.std() >= _SMALLEST_STD
-        mean[i], std[i] = (told.mean(), told.std()) if moves else (0.0, SAYS_NOTHING)
+        mean[i], std[i] = (told.mean(), told.std()) if moves else (0.0, MUTED_STD)
         still[i] = False
     flat = ~still & (std < _SMALLEST_STD)
     problems = [f"{names[i]} is constant" for i in np.flatnonzero(still)]

@@ -26,7 +26,7 @@ from models.learn.training.loop import clip_runs
 from models.learn.training.prepare import Prepared, prepare
 from models.learn.training.settings import ModelSettings
 from models.serve.drift import LEAST
-from models.serve.manifest import FORMAT
+from models.serve.manifest import MANIFEST_FORMAT
 from models.serve.session import Session, graph_input
 
 _MILLIBITS = 1000.0 / np.log(2.0)  # per nat
@@ -92,7 +92,7 @@ def _identity(data: Prepared) -> dict[str, Any]:
         "calibration": split.calibration,
     }
     return {
-        "format": FORMAT,
+        "format": MANIFEST_FORMAT,
         "title": job.title,
         "network": job.network,
         "network_config": dict(data.settings.network),

@@ -14,6 +14,7 @@ from models.base.errors import AlignmentError
 from models.base.heads import HeadLayout
 from models.base.spec import ModelSpec
 from models.base.types import BoolArray, Float32Array, IntArray, TrainingJob
+from models.base.units import DAY_MS
 from models.base.windows import Span, contiguous_runs
 from models.learn.nets.base import NetworkSpec
 from models.learn.training.checks import check_job, check_training_rows
@@ -78,7 +79,7 @@ def recency_weights(time_ms: IntArray, half_life_days: float) -> Float32Array:
     """
     if not half_life_days or not len(time_ms):
         return np.ones(len(time_ms), dtype=np.float32)
-    age_days = (time_ms[-1] - time_ms) / 86_400_000
+    age_days = (time_ms[-1] - time_ms) / DAY_MS
     return np.asarray(0.5 ** (age_days / half_life_days), dtype=np.float32)
 
 

@@ -36,9 +36,9 @@ from models.learn.trees.boosting import (
 from models.learn.trees.forest import OUTPUTS, Forest, grow
 from models.learn.trees.graph import check_against_members
 from models.learn.trees.importance import permutation_importance
-from models.learn.trees.model import POOLED, Model, forest_members
+from models.learn.trees.model import POOLED, TreeModel, forest_members
 from models.learn.trees.pool import fit_weights, pooled
-from models.learn.trees.table import Table, purged_blocks, table
+from models.learn.trees.table import Table, feature_table, purged_blocks
 from models.serve.session import Session
 
 _PARITY_ROWS = 2000  # training rows compared at export: thresholds were taken from such rows
@@ -56,7 +56,7 @@ def fit_trees(data: Prepared) -> Fitted:
         If the exported graph does not answer as the fitted trees.
     """
     started = time.monotonic()
-    rows = table(data, data.split.train)
+    rows = feature_table(data, data.split.train)
     blocks = blocks_of(rows, data)
     fitted = fit_members(rows, blocks, data)
     seconds = time.monotonic() - started
@@ -80,7 +80,7 @@ def fit_trees(data: Prepared) -> Fitted:
 class FittedTrees:
     """Members fitted on all rows, and what they said of rows they had not seen."""
 
-    model: Model
+    model: TreeModel
     heads: dict[str, Head]
     out_of_fold: dict[str, FloatArray]  # (R, C) by head, pooled; the hazards' are f, C = 1
     facts: dict[str, Any]  # rounds, weights and losses by head
@@ -92,7 +92,7 @@ def blocks_of(rows: Table, data: Prepared) -> Blocks:
     return purged_blocks(rows.row, data.split.train, data.config.blocks, purge)
 
 
-def exported(model: Model, rows: Table, data: Prepared) -> bytes:
+def exported(model: TreeModel, rows: Table, data: Prepared) -> bytes:
     """Return the graph of `model`, compared with it on some of the rows it was fitted on."""
     onnx = model.to_onnx(len(data.job.feature_names))
     some = np.linspace(0, len(rows) - 1, min(_PARITY_ROWS, len(rows))).astype(np.int64)
@@ -102,7 +102,7 @@ def exported(model: Model, rows: Table, data: Prepared) -> bytes:
 
 def fit_members(rows: Table, blocks: Blocks, data: Prepared) -> FittedTrees:
     """Choose rounds and weights on the blocks, and fit all members on `rows`."""
-    prior = prior_outputs(rows, data)
+    prior = tree_prior_outputs(rows, data)
     heads = _heads(prior, data)
     chosen = {}
     for name, head in heads.items():
@@ -122,7 +122,7 @@ def fit_members(rows: Table, blocks: Blocks, data: Prepared) -> FittedTrees:
         facts[name]["rounds"] = chosen[name].rounds
         out_of_fold[name] = pooled(list(said.values()), weights[name], head.base)
     boosted = {name: head.fit(rows, chosen[name].rounds) for name, head in heads.items()}
-    model = Model(data.layout, prior, boosted, forest, weights)
+    model = TreeModel(data.layout, prior, boosted, forest, weights)
     return FittedTrees(model, heads, out_of_fold, facts)
 
 
@@ -153,7 +153,7 @@ def pool(
     }
 
 
-def prior_outputs(rows: Table, data: Prepared) -> FloatArray:
+def tree_prior_outputs(rows: Table, data: Prepared) -> FloatArray:
     """Return the constant outputs (H,) that fit the training rows best."""
     prior: FloatArray = data.prior.double().numpy().copy()
     # A network is handed the steps between its quantiles, trees the quantiles themselves.
@@ -189,9 +189,9 @@ def _forest_out_of_fold(rows: Table, blocks: Blocks, data: Prepared) -> FloatArr
     return out
 
 
-def _importance(onnx: bytes, model: Model, data: Prepared) -> dict[str, Any]:
+def _importance(onnx: bytes, model: TreeModel, data: Prepared) -> dict[str, Any]:
     """Return what each feature is worth on the validation rows, the most important first."""
-    rows, layout, session = table(data, data.split.validation), data.layout, Session(onnx)
+    rows, layout, session = feature_table(data, data.split.validation), data.layout, Session(onnx)
     repeats = data.config.importance_repeats
     block = max(_DAY, data.settings.labels.purge_candles)
     out = {"unit": "millibits", "block_candles": block, "repeats": repeats, "rows": len(rows)}

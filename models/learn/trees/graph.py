@@ -19,11 +19,11 @@ from models.base.heads import HeadLayout
 from models.base.types import Float32Array, FloatArray, IntArray
 from models.serve.session import Session
 
-OPSET = 20
+TREE_OPSET = 20
 ML_OPSET = 3  # the newest with leaves of several outputs
 IR_VERSION = 10
 FLOOR = 0.01  # of a forest's class probability, before its logarithm; its leaves tell no finer
-TOLERANCE = 2e-5  # of an output, beside the same part of its size; one wrong leaf is far above
+TREE_TOLERANCE = 2e-5  # of an output, beside the same part of its size; one wrong leaf is far above
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Tree:
         return self.left < 0
 
 
-def to_onnx(
+def trees_to_onnx(
     trees: Sequence[Tree], base: FloatArray, forest_weight: float, layout: HeadLayout, features: int
 ) -> bytes:
     """Return the graph ``features (B, T, F) -> outputs (B, T, H)`` of summed trees.
@@ -115,7 +115,10 @@ def _model(
             [_value("outputs", layout.width)],
             [numpy_helper.from_array(value, name) for name, value in constants.items()],
         ),
-        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)],
+        opset_imports=[
+            helper.make_opsetid("", TREE_OPSET),
+            helper.make_opsetid("ai.onnx.ml", ML_OPSET),
+        ],
         ir_version=IR_VERSION,
         producer_name="breakwater",
     )
@@ -184,10 +187,10 @@ def check_against_members(onnx: bytes, x: Float32Array, expected: FloatArray) ->
     Raises
     ------
     ArtifactError
-        If any output is further off than `TOLERANCE`.
+        If any output is further off than `TREE_TOLERANCE`.
     """
     got = Session(onnx).run(x[None])[0]  # (R, H)
-    excess = np.abs(got - expected) - TOLERANCE * (1 + np.abs(expected))
+    excess = np.abs(got - expected) - TREE_TOLERANCE * (1 + np.abs(expected))
     if not (excess <= 0).all():
         row, output = np.unravel_index(int(np.nanargmax(excess)), excess.shape)
         raise ArtifactError(

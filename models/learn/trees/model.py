@@ -11,7 +11,7 @@ from models.base.heads import HeadLayout
 from models.base.types import Float32Array, FloatArray
 from models.learn.trees.boosting import Boosted
 from models.learn.trees.forest import Forest
-from models.learn.trees.graph import FLOOR, Tree, to_onnx
+from models.learn.trees.graph import FLOOR, Tree, trees_to_onnx
 from models.learn.trees.pool import pooled
 
 POOLED = ("direction", "quantiles")  # heads that a forest answers as well
@@ -19,7 +19,7 @@ HAZARDS = ("hazard_down", "hazard_up")
 
 
 @dataclass(frozen=True)
-class Model:
+class TreeModel:
     """Fitted members; `weights` are those of forest and boosting, or of boosting alone."""
 
     layout: HeadLayout
@@ -52,7 +52,7 @@ class Model:
         }[head]
 
     def trees(self) -> list[Tree]:
-        """Return the trees of all members on the outputs of `models.learn.trees.graph.to_onnx`."""
+        """Return the trees of all members, on the outputs of `models.learn.trees.graph`."""
         out: list[Tree] = []
         for head, boosted in self.boosted.items():
             outputs = range(self.layout.width)[self.columns(head)]
@@ -77,7 +77,7 @@ class Model:
             forest_weight = self.weights["direction"][0]
             for head in POOLED:
                 base[self.columns(head)] *= 1.0 - self.weights[head][0]
-        return to_onnx(self.trees(), base, forest_weight, self.layout, features)
+        return trees_to_onnx(self.trees(), base, forest_weight, self.layout, features)
 
 
 def forest_members(outputs: FloatArray) -> dict[str, FloatArray]:

@@ -14,7 +14,7 @@ from models.base.types import BoolArray, Float32Array, FloatArray, IntArray
 from models.base.windows import Span
 from models.learn.training.prepare import Prepared
 
-FEWEST_ROWS = 50  # of a held-out block, and of what is left to fit on
+FEWEST_FOLD_ROWS = 50  # of a held-out block, and of what is left to fit on
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Table:
         return Table(*(getattr(self, name)[keep] for name in self.__dataclass_fields__))
 
 
-def table(data: Prepared, span: Span) -> Table:
+def feature_table(data: Prepared, span: Span) -> Table:
     """Return the usable rows of `span`."""
     job, targets = data.job, data.rows.targets
     known: BoolArray = np.asarray(np.isfinite(job.features).all(axis=1))
@@ -65,7 +65,7 @@ def purged_blocks(
     Raises
     ------
     InputError
-        If a part has fewer than `FEWEST_ROWS` rows.
+        If a part has fewer than `FEWEST_FOLD_ROWS` rows.
 
     Examples
     --------
@@ -78,10 +78,10 @@ def purged_blocks(
     for start, stop in pairwise(edges.tolist()):
         held = np.flatnonzero((row >= start) & (row < stop))
         fit = np.flatnonzero((row < start - purge) | (row >= stop + purge))
-        if min(len(held), len(fit)) < FEWEST_ROWS:
+        if min(len(held), len(fit)) < FEWEST_FOLD_ROWS:
             raise InputError(
-                f"expected at least {FEWEST_ROWS} training rows with features and labels in each "
-                f"of {blocks} blocks and outside it, got {len(held)} and {len(fit)}",
+                f"expected at least {FEWEST_FOLD_ROWS} training rows with features and labels in "
+                f"each of {blocks} blocks and outside it, got {len(held)} and {len(fit)}",
                 where=f"rows {start} to {stop} of the training frame",
                 cure="raise freqai.train_period_days, or lower network.blocks",
             )

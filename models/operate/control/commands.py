@@ -25,7 +25,7 @@ JOURNAL_FOLDER: Final = "journal"
 # Asked twice. Halting and reducing never are: stopping must be as short as it can be.
 DANGEROUS: Final = frozenset({"resume", "flatten", "hedge"})
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class Commands:
@@ -128,7 +128,7 @@ class Commands:
         _, trouble = self._did(command, by, proposal_id, lambda: act(by, proposal_id))
         return f"{proposal_id}: {command} noted" + trouble
 
-    def _did(self, command: str, by: Person, reason: str, act: Callable[[], T]) -> tuple[T, str]:
+    def _did(self, command: str, by: Person, reason: str, act: Callable[[], _T]) -> tuple[_T, str]:
         """Act, journal it, and return what came of it and what went wrong with the journal."""
         before = self.store.read().mode
         done = act()

@@ -16,10 +16,10 @@ from typing import Any, Final, TypeAlias
 from models.base.errors import ControlError
 from models.operate.control.review import Proposal
 
-FORMAT: Final = 1
+STATE_FORMAT: Final = 1
 
 
-class Mode(StrEnum):
+class ControlMode(StrEnum):
     """How much the bot may do; `severity` orders them."""
 
     ACTIVE = "ACTIVE"
@@ -28,7 +28,7 @@ class Mode(StrEnum):
 
     @property
     def severity(self) -> int:
-        return list(Mode).index(self)
+        return list(ControlMode).index(self)
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Guard:
+class GuardActor:
     """A check, breaker or watchdog; it may only move the mode downwards."""
 
     name: str
@@ -52,7 +52,7 @@ class Guard:
         return f"guard {self.name}"
 
 
-Actor: TypeAlias = Person | Guard
+Actor: TypeAlias = Person | GuardActor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ def checked_ratio(ratio: float) -> float:
 class ControlState:
     """Everything control knows; `changes` counts the writes."""
 
-    mode: Mode = Mode.ACTIVE
+    mode: ControlMode = ControlMode.ACTIVE
     reason: str = ""
     by: str = ""
     since_ms: int = 0
@@ -103,9 +103,9 @@ class ControlState:
 
     @property
     def may_add_risk(self) -> bool:
-        return self.mode is Mode.ACTIVE
+        return self.mode is ControlMode.ACTIVE
 
-    def at_least(self, mode: Mode, *, by: str, reason: str, now_ms: int) -> ControlState:
+    def at_least(self, mode: ControlMode, *, by: str, reason: str, now_ms: int) -> ControlState:
         """Return the state with the mode moved down to `mode`; as it is if already there."""
         if self.mode.severity >= mode.severity:
             return self
@@ -114,12 +114,12 @@ class ControlState:
 
 def halted(reason: str, *, since_ms: int = 0) -> ControlState:
     """Return the state that stands in for one that cannot be read."""
-    return ControlState(mode=Mode.HALTED, reason=reason, by="control", since_ms=since_ms)
+    return ControlState(mode=ControlMode.HALTED, reason=reason, by="control", since_ms=since_ms)
 
 
 def to_bytes(state: ControlState) -> bytes:
     """Return the file's content: JSON a person can read."""
-    return json.dumps({"format": FORMAT, **asdict(state)}, indent=1).encode() + b"\n"
+    return json.dumps({"format": STATE_FORMAT, **asdict(state)}, indent=1).encode() + b"\n"
 
 
 def from_bytes(data: bytes) -> ControlState:
@@ -131,9 +131,9 @@ def from_bytes(data: bytes) -> ControlState:
         If `data` is anything else.
     """
     values: dict[str, Any] = json.loads(data)
-    if values.pop("format") != FORMAT:
+    if values.pop("format") != STATE_FORMAT:
         raise ValueError("written by another version")
-    values["mode"] = Mode(values["mode"])
+    values["mode"] = ControlMode(values["mode"])
     for name, kind in (("flatten", FlattenRequest), ("hedge", HedgeOverride)):
         values[name] = None if values[name] is None else kind(**values[name])
     values["proposals"] = tuple(Proposal.from_values(v) for v in values["proposals"])

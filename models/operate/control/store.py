@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Final, NoReturn, TypeVar
 
 from models.base.errors import ControlError
-from models.base.files import Clock, iso, locked, wall_clock_ms, write_atomic
+from models.base.files import Clock, iso_ms, locked, wall_clock_ms, write_atomic
 from models.operate.control.review import Answer, Proposal
 from models.operate.control.state import (
     Actor,
+    ControlMode,
     ControlState,
     FlattenRequest,
-    Guard,
+    GuardActor,
     HedgeOverride,
-    Mode,
     Person,
     checked_ratio,
     from_bytes,
@@ -32,7 +32,7 @@ from models.operate.control.state import (
 HALT_FILE: Final = "HALT"
 _KEPT_PROPOSALS: Final = 50
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class ControlStore:
         now = self.clock()
         why = self._halt_unwritten(state) or self._halt_file()
         if why:
-            state = state.at_least(Mode.HALTED, by="file", reason=why, now_ms=now)
+            state = state.at_least(ControlMode.HALTED, by="file", reason=why, now_ms=now)
         return replace(state, proposals=tuple(p.at(now) for p in state.proposals))
 
     def _written(self) -> ControlState:
@@ -119,17 +119,17 @@ class ControlStore:
 
     def halt(self, by: Actor, reason: str) -> ControlState:
         """Forbid everything but closing. Never fails to take effect in this process."""
-        return self._down(Mode.HALTED, by, reason)
+        return self._down(ControlMode.HALTED, by, reason)
 
     def reduce(self, by: Actor, reason: str) -> ControlState:
         """Forbid whatever raises exposure; a halt stays a halt."""
-        return self._down(Mode.REDUCING, by, reason)
+        return self._down(ControlMode.REDUCING, by, reason)
 
     def request_flatten(self, by: Actor, reason: str) -> ControlState:
         """Halt, and ask for every position to be closed in stages."""
 
         def change(state: ControlState, now: int) -> ControlState:
-            down = state.at_least(Mode.HALTED, by=str(by), reason=reason, now_ms=now)
+            down = state.at_least(ControlMode.HALTED, by=str(by), reason=reason, now_ms=now)
             request = FlattenRequest(by=str(by), reason=reason, since_ms=now)
             return replace(down, flatten=state.flatten or request)
 
@@ -161,12 +161,17 @@ class ControlStore:
 
         def change(state: ControlState, now: int) -> ControlState:
             return replace(
-                state, mode=Mode.ACTIVE, reason="resumed", by=str(by), since_ms=now, flatten=None
+                state,
+                mode=ControlMode.ACTIVE,
+                reason="resumed",
+                by=str(by),
+                since_ms=now,
+                flatten=None,
             )
 
         return self._change(change, over_unreadable=True)
 
-    def _down(self, mode: Mode, by: Actor, reason: str) -> ControlState:
+    def _down(self, mode: ControlMode, by: Actor, reason: str) -> ControlState:
         def change(state: ControlState, now: int) -> ControlState:
             return state.at_least(mode, by=str(by), reason=reason, now_ms=now)
 
@@ -180,7 +185,7 @@ class ControlStore:
         """Halt through the file HALT, which needs no lock; without a disk, in this process."""
         try:
             with self._halt.open("a", encoding="utf-8") as file:
-                file.write(f"{iso(self.clock())} {reason}\n")
+                file.write(f"{iso_ms(self.clock())} {reason}\n")
         except OSError as error:
             why = f"{reason}; and the state cannot be written: {error}"
             self._unwritten = (why, self._written())
@@ -286,7 +291,9 @@ class ControlStore:
         _require_person(by, "acknowledge the risk")
 
         def change(state: ControlState, now: int) -> ControlState:
-            return replace(state, acknowledged={**state.acknowledged, digest: f"{by}, {iso(now)}"})
+            return replace(
+                state, acknowledged={**state.acknowledged, digest: f"{by}, {iso_ms(now)}"}
+            )
 
         return self._change(change)
 
@@ -306,10 +313,10 @@ class ControlStore:
 
     def _changed(
         self,
-        change: Callable[[ControlState, int], tuple[ControlState, T]],
+        change: Callable[[ControlState, int], tuple[ControlState, _T]],
         *,
         over_unreadable: bool = False,
-    ) -> T:
+    ) -> _T:
         """Apply `change` to the state on disk under the lock, and return its second value."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self._lock):
@@ -350,4 +357,4 @@ def _refuse_unreadable(path: Path, error: Exception) -> NoReturn:
     ) from error
 
 
-__all__ = ["HALT_FILE", "ControlStore", "Guard", "Mode", "Person"]
+__all__ = ["HALT_FILE", "ControlStore", "GuardActor", "ControlMode", "Person"]

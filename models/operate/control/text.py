@@ -10,14 +10,14 @@ from typing import Any, Final
 from models.base import columns
 from models.operate.control.heartbeat import Heartbeat
 from models.operate.control.review import Answer, Proposal
-from models.operate.control.state import ControlState, Mode
+from models.operate.control.state import ControlMode, ControlState
 from models.operate.journal import records
-from models.operate.journal.chain import Entry
+from models.operate.journal.chain import JournalEntry
 
 _MEANING: Final = {
-    Mode.ACTIVE: "the bot trades",
-    Mode.REDUCING: "no new positions, and none is made larger",
-    Mode.HALTED: "positions are only closed",
+    ControlMode.ACTIVE: "the bot trades",
+    ControlMode.REDUCING: "no new positions, and none is made larger",
+    ControlMode.HALTED: "positions are only closed",
 }
 _CHANCES: Final = {columns.P_UP: "up", columns.P_FLAT: "flat", columns.P_DOWN: "down"}
 
@@ -76,7 +76,7 @@ def proposal_line(proposal: Proposal) -> str:
     )
 
 
-def entry_text(entry: Entry) -> str:
+def entry_text(entry: JournalEntry) -> str:
     """Return a journal line in sentences; the line itself has every number."""
     tell = _TELL.get(frozenset(entry.record), _other)
     head = f"{readable(entry.time_ms)}, line {entry.n}: {entry.kind}"
@@ -124,12 +124,12 @@ def _number(value: Any, form: str = "") -> str:
     return format(value, form or (",.2f" if abs(value) >= 1000 else ".6g"))
 
 
-def _names(record: type[records.Record]) -> frozenset[str]:
+def _names(record: type[records.JournalRecord]) -> frozenset[str]:
     return frozenset(field.name for field in fields(record))
 
 
 _TELL: Final[Mapping[frozenset[str], Callable[[Mapping[str, Any]], list[str]]]] = {
-    _names(records.Decision): _decision,
+    _names(records.DecisionRecord): _decision,
     _names(records.OrderFilled): _order,
-    _names(records.Outcome): _outcome,
+    _names(records.TradeOutcome): _outcome,
 }

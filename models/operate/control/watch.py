@@ -62,7 +62,7 @@ class WatchdogConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Position:
+class WatchedPosition:
     """A position on the exchange; `amount` is negative for a short."""
 
     symbol: str
@@ -118,12 +118,12 @@ def entries(orders: Iterable[Resting]) -> list[Resting]:
     return [order for order in orders if not order.reduce_only]
 
 
-def uncovered(position: Position, orders: Iterable[Resting]) -> float:
+def uncovered(position: WatchedPosition, orders: Iterable[Resting]) -> float:
     """Return how much of a position no stop would close, base units.
 
     Examples
     --------
-    >>> long = Position(symbol="BTC", amount=2.0, mark=100.0)
+    >>> long = WatchedPosition(symbol="BTC", amount=2.0, mark=100.0)
     >>> stop = Resting(id="1", symbol="BTC", side=-1, amount=1.5, reduce_only=True, trigger=95.0)
     >>> uncovered(long, [stop])
     0.5
@@ -139,7 +139,7 @@ def uncovered(position: Position, orders: Iterable[Resting]) -> float:
     return max(abs(position.amount) - covered, 0.0)
 
 
-def superfluous(position: Position | None, orders: Iterable[Resting]) -> list[Resting]:
+def superfluous(position: WatchedPosition | None, orders: Iterable[Resting]) -> list[Resting]:
     """Return the watchdog's own stops of one symbol that protect nothing any more."""
     kept = list(orders)
     own = [order for order in kept if order.own]
@@ -149,6 +149,6 @@ def superfluous(position: Position | None, orders: Iterable[Resting]) -> list[Re
     return own if uncovered(position, others) <= 0 else []
 
 
-def stop_price(position: Position, config: WatchdogConfig) -> float:
+def stop_price(position: WatchedPosition, config: WatchdogConfig) -> float:
     """Return where the watchdog stops a position: `stop_frac` from the mark, on the losing side."""
     return position.mark * (1 - config.stop_frac if position.amount > 0 else 1 + config.stop_frac)

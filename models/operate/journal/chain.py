@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from models.base.files import iso
+from models.base.files import iso_ms
 
 GENESIS: Final = "0" * 64  # what stands before the first line
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class JournalEntry:
     """One line: its number, time, kind, record, and place in the chain."""
 
     n: int
@@ -29,21 +29,21 @@ class Entry:
     hash: str
 
 
-def encode(n: int, time_ms: int, kind: str, record: Mapping[str, Any], prev: str) -> Entry:
+def encode(n: int, time_ms: int, kind: str, record: Mapping[str, Any], prev: str) -> JournalEntry:
     """Return the next line of a chain whose last hash is `prev`."""
-    return Entry(
+    return JournalEntry(
         n=n, time_ms=time_ms, kind=kind, record=record, prev=prev,
         hash=hashlib.sha256(_body(n, time_ms, kind, record, prev)).hexdigest(),
     )  # fmt: skip
 
 
-def to_line(entry: Entry) -> bytes:
+def to_line(entry: JournalEntry) -> bytes:
     """Return the entry as it stands in the file, newline included."""
     body = _body(entry.n, entry.time_ms, entry.kind, entry.record, entry.prev)
     return body[:-1] + b',"hash":"' + entry.hash.encode() + b'"}\n'
 
 
-def from_line(line: bytes) -> Entry:
+def from_line(line: bytes) -> JournalEntry:
     """Return the entry of a line.
 
     Raises
@@ -53,7 +53,7 @@ def from_line(line: bytes) -> Entry:
     """
     try:
         v = json.loads(line)
-        entry = Entry(
+        entry = JournalEntry(
             n=v["n"], time_ms=v["ms"], kind=v["kind"], record=v["record"], prev=v["prev"],
             hash=v["hash"],
         )  # fmt: skip
@@ -66,7 +66,7 @@ def from_line(line: bytes) -> Entry:
     return entry
 
 
-def follows(entry: Entry, last: Entry | None) -> str:
+def follows(entry: JournalEntry, last: JournalEntry | None) -> str:
     """Return why `entry` cannot stand behind `last`, or nothing if it can."""
     if last is None:
         return ""
@@ -78,6 +78,6 @@ def follows(entry: Entry, last: Entry | None) -> str:
 
 
 def _body(n: int, time_ms: int, kind: str, record: Mapping[str, Any], prev: str) -> bytes:
-    values = {"n": n, "time": iso(time_ms), "ms": time_ms, "kind": kind, "record": record,
+    values = {"n": n, "time": iso_ms(time_ms), "ms": time_ms, "kind": kind, "record": record,
               "prev": prev}  # fmt: skip
     return json.dumps(values, separators=(",", ":"), allow_nan=False).encode()

@@ -16,8 +16,8 @@ from typing import Final
 
 from models.base.errors import ControlError
 from models.base.files import Clock, Sync, locked, sync_folder, wall_clock_ms, write_atomic
-from models.operate.journal.chain import GENESIS, Entry, encode, follows, from_line, to_line
-from models.operate.journal.records import Incident, Record, plain
+from models.operate.journal.chain import GENESIS, JournalEntry, encode, follows, from_line, to_line
+from models.operate.journal.records import Incident, JournalRecord, plain
 
 _MAX_BYTES: Final = 16 * 2**20
 _GLOB: Final = "journal-*.jsonl"
@@ -43,7 +43,7 @@ class _Tail:
 
     path: Path
     size: int
-    last: Entry | None
+    last: JournalEntry | None
 
 
 class Journal:
@@ -73,7 +73,7 @@ class Journal:
         self._secrets = tuple(secrets)
         self._tail: _Tail | None = None
 
-    def append(self, kind: str, record: Record, *, durable: bool = True) -> Entry:
+    def append(self, kind: str, record: JournalRecord, *, durable: bool = True) -> JournalEntry:
         """Write one line and return it.
 
         Parameters
@@ -102,7 +102,7 @@ class Journal:
 
     def _write(
         self, tail: _Tail, kind: str, values: dict[str, object], *, durable: bool
-    ) -> tuple[Entry, _Tail]:
+    ) -> tuple[JournalEntry, _Tail]:
         path, size, last = tail.path, tail.size, tail.last
         if size >= self.max_bytes:
             path, size = _numbered(self.folder, _number(path) + 1), 0
@@ -177,7 +177,7 @@ class Journal:
         since_ms: int | None = None,
         until_ms: int | None = None,
         limit: int | None = None,
-    ) -> list[Entry]:
+    ) -> list[JournalEntry]:
         """Return the lines that fit every given condition, oldest first, the newest `limit`."""
         found = []
         for entry in self._readable(since_ms):
@@ -192,7 +192,7 @@ class Journal:
                 found.append(entry)
         return found if limit is None else found[-limit:] if limit else []
 
-    def why(self, trade_id: int) -> list[Entry]:
+    def why(self, trade_id: int) -> list[JournalEntry]:
         """Return everything about one trade, the decisions that led to its orders included."""
         own = self.entries(trade_id=trade_id)
         led = {entry.record.get("decision") for entry in own} - {None}
@@ -201,7 +201,7 @@ class Journal:
             own += [entry for entry in self._readable() if entry.n in led]
         return sorted(own, key=lambda entry: entry.n)
 
-    def _readable(self, since_ms: int | None = None) -> Iterator[Entry]:
+    def _readable(self, since_ms: int | None = None) -> Iterator[JournalEntry]:
         for path in self._files() if since_ms is None else self._files_since(since_ms):
             with path.open("rb") as file:
                 for line in file:
@@ -233,7 +233,7 @@ class Journal:
             head=GENESIS if walk.last is None else walk.last.hash, fault=fault,
         )  # fmt: skip
 
-    def _head_fault(self, last: Entry | None, hash_of: Mapping[int, str]) -> str:
+    def _head_fault(self, last: JournalEntry | None, hash_of: Mapping[int, str]) -> str:
         head = self._head()
         end = 0 if last is None else last.n
         if head is None:
@@ -272,7 +272,7 @@ class _Walk:
         self.files, self.expect = files, expect
         self.lines, self.torn, self.seen = 0, False, not expect
         self.first: int | None = None
-        self.last: Entry | None = None
+        self.last: JournalEntry | None = None
         self.hashes: dict[int, str] = {}
 
     def fault(self) -> str:
@@ -328,7 +328,7 @@ def _number(path: Path) -> int:
     return int(path.stem.rpartition("-")[2])
 
 
-def _last_whole_line(path: Path) -> tuple[int, Entry | None]:
+def _last_whole_line(path: Path) -> tuple[int, JournalEntry | None]:
     """Return the offset behind a file's last whole line, and that line."""
     size, block = path.stat().st_size, _BLOCK
     while True:

@@ -1,7 +1,7 @@
 """What a line of the journal may hold: typed records of plain values, and nothing else.
 
 No record has a field for a configuration, a request or an exception's arguments, so a key has no
-way in; texts are scrubbed on top of that. Add a record by subclassing `Record`.
+way in; texts are scrubbed on top of that. Add a record by subclassing `JournalRecord`.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _SECRETS: Final = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
+class JournalRecord:
     """Base of every record; fields are plain values, or mappings and sequences of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decision(Record):
+class DecisionRecord(JournalRecord):
     """What the bot decided about one pair, from what, and which rules spoke."""
 
     action: str  # "enter", "refuse", "wait", "exit", "reduce"
@@ -52,7 +52,7 @@ class Decision(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderFilled(Record):
+class OrderFilled(JournalRecord):
     """An order the exchange has filled; `decision` is the number of the line that led to it."""
 
     trade_id: int
@@ -66,7 +66,7 @@ class OrderFilled(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome(Record):
+class TradeOutcome(JournalRecord):
     """A closed trade."""
 
     trade_id: int
@@ -78,7 +78,7 @@ class Outcome(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ControlChange(Record):
+class ControlChange(JournalRecord):
     """A command or a guard's word, and what it did to the mode."""
 
     command: str
@@ -89,7 +89,7 @@ class ControlChange(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Incident(Record):
+class Incident(JournalRecord):
     """Something that went wrong or was repaired, and what was done about it."""
 
     what: str
@@ -97,7 +97,7 @@ class Incident(Record):
     done: str = ""
 
 
-def plain(record: Record, secrets: Collection[str] = ()) -> dict[str, Any]:
+def plain(record: JournalRecord, secrets: Collection[str] = ()) -> dict[str, Any]:
     """Return a record as JSON values: texts scrubbed, numbers that JSON cannot hold as text.
 
     Raises
@@ -110,7 +110,7 @@ def plain(record: Record, secrets: Collection[str] = ()) -> dict[str, Any]:
     >>> plain(Incident(what="GET ?signature=abc123 failed"))["what"]
     'GET ?signature=*** failed'
     """
-    if not isinstance(record, Record):
+    if not isinstance(record, JournalRecord):
         raise InputError(f"expected a record of the journal, got {type(record).__name__}")
     hidden = [secret for secret in secrets if secret]
     return {

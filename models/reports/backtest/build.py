@@ -26,7 +26,7 @@ from models.reports.backtest.money import waterfall
 from models.reports.backtest.record import ForecastSeries, RunRecord, TradeRecord, TrainingRecord
 from models.reports.backtest.verdict import verdict
 
-FORMAT: Final = 1  # of report.json; raised when the meaning of a number changes
+REPORT_FORMAT: Final = 1  # of report.json; raised when the meaning of a number changes
 SEED: Final = 20_240_229  # of the bootstrap; the same run gives the same intervals
 _SECRETS: Final = frozenset({
     "key", "secret", "password", "token", "uid", "chat_id", "jwt_secret_key", "privatekey",
@@ -47,7 +47,7 @@ def numbers(record: RunRecord, seed: int = SEED) -> dict[str, Any]:
     step = audit_step_ms(record)
     hold = buy_and_hold(record, time_ms)
     out: dict[str, Any] = {
-        "format": FORMAT,
+        "format": REPORT_FORMAT,
         "kind": "backtest",
         "run": _run(record),
         "failures": list(record.failures),

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from models.base import columns
 from models.base.types import Candles
+from models.base.units import HOUR_MS
 from models.reports.backtest.build import given, in_span
 from models.reports.backtest.record import ForecastSeries, RunRecord, TradeRecord
 from models.reports.style import (
@@ -133,7 +134,7 @@ def _entry_text(t: TradeRecord, currency: str) -> str:
 
 
 def _exit_text(t: TradeRecord, currency: str) -> str:
-    hours = (t.close_ms - t.open_ms) / 3_600_000
+    hours = (t.close_ms - t.open_ms) / HOUR_MS
     return (
         f"<b>exit</b> at {show(t.close_rate, 'price')}: {t.exit_reason or '(no reason)'}"
         f"<br>profit {show(t.profit_quote, 'money_change')} {currency} "

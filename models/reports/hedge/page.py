@@ -67,7 +67,7 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def equity_figure(time_ms: IntArray, curves: Mapping[str, FloatArray]) -> go.Figure:
+def hedge_equity_figure(time_ms: IntArray, curves: Mapping[str, FloatArray]) -> go.Figure:
     """Return the money made by position, hedge and both since the start."""
     colours = {"position": GREY, "hedge": BLUE, "both": GREEN}
     fig = go.Figure()

@@ -9,6 +9,7 @@ import numpy as np
 
 from models.base.errors import InputError
 from models.base.types import BoolArray, IntArray
+from models.base.units import HOUR_MS
 
 WALK_FORWARD = "walk-forward"
 COIN_OUT = "leave one coin out"
@@ -17,7 +18,7 @@ SCHEMES = (WALK_FORWARD, COIN_OUT, EPISODE_OUT)
 
 
 @dataclass(frozen=True)
-class Fold:
+class CascadeFold:
     """Row masks by coin; a coin that is not fitted on has no row in `train`."""
 
     name: str
@@ -27,7 +28,7 @@ class Fold:
 
 def walk_forward(
     times: dict[str, IntArray], start_ms: int, count: int, reach_ms: int
-) -> list[Fold]:
+) -> list[CascadeFold]:
     """Return `count` consecutive test spans from `start_ms` to the end, fitted on what was before.
 
     Parameters
@@ -43,7 +44,7 @@ def walk_forward(
         raise InputError("expected candles after the start of the test span, got none")
     for begin, end in pairwise(np.linspace(start_ms, stop_ms, count + 1).astype(np.int64)):
         out.append(
-            Fold(
+            CascadeFold(
                 f"from {np.datetime64(int(begin), 'ms').astype('datetime64[D]')}",
                 {name: t < begin - reach_ms for name, t in times.items()},
                 {name: (t >= begin) & (t < end) for name, t in times.items()},
@@ -52,14 +53,14 @@ def walk_forward(
     return out
 
 
-def coins_out(folds: list[Fold], asked: tuple[str, ...]) -> list[Fold]:
+def coins_out(folds: list[CascadeFold], asked: tuple[str, ...]) -> list[CascadeFold]:
     """Return each fold once per coin of `asked`, fitted on the others and asked about it alone.
 
     The others are cut at the same moment: crashes are shared, and a fold that knew another coin's
     would know this one's.
     """
     return [
-        Fold(
+        CascadeFold(
             f"{name} {fold.name}",
             {k: v & (k != name) for k, v in fold.train.items()},
             {name: fold.test[name]},
@@ -76,7 +77,7 @@ def episodes_out(
     block_ms: int,
     groups: int,
     reach_ms: int,
-) -> list[Fold]:
+) -> list[CascadeFold]:
     """Return folds that each leave out every `groups`-th block of time, with all coins' rows of it.
 
     Parameters
@@ -102,13 +103,13 @@ def episodes_out(
                 keep &= (t < begin - reach_ms) | (t >= end + reach_ms)
                 ask |= (t >= begin) & (t < end)
             train[name], test[name] = keep, ask & (t >= start_ms)
-        out.append(Fold(f"blocks {group + 1} of {groups}", train, test))
+        out.append(CascadeFold(f"blocks {group + 1} of {groups}", train, test))
     return out
 
 
 def _quiet(edge: int, onset_ms: IntArray, reach_ms: int, after: int) -> int:
     """Return the last moment up to `edge` that is no onset's, or `edge` where there is none."""
-    hour = 3_600_000
+    hour = HOUR_MS
     for moved in range(edge, after + reach_ms, -hour):
         low, high = np.searchsorted(onset_ms, (moved - reach_ms, moved + reach_ms))
         if low == high:

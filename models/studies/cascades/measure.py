@@ -10,6 +10,7 @@ import numpy as np
 
 from models.base.heads import cumulative_incidence
 from models.base.types import BoolArray, FloatArray, IntArray
+from models.base.units import DAY_MS, HOUR_MS
 from models.evaluate.metrics.hazard import average_precision
 from models.evaluate.metrics.resampling import Estimate, stationary_indices, with_interval
 from models.studies.cascades.alarms import (
@@ -25,7 +26,6 @@ RATES: Final = (1.0, 0.25)  # false alarms per week and coin
 WINDOW_H: Final = 12  # hours an alarm stands
 RANDOM: Final = "Random alarms"
 _RANDOM_DRAWS: Final = 10
-_DAY_MS: Final = 86_400_000
 _SMALLEST: Final = 1e-9
 _DRAWS: Final = 1000
 _MILLIBITS: Final = 1000.0 / np.log(2.0)
@@ -61,7 +61,7 @@ def asked(coins: list[Coin], scores: Scores, side: int, window: int) -> Asked:
         side=side,
         rows=rows,
         onsets=onsets,
-        cluster=clusters(np.concatenate(times), _DAY_MS),
+        cluster=clusters(np.concatenate(times), DAY_MS),
     )
 
 
@@ -90,7 +90,7 @@ def measure(
         hazard, ``calibration`` by horizon as observed over forecast.
     """
     chosen = [c for c in coins if only in (None, c.name)]
-    candle_h = chosen[0].candle_ms / 3_600_000
+    candle_h = chosen[0].candle_ms / HOUR_MS
     window = max(1, round(WINDOW_H / candle_h))
     out = []
     for side in range(len(SIDES)):
@@ -132,7 +132,7 @@ def caught(
     coins: list[Coin], what: Asked, score: Mapping[str, FloatArray], rate: float
 ) -> tuple[BoolArray, list[Alarms]]:
     """Return which onsets (E,) a score catches at `rate` false alarms per week, and the alarms."""
-    candle_h = coins[0].candle_ms / 3_600_000
+    candle_h = coins[0].candle_ms / HOUR_MS
     window = max(1, round(WINDOW_H / candle_h))
     found = at_rate(_watches(coins, what, score), rate, window, candle_h)
     return np.concatenate([a.caught for a in found]), found
@@ -209,7 +209,7 @@ def _likelihood(
             c, constant, side, edges
         )
         gains.append(gain[rows] * _MILLIBITS)
-        days.append(c.time_ms[rows] // _DAY_MS)
+        days.append(c.time_ms[rows] // DAY_MS)
     gain, day = np.concatenate(gains), np.concatenate(days)
     slot = day - day.min()
     total, count = np.bincount(slot, gain), np.bincount(slot).astype(float)
@@ -275,7 +275,7 @@ def paired_recall(
     coins: list[Coin], scores: Scores, challenger: str, rival: str, side: int, seed: int = 0
 ) -> Estimate:
     """Return recall(challenger) - recall(rival) at one false alarm a week, event bootstrap."""
-    window = max(1, round(WINDOW_H * 3_600_000 / coins[0].candle_ms))
+    window = max(1, round(WINDOW_H * HOUR_MS / coins[0].candle_ms))
     what = asked(coins, scores, side, window)
     used = [c for c in coins if c.name in what.rows]
     hits = [

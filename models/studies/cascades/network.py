@@ -10,23 +10,23 @@ import numpy as np
 
 from models.base import columns
 from models.base.types import Artifact, BoolArray, Float32Array, FloatArray, TrainingJob
+from models.base.units import HOUR_MS
 from models.data.feeds.point_in_time import Joined
 from models.data.labels.action import best_action
 from models.data.labels.returns import cost_aware_class, forward_log_return
 from models.learn.training.settings import LabelSettings, ModelSettings
 from models.serve.predictor import Predictor
-from models.studies.cascades.folds import Fold
+from models.studies.cascades.folds import CascadeFold
 from models.studies.cascades.panel import Coin
 
 Train = Callable[[TrainingJob], Artifact]
-_HOUR_MS = 3_600_000
 
 
 def feed_columns(name: str, joined: Joined) -> dict[str, FloatArray]:
     """Return a feed's value and log age in hours as features that may be missing."""
     return {
         f"{columns.FEED}{name}": joined.value,
-        f"{columns.FEED}{name}_age": np.log1p(joined.age_ms / _HOUR_MS),
+        f"{columns.FEED}{name}_age": np.log1p(joined.age_ms / HOUR_MS),
     }
 
 
@@ -57,7 +57,12 @@ def labels_of(coin: Coin, settings: LabelSettings) -> dict[str, FloatArray]:
 
 
 def job_of(
-    network: str, main: str, coins: list[Coin], fold: Fold, settings: Mapping[str, Any], seed: int
+    network: str,
+    main: str,
+    coins: list[Coin],
+    fold: CascadeFold,
+    settings: Mapping[str, Any],
+    seed: int,
 ) -> TrainingJob:
     """Return the job of one fold: `main`'s training rows, the other coins' as peers.
 
@@ -99,7 +104,7 @@ def hazards(artifact: Artifact, coin: Coin) -> FloatArray:
     return Predictor(artifact).hazards(x, coin.time_ms, names)
 
 
-def main_coin(fold: Fold, preferred: str) -> str:
+def main_coin(fold: CascadeFold, preferred: str) -> str:
     """Return the coin whose rows choose checkpoint and calibration: `preferred` if fitted on."""
     fitted = [name for name, keep in fold.train.items() if keep.any()]
     return preferred if preferred in fitted else fitted[0]
@@ -128,7 +133,7 @@ def peak_errors(
     return np.concatenate(own), np.concatenate(plain)
 
 
-def peak_guess(coins: list[Coin], fold: Fold) -> FloatArray:
+def peak_guess(coins: list[Coin], fold: CascadeFold) -> FloatArray:
     """Return the median candles from onset to peak of the training onsets, (2,) by side."""
     out = []
     for side in (0, 1):

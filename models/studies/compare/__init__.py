@@ -1,6 +1,6 @@
 """Models beside each other on the same walk-forward folds."""
 
 from models.reports.compare.page import write_comparison
-from models.studies.compare.measure import Entry, Trading, measure
+from models.studies.compare.measure import ComparedModel, Trading, measure
 
-__all__ = ["Entry", "Trading", "measure", "write_comparison"]
+__all__ = ["ComparedModel", "Trading", "measure", "write_comparison"]

@@ -46,7 +46,7 @@ class Truth:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class ComparedModel:
     """One model's forecasts of the tested rows.
 
     Attributes
@@ -76,7 +76,7 @@ class Trading:
 
 
 def measure(
-    entries: Sequence[Entry], truth: Truth, trading: Trading, reference: str, seed: int = 0
+    entries: Sequence[ComparedModel], truth: Truth, trading: Trading, reference: str, seed: int = 0
 ) -> list[dict[str, Any]]:
     """Return one row of numbers per entry; estimates are value/low/high with 95 % intervals.
 
@@ -102,7 +102,7 @@ def measure(
 
 
 def _row(
-    entry: Entry, truth: Truth, trading: Trading, base: FloatArray, seed: int
+    entry: ComparedModel, truth: Truth, trading: Trading, base: FloatArray, seed: int
 ) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     block = block_length(len(truth.time_ms), truth.horizon_candles)
@@ -155,7 +155,7 @@ def _scored(forecast: Mapping[str, FloatArray], truth: Truth) -> BoolArray:
     return np.isfinite(forecast[columns.P_UP]) & np.isfinite(truth.outcome_class)
 
 
-def _right(entry: Entry, truth: Truth, top: float = 1.0) -> FloatArray:
+def _right(entry: ComparedModel, truth: Truth, top: float = 1.0) -> FloatArray:
     """Return (S, N) 1 or 0 on moved rows, of each seed's most confident share; NaN elsewhere."""
     out = []
     for f in entry.forecasts:
@@ -168,7 +168,7 @@ def _right(entry: Entry, truth: Truth, top: float = 1.0) -> FloatArray:
     return np.stack(out)
 
 
-def _gain(entry: Entry, truth: Truth) -> FloatArray:
+def _gain(entry: ComparedModel, truth: Truth) -> FloatArray:
     """Return (S, N) log-loss gain in millibits over the rows' own class frequencies.
 
     A row without a forecast answers with those frequencies: abstaining gains nothing and costs
@@ -187,7 +187,7 @@ def _gain(entry: Entry, truth: Truth) -> FloatArray:
     return np.stack(out)
 
 
-def _inside(entry: Entry, truth: Truth) -> FloatArray:
+def _inside(entry: ComparedModel, truth: Truth) -> FloatArray:
     """Return (S, N) 1 where the outcome fell inside the interval, NaN where there is none."""
     out = []
     for f in entry.forecasts:
@@ -202,7 +202,7 @@ def _inside(entry: Entry, truth: Truth) -> FloatArray:
 
 
 def _trading(
-    entry: Entry, truth: Truth, trading: Trading, rng: np.random.Generator
+    entry: ComparedModel, truth: Truth, trading: Trading, rng: np.random.Generator
 ) -> dict[str, Any]:
     """Return net yearly log return and Sharpe ratio of the pack's own rules at one unit of stake.
 

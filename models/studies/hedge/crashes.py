@@ -10,12 +10,13 @@ from typing import Final
 import numpy as np
 
 from models.base.types import FloatArray, IntArray
+from models.base.units import HOUR_MS
 
 _WEEK: Final = 7 * 24
 
 
 @dataclass(frozen=True)
-class Crash:
+class NamedCrash:
     """A named span, [start, stop) in UTC milliseconds."""
 
     name: str
@@ -23,14 +24,14 @@ class Crash:
     stop_ms: int
 
 
-def _crash(name: str, start: str, stop: str) -> Crash:
+def _crash(name: str, start: str, stop: str) -> NamedCrash:
     def ms(day: str) -> int:
         return int(datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC).timestamp() * 1000)
 
-    return Crash(name, ms(start), ms(stop))
+    return NamedCrash(name, ms(start), ms(stop))
 
 
-NAMED: Final[Sequence[Crash]] = (
+NAMED: Final[Sequence[NamedCrash]] = (
     _crash("China ban, May 2021", "2021-05-18", "2021-05-21"),
     _crash("Leverage flush, December 2021", "2021-12-03", "2021-12-06"),
     _crash("Terra, May 2022", "2022-05-07", "2022-05-14"),
@@ -43,7 +44,7 @@ NAMED: Final[Sequence[Crash]] = (
 )
 
 
-def worst_weeks(time_ms: IntArray, returns: FloatArray, count: int = 5) -> list[Crash]:
+def worst_weeks(time_ms: IntArray, returns: FloatArray, count: int = 5) -> list[NamedCrash]:
     """Return the `count` worst weeks that do not overlap, worst first; hindsight, said so by name.
 
     Parameters
@@ -55,11 +56,11 @@ def worst_weeks(time_ms: IntArray, returns: FloatArray, count: int = 5) -> list[
     if len(path) <= _WEEK:
         return []
     result = path[_WEEK:] - path[:-_WEEK]
-    out: list[Crash] = []
+    out: list[NamedCrash] = []
     free = np.ones(len(result), dtype=np.bool_)
     while len(out) < count and free.any():
         first = int(np.argmin(np.where(free, result, np.inf)))
-        out.append(Crash(f"worst week {len(out) + 1}", int(time_ms[first]),
-                         int(time_ms[first + _WEEK - 1]) + 3_600_000))  # fmt: skip
+        out.append(NamedCrash(f"worst week {len(out) + 1}", int(time_ms[first]),
+                         int(time_ms[first + _WEEK - 1]) + HOUR_MS))  # fmt: skip
         free[max(0, first - _WEEK + 1) : first + _WEEK] = False
     return out

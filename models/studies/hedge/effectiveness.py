@@ -14,6 +14,7 @@ import numpy as np
 
 from models.base.errors import AlignmentError, InputError
 from models.base.types import BoolArray, FloatArray, IntArray
+from models.base.units import HOUR_MS
 from models.evaluate.metrics.equity import DAYS_PER_YEAR, drawdown, expected_shortfall
 from models.evaluate.metrics.resampling import Estimate, circular_ratio, with_interval
 
@@ -155,7 +156,7 @@ def _shortfall(returns: FloatArray, tail: float = 0.01) -> float:
 def episode(r: HedgedReturns, start_ms: int, stop_ms: int) -> dict[str, Any] | None:
     """Return one crash's numbers with and without the hedge; None if it is not in the hours."""
     rows = (r.time_ms >= start_ms) & (r.time_ms < stop_ms)
-    if r.time_ms[0] > start_ms or r.time_ms[-1] < stop_ms - 3_600_000 or rows.sum() < 2:
+    if r.time_ms[0] > start_ms or r.time_ms[-1] < stop_ms - HOUR_MS or rows.sum() < 2:
         return None
     part = r.between(rows)
     out: dict[str, Any] = {"start_ms": start_ms, "stop_ms": stop_ms}

@@ -15,13 +15,20 @@ import numpy as np
 
 from models.base.types import FloatArray, IntArray
 from models.studies.hedge.effectiveness import HedgedReturns
-from models.trade.hedging.baseline import BaselineConfig, baseline, limited
+from models.trade.hedging.baseline import BaselineConfig, baseline, limited_ratio
 from models.trade.hedging.cvar import cvar_ratio
 from models.trade.hedging.dcc import dcc_garch_ratio
 from models.trade.hedging.kalman import kalman_ratio
 from models.trade.hedging.policy import HedgeSignal, PolicyConfig
 from models.trade.hedging.ratios import ewma_ratio, rolling_ols_ratio, static_ratio
-from models.trade.hedging.simulate import Costs, HedgePath, Market, PolicyDecider, banded, simulate
+from models.trade.hedging.simulate import (
+    Costs,
+    HedgeMarket,
+    HedgePath,
+    PolicyDecider,
+    banded,
+    simulate,
+)
 
 _MONTH: Final = 720
 _ROUNDS: Final = 3  # of matching ratio, then cost
@@ -43,8 +50,8 @@ class Scene:
     """
 
     time_ms: IntArray
-    primary: Market
-    hedges: Sequence[Market]
+    primary: HedgeMarket
+    hedges: Sequence[HedgeMarket]
     low: FloatArray
     high: FloatArray
     amount_base: float
@@ -69,14 +76,14 @@ class Scene:
 
     def follow(self, target: FloatArray, width: float) -> HedgePath:
         """Return the hedge that jumps to `target`, within the limits, outside a fixed band."""
-        aim = self._from_start(limited(target, self.policy.max_ratio))
+        aim = self._from_start(limited_ratio(target, self.policy.max_ratio))
         return simulate(self.time_ms, self.primary, self.amount_base, self.hedges,
                         banded(aim, width), self.costs)  # fmt: skip
 
     def ours(self, signals: Sequence[HedgeSignal] | None = None) -> HedgePath:
         """Return the hedge of the strategy's own policy, with a model's signals or without."""
         target, width = baseline(self._close(), self._closes(), self.baseline)
-        aim = self._from_start(limited(target, self.policy.max_ratio))
+        aim = self._from_start(limited_ratio(target, self.policy.max_ratio))
         decider = PolicyDecider(aim, width, self.policy, signals=signals)
         return simulate(
             self.time_ms, self.primary, self.amount_base, self.hedges, decider, self.costs

@@ -21,6 +21,7 @@ import numpy as np
 
 from models.base.errors import InputError
 from models.base.types import Candles, FloatArray
+from models.base.units import DAY_MS, HOUR_MS
 from models.data.features.candles import sigma_per_candle
 from models.trade.account.audit import audit_account
 from models.trade.account.cross import CrossAccount, Position
@@ -30,21 +31,20 @@ from models.trade.account.tiers import MarginTiers
 from models.trade.decision.sizing import SizingConfig, leverage_cap, stop_distance_frac
 from models.trade.risk import oversight
 from models.trade.risk.limits import Limits
-from models.trade.risk.losses import LossState, observe
+from models.trade.risk.losses import LossState, observe_equity
 from models.trade.risk.reduction import STEP_S, next_step
-from models.trade.risk.run import GUARDS, Guard, Standing, decide, watch
+from models.trade.risk.run import GUARDS, Guard, Standing, decide_order, watch
 from models.trade.risk.snapshot import (
     Exposure,
     Intent,
-    Market,
-    Model,
+    MarketState,
+    ModelHealth,
     Snapshot,
     Stage,
 )
 from models.trade.risk.verdict import Demand
 
 WANTED_LEVERAGE: Final = 20.0
-_DAY_MS: Final = 86_400_000
 _HORIZON: Final = 4  # candles of the forecast, as the shipped config has it
 _FEE_FRAC: Final = 0.0005
 _SLIPPAGE_FRAC: Final = 0.0005
@@ -58,7 +58,7 @@ _REPLAYED: Final[Sequence[Guard]] = tuple(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Crash:
+class RecordedCrash:
     """One market through one crash; arrays (N,), on a gap-free grid."""
 
     name: str
@@ -75,7 +75,7 @@ class Crash:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class ReplayOutcome:
     """The two accounts, and why the guarded one stopped."""
 
     naive: AccountAudit
@@ -107,13 +107,13 @@ class Summary:
 
 
 def replay_crash(
-    crash: Crash,
+    crash: RecordedCrash,
     tiers: MarginTiers,
     limits: Limits,
     *,
     start: int = 0,
     wallet_quote: float = 10_000.0,
-) -> Outcome:
+) -> ReplayOutcome:
     """Return what `crash` does to the naive model, without guards and behind them.
 
     Parameters
@@ -131,7 +131,7 @@ def replay_crash(
         if guarded.mode == "HALTED" and not guarded.held:
             break  # nobody re-arms
     markets, table = {crash.pair: crash.path(start + 1)}, {crash.pair: tiers}
-    return Outcome(
+    return ReplayOutcome(
         naive=audit_account([all_in], markets, wallet_quote=wallet_quote, tiers=table),
         guarded=audit_account(guarded.fills, markets, wallet_quote=wallet_quote, tiers=table),
         start_ms=int(c.time_ms[start + 1]),
@@ -140,13 +140,15 @@ def replay_crash(
     )
 
 
-def summarise(crash: Crash, tiers: MarginTiers, limits: Limits, *, every_ms: int) -> Summary:
+def summarise(
+    crash: RecordedCrash, tiers: MarginTiers, limits: Limits, *, every_ms: int
+) -> Summary:
     """Replay `crash` from a start every `every_ms`, and return the worst of it.
 
     The first start is when the volatility is known, the last a day before the end.
     """
     known = int(np.flatnonzero(np.isfinite(sigma_per_candle(crash.candles.close)))[0])
-    last = len(crash.candles) - _DAY_MS // crash.candle_ms
+    last = len(crash.candles) - DAY_MS // crash.candle_ms
     step = max(1, every_ms // crash.candle_ms)
     outcomes = [replay_crash(crash, tiers, limits, start=i) for i in range(known, last, step)]
     if not outcomes:
@@ -183,7 +185,7 @@ class _Guarded:
     """The bot's own books, candle by candle."""
 
     def __init__(
-        self, crash: Crash, tiers: MarginTiers, limits: Limits, wallet_quote: float
+        self, crash: RecordedCrash, tiers: MarginTiers, limits: Limits, wallet_quote: float
     ) -> None:
         self.crash, self.limits, self.tiers = crash, limits, {crash.pair: tiers}
         self.wallet, self.held, self.entry = wallet_quote, 0.0, 0.0
@@ -193,7 +195,7 @@ class _Guarded:
         self.target: float | None = None  # amount to get down to
         self.stop_frac = SizingConfig().max_stop_frac
         per_candle = sigma_per_candle(crash.candles.close)
-        self.sigma_day = per_candle * math.sqrt(_DAY_MS / crash.candle_ms)
+        self.sigma_day = per_candle * math.sqrt(DAY_MS / crash.candle_ms)
         self.sigma_horizon = per_candle * math.sqrt(_HORIZON)
         self.volume_1h = _hourly(crash)
 
@@ -248,7 +250,7 @@ class _Guarded:
             # The one thing the strategy clamps by itself before it asks.
             leverage=leverage_cap(sigma, self.limits.hard.max_leverage),
         )  # fmt: skip
-        allowed = decide(replace(s, intent=order), self.limits, _REPLAYED).notional_quote
+        allowed = decide_order(replace(s, intent=order), self.limits, _REPLAYED).notional_quote
         if allowed and not self.held:
             self.stop_frac = stop_distance_frac(float(self.sigma_horizon[i]), SizingConfig())
         return allowed / close
@@ -262,16 +264,16 @@ class _Guarded:
         )
         exposure = Exposure(account=account, marks={pair: close})
         if self.losses is None or self.losses.time_ms < now:
-            self.losses = observe(self.losses, now, exposure.equity_quote)
+            self.losses = observe_equity(self.losses, now, exposure.equity_quote)
         return Snapshot(
             now_ms=now,
             stage=Stage.BACKTEST,
             exposure=exposure,
-            market=Market(
+            market=MarketState(
                 mark=close, volume_1h_quote=float(self.volume_1h[i]), candle_age_s=0.0,
                 candle_s=self.crash.candle_ms / 1000,
             ),
-            model=Model(
+            model=ModelHealth(
                 vouched=True, abstains=False, sigma_day=float(self.sigma_day[i]), hazard=0.0,
                 novelty=0.0, outcomes=0, latency_ms=0.0,
             ),
@@ -292,16 +294,16 @@ def _fill(time_ms: int, pair: str, amount: float, price: float) -> Fill:
     return Fill(time_ms=time_ms, pair=pair, amount_base=amount, price_quote=price, fee_quote=fee)
 
 
-def _hourly(crash: Crash) -> FloatArray:
+def _hourly(crash: RecordedCrash) -> FloatArray:
     """Return the quote volume of the last hour at each candle's close, (N,)."""
-    per_hour = max(1, 3_600_000 // crash.candle_ms)
+    per_hour = max(1, HOUR_MS // crash.candle_ms)
     traded = crash.candles.volume * crash.candles.close
     total = np.cumsum(np.concatenate([np.zeros(per_hour), traded]))
     out: FloatArray = total[per_hour:] - total[:-per_hour]
     return out
 
 
-def simulated_crash(*, seed: int = 0, fall_frac: float = 0.5, hours: float = 12.0) -> Crash:
+def simulated_crash(*, seed: int = 0, fall_frac: float = 0.5, hours: float = 12.0) -> RecordedCrash:
     """Return a month of 5-minute candles with a fall in its third week; not real, and named so.
 
     Parameters
@@ -327,7 +329,7 @@ def simulated_crash(*, seed: int = 0, fall_frac: float = 0.5, hours: float = 12.
         volume=400 * (sigma / 0.0012) * rng.uniform(0.5, 1.5, count),
     )
     name = f"simulated, -{fall_frac:.0%} in {hours:g} h"
-    return Crash(
+    return RecordedCrash(
         name=name, pair="BTC/USDT:USDT", candles=candles, candle_ms=step_ms,
         funding_rate=np.full(count, np.nan),
     )  # fmt: skip

@@ -20,10 +20,10 @@ from models.base.types import FloatArray
 from models.trade.account.checks import check_fills, check_settings, common_grid
 from models.trade.account.distance import total_margin, uniform_distance
 from models.trade.account.ledger import Ledger, Stages
-from models.trade.account.records import AccountAudit, Fill, MarketPath, drawdown
+from models.trade.account.records import AccountAudit, Fill, MarketPath, account_drawdown
 from models.trade.account.tiers import MarginTiers
 
-__all__ = ["AccountAudit", "Fill", "MarketPath", "audit_account", "drawdown"]
+__all__ = ["AccountAudit", "Fill", "MarketPath", "audit_account", "account_drawdown"]
 
 
 def audit_account(

@@ -15,10 +15,9 @@ import numpy as np
 
 from models.base.errors import InputError
 from models.base.types import BoolArray, Candles, FloatArray
+from models.base.units import DAY_MS
 from models.trade.account.cross import CrossAccount, Position
 from models.trade.account.tiers import MarginTiers
-
-DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, kw_only=True)

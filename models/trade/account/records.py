@@ -89,15 +89,15 @@ class AccountAudit:
             "min_distance_at_ms": int(self.time_ms[nearest]) if held.any() else None,
             "max_margin_ratio": float(self.margin_ratio_worst[fullest]),
             "max_margin_ratio_at_ms": int(self.time_ms[fullest]),
-            "max_drawdown_close_frac": drawdown(self.equity_close, self.start_wallet_quote),
-            "max_drawdown_worst_frac": drawdown(
+            "max_drawdown_close_frac": account_drawdown(self.equity_close, self.start_wallet_quote),
+            "max_drawdown_worst_frac": account_drawdown(
                 self.equity_close, self.start_wallet_quote, troughs
             ),
             "final_equity_quote": float(self.equity_close[-1]),
         }
 
 
-def drawdown(equity: FloatArray, start: float, troughs: FloatArray | None = None) -> float:
+def account_drawdown(equity: FloatArray, start: float, troughs: FloatArray | None = None) -> float:
     """Return the largest fall from an earlier peak of `equity` to its (or `troughs`') values.
 
     Parameters
@@ -111,9 +111,9 @@ def drawdown(equity: FloatArray, start: float, troughs: FloatArray | None = None
 
     Examples
     --------
-    >>> drawdown(np.array([100.0, 120.0, 90.0]), 100.0)
+    >>> account_drawdown(np.array([100.0, 120.0, 90.0]), 100.0)
     0.25
-    >>> drawdown(np.array([100.0, 120.0, 90.0]), 100.0, np.array([99.0, 100.0, 60.0]))
+    >>> account_drawdown(np.array([100.0, 120.0, 90.0]), 100.0, np.array([99.0, 100.0, 60.0]))
     0.5
     """
     peak = np.maximum.accumulate(np.concatenate(([start], equity)))

@@ -83,14 +83,14 @@ def baseline(
     return target, width
 
 
-def limited(target: FloatArray, max_ratio: float) -> FloatArray:
+def limited_ratio(target: FloatArray, max_ratio: float) -> FloatArray:
     """Return `target` without negative legs, scaled down where its sum passes `max_ratio`.
 
     A negative leg would add to the risk it is to hedge as soon as the relation breaks.
 
     Examples
     --------
-    >>> limited(np.array([[1.5, 0.5], [-0.2, 0.5], [np.nan, 0.5]]), 1.0)
+    >>> limited_ratio(np.array([[1.5, 0.5], [-0.2, 0.5], [np.nan, 0.5]]), 1.0)
     array([[0.75, 0.25], [0.  , 0.5 ], [ nan,  nan]])
     """
     long_only = np.maximum(target, 0.0)

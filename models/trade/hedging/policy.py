@@ -25,7 +25,7 @@ from models.trade.hedging.band import nearest_inside
 _TINY: Final = 1e-9
 
 
-class Action(StrEnum):
+class HedgeAction(StrEnum):
     """What the step does to the sum of the hedge ratios."""
 
     INCREASE = "increase"
@@ -33,7 +33,7 @@ class Action(StrEnum):
     MAINTAIN = "maintain"
 
 
-class Source(StrEnum):
+class RatioSource(StrEnum):
     """Who decided."""
 
     MODEL = "model"
@@ -97,12 +97,12 @@ class PolicyConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class HedgeStep:
     """One decision."""
 
     ratio: tuple[float, ...]  # of each leg, to be held from the next candle on
-    action: Action
-    source: Source
+    action: HedgeAction
+    source: RatioSource
     reason: str
     lean: float = 0.0
 
@@ -139,7 +139,7 @@ class Situation:
     smallest_step: Sequence[float] = field(default=())
 
 
-def decide(now: Situation, config: PolicyConfig) -> Step:
+def decide_hedge(now: Situation, config: PolicyConfig) -> HedgeStep:
     """Return the next hedge ratio of each leg.
 
     Raises
@@ -150,29 +150,31 @@ def decide(now: Situation, config: PolicyConfig) -> Step:
     Examples
     --------
     >>> far = Situation(held=(0.2,), target=(0.8,), width=(0.1,))
-    >>> step = decide(far, PolicyConfig())
+    >>> step = decide_hedge(far, PolicyConfig())
     >>> step.action.value, round(step.ratio[0], 2)
     ('increase', 0.3)
-    >>> decide(Situation(held=(0.75,), target=(0.8,), width=(0.1,)), PolicyConfig()).reason
+    >>> decide_hedge(Situation(held=(0.75,), target=(0.8,), width=(0.1,)), PolicyConfig()).reason
     'inside the band'
     """
     if not all(math.isfinite(h) for h in now.held):
         raise InputError(f"expected finite held ratios, got {now.held}", where="hedge policy")
     if now.frozen:
-        return _stay(now, Source.PERSON, "frozen by a person")
+        return _stay(now, RatioSource.PERSON, "frozen by a person")
     known = all(math.isfinite(x) for x in now.target)
     if now.manual is not None:
         aim = _split(min(max(now.manual, 0.0), config.max_ratio), now.target if known else now.held)
-        return _towards(now, aim, [0.0] * len(aim), config, Source.PERSON, "set by a person", 0.0)
+        return _towards(
+            now, aim, [0.0] * len(aim), config, RatioSource.PERSON, "set by a person", 0.0
+        )
     if not known or not all(math.isfinite(w) for w in now.width):
         return _hold(now, config, "no baseline target: holding")
     lean, alarm, why = 0.0, False, "baseline"
-    source = Source.BASELINE
+    source = RatioSource.BASELINE
     if now.signal is not None:
         if 0 < now.signal.age_candles <= config.hold_candles:
             return _hold(now, config, "the model is silent: holding")
         if now.signal.age_candles == 0:
-            source = Source.MODEL
+            source = RatioSource.MODEL
             lean, alarm, why = _lean(now.signal, config)
         else:
             never = math.isinf(now.signal.age_candles)
@@ -212,12 +214,12 @@ def _towards(
     aim: Sequence[float],
     width: Sequence[float],
     config: PolicyConfig,
-    source: Source,
+    source: RatioSource,
     why: str,
     lean: float,
     *,
     alarm: bool = False,
-) -> Step:
+) -> HedgeStep:
     """Return the step from what is held to the edge of the band around `aim`."""
     wanted = [nearest_inside(h, a, w) for h, a, w in zip(now.held, aim, width, strict=True)]
     # The band is about small errors; the limit on the sum is not.
@@ -230,7 +232,7 @@ def _towards(
     ]
     if max(abs(g) for g in gaps) <= _TINY:
         return _stay(now, source, "inside the band", lean)
-    calm = not alarm and source is not Source.PERSON and max(abs(g) for g in gaps) < config.far
+    calm = not alarm and source is not RatioSource.PERSON and max(abs(g) for g in gaps) < config.far
     if calm and now.changes_today >= config.max_changes_day and sum(now.held) <= config.max_ratio:
         return _stay(now, source, f"{config.max_changes_day} changes today already", lean)
     ratio = []
@@ -241,10 +243,10 @@ def _towards(
     change = sum(ratio) - sum(now.held)
     if max(abs(r - h) for r, h in zip(ratio, now.held, strict=True)) <= _TINY:
         return _stay(now, source, "below the smallest order", lean)
-    action = Action.INCREASE if change > _TINY else Action.DECREASE
+    action = HedgeAction.INCREASE if change > _TINY else HedgeAction.DECREASE
     if abs(change) <= _TINY:
-        action = Action.MAINTAIN  # between the legs
-    return Step(ratio=tuple(ratio), action=action, source=source, reason=why, lean=lean)
+        action = HedgeAction.MAINTAIN  # between the legs
+    return HedgeStep(ratio=tuple(ratio), action=action, source=source, reason=why, lean=lean)
 
 
 def _at_least(gap: float, least: float, whole: float) -> float:
@@ -254,14 +256,14 @@ def _at_least(gap: float, least: float, whole: float) -> float:
     return math.copysign(max(abs(gap), min(least, abs(whole))), gap)
 
 
-def _hold(now: Situation, config: PolicyConfig, why: str) -> Step:
+def _hold(now: Situation, config: PolicyConfig, why: str) -> HedgeStep:
     """Hold within the limit on the sum, which needs no model: prices alone may have passed it."""
     if sum(now.held) <= config.max_ratio + _TINY:
-        return _stay(now, Source.HOLD, why)
+        return _stay(now, RatioSource.HOLD, why)
     aim = _split(config.max_ratio, now.held)
-    return _towards(now, aim, [0.0] * len(aim), config, Source.HOLD, f"{why} the limit", 0.0)
+    return _towards(now, aim, [0.0] * len(aim), config, RatioSource.HOLD, f"{why} the limit", 0.0)
 
 
-def _stay(now: Situation, source: Source, why: str, lean: float = 0.0) -> Step:
+def _stay(now: Situation, source: RatioSource, why: str, lean: float = 0.0) -> HedgeStep:
     held = tuple(now.held)
-    return Step(ratio=held, action=Action.MAINTAIN, source=source, reason=why, lean=lean)
+    return HedgeStep(ratio=held, action=HedgeAction.MAINTAIN, source=source, reason=why, lean=lean)

@@ -15,7 +15,13 @@ import numpy as np
 from models.base.errors import AlignmentError, InputError
 from models.base.types import FloatArray, IntArray
 from models.trade.account.records import Fill
-from models.trade.hedging.policy import Action, HedgeSignal, PolicyConfig, Situation, decide
+from models.trade.hedging.policy import (
+    HedgeAction,
+    HedgeSignal,
+    PolicyConfig,
+    Situation,
+    decide_hedge,
+)
 from models.trade.hedging.rounding import OrderRules, executable
 
 # (row, ratio held of each leg) -> ratio wanted of each leg, or None to leave them alone.
@@ -23,7 +29,7 @@ Decider = Callable[[int, tuple[float, ...]], Sequence[float] | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Market:
+class HedgeMarket:
     """One instrument's candles, all (N,), oldest first."""
 
     pair: str
@@ -66,9 +72,9 @@ class HedgePath:
 
 def simulate(
     time_ms: IntArray,
-    primary: Market,
+    primary: HedgeMarket,
     amount_base: float,
-    hedges: Sequence[Market],
+    hedges: Sequence[HedgeMarket],
     decider: Decider,
     costs: Costs | None = None,
 ) -> HedgePath:
@@ -93,7 +99,7 @@ def simulate(
     Examples
     --------
     >>> flat = np.array([100.0, 100.0, 90.0])
-    >>> m = Market(pair="X", open=flat, close=np.array([100.0, 90.0, 90.0]),
+    >>> m = HedgeMarket(pair="X", open=flat, close=np.array([100.0, 90.0, 90.0]),
     ...            funding_rate=np.zeros(3))
     >>> path = simulate(np.arange(3), m, 1.0, [m], lambda t, held: (1.0,), Costs(fee_frac=0.001,
     ...                 slippage_frac=0.0))
@@ -177,7 +183,7 @@ def banded(target: FloatArray, width: float) -> Decider:
 
 
 class PolicyDecider:
-    """`models.trade.hedging.policy.decide` as a decider; counts the day's changes itself.
+    """`models.trade.hedging.policy.decide_hedge` as a decider; counts the day's changes itself.
 
     Parameters
     ----------
@@ -202,7 +208,7 @@ class PolicyDecider:
         self._width = [tuple(row) for row in width.tolist()]
         self._config, self._signals, self._day = config, signals, day_candles
         self._changed: list[int] = []
-        self.actions: dict[Action, int] = dict.fromkeys(Action, 0)
+        self.actions: dict[HedgeAction, int] = dict.fromkeys(HedgeAction, 0)
 
     def __call__(self, t: int, held: tuple[float, ...]) -> Sequence[float] | None:
         self._changed = [at for at in self._changed if t - at < self._day]
@@ -213,7 +219,7 @@ class PolicyDecider:
             signal=None if self._signals is None else self._signals[t],
             changes_today=len(self._changed),
         )
-        step = decide(now, self._config)
+        step = decide_hedge(now, self._config)
         self.actions[step.action] += 1
         if step.ratio == held:
             return None
@@ -221,7 +227,7 @@ class PolicyDecider:
         return step.ratio
 
 
-def _check(time_ms: IntArray, markets: Sequence[Market], amount_base: float) -> None:
+def _check(time_ms: IntArray, markets: Sequence[HedgeMarket], amount_base: float) -> None:
     if not np.isfinite(amount_base) or amount_base == 0:
         raise InputError(f"expected an amount other than 0, got {amount_base}", where="primary")
     for market in markets:

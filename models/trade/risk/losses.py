@@ -17,10 +17,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final
 
 from models.base.errors import InputError
+from models.base.units import DAY_MS
 
-_DAY_MS: Final = 86_400_000
-_WEEK_MS: Final = 7 * _DAY_MS
-_MONDAY_MS: Final = 4 * _DAY_MS  # 1970-01-01 was a Thursday
+_WEEK_MS: Final = 7 * DAY_MS
+_MONDAY_MS: Final = 4 * DAY_MS  # 1970-01-01 was a Thursday
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class LossState:
         return 1 - self.equity_quote / self.peak_quote
 
 
-def observe(state: LossState | None, time_ms: int, equity_quote: float) -> LossState:
+def observe_equity(state: LossState | None, time_ms: int, equity_quote: float) -> LossState:
     """Return the state after one more observation; None starts a new one.
 
     Raises
@@ -57,10 +57,10 @@ def observe(state: LossState | None, time_ms: int, equity_quote: float) -> LossS
 
     Examples
     --------
-    >>> state = observe(observe(None, 0, 1000.0), 60_000, 970.0)
+    >>> state = observe_equity(observe_equity(None, 0, 1000.0), 60_000, 970.0)
     >>> round(state.day_frac, 3), round(state.peak_frac, 3)
     (0.03, 0.03)
-    >>> observe(state, 86_400_000, 980.0).day_frac  # a new day starts where the old one ended
+    >>> observe_equity(state, 86_400_000, 980.0).day_frac  # a day starts where the last ended
     -0.010309278350515427
     """
     if not math.isfinite(equity_quote):
@@ -83,7 +83,7 @@ def observe(state: LossState | None, time_ms: int, equity_quote: float) -> LossS
         )
     # What is lost overnight belongs to the new day: its start is the last equity of the old one.
     before = max(state.equity_quote, math.ulp(0.0))
-    new_day = time_ms // _DAY_MS > state.time_ms // _DAY_MS
+    new_day = time_ms // DAY_MS > state.time_ms // DAY_MS
     new_week = _week(time_ms) > _week(state.time_ms)
     return LossState(
         time_ms=time_ms,
@@ -123,9 +123,9 @@ def transferred(state: LossState, amount_quote: float, equity_quote: float) -> L
 
     Examples
     --------
-    >>> lost = observe(observe(None, 0, 1000.0), 60_000, 950.0)
+    >>> lost = observe_equity(observe_equity(None, 0, 1000.0), 60_000, 950.0)
     >>> richer = transferred(lost, 950.0, 1900.0)
-    >>> richer.peak_quote, round(observe(richer, 70_000, 1900.0).peak_frac, 3)
+    >>> richer.peak_quote, round(observe_equity(richer, 70_000, 1900.0).peak_frac, 3)
     (2000.0, 0.05)
     """
     if not (math.isfinite(amount_quote) and math.isfinite(equity_quote)):
@@ -154,7 +154,7 @@ def to_mapping(state: LossState) -> dict[str, float]:
     return asdict(state)
 
 
-def from_mapping(values: Mapping[str, Any]) -> LossState:
+def loss_state_from(values: Mapping[str, Any]) -> LossState:
     """Return the state kept as plain numbers.
 
     Raises

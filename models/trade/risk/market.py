@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from models.trade.risk.limits import Limits
 from models.trade.risk.need import intent_of, need, need_price
-from models.trade.risk.snapshot import Market, Snapshot
+from models.trade.risk.snapshot import MarketState, Snapshot
 from models.trade.risk.verdict import PASSED, Demand, Verdict, limited, refused
 
 
@@ -88,5 +88,5 @@ def funding_bearable(s: Snapshot, limits: Limits) -> Verdict:
     return PASSED
 
 
-def _market(s: Snapshot) -> Market:
+def _market(s: Snapshot) -> MarketState:
     return need(s.market, "market")

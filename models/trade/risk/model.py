@@ -5,7 +5,7 @@ from __future__ import annotations
 from models.base.columns import HEAD_HAZARD, HEAD_QUANTILES
 from models.trade.risk.limits import Limits
 from models.trade.risk.need import need
-from models.trade.risk.snapshot import Model, Snapshot
+from models.trade.risk.snapshot import ModelHealth, Snapshot
 from models.trade.risk.verdict import PASSED, Demand, Verdict, refused
 
 
@@ -92,5 +92,5 @@ def no_cascade(s: Snapshot, limits: Limits) -> Verdict:
     return PASSED
 
 
-def _model(s: Snapshot) -> Model:
+def _model(s: Snapshot) -> ModelHealth:
     return need(s.model, "model")

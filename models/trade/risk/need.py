@@ -8,10 +8,10 @@ from typing import TypeVar
 from models.base.errors import InputError
 from models.trade.risk.snapshot import Intent, Snapshot
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
-def need(value: T | None, what: str) -> T:
+def need(value: _T | None, what: str) -> _T:
     """Return `value` if it is known.
 
     Raises

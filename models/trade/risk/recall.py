@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from models.base.files import iso
-from models.operate.journal.chain import Entry
+from models.base.files import iso_ms
+from models.operate.journal.chain import JournalEntry
 from models.trade.risk.snapshot import SentOrder
 
 ACCEPTED: Final = "entry.accepted"
@@ -22,10 +22,10 @@ def decision_key(pair: str, side: str, candle_ms: int) -> str:
     >>> decision_key("BTC/USDT:USDT", "long", 1_700_000_040_000)
     'BTC/USDT:USDT long 2023-11-14T22:14'
     """
-    return f"{pair} {side} {iso(candle_ms)[:16]}"
+    return f"{pair} {side} {iso_ms(candle_ms)[:16]}"
 
 
-def sent_orders(entries: Iterable[Entry]) -> list[SentOrder]:
+def sent_orders(entries: Iterable[JournalEntry]) -> list[SentOrder]:
     """Return the orders for new risk that were let through; `entries` oldest first."""
     return [
         SentOrder(
@@ -39,7 +39,7 @@ def sent_orders(entries: Iterable[Entry]) -> list[SentOrder]:
     ]
 
 
-def unanswered(entries: Iterable[Entry]) -> dict[str, float]:
+def unanswered(entries: Iterable[JournalEntry]) -> dict[str, float]:
     """Return pair to the signed amount (base units) of a last entry without a fill after it.
 
     The order may have been executed all the same: the process was killed before it knew.
@@ -54,10 +54,10 @@ def unanswered(entries: Iterable[Entry]) -> dict[str, float]:
     return waiting
 
 
-def leaving(entries: Iterable[Entry]) -> dict[str, int]:
+def reducing_orders(entries: Iterable[JournalEntry]) -> dict[str, int]:
     """Return pair to when its last exit, whole or in part, was let through, UTC milliseconds."""
     return {entry.record["pair"]: entry.time_ms for entry in entries if entry.kind in LEAVING}
 
 
-def _sign(entry: Entry) -> int:
+def _sign(entry: JournalEntry) -> int:
     return -1 if entry.record["side"] == "short" else 1

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from models.operate.control.watch import Position, Resting, uncovered
+from models.operate.control.watch import Resting, WatchedPosition, uncovered
 
 _ROUNDING_FRAC: Final = 1e-6  # of the larger amount: lots and text
 _LOT_FRAC: Final = 0.02  # an order is rounded to whole lots after it was approved
@@ -87,7 +87,7 @@ def lost_entries(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fill:
+class ReportedFill:
     """What was executed of one order, all its executions together; `amount` is unsigned."""
 
     order: str
@@ -126,12 +126,14 @@ def order_differences(believed: Mapping[str, str], resting: Iterable[Resting]) -
     return tuple(sorted((*strange, *missing)))
 
 
-def bare_positions(positions: Iterable[Position], resting: Iterable[Resting]) -> tuple[str, ...]:
+def bare_positions(
+    positions: Iterable[WatchedPosition], resting: Iterable[Resting]
+) -> tuple[str, ...]:
     """Return one sentence per position that stops on the exchange do not close as a whole.
 
     Examples
     --------
-    >>> bare_positions([Position(symbol="BTC", amount=-2.0, mark=100.0)], [])
+    >>> bare_positions([WatchedPosition(symbol="BTC", amount=-2.0, mark=100.0)], [])
     ('BTC: no stop on the exchange for 2 of -2',)
     """
     orders = list(resting)
@@ -144,7 +146,7 @@ def bare_positions(positions: Iterable[Position], resting: Iterable[Resting]) ->
 
 
 def fill_differences(
-    booked: Iterable[Fill], executed: Iterable[Fill], waiting: Collection[str] = ()
+    booked: Iterable[ReportedFill], executed: Iterable[ReportedFill], waiting: Collection[str] = ()
 ) -> tuple[str, ...]:
     """Return one sentence per order whose executions differ from what the bot has written down.
 
@@ -159,8 +161,8 @@ def fill_differences(
 
     Examples
     --------
-    >>> mine = Fill(order="7", pair="BTC", amount=1.0, price=100.0)
-    >>> fill_differences([mine], [Fill(order="7", pair="BTC", amount=0.5, price=100.0)])
+    >>> mine = ReportedFill(order="7", pair="BTC", amount=1.0, price=100.0)
+    >>> fill_differences([mine], [ReportedFill(order="7", pair="BTC", amount=0.5, price=100.0)])
     ('BTC: the exchange filled 0.5 at 100 of order 7, the books 1 at 100',)
     """
     mine, real = {f.order: f for f in booked}, {f.order: f for f in executed}
@@ -177,11 +179,11 @@ def fill_differences(
     return tuple(out)
 
 
-def _same(ours: Fill, theirs: Fill) -> bool:
+def _same(ours: ReportedFill, theirs: ReportedFill) -> bool:
     """Return whether two fills are one; NaN on any side is not."""
     amount = abs(ours.amount - theirs.amount) <= _ROUNDING_FRAC * theirs.amount
     return amount and abs(ours.price - theirs.price) <= _PRICE_FRAC * theirs.price
 
 
-def _told(fill: Fill | None) -> str:
+def _told(fill: ReportedFill | None) -> str:
     return "nothing" if fill is None else f"{fill.amount:g} at {fill.price:g}"

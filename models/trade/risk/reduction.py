@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from models.base.errors import InputError
+from models.base.units import HOUR_S
 
 STEP_S: Final = 60.0
-_HOUR_S: Final = 3600.0
 # Of the position, per step, while nobody knows the volume: out within ten minutes all the same.
 _BLIND_STEP_FRAC: Final = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class ReductionStep:
     """What to close now, and when the next step may follow."""
 
     notional_quote: float
@@ -35,7 +35,7 @@ def next_step(
     volume_1h_quote: float | None,
     max_volume_frac: float,
     smallest_quote: float = 0.0,
-) -> Step:
+) -> ReductionStep:
     """Return the next step from `held_quote` down to `target_quote`.
 
     Parameters
@@ -69,7 +69,7 @@ def next_step(
     left = held_quote - target_quote
     known = volume_1h_quote is not None and 0 < volume_1h_quote < math.inf
     if known and volume_1h_quote is not None:
-        most = max_volume_frac * volume_1h_quote * STEP_S / _HOUR_S
+        most = max_volume_frac * volume_1h_quote * STEP_S / HOUR_S
     else:
         most = _BLIND_STEP_FRAC * held_quote
     size = max(min(max(most, smallest_quote), left), 0.0)
@@ -77,4 +77,6 @@ def next_step(
         size = max(left, 0.0)
     if size > 0 and held_quote - size < smallest_quote:
         size = held_quote
-    return Step(notional_quote=size, next_ms=now_ms + round(1000 * STEP_S), last=size >= left)
+    return ReductionStep(
+        notional_quote=size, next_ms=now_ms + round(1000 * STEP_S), last=size >= left
+    )

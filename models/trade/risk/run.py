@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 from models.trade.risk import exposure, margin, market, model, orders, oversight, second_source
 from models.trade.risk.limits import Limits
 from models.trade.risk.snapshot import Effect, Intent, Snapshot, Stage
-from models.trade.risk.verdict import Decision, Demand, Verdict, refused
+from models.trade.risk.verdict import Demand, RiskDecision, Verdict, refused
 
 Check: TypeAlias = Callable[[Snapshot, Limits], Verdict]
 
@@ -93,7 +93,7 @@ HEDGING: Final[Sequence[Guard]] = tuple(
 )
 
 
-def decide(s: Snapshot, limits: Limits, guards: Sequence[Guard] = GUARDS) -> Decision:
+def decide_order(s: Snapshot, limits: Limits, guards: Sequence[Guard] = GUARDS) -> RiskDecision:
     """Return how much of the snapshot's intent may be sent.
 
     Returns
@@ -104,7 +104,7 @@ def decide(s: Snapshot, limits: Limits, guards: Sequence[Guard] = GUARDS) -> Dec
     """
     order = s.intent
     if order is not None and order.effect == Effect.REDUCE:
-        return Decision(notional_quote=order.notional_quote)
+        return RiskDecision(notional_quote=order.notional_quote)
     verdicts = [_ask(guard, s, limits) for guard in guards if s.stage in guard.stages]
     asked = _size(order)
     smallest = min((v.limit_quote for v in verdicts), default=0.0)
@@ -115,11 +115,11 @@ def decide(s: Snapshot, limits: Limits, guards: Sequence[Guard] = GUARDS) -> Dec
 
 def watch(
     s: Snapshot, limits: Limits, scope: Standing, guards: Sequence[Guard] = GUARDS
-) -> Decision:
+) -> RiskDecision:
     """Return what the standing guards of `scope` demand; allows no order.
 
-    A guard that cannot answer says so with a warning: new risk is refused by `decide` anyway, and
-    an input missing for a moment must not halt the bot until a person comes.
+    A guard that cannot answer says so with a warning: new risk is refused by `decide_order`
+    anyway, and an input missing for a moment must not halt the bot until a person comes.
     """
     verdicts = [_ask(g, s, limits) for g in guards if g.standing is scope and s.stage in g.stages]
     return _decision(0.0, tuple(v for v in verdicts if v.reason))
@@ -142,9 +142,9 @@ def _ask(guard: Guard, s: Snapshot, limits: Limits) -> Verdict:
     return replace(verdict, guard=guard.name)
 
 
-def _decision(allowed: float, findings: Iterable[Verdict]) -> Decision:
+def _decision(allowed: float, findings: Iterable[Verdict]) -> RiskDecision:
     found = tuple(findings)
-    return Decision(
+    return RiskDecision(
         notional_quote=allowed,
         findings=found,
         demand=max((v.demand for v in found), default=Demand.NONE),

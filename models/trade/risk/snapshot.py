@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from models.data.feeds.agreement import Agreement
+from models.data.feeds.agreement import SourceAgreement
 from models.trade.account.cross import CrossAccount
 from models.trade.risk.losses import LossState
 
@@ -88,7 +88,7 @@ class Exposure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Market:
+class MarketState:
     """The intent's market as last seen; quote units, ages in seconds."""
 
     mark: float | None = None
@@ -105,7 +105,7 @@ class Market:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
+class ModelHealth:
     """The forecast behind the intent and the health of the model that made it."""
 
     vouched: bool | None = None  # FreqAI's do_predict is 1: fresh model, sound row
@@ -158,11 +158,11 @@ class Snapshot:
     stage: Stage
     intent: Intent | None = None
     exposure: Exposure | None = None
-    market: Market | None = None
-    model: Model | None = None
+    market: MarketState | None = None
+    model: ModelHealth | None = None
     sent: tuple[SentOrder, ...] | None = None  # of the last day
     losses: LossState | None = None
     control_mode: str | None = None  # ACTIVE, REDUCING or HALTED
     differences: tuple[str, ...] | None = None  # what the last reconciliation could not explain
-    second: Agreement | None = None  # with a second source of the intent's candles, if there is one
+    second: SourceAgreement | None = None  # of the intent's candles, with a second source
     exchange: ExchangeAccount | None = None  # the exchange's own count, live only

@@ -47,7 +47,7 @@ def limited(limit_quote: float, reason: str) -> Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decision:
+class RiskDecision:
     """The strictest of all verdicts, and every one that had something to say."""
 
     notional_quote: float  # allowed; 0 if refused

@@ -13,7 +13,7 @@ import ccxt.pro
 from models.base.errors import ConfigError, InputError
 from models.base.files import Clock
 from models.data.feeds import payloads
-from models.data.feeds.store import Record
+from models.data.feeds.store import FeedRecord
 from strategies.desk.collect.source import Rest, Sleep, retry_after_s
 
 # Names of the sources -> ccxt's classes, and how each names the liquidation of a long.
@@ -32,7 +32,7 @@ SIGN_OF_LIFE_S: Final = 60.0
 _UNREAD_LIFES: Final = 2  # a stream not read for longer is begun anew
 
 
-def client_of(name: str, settings: Mapping[str, Any], timeout_s: float) -> Any:
+def stream_client(name: str, settings: Mapping[str, Any], timeout_s: float) -> Any:
     """Return ccxt's client of an exchange, without keys: everything here is public.
 
     Raises
@@ -67,11 +67,11 @@ class ExchangeSource:
     ask: Callable[[], Any]  # -> awaitable of records
     tells_again: bool = True
 
-    async def read(self) -> Sequence[Record]:
+    async def read(self) -> Sequence[FeedRecord]:
         """Return what the exchange answers; a refusal for asking too much says for how long."""
         self.rest.heed(self.name)
         try:
-            records: Sequence[Record] = await self.ask()
+            records: Sequence[FeedRecord] = await self.ask()
         except (ccxt.RateLimitExceeded, ccxt.DDoSProtection) as error:
             headers = self.client.last_response_headers
             raise self.rest.refused(str(error)[:200], retry_after_s(headers)) from error
@@ -79,7 +79,7 @@ class ExchangeSource:
 
 
 @dataclass
-class Market:
+class VenueMarket:
     """The readings of one market of one exchange."""
 
     name: str
@@ -87,7 +87,7 @@ class Market:
     symbol: str
     clock: Clock
 
-    async def order_book(self) -> list[Record]:
+    async def order_book(self) -> list[FeedRecord]:
         """Depth within 1 % of the middle, in quote units, and the spread.
 
         A lower bound where the levels the exchange tells end nearer, as bitcoin's do.
@@ -102,28 +102,28 @@ class Market:
             "bid_quote": book.bid_quote,
             "ask_quote": book.ask_quote,
         }
-        return [Record(book.time_ms or now, now, values)]
+        return [FeedRecord(book.time_ms or now, now, values)]
 
-    async def open_interest(self) -> list[Record]:
+    async def open_interest(self) -> list[FeedRecord]:
         """Open interest in base units, every five minutes."""
         told = await self.client.fetch_open_interest_history(self.symbol, "5m", None, _HISTORY)
         size = float(self.client.market(self.symbol)["contractSize"])
         return self._series(payloads.open_interest(told, self.symbol, size), "base")
 
-    async def long_short(self) -> list[Record]:
+    async def long_short(self) -> list[FeedRecord]:
         """Accounts long over accounts short, every five minutes."""
         told = await self.client.fetch_long_short_ratio_history(self.symbol, "5m", None, _HISTORY)
         return self._series(payloads.long_short_ratio(told, self.symbol), "ratio")
 
-    async def funding(self) -> list[Record]:
+    async def funding(self) -> list[FeedRecord]:
         """Funding paid, as a fraction."""
         told = await self.client.fetch_funding_rate_history(self.symbol, None, _HISTORY)
         return self._series(payloads.funding(told, self.symbol), "rate")
 
-    def _series(self, told: payloads.Series, name: str) -> list[Record]:
+    def _series(self, told: payloads.Series, name: str) -> list[FeedRecord]:
         now = self.clock()
         pairs = zip(told.time_ms.tolist(), told.values.tolist(), strict=True)
-        return [Record(time_ms, now, {name: value}) for time_ms, value in pairs]
+        return [FeedRecord(time_ms, now, {name: value}) for time_ms, value in pairs]
 
 
 class LiquidationStream:
@@ -148,7 +148,7 @@ class LiquidationStream:
         self._covered_from: int | None = None  # None while there is no connection
         self._left_ms: int | None = None  # end of the last reading
 
-    async def read(self) -> Sequence[Record]:
+    async def read(self) -> Sequence[FeedRecord]:
         """Wait for liquidations or the end of a minute, and return them."""
         try:
             if self._left_ms is not None and self._clock() - self._left_ms > _UNREAD_LIFES * (
@@ -163,7 +163,7 @@ class LiquidationStream:
         finally:
             self._left_ms = self._clock()
 
-    async def _read(self) -> list[Record]:
+    async def _read(self) -> list[FeedRecord]:
         if self._client is None:
             self._client = self._make()
         if self._watching is None:
@@ -183,10 +183,10 @@ class LiquidationStream:
         if covered_s >= SIGN_OF_LIFE_S:
             self._covered_from = now
             quiet = {"long_quote": 0.0, "short_quote": 0.0, "covered_s": covered_s}
-            records.append(Record(now, now, quiet))
+            records.append(FeedRecord(now, now, quiet))
         return records
 
-    def _taken(self) -> list[Record]:
+    def _taken(self) -> list[FeedRecord]:
         """Return and forget what ccxt has kept, which may be more than it has told."""
         now = self._clock()
         kept = list(self._client.liquidations)
@@ -199,7 +199,7 @@ class LiquidationStream:
             )
             side = "long_quote" if told.side < 0 else "short_quote"
             values = {"long_quote": 0.0, "short_quote": 0.0, "covered_s": 0.0}
-            records.append(Record(told.time_ms, now, {**values, side: told.notional_quote}))
+            records.append(FeedRecord(told.time_ms, now, {**values, side: told.notional_quote}))
         return records
 
     async def _connected(self) -> None:

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from models.base.errors import InputError, PackError
 from models.base.files import Clock
-from models.data.feeds.store import Origin, Record, Writer, newest_event
-from strategies.desk.collect.source import Patience, Sleep, Source
+from models.data.feeds.store import FeedRecord, Origin, Writer, newest_event
+from strategies.desk.collect.source import FeedSource, Patience, Sleep
 
 logger = logging.getLogger(__name__)
 
@@ -25,11 +25,11 @@ _UNWRITTEN: Final = 10_000  # newest events of a stream kept while the disk take
 class _Kept:
     """A source with what is remembered of it."""
 
-    source: Source
+    source: FeedSource
     patience: Patience
     rests_until_s: float = float("-inf")
     writer: Writer | None = None
-    unwritten: deque[Record] = field(default_factory=lambda: deque(maxlen=_UNWRITTEN))
+    unwritten: deque[FeedRecord] = field(default_factory=lambda: deque(maxlen=_UNWRITTEN))
 
 
 class Feed:
@@ -54,7 +54,7 @@ class Feed:
         self,
         name: str,
         coin: str,
-        sources: Sequence[Source],
+        sources: Sequence[FeedSource],
         root: Path,
         *,
         oldest_s: float,
@@ -124,7 +124,7 @@ class Feed:
     def __str__(self) -> str:
         return f"{self.name} {self.coin}"
 
-    def _too_old(self, source: Source, told: Sequence[Record]) -> str:
+    def _too_old(self, source: FeedSource, told: Sequence[FeedRecord]) -> str:
         """Return why an answer is as good as none: a source may be up and stand still."""
         if not source.tells_again:
             return ""
@@ -143,7 +143,7 @@ class Feed:
         logger.log(level, "%s: %s fails, asked again in %.0f s: %s",
                    self, kept.source.name, pause, what)  # fmt: skip
 
-    def _write(self, kept: _Kept, told: Sequence[Record]) -> None:
+    def _write(self, kept: _Kept, told: Sequence[FeedRecord]) -> None:
         """Write down what was told; a disk that takes nothing is an error, not an end."""
         if not kept.source.tells_again:
             kept.unwritten.extend(told)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from models.base.errors import InputError
-from models.data.feeds.store import Record
+from models.data.feeds.store import FeedRecord
 
 _UNSAID_S: Final = 30.0  # of patience, where a provider asks for some and does not say how much
 
@@ -24,7 +24,7 @@ class TooManyRequestsError(InputError):
         self.retry_after_s = retry_after_s
 
 
-class Source(Protocol):
+class FeedSource(Protocol):
     """Where a feed is read from."""
 
     name: str
@@ -32,7 +32,7 @@ class Source(Protocol):
     timeout_s: float  # for one reading
     tells_again: bool  # whether an answer repeats events told before
 
-    async def read(self) -> Sequence[Record]:
+    async def read(self) -> Sequence[FeedRecord]:
         """Return what there is to know now; raises where there is no answer, or no sound one."""
         ...
 

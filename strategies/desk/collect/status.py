@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from models.base.units import HOUR_MS
 from models.data.feeds.catalog import CollectConfig, freshness
 
 
@@ -41,4 +42,4 @@ def duration(ms: float | None) -> str:
         return "never"
     if ms < 60_000:
         return f"{ms / 1000:.0f} s"
-    return f"{ms / 60_000:.0f} min" if ms < 7_200_000 else f"{ms / 3_600_000:.1f} h"
+    return f"{ms / 60_000:.0f} min" if ms < 7_200_000 else f"{ms / HOUR_MS:.1f} h"

@@ -19,8 +19,9 @@ import aiohttp
 
 from models.base.errors import InputError
 from models.base.files import Clock
+from models.base.units import HOUR_MS
 from models.data.feeds import payloads
-from models.data.feeds.store import Record
+from models.data.feeds.store import FeedRecord
 from strategies.desk.collect.source import Rest, Sleep, Spacing, retry_after_s
 
 ADDRESSES: Final = {
@@ -37,7 +38,6 @@ _SPACING_S: Final = {
 _LARGEST: Final = 16 * 2**20  # bytes of an answer
 _BUSY: Final = (402, 418, 429, 430, 503)  # Blockchair says 402 and 430
 _PAGES: Final = 8  # of 10 to 15 blocks; an hour has 24 on average, on Litecoin
-HOUR_MS: Final = 3_600_000
 
 
 class Web:
@@ -100,9 +100,9 @@ class WebSource:
     asked: Callable[[], Any]  # -> awaitable of records
     tells_again: bool = True
 
-    async def read(self) -> Sequence[Record]:
+    async def read(self) -> Sequence[FeedRecord]:
         """Return what the provider says now."""
-        records: Sequence[Record] = await self.asked()
+        records: Sequence[FeedRecord] = await self.asked()
         return records
 
 
@@ -114,12 +114,12 @@ class Providers:
     clock: Clock
     _counted: dict[str, tuple[int, int]] = field(default_factory=dict)  # -> count, since when
 
-    async def fear_greed(self) -> list[Record]:
+    async def fear_greed(self) -> list[FeedRecord]:
         """Fear & Greed index, 0 to 100, of the last days; the provider revises today's."""
         told = payloads.fear_greed(await self.web.get("alternative.me", "/fng/", limit="30"))
         return self._series(told, "index")
 
-    async def votes(self, coin_id: str) -> list[Record]:
+    async def votes(self, coin_id: str) -> list[FeedRecord]:
         """Share of CoinGecko's voters who expect a rise."""
         told = payloads.votes(
             await self.web.get(
@@ -131,17 +131,17 @@ class Providers:
         )  # fmt: skip
         return self._series(told, "up_frac")
 
-    async def mempool(self, provider: str) -> list[Record]:
+    async def mempool(self, provider: str) -> list[FeedRecord]:
         """Transactions that wait, from mempool.space's interface."""
         told = payloads.mempool(await self.web.get(provider, "/api/mempool"))
         return self._waiting(provider, told)
 
-    async def blockchair_mempool(self, chain: str) -> list[Record]:
+    async def blockchair_mempool(self, chain: str) -> list[FeedRecord]:
         """Transactions that wait, from Blockchair."""
         told = await self.web.get("blockchair", f"/{chain}/stats")
         return self._waiting(f"blockchair {chain}", payloads.blockchair_mempool(told))
 
-    async def blockchair_whales(self, chain: str, least_base: float) -> list[Record]:
+    async def blockchair_whales(self, chain: str, least_base: float) -> list[FeedRecord]:
         """Large transactions of the last hour's blocks, from Blockchair."""
         since = datetime.fromtimestamp((self.clock() - HOUR_MS) // 1000, UTC)
         told = await self.web.get(
@@ -154,12 +154,12 @@ class Providers:
             raise InputError("more large transactions in an hour than one answer holds")
         return self._now(transfers=found.count, moved_base=found.value_base)
 
-    def _series(self, told: payloads.Series, name: str) -> list[Record]:
+    def _series(self, told: payloads.Series, name: str) -> list[FeedRecord]:
         now = self.clock()
         pairs = zip(told.time_ms.tolist(), told.values.tolist(), strict=True)
-        return [Record(time_ms, now, {name: value}) for time_ms, value in pairs]
+        return [FeedRecord(time_ms, now, {name: value}) for time_ms, value in pairs]
 
-    def _waiting(self, who: str, count: int) -> list[Record]:
+    def _waiting(self, who: str, count: int) -> list[FeedRecord]:
         """A count has no time of its own: it is as old as its last change.
 
         Else a provider that stands still would be as fresh as its newest answer.
@@ -167,11 +167,11 @@ class Providers:
         now = self.clock()
         before, since = self._counted.get(who, (count, now))
         self._counted[who] = (count, since if count == before else now)
-        return [Record(self._counted[who][1], now, {"waiting": float(count)})]
+        return [FeedRecord(self._counted[who][1], now, {"waiting": float(count)})]
 
-    def _now(self, **values: float) -> list[Record]:
+    def _now(self, **values: float) -> list[FeedRecord]:
         now = self.clock()
-        return [Record(now, now, {name: float(value) for name, value in values.items()})]
+        return [FeedRecord(now, now, {name: float(value) for name, value in values.items()})]
 
 
 @dataclass
@@ -196,7 +196,7 @@ class BlockWhales:
     def __post_init__(self) -> None:
         self._seen: dict[str, payloads.Transfers] = {}
 
-    async def read(self) -> Sequence[Record]:
+    async def read(self) -> Sequence[FeedRecord]:
         """Return how many they were and what they moved; raises rather than leave a block out."""
         now = self.clock()
         newest = await self._blocks(now - HOUR_MS)
@@ -216,10 +216,10 @@ class BlockWhales:
             "transfers": float(sum(t.count for t in found)),
             "moved_base": math.fsum(t.value_base for t in found),
         }
-        return [Record(now, now, values)]
+        return [FeedRecord(now, now, values)]
 
-    async def _blocks(self, since_ms: int) -> list[payloads.Block]:
-        found: list[payloads.Block] = []
+    async def _blocks(self, since_ms: int) -> list[payloads.ChainBlock]:
+        found: list[payloads.ChainBlock] = []
         path = "/api/v1/blocks"
         for _ in range(_PAGES):
             page = payloads.blocks(await self.web.get(self.name, path))

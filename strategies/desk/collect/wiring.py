@@ -16,11 +16,11 @@ from strategies.desk.collect.exchange import (
     EXCHANGES,
     ExchangeSource,
     LiquidationStream,
-    Market,
-    client_of,
+    VenueMarket,
+    stream_client,
 )
 from strategies.desk.collect.feed import Feed
-from strategies.desk.collect.source import Rest, Sleep, Source
+from strategies.desk.collect.source import FeedSource, Rest, Sleep
 from strategies.desk.collect.web import BlockWhales, Providers, Web, WebSource
 
 
@@ -96,7 +96,7 @@ class Wiring:
         for opened in (*self._clients.values(), *self._streams):
             await opened.close()
 
-    def _source(self, feed: str, coin: str, name: str) -> Source:
+    def _source(self, feed: str, coin: str, name: str) -> FeedSource:
         """Return one source of a feed of a coin."""
         every_s, timeout_s = KINDS[feed].every_s, self.config.timeout_s
         if feed == "liquidations":
@@ -107,7 +107,7 @@ class Wiring:
             self._streams.append(stream)
             return stream
         if name in EXCHANGES:
-            market = Market(name, self._client(name), f"{coin}/USDT:USDT", self.clock)
+            market = VenueMarket(name, self._client(name), f"{coin}/USDT:USDT", self.clock)
             reading = getattr(market, "funding" if feed.startswith("funding_") else feed)
             # The first reading asks for the list of markets as well.
             return ExchangeSource(
@@ -117,7 +117,7 @@ class Wiring:
 
     def _web_source(
         self, feed: str, coin: str, name: str, every_s: float, timeout_s: float
-    ) -> Source:
+    ) -> FeedSource:
         ask, chain = self._providers, CHAINS.get(coin)
         readings: dict[tuple[str, bool], Any] = {("fear_greed", False): ask.fear_greed}
         if chain is not None:
@@ -144,4 +144,4 @@ class Wiring:
         return self._clients[name]
 
     def _new_client(self, name: str) -> Any:
-        return client_of(name, self.config.exchanges.get(name, {}), self.config.timeout_s)
+        return stream_client(name, self.config.exchanges.get(name, {}), self.config.timeout_s)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.base.types import Candles, FloatArray
+from models.base.units import HOUR_MS
 from models.data.features.candles import (
     LOOKBACK,
     SLOW,
@@ -18,7 +19,7 @@ from models.data.features.candles import (
     cutler_rsi,
     sigma_per_candle,
 )
-from tests.test_models.markets import HOUR_MS, START_MS, in_other_units, random_walk, rows_of
+from tests.test_models.markets import START_MS, in_other_units, random_walk, rows_of
 
 ROWS = 420
 MARKET = random_walk(ROWS)

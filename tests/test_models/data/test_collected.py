@@ -13,7 +13,7 @@ from models.base.errors import InputError
 from models.data.feeds.catalog import KINDS, MARKET, sources_of
 from models.data.feeds.collected import Collected
 from models.data.feeds.point_in_time import join, window_sum
-from models.data.feeds.store import Origin, Record, Writer, days
+from models.data.feeds.store import FeedRecord, Origin, Writer, days
 
 HOUR, MINUTE = 3_600_000, 60_000
 START = 1_700_000_000_000 // (24 * HOUR) * 24 * HOUR
@@ -30,15 +30,15 @@ VALUES = {
 }
 
 
-def write(root: Path, feed: str, source: str, *told: Record, coin: str = "LTC") -> None:
+def write(root: Path, feed: str, source: str, *told: FeedRecord, coin: str = "LTC") -> None:
     writer = Writer(root, Origin(feed, coin, source))
     writer.append(told)
     writer.close()
 
 
-def at(hours: float, late_s: float = 0.0, **values: float) -> Record:
+def at(hours: float, late_s: float = 0.0, **values: float) -> FeedRecord:
     event = START + int(hours * HOUR)
-    return Record(event, event + int(1000 * late_s), values)
+    return FeedRecord(event, event + int(1000 * late_s), values)
 
 
 def test_features_when_nothing_was_collected_then_all_are_missing_with_no_age(tmp_path):
@@ -75,7 +75,7 @@ def test_features_when_a_value_comes_late_or_is_revised_then_only_what_was_known
     write(
         tmp_path, "votes", "coingecko",
         at(1, up_frac=0.1),
-        Record(START + HOUR, START + 2 * HOUR, {"up_frac": 0.9}, 1),  # a revision
+        FeedRecord(START + HOUR, START + 2 * HOUR, {"up_frac": 0.9}, 1),  # a revision
         at(2.5, late_s=7200, up_frac=0.3),  # told two hours late
         at(3, late_s=60, up_frac=0.4),  # told before it, and newer
     )  # fmt: skip
@@ -107,7 +107,7 @@ def test_interest_when_a_source_takes_over_then_its_level_is_not_taken_for_a_cha
 
 
 def test_liquidations_when_the_stream_was_down_then_the_hour_is_unknown_not_quiet(tmp_path):
-    life = [Record(START + i * MINUTE, START + i * MINUTE,
+    life = [FeedRecord(START + i * MINUTE, START + i * MINUTE,
                    {"long_quote": 0.0, "short_quote": 0.0, "covered_s": 60.0})
             for i in range(1, 6 * 60) if not 190 <= i < 220]  # fmt: skip
     forced = [at(h, long_quote=q, short_quote=0.0, covered_s=0.0)
@@ -133,11 +133,11 @@ def test_features_when_the_future_of_the_files_changes_then_the_past_does_not(
     root, dice = tmp_path_factory.mktemp("feeds"), np.random.default_rng(seed)
     now = int(CLOSES[cut - 1])
 
-    def some(low: int, high: int, feed: str) -> list[Record]:
+    def some(low: int, high: int, feed: str) -> list[FeedRecord]:
         received = np.sort(dice.integers(low, high, 40))
         names = VALUES.get(feed, {"long_quote": 1, "short_quote": 1, "covered_s": 60})
         return [
-            Record(int(r - dice.integers(0, 3 * HOUR)), int(r),
+            FeedRecord(int(r - dice.integers(0, 3 * HOUR)), int(r),
                    {name: float(dice.uniform(0.1, 100)) for name in names})
             for r in received
         ]  # fmt: skip

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from models.base.errors import InputError
 from models.base.heads import cumulative_incidence, hazard_targets
 from models.base.types import Candles
+from models.base.units import HOUR_MS
 from models.data.labels.action import STEP, best_action, step_benefit
 from models.data.labels.cascade import CascadeConfig
 from models.data.labels.episodes import (
@@ -24,7 +25,7 @@ from models.data.labels.episodes import (
     inside,
     states,
 )
-from tests.test_models.markets import HOUR_MS, random_walk, rows_of
+from tests.test_models.markets import random_walk, rows_of
 
 RULE = CascadeConfig(history_ms=100 * HOUR_MS, floor_frac=0.03)
 DAY = 24

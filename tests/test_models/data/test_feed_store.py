@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from models.base.errors import InputError
 from models.data.feeds import store
-from models.data.feeds.store import Origin, Record, Writer, days, enforce_quota, read
+from models.data.feeds.store import FeedRecord, Origin, Writer, days, enforce_quota, read
 
 DAY = 86_400_000
 START = 1_700_000_000_000 // DAY * DAY
@@ -20,12 +20,14 @@ ORIGIN = Origin("open_interest", "LTC", "binance")
 FOREVER = (START - DAY, START + 400 * DAY)
 
 
-def all_of(root: Path, origin: Origin = ORIGIN) -> list[Record]:
+def all_of(root: Path, origin: Origin = ORIGIN) -> list[FeedRecord]:
     return list(read(root, origin, *FOREVER))
 
 
-def record(event: int, value: float = 1.0, received: int | None = None) -> Record:
-    return Record(START + event, START + (event if received is None else received), {"v": value})
+def record(event: int, value: float = 1.0, received: int | None = None) -> FeedRecord:
+    return FeedRecord(
+        START + event, START + (event if received is None else received), {"v": value}
+    )
 
 
 def file_of(root: Path) -> Path:
@@ -37,7 +39,7 @@ def test_store_when_events_are_told_again_then_only_news_and_revisions_are_writt
     writer = Writer(tmp_path, ORIGIN)
     assert writer.note([record(1, 5.0), record(2, 6.0)]) == [record(1, 5.0), record(2, 6.0)]
     assert writer.note([record(1, 5.0, 10), record(2, 7.0, 10), record(3, 8.0, 10)]) == [
-        Record(START + 2, START + 10, {"v": 7.0}, 1), record(3, 8.0, 10),
+        FeedRecord(START + 2, START + 10, {"v": 7.0}, 1), record(3, 8.0, 10),
     ]  # fmt: skip
     writer.close()
     again = Writer(tmp_path, ORIGIN)  # a restart remembers

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from models.base.errors import InputError
 from models.base.types import Candles, FloatArray
+from models.base.units import HOUR_MS
 from models.data.feeds.candles import (
     FUNDING_MS,
-    HOUR_MS,
     check_candles,
     check_funding,
     check_funding_span,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from models.base import columns
 from models.base.types import Candles, FloatArray
+from models.base.units import HOUR_MS
 from models.data.features.candles import LOOKBACK, sigma_per_candle
 from models.data.features.indicators import (
     bollinger,
@@ -22,7 +23,7 @@ from models.data.features.indicators import (
     volume_profile,
 )
 from models.learn.nets.base import no_indicator
-from tests.test_models.markets import HOUR_MS, START_MS, in_other_units, random_walk, rows_of
+from tests.test_models.markets import START_MS, in_other_units, random_walk, rows_of
 
 ROWS = 420
 MARKET = random_walk(ROWS)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.base.errors import AlignmentError, InputError
-from models.data.labels.tiers import agreement, confirm_l1, liquidation_spikes, past_rank
+from models.data.labels.tiers import confirm_l1, label_agreement, liquidation_spikes, past_rank
 
 
 def test_past_rank_when_later_values_change_then_earlier_ranks_stay():
@@ -80,9 +80,9 @@ def test_liquidation_spikes_when_the_whole_level_is_revised_then_the_spikes_stay
 
 def test_agreement_when_nothing_or_everything_matches_then_counts_say_so():
     times = np.array([10, 50, 90])
-    same = agreement(times, times + 1, 1)
+    same = label_agreement(times, times + 1, 1)
     assert (same.first_matched, same.second_matched, same.median_lag) == (3, 3, 1.0)
-    none = agreement(times, times + 5, 1)
+    none = label_agreement(times, times + 5, 1)
     assert (none.first_matched, none.second_matched) == (0, 0)
     assert np.isnan(none.median_lag)
-    assert agreement(times, np.array([], int), 1).first == 3
+    assert label_agreement(times, np.array([], int), 1).first == 3

@@ -13,7 +13,7 @@ from models.base.errors import AlignmentError, InputError
 from models.base.types import Artifact, Float32Array, FloatArray
 from models.evaluate.explain import Explanation, WindowForecaster, explain, importance, shapley
 from models.evaluate.explain.forecast import TIME
-from models.evaluate.explain.text import table
+from models.evaluate.explain.text import attribution_table
 from tests.test_contract.echo import (
     CANDLE_MS,
     CONTEXT,
@@ -255,7 +255,7 @@ def test_importance_when_the_sample_does_not_fit_together_then_refused() -> None
 
 def test_table_when_printed_then_shown_moves_and_rest_add_up_to_the_forecast() -> None:
     e = explain(WindowForecaster(echo_artifact()), echo_rows(20), times(20))
-    lines = table(e).splitlines()
+    lines = attribution_table(e).splitlines()
     moved = f"{100 * (e.total - e.base):+.3f}".rstrip("0").replace("-", "−")
     assert lines[0].startswith("p_up − p_down: ")
     assert lines[3].split() == [moved, "0", "echo", "last"]

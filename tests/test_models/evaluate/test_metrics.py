@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss
 
 from models.base.errors import InputError
+from models.base.units import DAY_MS
 from models.evaluate.metrics import (
     Forecasts,
     average_precision,
@@ -20,7 +21,7 @@ from models.evaluate.metrics import (
     trade_metrics,
     wilson,
 )
-from models.evaluate.metrics.equity import DAY_MS, expected_shortfall, period_returns
+from models.evaluate.metrics.equity import expected_shortfall, period_returns
 from models.evaluate.metrics.forecast import calibration_error, pinball
 
 HOUR = 3_600_000

@@ -12,11 +12,11 @@ from gymnasium.utils.env_checker import check_env
 from models.base.types import FloatArray
 from models.base.windows import Span
 from models.learn.agents.environment import (
-    CLIP,
+    OBSERVATION_CLIP,
     RUIN,
     Account,
     AccountRules,
-    Market,
+    AgentMarket,
     MarketEnv,
     walk,
 )
@@ -26,9 +26,9 @@ RULES = AccountRules(cost_frac=COST, margin_penalty=0.0, life_candles=10_000)
 SIGMA = 0.01
 
 
-def market(rows: int = 400, seed: int = 0, runs: tuple[Span, ...] | None = None) -> Market:
+def market(rows: int = 400, seed: int = 0, runs: tuple[Span, ...] | None = None) -> AgentMarket:
     rng = np.random.default_rng(seed)
-    return Market(
+    return AgentMarket(
         features=rng.normal(size=(rows, 3)).astype(np.float32),
         log_return=SIGMA * rng.normal(size=rows),
         sigma=np.full(rows, SIGMA),
@@ -218,7 +218,7 @@ def test_observation_when_holding_then_it_shows_position_profit_and_margin() -> 
     leverage = -math.exp(0.02) / (2 - math.exp(0.02))
     np.testing.assert_allclose(seen[-3:], [leverage, -0.02 / (0.01 * 2), -leverage / 1.25], 1e-6)
     np.testing.assert_array_equal(seen[:-3], env.market.features[4])
-    assert (np.abs(seen) <= CLIP).all()
+    assert (np.abs(seen) <= OBSERVATION_CLIP).all()
 
 
 def test_walk_when_compared_with_the_environment_then_it_earns_the_same_and_closes() -> None:

@@ -20,7 +20,13 @@ from models.base.types import Artifact, TrainingJob
 from models.base.windows import Span
 from models.learn.agents.a2c import A2CConfig
 from models.learn.agents.base import AgentConfig
-from models.learn.agents.environment import CLIP, STATE, AccountRules, Market, MarketEnv
+from models.learn.agents.environment import (
+    OBSERVATION_CLIP,
+    STATE,
+    AccountRules,
+    AgentMarket,
+    MarketEnv,
+)
 from models.learn.agents.policy import ServedPolicy
 from models.learn.agents.ppo import PPOConfig
 from models.learn.agents.training import fit_agent
@@ -77,8 +83,8 @@ def policy(seed: int = 0) -> ServedPolicy:
 def in_the_environment(served: ServedPolicy, x: Tensor, last: int) -> np.ndarray:
     """Action probabilities on row `last`, of an account opened `LIFE - 1` candles earlier."""
     raw = x[0].double().numpy()
-    z = ((x[0] - served.mean) * served.scale).clamp(-CLIP, CLIP).numpy()
-    world = Market(
+    z = ((x[0] - served.mean) * served.scale).clamp(-OBSERVATION_CLIP, OBSERVATION_CLIP).numpy()
+    world = AgentMarket(
         features=z, log_return=raw[:, 0] * raw[:, 3], sigma=raw[:, 3], runs=(Span(0, len(z)),)
     )
     env = MarketEnv(world, RULES)

@@ -8,7 +8,7 @@ import numpy as np
 
 from models.base import columns
 from models.data.feeds.collected import Collected
-from models.data.feeds.store import Origin, Record, Writer
+from models.data.feeds.store import FeedRecord, Origin, Writer
 from models.learn.training.pipeline import train
 from models.serve.predictor import Predictor
 from tests.test_contract import planted
@@ -21,7 +21,7 @@ def test_hedge_when_trained_on_collected_feeds_then_it_forecasts_with_and_withou
     close_ms = job.time_ms + job.candle_ms
     dice, writer = np.random.default_rng(0), Writer(tmp_path, Origin("votes", "LTC", "coingecko"))
     writer.append([  # the collector was started a quarter into the training span
-        Record(int(t) - 60_000, int(t) - 60_000, {"up_frac": float(dice.random())})
+        FeedRecord(int(t) - 60_000, int(t) - 60_000, {"up_frac": float(dice.random())})
         for t in close_ms[len(close_ms) // 4 :: 4]
     ])  # fmt: skip
     fed = Collected(tmp_path).features("LTC", close_ms)

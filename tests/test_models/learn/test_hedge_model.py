@@ -15,7 +15,7 @@ from models.base.types import Artifact, TrainingJob
 from models.learn.calibration import fit_hazard_scale
 from models.learn.export.onnx import to_onnx
 from models.learn.hybrid import fallback
-from models.learn.nets.base import SAYS_NOTHING, Committee, Forecaster
+from models.learn.nets.base import MUTED_ABOVE, Committee, Forecaster
 from models.learn.nets.hedge import SPEC
 from models.learn.training.pipeline import check, train
 from models.learn.training.prepare import prepare
@@ -178,7 +178,7 @@ def test_forecast_when_a_feed_dies_then_it_says_so_and_a_feed_never_seen_says_no
 
 
 def test_onnx_when_feeds_are_missing_then_it_equals_torch():
-    mean, std = torch.zeros(4), torch.tensor([1.0, 1.0, 2.0, 10 * SAYS_NOTHING])
+    mean, std = torch.zeros(4), torch.tensor([1.0, 1.0, 2.0, 10 * MUTED_ABOVE])
     torch.manual_seed(0)
     network = SPEC.build(6, LAYOUT.width, SPEC.config())
     shell = Forecaster(network, LAYOUT, mean, std, None, [2, 3], carries=True).eval()

@@ -18,7 +18,7 @@ from models.learn.hybrid.merge import check_pool, pool_graphs
 from models.learn.nets.lstm_attention import SPEC as NETWORK
 from models.learn.training.prepare import Prepared, prepare
 from models.learn.trees.fitting import blocks_of
-from models.learn.trees.table import table
+from models.learn.trees.table import feature_table
 from models.serve.session import Session
 from tests.test_contract import echo, planted, streamed
 
@@ -44,7 +44,7 @@ def neural(of: TrainingJob) -> Prepared:
 
 def test_stack_when_a_block_has_other_labels_then_what_is_said_of_it_stays_the_same() -> None:
     data = prepare(job())
-    rows = table(data, data.split.train)
+    rows = feature_table(data, data.split.train)
     held = blocks_of(rows, data)[0][1]
     inside = rows.row[held]
     labels = {name: values.copy() for name, values in job().labels.items()}
@@ -53,7 +53,7 @@ def test_stack_when_a_block_has_other_labels_then_what_is_said_of_it_stays_the_s
     said = []
     for of in (job(), job(labels=labels)):
         d = neural(of)
-        t = table(d, d.split.train)
+        t = feature_table(d, d.split.train)
         # The shared scaling and prior come from all training rows and are no secret of the block.
         d = dataclasses.replace(d, prior=data.prior)
         said.append(hybrid._network_out_of_fold(t, blocks_of(t, data), d))

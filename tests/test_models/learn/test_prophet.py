@@ -20,8 +20,9 @@ from models.base.config import from_mapping
 from models.base.errors import ArtifactError, ConfigError, TrainingError
 from models.base.heads import HeadLayout
 from models.base.types import Artifact, FloatArray, IntArray, TrainingJob
+from models.base.units import DAY_MS, HOUR_MS
 from models.learn.prophet import library
-from models.learn.prophet.closed_form import DAY_MS, PARTS, ClosedForm
+from models.learn.prophet.closed_form import PARTS, ClosedForm
 from models.learn.prophet.graph import Heads, check_parity, served_graph
 from models.learn.prophet.prophet import ProphetConfig
 from models.learn.prophet.residual import Residual, fit_residual
@@ -31,7 +32,6 @@ from models.serve.session import Session, graph_input
 from tests.test_contract import planted
 
 ROOT = Path(__file__).resolve().parents[3]
-HOUR_MS = 3_600_000
 LAYOUT = HeadLayout(bin_edges=(1, 2, 4))
 
 

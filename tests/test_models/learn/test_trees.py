@@ -24,9 +24,9 @@ from models.learn.trees.fitting import fit_trees
 from models.learn.trees.forest import grow, leaf_quantiles
 from models.learn.trees.graph import check_against_members
 from models.learn.trees.importance import block_order, permutation_importance
-from models.learn.trees.model import Model
+from models.learn.trees.model import TreeModel
 from models.learn.trees.pool import fit_weights, log_loss, pinball_loss, pooled
-from models.learn.trees.table import Table, purged_blocks, table
+from models.learn.trees.table import Table, feature_table, purged_blocks
 from models.serve.session import Session
 from tests.test_contract import planted
 
@@ -58,7 +58,7 @@ def made_up(rows: int = 900, seed: int = 0, levels: int = 0) -> Table:
     )
 
 
-def fitted(rows: Table, weights: tuple[float, float] = (0.4, 0.5)) -> Model:
+def fitted(rows: Table, weights: tuple[float, float] = (0.4, 0.5)) -> TreeModel:
     quantiles = np.quantile(rows.scaled_return, columns.QUANTILES)
     hazard = np.full(LAYOUT.bins, -3.0)
     heads = {
@@ -67,7 +67,7 @@ def fitted(rows: Table, weights: tuple[float, float] = (0.4, 0.5)) -> Model:
         "hazard_down": HazardHead(prior=hazard, side=0, **SHARED),
         "hazard_up": HazardHead(prior=hazard, side=1, **SHARED),
     }
-    return Model(
+    return TreeModel(
         layout=LAYOUT,
         prior=np.concatenate((PRIOR, quantiles, hazard, hazard)),
         boosted={name: head.fit(rows, 15) for name, head in heads.items()},
@@ -111,7 +111,7 @@ def test_table_when_features_or_labels_are_missing_then_the_row_is_not_there() -
     labels[columns.LABEL_DIRECTION][30:35] = np.nan
     labels[columns.LABEL_CASCADE_UP][50:60] = np.nan
     data = prepare(dataclasses.replace(job, features=x, labels=labels))
-    rows = table(data, Span(5, 100))
+    rows = feature_table(data, Span(5, 100))
     expected = np.setdiff1d(np.arange(5, 100), [*range(10, 20), *range(30, 35)])
     np.testing.assert_array_equal(rows.row, expected)
     unknown = (rows.row >= 50) & (rows.row < 60)
@@ -283,15 +283,15 @@ def test_graph_when_rows_stand_on_the_thresholds_then_it_answers_as_the_members(
 def test_graph_when_one_threshold_is_off_by_a_bit_then_the_check_convicts_it() -> None:
     rows = made_up(levels=3)
     model = fitted(rows)
-    trees, expected = Model.trees, model.outputs(rows.x)
+    trees, expected = TreeModel.trees, model.outputs(rows.x)
     try:
-        Model.trees = lambda self: [  # type: ignore[method-assign]
+        TreeModel.trees = lambda self: [  # type: ignore[method-assign]
             dataclasses.replace(t, threshold=np.nextafter(t.threshold, np.float32(np.inf)))
             for t in trees(self)
         ]
         wrong = model.to_onnx(4)
     finally:
-        Model.trees = trees  # type: ignore[method-assign]
+        TreeModel.trees = trees  # type: ignore[method-assign]
     with pytest.raises(ArtifactError, match="ONNX and the fitted trees differ"):
         check_against_members(wrong, rows.x, expected)
 

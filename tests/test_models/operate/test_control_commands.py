@@ -10,15 +10,15 @@ import pytest
 from models.base.errors import ControlError
 from models.operate.control.commands import DANGEROUS, Commands, hedge_meaning
 from models.operate.control.heartbeat import FILE, Heartbeat, beat, last_beat
-from models.operate.control.state import Mode, Person
-from models.operate.journal.records import Decision, OrderFilled, Outcome, Record
+from models.operate.control.state import ControlMode, Person
+from models.operate.journal.records import DecisionRecord, JournalRecord, OrderFilled, TradeOutcome
 
 ANN = Person("ann", "command line")
 NOW = 1_700_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Noted(Record):
+class Noted(JournalRecord):
     """A record nobody has words for."""
 
     trade_id: int
@@ -66,7 +66,7 @@ def test_halt_when_the_journal_cannot_be_written_then_it_halts_and_says_so(
     (tmp_path / "journal").touch()  # a file where the folder should be
     said = commands.halt(ANN, "storm")
     assert "not journalled" in said
-    assert commands.store.read().mode is Mode.HALTED
+    assert commands.store.read().mode is ControlMode.HALTED
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_proposals_when_answered_then_the_answer_is_in_the_journal(commands: Com
 def test_why_when_asked_then_the_trades_story_is_told_in_order(commands: Commands) -> None:
     led = commands.journal.append(
         "entry.accepted",
-        Decision(action="enter", pair="BTC/USDT:USDT", side="long", reason="key s3cret",
+        DecisionRecord(action="enter", pair="BTC/USDT:USDT", side="long", reason="key s3cret",
                  forecast={"p_up": 0.6123456789}, interval=(59_000.0, 62_000.0)),
     )  # fmt: skip
     commands.journal.append(
@@ -167,13 +167,13 @@ def test_why_when_a_trade_has_every_kind_of_line_then_each_is_told_in_words(
     commands: Commands,
 ) -> None:
     told = {
-        "entry.accepted": Decision(
+        "entry.accepted": DecisionRecord(
             action="enter", pair="BTC/USDT:USDT", side="long", reason="", trade_id=3, rate=60_000.0,
             notional_quote=900.0, leverage=2.0, rules=("net exposure limited",),
             forecast={"p_up": float("nan"), "p_flat": 0.3, "p_down": 0.1, "sigma": 0.02},
             inputs={"equity": 10_000.0},
         ),
-        "trade.closed": Outcome(
+        "trade.closed": TradeOutcome(
             trade_id=3, pair="BTC/USDT:USDT", exit_reason="stop_loss", profit_quote=-1234.5,
             profit_frac=-0.0123, held_s=5400.0,
         ),

@@ -14,11 +14,18 @@ from models.base.errors import ControlError
 from models.base.files import locked
 from models.operate.control import store as store_module
 from models.operate.control.review import Answer
-from models.operate.control.state import ControlState, Guard, Mode, Person, from_bytes, to_bytes
+from models.operate.control.state import (
+    ControlMode,
+    ControlState,
+    GuardActor,
+    Person,
+    from_bytes,
+    to_bytes,
+)
 from models.operate.control.store import HALT_FILE, ControlStore
 
 ANN = Person("ann", "telegram")
-LOSS = Guard("loss_day")
+LOSS = GuardActor("loss_day")
 
 
 class Clock:
@@ -49,19 +56,19 @@ def other(store: ControlStore) -> ControlStore:
 
 def test_store_when_new_then_it_is_active_and_says_since_when(store: ControlStore) -> None:
     state = store.read()
-    assert (state.mode, state.since_ms, state.may_add_risk) == (Mode.ACTIVE, 1_000_000, True)
+    assert (state.mode, state.since_ms, state.may_add_risk) == (ControlMode.ACTIVE, 1_000_000, True)
 
 
 @pytest.mark.parametrize("by", [ANN, LOSS])
 def test_halt_when_said_then_another_process_sees_who_why_and_when_in_its_next_read(
-    store: ControlStore, clock: Clock, by: Person | Guard
+    store: ControlStore, clock: Clock, by: Person | GuardActor
 ) -> None:
     reader = other(store)
-    assert reader.read().mode is Mode.ACTIVE
+    assert reader.read().mode is ControlMode.ACTIVE
     clock.now += 5
     store.halt(by, "lost 2 %")
     state = reader.read()
-    assert (state.mode, state.reason, state.by) == (Mode.HALTED, "lost 2 %", str(by))
+    assert (state.mode, state.reason, state.by) == (ControlMode.HALTED, "lost 2 %", str(by))
     assert state.since_ms == clock.now
     assert not state.may_add_risk
 
@@ -75,7 +82,7 @@ def test_mode_when_moved_down_twice_then_the_first_word_for_it_is_kept(
     assert (store.read().reason, store.read().since_ms) == ("first", 1_000_000)
     store.halt(LOSS, "third")
     store.reduce(ANN, "a halt stays a halt")
-    assert (store.read().mode, store.read().reason) == (Mode.HALTED, "third")
+    assert (store.read().mode, store.read().reason) == (ControlMode.HALTED, "third")
 
 
 @pytest.mark.parametrize("step", ["reduce", "halt", "request_flatten"])
@@ -88,18 +95,18 @@ def test_resume_when_a_guard_asks_then_it_is_refused_and_a_person_may(
         store.resume(LOSS)  # type: ignore[arg-type]
     assert store.read() == before
     state = store.resume(ANN)
-    assert (state.mode, state.by, state.flatten) == (Mode.ACTIVE, "ann by telegram", None)
+    assert (state.mode, state.by, state.flatten) == (ControlMode.ACTIVE, "ann by telegram", None)
 
 
 def test_flatten_when_asked_for_then_it_halts_and_stays_halted_when_done(
     store: ControlStore,
 ) -> None:
     state = store.request_flatten(ANN, "storm")
-    assert state.mode is Mode.HALTED
+    assert state.mode is ControlMode.HALTED
     assert state.flatten is not None
     assert state.flatten.reason == "storm"
-    done = store.flattened(Guard("flatten"))
-    assert (done.mode, done.flatten) == (Mode.HALTED, None)
+    done = store.flattened(GuardActor("flatten"))
+    assert (done.mode, done.flatten) == (ControlMode.HALTED, None)
 
 
 # -- the file HALT ------------------------------------------------------------------------------
@@ -110,15 +117,15 @@ def test_halt_file_when_dropped_then_it_wins_and_no_resume_helps_until_it_is_gon
 ) -> None:
     file = store.folder / HALT_FILE
     file.touch()
-    assert store.read().mode is Mode.HALTED
+    assert store.read().mode is ControlMode.HALTED
     with pytest.raises(ControlError, match="expected no file HALT"):
         store.resume(ANN)
     file.unlink()
-    assert store.read().mode is Mode.ACTIVE  # it was never written into the state
+    assert store.read().mode is ControlMode.ACTIVE  # it was never written into the state
     store.halt(LOSS, "loss")
     file.write_text("power works", encoding="utf-8")
     file.unlink()
-    assert store.read().mode is Mode.HALTED  # removing the file resumes nothing
+    assert store.read().mode is ControlMode.HALTED  # removing the file resumes nothing
 
 
 def test_halt_file_when_dropped_before_the_first_start_then_the_bot_starts_halted(
@@ -126,7 +133,7 @@ def test_halt_file_when_dropped_before_the_first_start_then_the_bot_starts_halte
 ) -> None:
     (tmp_path / "control").mkdir()
     (tmp_path / "control" / HALT_FILE).symlink_to("nowhere")  # a dangling link is a file dropped
-    assert ControlStore(tmp_path / "control", clock).read().mode is Mode.HALTED
+    assert ControlStore(tmp_path / "control", clock).read().mode is ControlMode.HALTED
 
 
 # -- what cannot be read or written -------------------------------------------------------------
@@ -142,12 +149,12 @@ def test_state_when_its_file_is_corrupt_then_it_reads_halted_and_only_resume_rep
     path = store.folder / "state.json"
     path.write_bytes(content)
     state = store.read()
-    assert state.mode is Mode.HALTED
+    assert state.mode is ControlMode.HALTED
     assert "cannot be read" in state.reason
     with pytest.raises(ControlError, match="cannot be read"):
         store.set_hedge(ANN, 0.5)
     assert path.read_bytes() == content
-    assert store.resume(ANN).mode is Mode.ACTIVE
+    assert store.resume(ANN).mode is ControlMode.ACTIVE
     assert [p.read_bytes() for p in store.folder.glob("state.corrupt-*")] == [content]
 
 
@@ -159,14 +166,14 @@ def test_state_when_any_one_byte_is_lost_then_it_never_reads_as_more_than_was_wr
     whole = path.read_bytes()
     for cut in range(len(whole) - 1):  # the last byte is a newline
         path.write_bytes(whole[:cut])
-        assert store.read().mode is Mode.HALTED, cut
+        assert store.read().mode is ControlMode.HALTED, cut
 
 
 def test_state_when_its_file_is_deleted_then_it_is_halted_and_not_new(store: ControlStore) -> None:
     store.halt(ANN, "stop")
     (store.folder / "state.json").unlink()
-    assert store.read().mode is Mode.HALTED
-    assert other(store).read().mode is Mode.HALTED
+    assert store.read().mode is ControlMode.HALTED
+    assert other(store).read().mode is ControlMode.HALTED
 
 
 def test_state_when_the_folder_cannot_be_made_then_it_is_halted(
@@ -174,8 +181,8 @@ def test_state_when_the_folder_cannot_be_made_then_it_is_halted(
 ) -> None:
     (tmp_path / "file").touch()
     store = ControlStore(tmp_path / "file" / "control", clock)
-    assert store.read().mode is Mode.HALTED
-    assert store.halt(LOSS, "loss").mode is Mode.HALTED  # and a guard's word does not raise
+    assert store.read().mode is ControlMode.HALTED
+    assert store.halt(LOSS, "loss").mode is ControlMode.HALTED  # and a guard's word does not raise
 
 
 def full_disk(*_: object, **__: object) -> None:
@@ -190,8 +197,8 @@ def test_halt_when_the_state_cannot_be_written_then_the_halt_file_says_it(
     store: ControlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_module, "write_atomic", full_disk)
-    assert store.reduce(LOSS, "lost 2 %").mode is Mode.HALTED
-    assert other(store).read().mode is Mode.HALTED
+    assert store.reduce(LOSS, "lost 2 %").mode is ControlMode.HALTED
+    assert other(store).read().mode is ControlMode.HALTED
     assert "lost 2 %" in other(store).read().reason
     with pytest.raises(OSError, match="No space"):
         store.request_flatten(ANN, "out")  # the caller must know that nothing will be closed
@@ -204,13 +211,13 @@ def test_halt_when_nothing_at_all_can_be_written_then_this_process_is_halted_unt
     with monkeypatch.context() as broken:
         broken.setattr(store_module, "write_atomic", full_disk)
         broken.setattr(Path, "open", cannot_append)
-        assert store.halt(LOSS, "loss").mode is Mode.HALTED
+        assert store.halt(LOSS, "loss").mode is ControlMode.HALTED
     clock.now += 5
     other(store).set_hedge(ANN, 0.5)  # no word about the mode
-    assert store.read().mode is Mode.HALTED
+    assert store.read().mode is ControlMode.HALTED
     assert "No space" in store.read().reason
     other(store).resume(ANN)
-    assert store.read().mode is Mode.ACTIVE
+    assert store.read().mode is ControlMode.ACTIVE
 
 
 def test_halt_when_a_stopped_process_holds_the_lock_then_it_takes_effect_all_the_same(
@@ -218,10 +225,10 @@ def test_halt_when_a_stopped_process_holds_the_lock_then_it_takes_effect_all_the
 ) -> None:
     monkeypatch.setattr("models.base.files.time.sleep", lambda _: None)
     with locked(store.folder / "lock"):
-        assert store.halt(ANN, "now").mode is Mode.HALTED
+        assert store.halt(ANN, "now").mode is ControlMode.HALTED
         with pytest.raises(ControlError, match="another process holds the lock"):
             store.set_hedge(ANN, 0.5)
-    assert other(store).read().mode is Mode.HALTED
+    assert other(store).read().mode is ControlMode.HALTED
 
 
 def test_state_when_written_and_read_then_nothing_changes(store: ControlStore) -> None:

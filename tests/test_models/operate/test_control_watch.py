@@ -12,9 +12,9 @@ from models.operate.control.watch import (
     FEED,
     MARGIN,
     SILENT,
-    Position,
     Resting,
     WatchdogConfig,
+    WatchedPosition,
     alarms,
     entries,
     stop_price,
@@ -22,8 +22,8 @@ from models.operate.control.watch import (
     uncovered,
 )
 
-LONG = Position(symbol="BTC", amount=2.0, mark=100.0)
-SHORT = Position(symbol="BTC", amount=-2.0, mark=100.0)
+LONG = WatchedPosition(symbol="BTC", amount=2.0, mark=100.0)
+SHORT = WatchedPosition(symbol="BTC", amount=-2.0, mark=100.0)
 CONFIG = WatchdogConfig()
 NOW, HOUR = 1_700_000_000_000, 3_600_000
 
@@ -52,7 +52,7 @@ def order(**changes: object) -> Resting:
     ],
 )
 def test_uncovered_when_an_order_rests_then_only_a_stop_on_the_losing_side_counts(
-    position: Position, changes: dict[str, object], left: float
+    position: WatchedPosition, changes: dict[str, object], left: float
 ) -> None:
     assert uncovered(position, [order(**changes)]) == left
     assert uncovered(position, []) == 2.0

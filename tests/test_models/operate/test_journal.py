@@ -12,7 +12,13 @@ import pytest
 from models.base.errors import ControlError, InputError
 from models.operate.journal.chain import GENESIS
 from models.operate.journal.journal import TORN, Journal, Verification
-from models.operate.journal.records import ControlChange, Decision, Incident, OrderFilled, plain
+from models.operate.journal.records import (
+    ControlChange,
+    DecisionRecord,
+    Incident,
+    OrderFilled,
+    plain,
+)
 
 SECRET = "k3y-of-the-exchange"
 
@@ -236,9 +242,9 @@ def test_journal_when_many_threads_write_then_every_line_is_there_once(journal: 
 # -- what is in a line --------------------------------------------------------------------------
 
 
-def decision(**changes: object) -> Decision:
+def decision(**changes: object) -> DecisionRecord:
     values = {"action": "enter", "pair": "BTC/USDT:USDT", "side": "long", "reason": ""}
-    return Decision(**{**values, **changes})  # type: ignore[arg-type]
+    return DecisionRecord(**{**values, **changes})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from models.base import columns
 from models.base.types import Artifact, TrainingJob
-from models.serve.challenge import FEWEST_ROWS, challenge
+from models.serve.challenge import FEWEST_CHALLENGE_ROWS, challenge
 from models.serve.predictor import Predictor
 from tests.test_contract import echo, planted
 
@@ -65,7 +65,7 @@ def test_challenge_when_the_old_model_was_fitted_on_the_rows_then_they_do_not_co
     late = model("old", seen=1700, validated=1780)
     out = challenge(late, fresh, job())
     assert out["rows"] == ROWS - 1786
-    few = model("old", seen=1800, validated=1990 - FEWEST_ROWS + 20)
+    few = model("old", seen=1800, validated=1990 - FEWEST_CHALLENGE_ROWS + 20)
     out = challenge(few, fresh, job())
     assert out["serves"] == "challenger"
     assert "only" in out["why"]

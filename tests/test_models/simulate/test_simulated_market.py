@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from models.base.types import FloatArray
+from models.base.units import HOUR_MS
 from models.data.feeds.aggregation import aggregate
-from models.data.feeds.candles import FUNDING_MS, HOUR_MS, check_candles, check_funding
+from models.data.feeds.candles import FUNDING_MS, check_candles, check_funding
 from models.simulate.market_config import SimulatedMarketConfig
 from models.simulate.simulated_market import SimulatedMarket, simulate_market
 

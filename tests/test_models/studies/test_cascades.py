@@ -10,6 +10,7 @@ import pytest
 from models.base.errors import InputError
 from models.base.heads import cumulative_incidence
 from models.base.types import Candles
+from models.base.units import HOUR_MS
 from models.data.labels.cascade import CascadeConfig, hazard_bins
 from models.learn.training.settings import LabelSettings
 from models.reports.cascades import page
@@ -25,7 +26,7 @@ from models.studies.cascades.folds import coins_out, episodes_out, walk_forward
 from models.studies.cascades.measure import measure, paired_recall, row_log_likelihood
 from models.studies.cascades.network import job_of, labels_of, main_coin, peak_errors
 from models.studies.cascades.panel import Coin, aligned, build
-from tests.test_models.markets import HOUR_MS, random_walk
+from tests.test_models.markets import random_walk
 
 EDGES = hazard_bins(24, 6)
 RULE = CascadeConfig(floor_frac=0.04, history_ms=100 * HOUR_MS)

@@ -13,7 +13,7 @@ from models.base import columns
 from models.base.errors import InputError
 from models.base.types import FloatArray
 from models.reports.compare.page import cell, markdown, verdict
-from models.studies.compare import Entry, Trading, measure, write_comparison
+from models.studies.compare import ComparedModel, Trading, measure, write_comparison
 from models.studies.compare.measure import Truth, positions
 from models.trade.decision.signals import DecisionConfig, Signals
 
@@ -67,8 +67,10 @@ def constant(t: Truth) -> dict[str, FloatArray]:
     return forecast(np.tile(share, (len(t.time_ms), 1)), np.zeros(len(t.time_ms)))
 
 
-def entry(name: str, *forecasts: dict[str, FloatArray]) -> Entry:
-    return Entry(name=name, title=name.title(), forecasts=forecasts, fit_seconds=1, parameters=9)
+def entry(name: str, *forecasts: dict[str, FloatArray]) -> ComparedModel:
+    return ComparedModel(
+        name=name, title=name.title(), forecasts=forecasts, fit_seconds=1, parameters=9
+    )
 
 
 def row_of(t: Truth, *forecasts: dict[str, FloatArray]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 from models.base.errors import AlignmentError, InputError
 from models.reports.hedge.page import (
     crash_figure,
-    equity_figure,
+    hedge_equity_figure,
     ratio_figure,
     write_hedge_report,
 )
@@ -30,7 +30,7 @@ from models.studies.hedge.survival import Legs, survival
 from models.trade.account.tiers import MarginTier, MarginTiers
 from models.trade.hedging.baseline import BaselineConfig
 from models.trade.hedging.policy import PolicyConfig
-from models.trade.hedging.simulate import Costs, Market
+from models.trade.hedging.simulate import Costs, HedgeMarket
 
 HOUR = 3_600_000
 
@@ -156,9 +156,9 @@ def scene() -> ladder.Scene:
     leg = 1000 * np.exp(np.cumsum(common))
     price = 100 * np.exp(np.cumsum(beta * common + 0.5 * own))
 
-    def market(pair: str, close: np.ndarray) -> Market:
+    def market(pair: str, close: np.ndarray) -> HedgeMarket:
         opened = np.concatenate((close[:1], close[:-1]))
-        return Market(pair=pair, open=opened, close=close, funding_rate=np.zeros(rows))
+        return HedgeMarket(pair=pair, open=opened, close=close, funding_rate=np.zeros(rows))
 
     return ladder.Scene(
         time_ms=np.arange(rows) * HOUR, primary=market("LTC", price), hedges=[market("BTC", leg)],
@@ -235,7 +235,7 @@ def test_report_when_written_then_page_and_numbers_agree(
                 "slippage": "0.01 %", "max_ratio": 1.0},
     }  # fmt: skip
     figures = {
-        "equity": equity_figure(ours.time_ms, {"position": ours.primary.cumsum()}),
+        "equity": hedge_equity_figure(ours.time_ms, {"position": ours.primary.cumsum()}),
         "ratio": ratio_figure(ours.time_ms, {"BTC": ours.ratio}),
         "crashes": crash_figure(crashes),
     }

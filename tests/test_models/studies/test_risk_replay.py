@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.base.errors import InputError
-from models.studies.stress.replay import Crash, replay_crash, simulated_crash, summarise
+from models.studies.stress.replay import RecordedCrash, replay_crash, simulated_crash, summarise
 from models.trade.account.tiers import MarginTiers
 from models.trade.risk.limits import HardLimits, Limits
 from strategies.account.tiers import load_binance_tiers
@@ -23,7 +23,7 @@ def tiers() -> MarginTiers:
     return load_binance_tiers([PAIR])[PAIR]
 
 
-def cut(crash: Crash, start: int, stop: int) -> Crash:
+def cut(crash: RecordedCrash, start: int, stop: int) -> RecordedCrash:
     """Return candles [start, stop) of `crash`."""
     c = crash.candles
     columns = ("time_ms", "open", "high", "low", "close", "volume")

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from models.base.errors import ConfigError, InputError
 from models.trade.hedging.policy import (
-    Action,
+    HedgeAction,
     HedgeSignal,
     PolicyConfig,
+    RatioSource,
     Situation,
-    Source,
-    decide,
+    decide_hedge,
 )
 from models.trade.hedging.rounding import OrderRules, executable, reachable
 
@@ -25,55 +25,55 @@ INSIDE = Situation(held=(0.75,), target=(0.8,), width=(0.1,))
 
 
 def test_decide_when_inside_the_band_then_it_maintains() -> None:
-    step = decide(INSIDE, CONFIG)
+    step = decide_hedge(INSIDE, CONFIG)
     assert (step.ratio, step.action, step.source) == (
-        (0.75,), Action.MAINTAIN, Source.BASELINE,
+        (0.75,), HedgeAction.MAINTAIN, RatioSource.BASELINE,
     )  # fmt: skip
 
 
 def test_decide_when_outside_the_band_then_it_goes_to_the_edge_and_no_further() -> None:
-    step = decide(replace(INSIDE, held=(0.65,)), CONFIG)
-    assert step.action is Action.INCREASE
+    step = decide_hedge(replace(INSIDE, held=(0.65,)), CONFIG)
+    assert step.action is HedgeAction.INCREASE
     assert step.ratio == pytest.approx((0.7,))
-    assert decide(replace(INSIDE, held=(0.95,)), CONFIG).ratio == pytest.approx((0.9,))
+    assert decide_hedge(replace(INSIDE, held=(0.95,)), CONFIG).ratio == pytest.approx((0.9,))
 
 
 def test_decide_when_far_away_then_one_step_at_a_time() -> None:
-    assert decide(replace(INSIDE, held=(0.0,)), CONFIG).ratio == pytest.approx((0.1,))
+    assert decide_hedge(replace(INSIDE, held=(0.0,)), CONFIG).ratio == pytest.approx((0.1,))
 
 
 def test_decide_when_the_target_is_too_large_then_the_limit_holds_on_the_sum() -> None:
     both = Situation(held=(0.55, 0.45), target=(0.9, 0.8), width=(0.05, 0.05))
-    ratio = decide(both, CONFIG).ratio
+    ratio = decide_hedge(both, CONFIG).ratio
     assert sum(ratio) <= 1.0 + 1e-9
     over = replace(both, held=(0.8, 0.7))  # prices moved it there
-    assert sum(decide(over, CONFIG).ratio) < 1.5
+    assert sum(decide_hedge(over, CONFIG).ratio) < 1.5
 
 
 def test_decide_when_the_day_is_used_up_then_it_waits_in_calm_but_not_when_far() -> None:
     near = replace(INSIDE, held=(0.65,), changes_today=4)
-    assert decide(near, CONFIG).reason == "4 changes today already"
+    assert decide_hedge(near, CONFIG).reason == "4 changes today already"
     far = replace(near, held=(0.2,))
-    assert decide(far, CONFIG).action is Action.INCREASE
+    assert decide_hedge(far, CONFIG).action is HedgeAction.INCREASE
     alarm = replace(near, signal=HedgeSignal(hazard_against=0.9))
-    assert decide(alarm, CONFIG).action is Action.INCREASE
+    assert decide_hedge(alarm, CONFIG).action is HedgeAction.INCREASE
 
 
 def test_decide_when_a_cascade_threatens_then_it_hedges_more_at_once() -> None:
     calm = replace(INSIDE, held=(0.8,), signal=HedgeSignal(hazard_against=0.01))
-    assert decide(calm, CONFIG).action is Action.MAINTAIN
-    alarm = decide(replace(calm, signal=HedgeSignal(hazard_against=0.3)), CONFIG)
-    assert alarm.action is Action.INCREASE
+    assert decide_hedge(calm, CONFIG).action is HedgeAction.MAINTAIN
+    alarm = decide_hedge(replace(calm, signal=HedgeSignal(hazard_against=0.3)), CONFIG)
+    assert alarm.action is HedgeAction.INCREASE
     assert alarm.ratio == pytest.approx((0.9,))
-    assert alarm.source is Source.MODEL
+    assert alarm.source is RatioSource.MODEL
 
 
 def test_decide_when_the_action_head_wants_less_then_hazard_can_forbid_it() -> None:
     less = HedgeSignal(p_increase=0.1, p_decrease=0.8)
     at = replace(INSIDE, held=(0.8,), width=(0.02,), signal=less)
-    assert decide(at, CONFIG).action is Action.DECREASE
+    assert decide_hedge(at, CONFIG).action is HedgeAction.DECREASE
     warned = replace(at, signal=replace(less, hazard_against=0.15))
-    assert decide(warned, CONFIG).action is Action.MAINTAIN
+    assert decide_hedge(warned, CONFIG).action is HedgeAction.MAINTAIN
 
 
 @pytest.mark.parametrize(
@@ -87,16 +87,16 @@ def test_decide_when_the_model_falls_silent_then_it_holds_and_then_follows_the_b
     now = replace(
         INSIDE, held=(0.5,), signal=HedgeSignal(hazard_against=0.99, age_candles=age)
     )  # fmt: skip
-    step = decide(now, CONFIG)
+    step = decide_hedge(now, CONFIG)
     assert step.source == source
-    assert (step.action is Action.MAINTAIN) == (source == "hold")
+    assert (step.action is HedgeAction.MAINTAIN) == (source == "hold")
     assert step.lean == (CONFIG.reach if source == "model" else 0.0)
 
 
 def test_decide_when_prices_are_missing_then_it_holds() -> None:
     for gone in (replace(INSIDE, target=(math.nan,)), replace(INSIDE, width=(math.nan,))):
-        step = decide(replace(gone, held=(0.2,)), CONFIG)
-        assert (step.ratio, step.source) == ((0.2,), Source.HOLD)
+        step = decide_hedge(replace(gone, held=(0.2,)), CONFIG)
+        assert (step.ratio, step.source) == ((0.2,), RatioSource.HOLD)
 
 
 @pytest.mark.parametrize(
@@ -107,36 +107,39 @@ def test_decide_when_it_holds_and_prices_move_it_past_the_limit_then_it_is_cut_b
 ) -> None:
     known = Situation(held=(0.63, 0.42), target=(0.5, 0.4), width=(0.1, 0.1), changes_today=9)
     drifted = replace(known, **unknown)
-    step = decide(drifted, CONFIG)
+    step = decide_hedge(drifted, CONFIG)
     assert step.ratio == pytest.approx((0.6, 0.4))
-    assert (step.action, step.source) == (Action.DECREASE, Source.HOLD)
+    assert (step.action, step.source) == (HedgeAction.DECREASE, RatioSource.HOLD)
     assert "holding the limit" in step.reason
-    assert decide(replace(drifted, frozen=True), CONFIG).ratio == (0.63, 0.42)  # a person's word
+    assert decide_hedge(replace(drifted, frozen=True), CONFIG).ratio == (
+        0.63,
+        0.42,
+    )  # a person's word
     small = replace(drifted, smallest_step=(0.05, 0.05))  # less than the exchange takes
-    assert decide(small, CONFIG).ratio == (0.63, 0.42)
+    assert decide_hedge(small, CONFIG).ratio == (0.63, 0.42)
 
 
 def test_decide_when_the_holding_is_unknown_then_it_refuses() -> None:
     with pytest.raises(InputError, match="held"):
-        decide(replace(INSIDE, held=(math.nan,)), CONFIG)
+        decide_hedge(replace(INSIDE, held=(math.nan,)), CONFIG)
 
 
 def test_decide_when_a_person_sets_or_freezes_then_that_wins() -> None:
     alarm = replace(INSIDE, held=(0.5,), signal=HedgeSignal(hazard_against=0.99), changes_today=9)
-    frozen = decide(replace(alarm, frozen=True), CONFIG)
-    assert (frozen.ratio, frozen.source) == ((0.5,), Source.PERSON)
-    less = decide(replace(alarm, manual=0.0), CONFIG)
-    assert (less.ratio, less.source) == ((0.4,), Source.PERSON)
-    blind = decide(replace(alarm, manual=0.6, target=(math.nan,)), CONFIG)
+    frozen = decide_hedge(replace(alarm, frozen=True), CONFIG)
+    assert (frozen.ratio, frozen.source) == ((0.5,), RatioSource.PERSON)
+    less = decide_hedge(replace(alarm, manual=0.0), CONFIG)
+    assert (less.ratio, less.source) == ((0.4,), RatioSource.PERSON)
+    blind = decide_hedge(replace(alarm, manual=0.6, target=(math.nan,)), CONFIG)
     assert blind.ratio == pytest.approx((0.6,))
     two = Situation(held=(0.4, 0.2), target=(0.2, 0.6), width=(0.1, 0.1), manual=0.8)
-    assert decide(two, replace(CONFIG, max_step=1.0)).ratio == pytest.approx((0.2, 0.6))
+    assert decide_hedge(two, replace(CONFIG, max_step=1.0)).ratio == pytest.approx((0.2, 0.6))
 
 
 def test_decide_when_the_smallest_order_is_larger_than_the_step_then_it_waits_for_it() -> None:
     small = replace(INSIDE, held=(0.0,), smallest_step=(0.5,))
-    assert decide(small, CONFIG).ratio == pytest.approx((0.5,))
-    assert decide(replace(small, held=(0.5,)), CONFIG).reason == "below the smallest order"
+    assert decide_hedge(small, CONFIG).ratio == pytest.approx((0.5,))
+    assert decide_hedge(replace(small, held=(0.5,)), CONFIG).reason == "below the smallest order"
 
 
 ratios = st.floats(0, 1.5)
@@ -150,7 +153,7 @@ def test_decide_when_the_danger_grows_then_the_hedge_never_shrinks(
     def at(against: float) -> float:
         signal = HedgeSignal(hazard_against=against, p_increase=0.0, p_decrease=lead)
         now = Situation(held=(held,), target=(target,), width=(width,), signal=signal)
-        return decide(now, CONFIG).ratio[0]
+        return decide_hedge(now, CONFIG).ratio[0]
 
     # In an alarm the band is narrower, so a hedge far above its target may be cut to it.
     if held <= min(target, CONFIG.max_ratio):
@@ -165,7 +168,7 @@ def test_decide_when_anything_is_asked_then_limits_and_step_hold(
 ) -> None:  # fmt: skip
     signal = HedgeSignal(hazard_against=hazard, p_increase=increase, p_decrease=1 - increase)
     now = Situation(held=held, target=target, width=(width, width), signal=signal)
-    ratio = decide(now, CONFIG).ratio
+    ratio = decide_hedge(now, CONFIG).ratio
     for before, after in zip(held, ratio, strict=True):
         assert after >= -1e-9
         assert abs(after - before) <= CONFIG.max_step + 1e-9

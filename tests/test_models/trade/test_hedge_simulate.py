@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from models.base.errors import AlignmentError, InputError
-from models.trade.hedging.policy import Action, HedgeSignal, PolicyConfig
+from models.trade.hedging.policy import HedgeAction, HedgeSignal, PolicyConfig
 from models.trade.hedging.rounding import OrderRules
-from models.trade.hedging.simulate import Costs, Market, PolicyDecider, banded, simulate
+from models.trade.hedging.simulate import Costs, HedgeMarket, PolicyDecider, banded, simulate
 
 TIMES = np.arange(4) * 3_600_000
 
 
-def market(pair: str, opens: list[float], closes: list[float], **more: object) -> Market:
+def market(pair: str, opens: list[float], closes: list[float], **more: object) -> HedgeMarket:
     rate = np.array(more.pop("funding", np.zeros(len(opens))), dtype=float)
-    return Market(
+    return HedgeMarket(
         pair=pair, open=np.array(opens), close=np.array(closes), funding_rate=rate, **more
     )  # fmt: skip
 
@@ -82,7 +82,7 @@ def test_simulate_when_markets_do_not_fit_then_it_is_refused() -> None:
 def test_policy_decider_when_the_model_dies_in_a_crash_then_hold_and_baseline_follow() -> None:
     n = 60
     price = np.concatenate((np.full(30, 100.0), 100.0 * 0.97 ** np.arange(1, 31)))
-    falling = Market(pair="LTC", open=price, close=price, funding_rate=np.zeros(n))
+    falling = HedgeMarket(pair="LTC", open=price, close=price, funding_rate=np.zeros(n))
     signals = [HedgeSignal(age_candles=max(0, t - 32)) for t in range(n)]
     signals[31] = signals[32] = HedgeSignal(hazard_against=0.8)
     target, width = np.full((n, 1), 0.6), np.full((n, 1), 0.1)
@@ -94,7 +94,7 @@ def test_policy_decider_when_the_model_dies_in_a_crash_then_hold_and_baseline_fo
     assert held[33] == pytest.approx(0.7, abs=0.01)  # two alarms, a step each
     assert held[36] == pytest.approx(held[33])  # silent: held
     assert held[-1] == pytest.approx(0.8, abs=0.01)  # the baseline's edge
-    assert decider.actions[Action.INCREASE] >= 7
+    assert decider.actions[HedgeAction.INCREASE] >= 7
     assert path.hedge_pnl[30:].sum() > 0
 
 

@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.base.errors import InputError
-from models.operate.control.watch import Position, Resting
+from models.operate.control.watch import Resting, WatchedPosition
 from models.trade.risk.reconciliation import (
     Books,
-    Fill,
+    ReportedFill,
     bare_positions,
     differences,
     fill_differences,
     lost_entries,
     order_differences,
 )
-from models.trade.risk.reduction import STEP_S, Step, next_step
+from models.trade.risk.reduction import STEP_S, ReductionStep, next_step
 
 NAN = math.nan
 
@@ -89,8 +89,8 @@ def test_orders_when_only_one_side_has_them_then_each_is_named() -> None:
 
 
 def test_position_when_stops_do_not_close_it_as_a_whole_then_it_is_named() -> None:
-    long = Position(symbol="A", amount=2.0, mark=100.0)
-    short = Position(symbol="B", amount=-1.0, mark=100.0)
+    long = WatchedPosition(symbol="A", amount=2.0, mark=100.0)
+    short = WatchedPosition(symbol="B", amount=-1.0, mark=100.0)
     assert bare_positions([long], [stop(1.2), stop(0.8)]) == ()
     assert bare_positions([long], iter([stop(2.0 - 1e-6)])) == ()  # rounding
     assert bare_positions([replace(long, amount=0.0)], []) == ()  # nothing to protect
@@ -108,8 +108,8 @@ def test_position_when_stops_do_not_close_it_as_a_whole_then_it_is_named() -> No
         assert len(bare_positions([long], [useless])) == 1
 
 
-def fill(order: str = "1", amount: float = 2.0, price: float = 100.0) -> Fill:
-    return Fill(order=order, pair="A", amount=amount, price=price)
+def fill(order: str = "1", amount: float = 2.0, price: float = 100.0) -> ReportedFill:
+    return ReportedFill(order=order, pair="A", amount=amount, price=price)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def fill(order: str = "1", amount: float = 2.0, price: float = 100.0) -> Fill:
     ],
 )  # fmt: skip
 def test_fills_when_compared_then_amount_and_price_of_each_order_must_be_the_same(
-    booked: list[Fill], executed: list[Fill], found: tuple[str, ...]
+    booked: list[ReportedFill], executed: list[ReportedFill], found: tuple[str, ...]
 ) -> None:
     assert fill_differences(booked, executed, {"7"}) == found
 
@@ -159,7 +159,9 @@ def test_fills_when_some_are_dropped_then_exactly_those_are_found(
     assert len(fill_differences(all_of_them, rest)) == len(orders.keys() & dropped)
 
 
-def step(held: float, target: float = 0.0, volume: float | None = 60e6, **more: float) -> Step:
+def step(
+    held: float, target: float = 0.0, volume: float | None = 60e6, **more: float
+) -> ReductionStep:
     return next_step(now_ms=7, held_quote=held, target_quote=target, volume_1h_quote=volume,
                      max_volume_frac=0.05, **more)  # fmt: skip
 
@@ -196,7 +198,7 @@ def test_step_when_worked_by_hand_then_it_is_a_share_of_the_volume_and_leaves_no
     held: float, target: float, volume: float | None, smallest: float, size: float, last: bool
 ) -> None:
     made = step(held, target, volume, smallest_quote=smallest)
-    assert made == Step(notional_quote=pytest.approx(size), next_ms=60_007, last=last)
+    assert made == ReductionStep(notional_quote=pytest.approx(size), next_ms=60_007, last=last)
     assert STEP_S == 60.0
     assert step(2.0, 1.5, None).notional_quote == pytest.approx(0.2)  # by default none is too small
 

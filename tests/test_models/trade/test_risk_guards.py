@@ -10,9 +10,17 @@ import pytest
 
 from models.trade.risk import margin, model
 from models.trade.risk.limits import GuardConfig, HardLimits, Limits
-from models.trade.risk.run import GUARDS, HEDGING, SECOND_SOURCE, Guard, Standing, decide, watch
+from models.trade.risk.run import (
+    GUARDS,
+    HEDGING,
+    SECOND_SOURCE,
+    Guard,
+    Standing,
+    decide_order,
+    watch,
+)
 from models.trade.risk.snapshot import Effect, Snapshot, Stage
-from models.trade.risk.verdict import PASSED, Decision, Demand, Verdict, limited, refused
+from models.trade.risk.verdict import PASSED, Demand, RiskDecision, Verdict, limited, refused
 from tests.test_models.risk_worlds import (
     LIMITS,
     LOSSES,
@@ -39,7 +47,7 @@ def ask(name: str, s: Snapshot, limits: Limits = LIMITS) -> Verdict:
 
 
 def test_a_sound_order_passes_whole_and_nothing_has_anything_to_say() -> None:
-    decision = decide(SOUND, LIMITS)
+    decision = decide_order(SOUND, LIMITS)
     assert (decision.notional_quote, decision.findings) == (1000.0, ())
     assert decision.allowed
     assert (decision.reason, decision.demand, decision.shed_frac) == ("", Demand.NONE, 0.0)
@@ -120,7 +128,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, Demand]] = [
 def test_guard_when_its_limit_is_passed_then_it_refuses_and_the_decision_with_it(
     name: str, spoiled: dict[str, Any], said: str, demand: Demand
 ) -> None:
-    decision = decide(world(**spoiled), LIMITS)
+    decision = decide_order(world(**spoiled), LIMITS)
     assert decision.notional_quote == 0.0
     assert not decision.allowed
     mine = [v for v in decision.findings if v.guard == name]
@@ -315,8 +323,8 @@ def test_hedging_when_there_is_no_model_and_markets_are_wild_then_only_the_floor
     wild = world(intent__notional_quote=most * 3, model__sigma_day=0.3)
     assert margin.distance_floor(wild, LIMITS).limit_quote == pytest.approx(most, rel=1e-6)
     blind = world(model=None)
-    assert decide(blind, LIMITS, HEDGING).allowed
-    assert not decide(blind, LIMITS).allowed
+    assert decide_order(blind, LIMITS, HEDGING).allowed
+    assert not decide_order(blind, LIMITS).allowed
     assert {guard.check for guard in GUARDS} - {guard.check for guard in HEDGING} == {
         margin.distance_kept, model.forecast_trusted, model.calibrated, model.in_distribution,
         model.not_drifted, model.fast_enough, model.no_cascade,
@@ -386,12 +394,12 @@ def test_thresholds_when_they_are_exactly_met_then_margin_acts_and_prices_pass()
 
 
 def test_decision_when_a_limit_is_just_what_was_asked_then_it_is_no_objection() -> None:
-    exact = decide(world(intent__notional_quote=20_000.0), LIMITS)
+    exact = decide_order(world(intent__notional_quote=20_000.0), LIMITS)
     assert (exact.notional_quote, exact.findings) == (20_000.0, ())
     half = [Guard(check=lambda s, limits: limited(0.5, "half"))]
-    small = decide(world(intent__notional_quote=0.4), LIMITS, half)
+    small = decide_order(world(intent__notional_quote=0.4), LIMITS, half)
     assert (small.notional_quote, small.findings) == (0.4, ())
-    assert decide(world(intent__notional_quote=0.5), LIMITS).notional_quote == 0.5
+    assert decide_order(world(intent__notional_quote=0.5), LIMITS).notional_quote == 0.5
 
 
 def test_distance_when_another_position_is_a_fraction_of_a_coin_then_it_moves_the_same_way() -> (
@@ -429,7 +437,7 @@ def test_no_cascade_and_peak_loss_when_they_fire_then_they_ask_for_staged_closin
     assert ask("no_cascade", world(model__hazard=0.9)).shed_frac == 0.5
     assert ask("losses_bearable", world(losses=lost(peak=0.2))).shed_frac == 1.0
     assert ask("losses_bearable", world(losses=lost(week=0.2))).shed_frac == 0.0
-    assert decide(world(model__hazard=0.9), LIMITS).shed_frac == 0.5
+    assert decide_order(world(model__hazard=0.9), LIMITS).shed_frac == 0.5
 
 
 @pytest.mark.parametrize("name", ["day", "week", "peak"])
@@ -459,7 +467,7 @@ def reads(name: str) -> list[str]:
 
 def refuses(name: str, s: Snapshot) -> bool:
     (guard,) = [g for g in GUARDS if g.name == name]
-    return decide(s, LIMITS, [guard]).notional_quote == 0.0
+    return decide_order(s, LIMITS, [guard]).notional_quote == 0.0
 
 
 READS = {
@@ -550,7 +558,7 @@ def negative(s: Snapshot, limits: Limits) -> Verdict:
 def test_decision_when_a_guard_breaks_then_new_risk_is_refused_and_the_guard_named(
     check: Any,
 ) -> None:
-    decision = decide(SOUND, LIMITS, [*GUARDS, Guard(check=check)])
+    decision = decide_order(SOUND, LIMITS, [*GUARDS, Guard(check=check)])
     assert decision.notional_quote == 0.0
     (finding,) = decision.findings
     assert finding.guard == check.__name__
@@ -562,12 +570,12 @@ def test_decision_when_risk_is_only_reduced_then_no_guard_is_asked() -> None:
     out = replace(SOUND.intent, effect=Effect.REDUCE, notional_quote=123.0)
     ruined = Snapshot(now_ms=NOW, stage=Stage.LIVE, intent=out, control_mode="HALTED",
                       differences=("everything",), losses=lost(peak=0.99))  # fmt: skip
-    decision = decide(ruined, LIMITS, [Guard(check=broken)] * 3)
+    decision = decide_order(ruined, LIMITS, [Guard(check=broken)] * 3)
     assert (decision.notional_quote, decision.findings) == (123.0, ())
     assert (decision.demand, decision.shed_frac) == (Demand.NONE, 0.0)
     # The control: the same order for new risk is refused.
     opening = replace(ruined, intent=replace(out, effect=Effect.OPEN))
-    assert not decide(opening, LIMITS).allowed
+    assert not decide_order(opening, LIMITS).allowed
 
 
 def test_decision_when_several_guards_object_then_the_smallest_wins_and_all_reasons_are_kept() -> (
@@ -576,7 +584,7 @@ def test_decision_when_several_guards_object_then_the_smallest_wins_and_all_reas
     s = world(
         intent__notional_quote=50_000.0, market__bid_depth_quote=90_000.0, model__sigma_day=0.001
     )
-    decision = decide(s, LIMITS)
+    decision = decide_order(s, LIMITS)
     assert decision.notional_quote == 9_000.0
     assert {v.guard for v in decision.findings} == {
         "depth_enough", "share_of_equity", "equity_left", "gross_within", "net_within",
@@ -588,14 +596,16 @@ def test_decision_when_several_guards_object_then_the_smallest_wins_and_all_reas
 def test_decision_when_the_order_is_no_size_then_nothing_is_allowed_whatever_the_guards(
     notional: float,
 ) -> None:
-    assert decide(world(intent__notional_quote=notional), LIMITS, []).notional_quote == 0.0
+    assert decide_order(world(intent__notional_quote=notional), LIMITS, []).notional_quote == 0.0
     lenient = [Guard(check=lambda s, limits: PASSED)]
-    assert decide(world(intent__notional_quote=notional), LIMITS, lenient).notional_quote == 0.0
+    assert (
+        decide_order(world(intent__notional_quote=notional), LIMITS, lenient).notional_quote == 0.0
+    )
 
 
 def test_decision_when_there_is_no_guard_or_no_order_then_nothing_is_allowed() -> None:
-    assert decide(SOUND, LIMITS, []).notional_quote == 0.0
-    assert decide(world(intent=None), LIMITS).notional_quote == 0.0
+    assert decide_order(SOUND, LIMITS, []).notional_quote == 0.0
+    assert decide_order(world(intent=None), LIMITS).notional_quote == 0.0
 
 
 STAGES = {
@@ -624,7 +634,7 @@ def test_guard_when_a_stage_cannot_have_its_input_then_it_is_not_applicable_ther
     unknown = dict.fromkeys(n for n in HIDDEN if n != "intent")
     hidden = world(**unknown, intent__leverage=20.0)
     for stage in Stage:
-        decision = decide(replace(hidden, stage=stage), LIMITS)
+        decision = decide_order(replace(hidden, stage=stage), LIMITS)
         applies = stage in BY_NAME[name].stages
         asks = {v.guard for v in decision.findings}
         assert (name in asks) == (applies and name != "sound_order")
@@ -675,5 +685,5 @@ def test_verdicts_when_made_by_hand_then_a_refusal_allows_nothing_and_room_is_ne
         list(Demand) == [Demand.NONE, Demand.WARN, Demand.REDUCING, Demand.HALTED] == [0, 1, 2, 3]
     )
     assert LOSSES.peak_frac == 0.0
-    assert Decision(notional_quote=0.5).allowed
-    assert not Decision(notional_quote=0.0).allowed
+    assert RiskDecision(notional_quote=0.5).allowed
+    assert not RiskDecision(notional_quote=0.0).allowed

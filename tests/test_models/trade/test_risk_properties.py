@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.trade.risk.limits import GuardConfig, HardLimits, Limits, jittered, tightened
-from models.trade.risk.run import GUARDS, Guard, decide
-from models.trade.risk.snapshot import Effect, Model, Snapshot, Stage
+from models.trade.risk.run import GUARDS, Guard, decide_order
+from models.trade.risk.snapshot import Effect, ModelHealth, Snapshot, Stage
 from models.trade.risk.verdict import Verdict, refused
 from tests.test_models.risk_worlds import (
     EXCHANGE,
@@ -105,23 +105,23 @@ def _account(s: Snapshot, **added: float) -> Any:
 def test_decision_when_any_warning_is_added_then_exposure_never_rises(
     s: Snapshot, how: list[str]
 ) -> None:
-    before = decide(s, LIMITS)
+    before = decide_order(s, LIMITS)
     assert 0 <= before.notional_quote <= s.intent.notional_quote
     worse = s
     # Unknown fields last: nothing is left of them to make worse.
     for name in sorted(how, key=lambda n: n.endswith("unknown")):
         worse = WORSE[name](worse)
     # Halvings of the order find the distance limit to one part in 10^9.
-    assert decide(worse, LIMITS).notional_quote <= before.notional_quote * (1 + 1e-8)
+    assert decide_order(worse, LIMITS).notional_quote <= before.notional_quote * (1 + 1e-8)
 
 
 @pytest.mark.parametrize("name", sorted(WORSE))
 def test_warning_when_it_is_the_only_one_then_it_does_limit_a_live_order(name: str) -> None:
     large = replace(SOUND, intent=replace(SOUND.intent, notional_quote=30_000.0))
-    before, after = decide(large, LIMITS), decide(WORSE[name](large), LIMITS)
+    before, after = decide_order(large, LIMITS), decide_order(WORSE[name](large), LIMITS)
     assert before.notional_quote == 20_000.0
     short = replace(large, intent=replace(large.intent, side=-1))
-    other = decide(WORSE[name](short), LIMITS).notional_quote
+    other = decide_order(WORSE[name](short), LIMITS).notional_quote
     assert min(after.notional_quote, other) < 20_000.0 or name == "older price"  # which only warns
 
 
@@ -133,14 +133,14 @@ def test_decision_when_one_more_guard_speaks_then_exposure_never_rises(
     def more(snapshot: Snapshot, limits: Limits) -> Verdict:
         return Verdict(limit_quote=limit, reason="more")
 
-    before = decide(s, LIMITS).notional_quote
-    after = decide(s, LIMITS, [*GUARDS, Guard(check=more)]).notional_quote
+    before = decide_order(s, LIMITS).notional_quote
+    after = decide_order(s, LIMITS, [*GUARDS, Guard(check=more)]).notional_quote
     assert after <= before
     assert after <= max(limit, 0.0) or math.isnan(limit)
     if math.isnan(limit):
         assert after == 0.0
     none = Guard(check=lambda snapshot, limits: refused("no"))
-    assert decide(s, LIMITS, [none, *GUARDS]).notional_quote == 0.0
+    assert decide_order(s, LIMITS, [none, *GUARDS]).notional_quote == 0.0
 
 
 @settings(max_examples=200, deadline=None)
@@ -148,17 +148,17 @@ def test_decision_when_one_more_guard_speaks_then_exposure_never_rises(
 def test_decision_when_limits_are_tightened_or_jittered_then_exposure_never_rises(
     s: Snapshot, share: float, seed: int
 ) -> None:
-    before = decide(s, LIMITS).notional_quote * (1 + 1e-8)
+    before = decide_order(s, LIMITS).notional_quote * (1 + 1e-8)
     for name in ("max_gross_leverage", "max_net_leverage", "max_order_equity_frac",
                  "max_order_volume_frac", "margin_warn"):  # fmt: skip
         hard = tightened(LIMITS.hard, **{name: getattr(LIMITS.hard, name) * share})
-        assert decide(s, replace(LIMITS, hard=hard)).notional_quote <= before
+        assert decide_order(s, replace(LIMITS, hard=hard)).notional_quote <= before
     for name, value in (("reserve_quote", 400.0), ("planned_withdrawals_quote", 400.0),
                         ("min_distance_frac", 0.5), ("distance_es99_days", 9.0)):  # fmt: skip
         hard = tightened(LIMITS.hard, **{name: value})
-        assert decide(s, replace(LIMITS, hard=hard)).notional_quote <= before
+        assert decide_order(s, replace(LIMITS, hard=hard)).notional_quote <= before
     soft = jittered(LIMITS.soft, seed)
-    assert decide(s, replace(LIMITS, soft=soft)).notional_quote <= before
+    assert decide_order(s, replace(LIMITS, soft=soft)).notional_quote <= before
 
 
 @settings(max_examples=100, deadline=None)
@@ -169,7 +169,7 @@ def test_decision_when_risk_is_reduced_then_nothing_in_the_world_stops_it(
     out = replace(s.intent, effect=Effect.REDUCE, price=junk, leverage=None, key="")
     ruined = WORSE[name](s)
     reducing = replace(ruined, intent=out, exposure=None, market=None, control_mode="HALTED")
-    assert decide(reducing, LIMITS).notional_quote == out.notional_quote
+    assert decide_order(reducing, LIMITS).notional_quote == out.notional_quote
 
 
 # -- a model tries ------------------------------------------------------------------------------
@@ -187,11 +187,11 @@ class Book:
         return exposure(*positions, wallet=self.wallet)
 
 
-def random_model(rng: np.random.Generator) -> Model:
+def random_model(rng: np.random.Generator) -> ModelHealth:
     """Return whatever a network may come up with, mostly plausible, sometimes garbage."""
     junk = rng.random() < 0.1
     number = rng.choice([math.nan, math.inf, -math.inf, -1.0, 1e300, 0.0]) if junk else None
-    return Model(
+    return ModelHealth(
         vouched=bool(rng.random() < 0.98),
         abstains=bool(rng.random() < 0.02),
         sigma_day=float(number if number is not None else rng.lognormal(-4, 1)),
@@ -229,7 +229,7 @@ def test_hard_limits_when_random_model_outputs_come_then_none_passes_them(
             intent=replace(SOUND.intent, pair=pair, side=side, notional_quote=wanted,
                            leverage=leverage),
         )  # fmt: skip
-        decision = decide(s, limits)
+        decision = decide_order(s, limits)
         taken = decision.notional_quote
         assert math.isfinite(taken)
         assert taken >= 0
@@ -284,7 +284,7 @@ def test_decision_when_every_number_may_be_junk_then_it_is_finite_and_never_more
     )  # fmt: skip
     if math.isfinite(wallet):
         spoiled = replace(spoiled, exposure=exposure(wallet=wallet))
-    taken = decide(spoiled, Limits(hard=HardLimits(), soft=GuardConfig())).notional_quote
+    taken = decide_order(spoiled, Limits(hard=HardLimits(), soft=GuardConfig())).notional_quote
     assert math.isfinite(taken)
     assert taken >= 0
     if taken > 0:

@@ -6,13 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from models.operate.journal.journal import Journal
-from models.operate.journal.records import Decision, OrderFilled
-from models.trade.risk.recall import leaving, sent_orders, unanswered
+from models.operate.journal.records import DecisionRecord, OrderFilled
+from models.trade.risk.recall import reducing_orders, sent_orders, unanswered
 from models.trade.risk.snapshot import SentOrder
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
-ENTRY = Decision(action="enter", pair=BTC, side="long", reason="", candle_ms=1_700_000_040_000,
-                 notional_quote=6_000.0, rate=60_000.0)  # fmt: skip
+ENTRY = DecisionRecord(action="enter", pair=BTC, side="long", reason="",
+                       candle_ms=1_700_000_040_000, notional_quote=6_000.0,
+                       rate=60_000.0)  # fmt: skip
 FILL = OrderFilled(trade_id=1, pair=BTC, side="buy", order_id="7", amount_base=0.1, rate=6e4,
                    opens=True)  # fmt: skip
 
@@ -44,7 +45,7 @@ def test_recall_when_entries_were_let_through_then_only_unfilled_ones_are_unansw
 def test_recall_when_positions_were_left_then_it_knows_when(tmp_path: Path) -> None:
     written = journal(tmp_path)
     written.append("entry.accepted", ENTRY)
-    assert leaving(written.entries()) == {}
+    assert reducing_orders(written.entries()) == {}
     written.append("reduce", replace(ENTRY, action="reduce"))
     written.append("exit", replace(ENTRY, action="exit", pair=ETH))
-    assert leaving(written.entries()) == {BTC: 1_700_000_100_000, ETH: 1_700_000_100_000}
+    assert reducing_orders(written.entries()) == {BTC: 1_700_000_100_000, ETH: 1_700_000_100_000}

@@ -13,9 +13,9 @@ import pytest
 
 from models.base.errors import InputError
 from models.base.types import Candles
-from models.data.feeds.agreement import COMPARED, Agreement, agreement
+from models.data.feeds.agreement import COMPARED, SourceAgreement, source_agreement
 from models.trade.risk.limits import Limits
-from models.trade.risk.run import SECOND_SOURCE, Standing, decide, watch
+from models.trade.risk.run import SECOND_SOURCE, Standing, decide_order, watch
 from models.trade.risk.second_source import sources_agree
 from models.trade.risk.snapshot import Stage
 from tests.test_models.risk_worlds import LIMITS, NOW, world
@@ -32,20 +32,22 @@ def candles(minutes: list[int], closes: Any = 100.0) -> Candles:
 
 
 def test_agreement_when_both_tell_the_same_then_the_newest_closes_are_compared() -> None:
-    seen = agreement(candles([0, 1, 2], [90, 95, 100]), candles([0, 1, 2], [1, 2, 100.25]), MINUTE)
-    assert seen == Agreement(closed_ms=3 * MINUTE, gap_frac=pytest.approx(0.0025))
+    seen = source_agreement(
+        candles([0, 1, 2], [90, 95, 100]), candles([0, 1, 2], [1, 2, 100.25]), MINUTE
+    )
+    assert seen == SourceAgreement(closed_ms=3 * MINUTE, gap_frac=pytest.approx(0.0025))
 
 
 def test_agreement_when_one_is_behind_then_the_newest_common_candle_counts() -> None:
     first, second = candles([5, 6, 7], [100, 101, 102]), candles([4, 5, 6], [7, 7, 100])
-    seen = agreement(first, second, MINUTE)
+    seen = source_agreement(first, second, MINUTE)
     assert (seen.closed_ms, seen.odd) == (7 * MINUTE, ())
     assert seen.gap_frac == pytest.approx(100 / 101 - 1)
-    assert agreement(second, first, MINUTE).gap_frac == pytest.approx(101 / 100 - 1)
+    assert source_agreement(second, first, MINUTE).gap_frac == pytest.approx(101 / 100 - 1)
 
 
 def test_agreement_when_a_candle_is_missing_then_its_time_and_its_owner_are_named() -> None:
-    seen = agreement(candles([1, 2, 4]), candles([1, 3, 4]), MINUTE)
+    seen = source_agreement(candles([1, 2, 4]), candles([1, 3, 4]), MINUTE)
     assert seen.odd == (
         "1970-01-01T00:02Z: only the first has it",
         "1970-01-01T00:03Z: only the second has it",
@@ -56,8 +58,10 @@ def test_agreement_when_a_candle_is_missing_then_its_time_and_its_owner_are_name
 def test_agreement_when_a_candle_was_missing_long_ago_then_nobody_minds_any_more() -> None:
     last = COMPARED + 1
     whole, holed = list(range(1, last + 1)), [1, *range(3, last + 1)]
-    assert agreement(candles(whole), candles(holed), MINUTE).odd != ()
-    assert agreement(candles([*whole, last + 1]), candles([*holed, last + 1]), MINUTE).odd == ()
+    assert source_agreement(candles(whole), candles(holed), MINUTE).odd != ()
+    assert (
+        source_agreement(candles([*whole, last + 1]), candles([*holed, last + 1]), MINUTE).odd == ()
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,33 +71,33 @@ def test_agreement_when_a_candle_was_missing_long_ago_then_nobody_minds_any_more
 def test_agreement_when_times_repeat_or_go_back_then_it_says_so(
     minutes: list[int], said: str
 ) -> None:
-    (odd, *_) = agreement(candles([1, 2, 3]), candles(minutes), MINUTE).odd
+    (odd, *_) = source_agreement(candles([1, 2, 3]), candles(minutes), MINUTE).odd
     assert said in odd
 
 
 def test_agreement_when_nothing_is_common_then_there_is_nothing_to_compare() -> None:
-    assert agreement(candles([]), candles([1]), MINUTE) == Agreement()
-    assert agreement(candles([1]), candles([]), MINUTE) == Agreement()
-    assert agreement(candles([1, 2]), candles([8, 9]), MINUTE).closed_ms is None
+    assert source_agreement(candles([]), candles([1]), MINUTE) == SourceAgreement()
+    assert source_agreement(candles([1]), candles([]), MINUTE) == SourceAgreement()
+    assert source_agreement(candles([1, 2]), candles([8, 9]), MINUTE).closed_ms is None
 
 
 @pytest.mark.parametrize("price", [0.0, -1.0, math.nan])
 def test_agreement_when_a_price_is_none_then_it_agrees_with_nothing(price: float) -> None:
     for a, b in ((100.0, price), (price, 100.0)):
-        seen = agreement(candles([1], a), candles([1], b), MINUTE)
+        seen = source_agreement(candles([1], a), candles([1], b), MINUTE)
         assert seen.gap_frac is not None
         assert math.isnan(seen.gap_frac)
 
 
 def test_agreement_when_candles_have_no_length_then_it_is_an_error() -> None:
     with pytest.raises(InputError, match="longer than 0"):
-        agreement(candles([1]), candles([1]), 0)
+        source_agreement(candles([1]), candles([1]), 0)
 
 
-SEEN = Agreement(closed_ms=NOW - 3_600_000, gap_frac=0.001)
+SEEN = SourceAgreement(closed_ms=NOW - 3_600_000, gap_frac=0.001)
 
 
-def asked(seen: Agreement | None, limits: Limits = LIMITS) -> str:
+def asked(seen: SourceAgreement | None, limits: Limits = LIMITS) -> str:
     return sources_agree(world(second=seen), limits).reason
 
 
@@ -123,13 +127,13 @@ def test_guard_when_candles_differ_then_it_refuses_with_the_newest() -> None:
 
 @pytest.mark.parametrize(
     ("seen", "said"),
-    [(None, "second source of candles"), (Agreement(), "candle that both"),
+    [(None, "second source of candles"), (SourceAgreement(), "candle that both"),
      (replace(SEEN, gap_frac=None), "gap"), (replace(SEEN, gap_frac=math.nan), "gap")],
 )  # fmt: skip
 def test_guard_when_anything_is_unknown_then_no_order_passes(
-    seen: Agreement | None, said: str
+    seen: SourceAgreement | None, said: str
 ) -> None:
-    decision = decide(world(second=seen), LIMITS, (SECOND_SOURCE,))
+    decision = decide_order(world(second=seen), LIMITS, (SECOND_SOURCE,))
     assert not decision.allowed
     assert said in decision.reason
     looked = watch(world(second=seen), LIMITS, Standing.SOURCE, (SECOND_SOURCE,))

@@ -19,10 +19,10 @@ from freqtrade.persistence import Trade, init_db
 from models.base import columns
 from models.base.errors import ConfigError
 from models.base.files import wall_clock_ms
-from models.operate.control.state import Guard, Person
+from models.operate.control.state import GuardActor, Person
 from models.trade.hedging.baseline import BaselineConfig
 from strategies.bot import hedge_book, hedge_frame
-from strategies.bot.hedge_config import Mode, hedge_config
+from strategies.bot.hedge_config import HedgeMode, hedge_config
 from strategies.LitecoinHedge import LitecoinHedge
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -276,7 +276,7 @@ def test_control_when_not_active_then_the_legs_are_left_alone(make, trades: list
     s = make()
     assert adjust(s, trades[0]) is not None
     assert s.control is not None
-    s.control.store.reduce(Guard("test"), "for the test")
+    s.control.store.reduce(GuardActor("test"), "for the test")
     assert adjust(s, trades[0]) is None
     assert adjust(s, trades[1]) is None
     assert stake(s) == 0.0
@@ -447,7 +447,7 @@ def test_changes_when_legs_fill_one_after_the_other_then_a_step_counts_once() ->
 def test_shipped_config_when_read_then_it_is_sound() -> None:
     loaded = json.loads((ROOT / "user_data" / "config_litecoin_hedge.json").read_text())
     hedge = hedge_config(loaded, loaded["breakwater"]["hedge"])
-    assert (hedge.mode, hedge.side, hedge.instruments) == (Mode.OWN, "short", (BTC, ETH))
+    assert (hedge.mode, hedge.side, hedge.instruments) == (HedgeMode.OWN, "short", (BTC, ETH))
 
 
 @pytest.mark.parametrize(

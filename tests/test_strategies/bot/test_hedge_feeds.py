@@ -16,7 +16,7 @@ from freqaimodels.base.settings import feed_files
 from models.base import columns
 from models.base.files import wall_clock_ms
 from models.data.feeds.catalog import KINDS, MARKET, STATUS, CollectConfig
-from models.data.feeds.store import Origin, Record, Writer, days
+from models.data.feeds.store import FeedRecord, Origin, Writer, days
 from strategies.bot.hedge_feeds import HedgeFeeds
 from strategies.LitecoinHedge import LitecoinHedge
 from tests.test_strategies.bot.test_hedge import BTC, ELSEWHERE, ETH, LTC, config
@@ -42,7 +42,7 @@ def strategy(userdir: Path, **collect: object) -> LitecoinHedge:
 def vote(folder: Path, time: str, share: float, coin: str = "LTC") -> None:
     at = int(pd.Timestamp(time, tz="UTC").timestamp() * 1000)
     writer = Writer(folder, Origin("votes", coin, "coingecko"))
-    writer.append([Record(at, at, {"up_frac": share})])
+    writer.append([FeedRecord(at, at, {"up_frac": share})])
     writer.close()
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from models.base.errors import ConfigError, InputError
 from strategies.desk.cascades import CascadeOptions, load_coins, tiers
-from strategies.desk.feed_files import BAR_MS, liquidations, open_interest
+from strategies.desk.feed_files import BAR_MS, liquidations, read_open_interest
 from strategies.desk.simulated_data import write_simulated
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -60,9 +60,9 @@ def test_command_when_typed_then_hazards_and_a_network_are_measured(
 
 
 def test_feeds_when_they_are_bars_then_they_count_from_their_end(feeds: Path, data: Path) -> None:
-    ends, interest = open_interest(feeds, "BTC")
+    ends, interest = read_open_interest(feeds, "BTC")
     assert ends[0] == pd.Timestamp("2023-01-01 04:00", tz="UTC").value // 10**6
-    assert len(open_interest(feeds, "LTC")[0]) == len(open_interest(None, "BTC")[0]) == 0
+    assert len(read_open_interest(feeds, "LTC")[0]) == len(read_open_interest(None, "BTC")[0]) == 0
     assert len(liquidations(feeds, "BTC", 1)[0]) == 2000
     options = CascadeOptions(data=data, feeds=feeds, network="")
     btc = next(c for c in load_coins(options, 24) if c.name == "BTC")
@@ -85,7 +85,7 @@ def test_feeds_when_a_column_is_missing_then_the_file_is_named(feeds: Path) -> N
     name = feeds / "coinglass_oi_agg_ohlc_BTC_4h.parquet"
     pd.read_parquet(name).rename(columns={"close": "price"}).to_parquet(name)
     with pytest.raises(InputError, match="got none called close"):
-        open_interest(feeds, "BTC")
+        read_open_interest(feeds, "BTC")
 
 
 def test_options_when_wrong_then_refused_by_name(tmp_path: Path) -> None:

@@ -20,10 +20,10 @@ from models.base.errors import ConfigError, ControlError, InputError
 from models.base.files import locked, wall_clock_ms
 from models.data.feeds import store
 from models.data.feeds.catalog import KINDS, MARKET, STATUS, collect_config
-from models.data.feeds.store import Origin, Record, Writer, day_of, days, read
+from models.data.feeds.store import FeedRecord, Origin, Writer, day_of, days, read
 from strategies.desk.collect import feed as feed_module
 from strategies.desk.collect.collector import Collector
-from strategies.desk.collect.exchange import client_of
+from strategies.desk.collect.exchange import stream_client
 from strategies.desk.collect.feed import Feed
 from strategies.desk.collect.source import Patience, Spacing, TooManyRequestsError, retry_after_s
 from strategies.desk.collect.status import report
@@ -34,7 +34,7 @@ from tests.feeds.server import FeedsState, collect_block, running_feeds
 POLLED = [name for name in KINDS if name != "liquidations"]
 
 
-def told(root: Path, feed: str, source: str, coin: str = "LTC") -> list[Record]:
+def told(root: Path, feed: str, source: str, coin: str = "LTC") -> list[FeedRecord]:
     return list(read(root, Origin(feed, coin, source), 0, wall_clock_ms() + 60_000))
 
 
@@ -67,12 +67,12 @@ class Scripted:
     timeout_s: float = 5.0
     tells_again: bool = True
 
-    async def read(self) -> list[Record]:
+    async def read(self) -> list[FeedRecord]:
         self.asked += 1
         if self.fails is not None:
             raise self.fails
         now = self.time.clock()
-        return [Record(now - int(1000 * self.age_s), now, {"v": 1.0})]
+        return [FeedRecord(now - int(1000 * self.age_s), now, {"v": 1.0})]
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_feed_when_a_source_hangs_then_it_has_failed(tmp_path):
     time = Time()
 
     class Hanging(Scripted):
-        async def read(self) -> list[Record]:
+        async def read(self) -> list[FeedRecord]:
             await asyncio.Event().wait()
             return []
 
@@ -451,7 +451,7 @@ def test_mempool_when_its_count_stands_still_then_it_grows_old_and_the_second_is
 def test_collector_when_told_to_stop_then_every_task_and_connection_ends(tmp_path, served):
     state, url = served
     old = Writer(tmp_path, Origin("votes", "LTC", "coingecko"))
-    old.append([Record(1_700_000_000_000, 1_700_000_000_000, {"up_frac": 0.5})])
+    old.append([FeedRecord(1_700_000_000_000, 1_700_000_000_000, {"up_frac": 0.5})])
     config = collect_config(collect_block(url, coins=["LTC"], quota_gb=1e-9))
 
     async def work() -> None:
@@ -522,4 +522,4 @@ def test_collector_when_asked_for_an_unknown_feed_then_it_names_the_known(tmp_pa
 
 
 def test_client_when_made_then_it_has_no_keys():
-    assert not client_of("binance", {}, 5.0).apiKey
+    assert not stream_client("binance", {}, 5.0).apiKey

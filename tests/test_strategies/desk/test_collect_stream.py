@@ -14,7 +14,7 @@ import pytest
 
 from models.base.files import wall_clock_ms
 from models.data.feeds.catalog import collect_config
-from models.data.feeds.store import Origin, Record, read
+from models.data.feeds.store import FeedRecord, Origin, read
 from strategies.desk.collect import exchange
 from strategies.desk.collect.feed import Feed
 from strategies.desk.collect.wiring import Wiring
@@ -44,11 +44,11 @@ def all_liquidation(now: int, side: str = "Buy") -> Any:
             "data": [{"T": now, "s": "LTCUSDT", "S": side, "v": "3", "p": "100"}]}  # fmt: skip
 
 
-def kept(root: Path, source: str) -> list[Record]:
+def kept(root: Path, source: str) -> list[FeedRecord]:
     return list(read(root, Origin("liquidations", "LTC", source), 0, wall_clock_ms() + 60_000))
 
 
-def events(root: Path, source: str) -> list[Record]:
+def events(root: Path, source: str) -> list[FeedRecord]:
     return [r for r in kept(root, source) if r.values["covered_s"] == 0]
 
 

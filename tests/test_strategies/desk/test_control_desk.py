@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.operate.control.commands import Commands
-from models.operate.control.state import Mode
+from models.operate.control.state import ControlMode
 from models.operate.journal.records import Incident
 from strategies.desk.cli import main
 
@@ -38,11 +38,11 @@ def test_commands_when_typed_then_the_bot_side_sees_them_and_the_journal_names_t
 ) -> None:  # fmt: skip
     monkeypatch.setattr("getpass.getuser", lambda: "ann")
     assert say(tmp_path, "reduce", "strange prices") == 0
-    assert commands.store.read().mode is Mode.REDUCING
+    assert commands.store.read().mode is ControlMode.REDUCING
     assert say(tmp_path, "halt") == 0
-    assert commands.store.read().mode is Mode.HALTED
+    assert commands.store.read().mode is ControlMode.HALTED
     assert say(tmp_path, "resume", "--yes") == 0
-    assert commands.store.read().mode is Mode.ACTIVE
+    assert commands.store.read().mode is ControlMode.ACTIVE
     assert say(tmp_path, "flatten", "--yes", "storm") == 0
     assert commands.store.read().flatten is not None
     assert say(tmp_path, "hedge", "0.3", "--yes") == 0

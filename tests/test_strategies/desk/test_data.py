@@ -14,7 +14,7 @@ from freqtrade.data.history.datahandlers import get_datahandler
 from freqtrade.enums import CandleType
 
 from models.base.errors import InputError
-from models.data.feeds.candles import HOUR_MS
+from models.base.units import HOUR_MS
 from strategies.desk import data
 from strategies.desk.data_files import DataFile
 

@@ -18,8 +18,8 @@ import pytest
 from models.base import columns
 from models.base.errors import PackError
 from models.base.types import Artifact
+from models.base.units import HOUR_MS
 from models.data.features.candles import candle_features
-from models.data.feeds.candles import HOUR_MS
 from models.reports.backtest.record import TradeRecord
 from models.serve.drift import fit_drift
 from models.serve.predictor import Predictor

@@ -14,10 +14,10 @@ from models.base.errors import ConfigError
 from models.base.files import locked
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import FILE, Heartbeat, beat
-from models.operate.control.state import Mode, Person
+from models.operate.control.state import ControlMode, Person
 from models.operate.control.watch import WatchdogConfig
 from strategies.desk.alerts import Alerts
-from strategies.desk.venue import Venue, client_of
+from strategies.desk.venue import Venue, venue_client
 from strategies.desk.watchdog import Watchdog
 from tests.exchange.account import Account
 from tests.exchange.client import trading_ccxt_config, trading_client
@@ -54,7 +54,7 @@ class World:
         self.dog = self.watchdog()
 
     def watchdog(self, *, dry: bool = False, **settings: Any) -> Watchdog:
-        venue = None if dry else Venue(client_of(self.config))
+        venue = None if dry else Venue(venue_client(self.config))
         return Watchdog(
             self.commands, venue, [BTC, ETH], WatchdogConfig(**settings), self.said.append
         )
@@ -78,7 +78,7 @@ class World:
             return [(a.symbol, a.side, float(a.quantity), float(a.trigger), a.reduce_only)
                     for a in self.account.open_algos()]  # fmt: skip
 
-    def mode(self) -> Mode:
+    def mode(self) -> ControlMode:
         return self.commands.store.read().mode
 
 
@@ -107,7 +107,7 @@ def test_watchdog_when_all_is_well_then_it_says_and_changes_nothing(world: World
         world.dog.round()
         world.pass_s(10)
     assert world.said == []
-    assert world.mode() is Mode.ACTIVE
+    assert world.mode() is ControlMode.ACTIVE
     assert len(world.account.open_orders()) == 1
     assert world.stops() == [("BTCUSDT", -1, 0.01, 57_000.0, True)]
 
@@ -120,10 +120,10 @@ def test_watchdog_when_no_bot_has_ever_run_then_it_waits(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("late_s", "mode"), [(59.0, Mode.ACTIVE), (61.0, Mode.REDUCING)]
+    ("late_s", "mode"), [(59.0, ControlMode.ACTIVE), (61.0, ControlMode.REDUCING)]
 )  # fmt: skip
 def test_watchdog_when_the_feed_is_late_then_no_new_risk(
-    world: World, late_s: float, mode: Mode
+    world: World, late_s: float, mode: ControlMode
 ) -> None:
     world.alive(feed_ms=world.now - HOUR - round(1000 * late_s), candle_ms=HOUR)
     world.dog.round()
@@ -136,10 +136,10 @@ def test_watchdog_when_the_margin_is_thin_then_no_new_risk(world: World) -> None
     world.stop(3.0, 56_000)
     world.alive()
     world.dog.round()
-    assert world.mode() is Mode.ACTIVE
+    assert world.mode() is ControlMode.ACTIVE
     world.state.venue.move("BTCUSDT", 57_050.0)  # 8,850 lost
     world.dog.round()
-    assert world.mode() is Mode.REDUCING
+    assert world.mode() is ControlMode.REDUCING
     assert world.said[0].startswith("watchdog: margin ratio 0.6")
     assert len(world.account.open_positions()) == 1  # a live bot closes by itself
 
@@ -162,7 +162,7 @@ def test_watchdog_when_a_position_stays_without_a_stop_then_it_places_one(world:
     world.stop(0.02, 57_500)  # the bot has caught up
     world.dog.round()
     assert [s[2] for s in world.stops()] == [0.005, 0.02]
-    assert world.mode() is Mode.ACTIVE
+    assert world.mode() is ControlMode.ACTIVE
 
 
 # -- a bot that is silent -----------------------------------------------------------------------
@@ -186,7 +186,7 @@ def test_watchdog_when_the_bot_falls_silent_then_entries_go_and_stops_stay(world
         ("BTCUSDT", -1, 0.01, 57_000.0, True),
         ("ETHUSDT", 1, 0.5, 3_150.0, True),
     ]
-    assert world.mode() is Mode.REDUCING
+    assert world.mode() is ControlMode.REDUCING
     assert world.said[0] == "watchdog: bot 42 has given no sign of life for 16 s"
     assert len(world.said) == 4
     world.dog.round()
@@ -208,10 +208,10 @@ def test_watchdog_when_the_bot_is_back_then_it_says_so_and_only_a_person_resumes
         "watchdog: over: bot 42 has given no sign of life for 20 s",
         "watchdog: control stays as it is until a person resumes",
     ]
-    assert world.mode() is Mode.REDUCING
+    assert world.mode() is ControlMode.REDUCING
     world.commands.resume(ANN)
     world.dog.round()
-    assert world.mode() is Mode.ACTIVE
+    assert world.mode() is ControlMode.ACTIVE
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"garbage"])
@@ -222,7 +222,7 @@ def test_watchdog_when_the_heartbeat_cannot_be_read_then_the_bot_counts_as_silen
     (world.commands.store.folder / FILE).write_bytes(content)
     world.dog.round()
     assert world.account.open_orders() == []
-    assert world.mode() is Mode.REDUCING
+    assert world.mode() is ControlMode.REDUCING
 
 
 def test_watchdog_when_its_clock_or_the_bots_is_wrong_then_the_bot_counts_as_silent(
@@ -230,7 +230,7 @@ def test_watchdog_when_its_clock_or_the_bots_is_wrong_then_the_bot_counts_as_sil
 ) -> None:
     world.alive(time_ms=world.now + 60_000)
     world.dog.round()
-    assert world.mode() is Mode.REDUCING
+    assert world.mode() is ControlMode.REDUCING
 
 
 def test_watchdog_when_one_request_fails_then_the_rest_is_done_and_it_is_tried_again(
@@ -262,7 +262,7 @@ def test_watchdog_when_the_account_cannot_be_seen_for_long_then_a_person_hears_o
     assert world.said == []  # a request may fail
     world.dog.round()
     assert world.said == ["watchdog: the account cannot be seen: NetworkError"]
-    assert world.mode() is Mode.ACTIVE  # the bot lives, and its own guards see this too
+    assert world.mode() is ControlMode.ACTIVE  # the bot lives, and its own guards see this too
     world.dog.round()
     assert world.said[1].startswith("watchdog: over: the account cannot be seen")
 
@@ -279,7 +279,7 @@ def test_watchdog_when_a_stopped_bot_holds_the_locks_then_it_acts_all_the_same(
     with locked(folder / "lock"), locked(world.commands.journal.folder / "lock"):
         world.dog.round()
     assert world.account.open_orders() == []
-    assert world.mode() is Mode.HALTED  # through the file HALT, which needs no lock
+    assert world.mode() is ControlMode.HALTED  # through the file HALT, which needs no lock
     assert len(world.said) == 2
 
 
@@ -290,13 +290,13 @@ def test_watchdog_when_the_run_is_dry_then_it_watches_the_heartbeat_and_asks_the
     world.alive()
     world.pass_s(16)
     dog.round()
-    assert world.mode() is Mode.REDUCING
+    assert world.mode() is ControlMode.REDUCING
     assert world.state.requests == []
 
 
 def test_venue_when_it_reduces_then_it_can_never_turn_a_position_around(world: World) -> None:
     world.buy(0.01)
-    venue = Venue(client_of(world.config))
+    venue = Venue(venue_client(world.config))
     (position,) = venue.positions()
     venue.close(position, 0.004)
     assert float(world.account.open_positions()["BTCUSDT"].amount) == pytest.approx(0.006)

@@ -13,7 +13,7 @@ from freqtrade.persistence import Trade
 
 from models.serve.latency import CandleLatency
 from strategies.fast.candle_watch import CandleWatch
-from strategies.fast.newest_candle import NewestCandle, Outcome
+from strategies.fast.newest_candle import AppendOutcome, NewestCandle
 from strategies.fast.pacing import Pacer, PacingConfig
 from strategies.fast.stopwatch import Stopwatch, timed
 from tests.test_strategies.fast.test_pacing import AFTER_S, CANDLE_S, START_S, Clock
@@ -169,10 +169,10 @@ def test_watch_when_the_exchange_lists_no_new_candle_yet_then_only_the_short_que
 ) -> None:
     asked: list[list[Any]] = []
 
-    def append(_: Any, markets: list[Any], opened_ms: int) -> dict[Any, Outcome]:
+    def append(_: Any, markets: list[Any], opened_ms: int) -> dict[Any, AppendOutcome]:
         asked.append([pair for pair, *_ in markets])
         assert opened_ms == int(START_S * 1000)
-        return dict.fromkeys(markets, Outcome.EARLY if len(asked) < 3 else Outcome.ODD)
+        return dict.fromkeys(markets, AppendOutcome.EARLY if len(asked) < 3 else AppendOutcome.ODD)
 
     monkeypatch.setattr(NewestCandle, "append", append)
     loop.dp._exchange = SimpleNamespace(

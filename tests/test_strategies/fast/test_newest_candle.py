@@ -12,7 +12,7 @@ import pytest
 from freqtrade.enums import CandleType
 from freqtrade.exchange import Exchange
 
-from strategies.fast.newest_candle import NewestCandle, Outcome
+from strategies.fast.newest_candle import AppendOutcome, NewestCandle
 
 BTC = ("BTC/USDT:USDT", "1m", CandleType.FUTURES)
 ETH = ("ETH/USDT:USDT", "1m", CandleType.FUTURES)
@@ -71,7 +71,7 @@ def test_append_when_one_candle_closed_then_all_is_as_after_freqtrades_own_fetch
     ours, theirs = Kept({BTC[0]: news, ETH[0]: news}, count), Kept({}, count)
     opened = tick(count)[0]
     outcomes = NewestCandle(ours).append([BTC, ETH], opened)
-    assert outcomes == {BTC: Outcome.APPENDED, ETH: Outcome.APPENDED}
+    assert outcomes == {BTC: AppendOutcome.APPENDED, ETH: AppendOutcome.APPENDED}
     for market in (BTC, ETH):
         theirs.fetched(market, [tick(i) for i in range(count - 3, count + 2)])
         pd.testing.assert_frame_equal(ours._klines[market], theirs._klines[market])
@@ -82,25 +82,28 @@ def test_append_when_one_candle_closed_then_all_is_as_after_freqtrades_own_fetch
 @pytest.mark.parametrize(
     ("answer", "outcome"),
     {
-        "not listed yet": ([tick(2), tick(3), tick(4)], Outcome.EARLY),
-        "one candle behind": ([tick(1), tick(2), tick(3)], Outcome.EARLY),
-        "a candle is missing": ([tick(2), tick(4), tick(5)], Outcome.ODD),
-        "the forming one is missing": ([tick(3), tick(4), tick(6)], Outcome.ODD),
-        "too far": ([tick(4), tick(5), tick(6)], Outcome.ODD),
-        "the last one was corrected": ([[*tick(3)[:4], 55.0, 7.25], tick(4), tick(5)], Outcome.ODD),
-        "twice the same": ([tick(3), tick(3), tick(5)], Outcome.ODD),
-        "out of order": ([tick(4), tick(3), tick(5)], Outcome.ODD),
-        "nothing": ([], Outcome.ODD),
-        "no answer": (ccxt.NetworkError("reset"), Outcome.ODD),
+        "not listed yet": ([tick(2), tick(3), tick(4)], AppendOutcome.EARLY),
+        "one candle behind": ([tick(1), tick(2), tick(3)], AppendOutcome.EARLY),
+        "a candle is missing": ([tick(2), tick(4), tick(5)], AppendOutcome.ODD),
+        "the forming one is missing": ([tick(3), tick(4), tick(6)], AppendOutcome.ODD),
+        "too far": ([tick(4), tick(5), tick(6)], AppendOutcome.ODD),
+        "the last one was corrected": (
+            [[*tick(3)[:4], 55.0, 7.25], tick(4), tick(5)],
+            AppendOutcome.ODD,
+        ),
+        "twice the same": ([tick(3), tick(3), tick(5)], AppendOutcome.ODD),
+        "out of order": ([tick(4), tick(3), tick(5)], AppendOutcome.ODD),
+        "nothing": ([], AppendOutcome.ODD),
+        "no answer": (ccxt.NetworkError("reset"), AppendOutcome.ODD),
     }.values(),
 )
 def test_append_when_the_answer_is_another_then_that_pair_is_not_touched(
-    answer: Any, outcome: Outcome
+    answer: Any, outcome: AppendOutcome
 ) -> None:
     exchange = Kept({BTC[0]: answer, ETH[0]: [tick(3), tick(4), tick(5)]}, 4)
     before, at = exchange._klines[BTC].copy(), dict(exchange._pairs_last_refresh_time)
     outcomes = NewestCandle(exchange).append([BTC, ETH], tick(4)[0])
-    assert outcomes == {BTC: outcome, ETH: Outcome.APPENDED}
+    assert outcomes == {BTC: outcome, ETH: AppendOutcome.APPENDED}
     pd.testing.assert_frame_equal(exchange._klines[BTC], before)
     assert exchange._pairs_last_refresh_time[BTC] == at[BTC]
 
@@ -111,4 +114,4 @@ def test_append_when_the_pair_is_new_or_its_candles_are_marks_then_freqtrade_has
     mark = (BTC[0], "1m", CandleType.MARK)
     exchange._klines = {mark: exchange._klines[BTC]}
     outcomes = NewestCandle(exchange).append([BTC, mark], tick(4)[0])
-    assert outcomes == {BTC: Outcome.ODD, mark: Outcome.ODD}
+    assert outcomes == {BTC: AppendOutcome.ODD, mark: AppendOutcome.ODD}

@@ -14,7 +14,7 @@ from freqtrade.enums import RunMode
 from models.base import columns
 from models.base.errors import InputError
 from models.base.files import wall_clock_ms
-from models.operate.control.state import Guard, Mode, Person
+from models.operate.control.state import ControlMode, GuardActor, Person
 from models.serve.latency import CandleLatency
 from strategies.account.exchange_account import books_of_exchange, read_positions
 from strategies.account.market_view import MarketView, exchange_tiers
@@ -64,7 +64,7 @@ def adjust(s: Any, trade: Any, now: datetime = LATER, min_stake: float = 5.0) ->
     return s.adjust_trade_position(trade, now, RATE, 0.0, min_stake, 5000.0)
 
 
-def mode(s: Any) -> Mode:
+def mode(s: Any) -> ControlMode:
     return s.control.store.read().mode
 
 
@@ -85,7 +85,7 @@ def test_entry_when_the_side_is_entered_again_and_again_then_a_person_is_needed(
         assert s.confirm_trade_entry(PAIR, "market", 5.0, RATE, "GTC", NOW, None, "long") is True
     s.dp.frame = analysed(date=NOW - timedelta(minutes=66))
     assert again(s) is False
-    assert mode(s) is Mode.HALTED
+    assert mode(s) is ControlMode.HALTED
     assert "3 entries on this side" in s.control.store.read().reason
 
 
@@ -138,15 +138,15 @@ def test_losses_when_the_day_has_lost_enough_then_it_halts_and_a_restart_does_no
     s = make()
     s.wallets.total = 9_801.0
     s.bot_loop_start(LATER)
-    assert (mode(s), confirm(s)) == (Mode.ACTIVE, True)
+    assert (mode(s), confirm(s)) == (ControlMode.ACTIVE, True)
     s.wallets.total = 9_799.0
     s.bot_loop_start(LATER)
-    assert mode(s) is Mode.HALTED
+    assert mode(s) is ControlMode.HALTED
     assert "2.0% lost today" in s.control.store.read().reason
     assert confirm(s) is False
     restarted = make()
     restarted.wallets.total = 9_799.0
-    assert (mode(restarted), confirm(restarted)) == (Mode.HALTED, False)
+    assert (mode(restarted), confirm(restarted)) == (ControlMode.HALTED, False)
     (s.control.store.folder / "state.json").unlink()  # a mode lost is a halt, and so is the loss
     assert confirm(make()) is False
 
@@ -155,13 +155,13 @@ def test_losses_when_a_person_resumes_then_they_count_from_there(make: Any) -> N
     s = make()
     s.wallets.total = 9_700.0
     s.bot_loop_start(LATER)
-    assert mode(s) is Mode.HALTED
+    assert mode(s) is ControlMode.HALTED
     s.control.store.resume(ANN)
     s.bot_loop_start(LATER)
-    assert (mode(s), confirm(s)) == (Mode.ACTIVE, True)
+    assert (mode(s), confirm(s)) == (ControlMode.ACTIVE, True)
     s.wallets.total = 9_500.0  # 2.06 % of 9,700
     s.bot_loop_start(LATER)
-    assert mode(s) is Mode.HALTED
+    assert mode(s) is ControlMode.HALTED
 
 
 def test_losses_when_equity_stands_still_then_they_are_not_written_again(make: Any) -> None:
@@ -182,7 +182,7 @@ def test_losses_when_open_positions_lose_then_that_counts_before_anything_is_clo
     s = make()
     open_trades.append(position(amount=20.0, open_rate=111.0))  # 220 below water, of 10,000
     s.bot_loop_start(LATER)
-    assert mode(s) is Mode.HALTED
+    assert mode(s) is ControlMode.HALTED
 
 
 def test_losses_when_their_file_is_damaged_then_the_bot_does_not_start_counting_anew(
@@ -208,7 +208,7 @@ def test_entry_when_the_exchange_holds_what_the_books_do_not_then_no_second_orde
     assert confirm(s) is True
     s.dp._exchange.positions = holds(5.0)  # the order was executed, its answer lost
     assert confirm(s) is False
-    assert mode(s) is Mode.HALTED
+    assert mode(s) is ControlMode.HALTED
     assert "the exchange holds 5, the books 0" in s.control.store.read().reason
 
 
@@ -219,9 +219,9 @@ def test_entry_when_its_answer_was_lost_then_the_position_gets_a_stop_once(make:
     for seconds in (10, 20):
         s.bot_loop_start(NOW + timedelta(seconds=seconds))
     assert s.dp._exchange.stops == [(PAIR, 4.99, "sell", pytest.approx(90.0))]
-    assert mode(s) is Mode.ACTIVE  # not yet: it may still be noticed
+    assert mode(s) is ControlMode.ACTIVE  # not yet: it may still be noticed
     s.bot_loop_start(NOW + timedelta(seconds=26))
-    assert mode(s) is Mode.HALTED
+    assert mode(s) is ControlMode.HALTED
     (lost,) = s.control.journal.entries(kind="entry.lost")
     assert "an entry of 4.99 was executed and its answer lost" in lost.record["what"]
     strange = make(runmode=RunMode.LIVE)
@@ -284,13 +284,17 @@ def test_books_when_a_difference_passes_by_itself_then_nothing_halts(
     open_trades.clear()  # Freqtrade has noticed
     s.bot_loop_start(NOW + timedelta(seconds=30))
     s.bot_loop_start(NOW + timedelta(seconds=60))
-    assert mode(s) is Mode.ACTIVE
+    assert mode(s) is ControlMode.ACTIVE
 
 
 def test_books_when_a_difference_lasts_then_it_halts(make: Any) -> None:
     s = make(runmode=RunMode.LIVE)
     s.dp._exchange.positions = holds(2.0, "short")
-    for seconds, expected in ((10, Mode.ACTIVE), (24, Mode.ACTIVE), (26, Mode.HALTED)):
+    for seconds, expected in (
+        (10, ControlMode.ACTIVE),
+        (24, ControlMode.ACTIVE),
+        (26, ControlMode.HALTED),
+    ):
         s.bot_loop_start(NOW + timedelta(seconds=seconds))
         assert mode(s) is expected
     assert "the exchange holds -2, the books 0" in s.control.store.read().reason
@@ -308,7 +312,7 @@ def test_books_when_the_exchange_does_not_answer_then_entries_wait_and_nothing_h
     for seconds in (10, 30, 60):
         s.bot_loop_start(NOW + timedelta(seconds=seconds))
     assert confirm(s) is False
-    assert mode(s) is Mode.ACTIVE
+    assert mode(s) is ControlMode.ACTIVE
 
 
 def test_exchange_books_and_tiers_when_read_then_sides_and_amounts_are_theirs() -> None:
@@ -367,7 +371,7 @@ def test_position_when_a_cascade_is_near_then_half_of_it_is_closed_once(
     trade.amount, trade.stake_amount = 5.0, 250.0
     s.bot_loop_start(LATER + timedelta(seconds=61))
     assert adjust(s, trade, LATER + timedelta(seconds=61)) is None  # not half of the half
-    assert mode(s) is Mode.ACTIVE
+    assert mode(s) is ControlMode.ACTIVE
     short = position(amount=10.0, is_short=True)
     open_trades[:] = [short]
     s.bot_loop_start(LATER)
@@ -398,10 +402,10 @@ def test_position_when_prices_fall_silent_then_the_bot_only_reduces(
     s = make()
     s.dp, s.guarding._view = Silent(analysed()), None
     s.bot_loop_start(LATER)
-    assert mode(s) is Mode.ACTIVE  # flat: nobody needs the price
+    assert mode(s) is ControlMode.ACTIVE  # flat: nobody needs the price
     open_trades.append(position())
     s.bot_loop_start(LATER)
-    assert mode(s) is Mode.REDUCING
+    assert mode(s) is ControlMode.REDUCING
 
 
 # -- growth ---------------------------------------------------------------------------------------
@@ -428,7 +432,7 @@ def test_growth_when_it_is_asked_for_then_it_passes_the_guards_like_an_entry(
     trade.leverage = 4.0
     assert adjust(s, trade) is None
     trade.leverage = 2.0
-    s.control.store.reduce(Guard("x"), "y")
+    s.control.store.reduce(GuardActor("x"), "y")
     assert adjust(s, trade) is None
     s.wanted = -30.0
     assert adjust(s, trade) == -30.0  # reducing asks nobody

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from freqtrade.enums import RunMode
 
-from models.operate.control.state import Guard, Mode
+from models.operate.control.state import ControlMode, GuardActor
 from strategies.account.exchange_account import fills_of, read_executions, read_transfers
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from tests.test_strategies.bot.test_forecast import (
@@ -58,11 +58,11 @@ def ms(seconds: float) -> int:
     return round(at(seconds).timestamp() * 1000)
 
 
-def loops(s: Any, *seconds: float) -> Mode:
+def loops(s: Any, *seconds: float) -> ControlMode:
     """Loop at these times and return the mode after the last."""
     for when in seconds:
         s.bot_loop_start(at(when))
-    found: Mode = s.control.store.read().mode
+    found: ControlMode = s.control.store.read().mode
     return found
 
 
@@ -112,7 +112,7 @@ def test_orders_when_both_sides_agree_then_nothing_halts(
 ) -> None:
     holding(s, open_trades, STOP)
     client.orders = [resting("7"), resting("8", clientOrderId="bwdog1-0")]  # and the watchdog's
-    assert loops(s, 20, 40, 60, 80) is Mode.ACTIVE
+    assert loops(s, 20, 40, 60, 80) is ControlMode.ACTIVE
     assert confirm(s, current_time=at(81)) is True
 
 
@@ -131,8 +131,8 @@ def test_orders_when_a_difference_lasts_then_it_halts_and_says_which(
 ) -> None:
     holding(s, open_trades, STOP)
     client.orders = orders
-    assert loops(s, 20, 25, 34) is Mode.ACTIVE  # perhaps it is on its way
-    assert loops(s, 36) is Mode.HALTED
+    assert loops(s, 20, 25, 34) is ControlMode.ACTIVE  # perhaps it is on its way
+    assert loops(s, 36) is ControlMode.HALTED
     assert said in why(s)
 
 
@@ -140,11 +140,11 @@ def test_orders_when_a_difference_passes_by_itself_then_nothing_halts(
     s: Any, client: Client, open_trades: list[Any]
 ) -> None:
     holding(s, open_trades, STOP)
-    assert loops(s, 20, 26, 32) is Mode.ACTIVE  # its stop is being replaced
+    assert loops(s, 20, 26, 32) is ControlMode.ACTIVE  # its stop is being replaced
     client.orders = [resting("7")]
-    assert loops(s, 37, 60) is Mode.ACTIVE
+    assert loops(s, 37, 60) is ControlMode.ACTIVE
     client.orders = []
-    assert loops(s, 75, 89) is Mode.ACTIVE  # counted from anew
+    assert loops(s, 75, 89) is ControlMode.ACTIVE  # counted from anew
 
 
 def test_orders_when_the_strategy_keeps_no_stops_there_then_none_is_missed(
@@ -152,7 +152,7 @@ def test_orders_when_the_strategy_keeps_no_stops_there_then_none_is_missed(
 ) -> None:
     s.order_types = {**s.order_types, "stoploss_on_exchange": False}
     holding(s, open_trades)
-    assert loops(s, 20, 40, 60) is Mode.ACTIVE
+    assert loops(s, 20, 40, 60) is ControlMode.ACTIVE
 
 
 def test_orders_when_there_are_many_pairs_then_they_are_asked_for_all_at_once(
@@ -162,7 +162,7 @@ def test_orders_when_there_are_many_pairs_then_they_are_asked_for_all_at_once(
     by_hand = {"clientOrderId": "web_1"}
     client.orders = [resting("66", **by_hand), resting("67", symbol="NOT/LISTED", **by_hand)]
     before = len(client.asked)
-    assert loops(s, 20, 36) is Mode.HALTED
+    assert loops(s, 20, 36) is ControlMode.HALTED
     assert client.asked[before:].count("orders") == 4  # twice two
     assert "66" in why(s)
     assert "67" not in why(s)
@@ -183,7 +183,7 @@ def test_orders_when_stops_are_left_from_a_kill_then_they_are_taken_back_and_a_p
     assert s.dp._exchange.cancelled == [("66", PAIR), ("67", PAIR)]
     noted = [entry.record["what"] for entry in s.control.journal.entries(kind="stop.left")]
     assert noted == [f"{PAIR}: a stop of 5 that no trade knows"] * 2
-    assert loops(s, 55, 66) is Mode.HALTED
+    assert loops(s, 55, 66) is ControlMode.HALTED
     assert "68" in why(s)
 
 
@@ -209,7 +209,7 @@ def test_fills_when_amount_and_average_price_are_the_same_then_nothing_halts(
         executed("1", 20, 2.0, price=99.0),
         executed("1", 20.5, 3.0, price=302 / 3),
     ]
-    assert loops(s, 25, 45, 65) is Mode.ACTIVE
+    assert loops(s, 25, 45, 65) is ControlMode.ACTIVE
     assert "executions" in client.asked
 
 
@@ -229,8 +229,8 @@ def test_fills_when_the_books_say_otherwise_then_it_halts_and_says_which(
     client.orders = [resting("7")]
     s.order_filled(PAIR, trade, order("1"), at(21))
     client.executions = rows
-    assert loops(s, 25, 30, 39) is Mode.ACTIVE
-    assert loops(s, 41) is Mode.HALTED
+    assert loops(s, 25, 30, 39) is ControlMode.ACTIVE
+    assert loops(s, 41) is ControlMode.HALTED
     assert said in why(s)
 
 
@@ -242,7 +242,7 @@ def test_fills_when_one_is_listed_late_then_nothing_halts(
     s.order_filled(PAIR, trade, order("1"), at(21))
     loops(s, 25, 31)
     client.executions = [executed("1", 20)]
-    assert loops(s, 37, 60) is Mode.ACTIVE
+    assert loops(s, 37, 60) is ControlMode.ACTIVE
 
 
 def test_fills_when_they_are_of_an_order_still_open_then_they_are_on_their_way(
@@ -253,13 +253,13 @@ def test_fills_when_they_are_of_an_order_still_open_then_they_are_on_their_way(
     client.orders = [resting("7"), resting("1", triggerPrice=None, reduceOnly=False)]
     s.guarding.booked(PAIR, order("0"), at(10))
     client.executions = [executed("0", 9), executed("1", 20, 2.0)]
-    assert loops(s, 25, 45, 65) is Mode.ACTIVE
+    assert loops(s, 25, 45, 65) is ControlMode.ACTIVE
     # Filled and never told by Freqtrade's hook, as after a restart: its own record is enough.
     trade.orders[0] = order("1")
     trade.open_orders, client.orders = [], client.orders[:1]
     client.executions.append(executed("1", 70, 3.0))
     client.wallet -= 0.2
-    assert loops(s, 75, 95) is Mode.ACTIVE
+    assert loops(s, 75, 95) is ControlMode.ACTIVE
 
 
 def test_fills_when_a_stop_was_triggered_then_the_order_behind_it_is_looked_at(
@@ -267,11 +267,11 @@ def test_fills_when_a_stop_was_triggered_then_the_order_behind_it_is_looked_at(
 ) -> None:
     s.guarding.booked(PAIR, order("7", "stoploss", safe_price=95.0), at(10))
     client.executions = [executed("70", 9, price=95.0)]
-    assert loops(s, 25, 45) is Mode.ACTIVE
+    assert loops(s, 25, 45) is ControlMode.ACTIVE
     client.executions[0]["price"] = 94.0
     s.guarding.booked(PAIR, order("7", "stoploss", safe_price=95.0), at(50))
     s.guarding._books._executed.clear()
-    assert loops(s, 55, 71) is Mode.HALTED
+    assert loops(s, 55, 71) is ControlMode.HALTED
     assert "94 of order 70, the books 5 at 95" in why(s)
 
 
@@ -284,7 +284,7 @@ def test_fills_when_the_balance_moves_by_itself_then_executions_are_looked_at(
     assert "executions" not in client.asked  # nothing has happened
     client.wallet -= 1.0  # somebody traded there and back
     client.executions = [executed("90", 31, 1.0), executed("91", 31, 1.0)]
-    assert loops(s, 40, 46, 56) is Mode.HALTED
+    assert loops(s, 40, 46, 56) is ControlMode.HALTED
     assert "order 90" in why(s)
     assert "order 91" in why(s)
 
@@ -296,13 +296,13 @@ def test_fills_when_a_person_has_seen_to_them_and_resumed_then_they_are_settled(
     client.orders = [resting("7")]
     client.executions = [executed("90", 12, 1.0)]
     s.guarding.booked(PAIR, order("5"), at(10))  # never executed
-    assert loops(s, 20, 36) is Mode.HALTED
+    assert loops(s, 20, 36) is ControlMode.HALTED
     s.control.store.clock = lambda: ms(50)
     s.control.store.resume(ANN)
-    assert loops(s, 55, 75, 95) is Mode.ACTIVE
-    s.control.store.reduce(Guard("price_fresh"), "silent")
+    assert loops(s, 55, 75, 95) is ControlMode.ACTIVE
+    s.control.store.reduce(GuardActor("price_fresh"), "silent")
     client.executions.append(executed("91", 30, 1.0))  # before the resumption, told late
-    assert loops(s, 100, 116, 132) is Mode.REDUCING
+    assert loops(s, 100, 116, 132) is ControlMode.REDUCING
 
 
 def test_positions_when_an_order_was_just_sent_then_the_very_next_loop_looks(
@@ -357,10 +357,10 @@ def test_exchange_when_it_does_not_answer_then_entries_wait_and_nothing_halts(
     client.executions = [executed("1", 9)]
     with monkeypatch.context() as m:
         m.setattr(client, broken, down)
-        assert loops(s, 20, 40, 60) is Mode.ACTIVE
+        assert loops(s, 20, 40, 60) is ControlMode.ACTIVE
         assert s.guarding._books._lasting(ms(60)) is None
         assert confirm(s, current_time=at(61)) is False
-    assert loops(s, 80) is Mode.ACTIVE
+    assert loops(s, 80) is ControlMode.ACTIVE
     assert s.guarding._books._lasting(ms(80)) == ()
     assert confirm(s, current_time=at(81)) is True
 
@@ -374,7 +374,7 @@ def test_margin_when_the_exchange_counts_more_then_it_decides_and_a_person_sees_
     holding(s, open_trades, STOP)
     client.orders = [resting("7")]
     client.maintenance = 510.0
-    assert loops(s, 20) is Mode.ACTIVE
+    assert loops(s, 20) is ControlMode.ACTIVE
     assert (
         confirm(s, current_time=at(21)) is False
     )  # 5.1 % by the exchange, next to nothing by the pack
@@ -383,7 +383,7 @@ def test_margin_when_the_exchange_counts_more_then_it_decides_and_a_person_sees_
     assert shown["distance to liquidation by the exchange, %"] == 60.0
     assert shown["equity by the exchange"] == 10_000.0
     client.maintenance = 5_100.0
-    assert loops(s, 30) is Mode.REDUCING
+    assert loops(s, 30) is ControlMode.REDUCING
     client.maintenance, s.guarding._said = 7_100.0, {}
     loops(s, 40)
     assert s.adjust_trade_position(open_trades[0], at(41), RATE, 0.0, 5.0, 5000.0) == -250.0
@@ -410,10 +410,10 @@ def test_deposit_and_withdrawal_when_they_are_listed_then_no_loss_is_hidden_or_m
     assert s.guarding.losses.day_frac == pytest.approx(0.01)
     client.wallet -= 15_000.0
     client.ledger.append(transfer(2, 32, -15_000.0))
-    assert loops(s, 40) is Mode.ACTIVE
+    assert loops(s, 40) is ControlMode.ACTIVE
     assert s.guarding.losses.peak_frac == pytest.approx(0.01)
     client.profit -= 24.0
-    assert loops(s, 45) is Mode.ACTIVE
+    assert loops(s, 45) is ControlMode.ACTIVE
     assert s.guarding.losses.day_frac == pytest.approx(0.015, rel=0.01)
     # Over a restart nothing is counted again, and what came meanwhile is counted once.
     before = s.guarding.losses
@@ -426,16 +426,16 @@ def test_deposit_and_withdrawal_when_they_are_listed_then_no_loss_is_hidden_or_m
         assert again.guarding.losses.day_frac == pytest.approx(before.day_frac)
         assert again.guarding.losses.peak_frac == pytest.approx(before.peak_frac)
     client.profit -= 60.0
-    assert loops(again, 85) is Mode.HALTED  # the control: a loss is one
+    assert loops(again, 85) is ControlMode.HALTED  # the control: a loss is one
 
 
 def test_deposit_when_wallet_and_history_tell_of_it_one_after_the_other_then_it_is_waited_for(
     s: Any, client: Client
 ) -> None:
     client.wallet = 5_000.0  # taken out, and not yet listed
-    assert loops(s, 20, 25, 30) is Mode.ACTIVE
+    assert loops(s, 20, 25, 30) is ControlMode.ACTIVE
     client.ledger = [transfer(1, 19, -5_000.0)]
-    assert loops(s, 34, 60) is Mode.ACTIVE
+    assert loops(s, 34, 60) is ControlMode.ACTIVE
     assert s.guarding.losses.day_frac == pytest.approx(0.0)
     client.ledger.append(transfer(2, 60, 5_000.0))  # listed, and not yet there
     client.wallet += 0.01
@@ -444,8 +444,8 @@ def test_deposit_when_wallet_and_history_tell_of_it_one_after_the_other_then_it_
     loops(s, 70)
     assert s.guarding.losses.peak_quote == pytest.approx(10_000.01, rel=1e-6)
     client.wallet = 9_000.0  # nothing will explain it
-    assert loops(s, 80, 85, 94) is Mode.ACTIVE
-    assert loops(s, 99) is Mode.HALTED
+    assert loops(s, 80, 85, 94) is ControlMode.ACTIVE
+    assert loops(s, 99) is ControlMode.HALTED
 
 
 def test_transfers_when_they_cannot_be_asked_for_then_references_stay_and_it_is_said(

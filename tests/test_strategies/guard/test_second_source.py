@@ -13,7 +13,7 @@ import pytest
 from models.base.config import from_mapping
 from models.base.errors import ConfigError, InputError
 from models.base.types import Candles
-from strategies.guard.second_source import SecondSource, SecondSourceConfig, client_of
+from strategies.guard.second_source import SecondSource, SecondSourceConfig, second_source_client
 from tests.exchange.client import second_source_config
 from tests.exchange.clock import ManualClock
 from tests.exchange.faults import Drop, MissingCandles, OffCandles, StaleCandles
@@ -182,7 +182,7 @@ def test_shipped_config_when_read_then_it_asks_okx_and_fails_over_to_nobody() ->
     block = json.loads(path.read_text(encoding="utf-8"))["breakwater"]["second_source"]
     config = from_mapping(SecondSourceConfig, block, where="breakwater.second_source")
     assert (config.exchange, config.fail_over) == ("okx", False)
-    assert client_of(config).urls["api"]["rest"].startswith("https://")
+    assert second_source_client(config).urls["api"]["rest"].startswith("https://")
 
 
 @pytest.mark.parametrize(

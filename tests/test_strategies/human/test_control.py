@@ -13,7 +13,7 @@ from freqtrade.enums import RunMode
 from freqtrade.exceptions import FreqtradeException, OperationalException
 
 from models.operate.control.heartbeat import last_beat
-from models.operate.control.state import Guard, Mode, Person
+from models.operate.control.state import ControlMode, GuardActor, Person
 from models.operate.journal.journal import Journal
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from strategies.bot.forecast import PackStrategy
@@ -193,7 +193,7 @@ def test_entry_when_a_person_or_a_guard_has_said_stop_then_the_next_one_is_refus
     s = make()
     assert confirm(s) is True
     assert stake(s) > 0
-    getattr(s.control.store, word)(Guard("loss_day"), "lost 2 %")
+    getattr(s.control.store, word)(GuardActor("loss_day"), "lost 2 %")
     assert confirm(s) is False  # no loop has passed in between
     assert stake(s) == 0.0
     s.control.store.resume(ANN)
@@ -254,7 +254,7 @@ def test_loop_when_it_starts_then_a_heartbeat_tells_feed_and_account(
 def test_loop_when_the_mode_has_changed_then_the_journal_says_so_once(make: Any) -> None:
     s = make()
     loop(s)
-    s.control.store.reduce(Guard("margin"), "margin ratio 0.5")
+    s.control.store.reduce(GuardActor("margin"), "margin ratio 0.5")
     loop(s)
     loop(s)
     assert [(r["before"], r["after"], r["by"]) for _, r in told(s, "control.mode")] == [
@@ -274,7 +274,7 @@ def test_loop_when_flattening_is_done_then_the_request_is_dropped_and_the_halt_s
     open_trades.clear()
     loop(s)
     assert s.control.store.read().flatten is None
-    assert s.control.store.read().mode is Mode.HALTED
+    assert s.control.store.read().mode is ControlMode.HALTED
     assert len(told(s, "control.flattened")) == 1
 
 
@@ -396,7 +396,7 @@ def test_review_when_denied_or_halted_meanwhile_then_nothing_is_entered(make: An
     s = make(breakwater={"review": {"enabled": True}})
     confirm(s)
     s.control.store.approve(ANN, "r1")
-    s.control.store.halt(Guard("loss"), "loss")
+    s.control.store.halt(GuardActor("loss"), "loss")
     assert confirm(s) is False
     s.control.store.resume(ANN)
     assert confirm(s) is True

@@ -21,9 +21,9 @@ from freqtrade.rpc import telegram as freqtrade_telegram
 
 from models.operate.control.commands import Commands
 from models.operate.control.review import Answer
-from models.operate.control.state import Guard, Mode, Person
+from models.operate.control.state import ControlMode, GuardActor, Person
 from models.operate.control.store import HALT_FILE
-from models.operate.journal.records import Decision
+from models.operate.journal.records import DecisionRecord
 from strategies.human import telegram as pack_telegram
 from strategies.human.questions import VALID_MS
 from strategies.human.telegram import PackTelegram, install
@@ -59,7 +59,7 @@ class Desk:
     client: PackTelegram
 
     @property
-    def mode(self) -> Mode:
+    def mode(self) -> ControlMode:
         return self.commands.store.read().mode
 
 
@@ -100,7 +100,7 @@ def listening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 def desk(listening: Desk) -> Iterator[Desk]:
     """The desk with nothing said yet; nothing the client asked for was unknown to the server."""
     (listening.commands.store.folder / HALT_FILE).unlink(missing_ok=True)
-    if listening.mode is not Mode.ACTIVE:
+    if listening.mode is not ControlMode.ACTIVE:
         listening.ann.say("a new test begins")
         listening.commands.store.resume(Person("fixture", "test"))
         listening.ann.wait_for("fixture by test: resumed")
@@ -119,7 +119,7 @@ def test_halt_when_said_then_it_holds_at_once_with_who_and_why_in_the_journal(de
     desk.ann.say("/halt strange <prices> & a_b")
     answer = desk.ann.wait_for("HALTED: positions are only closed").text
     assert "person_1 (1) by Telegram: strange <prices> & a_b" in answer
-    assert desk.mode is Mode.HALTED
+    assert desk.mode is ControlMode.HALTED
     (line,) = desk.commands.journal.entries(kind="control.halt", limit=1)
     assert (line.record["by"], line.record["after"]) == ("person_1 (1) by Telegram", "HALTED")
 
@@ -135,7 +135,7 @@ def test_strategy_when_it_says_what_looks_like_markdown_then_the_text_arrives_as
 def test_reduce_when_said_then_it_holds_at_once_and_risk_shows_it(desk: Desk) -> None:
     desk.bob.say("/reduce")
     desk.bob.wait_for("REDUCING: no new positions")
-    assert desk.mode is Mode.REDUCING
+    assert desk.mode is ControlMode.REDUCING
     desk.ann.say("/risk")
     shown = desk.ann.wait_for("REDUCING").text
     assert "person_2 (2) by Telegram" in shown
@@ -149,12 +149,12 @@ def test_resume_when_said_then_only_a_yes_does_it(desk: Desk) -> None:
     desk.ann.wait_for("Trade again?")
     desk.ann.press("No")
     desk.ann.wait_for("Nothing was changed.")
-    assert desk.mode is Mode.HALTED
+    assert desk.mode is ControlMode.HALTED
     desk.ann.say("/resume")
     desk.ann.wait_for("Trade again?")
     query = desk.ann.press("Yes")
     desk.ann.wait_for("ACTIVE: the bot trades")
-    assert desk.mode is Mode.ACTIVE
+    assert desk.mode is ControlMode.ACTIVE
     desk.api.wait_until(lambda: query.answered, "the progress bar ended")
 
 
@@ -187,7 +187,7 @@ def test_flatten_when_confirmed_then_it_halts_and_asks_for_every_position(desk: 
     desk.ann.say("/flatten storm")
     asked = desk.ann.wait_for("close every position?").text
     assert "BTC/USDT:USDT short 0.05" in asked
-    assert desk.mode is Mode.ACTIVE
+    assert desk.mode is ControlMode.ACTIVE
     desk.ann.press("Yes")
     desk.ann.wait_for("closing every position since")
     flatten = desk.commands.store.read().flatten
@@ -237,7 +237,7 @@ def test_why_when_the_journal_knows_the_trade_then_it_tells_however_long_it_is(d
     for number in range(60):
         desk.commands.journal.append(
             "entry.refused",
-            Decision(
+            DecisionRecord(
                 action="refuse",
                 pair="BTC/USDT:USDT",
                 side="long",
@@ -296,7 +296,7 @@ def test_commands_when_the_chat_or_the_person_is_not_authorised_then_nothing_hap
     after_all_others(desk, desk.ann)
     assert outside.received() == []
     assert len(desk.ann.received()) == heard + 1
-    assert desk.mode is Mode.ACTIVE
+    assert desk.mode is ControlMode.ACTIVE
 
 
 def test_question_when_somebody_else_presses_then_nothing_happens_and_the_asker_still_can(
@@ -306,10 +306,10 @@ def test_question_when_somebody_else_presses_then_nothing_happens_and_the_asker_
     desk.ann.wait_for("close every position?")
     desk.carl.press("Yes")  # not authorised: not even an answer
     after_all_others(desk, desk.bob)
-    assert desk.mode is Mode.ACTIVE
+    assert desk.mode is ControlMode.ACTIVE
     desk.bob.press("Yes")
     desk.bob.wait_for("Not done: only person_1 (1), who asked for it, can answer this")
-    assert desk.mode is Mode.ACTIVE
+    assert desk.mode is ControlMode.ACTIVE
 
 
 @pytest.mark.parametrize("late", [0, 1])
@@ -370,7 +370,7 @@ def test_edited_message_when_it_reads_like_a_command_then_it_is_none(
 ) -> None:
     desk.ann.edit(desk.ann.say("hello"), "/halt")
     after_all_others(desk, desk.ann)
-    assert desk.mode is Mode.ACTIVE
+    assert desk.mode is ControlMode.ACTIVE
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
@@ -382,7 +382,7 @@ def test_halt_when_its_answer_is_lost_then_it_holds_and_is_told_anew(desk: Desk)
     desk.api.faults.add(outage)
     desk.ann.say("/halt storm")
     desk.ann.wait_for("HALTED")
-    assert desk.mode is Mode.HALTED
+    assert desk.mode is ControlMode.HALTED
     assert outage.times == 0
 
 
@@ -417,7 +417,7 @@ def test_halt_when_the_journal_cannot_be_written_then_it_holds_and_the_answer_sa
     monkeypatch.setattr(desk.commands.journal, "folder", tmp_path / "file")
     desk.ann.say("/halt")
     assert "HALTED" in desk.ann.wait_for("not journalled").text
-    assert desk.mode is Mode.HALTED
+    assert desk.mode is ControlMode.HALTED
 
 
 # -- news -----------------------------------------------------------------------------------------
@@ -425,7 +425,7 @@ def test_halt_when_the_journal_cannot_be_written_then_it_holds_and_the_answer_sa
 
 def test_news_when_a_guard_or_a_file_halts_then_it_is_told_unasked_and_once(desk: Desk) -> None:
     before = [message.text for message in desk.ann.received()]
-    desk.commands.store.reduce(Guard("margin"), "margin ratio 0.52")
+    desk.commands.store.reduce(GuardActor("margin"), "margin ratio 0.52")
     desk.ann.wait_for("guard margin: margin ratio 0.52")
     file = desk.commands.store.folder / HALT_FILE
     (file.parent / "draft").write_text("power works", encoding="utf-8")
@@ -434,7 +434,7 @@ def test_news_when_a_guard_or_a_file_halts_then_it_is_told_unasked_and_once(desk
     desk.ann.say("the file goes now")
     file.unlink()
     desk.ann.wait_for("REDUCING")
-    desk.commands.store.request_flatten(Guard("loss_peak"), "10 % lost")
+    desk.commands.store.request_flatten(GuardActor("loss_peak"), "10 % lost")
     desk.ann.wait_for("closing every position")
     desk.ann.say("/risk")
     desk.ann.wait_for("no sign of life from a bot")
@@ -445,7 +445,7 @@ def test_news_when_a_guard_or_a_file_halts_then_it_is_told_unasked_and_once(desk
 def test_news_when_telegram_is_out_of_reach_then_it_is_told_when_it_is_back(desk: Desk) -> None:
     outage = bad_gateway("sendMessage", times=5)
     desk.api.faults.add(outage)
-    desk.commands.store.halt(Guard("loss_day"), "2.1 % lost today")
+    desk.commands.store.halt(GuardActor("loss_day"), "2.1 % lost today")
     desk.ann.wait_for("guard loss_day: 2.1 % lost today")
     assert outage.times == 0
 
