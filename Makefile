@@ -58,7 +58,7 @@ format: install  ## Rewrite to the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-types: install  ## mypy --strict on models/
+types: install  ## mypy --strict on all three packages
 	$(BIN)/mypy
 
 compare: install  ## All models, same folds, several seeds: a table with intervals (DATA=, MODELS=)
