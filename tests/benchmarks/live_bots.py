@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from tests.places import ROOT, USER_DATA
 from tests.test_integration import running
 from tests.test_integration.live_bot import settings
 
@@ -125,14 +126,14 @@ def configuration(name: str, url: str, pairs: Sequence[str], *, training: bool) 
 
 
 def _pack(config: dict[str, Any], retrain_hours: float) -> dict[str, Any]:
-    user_data = running.ROOT / "user_data"
+    user_data = USER_DATA
     config.pop("internals")
     files = ("config_bitcoin.json", "config_low_latency.json")
     return config | {
         "add_config_files": [str(user_data / name) for name in files],
         "strategy": "Bench",
         "freqaimodel": "LSTMForecaster",
-        "freqaimodel_path": str(running.ROOT / "freqaimodels"),
+        "freqaimodel_path": str(ROOT / "freqaimodels"),
         "stake_amount": "unlimited",
         "freqai": {
             "train_period_days": 34,  # cascade labels look back over 30

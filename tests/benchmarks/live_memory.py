@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.test_freqaimodels.test_retraining import Bot, running
+from tests.test_freqaimodels.bots import Bot, running
 
 _WARM_UP = 48  # caches fill
 

@@ -57,9 +57,9 @@ from typing import Any
 
 # This process stays small: a child's high-water mark begins at its parent's size.
 from models.base import catalog
+from tests.places import ROOT
 
 STOCK = "stock"
-ROOT = Path(__file__).resolve().parents[2]
 # Read when NumPy, torch and ONNX Runtime are imported, so set before the workers start.
 LIBRARIES = ("OMP", "MKL", "OPENBLAS", "NUMEXPR")
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in LIBRARIES}

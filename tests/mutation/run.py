@@ -18,7 +18,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -28,8 +27,8 @@ import pytest
 
 from tests.mutation.equivalent import EQUIVALENT
 from tests.mutation.mutants import Mutant, mutants
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SUITES = {
     "limits": ("trade.test_limits",),
     "losses": ("trade.test_risk_losses",),

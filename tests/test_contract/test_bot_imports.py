@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.places import ROOT
 from tests.test_contract.import_rules import Source, scanned_files, sources
 
-ROOT = Path(__file__).resolve().parents[2]
 SCANNED = [f"{path.parent.name}.{path.stem}" for path in scanned_files(ROOT)]
 SERVING = sorted(s.name for s in sources(ROOT) if s.name.startswith("models.serve."))
 BOT = [*SCANNED, *SERVING, "models.base.catalog", "models.learn.training.executor"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.base import catalog
+from tests.places import ROOT
 from tests.test_contract.import_rules import (
     circles,
     class_attribute,
@@ -27,8 +28,6 @@ from tests.test_contract.source_rules import (
     long_files,
     names_defined_twice,
 )
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def tree(root: Path, **files: str) -> Path:

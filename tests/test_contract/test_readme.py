@@ -11,8 +11,8 @@ import pytest
 
 from models.base import catalog
 from strategies.desk.simulated_data import write_simulated
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
     line.strip()

@@ -13,8 +13,7 @@ import pytest
 
 from strategies.desk.simulated_data import write_simulated
 from tests.exchange.client import trading_ccxt_config, trading_client
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.places import ROOT, USER_DATA
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
@@ -41,7 +40,7 @@ def test_process_when_given_a_directory_then_it_replays_it_with_the_account_it_n
 
 
 def test_config_file_when_compared_then_it_is_what_the_client_helper_says() -> None:
-    file = ROOT / "user_data" / "config_loopback_live.json"
+    file = USER_DATA / "config_loopback_live.json"
     config = json.loads(file.read_text(encoding="utf-8"))
     expected = trading_ccxt_config("https://127.0.0.1:18080")
     assert config["exchange"]["ccxt_config"] == expected

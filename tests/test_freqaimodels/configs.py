@@ -8,7 +8,7 @@ from typing import Any
 
 from freqtrade.enums import CandleType, RunMode
 
-USER_DATA = Path(__file__).resolve().parents[2] / "user_data"
+from tests.places import USER_DATA
 
 
 def bitcoin_config(folder: Path, **freqai: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from freqtrade.freqai import freqai_interface
 from pandas import DataFrame
 
 from freqaimodels.base.fast_lane import RETURNED
-from tests.test_freqaimodels.test_retraining import BTC, Bot, running
+from tests.test_freqaimodels.bots import BTC, Bot, running
 
 
 class TwoBots:

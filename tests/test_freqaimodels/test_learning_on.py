@@ -21,13 +21,13 @@ from freqaimodels.LSTMForecaster import LSTMForecaster
 from models.base.types import Artifact, TrainingJob
 from models.base.units import HOUR_MS
 from models.learn.training.executor import ProcessExecutor
-from tests.test_freqaimodels import test_retraining
-from tests.test_freqaimodels.test_retraining import BTC, DAYS, DEATH, FIRST, Bot, Elsewhere
+from tests.test_freqaimodels import bots
+from tests.test_freqaimodels.bots import BTC, DAYS, DEATH, FIRST, Bot, Elsewhere
 
 ONSET = (DAYS - 2) * 24 + 4  # rows: four candles after the bot starts
 END, HORIZON = ONSET + 5, 24
 KNOWN = END + HORIZON  # and a day without another hit is over
-CALM = test_retraining.market
+CALM = bots.market
 
 
 def crashing(timeframe: str, seed: int) -> pd.DataFrame:
@@ -93,7 +93,7 @@ class Untaught(LSTMForecaster):
 @pytest.fixture
 def crash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(freqai_interface.time, "sleep", lambda seconds: None)
-    monkeypatch.setattr(test_retraining, "market", crashing)
+    monkeypatch.setattr(bots, "market", crashing)
 
 
 def started(
@@ -165,7 +165,7 @@ def test_bot_when_the_market_is_calm_or_it_is_not_asked_for_then_only_the_clock_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert hours(learning(tmp_path / "off", fine_tune=False), KNOWN + 2) == []
-    monkeypatch.setattr(test_retraining, "market", CALM)
+    monkeypatch.setattr(bots, "market", CALM)
     assert hours(learning(tmp_path / "calm"), KNOWN + 2) == []
 
 

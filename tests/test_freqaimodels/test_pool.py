@@ -20,8 +20,9 @@ from models.base.types import TrainingJob
 from models.base.units import HOUR_MS
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from strategies.desk.results import trainings
-from tests.test_freqaimodels.configs import USER_DATA, bitcoin_config
-from tests.test_freqaimodels.test_retraining import EchoForecaster, Elsewhere, Once
+from tests.places import USER_DATA
+from tests.test_freqaimodels.bots import EchoForecaster, Elsewhere, Once
+from tests.test_freqaimodels.configs import bitcoin_config
 
 LTC, BTC, ETH, XRP, BCH = (f"{c}/USDT:USDT" for c in ("LTC", "BTC", "ETH", "XRP", "BCH"))
 POOL = [BTC, ETH, XRP]

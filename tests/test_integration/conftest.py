@@ -18,11 +18,12 @@ from tests.exchange.replay import Market, scripted_feed
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
 from tests.exchange.venue import Venue
+from tests.places import ROOT, USER_DATA
 from tests.telegram.chat import Chat
 from tests.telegram.server import running_bot_api
 from tests.telegram.state import BotApiState
 from tests.test_integration.live_bot import BTC, ETH, Start, running_bot, settings
-from tests.test_integration.running import KEY, ROOT, SECRET, write_strategy
+from tests.test_integration.running import KEY, SECRET, write_strategy
 
 TIMERANGE = "20240401-20240515"  # three trainings, 15 days apart
 
@@ -52,7 +53,7 @@ def make_desk(folder: Path, datadir: Path, **training: Any) -> Desk:
     userdir = folder / "user_data"
     userdir.mkdir(parents=True)
     settings = {
-        "add_config_files": [str(ROOT / "user_data" / "config_bitcoin.json")],
+        "add_config_files": [str(USER_DATA / "config_bitcoin.json")],
         "strategy_path": str(ROOT / "strategies"),
         "freqaimodel_path": str(ROOT / "freqaimodels"),
         # The simulated market has next to no edge; a low bar still makes trades to audit.

@@ -29,18 +29,18 @@ from tests.exchange.symbols import BTC, ETH, LTC
 from tests.exchange.venue import Venue
 from tests.feeds.history import write_history
 from tests.feeds.server import FeedsState, collect_block, running_feeds
+from tests.places import ROOT, SHARED, USER_DATA
 from tests.test_integration.live_bot import LiveBot, running_bot, settings
 from tests.test_integration.running import (
     KEY,
     PATIENCE_S,
-    ROOT,
     SECRET,
     RunningProcess,
     running,
     write_strategy,
 )
 
-CANDLES: Final = ROOT.parent / "shared" / "data" / "binance"
+CANDLES: Final = SHARED / "data" / "binance"
 PAIRS: Final = ("LTC/USDT:USDT", "BTC/USDT:USDT", "ETH/USDT:USDT")
 STEP_S: Final = 600.0  # longest jump of the clock
 QUIET_S: Final = 0.15  # on the machine's clock, without a request: the collector has asked them all
@@ -123,7 +123,7 @@ def configuration(url: str, feeds_url: str) -> dict[str, Any]:
     """
     return {
         **settings(url, list(PAIRS), dry_run=True),
-        "add_config_files": [str(ROOT / "user_data" / "config_litecoin_hedge_model.json")],
+        "add_config_files": [str(USER_DATA / "config_litecoin_hedge_model.json")],
         "freqaimodel": "HedgeForecaster",
         "freqaimodel_path": str(ROOT / "freqaimodels"),
         "timeframe": "1h",

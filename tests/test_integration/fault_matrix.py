@@ -34,8 +34,8 @@ from tests.exchange.faults import (
     StalePrices,
 )
 from tests.exchange.venue import Venue
+from tests.places import USER_DATA
 from tests.test_integration.fault_rounds import QUESTIONS, SYMBOL, Case, Outcome, running_rounds
-from tests.test_integration.running import ROOT
 
 ENTRY, PARTIAL, EXIT = "entry", "partial exit", "exit"
 ORDER, STOP = "POST /fapi/v1/order", "POST /fapi/v1/algoOrder"
@@ -161,7 +161,7 @@ def run(folder: Path, cases: Sequence[Case]) -> list[Outcome]:
 
 def write(outcomes: Sequence[Outcome]) -> Path:
     """Write the table and return its file."""
-    folder = ROOT / "user_data" / "reports" / f"faults-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    folder = USER_DATA / "reports" / f"faults-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     folder.mkdir(parents=True)
     (folder / "table.md").write_text(table(outcomes), encoding="utf-8")
     return folder / "table.md"

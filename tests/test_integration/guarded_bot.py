@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from tests.places import USER_DATA
 from tests.test_integration.live_bot import BTC, settings
-from tests.test_integration.running import ROOT
 
 SIGMA = 0.01  # over the horizon: the working stop is 3 % away
 
@@ -41,7 +41,7 @@ class GuardedSignals(PackStrategy):
 
 def configuration(url: str) -> dict[str, Any]:
     """Return the bot's configuration, with the shipped limits."""
-    shipped = json.loads((ROOT / "user_data" / "config_bitcoin.json").read_text(encoding="utf-8"))
+    shipped = json.loads((USER_DATA / "config_bitcoin.json").read_text(encoding="utf-8"))
     return {
         **settings(url, [BTC], dry_run=False),
         "stake_amount": "unlimited",

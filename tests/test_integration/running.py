@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+from tests.places import ROOT
+
 KEY, SECRET = "loopback-key", "loopback-secret"
 # How long a loaded machine may take for anything. It only costs time where a test fails; a candle
 # that turns between a forecast and its order costs the bot another minute.

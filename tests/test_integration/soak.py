@@ -29,6 +29,7 @@ from models.base.types import Candles
 from models.base.units import HOUR_MS
 from models.operate.control.state import ControlMode
 from tests.exchange.replay import Feed, candle_feed
+from tests.places import USER_DATA
 from tests.test_integration.fault_matrix import CASES
 from tests.test_integration.fault_rounds import (
     ANN,
@@ -40,7 +41,6 @@ from tests.test_integration.fault_rounds import (
     Rounds,
     running_rounds,
 )
-from tests.test_integration.running import ROOT
 
 # A look at open trades a minute: rarer ones than every ten seconds are refused for the watchdog's
 # sake, which does not run here.
@@ -232,7 +232,7 @@ def table(soak: Soak) -> str:
 
 def write(soak: Soak) -> Path:
     """Write the table and return its file."""
-    folder = ROOT / "user_data" / "reports" / f"soak-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    folder = USER_DATA / "reports" / f"soak-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     folder.mkdir(parents=True)
     (folder / "table.md").write_text(table(soak), encoding="utf-8")
     return folder / "table.md"

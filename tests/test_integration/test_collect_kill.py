@@ -18,8 +18,8 @@ import pytest
 
 from strategies.desk import cli
 from tests.feeds.server import FeedsState, collect_block, running_feeds
+from tests.places import ROOT, USER_DATA
 
-ROOT = Path(__file__).resolve().parents[2]
 FEEDS = ("order_book", "mempool")
 
 
@@ -33,7 +33,7 @@ def served() -> Iterator[tuple[FeedsState, str]]:
 def configs(folder: Path, url: str) -> list[str]:
     extra = folder / "collect.json"
     extra.write_text(json.dumps({"breakwater": {"collect": collect_block(url, coins=["LTC"])}}))
-    base = ROOT / "user_data" / "config_litecoin_hedge.json"
+    base = USER_DATA / "config_litecoin_hedge.json"
     return ["--config", str(base), "--config", str(extra), "--userdir", str(folder)]
 
 

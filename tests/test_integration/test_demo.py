@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_integration.conftest import ROOT, TIMERANGE, Desk, make_desk
+from tests.places import ROOT
+from tests.test_integration.conftest import TIMERANGE, Desk, make_desk
 
 
 def demo(desk: Desk, timerange: str = TIMERANGE) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from models.base import catalog
-from tests.test_integration.conftest import ROOT, make_desk
+from tests.places import ROOT
+from tests.test_integration.conftest import make_desk
 
 # Fewer steps and trees than anyone would use: what is asked here is whether the roads connect.
 SMALL = {

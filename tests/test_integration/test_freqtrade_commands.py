@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_integration.conftest import ROOT
+from tests.places import ROOT
 
 CONSOLE = [str(Path(sys.executable).with_name("freqtrade"))]
 MODULE = [sys.executable, "-m", "freqtrade"]

@@ -12,8 +12,7 @@ from freqtrade.configuration import Configuration
 from models.base.errors import ConfigError
 from strategies.bot.hedge_config import hedge_config
 from strategies.desk.hedge import HedgeOptions, hedge_timerange, run_hedge
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.places import USER_DATA
 
 
 def report_of(userdir: Path) -> dict[str, Any]:
@@ -55,7 +54,7 @@ def test_hedge_report_when_a_model_leans_then_it_is_judged_at_equal_ratio_and_co
 ) -> None:
     userdir = tmp_path / "user_data"
     userdir.mkdir()
-    shipped = ROOT / "user_data" / "config_litecoin_hedge_model.json"
+    shipped = USER_DATA / "config_litecoin_hedge_model.json"
     training = {"model_training_parameters": {"training": {"max_steps": 40}}}
     config = userdir / "config.json"
     config.write_text(json.dumps({

@@ -13,9 +13,10 @@ import pytest
 
 from strategies.desk.demo import loopback_environment
 from tests.exchange.server import running_exchange
+from tests.places import ROOT, USER_DATA
 from tests.test_integration import given_bot
 from tests.test_integration.live_bot import acknowledge_risk
-from tests.test_integration.running import ROOT, write_strategy
+from tests.test_integration.running import write_strategy
 
 # A calm forecast, in and out by the clock: what is tried is leverage and stake.
 STRATEGY = given_bot.STRATEGY.replace('timeframe = "1m"', 'timeframe = "1h"').replace(
@@ -25,11 +26,11 @@ STRATEGY = given_bot.STRATEGY.replace('timeframe = "1m"', 'timeframe = "1h"').re
 
 def backtest(folder: Path, datadir: Path, *, accepted: bool) -> list[dict[str, Any]]:
     """Return the trades of two weeks on isolated margin with 20x in the config."""
-    shipped = json.loads((ROOT / "user_data" / "config_bitcoin.json").read_text(encoding="utf-8"))
+    shipped = json.loads((USER_DATA / "config_bitcoin.json").read_text(encoding="utf-8"))
     block = shipped["breakwater"]
     block["limits"] |= {"isolated_leverage": 20.0}
     config = {
-        "add_config_files": [str(ROOT / "user_data" / "config_base.json")],
+        "add_config_files": [str(USER_DATA / "config_base.json")],
         "margin_mode": "isolated",
         "breakwater": block,
         "exchange": {"pair_whitelist": ["BTC/USDT:USDT"]},

@@ -14,7 +14,7 @@ import pytest
 
 from models.operate.control.commands import Commands
 from models.operate.journal.journal import Verification
-from tests.test_integration.running import ROOT
+from tests.places import ROOT
 
 
 def kill_once(userdir: Path, words: int, pause_s: float) -> list[str]:

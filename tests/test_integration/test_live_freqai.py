@@ -18,8 +18,9 @@ from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
 from tests.exchange.symbols import LISTED
 from tests.exchange.venue import Venue
+from tests.places import ROOT, USER_DATA
 from tests.test_integration.live_bot import BTC, LiveBot, running_bot, settings
-from tests.test_integration.running import KEY, ROOT, SECRET, write_strategy
+from tests.test_integration.running import KEY, SECRET, write_strategy
 
 START, TODAY = datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 3, 8, tzinfo=UTC)
 
@@ -46,7 +47,7 @@ class EveryForecast(BitcoinCrossMargin):
 def configuration(url: str) -> dict[str, Any]:
     config = settings(url, [BTC], dry_run=False)
     return config | {
-        "add_config_files": [str(ROOT / "user_data" / "config_bitcoin.json")],
+        "add_config_files": [str(USER_DATA / "config_bitcoin.json")],
         "freqaimodel": "LSTMForecaster",
         "freqaimodel_path": str(ROOT / "freqaimodels"),
         "timeframe": "1m",

@@ -16,11 +16,12 @@ from tests.exchange.replay import Market, candle_feed
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
 from tests.exchange.venue import Venue
+from tests.places import SHARED
 from tests.test_integration.live_bot import BTC, ETH, LiveBot, running_bot, settings
-from tests.test_integration.running import KEY, ROOT, SECRET, write_strategy
+from tests.test_integration.running import KEY, SECRET, write_strategy
 
 LTC = "LTC/USDT:USDT"
-CRASH = ROOT.parent / "shared" / "data" / "events" / "2021-05-19_china"
+CRASH = SHARED / "data" / "events" / "2021-05-19_china"
 FALL = pd.Timestamp("2021-05-19T10:00Z")  # Litecoin went from 284 to 190 within three hours
 
 # The network itself has its own tests; what is tried is what becomes of the hedge when it answers

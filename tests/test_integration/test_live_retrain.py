@@ -17,8 +17,9 @@ from tests.exchange.replay import read_market, starting_now
 from tests.exchange.state import ExchangeState
 from tests.exchange.symbols import LISTED
 from tests.exchange.venue import Venue
+from tests.places import ROOT, USER_DATA
 from tests.test_integration.live_bot import BTC, ETH, LiveBot, running_bot, settings
-from tests.test_integration.running import ROOT, write_strategy
+from tests.test_integration.running import write_strategy
 
 LTC = "LTC/USDT:USDT"
 START, TODAY = datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 3, 8, tzinfo=UTC)
@@ -53,7 +54,7 @@ class EveryForecast(BitcoinCrossMargin):
 def configuration(url: str, retrain_hours: float) -> dict[str, Any]:
     config = settings(url, [BTC], dry_run=False)
     return config | {
-        "add_config_files": [str(ROOT / "user_data" / "config_bitcoin.json")],
+        "add_config_files": [str(USER_DATA / "config_bitcoin.json")],
         "freqaimodel": "LSTMForecaster",
         "freqaimodel_path": str(ROOT / "freqaimodels"),
         "timeframe": "1m",

@@ -10,7 +10,8 @@ import pytest
 
 from strategies.desk.demo import loopback_environment
 from tests.exchange.server import running_exchange
-from tests.test_integration.conftest import ROOT, make_desk
+from tests.places import ROOT
+from tests.test_integration.conftest import make_desk
 
 
 @pytest.mark.slow

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import ccxt
 import pytest
@@ -18,8 +17,8 @@ from freqtrade.resolvers import ExchangeResolver
 from tests.exchange.client import ccxt_config
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
+from tests.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAIRS = {f"{base}/USDT:USDT" for base in ("BTC", "ETH", "LTC", "BCH", "XRP")}
 
 

@@ -19,7 +19,7 @@ from models.learn.training.prepare import prepare
 from models.learn.training.settings import TrainingSettings
 from models.serve.session import Session
 from tests.test_contract import planted
-from tests.test_models.learn.test_hedge_model import pooled
+from tests.test_models.learn.feeding import pooled
 
 
 def job(network: str = "gru", **training: Any) -> TrainingJob:

@@ -11,7 +11,7 @@ import torch
 from models.base import columns
 from models.base.errors import AlignmentError, ConfigError, InputError
 from models.base.heads import HeadLayout, hazard_targets, sigmoid
-from models.base.types import Artifact, TrainingJob
+from models.base.types import Artifact
 from models.learn.calibration import fit_hazard_scale
 from models.learn.export.onnx import to_onnx
 from models.learn.hybrid import fallback
@@ -22,30 +22,9 @@ from models.learn.training.prepare import prepare
 from models.serve.predictor import Predictor
 from models.serve.session import Session
 from tests.test_contract import planted
+from tests.test_models.learn.feeding import FEED, LATE, pooled, with_feeds
 
-FEED = f"{columns.FEED}funding"
-LATE = f"{columns.FEED}late"  # never known in training
 LAYOUT = HeadLayout(bin_edges=(1, 2, 4), peak_edges=(1, 3, 7), action=True)
-
-
-def with_feeds(job: TrainingJob, seed: int = 0) -> TrainingJob:
-    """The job with a feed that is missing in a third of the rows, and one that never came."""
-    rng, rows = np.random.default_rng(seed), len(job.time_ms)
-    feed = np.where(rng.random(rows) < 1 / 3, np.nan, rng.normal(size=rows))
-    never = np.full(rows, np.nan)
-    return dataclasses.replace(
-        job,
-        features=np.column_stack((job.features, feed, never)).astype(np.float32),
-        feature_names=(*job.feature_names, FEED, LATE),
-    )
-
-
-def pooled(steps: int = 20) -> TrainingJob:
-    settings = {**planted.SETTINGS, "training": {**planted.SETTINGS["training"]}}
-    settings["training"] |= {"max_steps": steps, "evaluate_every": 10}
-    own = with_feeds(planted.planted_job("hedge", settings=settings))
-    peer = with_feeds(planted.planted_job("hedge", seed=1, title="peer"), seed=1)
-    return dataclasses.replace(own, peers=(peer,))
 
 
 @pytest.fixture(scope="module")

@@ -29,9 +29,9 @@ from models.learn.prophet.residual import Residual, fit_residual
 from models.learn.training.pipeline import train
 from models.serve.predictor import Predictor
 from models.serve.session import Session, graph_input
+from tests.places import ROOT
 from tests.test_contract import planted
 
-ROOT = Path(__file__).resolve().parents[3]
 LAYOUT = HeadLayout(bin_edges=(1, 2, 4))
 
 

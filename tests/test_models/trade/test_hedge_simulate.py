@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,6 +9,7 @@ from models.base.errors import AlignmentError, InputError
 from models.trade.hedging.policy import HedgeAction, HedgeSignal, PolicyConfig
 from models.trade.hedging.rounding import OrderRules
 from models.trade.hedging.simulate import Costs, HedgeMarket, PolicyDecider, banded, simulate
+from tests.places import SHARED
 
 TIMES = np.arange(4) * 3_600_000
 
@@ -98,7 +97,7 @@ def test_policy_decider_when_the_model_dies_in_a_crash_then_hold_and_baseline_fo
     assert path.hedge_pnl[30:].sum() > 0
 
 
-SPOT = Path(__file__).resolve().parents[4] / "shared" / "data" / "binance"
+SPOT = SHARED / "data" / "binance"
 
 
 @pytest.mark.skipif(not SPOT.is_dir(), reason="needs the shared spot candles, which is not there")

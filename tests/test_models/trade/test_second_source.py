@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,10 +17,11 @@ from models.trade.risk.limits import Limits
 from models.trade.risk.run import SECOND_SOURCE, Standing, decide_order, watch
 from models.trade.risk.second_source import sources_agree
 from models.trade.risk.snapshot import Stage
+from tests.places import SHARED
 from tests.test_models.risk_worlds import LIMITS, NOW, world
 
 MINUTE = 60_000
-SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
+DATA = SHARED / "data"
 
 
 def candles(minutes: list[int], closes: Any = 100.0) -> Candles:
@@ -145,11 +145,11 @@ def test_guard_when_it_is_a_backtest_then_it_does_not_apply() -> None:
     assert watch(backtest, LIMITS, Standing.SOURCE, (SECOND_SOURCE,)).reason == ""
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="wants recorded candles of two venues in ../shared")
+@pytest.mark.skipif(not DATA.is_dir(), reason="wants recorded candles of two venues in ../shared")
 def test_tolerance_when_two_real_venues_are_compared_then_alarms_are_those_documented() -> None:
     files = ("segments/2022H2_5m/futures", "okx/futures")
     closes = [
-        pd.read_feather(SHARED / folder / "BTC_USDT_USDT-5m-futures.feather").set_index("date")
+        pd.read_feather(DATA / folder / "BTC_USDT_USDT-5m-futures.feather").set_index("date")
         for folder in files
     ]
     both = pd.concat([frame["close"] for frame in closes], axis=1, join="inner", keys=["a", "b"])

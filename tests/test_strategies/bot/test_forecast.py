@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from freqtrade.enums import CandleType, RunMode
+from freqtrade.enums import RunMode
 from freqtrade.exceptions import OperationalException
 from freqtrade.persistence import Trade
 from freqtrade.strategy.strategy_wrapper import strategy_safe_wrapper
 
 from models.base import columns
-from models.base.files import wall_clock_ms
 from models.data.labels.cascade import CascadeConfig
 from models.data.labels.returns import forward_log_return
 from models.operate.control.commands import CONTROL_FOLDER
@@ -27,13 +26,25 @@ from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from strategies.bot import frames
 from strategies.bot.forecast import PackStrategy
 from strategies.guard.acknowledgement import leverage_digest
+from tests.test_strategies.worlds import (
+    NOW,
+    OPENED,
+    PAIR,
+    RATE,
+    BrokenProvider,
+    Provider,
+    Wallets,
+    analysed,
+    config,
+    confirm,
+    leverage,
+    position,
+    running,
+    stake,
+)
 
 pytestmark = pytest.mark.usefixtures("open_trades")
 
-PAIR = "BTC/USDT:USDT"
-OPENED = datetime(2024, 1, 1, 12, tzinfo=UTC)  # open of the last analysed candle
-NOW = OPENED + timedelta(hours=1, seconds=2)
-RATE = 100.0
 userdir = Path()  # of the test that runs
 
 
@@ -43,105 +54,11 @@ def _own_userdir(tmp_path: Path) -> None:
     userdir = tmp_path
 
 
-def config(**blocks: Any) -> dict[str, Any]:
-    return {
-        "stake_currency": "USDT",
-        "timeframe": "1h",
-        "runmode": RunMode.DRY_RUN,
-        "candle_type_def": CandleType.FUTURES,
-        "trading_mode": "futures",
-        "user_data_dir": userdir,
-        # One order may be a whole position, as in the shipped config.
-        "breakwater": {"limits": {"max_order_equity_frac": 2.0}},
-        **blocks,
-    }
-
-
-def analysed(**changes: Any) -> pd.DataFrame:
-    """One analysed candle with a trusted forecast; `changes` replace its columns."""
-    row = dict.fromkeys(columns.FORECAST, 0.01) | {columns.SIGMA: 0.02, columns.ABSTAIN: 0.0}
-    row |= {"date": OPENED, "close": RATE, "volume": 1e7, "do_predict": 1}
-    return pd.DataFrame([{**row, **changes}])
-
-
-class Provider:
-    """Freqtrade's data provider with one analysed frame for every pair."""
-
-    def __init__(self, frame: pd.DataFrame) -> None:
-        self.frame = frame
-
-    def get_analyzed_dataframe(self, pair: str, timeframe: str) -> tuple[pd.DataFrame, datetime]:
-        assert timeframe == "1h"
-        return self.frame, NOW
-
-    def funding_rate(self, pair: str) -> dict[str, Any]:
-        return {"markPrice": RATE, "indexPrice": RATE, "fundingRate": 0.0001,
-                "timestamp": wall_clock_ms()}  # fmt: skip
-
-    def orderbook(self, pair: str, maximum: int) -> dict[str, Any]:
-        return {"bids": [[RATE - 0.01, 1e5]], "asks": [[RATE + 0.01, 1e5]]}
-
-
-class BrokenProvider:
-    def get_analyzed_dataframe(self, pair: str, timeframe: str) -> tuple[pd.DataFrame, datetime]:
-        raise ConnectionError("no data")
-
-
-class Wallets:
-    def __init__(self, total: float) -> None:
-        self.total = total
-
-    def get_total(self, currency: str) -> float:
-        assert currency == "USDT"
-        return self.total
-
-
 def strategy(frame: pd.DataFrame | None = None, **blocks: Any) -> BitcoinCrossMargin:
-    made = BitcoinCrossMargin(config(**blocks))
+    made = BitcoinCrossMargin(config(**{"user_data_dir": userdir} | blocks))
     made.dp = Provider(analysed() if frame is None else frame)
     made.wallets = Wallets(10_000.0)
     return running(made)
-
-
-def running(made: PackStrategy) -> Any:
-    """Return a strategy that has been told a leverage and seen one loop."""
-    made.guarding.leverage[PAIR] = 2.0
-    made.guarding.loop(NOW)
-    return made
-
-
-def leverage(s: PackStrategy, **changes: Any) -> float:
-    arguments = {
-        "pair": PAIR, "current_time": NOW, "current_rate": RATE, "proposed_leverage": 1.0,
-        "max_leverage": 20.0, "entry_tag": None, "side": "long",
-    }  # fmt: skip
-    return s.leverage(**arguments | changes)
-
-
-def stake(s: PackStrategy, **changes: Any) -> float:
-    arguments = {
-        "pair": PAIR, "current_time": NOW, "current_rate": RATE, "proposed_stake": 9000.0,
-        "min_stake": 10.0, "max_stake": 9000.0, "leverage": 2.0, "entry_tag": None, "side": "long",
-    }  # fmt: skip
-    s.guarding._sent.clear()  # every call is another decision; one sent twice has its own test
-    return s.custom_stake_amount(**arguments | changes)
-
-
-def confirm(s: PackStrategy, **changes: Any) -> bool:
-    arguments = {
-        "pair": PAIR, "order_type": "market", "amount": 5.0, "rate": RATE, "time_in_force": "GTC",
-        "current_time": NOW, "entry_tag": None, "side": "long",
-    }  # fmt: skip
-    s.guarding._sent.clear()
-    return s.confirm_trade_entry(**arguments | changes)
-
-
-def position(**changes: Any) -> Any:
-    """Return what the account reads of an open trade."""
-    held = {"pair": PAIR, "amount": 1.0, "open_rate": RATE, "is_short": False, "leverage": 2.0,
-            "open_orders": [], "open_sl_orders": [], "entry_side": "buy",
-            "stake_amount": 50.0}  # fmt: skip
-    return SimpleNamespace(**held | changes)
 
 
 class OpenTrade:
@@ -347,7 +264,7 @@ def test_hooks_when_another_leg_cannot_be_priced_then_no_money_is_committed(
         def get_analyzed_dataframe(self, pair: str, timeframe: str) -> tuple[Any, datetime]:
             return (self.frame if pair == PAIR else self.frame.iloc[:0]), NOW
 
-    s = BitcoinCrossMargin(config())
+    s = BitcoinCrossMargin(config(user_data_dir=userdir))
     s.dp, s.wallets = OnlyBitcoin(analysed()), Wallets(10_000.0)
     running(s)
     assert stake(s) == 0.0
@@ -464,7 +381,7 @@ def test_hooks_when_freqtrade_itself_wraps_them_then_a_failure_adds_no_risk() ->
         def _refusal(self, *_: Any) -> str:
             raise ConnectionError("no data")
 
-    naked = Unguarded(config())
+    naked = Unguarded(config(user_data_dir=userdir))
     naked.dp, naked.wallets = BrokenProvider(), Wallets(10_000.0)
     assert wrap(confirm, default_retval=True)(naked) is True
     assert wrap(stake, default_retval=9000.0)(naked) == 9000.0
@@ -517,7 +434,7 @@ def test_strategy_when_a_setting_is_wrong_then_freqtrade_stops_and_the_cure_is_n
     blocks: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(OperationalException, match=said):
-        BitcoinCrossMargin(config(**blocks))
+        BitcoinCrossMargin(config(user_data_dir=userdir, **blocks))
 
 
 def test_strategy_when_made_then_its_guards_are_those_of_the_config() -> None:

@@ -19,7 +19,7 @@ from models.data.feeds.catalog import KINDS, MARKET, STATUS, CollectConfig
 from models.data.feeds.store import FeedRecord, Origin, Writer, days
 from strategies.bot.hedge_feeds import HedgeFeeds
 from strategies.LitecoinHedge import LitecoinHedge
-from tests.test_strategies.bot.test_hedge import BTC, ELSEWHERE, ETH, LTC, config
+from tests.test_strategies.hedges import BTC, ELSEWHERE, ETH, LTC, config
 
 HOUR = 3_600_000
 VOTES, AGE = f"{columns.FEED}votes", f"{columns.FEED}votes_age"

@@ -15,8 +15,7 @@ from models.base.errors import ConfigError, InputError
 from strategies.desk.cascades import CascadeOptions, load_coins, tiers
 from strategies.desk.feed_files import BAR_MS, liquidations, read_open_interest
 from strategies.desk.simulated_data import write_simulated
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.places import ROOT
 
 
 @pytest.fixture(scope="module")

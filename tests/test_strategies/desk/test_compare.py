@@ -19,10 +19,10 @@ from models.serve.drift import fit_drift
 from strategies.desk import compare
 from strategies.desk.compare import CompareOptions, folds, job_of, run_compare
 from strategies.desk.simulated_data import write_simulated
+from tests.places import ROOT
 from tests.test_contract import echo
 from tests.test_models import markets
 
-ROOT = Path(__file__).resolve().parents[3]
 HOUR = 3_600_000
 DAY = 24
 

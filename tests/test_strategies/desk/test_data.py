@@ -17,6 +17,7 @@ from models.base.errors import InputError
 from models.base.units import HOUR_MS
 from strategies.desk import data
 from strategies.desk.data_files import DataFile
+from tests.places import SHARED
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 START_MS = int(START.timestamp() * 1000)
@@ -26,7 +27,7 @@ BTC = "BTC/USDT:USDT"
 PAIRS = [BTC, "ETH/USDT:USDT", "LTC/USDT:USDT"]
 CANDLES = "BTC_USDT_USDT-1h-futures.feather"
 
-REAL = Path(__file__).parents[4] / "shared" / "data" / "binance"
+REAL = SHARED / "data" / "binance"
 
 
 @pytest.fixture

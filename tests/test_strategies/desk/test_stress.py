@@ -14,10 +14,10 @@ from strategies.account.tiers import load_binance_tiers
 from strategies.desk.cli import main
 from strategies.desk.simulated_data import write_simulated
 from strategies.desk.stress import find_crashes, limits_of, stress_table
+from tests.places import SHARED, USER_DATA
 
-ROOT = Path(__file__).resolve().parents[3]
-EVENTS = ROOT.parent / "shared" / "data" / "events"
-CONFIG = ROOT / "user_data" / "config_bitcoin.json"
+EVENTS = SHARED / "data" / "events"
+CONFIG = USER_DATA / "config_bitcoin.json"
 PAIR = "BTC/USDT:USDT"
 
 

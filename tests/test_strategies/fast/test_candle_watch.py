@@ -16,7 +16,7 @@ from strategies.fast.candle_watch import CandleWatch
 from strategies.fast.newest_candle import AppendOutcome, NewestCandle
 from strategies.fast.pacing import Pacer, PacingConfig
 from strategies.fast.stopwatch import Stopwatch, timed
-from tests.test_strategies.fast.test_pacing import AFTER_S, CANDLE_S, START_S, Clock
+from tests.test_strategies.fast.clocks import AFTER_S, CANDLE_S, START_S, Clock
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 

@@ -21,7 +21,8 @@ from strategies.account.market_view import MarketView, exchange_tiers
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from strategies.guard.acknowledgement import leverage_digest
 from strategies.guard.guarding import installation_seed
-from tests.test_strategies.bot.test_forecast import (
+from tests.test_strategies.fakes import Exchange, LiveProvider
+from tests.test_strategies.worlds import (
     NOW,
     PAIR,
     RATE,
@@ -34,7 +35,6 @@ from tests.test_strategies.bot.test_forecast import (
     running,
     stake,
 )
-from tests.test_strategies.human.test_control import Exchange, LiveProvider
 
 pytestmark = pytest.mark.usefixtures("open_trades")
 

@@ -15,7 +15,8 @@ from freqtrade.enums import RunMode
 from models.operate.control.state import ControlMode, GuardActor
 from strategies.account.exchange_account import fills_of, read_executions, read_transfers
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
-from tests.test_strategies.bot.test_forecast import (
+from tests.test_strategies.fakes import ANN, Client, Exchange, LiveProvider
+from tests.test_strategies.worlds import (
     NOW,
     PAIR,
     RATE,
@@ -26,7 +27,6 @@ from tests.test_strategies.bot.test_forecast import (
     position,
     running,
 )
-from tests.test_strategies.human.test_control import ANN, Client, Exchange, LiveProvider
 
 pytestmark = pytest.mark.usefixtures("open_trades")
 

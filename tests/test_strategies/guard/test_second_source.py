@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +20,7 @@ from tests.exchange.replay import Market, scripted_feed
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
 from tests.exchange.venue import Venue
+from tests.places import USER_DATA
 
 BTC, MINUTE = "BTC/USDT:USDT", 60_000
 NOON_MS = 28_401_120 * MINUTE
@@ -178,7 +178,7 @@ def test_note_when_a_trouble_begins_and_ends_then_each_is_said_once(
 
 
 def test_shipped_config_when_read_then_it_asks_okx_and_fails_over_to_nobody() -> None:
-    path = Path(__file__).resolve().parents[3] / "user_data" / "config_second_source.json"
+    path = USER_DATA / "config_second_source.json"
     block = json.loads(path.read_text(encoding="utf-8"))["breakwater"]["second_source"]
     config = from_mapping(SecondSourceConfig, block, where="breakwater.second_source")
     assert (config.exchange, config.fail_over) == ("okx", False)

@@ -1,0 +1,53 @@
+"""How the tests' own files are laid out, read from their source."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+
+def borrowed(root: Path) -> list[str]:
+    """Return one line per import of a test file: what tests share lives in a module beside them."""
+    files = sorted((root / "tests").rglob("*.py"))
+    tests = {_name(root, path) for path in files if path.name.startswith("test_")}
+    return [
+        f"{_name(root, path)}: imports {target}"
+        for path in files
+        for target in sorted(_imports(path) & tests)
+    ]
+
+
+def own_places(root: Path) -> list[str]:
+    """Return the files that find the checkout by counting folders, which `tests.places` does."""
+    return [
+        _name(root, path)
+        for path in sorted((root / "tests").rglob("*.py"))
+        if _name(root, path) != "tests.places"
+        and any(
+            isinstance(node, ast.Attribute) and node.attr == "parents" and "__file__" in _text(node)
+            for node in ast.walk(_tree(path))
+        )
+    ]
+
+
+def _imports(path: Path) -> set[str]:
+    """Return every module that may be named by an import, at any depth, and by its text."""
+    out: set[str] = set()
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            out |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            out |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return out
+
+
+def _name(root: Path, path: Path) -> str:
+    return ".".join(path.relative_to(root).with_suffix("").parts)
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _text(node: ast.AST) -> str:
+    return ast.unparse(node)

@@ -1,0 +1,49 @@
+"""The tests' own files keep to the house's order; each rule has a tree that breaks it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.places import ROOT
+from tests.test_contract.file_rules import borrowed, own_places
+
+
+def write(root: Path, name: str, text: str) -> Path:
+    """Write the module of this dotted name under `root` and return `root`."""
+    path = root.joinpath(*name.split(".")).with_suffix(".py")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return root
+
+
+def test_test_files_when_read_then_none_is_imported_by_another() -> None:
+    assert borrowed(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from tests.test_models.trade.test_world import LIMITS",
+        "from tests.test_models.trade import test_world",
+        "def f():\n    import tests.test_models.trade.test_world",
+    ],
+)
+def test_test_file_when_another_imports_it_then_it_is_caught(tmp_path: Path, text: str) -> None:
+    write(tmp_path, "tests.test_models.trade.test_world", "LIMITS = 1")
+    write(tmp_path, "tests.test_models.trade.worlds", "LIMITS = 1")
+    write(tmp_path, "tests.benchmarks.live", "from tests.test_models.trade.worlds import LIMITS")
+    assert borrowed(tmp_path) == []
+    write(tmp_path, "tests.benchmarks.live", text)
+    assert borrowed(tmp_path) == [
+        "tests.benchmarks.live: imports tests.test_models.trade.test_world"
+    ]
+
+
+def test_places_when_tests_look_for_the_checkout_then_one_file_knows_it(tmp_path: Path) -> None:
+    assert own_places(ROOT) == []
+    here = "from pathlib import Path\nROOT = Path(__file__).resolve().parents[2]"
+    write(tmp_path, "tests.places", here)
+    assert own_places(tmp_path) == []
+    assert own_places(write(tmp_path, "tests.exchange.market", here)) == ["tests.exchange.market"]
