@@ -1,4 +1,4 @@
-"""The `breakwater` block of a Freqtrade config."""
+"""The `breakwater` block of a Freqtrade config: parsed once, every block within it too."""
 
 from __future__ import annotations
 
@@ -6,23 +6,45 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from models.base.config import from_mapping
+from models.data.feeds.catalog import CollectConfig
+from models.operate.control.review import ReviewConfig
+from models.operate.control.watch import WatchdogConfig
+from models.trade.decision.signals import DecisionConfig
+from models.trade.decision.sizing import SizingConfig
+from models.trade.risk.limits import GuardConfig, HardLimits
+from strategies.bot.hedge_config import HedgeConfig
+from strategies.fast.pacing import PacingConfig
+from strategies.guard.second_source import SecondSourceConfig
+
 
 @dataclass(frozen=True, kw_only=True)
 class PackConfig:
-    """Blocks of settings, each read by the dataclass named behind it."""
+    """All settings of the pack; each block's own are described at its class."""
 
-    decision: Mapping[str, Any] = field(default_factory=dict)  # models.trade.decision.signals
-    sizing: Mapping[str, Any] = field(default_factory=dict)  # models.trade.decision.sizing
-    limits: Mapping[str, Any] = field(default_factory=dict)  # models.trade.risk.limits, HardLimits
-    guards: Mapping[str, Any] = field(default_factory=dict)  # models.trade.risk.limits, GuardConfig
-    review: Mapping[str, Any] = field(default_factory=dict)  # models.operate.control.review
-    watchdog: Mapping[str, Any] = field(default_factory=dict)  # models.operate.control.watch
-    pacing: Mapping[str, Any] = field(default_factory=dict)  # strategies.fast.pacing
-    hedge: Mapping[str, Any] = field(default_factory=dict)  # strategies.bot.hedge_config
-    second_source: Mapping[str, Any] = field(default_factory=dict)  # strategies.guard.second_source
-    collect: Mapping[str, Any] = field(default_factory=dict)  # models.data.feeds.catalog
+    decision: DecisionConfig = field(default_factory=DecisionConfig)
+    sizing: SizingConfig = field(default_factory=SizingConfig)
+    limits: HardLimits = field(default_factory=HardLimits)
+    guards: GuardConfig = field(default_factory=GuardConfig)
+    review: ReviewConfig = field(default_factory=ReviewConfig)
+    watchdog: WatchdogConfig = field(default_factory=WatchdogConfig)
+    pacing: PacingConfig = field(default_factory=PacingConfig)
+    hedge: HedgeConfig | None = None  # has no defaults: what is hedged has to be said
+    second_source: SecondSourceConfig = field(default_factory=SecondSourceConfig)
+    collect: CollectConfig = field(default_factory=CollectConfig)
     slippage_frac: float = 0.0002  # per fill, charged by the audit; the engine fills at the open
 
     def __post_init__(self) -> None:
         if not 0 <= self.slippage_frac < 0.05:
             raise ValueError(f"expected 0 <= slippage_frac < 0.05, got {self.slippage_frac}")
+
+
+def pack_config(config: Mapping[str, Any]) -> PackConfig:
+    """Return the pack's settings of a Freqtrade config.
+
+    Raises
+    ------
+    ConfigError
+        If a setting of any block is unknown, missing, of a wrong type or out of range.
+    """
+    return from_mapping(PackConfig, config.get("breakwater") or {}, where="breakwater")

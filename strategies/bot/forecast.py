@@ -23,34 +23,30 @@ from freqtrade.strategy import stoploss_from_open
 from pandas import DataFrame, Series
 
 from models.base import columns
-from models.base.config import from_mapping
 from models.base.errors import InputError, NoForecastError, PackError
 from models.data.features import candles as features
 from models.data.features.frame import pair_features
 from models.data.labels.targets import label_columns
 from models.learn.training.settings import ModelSettings
-from models.operate.control.watch import WatchdogConfig
 from models.operate.journal.records import Incident
 from models.serve.latency import CandleLatency
-from models.trade.decision.signals import DecisionConfig, signals
+from models.trade.decision.signals import signals
 from models.trade.decision.sizing import (
-    SizingConfig,
     isolated_leverage_cap,
     leverage_cap,
     position_notional_quote,
     stop_distance_frac,
 )
-from models.trade.risk.limits import GuardConfig, HardLimits
 from models.trade.risk.run import GUARDS, SECOND_SOURCE, Guard
 from models.trade.risk.snapshot import Exposure, Stage
 from strategies.bot import frames
-from strategies.bot.config import PackConfig
+from strategies.bot.config import pack_config
 from strategies.bot.controlled import ControlledStrategy
 from strategies.bot.data_check import check_backtest_data
 from strategies.bot.fail_closed import on_error_return
 from strategies.fast.candle_watch import CandleWatch
 from strategies.fast.memory import Sweeper
-from strategies.fast.pacing import Pacer, PacingConfig
+from strategies.fast.pacing import Pacer
 from strategies.fast.stopwatch import Stopwatch, timed
 from strategies.guard.acknowledgement import may_isolate
 from strategies.guard.guarding import Guarding
@@ -109,30 +105,19 @@ class PackStrategy(ControlledStrategy):
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__(config)
         try:
-            block = from_mapping(PackConfig, config.get("breakwater") or {}, where="breakwater")
-            self.decision = from_mapping(
-                DecisionConfig, block.decision, where="breakwater.decision"
-            )
-            self.sizing = from_mapping(SizingConfig, block.sizing, where="breakwater.sizing")
-            self.limits = from_mapping(HardLimits, block.limits, where="breakwater.limits")
-            pacing = from_mapping(PacingConfig, block.pacing, where="breakwater.pacing")
-            from_mapping(WatchdogConfig, block.watchdog, where="breakwater.watchdog").allow(
-                pacing.tick_s
-            )
+            pack = pack_config(config)
+            self.decision, self.sizing, self.limits = pack.decision, pack.sizing, pack.limits
+            pack.watchdog.allow(pack.pacing.tick_s)
             self.labels = ModelSettings.from_blocks(
                 (config.get("freqai") or {}).get("model_training_parameters") or {},
                 where="freqai.model_training_parameters",
             ).labels
-            self.control = control_of(config, block)
-            self.second_source = self._second_source(
-                from_mapping(
-                    SecondSourceConfig, block.second_source, where="breakwater.second_source"
-                )
-            )
+            self.control = control_of(config, pack.review)
+            self.second_source = self._second_source(pack.second_source)
             self.guarding = Guarding(
                 self,
                 hard=self.limits,
-                soft=from_mapping(GuardConfig, block.guards, where="breakwater.guards"),
+                soft=pack.guards,
                 stage=_STAGES.get(config["runmode"], Stage.BACKTEST),
                 control=self.control,
                 guards=self.guards,
@@ -148,7 +133,7 @@ class PackStrategy(ControlledStrategy):
         candle_s = float(timeframe_to_seconds(config.get("timeframe") or self.timeframe))
         self.stopwatch = Stopwatch(candle_s, self._note_latency)
         self._sweeper = Sweeper(candle_s)
-        self._watch = CandleWatch(self, Pacer(candle_s, pacing), self.stopwatch)
+        self._watch = CandleWatch(self, Pacer(candle_s, pack.pacing), self.stopwatch)
 
     @property
     def guards(self) -> Sequence[Guard]:

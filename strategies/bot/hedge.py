@@ -24,7 +24,6 @@ from pandas import DataFrame
 
 from models.base.errors import ConfigError, InputError, PackError
 from models.base.files import wall_clock_ms
-from models.data.feeds.catalog import collect_config
 from models.operate.journal.records import Incident
 from models.trade.hedging.policy import HedgeStep, Situation, decide_hedge
 from models.trade.hedging.rounding import reachable
@@ -33,9 +32,10 @@ from models.trade.risk.run import HEDGING, Guard
 from strategies.account.hedge_primary import PositionReader
 from strategies.account.tiers import load_binance_tiers
 from strategies.bot import hedge_book, hedge_frame
+from strategies.bot.config import pack_config
 from strategies.bot.fail_closed import on_error_return
 from strategies.bot.forecast import PackStrategy
-from strategies.bot.hedge_config import HedgeConfig, HedgeMode, hedge_config
+from strategies.bot.hedge_config import HedgeConfig, HedgeMode, required_hedge
 from strategies.bot.hedge_feeds import HedgeFeeds
 
 logger = logging.getLogger(__name__)
@@ -60,9 +60,9 @@ class HedgeStrategy(PackStrategy):
 
     def __init__(self, config: dict[str, Any]) -> None:
         try:
-            block = (config.get("breakwater") or {}).get("hedge") or {}
-            self.hedge: HedgeConfig = hedge_config(config, block)
-            collect = collect_config((config.get("breakwater") or {}).get("collect") or {})
+            pack = pack_config(config)
+            self.hedge: HedgeConfig = required_hedge(config, pack.hedge)
+            collect = pack.collect
             if self.hedge.open_primary and config["runmode"] is RunMode.LIVE:
                 raise ConfigError(
                     "expected no open_primary in live trading: it would open again what a person "

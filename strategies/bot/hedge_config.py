@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from models.base.config import from_mapping
+from models.base.config import EXPECTED
 from models.base.errors import ConfigError
 from models.trade.hedging.baseline import BaselineConfig
 from models.trade.hedging.policy import PolicyConfig
@@ -36,7 +36,7 @@ class PrimaryConfig:
     leverage: float = 1.0  # `own`: as set for it on the exchange
     collateral_quote: float = 0.0  # behind it, on its own account
     venue: str = "another account"  # named in messages
-    read: ReadConfig | None = None  # strategies.account.hedge_primary: ask for the size instead
+    read: ReadConfig | None = None  # ask an exchange for the size instead
 
     def __post_init__(self) -> None:
         if self.side not in ("long", "short"):
@@ -50,17 +50,15 @@ class PrimaryConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class HedgeConfig:
-    """Settings of the hedge; see the dataclass named behind each block."""
+    """Settings of the hedge."""
 
     mode: HedgeMode
-    primary: PrimaryConfig  # above
-    instruments: tuple[str, ...]
+    primary: PrimaryConfig
+    instruments: tuple[str, ...] = field(metadata={EXPECTED: "a list of pairs"})
     leverage: float = 2.0  # of the hedge legs, as set on the exchange
     open_primary: bool = False  # `own`: open it, for backtests and dry-runs
-    baseline: BaselineConfig = field(
-        default_factory=BaselineConfig
-    )  # models.trade.hedging.baseline
-    policy: PolicyConfig = field(default_factory=PolicyConfig)  # models.trade.hedging.policy
+    baseline: BaselineConfig = field(default_factory=BaselineConfig)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
 
     def __post_init__(self) -> None:
         if not self.instruments or len(set(self.instruments)) != len(self.instruments):
@@ -87,53 +85,22 @@ class HedgeConfig:
         return "short" if self.primary.side == "long" else "long"
 
 
-def hedge_config(config: Mapping[str, Any], block: Mapping[str, Any]) -> HedgeConfig:
-    """Return the settings of a Freqtrade config's hedge block.
+def required_hedge(config: Mapping[str, Any], hedge: HedgeConfig | None) -> HedgeConfig:
+    """Return the hedge of a Freqtrade config whose `breakwater.hedge` block was parsed to `hedge`.
 
     Raises
     ------
     ConfigError
-        If a setting is unknown, missing or out of range, or the pairs do not fit the whitelist.
+        If there is no such block, or the pairs do not fit the whitelist.
     """
-    known: dict[str, Any] = {
-        "primary": _primary,
-        "baseline": lambda v: from_mapping(BaselineConfig, v, where=f"{_WHERE}.baseline"),
-        "policy": lambda v: from_mapping(PolicyConfig, v, where=f"{_WHERE}.policy"),
-        "mode": _mode,
-        "instruments": _instruments,
-    }
-    missing = [name for name in ("mode", "primary", "instruments") if name not in block]
-    if missing:
+    if hedge is None:
         raise ConfigError(
-            f"expected {', '.join(missing)}",
+            "expected a block with mode, primary and instruments",
             where=_WHERE,
             cure="see user_data/config_litecoin_hedge.json",
         )
-    values = {k: known[k](v) if k in known else v for k, v in block.items()}
-    out = from_mapping(HedgeConfig, values, where=_WHERE)
-    _check_whitelist(out, config["exchange"].get("pair_whitelist") or [])
-    return out
-
-
-def _primary(value: Any) -> PrimaryConfig:
-    if isinstance(value, Mapping) and "read" in value:
-        read = from_mapping(ReadConfig, value["read"], where=f"{_WHERE}.primary.read")
-        value = {**value, "read": read}
-    return from_mapping(PrimaryConfig, value, where=f"{_WHERE}.primary")
-
-
-def _mode(value: Any) -> HedgeMode:
-    if value not in list(HedgeMode):
-        raise ConfigError(
-            f"expected mode {', '.join(HedgeMode)}, got {value!r}", where=f"{_WHERE}.mode"
-        )
-    return HedgeMode(value)
-
-
-def _instruments(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        raise ConfigError(f"expected a list of pairs, got {value!r}", where=f"{_WHERE}.instruments")
-    return tuple(value)
+    _check_whitelist(hedge, config["exchange"].get("pair_whitelist") or [])
+    return hedge
 
 
 def _check_whitelist(hedge: HedgeConfig, whitelist: Sequence[str]) -> None:

@@ -12,12 +12,10 @@ from typing import Any, Final
 
 from freqtrade.configuration import Configuration
 
-from models.base.config import from_mapping
 from models.base.errors import ControlError, InputError
 from models.operate.control.commands import Commands
 from models.operate.control.state import Person
-from models.trade.risk.limits import HardLimits
-from strategies.bot.config import PackConfig
+from strategies.bot.config import pack_config
 from strategies.desk.simulated_data import MARKER
 from strategies.desk.stress import run_liquidation
 from strategies.guard.acknowledgement import leverage_digest, leverage_settings
@@ -42,8 +40,7 @@ def run_acknowledge(
 ) -> int:
     """Show the table for the configured leverage and note the acceptance; 0 if accepted."""
     config = Configuration.from_files([str(path) for path in configs])
-    block = from_mapping(PackConfig, config.get("breakwater") or {}, where="breakwater")
-    limits = from_mapping(HardLimits, block.limits, where="breakwater.limits")
+    limits = pack_config(config).limits
     isolated = config.get("margin_mode") == "isolated"
     most = max(limits.max_leverage, limits.isolated_leverage if isolated else 0.0)
     folder = Path(userdir or config["user_data_dir"])

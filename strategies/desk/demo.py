@@ -22,11 +22,10 @@ from typing import Any
 
 from freqtrade.configuration import Configuration
 
-from models.base.config import from_mapping
 from models.base.errors import ConfigError, PackError
 from models.learn.training.settings import ModelSettings
 from models.reports.backtest.page import write_report
-from strategies.bot.config import PackConfig
+from strategies.bot.config import pack_config
 from strategies.bot.data_check import check_backtest_data, span_read
 from strategies.bot.forecast import PackStrategy
 from strategies.desk.data import choose_datadir, load_checked
@@ -62,7 +61,7 @@ def run_demo(options: DemoOptions) -> int:
     labels = ModelSettings.from_blocks(
         config["freqai"]["model_training_parameters"], where="freqai.model_training_parameters"
     ).labels
-    pack = from_mapping(PackConfig, config.get("breakwater") or {}, where="breakwater")
+    pack = pack_config(config)
     days = config["freqai"]["train_period_days"]
     print(f"data: {data.source}, {datadir}", flush=True)
     print(f"span: {timerange}, each window trained on the {days} days before it", flush=True)

@@ -22,7 +22,6 @@ from freqtrade.data.btanalysis import get_latest_backtest_filename, load_backtes
 from freqtrade.enums import CandleType
 from pandas import DataFrame
 
-from models.base.config import from_mapping
 from models.base.errors import ConfigError
 from models.base.types import Candles, IntArray
 from models.base.units import DAY_MS, HOUR_MS
@@ -49,10 +48,10 @@ from models.trade.hedging.policy import HedgeSignal
 from models.trade.hedging.simulate import Costs, HedgeMarket, HedgePath, banded, simulate
 from strategies.account.tiers import load_binance_tiers
 from strategies.bot import hedge_frame
-from strategies.bot.config import PackConfig
+from strategies.bot.config import PackConfig, pack_config
 from strategies.bot.data_check import check_backtest_data
 from strategies.bot.hedge import warm_up_candles
-from strategies.bot.hedge_config import HedgeConfig, HedgeMode, hedge_config
+from strategies.bot.hedge_config import HedgeConfig, HedgeMode, required_hedge
 from strategies.desk.data import (
     DataSummary,
     choose_datadir,
@@ -99,8 +98,8 @@ class _Backtest:
 def run_hedge(options: HedgeOptions) -> int:
     """Run the backtest and write the report; return the process exit code."""
     config = Configuration.from_files([str(options.config)])
-    block = from_mapping(PackConfig, config.get("breakwater") or {}, where="breakwater")
-    hedge = hedge_config(config, block.hedge)
+    block = pack_config(config)
+    hedge = required_hedge(config, block.hedge)
     if hedge.mode is not HedgeMode.OWN or not hedge.open_primary:
         raise ConfigError(
             "a backtest needs the position in the same account",

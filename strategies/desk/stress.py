@@ -13,15 +13,14 @@ import numpy as np
 from freqtrade.configuration import Configuration
 from freqtrade.exchange import timeframe_to_msecs
 
-from models.base.config import from_mapping
 from models.base.errors import InputError
 from models.base.units import DAY_MS, HOUR_MS
 from models.reports.folder import write_folder
 from models.studies.stress.replay import RecordedCrash, Summary, simulated_crash, summarise
 from models.trade.account.first_passage import LiquidationRow, liquidation_table
-from models.trade.risk.limits import GuardConfig, HardLimits, Limits
+from models.trade.risk.limits import Limits
 from strategies.account.tiers import load_binance_tiers
-from strategies.bot.config import PackConfig
+from strategies.bot.config import pack_config
 from strategies.desk.data import load_checked, load_funding
 from strategies.desk.simulated_data import MARKER
 
@@ -31,11 +30,8 @@ _FINEST: Final = ("5m", "15m", "1h")  # of those that reach through the whole cr
 def limits_of(config_file: Path) -> Limits:
     """Return the limits of a Freqtrade config, unjittered."""
     config = Configuration.from_files([str(config_file)])
-    block = from_mapping(PackConfig, config.get("breakwater") or {}, where="breakwater")
-    return Limits(
-        hard=from_mapping(HardLimits, block.limits, where="breakwater.limits"),
-        soft=from_mapping(GuardConfig, block.guards, where="breakwater.guards"),
-    )
+    pack = pack_config(config)
+    return Limits(hard=pack.limits, soft=pack.guards)
 
 
 def run_stress(

@@ -16,7 +16,6 @@ from typing import Final, TypeAlias
 import ccxt
 from freqtrade.configuration import Configuration
 
-from models.base.config import from_mapping
 from models.base.errors import ControlError, PackError
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import FILE, last_beat
@@ -34,7 +33,7 @@ from models.operate.control.watch import (
 )
 from models.operate.journal.records import Incident
 from models.trade.risk.reduction import next_step
-from strategies.bot.config import PackConfig
+from strategies.bot.config import pack_config
 from strategies.desk.alerts import Alerts
 from strategies.desk.venue import Venue, venue_client
 from strategies.human.control import secrets_of
@@ -245,8 +244,7 @@ def _asked(ask: Callable[[], float | None]) -> float | None:
 def run_watchdog(configs: Sequence[Path], userdir: Path | None) -> int:
     """Watch the bot of these config files until the process is ended."""
     config = Configuration.from_files([str(path) for path in configs])
-    block = from_mapping(PackConfig, config.get("breakwater") or {}, where="breakwater")
-    settings = from_mapping(WatchdogConfig, block.watchdog, where="breakwater.watchdog")
+    settings = pack_config(config).watchdog
     folder = Path(userdir or config["user_data_dir"])
     if not folder.is_dir():
         raise ControlError("expected the bot's user directory", where=str(folder))

@@ -15,7 +15,6 @@ from typing import Any
 
 from freqtrade.enums import TRADE_MODES, RunMode
 
-from models.base.config import from_mapping
 from models.base.errors import ControlError, PackError
 from models.base.files import Clock, wall_clock_ms
 from models.operate.control.commands import Commands
@@ -23,7 +22,6 @@ from models.operate.control.heartbeat import Heartbeat, beat
 from models.operate.control.review import Answer, ReviewConfig
 from models.operate.control.state import ControlMode, ControlState, GuardActor
 from models.operate.journal.records import ControlChange, DecisionRecord, Incident, JournalRecord
-from strategies.bot.config import PackConfig
 from strategies.guard.acknowledgement import leverage_digest
 
 logger = logging.getLogger(__name__)
@@ -47,7 +45,7 @@ def secrets_of(config: Mapping[str, Any]) -> list[str]:
     return [secret for secret in found if secret]
 
 
-def control_of(config: Mapping[str, Any], block: PackConfig) -> Control | None:
+def control_of(config: Mapping[str, Any], review: ReviewConfig) -> Control | None:
     """Return the control of a bot that trades, None for any other run."""
     if config["runmode"] not in TRADE_MODES:
         return None
@@ -58,7 +56,7 @@ def control_of(config: Mapping[str, Any], block: PackConfig) -> Control | None:
         )
     control = Control(
         Path(config["user_data_dir"]),
-        review=from_mapping(ReviewConfig, block.review, where="breakwater.review"),
+        review=review,
         secrets=secrets_of(config),
         acknowledge=leverage_digest(config) if config["runmode"] is RunMode.LIVE else "",
     )

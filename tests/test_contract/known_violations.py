@@ -22,7 +22,6 @@ KNOWN_IMPORTS: list[str] = [
     "strategies.guard.guarding: imports strategies.bot.stops",
     "strategies.guard.guarding: imports strategies.fast.answers",
     "strategies.guard.guarding: imports strategies.fast.beforehand",
-    "strategies.human.control: imports strategies.bot.config",
     "strategies.human.control: imports strategies.guard.acknowledgement",
 ]
 KNOWN_LONG_FILES: list[str] = [

@@ -10,7 +10,7 @@ import pytest
 from freqtrade.configuration import Configuration
 
 from models.base.errors import ConfigError
-from strategies.bot.hedge_config import hedge_config
+from strategies.bot.config import pack_config
 from strategies.desk.hedge import HedgeOptions, hedge_timerange, run_hedge
 from tests.places import USER_DATA
 
@@ -85,6 +85,7 @@ def test_default_span_when_history_is_short_then_it_begins_after_the_warm_up(
     simulated_datadir: Path,
 ) -> None:
     config = Configuration.from_files([str(HedgeOptions.config)])
-    hedge = hedge_config(config, config["breakwater"]["hedge"])
+    hedge = pack_config(config).hedge
+    assert hedge is not None
     # 960 candles for the ratio and two days to spare, from 2023-01-01; to the last whole day.
     assert hedge_timerange(simulated_datadir, config, hedge) == "20230212-20240603"

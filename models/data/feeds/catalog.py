@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from models.base.config import from_mapping
+from models.base.config import EXPECTED, from_mapping
 from models.base.errors import ConfigError, InputError
 
 _WHERE: Final = "breakwater.collect"
@@ -85,7 +85,7 @@ class CollectConfig:
     """The `breakwater.collect` block."""
 
     folder: str = ""  # default: feeds in the user directory
-    coins: tuple[str, ...] = ("LTC", "BTC")
+    coins: tuple[str, ...] = field(default=("LTC", "BTC"), metadata={EXPECTED: "a list of coins"})
     quota_gb: float = 5.0  # oldest whole days go first, never today's
     features: bool = False  # whether models are fed the feeds; then they are trained with them
     timeout_s: float = 20.0  # for one answer
@@ -108,14 +108,7 @@ class CollectConfig:
 
 def collect_config(block: Mapping[str, Any]) -> CollectConfig:
     """Return the settings of a `breakwater.collect` block; raises ConfigError."""
-    values = dict(block)
-    if "coins" in values:
-        if isinstance(values["coins"], str) or not all(isinstance(c, str) for c in values["coins"]):
-            raise ConfigError(
-                f"expected a list of coins, got {values['coins']!r}", where=f"{_WHERE}.coins"
-            )
-        values["coins"] = tuple(values["coins"])
-    return from_mapping(CollectConfig, values, where=_WHERE)
+    return from_mapping(CollectConfig, block, where=_WHERE)
 
 
 @dataclass(frozen=True)

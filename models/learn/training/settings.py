@@ -144,11 +144,4 @@ class ModelSettings:
                 raise ConfigError(
                     f"expected a block of settings, got {block!r}", where=f"{where}.{key}"
                 )
-        outer = from_mapping(cls, raw, where=where)
-        return cls(
-            labels=from_mapping(LabelSettings, raw.get("labels", {}), where=f"{where}.labels"),
-            training=from_mapping(
-                TrainingSettings, raw.get("training", {}), where=f"{where}.training"
-            ),
-            network=dict(outer.network),
-        )
+        return from_mapping(cls, raw, where=where)

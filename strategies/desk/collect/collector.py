@@ -15,11 +15,10 @@ from typing import Final
 
 from freqtrade.configuration import Configuration
 
-from models.base.config import from_mapping
 from models.base.files import Clock, Sync, locked, wall_clock_ms, write_atomic
-from models.data.feeds.catalog import STATUS, CollectConfig, collect_config
+from models.data.feeds.catalog import STATUS, CollectConfig
 from models.data.feeds.store import day_of, enforce_quota
-from strategies.bot.config import PackConfig
+from strategies.bot.config import pack_config
 from strategies.desk.collect.source import Sleep
 from strategies.desk.collect.status import report
 from strategies.desk.collect.wiring import Wiring
@@ -126,8 +125,7 @@ def run_collect(
 ) -> int:
     """Collect the feeds of these config files, or say how old each is."""
     config = Configuration.from_files([str(path) for path in configs])
-    block = from_mapping(PackConfig, config.get("breakwater") or {}, where="breakwater")
-    settings = collect_config(block.collect)
+    settings = pack_config(config).collect
     root = settings.root(Path(userdir or config["user_data_dir"]))
     if status:
         lines, sound = report(settings, root, wall_clock_ms(), names)

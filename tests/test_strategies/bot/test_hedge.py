@@ -20,7 +20,8 @@ from models.base.errors import ConfigError
 from models.operate.control.state import GuardActor
 from models.trade.hedging.baseline import BaselineConfig
 from strategies.bot import hedge_book, hedge_frame
-from strategies.bot.hedge_config import HedgeMode, hedge_config
+from strategies.bot.config import pack_config
+from strategies.bot.hedge_config import HedgeConfig, HedgeMode, required_hedge
 from strategies.LitecoinHedge import LitecoinHedge
 from tests.places import USER_DATA
 from tests.test_strategies.hedges import (
@@ -348,9 +349,13 @@ def test_changes_when_legs_fill_one_after_the_other_then_a_step_counts_once() ->
 # -- settings -------------------------------------------------------------------------------------
 
 
+def hedge_of(settings: dict[str, Any]) -> HedgeConfig:
+    return required_hedge(settings, pack_config(settings).hedge)
+
+
 def test_shipped_config_when_read_then_it_is_sound() -> None:
     loaded = json.loads((USER_DATA / "config_litecoin_hedge.json").read_text())
-    hedge = hedge_config(loaded, loaded["breakwater"]["hedge"])
+    hedge = hedge_of(loaded)
     assert (hedge.mode, hedge.side, hedge.instruments) == (HedgeMode.OWN, "short", (BTC, ETH))
 
 
@@ -374,13 +379,13 @@ def test_hedge_config_when_wrong_then_it_says_what_and_where(
     changes: dict[str, Any], said: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match=said):
-        hedge_config(config({}, tmp_path), {**ELSEWHERE, **changes})
+        hedge_of(config({**ELSEWHERE, **changes}, tmp_path))
     with pytest.raises(OperationalException):
         LitecoinHedge(config({**ELSEWHERE, **changes}, tmp_path))
 
 
 def test_same_coin_when_held_elsewhere_then_its_perpetual_may_hedge_it(tmp_path: Path) -> None:
-    settings = config({}, tmp_path)
+    settings = config({**ELSEWHERE, "instruments": [LTC]}, tmp_path)
     settings["exchange"]["pair_whitelist"] = [LTC]
-    hedge = hedge_config(settings, {**ELSEWHERE, "instruments": [LTC]})
+    hedge = hedge_of(settings)
     assert hedge.instruments == (LTC,)
