@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from pandas import DataFrame
 
-from freqaimodels.base.frames import time_ms
 from freqaimodels.base.live_rows import LiveRows
 from models.base import columns
 from models.base.types import Float32Array, FloatArray
+from strategies.seams.frames import time_ms
 
 RETURNED = (*columns.FORECAST, "do_predict")
 

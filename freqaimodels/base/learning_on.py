@@ -21,12 +21,12 @@ from datetime import UTC, datetime
 
 from freqtrade.freqai.data_drawer import FreqaiDataDrawer
 
-from freqaimodels.base.frames import candles, time_ms
 from models.base.types import Artifact, TrainingJob
 from models.data.labels.cascade import CascadeConfig
 from models.data.labels.lessons import Lesson, lessons
 from models.learn.training.settings import LabelSettings
 from models.serve.predictor import Predictor
+from strategies.seams.frames import candles, time_ms
 
 logger = logging.getLogger(__name__)
 

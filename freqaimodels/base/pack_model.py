@@ -29,7 +29,6 @@ from freqtrade.strategy import IStrategy
 from pandas import DataFrame
 
 from freqaimodels.base.fast_lane import FastLane, agrees
-from freqaimodels.base.frames import candles, time_ms
 from freqaimodels.base.history import unify_dates
 from freqaimodels.base.learning_on import LearningOn
 from freqaimodels.base.live_rows import LiveRows
@@ -43,6 +42,7 @@ from models.data.features.incremental import NewestRows
 from models.learn.training.executor import Executor, ProcessExecutor
 from models.serve.challenge import challenge
 from models.serve.predictor import Predictor
+from strategies.seams.frames import candles, time_ms
 
 logger = logging.getLogger(__name__)
 

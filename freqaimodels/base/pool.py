@@ -29,7 +29,6 @@ from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from freqtrade.strategy import IStrategy
 from pandas import DataFrame
 
-from freqaimodels.base.frames import candles, time_ms
 from freqaimodels.base.history import unify_dates
 from models.base import columns
 from models.base.errors import AlignmentError, InputError
@@ -38,6 +37,7 @@ from models.data.features.candles import LOOKBACK
 from models.data.labels.cascade import CascadeConfig, coin_floor
 from models.data.labels.targets import label_columns
 from models.learn.training.settings import LabelSettings, TrainingSettings
+from strategies.seams.frames import candles, time_ms
 
 logger = logging.getLogger(__name__)
 

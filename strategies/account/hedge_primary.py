@@ -11,6 +11,7 @@ from typing import Any
 import ccxt
 
 from models.base.errors import ConfigError, InputError
+from strategies.account.exchange_answers import signed_amount
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,5 +96,5 @@ class PositionReader:
             return float(held or 0.0) if self._side == "long" else 0.0
         for row in self._client.fetch_positions([symbol]):
             if row["symbol"] == symbol and row["side"] == self._side:
-                return float(row["contracts"]) * float(row.get("contractSize") or 1.0)
+                return abs(signed_amount(row))
         return 0.0

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
+
+from freqtrade.data.dataprovider import DataProvider
+from freqtrade.exchange import Exchange
 
 from models.trade.account.tiers import MarginTiers, from_exchange_tiers
 from models.trade.risk.reconciliation import Books
 from models.trade.risk.snapshot import MarketState
 from strategies.account.exchange_account import books_of_exchange, read_positions
+from strategies.seams.data_provider import exchange_of
+from strategies.seams.margin_tiers import loaded_tiers
 
 _LEVELS: Final = 20  # of the order book: the cheapest request that shows more than the best
 # One entry asks three hooks, which should see the same market; and what was asked for just before a
@@ -31,7 +36,7 @@ class MarketView:
 
     def __init__(
         self,
-        provider: Any,
+        provider: DataProvider,
         now_ms: Callable[[], int],
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -55,7 +60,7 @@ class MarketView:
         asked_s, kept = self._books.get(pair, (float("-inf"), None))
         now_s = self._monotonic_s()
         if kept is None or now_s - asked_s > _KEPT_S:
-            exchange = self._provider._exchange
+            exchange = exchange_of(self._provider)
             kept = books_of_exchange(exchange, read_positions(exchange, pair))
             self._books[pair] = (now_s, kept)
         return kept
@@ -68,7 +73,8 @@ class MarketView:
         FreqtradeException
             If the exchange does not answer; nobody has been told anything wrong then.
         """
-        exchange, held = self._provider._exchange, {}
+        exchange = exchange_of(self._provider)
+        held: Mapping[str, float] = {}
         if books:
             held = books_of_exchange(exchange, read_positions(exchange)).positions
         asked_s = self._monotonic_s()
@@ -80,12 +86,12 @@ class MarketView:
 
     def tiers(self, pairs: Collection[str]) -> dict[str, MarginTiers]:
         """Return the exchange's margin tiers of `pairs`, read anew when Freqtrade reloads them."""
-        exchange = self._provider._exchange
+        exchange = exchange_of(self._provider)
+        loaded = loaded_tiers(exchange)
         for pair in pairs:
             rows, _ = self._tiers.get(pair, (None, None))
-            if rows is not exchange._leverage_tiers[pair]:
-                read = exchange_tiers(exchange, [pair])[pair]
-                self._tiers[pair] = (exchange._leverage_tiers[pair], read)
+            if rows is not loaded[pair]:
+                self._tiers[pair] = (loaded[pair], exchange_tiers(exchange, [pair])[pair])
         return {pair: self._tiers[pair][1] for pair in pairs}
 
     def forget(self, pair: str) -> None:
@@ -113,9 +119,9 @@ class MarketView:
         )
 
 
-def exchange_tiers(exchange: Any, pairs: Iterable[str]) -> dict[str, MarginTiers]:
+def exchange_tiers(exchange: Exchange, pairs: Iterable[str]) -> dict[str, MarginTiers]:
     """Return the margin tiers Freqtrade has loaded from the exchange; a missing pair raises."""
-    tiers = exchange._leverage_tiers
+    tiers = loaded_tiers(exchange)
     return {
         pair: from_exchange_tiers(
             pair, [{**row, "info": {"cum": row["maintAmt"]}} for row in tiers[pair]]

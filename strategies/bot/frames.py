@@ -7,7 +7,10 @@ import pandas as pd
 from pandas import DataFrame
 
 from models.base import columns
-from models.base.types import Candles, FloatArray, IntArray
+from models.base.types import FloatArray
+from strategies.seams.frames import candles, time_ms
+
+__all__ = ["candles", "forecast", "restore_missing_forecasts", "time_ms"]
 
 _FORECAST = list(columns.FORECAST)
 _CLASSES = [_FORECAST.index(name) for name in (columns.P_UP, columns.P_FLAT, columns.P_DOWN)]
@@ -16,23 +19,6 @@ _HEADS = [
     [_FORECAST.index(name) for name in names]
     for names in (*columns.OF_HEAD.values(), (columns.DRIFT,))
 ]
-
-
-def time_ms(frame: DataFrame) -> IntArray:
-    """Return the open times of a frame's candles in UTC milliseconds, (N,) int64."""
-    times: IntArray = frame["date"].to_numpy("datetime64[ms]").astype(np.int64)
-    return times
-
-
-def candles(frame: DataFrame) -> Candles:
-    """Return a frame's candles as arrays."""
-    return Candles(
-        time_ms=time_ms(frame),
-        **{
-            name: frame[name].to_numpy(np.float64)
-            for name in ("open", "high", "low", "close", "volume")
-        },
-    )
 
 
 def forecast(frame: DataFrame) -> dict[str, FloatArray]:

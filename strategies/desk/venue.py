@@ -14,7 +14,13 @@ import ccxt
 
 from models.base.errors import ConfigError
 from models.operate.control.watch import Resting, WatchedPosition
-from strategies.account.exchange_account import WATCHDOG, resting_of
+from strategies.account.exchange_answers import (
+    WATCHDOG,
+    margin_ratio_of,
+    open_positions,
+    resting_of,
+    watched_position,
+)
 
 _TIMEOUT_MS: Final = 5000
 
@@ -53,7 +59,7 @@ class Venue:
     def positions(self) -> list[WatchedPosition]:
         """Return the open positions."""
         self._client.load_markets()
-        return [self._position(p) for p in self._client.fetch_positions() if p["contracts"]]
+        return [watched_position(row) for row in open_positions(self._client.fetch_positions())]
 
     def resting(self, symbol: str) -> list[Resting]:
         """Return the orders that wait in one market, stops included."""
@@ -64,11 +70,7 @@ class Venue:
 
     def margin_ratio(self) -> float | None:
         """Return maintenance margin over equity as the exchange counts it; None if it does not."""
-        info = self._client.fetch_balance()["info"]
-        if not isinstance(info, Mapping) or "totalMaintMargin" not in info:
-            return None
-        equity = float(info["totalMarginBalance"])
-        return float(info["totalMaintMargin"]) / equity if equity > 0 else 1.0
+        return margin_ratio_of(self._client.fetch_balance())
 
     def volume_1h_quote(self, symbol: str) -> float | None:
         """Return what was traded in the last full hour, quote units."""
@@ -103,11 +105,3 @@ class Venue:
         self._client.create_order(
             position.symbol, "market", side, size, None, {**extra, **params}
         )  # fmt: skip
-
-    def _position(self, p: Mapping[str, Any]) -> WatchedPosition:
-        size = float(p["contracts"]) * float(p["contractSize"] or 1)
-        return WatchedPosition(
-            symbol=p["symbol"],
-            amount=-size if p["side"] == "short" else size,
-            mark=float(p["markPrice"]),
-        )

@@ -7,7 +7,7 @@ placed. A difference has to last before it counts: what is on its way explains i
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -24,7 +24,6 @@ from models.trade.risk.reconciliation import (
 from models.trade.risk.snapshot import ExchangeAccount
 from strategies.account.exchange_account import (
     books_of_exchange,
-    fills_of,
     order_behind,
     positions_of,
     read_account,
@@ -32,6 +31,7 @@ from strategies.account.exchange_account import (
     read_positions,
     resting_orders,
 )
+from strategies.account.exchange_answers import fills_of
 from strategies.account.snapshot import books_of, pending_of
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class Reconciler:
         self._unknown: set[str] = set()  # subjects the exchange did not answer for
         self._started_ms: int | None = None
         self._armed_ms = 0  # when a person last resumed
-        self._rows: list[dict[str, Any]] = []  # positions, as the exchange's client tells them
+        self._rows: list[Mapping[str, Any]] = []  # positions, as the exchange's client tells them
         self._wallet: float | None = None
         self._booked: dict[str, _Booked] = {}
         self._behind: dict[str, str] = {}  # triggered stop -> the order it placed

@@ -1,8 +1,8 @@
 """The pack's commands in Freqtrade's own Telegram bot, without a fork.
 
-`install` puts a subclass in the place from which Freqtrade takes its client. Handlers only parse,
-ask, call and answer; what a command means is in `models.operate.control.commands`. No setting
-switches them off. A command is carried out before it is answered: an answer that gets lost undoes
+`strategies.seams.telegram_client` joins them to Freqtrade's client. Handlers only parse, ask, call
+and answer; what a command means is in `models.operate.control.commands`. No setting switches them
+off. A command is carried out before it is answered: an answer that gets lost undoes
 nothing. What changes without a word from here, a guard's halt or an entry that waits, is told
 unasked.
 """
@@ -11,17 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from html import escape
 from typing import Any, Final
 
-from freqtrade.enums import RPCMessageType
 from freqtrade.persistence import Trade
 from freqtrade.rpc import RPC
-from freqtrade.rpc import telegram as freqtrade_telegram
 from telegram import (
     CallbackQuery,
     InlineKeyboardButton,
@@ -32,8 +29,7 @@ from telegram import (
 )
 from telegram.constants import ParseMode
 from telegram.error import TelegramError
-from telegram.ext import CallbackContext, CallbackQueryHandler, CommandHandler, filters
-from telegram.helpers import escape_markdown
+from telegram.ext import CallbackQueryHandler, CommandHandler, filters
 
 from models.base.errors import ControlError, PackError
 from models.base.files import Clock, wall_clock_ms
@@ -42,13 +38,19 @@ from models.operate.control.review import Answer
 from models.operate.control.state import ControlMode, ControlState, Person
 from models.operate.control.text import mode_lines, proposal_line
 from strategies.human.questions import Questions
+from strategies.seams.telegram_client import (
+    Context,
+    Handler,
+    TelegramClient,
+    authorised,
+    install_client,
+)
 
 logger = logging.getLogger(__name__)
 
 _MARK: Final = "pack"  # what the data of our buttons begins with
 _KEYS: Final = ("/risk", "/hedge", "/reduce", "/halt")
 _LOOK_S: Final = 1.0  # between two looks for news
-_AGAIN_S: Final = 10.0  # after Telegram was out of reach
 _LONGEST: Final = 4000  # characters; Telegram refuses more than 4096
 _HELP: Final = """\
 Safety
@@ -81,62 +83,31 @@ Command = Callable[[Person, Sequence[str]], Reply]
 Told = tuple[ControlMode, str, str, bool]  # mode, by whom, why, flattening
 
 
-class PackTelegram(freqtrade_telegram.Telegram):
+class PackTelegram(TelegramClient):
     """Freqtrade's client with the pack's commands in front of its own."""
 
     def __init__(self, rpc: RPC, config: dict[str, Any], clock: Clock = wall_clock_ms) -> None:
         self._questions = Questions(clock)
-        self._closing = threading.Event()
         self._speaking = asyncio.Lock()  # what a command has changed is not told twice
-        self._ready = threading.Event()
         self._told: Told | None = None
         self._shown: frozenset[str] = frozenset()  # entries whose waiting was told
-        super().__init__(rpc, config)  # starts to listen
+        super().__init__(rpc, config)
 
     @property
-    def name(self) -> str:
-        return "telegram"
-
-    @property
-    def _commands(self) -> Commands:
+    def _operations(self) -> Commands:
         # The strategy's own: a halt that finds no disk is kept in its store's memory.
-        commands: Commands = self._rpc._freqtrade.strategy.control.commands
+        commands: Commands = self.strategy.control.commands
         return commands
 
     # -- Freqtrade's side ---------------------------------------------------------------------
 
-    def _init_keyboard(self) -> None:
-        super()._init_keyboard()
-        self._keyboard = [*self._keyboard, list(_KEYS)]
+    def own_keys(self) -> Sequence[str]:
+        """Return the pack's row of the keyboard."""
+        return _KEYS
 
-    def compose_message(self, msg: Any) -> str | None:
-        """As ever; what a strategy says is text: a name with one underscore would be refused."""
-        message = super().compose_message(msg)
-        if message and msg["type"] == RPCMessageType.STRATEGY_MSG:
-            return escape_markdown(message)
-        return message
-
-    def _start_thread(self) -> None:
-        super()._start_thread()
-        # Freqtrade speaks at once; a message without an event loop to send it on would be lost.
-        self._ready.wait(timeout=10)
-
-    def _init(self) -> None:
-        """As ever, and anew after an error: in silence nobody would be left to command the bot."""
-        while True:
-            try:
-                super()._init()
-            except Exception:
-                logger.exception("Telegram's client raised exception; it is started again")
-            else:
-                return
-            if self._closing.wait(_AGAIN_S):
-                return
-
-    def _init_telegram_app(self) -> Any:
-        self._ready.set()
-        app = super()._init_telegram_app()
-        handlers: dict[str, Command] = {
+    def own_handlers(self) -> Sequence[Handler]:
+        """Return the commands, and what answers their buttons."""
+        commands: dict[str, Command] = {
             "risk": self._risk,
             "halt": self._halt,
             "reduce": self._reduce,
@@ -148,63 +119,36 @@ class PackTelegram(freqtrade_telegram.Telegram):
             "deny": partial(self._review, "deny"),
         }
         new = filters.UpdateType.MESSAGE  # an old message that is edited is no command
-        for name, command in handlers.items():
-            app.add_handler(CommandHandler(name, partial(self._said, command=command), new))
-        app.add_handler(CallbackQueryHandler(self._pressed, pattern=f"^{_MARK} "))
-        return app
+        return [
+            *(
+                CommandHandler(name, partial(self._said, command=command), new)
+                for name, command in commands.items()
+            ),
+            CallbackQueryHandler(self._pressed, pattern=f"^{_MARK} "),
+        ]
 
-    async def _startup_telegram(self) -> None:
-        """Listen until `cleanup`; Freqtrade's own gives up when three attempts to start fail."""
-        watching = asyncio.create_task(self._watch())
-        try:
-            while True:
-                try:
-                    await super()._startup_telegram()
-                except TelegramError as error:
-                    logger.warning("Telegram is out of reach: %s", error.message)
-                if self._closing.is_set():
-                    return
-                if self._app.running:
-                    await self._app.stop()
-                await asyncio.sleep(_AGAIN_S)
-        finally:
-            watching.cancel()
-
-    def cleanup(self) -> None:
-        self._closing.set()
-        super().cleanup()
-
-    @freqtrade_telegram.authorized_only
-    async def _help(self, update: Update, context: CallbackContext) -> None:
-        await super()._help(update, context)
+    async def say_help(self) -> None:
+        """Say what the pack's commands are for."""
         await self._send(Reply(text=_HELP))
 
-    # Freqtrade's own buttons open and close trades for whoever in the chat presses them.
-
-    @freqtrade_telegram.authorized_only
-    async def _force_exit_inline(self, update: Update, context: CallbackContext) -> None:
-        await super()._force_exit_inline(update, context)
-
-    @freqtrade_telegram.authorized_only
-    async def _force_enter_inline(self, update: Update, context: CallbackContext) -> None:
-        await super()._force_enter_inline(update, context)
-
-    @freqtrade_telegram.authorized_only
-    async def _said(self, update: Update, context: CallbackContext, *, command: Command) -> None:
+    @authorised
+    async def _said(self, update: Update, context: Context, *, command: Command) -> None:
         async with self._speaking:
             reply = _carried_out(command, _person(update.effective_user), context.args or [])
-            now = self._commands.store.read()
+            now = self._operations.store.read()
             if await self._send(reply):
                 self._told = _told(now)
 
-    @freqtrade_telegram.authorized_only
-    async def _pressed(self, update: Update, _: CallbackContext) -> None:
+    @authorised
+    async def _pressed(self, update: Update, _: Context) -> None:
         query = update.callback_query
-        _, verb, subject = query.data.split(" ", 2)
+        if query is None or query.data is None:
+            return  # not one of our buttons: the handler's pattern needs data
+        _mark, verb, subject = query.data.split(" ", 2)
         command = partial(self._press, verb)
         async with self._speaking:
             reply = _carried_out(command, _person(update.effective_user), [subject])
-            now = self._commands.store.read()
+            now = self._operations.store.read()
             if await self._edit(query, reply) or await self._send(reply):
                 self._told = _told(now)
 
@@ -222,11 +166,11 @@ class PackTelegram(freqtrade_telegram.Telegram):
 
     async def _send(self, reply: Reply) -> bool:
         """Send, twice if need be; return whether Telegram has taken it."""
-        settings, rows = self._config["telegram"], reply.keyboard()
-        keys = ReplyKeyboardMarkup(self._keyboard, resize_keyboard=True)
+        settings, rows = self.settings, reply.keyboard()
+        keys = ReplyKeyboardMarkup(self.keys, resize_keyboard=True)
         for _ in range(2):
             try:
-                await self._app.bot.send_message(
+                await self.app.bot.send_message(
                     settings["chat_id"],
                     _html(reply.text),
                     ParseMode.HTML,
@@ -241,18 +185,18 @@ class PackTelegram(freqtrade_telegram.Telegram):
 
     # -- news ---------------------------------------------------------------------------------
 
-    async def _watch(self) -> None:
+    async def watch(self) -> None:
         """Tell what has changed, until it has arrived."""
         while True:
             pause = _LOOK_S
-            if self._app.updater.running:
+            if self.app.updater is not None and self.app.updater.running:
                 try:
                     async with self._speaking:
-                        arrived = await self._tell_news(self._commands.store.read())
+                        arrived = await self._tell_news(self._operations.store.read())
                 except Exception:
                     logger.exception("the news raised exception")
                     arrived = False
-                pause = _LOOK_S if arrived else _AGAIN_S
+                pause = _LOOK_S if arrived else self.again_s
             await asyncio.sleep(pause)
 
     async def _tell_news(self, state: ControlState) -> bool:
@@ -271,17 +215,17 @@ class PackTelegram(freqtrade_telegram.Telegram):
     # -- commands -----------------------------------------------------------------------------
 
     def _risk(self, by: Person, words: Sequence[str]) -> Reply:
-        return Reply(text=self._commands.risk())
+        return Reply(text=self._operations.risk())
 
     def _halt(self, by: Person, words: Sequence[str]) -> Reply:
-        return Reply(text=self._commands.halt(by, " ".join(words)))
+        return Reply(text=self._operations.halt(by, " ".join(words)))
 
     def _reduce(self, by: Person, words: Sequence[str]) -> Reply:
-        return Reply(text=self._commands.reduce(by, " ".join(words)))
+        return Reply(text=self._operations.reduce(by, " ".join(words)))
 
     def _resume(self, by: Person, words: Sequence[str]) -> Reply:
         return self._ask(
-            by, f"{self._commands.risk()}\n\nTrade again?", partial(self._commands.resume, by)
+            by, f"{self._operations.risk()}\n\nTrade again?", partial(self._operations.resume, by)
         )
 
     def _flatten(self, by: Person, words: Sequence[str]) -> Reply:
@@ -290,27 +234,27 @@ class PackTelegram(freqtrade_telegram.Telegram):
             for trade in Trade.get_open_trades()
         ]
         question = "\n".join(["Stop, and close every position?", *(held or ["None is open now."])])
-        return self._ask(by, question, partial(self._commands.flatten, by, " ".join(words)))
+        return self._ask(by, question, partial(self._operations.flatten, by, " ".join(words)))
 
     def _hedge(self, by: Person, words: Sequence[str]) -> Reply:
         if not words:
-            return Reply(text=self._commands.hedge(by))
+            return Reply(text=self._operations.hedge(by))
         meaning = hedge_meaning(words[0])
         return self._ask(
-            by, f"{meaning.capitalize()}?", partial(self._commands.hedge, by, words[0])
+            by, f"{meaning.capitalize()}?", partial(self._operations.hedge, by, words[0])
         )
 
     def _why(self, by: Person, words: Sequence[str]) -> Reply:
         if len(words) != 1 or not words[0].isdecimal():
             raise ControlError("expected a trade's number, as in /why 3", cure="/status shows it")
-        return Reply(text=self._commands.why(int(words[0])))
+        return Reply(text=self._operations.why(int(words[0])))
 
     def _review(self, verb: str, by: Person, words: Sequence[str]) -> Reply:
         if not words:
-            return self._waiting(self._commands.store.read())
-        answer = self._commands.approve if verb == "approve" else self._commands.deny
+            return self._waiting(self._operations.store.read())
+        answer = self._operations.approve if verb == "approve" else self._operations.deny
         said = answer(by, words[0])
-        left = self._waiting(self._commands.store.read())
+        left = self._waiting(self._operations.store.read())
         return Reply(text=f"{said}\n\n{left.text}" if left.rows else said, rows=left.rows)
 
     @staticmethod
@@ -339,8 +283,7 @@ class PackTelegram(freqtrade_telegram.Telegram):
 
 def install() -> None:
     """Let Freqtrade make its Telegram client with the pack's commands; safe to repeat."""
-    if freqtrade_telegram.Telegram.__name__ != PackTelegram.__name__:
-        freqtrade_telegram.Telegram = PackTelegram  # type: ignore[misc]
+    install_client(PackTelegram)
 
 
 def _carried_out(command: Command, by: Person, words: Sequence[str]) -> Reply:

@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 def ask_together(
     exchange: Exchange, requests: Callable[[Any], Iterable[Awaitable[_T]]]
 ) -> list[_T | BaseException]:
-    """Return the answers to `requests(client)`, all sent at once; an error takes its answer's place.
+    """Return the answers to `requests(client)`, sent at once; an error takes its answer's place.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How many candles FreqAI hands to a live prediction: an option meant for its own PyTorch models."""
+"""How many candles FreqAI hands to a live prediction, by an option for its own PyTorch models."""
 
 from __future__ import annotations
 

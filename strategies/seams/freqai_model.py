@@ -79,9 +79,7 @@ def _failure_probe() -> str:
         lacks_method(
             IFreqaiModel, "_append_null_backtesting_predictions", "dk", "dataframe_backtest"
         ),
-        lacks_text(
-            IFreqaiModel, "start_backtesting", "self._append_null_backtesting_predictions("
-        ),
+        lacks_text(IFreqaiModel, "start_backtesting", "self._append_null_backtesting_predictions("),
     )
 
 
@@ -106,7 +104,7 @@ TRAIN_QUEUE = Seam(
 BACKTEST_FAILURE = Seam(
     name="IFreqaiModel._append_null_backtesting_predictions",
     what="overridden",
-    why="a backtest whose training fails stops; FreqAI would go on with zeros and exit with success",
+    why="a backtest whose training fails stops; FreqAI would go on with zeros and succeed",
     since="freqtrade 2026.9",
     without="a failed training looks like a market without signals",
     probe=_failure_probe,

@@ -18,7 +18,8 @@ Market = tuple[str, str, Any]  # pair, timeframe, candle type: Freqtrade's PairW
 
 def kept_candles(exchange: Exchange, market: Market) -> DataFrame | None:
     """Return the candles Freqtrade keeps of a market, None if it has none."""
-    return exchange._klines.get(market)
+    kept: DataFrame | None = exchange._klines.get(market)
+    return kept
 
 
 def keep_candles(

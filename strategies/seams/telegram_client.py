@@ -41,6 +41,7 @@ Handler = BaseHandler[Any, Any, Any]
 class TelegramClient(freqtrade_telegram.Telegram):  # type: ignore[misc]  # freqtrade has no types
     """Freqtrade's client; a subclass adds handlers, keys, help, and what it tells unasked."""
 
+    _keyboard: list[list[Any]]
     again_s: ClassVar[float] = 10.0  # after Telegram was out of reach
 
     def __init__(self, rpc: RPC, config: dict[str, Any]) -> None:
@@ -88,8 +89,7 @@ class TelegramClient(freqtrade_telegram.Telegram):  # type: ignore[misc]  # freq
     @property
     def keys(self) -> list[list[Any]]:
         """The keyboard, Freqtrade's rows and the pack's."""
-        rows: list[list[Any]] = self._keyboard
-        return rows
+        return self._keyboard
 
     @property
     def strategy(self) -> Any:
@@ -112,8 +112,7 @@ class TelegramClient(freqtrade_telegram.Telegram):  # type: ignore[misc]  # freq
 
     def _init_keyboard(self) -> None:
         super()._init_keyboard()
-        rows: list[list[Any]] = self._keyboard
-        self._keyboard = [*rows, list(self.own_keys())]
+        self._keyboard = [*self._keyboard, list(self.own_keys())]
 
     def _start_thread(self) -> None:
         super()._start_thread()

@@ -21,7 +21,8 @@ class StakeAmount(Protocol):
 
 def wallets_refreshed_at(wallets: Wallets) -> datetime | None:
     """Return when the account was read last, None if never."""
-    return wallets._last_wallet_refresh
+    read: datetime | None = wallets._last_wallet_refresh
+    return read
 
 
 def replace_stake_amount(wallets: Wallets, stake: StakeAmount) -> StakeAmount:
@@ -34,9 +35,7 @@ def replace_stake_amount(wallets: Wallets, stake: StakeAmount) -> StakeAmount:
 def _probe() -> str:
     return problems(
         lacks_attributes(Wallets, "_last_wallet_refresh"),
-        lacks_method(
-            Wallets, "get_trade_stake_amount", "pair", "max_open_trades", "update"
-        ),
+        lacks_method(Wallets, "get_trade_stake_amount", "pair", "max_open_trades", "update"),
     )
 
 

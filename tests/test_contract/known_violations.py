@@ -37,14 +37,12 @@ KNOWN_NAMES_TWICE: list[str] = [
     "MILLIBITS: models.evaluate.metrics.forecast models.studies.compare.measure",
     "Numbers: models.reports.backtest.verdict models.reports.hedge.verdict",
     "ROOT: strategies.desk.cascades strategies.desk.compare strategies.desk.demo strategies.desk.explain",
-    "candles: freqaimodels.base.frames strategies.bot.frames",
     "job_of: models.studies.cascades.network strategies.desk.compare",
     "markdown: models.reports.cascades.page models.reports.compare.page models.reports.hedge.page",
     "measure: models.studies.cascades.measure models.studies.compare.measure",
     "numbers: models.reports.backtest.build strategies.bot.hedge_frame",
     "render: models.reports.backtest.page models.reports.cascades.page models.reports.compare.page models.reports.hedge.page",
     "stationary_indices: models.evaluate.metrics.resampling models.learn.gan.baselines",
-    "time_ms: freqaimodels.base.frames strategies.bot.frames",
     "verdict: models.reports.backtest.verdict models.reports.cascades.page models.reports.compare.page models.reports.hedge.verdict",
 ]
 KNOWN_FUNCTION_LINES_P95 = 34

@@ -13,7 +13,8 @@ import pytest
 from freqtrade.enums import RunMode
 
 from models.operate.control.state import ControlMode, GuardActor
-from strategies.account.exchange_account import fills_of, read_executions, read_transfers
+from strategies.account.exchange_account import read_executions, read_transfers
+from strategies.account.exchange_answers import fills_of
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from tests.test_strategies.fakes import ANN, Client, Exchange, LiveProvider
 from tests.test_strategies.worlds import (

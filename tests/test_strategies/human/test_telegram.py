@@ -86,7 +86,7 @@ def listening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         for name, value in endpoint.environment().items():
             environment.setenv(name, value)
         environment.setattr(pack_telegram, "_LOOK_S", 0.02)
-        environment.setattr(pack_telegram, "_AGAIN_S", 0.2)
+        environment.setattr(PackTelegram, "again_s", 0.2)
         rpc = SimpleNamespace(_freqtrade=bot)
         client = PackTelegram(rpc, config, clock)
         try:
@@ -497,7 +497,7 @@ def test_client_when_it_ends_with_an_error_then_it_is_started_again(
             if len(starts) < 3:
                 raise RuntimeError("the event loop is closed")
 
-    monkeypatch.setattr(pack_telegram, "_AGAIN_S", 0.01)
+    monkeypatch.setattr(PackTelegram, "again_s", 0.01)
     settings = {"telegram": {"token": BotApiState().token, "chat_id": "1"}}
     client = Unlucky(SimpleNamespace(), settings)
     client._thread.join(30)
@@ -516,7 +516,7 @@ def test_client_when_it_is_closed_after_an_error_then_it_is_not_started_again() 
     settings = {"telegram": {"token": BotApiState().token, "chat_id": "1"}}
     client = Unlucky(SimpleNamespace(), settings)
     assert failed.wait(30)
-    client._closing.set()
+    client.closing.set()
     client._thread.join(30)
     assert not client._thread.is_alive()
 
@@ -529,4 +529,5 @@ def test_install_when_repeated_then_the_client_is_wrapped_once(
     once = freqtrade_telegram.Telegram
     install()
     assert freqtrade_telegram.Telegram is once is PackTelegram
-    assert PackTelegram.__mro__[1].__module__ == "freqtrade.rpc.telegram"
+    stock = [c for c in once.__mro__ if c.__module__ == "freqtrade.rpc.telegram"]
+    assert [c.__name__ for c in stock] == ["Telegram"]

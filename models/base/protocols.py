@@ -1,0 +1,42 @@
+"""What strategies and FreqAI models expect of each other; they meet through Freqtrade only.
+
+Checked with `isinstance`: a strategy may run with another FreqAI model, and a model of the pack
+with another strategy.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import AbstractContextManager
+from typing import Protocol, runtime_checkable
+
+
+class StageTimer(Protocol):
+    """Takes the time of the stages between a candle's close and its order."""
+
+    def stage(self, pair: str, name: str) -> AbstractContextManager[None]:
+        """Time the block as stage `name` of `pair`."""
+
+
+@runtime_checkable
+class TimedHost(Protocol):
+    """A strategy whose stages are timed."""
+
+    @property
+    def stopwatch(self) -> StageTimer | None:
+        """What takes the time, None where nothing is timed."""
+
+
+@runtime_checkable
+class LateBooking(Protocol):
+    """A FreqAI model that answers first and keeps its books between candles."""
+
+    def catch_up(self) -> None:
+        """Book the answers given since the last call; nobody waits for it."""
+
+
+@runtime_checkable
+class QueuedTraining(Protocol):
+    """A FreqAI model that trains pair after pair."""
+
+    train_queue: deque[str]

@@ -1,0 +1,54 @@
+"""All seams, by the library they are in; only what is asked for is imported.
+
+A bot without Telegram imports no Telegram client, one without forecasts no FreqAI.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from freqtrade.enums import TRADE_MODES
+
+from strategies.seams.record import Library, Seam
+
+_FOLDER: Final = __name__.rpartition(".")[0]
+_FILES: Final[Mapping[Library, tuple[str, ...]]] = {
+    Library.EXCHANGE: (
+        "data_provider", "rest_client", "contract_sizes", "margin_tiers", "reopened_orders",
+        "async_client", "kept_candles", "websocket", "order_parameters", "order_setup",
+        "wallet_refresh", "http_session", "log_buffer", "hook_copies",
+    ),
+    Library.FREQAI: (
+        "freqai_model", "freqai_trained_time", "freqai_tensorboard", "freqai_context",
+        "freqai_booking",
+    ),
+    Library.TELEGRAM: ("telegram_client",),
+}  # fmt: skip
+
+
+def seams_in(libraries: Iterable[Library] = tuple(Library)) -> tuple[Seam, ...]:
+    """Return every seam in `libraries`, which are imported to look."""
+    found: list[Seam] = []
+    for library in libraries:
+        for name in _FILES[library]:
+            module = importlib.import_module(f"{_FOLDER}.{name}")
+            found += [thing for thing in vars(module).values() if isinstance(thing, Seam)]
+    return tuple(found)
+
+
+def files_of_seams() -> frozenset[str]:
+    """Return the names of the files that hold seams."""
+    return frozenset(name for names in _FILES.values() for name in names)
+
+
+def libraries_of(config: Mapping[str, Any]) -> tuple[Library, ...]:
+    """Return what a bot of this config uses: a backtest sends no orders and no messages."""
+    trades = config["runmode"] in TRADE_MODES
+    used = [Library.EXCHANGE]
+    if (config.get("freqai") or {}).get("enabled"):
+        used.append(Library.FREQAI)
+    if trades and (config.get("telegram") or {}).get("enabled"):
+        used.append(Library.TELEGRAM)
+    return tuple(used)
