@@ -17,11 +17,11 @@ def seen(row: Series | None) -> dict[str, Any]:
     """Return the part of a decision that tells which forecast it stood on; none without a row."""
     if row is None:
         return {}
-    ends = [row.get("interval_low"), row.get("interval_high")]
+    low, high = row.get("interval_low"), row.get("interval_high")
     return {
         "candle_ms": int(row["date"].timestamp() * 1000),
         "forecast": {n: float(row[n]) for n in columns.FORECAST if n in row.index},
-        "interval": None if None in ends else (float(ends[0]), float(ends[1])),
+        "interval": None if low is None or high is None else (float(low), float(high)),
     }
 
 
