@@ -42,7 +42,7 @@ simulate: install  ## Write the seeded simulated market to $(USERDIR)/data/simul
 	$(BIN)/breakwater simulate $(USERDIR)/data/simulated
 
 exchange: install  ## Serve the loopback exchange on 127.0.0.1:$(PORT); with DATA= it trades
-	$(BIN)/python -m tests.exchange --port $(PORT) $(if $(DATA),--data $(DATA))
+	$(BIN)/breakwater exchange --port $(PORT) $(if $(DATA),--data $(DATA))
 
 test: install lint types  ## Lint, types, doctests and the tests that need no more than minutes
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" -q

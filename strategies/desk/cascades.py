@@ -38,9 +38,9 @@ from models.studies.cascades.panel import SIDES, Coin, build
 from strategies.desk.compare import kept
 from strategies.desk.data import load_checked, load_funding
 from strategies.desk.feed_files import BAR_MS, liquidations, read_open_interest
+from strategies.desk.places import USER_DATA
 from strategies.desk.results import commit
 
-ROOT = Path(__file__).resolve().parents[2]
 COINS = ("BTC", "ETH", "LTC", "BCH", "XRP")
 _FUNDING_LAG_MS = 60_000  # from the payment to when its rate can be read
 _BAR_LAG_MS = 300_000
@@ -61,7 +61,7 @@ class CascadeOptions:
     start: str = "2022-01-01"  # of the test span
     folds: int = 5
     seed: int = 0
-    userdir: Path = ROOT / "user_data"
+    userdir: Path = USER_DATA
     settings: Mapping[str, Any] = field(default_factory=dict)  # of model_training_parameters
 
     def __post_init__(self) -> None:

@@ -10,8 +10,8 @@ from freqtrade.exceptions import FreqtradeException
 
 from models.base.errors import PackError
 from strategies.desk.control import add_commands
-
-_CONFIG = Path("user_data") / "config_bitcoin.json"
+from strategies.desk.loopback.options import add_exchange_options
+from strategies.desk.places import CONFIGS, USER_DATA
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--model", default="LSTMForecaster", help="FreqAI model class")
     demo.add_argument("--strategy", default="BitcoinCrossMargin")
     demo.add_argument("--timerange", help="YYYYMMDD-YYYYMMDD; default: the last 240 days")
-    demo.add_argument("--config", type=Path, help="default: user_data/config_bitcoin.json")
+    demo.add_argument("--config", type=Path, help="default: config_bitcoin.json")
     demo.add_argument("--userdir", type=Path, help="default: user_data")
     demo.set_defaults(run=_demo)
     compare = commands.add_parser("compare", help="all models on the same walk-forward folds")
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     hedge.add_argument("--data", type=Path, help="a Freqtrade data directory (holds futures/)")
     hedge.add_argument("--timerange", help="YYYYMMDD-YYYYMMDD; default: 2021 to the newest candle")
-    hedge.add_argument("--config", type=Path, help="default: user_data/config_litecoin_hedge.json")
+    hedge.add_argument("--config", type=Path, help="default: config_litecoin_hedge.json")
     hedge.add_argument("--model", help="FreqAI model class that may lean on the baseline")
     hedge.add_argument("--userdir", type=Path, help="default: user_data")
     hedge.set_defaults(run=_hedge_report)
@@ -90,10 +90,13 @@ def _parser() -> argparse.ArgumentParser:
     stress.add_argument("--data", type=Path, help="data directory, or a folder of them; simulated")
     stress.add_argument("--pair", default="BTC/USDT:USDT")
     stress.add_argument(
-        "--config", type=Path, default=_CONFIG, help="whose limits; the shipped one"
+        "--config",
+        type=Path,
+        default=CONFIGS / "config_bitcoin.json",
+        help="whose limits; the shipped one",
     )
     stress.add_argument("--every-hours", type=float, default=12.0, help="between two starts; 12")
-    stress.add_argument("--userdir", type=Path, default=Path("user_data"))
+    stress.add_argument("--userdir", type=Path, default=USER_DATA)
     stress.set_defaults(run=_stress)
     liquidation = commands.add_parser("liquidation", help="share of entries liquidated by leverage")
     liquidation.add_argument("--data", type=Path, required=True, help="a Freqtrade data directory")
@@ -108,6 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("directory", type=Path)
     simulate.add_argument("--seed", type=int, default=0)
     simulate.set_defaults(run=_simulate)
+    exchange = commands.add_parser("exchange", help="serve the loopback exchange until stopped")
+    add_exchange_options(exchange)
     add_commands(commands)
     return parser
 

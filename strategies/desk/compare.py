@@ -39,10 +39,10 @@ from models.studies.compare import ComparedModel, Trading, measure, write_compar
 from models.studies.compare.measure import Truth
 from models.trade.decision.signals import DecisionConfig
 from strategies.desk.data import load_checked
+from strategies.desk.places import USER_DATA
 from strategies.desk.results import commit
 from strategies.desk.simulated_data import MARKER
 
-ROOT = Path(__file__).resolve().parents[2]
 _HISTORY = 256  # rows handed to a predictor, as the FreqAI adapter does
 
 
@@ -59,7 +59,7 @@ class CompareOptions:
     pair: str = "BTC/USDT:USDT"
     timeframe: str = "1h"
     reference: str = "linear"
-    userdir: Path = ROOT / "user_data"
+    userdir: Path = USER_DATA
     settings: Mapping[str, Any] = field(default_factory=dict)  # of model_training_parameters
 
     def __post_init__(self) -> None:

@@ -30,9 +30,9 @@ from strategies.bot.data_check import check_backtest_data, span_read
 from strategies.bot.forecast import PackStrategy
 from strategies.desk.data import choose_datadir, load_checked
 from strategies.desk.explain import drivers_of
+from strategies.desk.places import CONFIGS, FREQAIMODELS, STRATEGIES, USER_DATA
 from strategies.desk.results import Run, load_record
 
-ROOT = Path(__file__).resolve().parents[2]
 _DEFAULT_DAYS = 240  # of backtest when no timerange is given: eight monthly trainings
 _FAULT = re.compile(r"raised exception|Fatal exception|Traceback \(most recent call last\)")
 
@@ -41,17 +41,18 @@ _FAULT = re.compile(r"raised exception|Fatal exception|Traceback \(most recent c
 class DemoOptions:
     """What the person asked for."""
 
-    config: Path = ROOT / "user_data" / "config_bitcoin.json"
+    config: Path = CONFIGS / "config_bitcoin.json"
     data: Path | None = None
     model: str = "LSTMForecaster"
     strategy: str = "BitcoinCrossMargin"
     timerange: str | None = None
-    userdir: Path = ROOT / "user_data"
+    userdir: Path = USER_DATA
 
 
 def run_demo(options: DemoOptions) -> int:
     """Run the backtest and write its report; return the process exit code."""
     config = Configuration.from_files([str(options.config)])
+    options.userdir.mkdir(parents=True, exist_ok=True)
     if options.timerange:
         span_read({**config, "timerange": options.timerange}, 0)  # a typing error costs nothing
     datadir = choose_datadir(options.data, options.userdir).resolve()
@@ -112,8 +113,8 @@ def backtest_command(options: DemoOptions, datadir: Path, timerange: str) -> lis
         *("--config", str(options.config)),
         *("--userdir", str(options.userdir)),
         *("--datadir", str(datadir)),
-        *("--strategy", options.strategy, "--strategy-path", str(ROOT / "strategies")),
-        *("--freqaimodel", options.model, "--freqaimodel-path", str(ROOT / "freqaimodels")),
+        *("--strategy", options.strategy, "--strategy-path", str(STRATEGIES)),
+        *("--freqaimodel", options.model, "--freqaimodel-path", str(FREQAIMODELS)),
         *("--timerange", timerange),
         *("--cache", "none", "--export", "trades"),
     ]
@@ -126,7 +127,6 @@ def run_backtest(command: list[str], log: Path) -> tuple[int, tuple[str, ...]]:
     with loopback_exchange() as url, log.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(
             command,
-            cwd=ROOT,
             env=loopback_environment(url),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -147,7 +147,9 @@ def run_backtest(command: list[str], log: Path) -> tuple[int, tuple[str, ...]]:
 def loopback_exchange() -> Iterator[str]:
     """Start the loopback exchange on a free port and yield its address."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.exchange"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "strategies.desk.loopback"],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         assert process.stdout is not None
@@ -155,7 +157,7 @@ def loopback_exchange() -> Iterator[str]:
         if not line.startswith("loopback exchange on "):
             raise ConfigError(
                 f"the loopback exchange did not start: {line!r}",
-                cure="run `make exchange` to see why",
+                cure="run `breakwater exchange` to see why",
             )
         yield line.rsplit(" ", 1)[1]
     finally:

@@ -43,9 +43,9 @@ from models.reports.text import utc
 from models.serve.predictor import Predictor
 from strategies.bot import frames
 from strategies.desk.data import choose_datadir, load_checked
+from strategies.desk.places import STRATEGIES, USER_DATA
 from strategies.desk.results import predictions
 
-ROOT = Path(__file__).resolve().parents[2]
 _SAME = 1e-3  # probabilities further apart than this are not the same forecast
 # Of one network for the report: some seconds, whatever the number of features.
 _OVERVIEW_EVALUATIONS = 8_000
@@ -61,7 +61,7 @@ class ExplainOptions:
     pair: str | None = None  # default: the run's first
     target: str = "advantage"
     top: int = 12
-    userdir: Path = ROOT / "user_data"
+    userdir: Path = USER_DATA
     data: Path | None = None  # default: that of the newest report, else as for the demo
     strategy: str | None = None  # default: that of the newest report
 
@@ -186,7 +186,7 @@ class SavedRun:
         """Return names, times (N,) and rows (N, F) of the features of the candles [start, stop)."""
         config = self._config()
         strategy = StrategyResolver.load_object(
-            self.strategy, config, kwargs={"config": config}, extra_dir=str(ROOT / "strategies")
+            self.strategy, config, kwargs={"config": config}, extra_dir=str(STRATEGIES)
         )
         settings = self.params["freqai"]["feature_parameters"]
         candles = {

@@ -60,12 +60,12 @@ from strategies.desk.data import (
 )
 from strategies.desk.data_files import DataFile
 from strategies.desk.demo import (
-    ROOT,
     DemoOptions,
     backtest_command,
     newest_models,
     run_backtest,
 )
+from strategies.desk.places import CONFIGS, USER_DATA
 from strategies.desk.results import commit, fills, market_path, predictions
 
 _START: Final = "20210101"  # of the default span on real data
@@ -78,11 +78,11 @@ _LEVERAGES: Final = (2.0, 3.0, 5.0, 10.0)
 class HedgeOptions:
     """What the person asked for."""
 
-    config: Path = ROOT / "user_data" / "config_litecoin_hedge.json"
+    config: Path = CONFIGS / "config_litecoin_hedge.json"
     data: Path | None = None
     timerange: str | None = None
     model: str | None = None  # a FreqAI model class; the config needs its freqai block
-    userdir: Path = ROOT / "user_data"
+    userdir: Path = USER_DATA
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +98,7 @@ class _Backtest:
 def run_hedge(options: HedgeOptions) -> int:
     """Run the backtest and write the report; return the process exit code."""
     config = Configuration.from_files([str(options.config)])
+    options.userdir.mkdir(parents=True, exist_ok=True)
     block = pack_config(config)
     hedge = required_hedge(config, block.hedge)
     if hedge.mode is not HedgeMode.OWN or not hedge.open_primary:

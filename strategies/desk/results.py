@@ -31,6 +31,7 @@ from models.trade.account.audit import AccountAudit, Fill, MarketPath, audit_acc
 from strategies.account.tiers import load_binance_tiers
 from strategies.bot import frames
 from strategies.desk.data import MARK_TIMEFRAME, DataSummary, load_checked, load_funding
+from strategies.desk.places import CODE_ROOT
 
 # Exits that happen inside a candle; Freqtrade stamps them with the candle's open time.
 _INSIDE_CANDLE = ("stop_loss", "stoploss", "liquidation", "roi")
@@ -198,10 +199,11 @@ def trainings(model_dir: Path) -> tuple[TrainingRecord, ...]:
 
 def commit() -> str:
     """Return the checked-out commit, marked if the tree differs from it, or "unknown"."""
-    here = Path(__file__).resolve().parent
+    if not (CODE_ROOT / ".git").exists():  # installed, perhaps inside somebody else's repository
+        return "unknown"
     asked = subprocess.run(
         ["git", "describe", "--always", "--abbrev=12", "--dirty"],
-        cwd=here,
+        cwd=CODE_ROOT,
         capture_output=True,
         text=True,
         check=False,

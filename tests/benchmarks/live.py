@@ -29,18 +29,18 @@ from typing import Any, Final
 
 import psutil
 
+from models.base.files import wall_clock_ms
 from models.base.units import MINUTE_MS
 from models.operate.control.commands import Commands
 from models.serve.latency import CandleLatency, LatencySummary, percentiles
+from strategies.desk.loopback.replay import read_market, starting_now
+from strategies.desk.loopback.symbols import LISTED
+from strategies.desk.loopback.venue import LoopbackVenue
 from strategies.desk.simulated_data import write_simulated
 from tests.benchmarks.live_bots import PACK, STOCK, configuration, write_strategy
 from tests.benchmarks.live_memory import month_in_memory
-from tests.exchange.clock import wall_clock_ms
-from tests.exchange.replay import read_market, starting_now
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
-from tests.exchange.symbols import LISTED
-from tests.exchange.venue import Venue
 from tests.test_integration.live_bot import LiveBot, running_bot
 from tests.test_integration.running import KEY, SECRET
 
@@ -103,7 +103,7 @@ def contender(
     folder.mkdir(parents=True)
     now = wall_clock_ms()
     market = starting_now(read_market(market_dir, LISTED), int(_TODAY.timestamp() * 1000), now)
-    venue = Venue(market=market, clock=wall_clock_ms)
+    venue = LoopbackVenue(market=market, clock=wall_clock_ms)
     venue.open_account(KEY, SECRET)
     state = ExchangeState(venue=venue)
     arguments = write_strategy(folder, name)

@@ -1,4 +1,4 @@
-"""Clocks for the exchange: each is a callable that answers milliseconds UTC."""
+"""Clocks a test moves: each is a callable that answers milliseconds UTC, as the exchange asks."""
 
 from __future__ import annotations
 
@@ -6,18 +6,10 @@ import fcntl
 import mmap
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
-
-Clock = Callable[[], int]
 
 _SKIPPING = threading.Lock()
 _machine_ns = time.time_ns  # also where `tests.exchange.skipping` has put another in its place
-
-
-def wall_clock_ms() -> int:
-    """Return the machine's time, milliseconds UTC."""
-    return time.time_ns() // 1_000_000
 
 
 class ManualClock:
@@ -52,25 +44,6 @@ class ManualClock:
     def advance(self, ms: int) -> None:
         """Let `ms` milliseconds pass."""
         self.set(self._now_ms + ms)
-
-
-class FastClock:
-    """Runs `speed` times as fast as the machine's, from `start_ms` at its creation.
-
-    Faster than 1, a client has to live on the same clock: Freqtrade decides by its own time when a
-    candle has closed, and requests signed by another clock leave the ``recvWindow``.
-    """
-
-    def __init__(self, start_ms: int, speed: float) -> None:
-        if not speed > 0:
-            raise ValueError(f"expected a speed > 0, got {speed}")
-        self._start_ms = start_ms
-        self._speed = speed
-        self._started_ns = time.monotonic_ns()
-
-    def __call__(self) -> int:
-        passed_ms = (time.monotonic_ns() - self._started_ns) / 1e6
-        return self._start_ms + int(passed_ms * self._speed)
 
 
 class SkippedClock:

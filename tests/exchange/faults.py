@@ -16,9 +16,9 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
-Rows = list[list[Any]]  # klines as they are sent
+from strategies.desk.loopback.conditions import Conditions, KlineRows
 
 
 @dataclass(kw_only=True)
@@ -108,7 +108,7 @@ class CandleFault(Fault, ABC):
     on: str = "lines"
 
     @abstractmethod
-    def change(self, rows: Rows, now_ms: int) -> Rows:
+    def change(self, rows: KlineRows, now_ms: int) -> KlineRows:
         """Return the rows as they leave."""
 
 
@@ -118,7 +118,7 @@ class LateClose(CandleFault):
 
     ms: int
 
-    def change(self, rows: Rows, now_ms: int) -> Rows:
+    def change(self, rows: KlineRows, now_ms: int) -> KlineRows:
         return rows[:-1] if rows and now_ms - rows[-1][0] < self.ms else rows
 
 
@@ -128,7 +128,7 @@ class MissingCandles(CandleFault):
 
     opens_ms: Sequence[int]
 
-    def change(self, rows: Rows, now_ms: int) -> Rows:
+    def change(self, rows: KlineRows, now_ms: int) -> KlineRows:
         return [row for row in rows if row[0] not in self.opens_ms]
 
 
@@ -136,7 +136,7 @@ class MissingCandles(CandleFault):
 class NoCandles(CandleFault):
     """The list of candles is empty."""
 
-    def change(self, rows: Rows, now_ms: int) -> Rows:
+    def change(self, rows: KlineRows, now_ms: int) -> KlineRows:
         return []
 
 
@@ -146,7 +146,7 @@ class OffCandles(CandleFault):
 
     frac: float
 
-    def change(self, rows: Rows, now_ms: int) -> Rows:
+    def change(self, rows: KlineRows, now_ms: int) -> KlineRows:
         return [
             [row[0], *(f"{float(price) * (1 + self.frac):.2f}" for price in row[1:5]), *row[5:]]
             for row in rows
@@ -157,7 +157,7 @@ class OffCandles(CandleFault):
 class DuplicateCandles(CandleFault):
     """The last closed candle is sent twice."""
 
-    def change(self, rows: Rows, now_ms: int) -> Rows:
+    def change(self, rows: KlineRows, now_ms: int) -> KlineRows:
         return [*rows[:-2], *rows[-2:-1], *rows[-2:]]
 
 
@@ -165,7 +165,7 @@ class DuplicateCandles(CandleFault):
 class ShuffledCandles(CandleFault):
     """The last closed candle and the one before it change places."""
 
-    def change(self, rows: Rows, now_ms: int) -> Rows:
+    def change(self, rows: KlineRows, now_ms: int) -> KlineRows:
         return [*rows[:-3], *rows[-2:-1], *rows[-3:-2], *rows[-1:]] if len(rows) > 2 else rows
 
 
@@ -173,7 +173,7 @@ Kind = TypeVar("Kind", bound=Fault)
 
 
 @dataclass(kw_only=True)
-class Faults:
+class Faults(Conditions):
     """The faults of one exchange; tests add and clear them while it runs."""
 
     seed: int = 0
@@ -213,7 +213,7 @@ class Faults:
         stale = self.strike(StalePrices, line, now_ms)
         return now_ms - stale.ms if stale else now_ms
 
-    def candles(self, rows: Rows, line: str, now_ms: int) -> Rows:
+    def candles(self, rows: KlineRows, line: str, now_ms: int) -> KlineRows:
         """Return klines as they leave: every candle fault that hits changes them."""
         for fault in tuple(self.active):
             if isinstance(fault, CandleFault) and self._hits(fault, line, now_ms):

@@ -11,10 +11,10 @@ from typing import Any, Final
 from aiohttp import web
 
 from models.base.units import DAY_MS, HOUR_MS
-from tests.exchange.endpoint import Params, public
-from tests.exchange.state import ExchangeState
-from tests.exchange.symbols import Symbol
-from tests.exchange.venue import Venue
+from strategies.desk.loopback.endpoint import Params, public
+from strategies.desk.loopback.state import LoopbackState
+from strategies.desk.loopback.symbols import Symbol
+from strategies.desk.loopback.venue import LoopbackVenue
 
 LINE: Final = "GET /api/v5/market/candles"
 _BARS_MS: Final = {
@@ -26,7 +26,7 @@ _MOST: Final = 300
 _CONTRACT: Final = 0.01  # of the base coin, each
 
 
-def instruments(state: ExchangeState, venue: Venue, params: Params) -> dict[str, Any]:
+def instruments(state: LoopbackState, venue: LoopbackVenue, params: Params) -> dict[str, Any]:
     """Answer the perpetual swaps."""
     return _answer([_instrument(s) for s in venue.symbols if params.get("instType") == "SWAP"])
 
@@ -55,7 +55,7 @@ def _instrument(symbol: Symbol) -> dict[str, Any]:
     }
 
 
-def candles(state: ExchangeState, venue: Venue, params: Params) -> dict[str, Any]:
+def candles(state: LoopbackState, venue: LoopbackVenue, params: Params) -> dict[str, Any]:
     """Answer candles, newest first, the forming one with "confirm" 0."""
     names = {f"{s.base}-USDT-SWAP": s for s in venue.symbols}
     symbol = names.get(params.get("instId", ""))
@@ -64,7 +64,7 @@ def candles(state: ExchangeState, venue: Venue, params: Params) -> dict[str, Any
     bar_ms = _BARS_MS.get(params.get("bar", "1m"))
     if bar_ms is None:
         return _refused("51000", "Parameter bar error")
-    now = state.faults.seen_ms(LINE, state.clock())
+    now = state.conditions.seen_ms(LINE, state.clock())
     count = min(int(params.get("limit", "100")), _MOST)
     stop = min(int(params.get("after", now + 1)), now + 1)
     begin = max(stop - count * bar_ms, int(params.get("before", -1)) + 1)
@@ -76,7 +76,7 @@ def candles(state: ExchangeState, venue: Venue, params: Params) -> dict[str, Any
          "1" if start + bar_ms <= now else "0"]
         for i, start in enumerate(found.time_ms.tolist())
     ]  # fmt: skip
-    sent = state.faults.candles(rows, LINE, state.clock())
+    sent = state.conditions.candles(rows, LINE, state.clock())
     return _answer([[str(row[0]), *row[1:]] for row in reversed(sent)])
 
 
@@ -92,7 +92,7 @@ def _refused(code: str, message: str) -> dict[str, Any]:
     return {"code": code, "msg": message, "data": []}
 
 
-ROUTES = (
+OKX_ROUTES = (
     web.get("/api/v5/public/instruments", public(instruments)),
     web.get("/api/v5/market/candles", public(candles)),
 )

@@ -1,92 +1,35 @@
-"""The loopback exchange: Binance's USD-M REST protocol on 127.0.0.1.
-
-It lets the real ccxt client and the real Freqtrade run without a network. An endpoint it does not
-speak is answered with the exchange's own kind of error, logged, and kept in the state, so that a
-test never passes on a silent default. More of the protocol is added as further tables of routes.
-"""
+"""The loopback exchange as tests serve it: with faults, a second venue, and in this process."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from aiohttp import web
 
-from tests.exchange import market, okx, trading, wallet
-from tests.exchange.endpoint import Handler, request_line
-from tests.exchange.errors import ApiError
+from strategies.desk.loopback.endpoint import Handler, request_line
+from strategies.desk.loopback.errors import ApiError
+from strategies.desk.loopback.limits import weight
+from strategies.desk.loopback.server import build_app, error_response, start_serving
+from strategies.desk.loopback.state import STATE_KEY
 from tests.exchange.faults import Answer, Drop, HalfBody, Latency, Page
-from tests.exchange.keys import STATE
-from tests.exchange.limits import weight
+from tests.exchange.okx import OKX_ROUTES
 from tests.exchange.state import Arrival, ExchangeState
-from tests.exchange.symbols import LISTED, Symbol
-from tests.exchange.tls import server_context
-
-logger = logging.getLogger(__name__)
-
-VENUE_ROUTES = (*market.VENUE_ROUTES, *trading.ROUTES, *wallet.ROUTES, *okx.ROUTES)
 
 
-def build_app(
-    symbols: Sequence[Symbol] = LISTED, *, state: ExchangeState | None = None
-) -> web.Application:
-    """Return the exchange as an aiohttp application.
-
-    Parameters
-    ----------
-    symbols
-        What is listed; ignored where `state` is given.
-    state
-        The exchange's state, for callers that want to look into it. Without a venue in it only
-        the symbols are described.
-    """
-    app = web.Application(middlewares=[_faulty, _protocol])
-    app[STATE] = state or ExchangeState(symbols=tuple(symbols))
-    app.add_routes(market.ROUTES)
-    if app[STATE].venue is not None:
-        app.add_routes(VENUE_ROUTES)
-    return app
-
-
-def error_response(error: ApiError) -> web.Response:
-    """Return an error as Binance sends it."""
-    retry = error.retry_after_s
-    headers = {} if retry is None else {"Retry-After": str(retry)}
-    body = {"code": error.code, "msg": error.message}
-    return web.json_response(body, status=error.status, headers=headers)
-
-
-@web.middleware
-async def _protocol(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Note and count each request; turn what is refused or unknown into the exchange's error."""
-    state = request.app[STATE]
-    line = request_line(request)
-    headers: dict[str, str] = {}
-    try:
-        key = request.headers.get("X-MBX-APIKEY", "")
-        headers = state.limits.count(line, request.query, key, state.clock())
-        response = await handler(request)
-    except ApiError as error:
-        response = error_response(error)
-    except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as error:
-        state.unknown.append(line)
-        logger.error("loopback exchange does not speak %s", line)
-        message = f"Path {request.path}, Method {request.method} is invalid"
-        response = error_response(ApiError(-5000, message, status=error.status))
-    response.headers.update(headers)
-    for look in state.watchers:
-        look()
-    return response
+def faulty_app(state: ExchangeState | None = None) -> web.Application:
+    """Return the exchange with its faults around it and OKX's candles beside it."""
+    return build_app(state or ExchangeState(), around=[_faulty], more_routes=OKX_ROUTES)
 
 
 @web.middleware
 async def _faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let the faults that are switched on strike, around everything else."""
-    state, line = request.app[STATE], request_line(request)
+    state, line = request.app[STATE_KEY], request_line(request)
+    assert isinstance(state, ExchangeState), "faults need an exchange that has them"
     state.requests.append(line)
     state.arrivals.append(Arrival(time.time_ns() / 1e6, line, weight(line, request.query)))
     faults, now = state.faults, state.clock()
@@ -105,6 +48,8 @@ async def _faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
         words = f"<html><head><title>{page.status} Bad Gateway</title></head></html>"
         return web.Response(status=page.status, text=words, content_type="text/html")
     response = await handler(request)
+    for look in state.watchers:
+        look()
     if latency is not None:
         await asyncio.sleep(latency.after_s(faults.random))
     if drop is not None:
@@ -142,17 +87,6 @@ async def _half(request: web.Request, response: web.StreamResponse) -> web.Strea
     return cut
 
 
-async def serve(
-    app: web.Application, host: str, port: int, *, tls: bool = False
-) -> tuple[web.AppRunner, str]:
-    """Start serving; return the runner to clean up, and the base URL."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    await web.TCPSite(runner, host, port, ssl_context=server_context() if tls else None).start()
-    bound_host, bound_port = runner.addresses[0][:2]
-    return runner, f"{'https' if tls else 'http'}://{bound_host}:{bound_port}"
-
-
 @contextmanager
 def running_exchange(
     state: ExchangeState | None = None, *, tls: bool = False, timeout_s: float = 10.0
@@ -162,7 +96,7 @@ def running_exchange(
     Parameters
     ----------
     tls
-        Serve https, which ccxt needs to tell the exchange's errors apart; see `tests.exchange.tls`.
+        Serve https, which ccxt needs to tell the exchange's errors apart; see `loopback.tls`.
 
     Yields
     ------
@@ -173,7 +107,7 @@ def running_exchange(
     thread = threading.Thread(target=loop.run_forever, name="loopback-exchange", daemon=True)
     thread.start()
     try:
-        starting = serve(build_app(state=state), "127.0.0.1", 0, tls=tls)
+        starting = start_serving(faulty_app(state), "127.0.0.1", 0, tls=tls)
         runner, url = asyncio.run_coroutine_threadsafe(starting, loop).result(timeout_s)
         try:
             yield url

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from tests.exchange.symbols import BTC, LTC
+from strategies.desk.loopback.symbols import BTC, LTC
 
 Query = Mapping[str, str]
 FIVE_MS: Final = 300_000

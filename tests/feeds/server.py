@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from aiohttp import WSMsgType, web
 
-from tests.exchange.clock import wall_clock_ms
-from tests.exchange.server import serve
+from models.base.files import wall_clock_ms
+from strategies.desk.loopback.server import start_serving
 from tests.feeds import answers
 
 PROVIDERS: Final = (
@@ -132,7 +132,7 @@ def running_feeds(state: FeedsState) -> Iterator[str]:
         app = web.Application()
         app[STATE] = state
         app.router.add_route("*", "/{path:.*}", _answer)
-        started = asyncio.run_coroutine_threadsafe(serve(app, "127.0.0.1", 0), loop)
+        started = asyncio.run_coroutine_threadsafe(start_serving(app, "127.0.0.1", 0), loop)
         runner, url = started.result(10)
         try:
             yield url

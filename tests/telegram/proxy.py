@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from tests.exchange.clock import wall_clock_ms
+from models.base.files import wall_clock_ms
 from tests.telegram.faults import Drop
 from tests.telegram.state import BotApiState
 

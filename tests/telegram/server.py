@@ -19,8 +19,8 @@ from aiohttp import web
 from anyio.from_thread import start_blocking_portal
 from cryptography.x509 import DNSName
 
-from tests.exchange.clock import wall_clock_ms
-from tests.exchange.tls import server_context
+from models.base.files import wall_clock_ms
+from strategies.desk.loopback.tls import server_context
 from tests.telegram.errors import BotApiError
 from tests.telegram.faults import Drop, Latency, Refusal
 from tests.telegram.methods import METHODS

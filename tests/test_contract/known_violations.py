@@ -36,7 +36,6 @@ KNOWN_NAMES_TWICE: list[str] = [
     "COLUMNS: models.reports.compare.page models.reports.hedge.page",
     "MILLIBITS: models.evaluate.metrics.forecast models.studies.compare.measure",
     "Numbers: models.reports.backtest.verdict models.reports.hedge.verdict",
-    "ROOT: strategies.desk.cascades strategies.desk.compare strategies.desk.demo strategies.desk.explain",
     "job_of: models.studies.cascades.network strategies.desk.compare",
     "markdown: models.reports.cascades.page models.reports.compare.page models.reports.hedge.page",
     "measure: models.studies.cascades.measure models.studies.compare.measure",

@@ -99,7 +99,7 @@ def test_readme_backtest_when_run_as_written_then_it_succeeds(command, tmp_path)
     else:
         arguments += ["--datadir", str(datadir), "--config", "user_data/config_loopback.json"]
     exchange = subprocess.Popen(
-        [sys.executable, "-m", "tests.exchange", "--port", "18080"],
+        [sys.executable, "-m", "strategies.desk.loopback", "--port", "18080"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,

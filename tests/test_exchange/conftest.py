@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from tests.exchange import trading, wallet
-from tests.exchange.account import Account
-from tests.exchange.book import Liquidity
+from strategies.desk.loopback import trading, wallet
+from strategies.desk.loopback.account import Customer
+from strategies.desk.loopback.book import Liquidity
+from strategies.desk.loopback.replay import Market, scripted_feed
+from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.clock import ManualClock
-from tests.exchange.replay import Market, scripted_feed
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
-from tests.exchange.venue import Venue
 
 NOON_MS = int(datetime(2024, 3, 1, 12, tzinfo=UTC).timestamp() * 1000)
 KEY, SECRET = "a-key", "a-secret"
@@ -28,23 +28,23 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def venue(clock: ManualClock) -> Venue:
+def venue(clock: ManualClock) -> LoopbackVenue:
     """BTC at 50,000 and ETH at 2,000; no spread, levels of 100,000 USDT every 10 bps."""
     feeds = {
         "BTCUSDT": scripted_feed(50_000.0, NOON_MS, funding_rate=0.0001),
         "ETHUSDT": scripted_feed(2_000.0, NOON_MS, funding_rate=-0.0002),
     }
     book = Liquidity(half_spread_bps=0, step_bps=10, level_notional_quote=100_000)
-    return Venue(market=Market(feeds=feeds), clock=clock, liquidity=book)
+    return LoopbackVenue(market=Market(feeds=feeds), clock=clock, liquidity=book)
 
 
 @pytest.fixture
-def account(venue: Venue) -> Account:
+def account(venue: LoopbackVenue) -> Customer:
     return venue.open_account(KEY, SECRET, Decimal(10_000))
 
 
 @pytest.fixture
-def state(venue: Venue, account: Account) -> ExchangeState:
+def state(venue: LoopbackVenue, account: Customer) -> ExchangeState:
     return ExchangeState(venue=venue)
 
 
@@ -57,7 +57,7 @@ def url(state: ExchangeState) -> Iterator[str]:
 class Desk:
     """Places orders as the endpoints do, without HTTP."""
 
-    def __init__(self, venue: Venue, account: Account) -> None:
+    def __init__(self, venue: LoopbackVenue, account: Customer) -> None:
         self.venue = venue
         self.account = account
 
@@ -95,5 +95,5 @@ class Desk:
 
 
 @pytest.fixture
-def desk(venue: Venue, account: Account) -> Desk:
+def desk(venue: LoopbackVenue, account: Customer) -> Desk:
     return Desk(venue, account)

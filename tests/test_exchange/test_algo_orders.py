@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 from models.base.units import HOUR_MS
-from tests.exchange import trading
-from tests.exchange.account import Account
+from strategies.desk.loopback import trading
+from strategies.desk.loopback.account import Customer
+from strategies.desk.loopback.errors import ApiError
+from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.clock import ManualClock
-from tests.exchange.errors import ApiError
-from tests.exchange.venue import Venue
 from tests.test_exchange.conftest import NOON_MS, Desk
 
 
 def test_stop_when_the_price_passes_it_then_it_sells_at_that_moment(
-    desk: Desk, venue: Venue, account: Account, clock: ManualClock
+    desk: Desk, venue: LoopbackVenue, account: Customer, clock: ManualClock
 ) -> None:
     desk.market("BUY", "0.1")
     stop = desk.stop("SELL", "49000", reduceOnly="true")
@@ -40,7 +40,7 @@ def test_stop_when_the_price_passes_it_then_it_sells_at_that_moment(
     ],
 )
 def test_algo_order_when_triggered_then_on_the_side_its_type_says(
-    desk: Desk, venue: Venue, clock: ManualClock, kind, side, trigger, to
+    desk: Desk, venue: LoopbackVenue, clock: ManualClock, kind, side, trigger, to
 ) -> None:
     algo = desk.stop(side, trigger, type=kind)
     venue.move("BTCUSDT", 50_000.0 - (to - 50_000.0) / 2)  # the other way: nothing
@@ -52,7 +52,7 @@ def test_algo_order_when_triggered_then_on_the_side_its_type_says(
 
 
 def test_stop_when_on_the_mark_then_the_contract_price_does_not_trigger_it(
-    desk: Desk, venue: Venue, clock: ManualClock
+    desk: Desk, venue: LoopbackVenue, clock: ManualClock
 ) -> None:
     on_mark = desk.stop("SELL", "49000", workingType="MARK_PRICE")
     on_contract = desk.stop("SELL", "49000")
@@ -64,7 +64,7 @@ def test_stop_when_on_the_mark_then_the_contract_price_does_not_trigger_it(
 
 
 def test_stop_limit_when_triggered_then_a_limit_order_rests(
-    desk: Desk, venue: Venue, account: Account, clock: ManualClock
+    desk: Desk, venue: LoopbackVenue, account: Customer, clock: ManualClock
 ) -> None:
     algo = desk.stop("SELL", "49000", type="STOP", price="49500")
     venue.move("BTCUSDT", 48_000.0)
@@ -76,7 +76,7 @@ def test_stop_limit_when_triggered_then_a_limit_order_rests(
 
 
 def test_reduce_only_stop_when_the_position_is_gone_then_it_is_rejected_at_its_trigger(
-    desk: Desk, venue: Venue, account: Account, clock: ManualClock
+    desk: Desk, venue: LoopbackVenue, account: Customer, clock: ManualClock
 ) -> None:
     desk.market("BUY", "0.1")
     stop = desk.stop("SELL", "49000", reduceOnly="true")
@@ -89,7 +89,7 @@ def test_reduce_only_stop_when_the_position_is_gone_then_it_is_rejected_at_its_t
 
 
 def test_close_position_stop_when_triggered_then_it_closes_all_and_without_one_it_expires(
-    desk: Desk, venue: Venue, account: Account, clock: ManualClock
+    desk: Desk, venue: LoopbackVenue, account: Customer, clock: ManualClock
 ) -> None:
     desk.market("BUY", "0.3")
     whole = desk.stop("SELL", "49000", closePosition="true", quantity="")
@@ -104,7 +104,7 @@ def test_close_position_stop_when_triggered_then_it_closes_all_and_without_one_i
 
 
 def test_stop_when_cancelled_then_nothing_triggers(
-    desk: Desk, venue: Venue, account: Account, clock: ManualClock
+    desk: Desk, venue: LoopbackVenue, account: Customer, clock: ManualClock
 ) -> None:
     stop = desk.stop("SELL", "49000")
     answer = trading.cancel_algo_order(venue, account, {"algoId": str(stop["algoId"])})
@@ -132,7 +132,7 @@ def test_stop_when_cancelled_then_nothing_triggers(
     ],
 )
 def test_algo_order_when_a_rule_is_broken_then_the_exchanges_code_says_which(
-    venue: Venue, account: Account, more, code
+    venue: LoopbackVenue, account: Customer, more, code
 ) -> None:
     request = {
         "symbol": "BTCUSDT", "side": "SELL", "algoType": "CONDITIONAL", "type": "STOP_MARKET",

@@ -8,15 +8,15 @@ from decimal import Decimal
 import ccxt
 import pytest
 
+from models.base.files import wall_clock_ms
 from models.base.units import HOUR_MS
-from tests.exchange.account import Account
+from strategies.desk.loopback.account import Customer
+from strategies.desk.loopback.replay import Market, scripted_feed
+from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.client import trading_client
-from tests.exchange.clock import wall_clock_ms
 from tests.exchange.faults import Answer, ClockSkew, Drop
-from tests.exchange.replay import Market, scripted_feed
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
-from tests.exchange.venue import Venue
 from tests.test_exchange.conftest import KEY, SECRET
 
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
@@ -32,22 +32,22 @@ def state() -> ExchangeState:
         "BTCUSDT": scripted_feed(50_000.0, now, funding_rate=0.0001),
         "ETHUSDT": scripted_feed(2_000.0, now),
     }
-    return ExchangeState(venue=Venue(market=Market(feeds=feeds), clock=wall_clock_ms))
+    return ExchangeState(venue=LoopbackVenue(market=Market(feeds=feeds), clock=wall_clock_ms))
 
 
 @pytest.fixture
-def venue(state: ExchangeState) -> Venue:
+def venue(state: ExchangeState) -> LoopbackVenue:
     assert state.venue is not None
     return state.venue
 
 
 @pytest.fixture
-def account(venue: Venue) -> Account:
+def account(venue: LoopbackVenue) -> Customer:
     return venue.open_account(KEY, SECRET)
 
 
 @pytest.fixture
-def client(state: ExchangeState, account: Account) -> Iterator[ccxt.binanceusdm]:
+def client(state: ExchangeState, account: Customer) -> Iterator[ccxt.binanceusdm]:
     with running_exchange(state, tls=True) as url:
         yield trading_client(url, KEY, SECRET)
     assert state.unknown == []
@@ -94,7 +94,7 @@ def test_market_order_when_sent_then_position_balance_and_trades_agree(
 
 
 def test_limit_order_when_larger_than_the_book_then_ccxt_sees_it_fill_in_parts(
-    client: ccxt.binanceusdm, account: Account
+    client: ccxt.binanceusdm, account: Customer
 ) -> None:
     client.set_leverage(100, BTC)
     # The levels up to 50,010 are 50,002.5 and 50,007.5, of 250,000 USDT each: 4.999 + 4.999.
@@ -108,7 +108,7 @@ def test_limit_order_when_larger_than_the_book_then_ccxt_sees_it_fill_in_parts(
 
 
 def test_stop_when_hit_then_ccxt_finds_the_order_it_became(
-    client: ccxt.binanceusdm, venue: Venue
+    client: ccxt.binanceusdm, venue: LoopbackVenue
 ) -> None:
     client.create_order(BTC, "market", "buy", 0.1)
     stop = client.create_order(
@@ -144,7 +144,7 @@ def test_stop_when_cancelled_then_it_is_gone(client: ccxt.binanceusdm) -> None:
     ],
 )
 def test_order_when_refused_then_ccxt_raises_its_own_kind(
-    client: ccxt.binanceusdm, account: Account, order, error
+    client: ccxt.binanceusdm, account: Customer, order, error
 ) -> None:
     with pytest.raises(error):
         client.create_order(BTC, *order)
@@ -203,7 +203,7 @@ def test_rate_limit_when_hit_then_ccxt_raises_ddos_protection(
 
 
 def test_funding_when_paid_then_ccxt_lists_it(
-    client: ccxt.binanceusdm, account: Account, venue: Venue
+    client: ccxt.binanceusdm, account: Customer, venue: LoopbackVenue
 ) -> None:
     account.book_income("FUNDING_FEE", Decimal("-1.5"), "BTCUSDT", venue.at_ms, 7)
     [paid] = client.fetch_funding_history(BTC)

@@ -12,7 +12,9 @@ import pytest
 import requests
 
 from models.base.types import Candles
-from tests.exchange.account import Account
+from strategies.desk.loopback.account import Customer
+from strategies.desk.loopback.replay import candle_feed
+from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.clock import ManualClock
 from tests.exchange.faults import (
     Answer,
@@ -29,9 +31,7 @@ from tests.exchange.faults import (
     StaleCandles,
     StalePrices,
 )
-from tests.exchange.replay import candle_feed
 from tests.exchange.state import ExchangeState
-from tests.exchange.venue import Venue
 from tests.test_exchange.conftest import KEY, NOON_MS, SECRET
 
 MINUTE = 60_000
@@ -65,7 +65,7 @@ def opens(url: str) -> list[int]:
 
 
 def test_everything_when_nothing_is_switched_on_then_it_works(
-    url: str, account: Account, state: ExchangeState
+    url: str, account: Customer, state: ExchangeState
 ) -> None:
     assert get(url, "time").json() == {"serverTime": NOON_MS}
     assert opens(url) == [4, 3, 2, 1, 0]
@@ -104,7 +104,7 @@ def test_error_when_scripted_for_a_time_then_only_in_that_time(
 
 
 def test_order_when_rejected_then_nothing_is_placed(
-    url: str, state: ExchangeState, account: Account
+    url: str, state: ExchangeState, account: Customer
 ) -> None:
     fault = Answer(on=ORDER, status=400, code=-2010, message="NEW_ORDER_REJECTED", times=1)
     state.faults.add(fault)
@@ -115,7 +115,7 @@ def test_order_when_rejected_then_nothing_is_placed(
 
 @pytest.mark.parametrize("executed", [True, False])
 def test_connection_when_dropped_then_the_order_exists_only_if_it_was_executed(
-    url: str, state: ExchangeState, account: Account, executed: bool
+    url: str, state: ExchangeState, account: Customer, executed: bool
 ) -> None:
     state.faults.add(Drop(on=ORDER, executed=executed, times=1))
     with pytest.raises(requests.ConnectionError):
@@ -125,7 +125,7 @@ def test_connection_when_dropped_then_the_order_exists_only_if_it_was_executed(
 
 
 def test_timeout_answer_when_the_order_was_executed_then_its_status_is_unknown(
-    url: str, state: ExchangeState, account: Account
+    url: str, state: ExchangeState, account: Customer
 ) -> None:
     unknown = "Timeout waiting for response from backend server. Send status unknown."
     state.faults.add(Answer(on=ORDER, status=503, code=-1007, message=unknown, executed=True))
@@ -151,7 +151,7 @@ def test_body_when_half_sent_then_the_client_notices(url: str, state: ExchangeSt
 
 
 def test_page_when_something_stands_before_the_exchange_then_the_answer_is_no_json(
-    url: str, state: ExchangeState, account: Account
+    url: str, state: ExchangeState, account: Customer
 ) -> None:
     state.faults.add(Page(status=502, times=2))
     answer = get(url, "ping")
@@ -212,7 +212,7 @@ def test_candles_when_missing_duplicated_or_out_of_order_then_they_leave_like_th
 
 
 def test_mark_price_when_frozen_then_it_stays_while_the_contract_moves(
-    url: str, venue: Venue, clock: ManualClock
+    url: str, venue: LoopbackVenue, clock: ManualClock
 ) -> None:
     minutes = NOON_MS + MINUTE * np.arange(3, dtype=np.int64)
     rise = np.array([50_000.0, 51_000.0, 52_000.0])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.exchange.errors import ApiError
-from tests.exchange.limits import RateLimits, weight
+from strategies.desk.loopback.errors import ApiError
+from strategies.desk.loopback.limits import RateLimits, weight
 
 MINUTE = 60_000
 DEPTH = "GET /fapi/v1/depth"

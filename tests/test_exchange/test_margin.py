@@ -7,16 +7,16 @@ from decimal import Decimal
 import pytest
 
 from models.base.units import HOUR_MS
-from tests.exchange import wallet
-from tests.exchange.account import Account, Position
+from strategies.desk.loopback import wallet
+from strategies.desk.loopback.account import Customer, OpenPosition
+from strategies.desk.loopback.errors import ApiError
+from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.clock import ManualClock
-from tests.exchange.errors import ApiError
-from tests.exchange.venue import Venue
 from tests.test_exchange.conftest import NOON_MS, Desk
 
 
 def test_position_when_added_to_then_its_entry_is_the_average() -> None:
-    held = Position()
+    held = OpenPosition()
     assert held.fill(Decimal(1), Decimal(100)) == 0
     assert held.fill(Decimal(3), Decimal(120)) == 0
     assert (held.amount, held.entry) == (4, 115)
@@ -24,13 +24,13 @@ def test_position_when_added_to_then_its_entry_is_the_average() -> None:
 
 @pytest.mark.parametrize(("side", "profit"), [(1, 20), (-1, -20)])
 def test_position_when_turned_around_then_profit_is_booked_and_entry_is_new(side, profit) -> None:
-    held = Position(amount=Decimal(2 * side), entry=Decimal(100))
+    held = OpenPosition(amount=Decimal(2 * side), entry=Decimal(100))
     assert held.fill(Decimal(-5 * side), Decimal(110)) == profit
     assert (held.amount, held.entry) == (-3 * side, 110)
 
 
 def test_funding_when_due_then_longs_pay_and_shorts_receive(
-    desk: Desk, venue: Venue, account: Account, clock: ManualClock
+    desk: Desk, venue: LoopbackVenue, account: Customer, clock: ManualClock
 ) -> None:
     desk.market("BUY", "1")
     desk.market("SELL", "10", "ETHUSDT")
@@ -54,7 +54,7 @@ def test_funding_when_due_then_longs_pay_and_shorts_receive(
 
 
 def test_funding_when_the_position_opens_at_that_very_instant_then_it_pays_nothing(
-    desk: Desk, account: Account, clock: ManualClock
+    desk: Desk, account: Customer, clock: ManualClock
 ) -> None:
     clock.set(NOON_MS + 4 * HOUR_MS)
     desk.market("BUY", "1")
@@ -64,7 +64,7 @@ def test_funding_when_the_position_opens_at_that_very_instant_then_it_pays_nothi
 
 
 def test_balance_when_the_mark_moves_then_equity_follows_it(
-    desk: Desk, venue: Venue, account: Account, clock: ManualClock
+    desk: Desk, venue: LoopbackVenue, account: Customer, clock: ManualClock
 ) -> None:
     desk.leverage(10)
     desk.market("BUY", "1")
@@ -81,7 +81,7 @@ def test_balance_when_the_mark_moves_then_equity_follows_it(
 
 
 def test_liquidation_when_equity_meets_maintenance_then_it_happens_at_that_price(
-    desk: Desk, venue: Venue, account: Account, clock: ManualClock
+    desk: Desk, venue: LoopbackVenue, account: Customer, clock: ManualClock
 ) -> None:
     desk.market("BUY", "1")  # wallet 9,975
     # 9,975 + p - 50,000 = 0.004 p  ->  p = 40,025 / 0.996 = 40,185.74
@@ -104,7 +104,7 @@ def test_liquidation_when_equity_meets_maintenance_then_it_happens_at_that_price
 
 
 def test_liquidation_when_other_legs_gain_then_they_count(
-    desk: Desk, venue: Venue, account: Account, clock: ManualClock
+    desk: Desk, venue: LoopbackVenue, account: Customer, clock: ManualClock
 ) -> None:
     desk.market("BUY", "1")
     desk.market("SELL", "25", "ETHUSDT")
@@ -120,7 +120,7 @@ def test_liquidation_when_other_legs_gain_then_they_count(
 
 
 def test_liquidation_when_only_the_contract_price_falls_then_the_mark_protects(
-    desk: Desk, venue: Venue, account: Account, clock: ManualClock
+    desk: Desk, venue: LoopbackVenue, account: Customer, clock: ManualClock
 ) -> None:
     desk.market("BUY", "1")
     venue.market.freeze_mark("BTCUSDT", NOON_MS, NOON_MS + HOUR_MS)
@@ -134,7 +134,7 @@ def test_liquidation_when_only_the_contract_price_falls_then_the_mark_protects(
 
 
 def test_deleverage_when_scripted_then_part_of_the_position_goes_without_a_fee(
-    desk: Desk, venue: Venue, account: Account
+    desk: Desk, venue: LoopbackVenue, account: Customer
 ) -> None:
     desk.market("SELL", "1")
     before = account.wallet
@@ -156,7 +156,7 @@ def test_leverage_when_beyond_the_bracket_then_size_or_leverage_is_refused(desk:
 
 
 def test_margin_type_when_already_cross_then_the_exchange_says_so(
-    venue: Venue, account: Account
+    venue: LoopbackVenue, account: Customer
 ) -> None:
     with pytest.raises(ApiError, match="-4046"):
         wallet.set_margin_type(venue, account, {"symbol": "BTCUSDT", "marginType": "CROSSED"})

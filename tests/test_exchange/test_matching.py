@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.exchange import trading
-from tests.exchange.account import Account
+from strategies.desk.loopback import trading
+from strategies.desk.loopback.account import Customer
+from strategies.desk.loopback.errors import ApiError
+from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.clock import ManualClock
-from tests.exchange.errors import ApiError
-from tests.exchange.venue import Venue
 from tests.test_exchange.conftest import Desk
 
 
@@ -25,7 +25,7 @@ def numbers(order: dict[str, Any]) -> tuple[float, float]:
 
 
 def test_market_order_when_it_fits_the_best_level_then_it_pays_the_taker_fee(
-    desk: Desk, account: Account
+    desk: Desk, account: Customer
 ) -> None:
     order = desk.market("BUY", "1")
     assert (order["status"], *numbers(order)) == ("FILLED", 50_000, 1)
@@ -34,7 +34,7 @@ def test_market_order_when_it_fits_the_best_level_then_it_pays_the_taker_fee(
 
 
 def test_market_order_when_only_an_ack_is_asked_for_then_its_fill_is_told_when_queried(
-    desk: Desk, venue: Venue, account: Account
+    desk: Desk, venue: LoopbackVenue, account: Customer
 ) -> None:
     order = desk.market("BUY", "1", newOrderRespType="ACK")
     assert (order["status"], *numbers(order)) == ("NEW", 0, 0)
@@ -46,7 +46,7 @@ def test_market_order_when_only_an_ack_is_asked_for_then_its_fill_is_told_when_q
 
 
 def test_market_order_when_larger_than_a_level_then_it_walks_the_book(
-    desk: Desk, account: Account
+    desk: Desk, account: Customer
 ) -> None:
     desk.leverage(75)
     order = desk.market("BUY", "3")
@@ -68,7 +68,7 @@ def test_levels_when_taken_then_they_are_whole_again_after_the_refill_time(
 
 
 def test_limit_order_when_away_from_the_market_then_it_rests_and_fills_as_maker(
-    desk: Desk, venue: Venue, account: Account, clock: ManualClock
+    desk: Desk, venue: LoopbackVenue, account: Customer, clock: ManualClock
 ) -> None:
     order = desk.limit("BUY", "1", "49000")
     assert order["status"] == "NEW"
@@ -84,7 +84,7 @@ def test_limit_order_when_away_from_the_market_then_it_rests_and_fills_as_maker(
 
 
 def test_limit_order_when_larger_than_the_book_then_it_fills_in_parts(
-    desk: Desk, clock: ManualClock, account: Account
+    desk: Desk, clock: ManualClock, account: Customer
 ) -> None:
     desk.leverage(75)
     order = desk.limit("BUY", "5", "50000")
@@ -109,7 +109,7 @@ def test_ioc_when_the_book_is_short_then_the_rest_expires(desk: Desk) -> None:
     [("FOK", "3", "50000", -5021), ("GTX", "0.1", "50000", -5022)],
 )
 def test_time_in_force_when_it_cannot_be_kept_then_nothing_is_left(
-    desk: Desk, account: Account, time_in_force, quantity, price, code
+    desk: Desk, account: Customer, time_in_force, quantity, price, code
 ) -> None:
     desk.leverage(75)
     with pytest.raises(ApiError) as caught:
@@ -146,7 +146,7 @@ def test_post_only_when_it_does_not_cross_then_it_rests(desk: Desk) -> None:
     ],
 )
 def test_order_when_a_rule_is_broken_then_the_exchanges_code_says_which(
-    venue: Venue, account: Account, request_, code
+    venue: LoopbackVenue, account: Customer, request_, code
 ) -> None:
     request = {
         "symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC",
@@ -160,7 +160,7 @@ def test_order_when_a_rule_is_broken_then_the_exchanges_code_says_which(
 
 @pytest.mark.parametrize("missing", ["symbol", "side", "type", "timeInForce", "quantity", "price"])
 def test_order_when_a_parameter_is_missing_then_it_is_refused(
-    venue: Venue, account: Account, missing: str
+    venue: LoopbackVenue, account: Customer, missing: str
 ) -> None:
     request = {
         "symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC",
@@ -174,7 +174,7 @@ def test_order_when_a_parameter_is_missing_then_it_is_refused(
 
 
 def test_client_order_id_when_open_already_then_it_is_refused_and_free_again_afterwards(
-    desk: Desk, venue: Venue, account: Account
+    desk: Desk, venue: LoopbackVenue, account: Customer
 ) -> None:
     placed = desk.limit("BUY", "0.1", "49000", newClientOrderId="mine")
     with pytest.raises(ApiError, match="-4116"):
@@ -186,7 +186,7 @@ def test_client_order_id_when_open_already_then_it_is_refused_and_free_again_aft
 
 
 def test_cancel_and_query_when_there_is_no_such_order_then_codes_differ(
-    venue: Venue, account: Account, desk: Desk
+    venue: LoopbackVenue, account: Customer, desk: Desk
 ) -> None:
     nobody = {"symbol": "BTCUSDT", "orderId": "99"}
     with pytest.raises(ApiError, match="-2011"):
@@ -207,7 +207,7 @@ def test_reduce_only_when_nothing_to_reduce_then_it_is_refused(desk: Desk) -> No
 
 
 def test_reduce_only_when_larger_than_the_position_then_it_never_turns_it_around(
-    desk: Desk, account: Account
+    desk: Desk, account: Customer
 ) -> None:
     desk.market("BUY", "0.1")
     order = desk.market("SELL", "0.5", reduceOnly="true")
@@ -240,7 +240,7 @@ def test_open_orders_when_they_bind_the_wallet_then_the_next_is_refused(desk: De
 
 
 def test_two_customers_when_one_trades_then_the_other_is_untouched(
-    desk: Desk, venue: Venue, account: Account
+    desk: Desk, venue: LoopbackVenue, account: Customer
 ) -> None:
     other = Desk(venue, venue.open_account("b-key", "b-secret"))
     placed = desk.limit("BUY", "0.1", "49000")

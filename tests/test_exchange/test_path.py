@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from models.base.types import Candles
 from models.data.feeds.aggregation import aggregate
-from tests.exchange.path import PricePath, candle_path
+from strategies.desk.loopback.path import PricePath, candle_path
 
 MINUTE, HOUR = 60_000, 3_600_000
 START = 1_700_000_000_000 // HOUR * HOUR

@@ -1,4 +1,4 @@
-"""``python -m tests.exchange --data``: one command, one account, a market that starts now."""
+"""The exchange with ``--data``: one command, one account, a market that starts now."""
 
 from __future__ import annotations
 
@@ -22,7 +22,15 @@ def test_process_when_given_a_directory_then_it_replays_it_with_the_account_it_n
 ) -> None:
     start = datetime(2024, 1, 1, tzinfo=UTC)
     datadir = write_simulated(tmp_path / "simulated", seed=3, start=start, days=10)
-    command = [sys.executable, "-m", "tests.exchange", "--data", str(datadir), "--wallet", "500"]
+    command = [
+        sys.executable,
+        "-m",
+        "strategies.desk.loopback",
+        "--data",
+        str(datadir),
+        "--wallet",
+        "500",
+    ]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

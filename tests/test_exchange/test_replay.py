@@ -11,16 +11,16 @@ import pytest
 
 from models.base.types import Candles
 from models.base.units import DAY_MS, HOUR_MS
-from strategies.desk.simulated_data import write_simulated
-from tests.exchange.replay import (
-    FUNDING_MS,
+from strategies.desk.loopback.replay import (
+    FUNDING_INTERVAL_MS,
     Market,
     candle_feed,
     read_market,
     scripted_feed,
     starting_now,
 )
-from tests.exchange.symbols import BCH, LISTED
+from strategies.desk.loopback.symbols import BCH, LISTED
+from strategies.desk.simulated_data import write_simulated
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 START_MS = int(START.timestamp() * 1000)
@@ -44,7 +44,7 @@ def test_directory_when_read_then_candles_mark_and_funding_are_the_files(datadir
             np.testing.assert_array_equal(getattr(cut, column), file[column])
     funding = pd.read_feather(datadir / "futures" / "BTC_USDT_USDT-1h-funding_rate.feather")
     np.testing.assert_array_equal(feed.funding_rate, funding["funding_rate"])
-    assert feed.rate_at(START_MS + FUNDING_MS) == funding["funding_rate"].iloc[1]
+    assert feed.rate_at(START_MS + FUNDING_INTERVAL_MS) == funding["funding_rate"].iloc[1]
 
 
 def test_directory_when_a_part_is_asked_for_then_only_that_is_read(datadir: Path) -> None:
@@ -66,7 +66,7 @@ def test_replay_when_started_now_then_hours_of_day_and_prices_are_kept(datadir: 
     at_the_time = START_MS + 10 * DAY_MS + 13 * HOUR_MS + 37 * 60_000
     assert moved.price("BTCUSDT", now) == market.price("BTCUSDT", at_the_time)
     assert moved.mark("BTCUSDT", now) == market.mark("BTCUSDT", at_the_time)
-    assert (moved.feeds["BTCUSDT"].funding_ms % FUNDING_MS == 0).all()
+    assert (moved.feeds["BTCUSDT"].funding_ms % FUNDING_INTERVAL_MS == 0).all()
     with pytest.raises(ValueError, match="expected a start in the data"):
         starting_now(market, START_MS - 1, now)
 

@@ -7,12 +7,12 @@ import hmac
 
 import pytest
 
-from tests.exchange.account import Account
-from tests.exchange.errors import ApiError
-from tests.exchange.signed import authenticate
+from strategies.desk.loopback.account import Customer
+from strategies.desk.loopback.errors import ApiError
+from strategies.desk.loopback.signed import authenticate
 
 NOW = 1_700_000_000_000
-ACCOUNTS = {k: Account(key=k, secret=f"{k}-secret") for k in ("one", "two")}
+ACCOUNTS = {k: Customer(key=k, secret=f"{k}-secret") for k in ("one", "two")}
 
 
 def sign(text: str, secret: str = "one-secret") -> str:

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
+from models.base.files import wall_clock_ms
+from strategies.desk.loopback.account import Customer
+from strategies.desk.loopback.replay import Market, scripted_feed
+from strategies.desk.loopback.venue import LoopbackVenue
 from strategies.desk.simulated_data import write_simulated
-from tests.exchange.account import Account
-from tests.exchange.clock import wall_clock_ms
-from tests.exchange.replay import Market, scripted_feed
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
-from tests.exchange.venue import Venue
 from tests.places import ROOT, USER_DATA
 from tests.telegram.chat import Chat
 from tests.telegram.server import running_bot_api
@@ -70,21 +70,21 @@ def make_desk(folder: Path, datadir: Path, **training: Any) -> Desk:
 
 
 @pytest.fixture
-def venue() -> Venue:
+def venue() -> LoopbackVenue:
     """An exchange whose prices stand still until a test moves them."""
     now = wall_clock_ms()
     feeds = {"BTCUSDT": scripted_feed(60_000.0, now), "ETHUSDT": scripted_feed(3_000.0, now)}
-    return Venue(market=Market(feeds=feeds), clock=wall_clock_ms)
+    return LoopbackVenue(market=Market(feeds=feeds), clock=wall_clock_ms)
 
 
 @pytest.fixture
-def account(venue: Venue) -> Account:
+def account(venue: LoopbackVenue) -> Customer:
     """The bot's account there."""
     return venue.open_account(KEY, SECRET)
 
 
 @pytest.fixture
-def state(venue: Venue, account: Account) -> ExchangeState:
+def state(venue: LoopbackVenue, account: Customer) -> ExchangeState:
     return ExchangeState(venue=venue)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from models.operate.control.commands import Commands
-from tests.exchange.account import Account
+from strategies.desk.loopback.account import Customer
 from tests.exchange.state import ExchangeState
 from tests.test_integration.live_bot import BTC, ETH, settings
 from tests.test_integration.running import RunningProcess, running
@@ -86,7 +86,7 @@ def running_watchdog(folder: Path) -> AbstractContextManager[RunningProcess]:
     return running(RunningProcess, folder, "watchdog", module)
 
 
-def unprotected(state: ExchangeState, account: Account) -> dict[str, Decimal]:
+def unprotected(state: ExchangeState, account: Customer) -> dict[str, Decimal]:
     """Return how much of each position on the exchange no stop would close."""
     assert state.venue is not None
     with state.venue.lock:

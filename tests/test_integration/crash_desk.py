@@ -21,12 +21,12 @@ from models.base.units import DAY_MS
 from models.data.feeds.catalog import STATUS, CollectConfig, Seen, collect_config, freshness
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import Heartbeat, last_beat
+from strategies.desk.loopback.replay import read_market
+from strategies.desk.loopback.symbols import BTC, ETH, LTC
+from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.clock import SkippedClock
-from tests.exchange.replay import read_market
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
-from tests.exchange.symbols import BTC, ETH, LTC
-from tests.exchange.venue import Venue
 from tests.feeds.history import write_history
 from tests.feeds.server import FeedsState, collect_block, running_feeds
 from tests.places import ROOT, SHARED, USER_DATA
@@ -257,7 +257,7 @@ def crashing(clock: SkippedClock) -> Iterator[tuple[ExchangeState, str, int]]:
         start_ms=_CRASH_MS - 400 * DAY_MS, stop_ms=_CRASH_MS + 4 * DAY_MS,
     )  # fmt: skip
     ahead_ms = crash_ahead_ms(clock())
-    venue = Venue(market=market.shifted(ahead_ms), clock=clock)
+    venue = LoopbackVenue(market=market.shifted(ahead_ms), clock=clock)
     venue.open_account(KEY, SECRET)
     exchange = ExchangeState(venue=venue)
     with running_exchange(exchange, tls=True) as url:

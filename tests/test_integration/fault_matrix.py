@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from models.base.units import MINUTE_MS
+from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.faults import (
     Answer,
     ClockSkew,
@@ -33,7 +34,6 @@ from tests.exchange.faults import (
     StaleCandles,
     StalePrices,
 )
-from tests.exchange.venue import Venue
 from tests.places import USER_DATA
 from tests.test_integration.fault_rounds import QUESTIONS, SYMBOL, Case, Outcome, running_rounds
 
@@ -43,7 +43,7 @@ CANCEL_STOP, SECOND = "DELETE /fapi/v1/algoOrder", "GET /api/v5/market/candles"
 _UNKNOWN = "Timeout waiting for response from backend server. Send status unknown."
 
 
-Makes = Callable[[Venue], Sequence[Fault]]
+Makes = Callable[[LoopbackVenue], Sequence[Fault]]
 
 
 def _each(fault: type[Fault], **settings: Any) -> Makes:
@@ -54,12 +54,12 @@ def _answer(status: int, code: int, message: str, on: str = "", **settings: Any)
     return _each(Answer, on=on, status=status, code=code, message=message, **settings)
 
 
-def _missing(venue: Venue) -> Sequence[Fault]:
+def _missing(venue: LoopbackVenue) -> Sequence[Fault]:
     opened = venue.clock() // MINUTE_MS * MINUTE_MS
     return [MissingCandles(opens_ms=[opened - MINUTE_MS, opened])]
 
 
-def _frozen(venue: Venue) -> Sequence[Fault]:
+def _frozen(venue: LoopbackVenue) -> Sequence[Fault]:
     now = venue.clock()
     venue.market.freeze_mark(SYMBOL, now, now + 130_000)
     return []

@@ -19,15 +19,15 @@ from typing import Any, Final
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import last_beat
 from models.operate.control.state import ControlMode, Person
-from tests.exchange.account import Account
+from strategies.desk.loopback.account import Customer
+from strategies.desk.loopback.orders import Order
+from strategies.desk.loopback.replay import Market, PriceFeed, scripted_feed
+from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.client import second_source_config
 from tests.exchange.clock import SkippedClock
 from tests.exchange.faults import Fault
-from tests.exchange.orders import Order
-from tests.exchange.replay import Feed, Market, scripted_feed
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
-from tests.exchange.venue import Venue
 from tests.test_integration.controlled_bot import unprotected
 from tests.test_integration.guarded_bot import STRATEGY, configuration
 from tests.test_integration.live_bot import LiveBot, running_bot
@@ -69,7 +69,7 @@ class Case:
     """
 
     name: str
-    faults: Callable[[Venue], Sequence[Fault]]
+    faults: Callable[[LoopbackVenue], Sequence[Fault]]
     lasts_s: float = 0.0
     lead_s: float = 0.0
     refused: str = ""
@@ -82,7 +82,7 @@ class Witness:
     """Looks at the account after every request, when whatever the bot did has just happened."""
 
     state: ExchangeState
-    account: Account
+    account: Customer
     bare: list[tuple[int, int]] = field(default_factory=list)  # spans without a stop
     gross: float = 0.0  # the most, x equity
     _bare_since: int | None = None
@@ -135,7 +135,7 @@ class Rounds:
 
     bot: LiveBot
     state: ExchangeState
-    account: Account
+    account: Customer
     desk: Commands
     clock: SkippedClock
     witness: Witness
@@ -278,7 +278,7 @@ class Rounds:
     # -- looking ------------------------------------------------------------------------------
 
     @property
-    def venue(self) -> Venue:
+    def venue(self) -> LoopbackVenue:
         assert self.state.venue is not None
         return self.state.venue
 
@@ -329,21 +329,21 @@ def _spent(faults: Sequence[Fault]) -> bool:
     return all(fault.times in (None, 0) for fault in faults)
 
 
-def flat(now_ms: int) -> Feed:
+def flat(now_ms: int) -> PriceFeed:
     """Return a market that stands still until it is moved."""
     return scripted_feed(60_000.0, now_ms)
 
 
 @contextmanager
 def running_rounds(
-    folder: Path, feed: Callable[[int], Feed] = flat, methods: str = "", **changes: Any
+    folder: Path, feed: Callable[[int], PriceFeed] = flat, methods: str = "", **changes: Any
 ) -> Iterator[Rounds]:
     """Start exchange and bot on one clock, entries held back.
 
     `methods` are added to the strategy's class, `changes` to the configuration.
     """
     clock = SkippedClock(folder / "clock")
-    venue = Venue(market=Market(feeds={SYMBOL: feed(clock())}), clock=clock)
+    venue = LoopbackVenue(market=Market(feeds={SYMBOL: feed(clock())}), clock=clock)
     account = venue.open_account(KEY, SECRET)
     state = ExchangeState(venue=venue)
     witness = Witness(state=state, account=account)

@@ -27,16 +27,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from models.base.files import wall_clock_ms
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import last_beat
 from models.operate.control.state import ControlMode, Person
-from tests.exchange.account import Account
-from tests.exchange.clock import wall_clock_ms
+from strategies.desk.loopback.account import Customer
+from strategies.desk.loopback.replay import Market, scripted_feed
+from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.faults import Latency
-from tests.exchange.replay import Market, scripted_feed
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
-from tests.exchange.venue import Venue
 from tests.test_integration import guarded_bot
 from tests.test_integration.controlled_bot import commands, unprotected
 from tests.test_integration.forked import Forked
@@ -117,7 +117,7 @@ class Story:
     """One account and one folder, over several lives of the bot."""
 
     folder: Path
-    account: Account
+    account: Customer
     hedge: float | None = None  # what a person set last before a kill
     lines: int = 0  # of the journal, then
     pending: list[Phase] = field(default_factory=list)  # kills nobody has looked at yet
@@ -160,7 +160,7 @@ class Killer:
     def __init__(self, folder: Path, seed: int, say: Callable[[str], object]) -> None:
         self._folder, self._random, self._say = folder, random.Random(seed), say
         feeds = {SYMBOL: scripted_feed(PRICE, wall_clock_ms())}
-        self._venue = Venue(market=Market(feeds=feeds), clock=wall_clock_ms)
+        self._venue = LoopbackVenue(market=Market(feeds=feeds), clock=wall_clock_ms)
         self.state = ExchangeState(venue=self._venue)
         self.findings: list[Finding] = []
         self._stories = 0

@@ -28,7 +28,7 @@ import psutil
 from models.base.types import Candles
 from models.base.units import HOUR_MS
 from models.operate.control.state import ControlMode
-from tests.exchange.replay import Feed, candle_feed
+from strategies.desk.loopback.replay import PriceFeed, candle_feed
 from tests.places import USER_DATA
 from tests.test_integration.fault_matrix import CASES
 from tests.test_integration.fault_rounds import (
@@ -88,7 +88,7 @@ class Soak:
         return float(24 * np.polyfit(self.hours[half:], self.rss_mb[half:], 1)[0])
 
 
-def walk(now_ms: int, hours: int, seed: int) -> Feed:
+def walk(now_ms: int, hours: int, seed: int) -> PriceFeed:
     """Return a random walk of two days before `now_ms` and `hours` and a day after it."""
     steps = (48 + hours + 24) * HOUR_MS // _STEP_MS
     moves = np.random.default_rng(seed).normal(0.0, _SIGMA, steps)

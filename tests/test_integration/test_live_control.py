@@ -14,10 +14,10 @@ import pytest
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import last_beat
 from models.operate.control.state import ControlMode, Person
-from tests.exchange.account import Account
+from strategies.desk.loopback.account import Customer
+from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.faults import Drop, Latency
 from tests.exchange.state import ExchangeState
-from tests.exchange.venue import Venue
 from tests.test_integration.controlled_bot import (
     STRATEGY,
     commands,
@@ -32,14 +32,14 @@ from tests.test_integration.running import KEY, SECRET, write_strategy
 ANN = Person("ann", "telegram")
 
 
-def waiting(bot: LiveBot, account: Account) -> bool:
+def waiting(bot: LiveBot, account: Customer) -> bool:
     """Whether BTC is held with a stop and the bid for ETH rests."""
     stops = [o for o in bot.orders() if o["ft_order_side"] == "stoploss" and o["ft_is_open"]]
     return len(stops) == 1 and len(account.open_orders("ETHUSDT")) == 1
 
 
 def test_live_run_when_the_halt_file_is_dropped_then_entries_end_exits_pass_and_all_is_written(
-    tmp_path: Path, url: str, state: ExchangeState, venue: Venue, account: Account
+    tmp_path: Path, url: str, state: ExchangeState, venue: LoopbackVenue, account: Customer
 ) -> None:
     control = tmp_path / "user_data" / "control"
     control.mkdir(parents=True)
@@ -73,7 +73,7 @@ def test_live_run_when_the_halt_file_is_dropped_then_entries_end_exits_pass_and_
 
 @pytest.mark.slow
 def test_live_run_when_told_to_flatten_then_it_closes_in_stages_with_stops_as_large_as_what_is_left(
-    tmp_path: Path, url: str, state: ExchangeState, venue: Venue, account: Account
+    tmp_path: Path, url: str, state: ExchangeState, venue: LoopbackVenue, account: Customer
 ) -> None:
     arguments, desk = write_strategy(tmp_path, STRATEGY), commands(tmp_path)
     config = configuration(url)
@@ -97,7 +97,7 @@ def test_live_run_when_told_to_flatten_then_it_closes_in_stages_with_stops_as_la
     assert desk.journal.verify().fault == ""
 
 
-def sized(account: Account) -> bool:
+def sized(account: Customer) -> bool:
     """Whether one stop waits, exactly as large as the position in BTC."""
     position = account.open_positions()["BTCUSDT"]
     return [a.quantity for a in account.open_algos()] == [position.amount]
@@ -105,7 +105,7 @@ def sized(account: Account) -> bool:
 
 @pytest.mark.slow
 def test_live_run_when_the_bots_disk_is_full_then_the_watchdog_looks_after_its_account(
-    tmp_path: Path, url: str, state: ExchangeState, account: Account
+    tmp_path: Path, url: str, state: ExchangeState, account: Customer
 ) -> None:
     arguments = write_strategy(tmp_path, STRATEGY)
     with (
@@ -127,7 +127,7 @@ def test_live_run_when_the_bots_disk_is_full_then_the_watchdog_looks_after_its_a
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
 def test_live_run_when_the_bot_dies_or_hangs_then_the_watchdog_takes_its_entries_back(
-    tmp_path: Path, url: str, state: ExchangeState, account: Account, how: signal.Signals
+    tmp_path: Path, url: str, state: ExchangeState, account: Customer, how: signal.Signals
 ) -> None:
     arguments = write_strategy(tmp_path, STRATEGY)
     with (
@@ -155,7 +155,7 @@ def test_live_run_when_the_bot_dies_or_hangs_then_the_watchdog_takes_its_entries
 
 @pytest.mark.slow
 def test_live_run_when_the_bot_dies_and_the_config_says_flatten_then_the_watchdog_closes_in_stages(
-    tmp_path: Path, url: str, state: ExchangeState, account: Account
+    tmp_path: Path, url: str, state: ExchangeState, account: Customer
 ) -> None:
     arguments, config = write_strategy(tmp_path, STRATEGY), configuration(url)
     # A step is 1,200 of 3,000.
@@ -176,7 +176,7 @@ def test_live_run_when_the_bot_dies_and_the_config_says_flatten_then_the_watchdo
 
 @pytest.mark.slow
 def test_live_run_when_candles_stay_away_then_the_watchdog_lets_the_living_bot_add_no_risk(
-    tmp_path: Path, url: str, state: ExchangeState, account: Account
+    tmp_path: Path, url: str, state: ExchangeState, account: Customer
 ) -> None:
     arguments, config = write_strategy(tmp_path, STRATEGY), configuration(url)
     config["breakwater"]["watchdog"] = {"feed_late_s": 5.0}
@@ -193,7 +193,7 @@ def test_live_run_when_candles_stay_away_then_the_watchdog_lets_the_living_bot_a
 
 @pytest.mark.slow
 def test_live_run_when_killed_between_an_entry_and_its_record_then_the_watchdog_stops_the_position(
-    tmp_path: Path, url: str, state: ExchangeState, account: Account
+    tmp_path: Path, url: str, state: ExchangeState, account: Customer
 ) -> None:
     arguments = write_strategy(tmp_path, STRATEGY)
     state.faults.add(Latency(on="POST /fapi/v1/order", after_s=lambda _: 60.0))
@@ -214,7 +214,7 @@ def test_live_run_when_killed_between_an_entry_and_its_record_then_the_watchdog_
 
 @pytest.mark.slow
 def test_live_run_when_killed_at_random_then_no_position_stays_unprotected_and_no_state_is_lost(
-    tmp_path: Path, url: str, state: ExchangeState, venue: Venue, account: Account
+    tmp_path: Path, url: str, state: ExchangeState, venue: LoopbackVenue, account: Customer
 ) -> None:
     arguments, random_ = write_strategy(tmp_path, STRATEGY), random.Random(3)
     desk = commands(tmp_path)
@@ -249,7 +249,7 @@ def alive(desk: Commands, bot: LiveBot) -> bool:
     return beat is not None and beat.pid == bot.process.pid and beat.loop >= 2
 
 
-def holds(bot: LiveBot, account: Account) -> bool:
+def holds(bot: LiveBot, account: Customer) -> bool:
     """Whether the exchange holds at least what the bot's books say; all positions are long."""
     theirs = {f"{s[:3]}/USDT:USDT": float(p.amount) for s, p in account.open_positions().items()}
     return all(

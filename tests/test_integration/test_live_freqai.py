@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
+from models.base.files import wall_clock_ms
 from models.operate.control.commands import Commands
 from models.serve.latency import STAGES
+from strategies.desk.loopback.account import Customer
+from strategies.desk.loopback.replay import read_market, starting_now
+from strategies.desk.loopback.symbols import LISTED
+from strategies.desk.loopback.venue import LoopbackVenue
 from strategies.desk.simulated_data import write_simulated
-from tests.exchange.account import Account
-from tests.exchange.clock import wall_clock_ms
-from tests.exchange.replay import read_market, starting_now
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
-from tests.exchange.symbols import LISTED
-from tests.exchange.venue import Venue
 from tests.places import ROOT, USER_DATA
 from tests.test_integration.live_bot import BTC, LiveBot, running_bot, settings
 from tests.test_integration.running import KEY, SECRET, write_strategy
@@ -70,7 +70,7 @@ def test_live_run_when_freqai_has_trained_then_the_next_candle_becomes_a_protect
     market = starting_now(
         read_market(datadir, LISTED), int(TODAY.timestamp() * 1000), wall_clock_ms()
     )
-    venue = Venue(market=market, clock=wall_clock_ms)
+    venue = LoopbackVenue(market=market, clock=wall_clock_ms)
     account = venue.open_account(KEY, SECRET)
     state = ExchangeState(venue=venue)
     with (
@@ -103,7 +103,7 @@ def stages_of_the_entry(folder: Path) -> list[str]:
     return list(record["at_ms"])
 
 
-def stands_at_the_working_stop(bot: LiveBot, account: Account) -> bool:
+def stands_at_the_working_stop(bot: LiveBot, account: Customer) -> bool:
     wanted = [trade["stop_loss"] for trade in bot.trades().values()]
     return wanted == pytest.approx([float(a.trigger) for a in account.open_algos()], rel=1e-5)
 

@@ -12,11 +12,11 @@ from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import last_beat
 from models.operate.control.state import ControlMode, Person
 from models.trade.risk.losses import LossState, loss_state_from
-from tests.exchange.account import Account
+from strategies.desk.loopback.account import Customer
+from strategies.desk.loopback.trading import place_order
+from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.faults import Drop
 from tests.exchange.state import ExchangeState
-from tests.exchange.trading import place_order
-from tests.exchange.venue import Venue
 from tests.test_integration.guarded_bot import SIGMA, STRATEGY, configuration
 from tests.test_integration.live_bot import BTC, LiveBot, running_bot
 from tests.test_integration.running import write_strategy
@@ -24,21 +24,21 @@ from tests.test_integration.running import write_strategy
 PRICE = 60_000.0
 
 
-def held(account: Account) -> float:
+def held(account: Customer) -> float:
     return float(account.position("BTCUSDT").amount)
 
 
-def stopped(account: Account) -> float:
+def stopped(account: Customer) -> float:
     return sum(float(a.quantity) for a in account.open_algos() if a.reduce_only and a.side < 0)
 
 
-def same_size(bot: LiveBot, account: Account, venue: Venue, amount: float) -> bool:
+def same_size(bot: LiveBot, account: Customer, venue: LoopbackVenue, amount: float) -> bool:
     with venue.lock:
         return held(account) == pytest.approx(amount) == stopped(account)
 
 
 def test_live_entry_when_it_fills_then_its_first_stop_is_the_working_one_and_keeps_its_size(
-    tmp_path: Path, url: str, venue: Venue, account: Account, state: ExchangeState
+    tmp_path: Path, url: str, venue: LoopbackVenue, account: Customer, state: ExchangeState
 ) -> None:
     with running_bot(tmp_path, configuration(url), *write_strategy(tmp_path, STRATEGY)) as bot:
         bot.wait_for(lambda: account.open_algos(), "an entry and its stop")
@@ -63,7 +63,7 @@ def test_live_entry_when_it_fills_then_its_first_stop_is_the_working_one_and_kee
 
 
 def test_live_entry_when_its_answer_is_lost_then_no_second_order_a_stop_and_a_halt(
-    tmp_path: Path, url: str, account: Account, state: ExchangeState
+    tmp_path: Path, url: str, account: Customer, state: ExchangeState
 ) -> None:
     # Freqtrade alone sends the order again: the strict xfail in `test_live_run`.
     state.faults.add(Drop(on="POST /fapi/v1/order", executed=True, times=1))
@@ -80,7 +80,7 @@ def test_live_entry_when_its_answer_is_lost_then_no_second_order_a_stop_and_a_ha
 
 @pytest.mark.slow
 def test_live_entry_when_a_person_has_closed_what_was_lost_and_resumes_then_it_trades_on(
-    tmp_path: Path, url: str, venue: Venue, account: Account, state: ExchangeState
+    tmp_path: Path, url: str, venue: LoopbackVenue, account: Customer, state: ExchangeState
 ) -> None:
     state.faults.add(Drop(on="POST /fapi/v1/order", executed=True, times=1))
     store = Commands(tmp_path / "user_data").store
@@ -100,7 +100,7 @@ def test_live_entry_when_a_person_has_closed_what_was_lost_and_resumes_then_it_t
 
 
 def test_live_money_moved_then_losses_stay_and_an_order_nobody_knows_halts(
-    tmp_path: Path, url: str, venue: Venue, account: Account, state: ExchangeState
+    tmp_path: Path, url: str, venue: LoopbackVenue, account: Customer, state: ExchangeState
 ) -> None:
     book = tmp_path / "user_data" / "control" / "losses.json"
     store = Commands(tmp_path / "user_data").store

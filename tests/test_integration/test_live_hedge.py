@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.base.files import wall_clock_ms
 from models.base.types import Candles
 from models.base.units import MINUTE_MS
-from tests.exchange.clock import wall_clock_ms
-from tests.exchange.replay import Market, candle_feed
+from strategies.desk.loopback.replay import Market, candle_feed
+from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
-from tests.exchange.venue import Venue
 from tests.places import SHARED
 from tests.test_integration.live_bot import BTC, ETH, LiveBot, running_bot, settings
 from tests.test_integration.running import KEY, SECRET, write_strategy
@@ -98,7 +98,7 @@ def test_dry_run_when_the_model_dies_in_a_crash_then_hold_and_the_baseline_keep_
 ) -> None:
     now = wall_clock_ms()
     feeds = {f"{p.split('/')[0]}USDT": hour_a_minute(p, now) for p in (LTC, BTC, ETH)}
-    venue = Venue(market=Market(feeds=feeds), clock=wall_clock_ms)
+    venue = LoopbackVenue(market=Market(feeds=feeds), clock=wall_clock_ms)
     venue.open_account(KEY, SECRET)
     state = ExchangeState(venue=venue)
     with (

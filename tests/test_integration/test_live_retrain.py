@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
+from models.base.files import wall_clock_ms
 from strategies.desk import results
+from strategies.desk.loopback.account import Customer
+from strategies.desk.loopback.replay import read_market, starting_now
+from strategies.desk.loopback.symbols import LISTED
+from strategies.desk.loopback.venue import LoopbackVenue
 from strategies.desk.simulated_data import write_simulated
-from tests.exchange.account import Account
-from tests.exchange.clock import wall_clock_ms
-from tests.exchange.replay import read_market, starting_now
 from tests.exchange.state import ExchangeState
-from tests.exchange.symbols import LISTED
-from tests.exchange.venue import Venue
 from tests.places import ROOT, USER_DATA
 from tests.test_integration.live_bot import BTC, ETH, LiveBot, running_bot, settings
 from tests.test_integration.running import write_strategy
@@ -74,12 +74,12 @@ def configuration(url: str, retrain_hours: float) -> dict[str, Any]:
 
 
 @pytest.fixture
-def venue(tmp_path: Path) -> Venue:
+def venue(tmp_path: Path) -> LoopbackVenue:
     datadir = write_simulated(tmp_path / "simulated", seed=11, start=START, days=38, timeframe="1m")
     market = starting_now(
         read_market(datadir, LISTED), int(TODAY.timestamp() * 1000), wall_clock_ms()
     )
-    return Venue(market=market, clock=wall_clock_ms)
+    return LoopbackVenue(market=market, clock=wall_clock_ms)
 
 
 def trainings(bot: LiveBot) -> int:
@@ -105,7 +105,7 @@ def worker_was_killed(bot: LiveBot) -> bool:
 
 @pytest.mark.slow
 def test_live_run_when_it_retrains_again_and_again_then_only_a_killed_worker_is_ever_a_trouble(
-    tmp_path: Path, url: str, state: ExchangeState, account: Account
+    tmp_path: Path, url: str, state: ExchangeState, account: Customer
 ) -> None:
     arguments = write_strategy(tmp_path, STRATEGY)
     with running_bot(tmp_path, configuration(url, 0.002), *arguments) as bot:
@@ -136,7 +136,7 @@ def test_live_run_when_it_retrains_again_and_again_then_only_a_killed_worker_is_
 
 @pytest.mark.slow
 def test_live_run_when_it_learns_from_coins_it_does_not_follow_then_every_training_has_them(
-    tmp_path: Path, url: str, state: ExchangeState, account: Account
+    tmp_path: Path, url: str, state: ExchangeState, account: Customer
 ) -> None:
     config = configuration(url, 0.002)
     training = config["freqai"]["model_training_parameters"]["training"]
@@ -159,7 +159,7 @@ def test_live_run_when_it_learns_from_coins_it_does_not_follow_then_every_traini
 
 @pytest.mark.slow
 def test_live_run_when_restarted_then_the_saved_model_manages_the_open_position(
-    tmp_path: Path, url: str, state: ExchangeState, account: Account
+    tmp_path: Path, url: str, state: ExchangeState, account: Customer
 ) -> None:
     config = configuration(url, 24)
     arguments = write_strategy(tmp_path, STRATEGY)

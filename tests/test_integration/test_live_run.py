@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.exchange.account import Account
+from strategies.desk.loopback.account import Customer
+from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.faults import Answer, Drop, Fault
 from tests.exchange.state import ExchangeState
-from tests.exchange.venue import Venue
 from tests.test_integration.live_bot import BTC, ETH, STRATEGY, LiveBot, running_bot, settings
 from tests.test_integration.running import write_strategy
 
@@ -35,7 +35,7 @@ def both_closed(bot: LiveBot) -> bool:
 
 
 def test_live_run_when_a_long_takes_profit_and_a_short_is_stopped_then_bot_and_venue_agree(
-    tmp_path: Path, url: str, state: ExchangeState, venue: Venue, account: Account
+    tmp_path: Path, url: str, state: ExchangeState, venue: LoopbackVenue, account: Customer
 ) -> None:
     with start(tmp_path, url, dry_run=False) as bot:
         bot.wait_for(lambda: both_protected(bot), "two entries with stops on the exchange")
@@ -69,7 +69,7 @@ def test_live_run_when_a_long_takes_profit_and_a_short_is_stopped_then_bot_and_v
 
 
 def test_dry_run_when_prices_move_then_it_trades_without_signing_anything(
-    tmp_path: Path, url: str, state: ExchangeState, venue: Venue, account: Account
+    tmp_path: Path, url: str, state: ExchangeState, venue: LoopbackVenue, account: Customer
 ) -> None:
     with start(tmp_path, url, dry_run=True) as bot:
         bot.wait_for(lambda: both_protected(bot), "two entries with stops")
@@ -105,7 +105,12 @@ def test_dry_run_when_prices_move_then_it_trades_without_signing_anything(
     ids=["stop-503", "entry-refused", "balance-429", "candles-reset", "entry-reset", "entry-lost"],
 )  # fmt: skip
 def test_live_run_when_a_request_fails_then_it_ends_protected_and_agrees_with_the_venue(
-    tmp_path: Path, url: str, state: ExchangeState, venue: Venue, account: Account, fault: Fault
+    tmp_path: Path,
+    url: str,
+    state: ExchangeState,
+    venue: LoopbackVenue,
+    account: Customer,
+    fault: Fault,
 ) -> None:
     fault = replace(fault)  # its count of strikes is its own
     state.faults.add(fault)

@@ -112,7 +112,7 @@ def test_freqtrades_exchange_starts_on_it_in_backtest_mode(url: str, state: Exch
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_process_announces_its_address_and_stops_on_a_signal(number: signal.Signals) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.exchange"],
+        [sys.executable, "-m", "strategies.desk.loopback"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

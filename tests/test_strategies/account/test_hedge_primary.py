@@ -8,14 +8,14 @@ from decimal import Decimal
 import pytest
 
 from models.base.errors import ConfigError, InputError
+from models.base.files import wall_clock_ms
 from strategies.account.hedge_primary import PositionReader, ReadConfig
+from strategies.desk.loopback.replay import Market, scripted_feed
+from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.client import trading_ccxt_config, trading_client
-from tests.exchange.clock import wall_clock_ms
 from tests.exchange.faults import Answer
-from tests.exchange.replay import Market, scripted_feed
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
-from tests.exchange.venue import Venue
 
 KEY, SECRET = "held-key", "held-secret"
 LTC = "LTC/USDT:USDT"
@@ -26,7 +26,9 @@ def state(monkeypatch: pytest.MonkeyPatch) -> ExchangeState:
     monkeypatch.setenv("HELD_KEY", KEY)
     monkeypatch.setenv("HELD_SECRET", SECRET)
     now = wall_clock_ms()
-    venue = Venue(market=Market(feeds={"LTCUSDT": scripted_feed(100.0, now)}), clock=wall_clock_ms)
+    venue = LoopbackVenue(
+        market=Market(feeds={"LTCUSDT": scripted_feed(100.0, now)}), clock=wall_clock_ms
+    )
     venue.open_account(KEY, SECRET, Decimal(10_000))
     return ExchangeState(venue=venue)
 

@@ -11,22 +11,21 @@ import ccxt
 import pytest
 
 from models.base.errors import ConfigError
-from models.base.files import locked
+from models.base.files import locked, wall_clock_ms
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import FILE, Heartbeat, beat
 from models.operate.control.state import ControlMode, Person
 from models.operate.control.watch import WatchdogConfig
 from strategies.desk.alerts import Alerts
+from strategies.desk.loopback.account import Customer
+from strategies.desk.loopback.replay import Market, scripted_feed
+from strategies.desk.loopback.venue import LoopbackVenue as Exchange
 from strategies.desk.venue import Venue, venue_client
 from strategies.desk.watchdog import Watchdog
-from tests.exchange.account import Account
 from tests.exchange.client import trading_ccxt_config, trading_client
-from tests.exchange.clock import wall_clock_ms
 from tests.exchange.faults import Answer, Drop
-from tests.exchange.replay import Market, scripted_feed
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
-from tests.exchange.venue import Venue as Exchange
 from tests.telegram.chat import Chat
 from tests.telegram.server import running_bot_api
 from tests.telegram.state import BotApiState
@@ -41,7 +40,7 @@ ANN = Person("ann", "command line")
 class World:
     """One account on the exchange, one user directory, and a clock."""
 
-    def __init__(self, folder: Path, url: str, state: ExchangeState, account: Account) -> None:
+    def __init__(self, folder: Path, url: str, state: ExchangeState, account: Customer) -> None:
         self.state, self.account, self.now = state, account, NOW
         self.trader = trading_client(url, KEY, SECRET)
         self.config = {

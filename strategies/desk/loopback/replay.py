@@ -12,15 +12,15 @@ import pandas as pd
 
 from models.base.types import Candles, FloatArray, IntArray
 from models.base.units import DAY_MS, HOUR_MS
-from tests.exchange.path import PricePath, candle_path
-from tests.exchange.symbols import Symbol
+from strategies.desk.loopback.path import PricePath, candle_path
+from strategies.desk.loopback.symbols import Symbol
 
-FUNDING_MS: Final = 8 * HOUR_MS  # 00:00, 08:00 and 16:00 UTC
+FUNDING_INTERVAL_MS: Final = 8 * HOUR_MS  # 00:00, 08:00 and 16:00 UTC
 _INTERVALS: Final = {"1m": 60_000, "5m": 300_000, "15m": 900_000, "1h": HOUR_MS}
 
 
 @dataclass(kw_only=True)
-class Feed:
+class PriceFeed:
     """One symbol's contract price, mark price and funding rates."""
 
     contract: PricePath
@@ -41,7 +41,7 @@ class Feed:
         i = int(np.searchsorted(self.funding_ms, funding_ms, side="right")) - 1
         return float(self.funding_rate[i]) if i >= 0 else 0.0
 
-    def shifted(self, ms: int) -> Feed:
+    def shifted(self, ms: int) -> PriceFeed:
         """Return the same feed `ms` later."""
         return replace(
             self,
@@ -61,7 +61,7 @@ class Feed:
 class Market:
     """Feeds by the exchange's symbol, for example ``BTCUSDT``."""
 
-    feeds: dict[str, Feed]
+    feeds: dict[str, PriceFeed]
 
     def price(self, symbol: str, now_ms: int) -> float:
         """Return the contract's price."""
@@ -100,10 +100,10 @@ def next_funding_ms(after_ms: int) -> int:
 
     Examples
     --------
-    >>> next_funding_ms(0), next_funding_ms(FUNDING_MS - 1) == FUNDING_MS
+    >>> next_funding_ms(0), next_funding_ms(FUNDING_INTERVAL_MS - 1) == FUNDING_INTERVAL_MS
     (28800000, True)
     """
-    return (after_ms // FUNDING_MS + 1) * FUNDING_MS
+    return (after_ms // FUNDING_INTERVAL_MS + 1) * FUNDING_INTERVAL_MS
 
 
 def scripted_feed(
@@ -113,7 +113,7 @@ def scripted_feed(
     history_ms: int = 30 * DAY_MS,
     volume_per_ms: float = 0.001,
     funding_rate: float = 0.0,
-) -> Feed:
+) -> PriceFeed:
     """Return a market that has stood at `price` for `history_ms` and stays until moved."""
     start = now_ms - history_ms
     path = PricePath(
@@ -122,9 +122,9 @@ def scripted_feed(
         volume=np.array([0.0]),
         tail_volume_per_ms=volume_per_ms,
     )
-    times = np.arange(next_funding_ms(start), now_ms + DAY_MS, FUNDING_MS, dtype=np.int64)
+    times = np.arange(next_funding_ms(start), now_ms + DAY_MS, FUNDING_INTERVAL_MS, dtype=np.int64)
     rates = np.full(len(times), funding_rate)
-    return Feed(contract=path, mark=path, funding_ms=times, funding_rate=rates)
+    return PriceFeed(contract=path, mark=path, funding_ms=times, funding_rate=rates)
 
 
 def candle_feed(
@@ -134,7 +134,7 @@ def candle_feed(
     mark: Candles | None = None,
     mark_interval_ms: int = HOUR_MS,
     funding: Mapping[int, float] | None = None,
-) -> Feed:
+) -> PriceFeed:
     """Return the replay of `candles`; without `mark`, the mark price is the contract's.
 
     Mark candles coarser than the contract's only give the basis: their path inside the candle
@@ -147,7 +147,7 @@ def candle_feed(
         if mark_interval_ms > interval_ms:
             marked = _with_basis(contract, marked, mark.time_ms)
     funding = dict(sorted((funding or {}).items()))
-    return Feed(
+    return PriceFeed(
         contract=contract,
         mark=marked,
         funding_ms=np.array(list(funding), dtype=np.int64),
@@ -206,7 +206,7 @@ def read_market(
 _Span = tuple[int | None, int | None]
 
 
-def _read_feed(stem: Path, interval: str, span: _Span) -> Feed:
+def _read_feed(stem: Path, interval: str, span: _Span) -> PriceFeed:
     mark_file = Path(f"{stem}-1h-mark.feather")
     funding_file = Path(f"{stem}-1h-funding_rate.feather")
     funding = {}

@@ -8,10 +8,10 @@ from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
-from tests.exchange.account import Account
-from tests.exchange.endpoint import Params, private
-from tests.exchange.errors import ApiError, mandatory
-from tests.exchange.orders import (
+from strategies.desk.loopback.account import Customer
+from strategies.desk.loopback.endpoint import Params, private
+from strategies.desk.loopback.errors import ApiError, mandatory
+from strategies.desk.loopback.orders import (
     CONDITIONAL,
     WORKING_TYPES,
     AlgoOrder,
@@ -24,13 +24,13 @@ from tests.exchange.orders import (
     read_side,
     read_time_in_force,
 )
-from tests.exchange.venue import Venue
+from strategies.desk.loopback.venue import LoopbackVenue
 
 _CLIENT_ID: Final = re.compile(r"[\.A-Z\:/a-z0-9_-]{1,36}")
 _WEEK_MS: Final = 7 * 86_400_000
 
 
-def place_order(venue: Venue, account: Account, params: Params) -> dict[str, Any]:
+def place_order(venue: LoopbackVenue, account: Customer, params: Params) -> dict[str, Any]:
     """Place a MARKET or LIMIT order; page "New Order", ``binance.create_order`` of ccxt.
 
     Asked for an ACK, it answers with the order as it came in, whatever becomes of it at once.
@@ -76,7 +76,7 @@ def place_order(venue: Venue, account: Account, params: Params) -> dict[str, Any
     return taken if params.get("newOrderRespType") == "ACK" else order.entry()
 
 
-def place_algo_order(venue: Venue, account: Account, params: Params) -> dict[str, Any]:
+def place_algo_order(venue: LoopbackVenue, account: Customer, params: Params) -> dict[str, Any]:
     """Place a stop or take-profit; page "New Algo Order"."""
     symbol = venue.symbol(params.get("symbol"))
     if params.get("algoType") != "CONDITIONAL":
@@ -117,12 +117,12 @@ def place_algo_order(venue: Venue, account: Account, params: Params) -> dict[str
     return algo.entry()
 
 
-def get_order(venue: Venue, account: Account, params: Params) -> dict[str, Any]:
+def get_order(venue: LoopbackVenue, account: Customer, params: Params) -> dict[str, Any]:
     """Answer one order; page "Query Order"."""
     return _order(account, params, ApiError(-2013, "Order does not exist.")).entry()
 
 
-def get_open_order(venue: Venue, account: Account, params: Params) -> dict[str, Any]:
+def get_open_order(venue: LoopbackVenue, account: Customer, params: Params) -> dict[str, Any]:
     """Answer one order if it is open; page "Query Current Open Order"."""
     gone = ApiError(-2013, "Order does not exist.")
     order = _order(account, params, gone)
@@ -131,53 +131,57 @@ def get_open_order(venue: Venue, account: Account, params: Params) -> dict[str, 
     return order.entry()
 
 
-def cancel_order(venue: Venue, account: Account, params: Params) -> dict[str, Any]:
+def cancel_order(venue: LoopbackVenue, account: Customer, params: Params) -> dict[str, Any]:
     """Cancel an order; page "Cancel Order"."""
     order = _order(account, params, ApiError(-2011, "Unknown order sent."))
     venue.cancel(order)
     return order.entry()
 
 
-def cancel_all_orders(venue: Venue, account: Account, params: Params) -> dict[str, Any]:
+def cancel_all_orders(venue: LoopbackVenue, account: Customer, params: Params) -> dict[str, Any]:
     """Cancel every open order of a symbol; page "Cancel All Open Orders"."""
     for order in account.open_orders(venue.symbol(params.get("symbol")).name):
         venue.cancel(order)
     return {"code": 200, "msg": "The operation of cancel all open order is done."}
 
 
-def get_algo_order(venue: Venue, account: Account, params: Params) -> dict[str, Any]:
+def get_algo_order(venue: LoopbackVenue, account: Customer, params: Params) -> dict[str, Any]:
     """Answer one algo order; page "Query Algo Order"."""
     return _algo(account, params, ApiError(-2013, "Order does not exist.")).entry()
 
 
-def cancel_algo_order(venue: Venue, account: Account, params: Params) -> dict[str, Any]:
+def cancel_algo_order(venue: LoopbackVenue, account: Customer, params: Params) -> dict[str, Any]:
     """Cancel an algo order; page "Cancel Algo Order"."""
     algo = _algo(account, params, ApiError(-2011, "Unknown order sent."))
     venue.cancel(algo)
     return {"algoId": algo.id, "clientAlgoId": algo.client_id, "code": "200", "msg": "success"}
 
 
-def open_orders(venue: Venue, account: Account, params: Params) -> list[dict[str, Any]]:
+def open_orders(venue: LoopbackVenue, account: Customer, params: Params) -> list[dict[str, Any]]:
     """Answer the orders on the book; page "Current All Open Orders"."""
     return [order.entry() for order in account.open_orders(_symbol_name(venue, params))]
 
 
-def open_algo_orders(venue: Venue, account: Account, params: Params) -> list[dict[str, Any]]:
+def open_algo_orders(
+    venue: LoopbackVenue, account: Customer, params: Params
+) -> list[dict[str, Any]]:
     """Answer the waiting algo orders; page "Current All Algo Open Orders"."""
     return [algo.entry() for algo in account.open_algos(_symbol_name(venue, params))]
 
 
-def all_orders(venue: Venue, account: Account, params: Params) -> list[dict[str, Any]]:
+def all_orders(venue: LoopbackVenue, account: Customer, params: Params) -> list[dict[str, Any]]:
     """Answer orders of at most 7 days, oldest first; page "All Orders"."""
     return _span(venue, params, (order.entry() for order in account.orders.values()), "time")
 
 
-def all_algo_orders(venue: Venue, account: Account, params: Params) -> list[dict[str, Any]]:
+def all_algo_orders(
+    venue: LoopbackVenue, account: Customer, params: Params
+) -> list[dict[str, Any]]:
     """Answer algo orders of at most 7 days, oldest first; page "Query All Algo Orders"."""
     return _span(venue, params, (algo.entry() for algo in account.algos.values()), "createTime")
 
 
-def user_trades(venue: Venue, account: Account, params: Params) -> list[dict[str, Any]]:
+def user_trades(venue: LoopbackVenue, account: Customer, params: Params) -> list[dict[str, Any]]:
     """Answer executions of at most 7 days, oldest first; page "Account Trade List"."""
     trades = account.trades
     if "orderId" in params:
@@ -185,7 +189,7 @@ def user_trades(venue: Venue, account: Account, params: Params) -> list[dict[str
     return _span(venue, params, trades, "time")
 
 
-def income(venue: Venue, account: Account, params: Params) -> list[dict[str, Any]]:
+def income(venue: LoopbackVenue, account: Customer, params: Params) -> list[dict[str, Any]]:
     """Answer changes of the wallet, oldest first; page "Get Income History"."""
     wanted = params.get("incomeType")
     rows = (row for row in account.income if wanted in (None, row["incomeType"]))
@@ -193,7 +197,7 @@ def income(venue: Venue, account: Account, params: Params) -> list[dict[str, Any
 
 
 def _span(
-    venue: Venue, params: Params, rows: Iterable[dict[str, Any]], time_key: str, *,
+    venue: LoopbackVenue, params: Params, rows: Iterable[dict[str, Any]], time_key: str, *,
     default: int = 500, symbol_needed: bool = True,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Return the rows of the requested symbol and time span: by default the last 7 days."""
@@ -211,11 +215,11 @@ def _span(
     return found[:limit] if "startTime" in params else found[-limit:]
 
 
-def _order(account: Account, params: Params, missing: ApiError) -> Order:
+def _order(account: Customer, params: Params, missing: ApiError) -> Order:
     return _find(account.orders, params, "orderId", "origClientOrderId", missing)
 
 
-def _algo(account: Account, params: Params, missing: ApiError) -> AlgoOrder:
+def _algo(account: Customer, params: Params, missing: ApiError) -> AlgoOrder:
     return _find(account.algos, params, "algoId", "clientAlgoId", missing)
 
 
@@ -260,11 +264,11 @@ def _working_type(params: Params) -> str:
     return given
 
 
-def _symbol_name(venue: Venue, params: Params) -> str | None:
+def _symbol_name(venue: LoopbackVenue, params: Params) -> str | None:
     return venue.symbol(params["symbol"]).name if "symbol" in params else None
 
 
-ROUTES = (
+TRADING_ROUTES = (
     web.post("/fapi/v1/order", private(place_order)),
     web.get("/fapi/v1/order", private(get_order)),
     web.delete("/fapi/v1/order", private(cancel_order)),

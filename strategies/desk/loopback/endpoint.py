@@ -7,11 +7,10 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.exchange.account import Account
-from tests.exchange.keys import STATE
-from tests.exchange.signed import authenticate
-from tests.exchange.state import ExchangeState
-from tests.exchange.venue import Venue
+from strategies.desk.loopback.account import Customer
+from strategies.desk.loopback.signed import authenticate
+from strategies.desk.loopback.state import STATE_KEY, LoopbackState
+from strategies.desk.loopback.venue import LoopbackVenue
 
 Params = dict[str, str]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -22,11 +21,11 @@ def request_line(request: web.Request) -> str:
     return f"{request.method} {request.path}"
 
 
-def public(answer: Callable[[ExchangeState, Venue, Params], Any]) -> Handler:
+def public(answer: Callable[[LoopbackState, LoopbackVenue, Params], Any]) -> Handler:
     """Return the handler of an endpoint anyone may ask."""
 
     async def handle(request: web.Request) -> web.Response:
-        state = request.app[STATE]
+        state = request.app[STATE_KEY]
         venue = _venue(state)
         with venue.lock:
             venue.advance()
@@ -35,11 +34,11 @@ def public(answer: Callable[[ExchangeState, Venue, Params], Any]) -> Handler:
     return handle
 
 
-def private(answer: Callable[[Venue, Account, Params], Any]) -> Handler:
+def private(answer: Callable[[LoopbackVenue, Customer, Params], Any]) -> Handler:
     """Return the handler of an endpoint that needs a valid signature."""
 
     async def handle(request: web.Request) -> web.Response:
-        state = request.app[STATE]
+        state = request.app[STATE_KEY]
         venue = _venue(state)
         body = await request.text()
         with venue.lock:
@@ -50,14 +49,14 @@ def private(answer: Callable[[Venue, Account, Params], Any]) -> Handler:
                 request.headers.get("X-MBX-APIKEY"),
                 request.rel_url.raw_query_string,
                 body,
-                now + state.faults.skew_ms(request_line(request), now),
+                now + state.conditions.skew_ms(request_line(request), now),
             )
             return web.json_response(answer(venue, account, params))
 
     return handle
 
 
-def _venue(state: ExchangeState) -> Venue:
+def _venue(state: LoopbackState) -> LoopbackVenue:
     if state.venue is None:
         raise RuntimeError("expected a venue behind this endpoint; it is served without a market")
     return state.venue

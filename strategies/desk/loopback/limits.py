@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from models.base.units import MINUTE_MS
-from tests.exchange.errors import ApiError
+from strategies.desk.loopback.errors import ApiError
 
 TEN_S_MS: Final = 10_000
 

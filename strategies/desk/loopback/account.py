@@ -14,13 +14,13 @@ from typing import Any
 
 from models.trade.account import cross
 from models.trade.account.tiers import MarginTiers
-from tests.exchange.orders import AlgoOrder, Order, side_name, text
+from strategies.desk.loopback.orders import AlgoOrder, Order, side_name, text
 
 ZERO = Decimal(0)
 
 
 @dataclass(kw_only=True)
-class Position:
+class OpenPosition:
     """A net position; `amount` is positive for long, negative for short, base units."""
 
     amount: Decimal = ZERO
@@ -36,7 +36,7 @@ class Position:
 
         Examples
         --------
-        >>> held = Position(amount=Decimal(2), entry=Decimal(100))
+        >>> held = OpenPosition(amount=Decimal(2), entry=Decimal(100))
         >>> held.fill(Decimal(-3), Decimal(110)), held.amount, held.entry
         (Decimal('20'), Decimal('-1'), Decimal('110'))
         """
@@ -56,7 +56,7 @@ class Position:
 
 
 @dataclass(kw_only=True)
-class Account:
+class Customer:
     """An API key and everything it owns."""
 
     key: str
@@ -64,7 +64,7 @@ class Account:
     wallet: Decimal = Decimal(10_000)
     taker_fee: Decimal = Decimal("0.0005")
     maker_fee: Decimal = Decimal("0.0002")
-    positions: dict[str, Position] = field(default_factory=dict)
+    positions: dict[str, OpenPosition] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
     algos: dict[int, AlgoOrder] = field(default_factory=dict)
     trades: list[dict[str, Any]] = field(default_factory=list)  # as ``userTrades`` answers them
@@ -73,11 +73,11 @@ class Account:
     hedge_mode: bool = False
     multi_assets: bool = False
 
-    def position(self, symbol: str) -> Position:
+    def position(self, symbol: str) -> OpenPosition:
         """Return the position in `symbol`, perhaps of 0."""
-        return self.positions.setdefault(symbol, Position())
+        return self.positions.setdefault(symbol, OpenPosition())
 
-    def open_positions(self) -> dict[str, Position]:
+    def open_positions(self) -> dict[str, OpenPosition]:
         """Return the positions that are not 0."""
         return {s: p for s, p in self.positions.items() if p.amount}
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from tests.exchange.book import BUY, SELL
-from tests.exchange.errors import ApiError, mandatory
-from tests.exchange.symbols import Symbol
+from strategies.desk.loopback.book import BUY, SELL
+from strategies.desk.loopback.errors import ApiError, mandatory
+from strategies.desk.loopback.symbols import Symbol
 
 OPEN: Final = ("NEW", "PARTIALLY_FILLED")
 TIMES_IN_FORCE: Final = ("GTC", "IOC", "FOK", "GTX")
@@ -223,7 +223,8 @@ def check_price(symbol: Symbol, price: Decimal) -> None:
         raise ApiError(-4001, "Price less than 0.")
     if price < Decimal(symbol.min_price) or price > Decimal(symbol.max_price):
         raise ApiError(-1013, "Filter failure: PRICE_FILTER")
-    if -price.normalize().as_tuple().exponent > symbol.price_digits:
+    exponent = price.normalize().as_tuple().exponent
+    if not isinstance(exponent, int) or -exponent > symbol.price_digits:
         raise ApiError(-1111, "Precision is over the maximum defined for this asset.")
     if price % Decimal(symbol.tick):
         raise ApiError(-4014, "Price not increased by tick size.")

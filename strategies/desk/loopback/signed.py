@@ -11,8 +11,8 @@ import hmac
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
-from tests.exchange.account import Account
-from tests.exchange.errors import ApiError, mandatory
+from strategies.desk.loopback.account import Customer
+from strategies.desk.loopback.errors import ApiError, mandatory
 
 _AHEAD_MS = 1_000  # a client's clock may run this far ahead
 _WINDOW_MS = 5_000
@@ -21,8 +21,8 @@ _MARK = "signature="
 
 
 def authenticate(
-    accounts: Mapping[str, Account], key: str | None, query: str, body: str, now_ms: int
-) -> tuple[Account, dict[str, str]]:
+    accounts: Mapping[str, Customer], key: str | None, query: str, body: str, now_ms: int
+) -> tuple[Customer, dict[str, str]]:
     """Return whose request this is, and its parameters.
 
     Parameters

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
 from itertools import islice
 
-from tests.exchange.symbols import Symbol
+from strategies.desk.loopback.symbols import Symbol
 
 BUY, SELL = 1, -1
 

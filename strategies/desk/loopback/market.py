@@ -8,16 +8,15 @@ from aiohttp import web
 
 from models.base.types import Candles
 from models.base.units import DAY_MS, MINUTE_MS
-from tests.exchange.book import BUY, SELL
-from tests.exchange.endpoint import Params, public, request_line
-from tests.exchange.errors import ApiError, mandatory
-from tests.exchange.keys import STATE
-from tests.exchange.orders import text
-from tests.exchange.path import PricePath
-from tests.exchange.replay import next_funding_ms
-from tests.exchange.state import ExchangeState
-from tests.exchange.symbols import Symbol
-from tests.exchange.venue import Venue
+from strategies.desk.loopback.book import BUY, SELL
+from strategies.desk.loopback.endpoint import Params, public, request_line
+from strategies.desk.loopback.errors import ApiError, mandatory
+from strategies.desk.loopback.orders import text
+from strategies.desk.loopback.path import PricePath
+from strategies.desk.loopback.replay import next_funding_ms
+from strategies.desk.loopback.state import STATE_KEY, LoopbackState
+from strategies.desk.loopback.symbols import Symbol
+from strategies.desk.loopback.venue import LoopbackVenue
 
 INTERVALS_MS: Final = {
     **{f"{n}m": n * MINUTE_MS for n in (1, 3, 5, 15, 30)},
@@ -35,15 +34,15 @@ async def ping(request: web.Request) -> web.Response:
 
 async def server_time(request: web.Request) -> web.Response:
     """Answer the exchange's clock."""
-    state = request.app[STATE]
+    state = request.app[STATE_KEY]
     now = state.clock()
-    skew = state.faults.skew_ms(request_line(request), now)
+    skew = state.conditions.skew_ms(request_line(request), now)
     return web.json_response({"serverTime": now + skew})
 
 
 async def exchange_info(request: web.Request) -> web.Response:
     """Answer the listed symbols with their filters, and the rate limits."""
-    state = request.app[STATE]
+    state = request.app[STATE_KEY]
     limits = state.limits
     return web.json_response(
         {
@@ -69,14 +68,14 @@ def _limit(kind: str, interval: str, count: int, limit: int) -> dict[str, Any]:
     return {"rateLimitType": kind, "interval": interval, "intervalNum": count, "limit": limit}
 
 
-def klines(state: ExchangeState, venue: Venue, params: Params) -> list[list[Any]]:
+def klines(state: LoopbackState, venue: LoopbackVenue, params: Params) -> list[list[Any]]:
     """Answer contract candles, the forming one last; page "Kline/Candlestick Data"."""
     symbol = venue.symbol(params.get("symbol"))
     path = venue.market.feeds[symbol.name].contract
     return _klines(state, symbol, path, params, "GET /fapi/v1/klines")
 
 
-def mark_klines(state: ExchangeState, venue: Venue, params: Params) -> list[list[Any]]:
+def mark_klines(state: LoopbackState, venue: LoopbackVenue, params: Params) -> list[list[Any]]:
     """Answer mark price candles; page "Mark Price Kline/Candlestick Data"."""
     symbol = venue.symbol(params.get("symbol"))
     path = venue.market.feeds[symbol.name].mark
@@ -84,19 +83,19 @@ def mark_klines(state: ExchangeState, venue: Venue, params: Params) -> list[list
 
 
 def _klines(
-    state: ExchangeState, symbol: Symbol, path: PricePath, params: Params, line: str
+    state: LoopbackState, symbol: Symbol, path: PricePath, params: Params, line: str
 ) -> list[list[Any]]:
     interval = INTERVALS_MS.get(params.get("interval", ""))
     if interval is None:
         raise ApiError(-1120, "Invalid interval.")
-    now = state.faults.seen_ms(line, state.clock())
+    now = state.conditions.seen_ms(line, state.clock())
     limit = _limit_of(params, 500, _MOST_CANDLES)
     stop = min(_integer(params, "endTime", now), now) + 1
     begin = _integer(params, "startTime", stop - limit * interval)
     candles = path.candles(begin, min(stop, begin + (limit + 1) * interval), interval, now)
     rows = _rows(candles, interval, symbol.price_digits, symbol.quantity_digits)
     rows = rows[:limit] if "startTime" in params else rows[-limit:]
-    return state.faults.candles(rows, line, state.clock())
+    return state.conditions.candles(rows, line, state.clock())
 
 
 def _rows(candles: Candles, interval: int, digits: int, lot_digits: int) -> list[list[Any]]:
@@ -113,13 +112,13 @@ def _rows(candles: Candles, interval: int, digits: int, lot_digits: int) -> list
     return rows
 
 
-def premium_index(state: ExchangeState, venue: Venue, params: Params) -> Any:
+def premium_index(state: LoopbackState, venue: LoopbackVenue, params: Params) -> Any:
     """Answer mark price and next funding; page "Mark Price"."""
-    stamp = state.faults.stamp_ms("GET /fapi/v1/premiumIndex", venue.at_ms)
+    stamp = state.conditions.stamp_ms("GET /fapi/v1/premiumIndex", venue.at_ms)
     return _one_or_all(venue, params, lambda s: _premium(venue, s, stamp))
 
 
-def _premium(venue: Venue, symbol: Symbol, stamp_ms: int) -> dict[str, Any]:
+def _premium(venue: LoopbackVenue, symbol: Symbol, stamp_ms: int) -> dict[str, Any]:
     due = next_funding_ms(venue.at_ms)
     mark = text(venue.mark(symbol.name))
     return {
@@ -134,7 +133,9 @@ def _premium(venue: Venue, symbol: Symbol, stamp_ms: int) -> dict[str, Any]:
     }
 
 
-def funding_rate(state: ExchangeState, venue: Venue, params: Params) -> list[dict[str, Any]]:
+def funding_rate(
+    state: LoopbackState, venue: LoopbackVenue, params: Params
+) -> list[dict[str, Any]]:
     """Answer past funding rates, oldest first; page "Get Funding Rate History"."""
     symbol = venue.symbol(params.get("symbol"))
     feed = venue.market.feeds[symbol.name]
@@ -150,12 +151,14 @@ def funding_rate(state: ExchangeState, venue: Venue, params: Params) -> list[dic
     return rows[:limit] if "startTime" in params else rows[-limit:]
 
 
-def funding_info(state: ExchangeState, venue: Venue, params: Params) -> list[dict[str, Any]]:
+def funding_info(
+    state: LoopbackState, venue: LoopbackVenue, params: Params
+) -> list[dict[str, Any]]:
     """Answer the symbols whose funding differs from every 8 hours: none."""
     return []
 
 
-def depth(state: ExchangeState, venue: Venue, params: Params) -> dict[str, Any]:
+def depth(state: LoopbackState, venue: LoopbackVenue, params: Params) -> dict[str, Any]:
     """Answer the order book; page "Order Book"."""
     symbol = venue.symbol(params.get("symbol"))
     limit = _integer(params, "limit", 500)
@@ -165,16 +168,16 @@ def depth(state: ExchangeState, venue: Venue, params: Params) -> dict[str, Any]:
         [[text(level.price), text(level.quantity)] for level in venue.book(symbol, side, limit)]
         for side in (SELL, BUY)
     )
-    at = state.faults.stamp_ms("GET /fapi/v1/depth", venue.at_ms)
+    at = state.conditions.stamp_ms("GET /fapi/v1/depth", venue.at_ms)
     return {"lastUpdateId": at, "E": at, "T": at, "bids": bids, "asks": asks}
 
 
-def book_ticker(state: ExchangeState, venue: Venue, params: Params) -> Any:
+def book_ticker(state: LoopbackState, venue: LoopbackVenue, params: Params) -> Any:
     """Answer the best bid and ask; page "Symbol Order Book Ticker"."""
     return _one_or_all(venue, params, lambda s: _best(venue, s))
 
 
-def _best(venue: Venue, symbol: Symbol) -> dict[str, Any]:
+def _best(venue: LoopbackVenue, symbol: Symbol) -> dict[str, Any]:
     bid, ask = (venue.book(symbol, side, 1)[0] for side in (SELL, BUY))
     return {
         "symbol": symbol.name,
@@ -187,12 +190,12 @@ def _best(venue: Venue, symbol: Symbol) -> dict[str, Any]:
     }
 
 
-def ticker_24h(state: ExchangeState, venue: Venue, params: Params) -> Any:
+def ticker_24h(state: LoopbackState, venue: LoopbackVenue, params: Params) -> Any:
     """Answer the last 24 hours; page "24hr Ticker Price Change Statistics"."""
     return _one_or_all(venue, params, lambda s: _day(venue, s))
 
 
-def _day(venue: Venue, symbol: Symbol) -> dict[str, Any]:
+def _day(venue: LoopbackVenue, symbol: Symbol) -> dict[str, Any]:
     path, now = venue.market.feeds[symbol.name].contract, venue.at_ms
     start = max(now - DAY_MS, path.start_ms)
     minutes = path.candles(start, now + 1, MINUTE_MS, now)
@@ -221,14 +224,14 @@ def _day(venue: Venue, symbol: Symbol) -> dict[str, Any]:
     }
 
 
-def open_interest(state: ExchangeState, venue: Venue, params: Params) -> dict[str, Any]:
+def open_interest_now(state: LoopbackState, venue: LoopbackVenue, params: Params) -> dict[str, Any]:
     """Answer the contracts held by this exchange's customers; page "Open Interest"."""
     symbol = venue.symbol(params.get("symbol"))
     held = sum(abs(a.position(symbol.name).amount) for a in venue.accounts.values())
     return {"symbol": symbol.name, "openInterest": str(held), "time": venue.at_ms}
 
 
-def _one_or_all(venue: Venue, params: Params, answer: Any) -> Any:
+def _one_or_all(venue: LoopbackVenue, params: Params, answer: Any) -> Any:
     if "symbol" in params:
         return answer(venue.symbol(params["symbol"]))
     return [answer(symbol) for symbol in venue.symbols]
@@ -250,12 +253,12 @@ def _limit_of(params: Params, default: int, most: int) -> int:
     return limit
 
 
-ROUTES = (
+INFO_ROUTES = (
     web.get("/fapi/v1/ping", ping),
     web.get("/fapi/v1/time", server_time),
     web.get("/fapi/v1/exchangeInfo", exchange_info),
 )
-VENUE_ROUTES = (
+MARKET_ROUTES = (
     web.get("/fapi/v1/klines", public(klines)),
     web.get("/fapi/v1/markPriceKlines", public(mark_klines)),
     web.get("/fapi/v1/premiumIndex", public(premium_index)),
@@ -264,5 +267,5 @@ VENUE_ROUTES = (
     web.get("/fapi/v1/depth", public(depth)),
     web.get("/fapi/v1/ticker/bookTicker", public(book_ticker)),
     web.get("/fapi/v1/ticker/24hr", public(ticker_24h)),
-    web.get("/fapi/v1/openInterest", public(open_interest)),
+    web.get("/fapi/v1/openInterest", public(open_interest_now)),
 )

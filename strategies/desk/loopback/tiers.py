@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from models.trade.account.tiers import MarginTiers, from_exchange_tiers
-from tests.exchange.symbols import Symbol
+from strategies.desk.loopback.symbols import Symbol
 
 
 @cache

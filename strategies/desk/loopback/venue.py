@@ -18,23 +18,23 @@ from decimal import Decimal
 from functools import partial
 from itertools import count
 
+from models.base.files import Clock
 from models.trade.account.tiers import MarginTiers
-from tests.exchange.account import Account
-from tests.exchange.book import Level, Liquidity, ladder, levels, sweep
-from tests.exchange.clock import Clock
-from tests.exchange.errors import ApiError
-from tests.exchange.orders import AlgoOrder, Order
-from tests.exchange.replay import Market, next_funding_ms
-from tests.exchange.symbols import LISTED, Symbol
-from tests.exchange.tiers import margin_tiers
-from tests.exchange.timeline import first_true_ms
+from strategies.desk.loopback.account import Customer
+from strategies.desk.loopback.book import Level, Liquidity, ladder, levels, sweep
+from strategies.desk.loopback.errors import ApiError
+from strategies.desk.loopback.orders import AlgoOrder, Order
+from strategies.desk.loopback.replay import Market, next_funding_ms
+from strategies.desk.loopback.symbols import LISTED, Symbol
+from strategies.desk.loopback.tiers import margin_tiers
+from strategies.desk.loopback.timeline import first_true_ms
 
 _TAKE_BOUND = Decimal("0.05")  # ``marketTakeBound``: how far from the mark a market order may go
 _MAX_ALGOS = 10  # MAX_NUM_ALGO_ORDERS per symbol
 
 
 @dataclass(kw_only=True)
-class Venue:
+class LoopbackVenue:
     """One exchange with a market behind it; `advance` before reading fields directly."""
 
     market: Market
@@ -42,7 +42,7 @@ class Venue:
     symbols: tuple[Symbol, ...] = LISTED
     liquidity: Liquidity = field(default_factory=Liquidity)
     liquidation_fee_frac: Decimal = Decimal("0.0125")
-    accounts: dict[str, Account] = field(default_factory=dict)
+    accounts: dict[str, Customer] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
@@ -55,9 +55,9 @@ class Venue:
 
     # -- customers and prices -----------------------------------------------------------------
 
-    def open_account(self, key: str, secret: str, wallet: Decimal = Decimal(10_000)) -> Account:
+    def open_account(self, key: str, secret: str, wallet: Decimal = Decimal(10_000)) -> Customer:
         """Add a customer with `wallet` USDT."""
-        account = Account(key=key, secret=secret)
+        account = Customer(key=key, secret=secret)
         account.book_income("TRANSFER", wallet - account.wallet, "", self.at_ms, next(self.number))
         self.accounts[key] = account
         return account
@@ -95,7 +95,7 @@ class Venue:
             self.advance()
             self.market.feeds[symbol].move(self.at_ms, price, over_ms)
 
-    def transfer(self, account: Account, amount: Decimal) -> None:
+    def transfer(self, account: Customer, amount: Decimal) -> None:
         """Move money into the account, out of it if negative."""
         with self.lock:
             self.advance()
@@ -103,7 +103,7 @@ class Venue:
 
     # -- orders -------------------------------------------------------------------------------
 
-    def place(self, account: Account, order: Order) -> None:
+    def place(self, account: Customer, order: Order) -> None:
         """Accept a checked order, match it, and put the rest on the book.
 
         Raises
@@ -144,7 +144,7 @@ class Venue:
             raise ApiError(-2011, "Unknown order sent.")
         order.status, order.update_ms = "CANCELED", self.at_ms
 
-    def place_algo(self, account: Account, algo: AlgoOrder) -> None:
+    def place_algo(self, account: Customer, algo: AlgoOrder) -> None:
         """Accept a stop or take-profit."""
         if self._is_triggered(algo, self.at_ms):
             raise ApiError(-2021, "Order would immediately trigger.")
@@ -152,7 +152,7 @@ class Venue:
             raise ApiError(-4045, "Reach max stop order limit.")
         account.algos[algo.id] = algo
 
-    def _check_margin(self, account: Account, order: Order) -> None:
+    def _check_margin(self, account: Customer, order: Order) -> None:
         price = order.price or self.best(self.by_name[order.symbol], order.side)
         opening = {order.symbol: order.side * order.quantity * price}
         needed = account.order_margin(opening) - account.order_margin()
@@ -167,7 +167,7 @@ class Venue:
         """Return the worst price `order` may trade at."""
         return order.price or self.mark(order.symbol) * (1 + order.side * _TAKE_BOUND)
 
-    def _reducible(self, account: Account, order: Order) -> Decimal:
+    def _reducible(self, account: Customer, order: Order) -> Decimal:
         """Return how much of `order` may execute: reduce-only stops at a flat position."""
         if not order.reduce_only:
             return order.left
@@ -191,13 +191,13 @@ class Venue:
         taken[offer.price] = taken.get(offer.price, Decimal(0)) + offer.quantity
 
     def _fill(
-        self, account: Account, order: Order, price: Decimal, quantity: Decimal, fee_rate: Decimal,
+        self, account: Customer, order: Order, price: Decimal, quantity: Decimal, fee_rate: Decimal,
         *, maker: bool = False,
     ) -> None:  # fmt: skip
         account.book_fill(order, price, quantity, fee_rate=fee_rate, maker=maker,
                           now_ms=self.at_ms, number=next(self.number))  # fmt: skip
 
-    def _match_resting(self, account: Account, order: Order) -> None:
+    def _match_resting(self, account: Customer, order: Order) -> None:
         """Execute a resting order at its own price for as much as has come to it."""
         if not order.is_open:  # expired by an order before it
             return
@@ -206,7 +206,7 @@ class Venue:
             self._fill(account, order, order.price, offer.quantity, account.maker_fee, maker=True)
         self._expire_unreducing(account, order.symbol)
 
-    def _expire_unreducing(self, account: Account, symbol: str) -> None:
+    def _expire_unreducing(self, account: Customer, symbol: str) -> None:
         """Expire the reduce-only orders of a position that is gone or turned around."""
         amount = account.position(symbol).amount
         for order in account.open_orders(symbol):
@@ -277,7 +277,7 @@ class Venue:
             if account.open_positions() and self._is_dead(account, self.at_ms):
                 self._liquidate(account)
 
-    def _pay_funding(self, account: Account) -> None:
+    def _pay_funding(self, account: Customer) -> None:
         for name, position in account.open_positions().items():
             rate = _decimal(self.market.feeds[name].rate_at(self.at_ms))
             paid = position.amount * self.mark(name) * rate
@@ -285,7 +285,7 @@ class Venue:
                 number = next(self.number)
                 account.book_income("FUNDING_FEE", -paid, name, self.at_ms, number)
 
-    def _trigger(self, account: Account, algo: AlgoOrder) -> None:
+    def _trigger(self, account: Customer, algo: AlgoOrder) -> None:
         """Turn a reached algo order into an order of its own."""
         algo.trigger_ms = algo.update_ms = self.at_ms
         held = account.position(algo.symbol).amount
@@ -311,14 +311,13 @@ class Venue:
 
     # -- forced closings ----------------------------------------------------------------------
 
-    def _is_dead(self, account: Account, at_ms: int) -> bool:
+    def _is_dead(self, account: Customer, at_ms: int) -> bool:
         marks = {s: float(self.mark(s, at_ms)) for s in account.open_positions()}
         return account.margin_state(self.tiers).is_liquidated(marks)
 
-    def _liquidate(self, account: Account) -> None:
+    def _liquidate(self, account: Customer) -> None:
         """Close everything at the mark, take the fee, and never leave a debt."""
-        for order in (*account.open_orders(), *account.open_algos()):
-            self.cancel(order)
+        self._cancel_open(account)
         for name, position in account.open_positions().items():
             mark = self.mark(name)
             fee = abs(position.amount) * mark * self.liquidation_fee_frac
@@ -328,7 +327,7 @@ class Venue:
             account.book_income("INSURANCE_CLEAR", -account.wallet, "", self.at_ms,
                                 next(self.number))  # fmt: skip
 
-    def deleverage(self, account: Account, symbol: str, quantity: Decimal, price: Decimal) -> None:
+    def deleverage(self, account: Customer, symbol: str, quantity: Decimal, price: Decimal) -> None:
         """Close `quantity` of a position at the counterparty's bankruptcy price, without a fee."""
         with self.lock:
             self.advance()
@@ -338,12 +337,17 @@ class Venue:
             side = 1 if held > 0 else -1
             self._force(account, symbol, -side * quantity, price, "adl_autoclose-")
 
+    def _cancel_open(self, account: Customer, symbol: str | None = None) -> None:
+        for order in account.open_orders(symbol):
+            self.cancel(order)
+        for algo in account.open_algos(symbol):
+            self.cancel(algo)
+
     def _force(
-        self, account: Account, symbol: str, amount: Decimal, price: Decimal, prefix: str
+        self, account: Customer, symbol: str, amount: Decimal, price: Decimal, prefix: str
     ) -> None:
         """Book a closing nobody ordered; open orders of the symbol are cancelled first."""
-        for order in (*account.open_orders(symbol), *account.open_algos(symbol)):
-            self.cancel(order)
+        self._cancel_open(account, symbol)
         number = next(self.number)
         order = Order(
             id=number,
@@ -367,7 +371,7 @@ def _decimal(value: float) -> Decimal:
     return Decimal(repr(round(value, 8)))
 
 
-def _symbols_of(account: Account) -> Iterable[str]:
+def _symbols_of(account: Customer) -> Iterable[str]:
     """Yield the symbols in which something of `account` can happen."""
     yield from account.open_positions()
     yield from (o.symbol for o in account.open_orders())

@@ -7,30 +7,30 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.exchange.account import ZERO, Account, Position
-from tests.exchange.endpoint import Params, private
-from tests.exchange.errors import ApiError, mandatory
-from tests.exchange.orders import read_flag, text
-from tests.exchange.symbols import Symbol
-from tests.exchange.tiers import bracket_entry
-from tests.exchange.venue import Venue
+from strategies.desk.loopback.account import ZERO, Customer, OpenPosition
+from strategies.desk.loopback.endpoint import Params, private
+from strategies.desk.loopback.errors import ApiError, mandatory
+from strategies.desk.loopback.orders import read_flag, text
+from strategies.desk.loopback.symbols import Symbol
+from strategies.desk.loopback.tiers import bracket_entry
+from strategies.desk.loopback.venue import LoopbackVenue
 
 _EIGHT = Decimal("1e-8")
 _ONLY_V2 = ("leverage", "marginType", "isolated", "unrealizedProfit")
 _OK = {"code": 200, "msg": "success"}
 
 
-def position_side(venue: Venue, account: Account, params: Params) -> dict[str, Any]:
+def position_side(venue: LoopbackVenue, account: Customer, params: Params) -> dict[str, Any]:
     """Answer whether the account is in hedge mode; page "Get Current Position Mode"."""
     return {"dualSidePosition": account.hedge_mode}
 
 
-def multi_assets(venue: Venue, account: Account, params: Params) -> dict[str, Any]:
+def multi_assets(venue: LoopbackVenue, account: Customer, params: Params) -> dict[str, Any]:
     """Answer whether other assets are collateral; page "Get Current Multi-Assets Mode"."""
     return {"multiAssetsMargin": account.multi_assets}
 
 
-def set_multi_assets(venue: Venue, account: Account, params: Params) -> dict[str, Any]:
+def set_multi_assets(venue: LoopbackVenue, account: Customer, params: Params) -> dict[str, Any]:
     """Change the multi-assets mode; page "Change Multi-Assets Mode"."""
     wanted = read_flag(params, "multiAssetsMargin")
     if wanted == account.multi_assets:
@@ -39,7 +39,7 @@ def set_multi_assets(venue: Venue, account: Account, params: Params) -> dict[str
     return _OK
 
 
-def account_info(venue: Venue, account: Account, params: Params) -> dict[str, Any]:
+def account_info(venue: LoopbackVenue, account: Customer, params: Params) -> dict[str, Any]:
     """Answer wallet, margins and positions; pages "Account Information V2" and "V3"."""
     totals = _totals(venue, account)
     held = account.open_positions()
@@ -66,7 +66,7 @@ def account_info(venue: Venue, account: Account, params: Params) -> dict[str, An
     }
 
 
-def balance(venue: Venue, account: Account, params: Params) -> list[dict[str, Any]]:
+def balance(venue: LoopbackVenue, account: Customer, params: Params) -> list[dict[str, Any]]:
     """Answer the balance by asset; pages "Futures Account Balance V2" and "V3"."""
     totals = _totals(venue, account)
     return [
@@ -84,7 +84,7 @@ def balance(venue: Venue, account: Account, params: Params) -> list[dict[str, An
     ]
 
 
-def _totals(venue: Venue, account: Account) -> dict[str, Any]:
+def _totals(venue: LoopbackVenue, account: Customer) -> dict[str, Any]:
     marks = venue.marks()
     profit = account.unrealised(marks)
     positions, orders = account.position_margin(marks), account.order_margin()
@@ -108,7 +108,7 @@ def _totals(venue: Venue, account: Account) -> dict[str, Any]:
     }
 
 
-def position_risk(venue: Venue, account: Account, params: Params) -> list[dict[str, Any]]:
+def position_risk(venue: LoopbackVenue, account: Customer, params: Params) -> list[dict[str, Any]]:
     """Answer the open positions with their leverage; page "Position Information V2"."""
     wanted = params.get("symbol")
     if wanted is not None:
@@ -121,14 +121,16 @@ def position_risk(venue: Venue, account: Account, params: Params) -> list[dict[s
     ]
 
 
-def position_risk_v3(venue: Venue, account: Account, params: Params) -> list[dict[str, Any]]:
+def position_risk_v3(
+    venue: LoopbackVenue, account: Customer, params: Params
+) -> list[dict[str, Any]]:
     """Answer the open positions; V3 no longer tells leverage and margin type."""
     rows = position_risk(venue, account, params)
     return [{k: v for k, v in row.items() if k not in _ONLY_V2} for row in rows]
 
 
-def _position(venue: Venue, account: Account, symbol: Symbol) -> dict[str, Any]:
-    held: Position = account.position(symbol.name)
+def _position(venue: LoopbackVenue, account: Customer, symbol: Symbol) -> dict[str, Any]:
+    held: OpenPosition = account.position(symbol.name)
     mark = venue.mark(symbol.name)
     notional = held.amount * mark
     marks = {name: float(value) for name, value in venue.marks().items()}
@@ -161,7 +163,7 @@ def _position(venue: Venue, account: Account, symbol: Symbol) -> dict[str, Any]:
     }
 
 
-def set_margin_type(venue: Venue, account: Account, params: Params) -> dict[str, Any]:
+def set_margin_type(venue: LoopbackVenue, account: Customer, params: Params) -> dict[str, Any]:
     """Choose cross margin; page "Change Margin Type". Isolated margin is not kept here."""
     venue.symbol(params.get("symbol"))
     wanted = params.get("marginType")
@@ -172,7 +174,7 @@ def set_margin_type(venue: Venue, account: Account, params: Params) -> dict[str,
     raise ApiError(-4168, "Unable to adjust to isolated-margin mode under this exchange.")
 
 
-def set_leverage(venue: Venue, account: Account, params: Params) -> dict[str, Any]:
+def set_leverage(venue: LoopbackVenue, account: Customer, params: Params) -> dict[str, Any]:
     """Choose a symbol's leverage; page "Change Initial Leverage"."""
     symbol = venue.symbol(params.get("symbol")).name
     given = params.get("leverage", "")
@@ -184,7 +186,7 @@ def set_leverage(venue: Venue, account: Account, params: Params) -> dict[str, An
     return {"symbol": symbol, "leverage": int(given), "maxNotionalValue": largest}
 
 
-def symbol_config(venue: Venue, account: Account, params: Params) -> list[dict[str, Any]]:
+def symbol_config(venue: LoopbackVenue, account: Customer, params: Params) -> list[dict[str, Any]]:
     """Answer margin type and leverage by symbol; page "Symbol Configuration"."""
     wanted = params.get("symbol")
     listed = [venue.symbol(wanted)] if wanted else venue.symbols
@@ -200,20 +202,22 @@ def symbol_config(venue: Venue, account: Account, params: Params) -> list[dict[s
     ]
 
 
-def _largest(venue: Venue, symbol: str, leverage: int) -> str:
+def _largest(venue: LoopbackVenue, symbol: str, leverage: int) -> str:
     """Return the largest notional allowed at a leverage, in quote."""
     caps = [t.cap_quote for t in venue.tiers[symbol].tiers if t.max_leverage >= leverage]
     return str(int(caps[-1]))
 
 
-def leverage_bracket(venue: Venue, account: Account, params: Params) -> list[dict[str, Any]]:
+def leverage_bracket(
+    venue: LoopbackVenue, account: Customer, params: Params
+) -> list[dict[str, Any]]:
     """Answer the margin tiers; page "Notional and Leverage Brackets"."""
     wanted = params.get("symbol")
     listed = [venue.symbol(wanted)] if wanted else venue.symbols
     return [bracket_entry(symbol) for symbol in listed]
 
 
-def commission_rate(venue: Venue, account: Account, params: Params) -> dict[str, Any]:
+def commission_rate(venue: LoopbackVenue, account: Customer, params: Params) -> dict[str, Any]:
     """Answer the fee rates; page "User Commission Rate"."""
     return {
         "symbol": venue.symbol(params.get("symbol")).name,
@@ -226,7 +230,7 @@ def _money(value: Decimal) -> str:
     return text(value.quantize(_EIGHT, ROUND_HALF_UP))
 
 
-ROUTES = (
+WALLET_ROUTES = (
     web.get("/fapi/v1/positionSide/dual", private(position_side)),
     web.get("/fapi/v1/multiAssetsMargin", private(multi_assets)),
     web.post("/fapi/v1/multiAssetsMargin", private(set_multi_assets)),
