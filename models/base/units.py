@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
@@ -11,6 +12,8 @@ HOUR_MS: Final = 60 * MINUTE_MS
 DAY_MS: Final = 24 * HOUR_MS
 HOUR_S: Final = 3600.0
 DAY_S: Final = 86_400.0
+
+MILLIBITS: Final = 1000.0 / math.log(2.0)  # per nat
 
 Seconds: TypeAlias = Callable[[], float]
 """A clock that answers in seconds."""

@@ -1,13 +1,18 @@
-"""Numbers as people read them: units, sensible digits, a dash for what is not known."""
+"""Numbers as people read them, a dash for what is not known, and as JSON holds them."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+import numpy as np
 
 MISSING: Final = "–"
+Numbers = Mapping[str, Any]
+"""Numbers of a report, or a part of them, by their names."""
 
 
 def utc(time_ms: float | None, seconds: bool = False) -> str:
@@ -84,5 +89,77 @@ def between(estimate: Mapping[str, Any], kind: str) -> str:
     """Return an estimate's interval in words, for example ``95 % interval −1.2 to 2.3``."""
     if not (known(estimate.get("low")) and known(estimate.get("high"))):
         return "interval not known: too little data"
-    low = show(estimate["low"], kind).split(" ")[0]  # the unit is said once
+    low = show(estimate["low"], kind).split(" ")[0]  # the unit comes once
     return f"95 % interval {low} to {show(estimate['high'], kind)}"
+
+
+def cell(estimate: Mapping[str, Any], kind: str) -> str:
+    """Return an estimate with its interval as people read it.
+
+    Examples
+    --------
+    >>> cell({"value": 0.528, "low": 0.503, "high": 0.551}, "pct")
+    '52.8 % (50.3 to 55.1)'
+    """
+    if not known(estimate["value"]):
+        return MISSING
+    ends = [show(estimate[k], kind).replace(" %", "").replace(" millibits", "")
+            for k in ("low", "high")]  # fmt: skip
+    return f"{show(estimate['value'], kind).replace(' millibits', '')} ({ends[0]} to {ends[1]})"
+
+
+class TableColumn(NamedTuple):
+    """One column of a report's table."""
+
+    key: str  # of the row
+    heading: str
+    kind: str  # of `FORMATS`
+    what: str  # what the number is; empty if the heading says it
+    interval: bool = True  # whether an estimate's interval is shown
+
+    def cell(self, row: Mapping[str, Any]) -> str:
+        """Return the row's number as people read it."""
+        value = row[self.key]
+        if self.interval:
+            return cell(value, self.kind)
+        return show(value["value"] if isinstance(value, Mapping) else value, self.kind)
+
+
+def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table.
+
+    Examples
+    --------
+    >>> print(markdown_table(["coin", "price"], [["LTC", "90"]]), end="")
+    | coin | price |
+    |---|---|
+    | LTC | 90 |
+    """
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
+
+
+def finite(value: Any) -> Any:
+    """Return `value` as JSON can hold it: NaN and infinity None, arrays lists, keys strings.
+
+    Examples
+    --------
+    >>> finite({"a": np.float64("nan"), "b": (np.int64(1), np.array([0.5, np.inf]))})
+    {'a': None, 'b': [1, [0.5, None]]}
+    """
+    if isinstance(value, Mapping):
+        return {str(k): finite(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return finite(value.tolist())
+    if isinstance(value, list | tuple | set | frozenset):
+        return [finite(v) for v in value]
+    if isinstance(value, np.generic):
+        return finite(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, str | int | bool | None) else str(value)
+
+
+def report_json(numbers: Mapping[str, Any]) -> str:
+    """Return the text of a report's ``report.json``."""
+    return json.dumps(finite(numbers), indent=1, allow_nan=False) + "\n"

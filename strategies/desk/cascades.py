@@ -28,12 +28,12 @@ from models.data.labels.cascade import CascadeConfig, coin_floor
 from models.data.labels.tiers import confirm_l1, label_agreement, liquidation_spikes
 from models.learn.training.executor import Executor, ProcessExecutor
 from models.learn.training.settings import ModelSettings
-from models.reports.cascades.page import markdown, write_cascades
+from models.reports.cascades.page import cascades_markdown, write_cascades
 from models.studies.cascades import folds as cut
 from models.studies.cascades import network as neural
 from models.studies.cascades.baselines import BASELINES
 from models.studies.cascades.folds import EPISODE_OUT, SCHEMES, WALK_FORWARD, CascadeFold
-from models.studies.cascades.measure import measure, paired_recall
+from models.studies.cascades.measure import measure_hazards, paired_recall
 from models.studies.cascades.panel import SIDES, Coin, build
 from strategies.desk.compare import kept
 from strategies.desk.data import load_checked, load_funding
@@ -96,7 +96,7 @@ def run_cascades(options: CascadeOptions, executor: Executor | None = None) -> i
         edges = settings.labels.bin_edges
         for only in (None, options.hedged):
             if only or scheme != cut.COIN_OUT:
-                rows = measure(coins, scores, edges, only, options.seed)
+                rows = measure_hazards(coins, scores, edges, only, options.seed)
                 tables.append(
                     {
                         "scheme": scheme,
@@ -110,7 +110,7 @@ def run_cascades(options: CascadeOptions, executor: Executor | None = None) -> i
     folder = write_cascades(
         tables, run, options.userdir / "reports", int(datetime.now(tz=UTC).timestamp() * 1000)
     )
-    print(f"\n{markdown(tables)}\nreport: {folder / 'index.html'}")
+    print(f"\n{cascades_markdown(tables)}\nreport: {folder / 'index.html'}")
     return 0
 
 

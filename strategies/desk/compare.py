@@ -33,9 +33,9 @@ from models.data.features.frame import market_features
 from models.data.labels.targets import label_columns
 from models.learn.training.executor import Executor, ProcessExecutor
 from models.learn.training.settings import ModelSettings
-from models.reports.compare.page import markdown
+from models.reports.compare.page import comparison_markdown, write_comparison
 from models.serve.predictor import Predictor
-from models.studies.compare import ComparedModel, Trading, measure, write_comparison
+from models.studies.compare import ComparedModel, Trading, measure_models
 from models.studies.compare.measure import Truth
 from models.trade.decision.signals import DecisionConfig
 from strategies.desk.data import load_checked
@@ -130,13 +130,15 @@ def run_compare(options: CompareOptions, executor: Executor | None = None) -> in
     if options.reference not in [entry.name for entry in entries]:
         raise PackError(f"the reference failed: {failures}")
     trading = Trading(cost_frac=settings.labels.cost_frac, decision=DecisionConfig())
-    rows = measure(entries, truth(market, made, settings, candle_ms), trading, options.reference)
+    rows = measure_models(
+        entries, truth(market, made, settings, candle_ms), trading, options.reference
+    )
     rows.sort(key=lambda row: -row["gain_millibits"]["value"])
     folder = write_comparison(
         rows, _run(options, market, made, settings, failures), options.userdir / "reports",
         int(datetime.now(tz=UTC).timestamp() * 1000),
     )  # fmt: skip
-    print(f"\n{markdown(rows)}\nreport: {folder / 'index.html'}")
+    print(f"\n{comparison_markdown(rows)}\nreport: {folder / 'index.html'}")
     for failure in failures:
         print(f"failed: {failure}")
     return 1 if failures else 0

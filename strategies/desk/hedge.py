@@ -25,13 +25,9 @@ from pandas import DataFrame
 from models.base.errors import ConfigError
 from models.base.types import Candles, IntArray
 from models.base.units import DAY_MS, HOUR_MS
-from models.reports.hedge.page import (
-    crash_figure,
-    hedge_equity_figure,
-    ratio_figure,
-    write_hedge_report,
-)
-from models.reports.hedge.verdict import bars, verdict
+from models.reports.hedge.figures import crash_figure, hedge_equity_figure, ratio_figure
+from models.reports.hedge.page import write_hedge_report
+from models.reports.hedge.verdict import bars, hedge_verdict
 from models.reports.text import day, show
 from models.studies.hedge import ladder
 from models.studies.hedge.crashes import NAMED, NamedCrash, worst_weeks
@@ -213,7 +209,7 @@ def _report(
     out = {
         "format": 1,
         "kind": "hedge",
-        "verdict": verdict(rows, options.model, lean),
+        "verdict": hedge_verdict(rows, options.model, lean),
         "lean": lean,
         "bars": rows,
         "failures": list(failures),

@@ -16,7 +16,6 @@ KNOWN_IMPORTS: list[str] = [
     "models.base.spec: imports models.learn.training.prepare",
     "models.data.labels.lessons: imports models.learn.training.settings",
     "models.data.labels.targets: imports models.learn.training.settings",
-    "models.studies.compare: imports models.reports.compare.page",
     "strategies.bot.data_check: imports strategies.desk.data",
     "strategies.guard.guarding: imports strategies.bot.frames",
     "strategies.guard.guarding: imports strategies.bot.stops",
@@ -33,15 +32,7 @@ KNOWN_LONG_FILES: list[str] = [
     "strategies.guard.guarding",
 ]
 KNOWN_NAMES_TWICE: list[str] = [
-    "COLUMNS: models.reports.compare.page models.reports.hedge.page",
-    "MILLIBITS: models.evaluate.metrics.forecast models.studies.compare.measure",
-    "Numbers: models.reports.backtest.verdict models.reports.hedge.verdict",
     "job_of: models.studies.cascades.network strategies.desk.compare",
-    "markdown: models.reports.cascades.page models.reports.compare.page models.reports.hedge.page",
-    "measure: models.studies.cascades.measure models.studies.compare.measure",
-    "numbers: models.reports.backtest.build strategies.bot.hedge_frame",
-    "render: models.reports.backtest.page models.reports.cascades.page models.reports.compare.page models.reports.hedge.page",
     "stationary_indices: models.evaluate.metrics.resampling models.learn.gan.baselines",
-    "verdict: models.reports.backtest.verdict models.reports.cascades.page models.reports.compare.page models.reports.hedge.verdict",
 ]
 KNOWN_FUNCTION_LINES_P95 = 34

@@ -15,7 +15,7 @@ import numpy as np
 from models.base.columns import QUANTILES
 from models.base.errors import InputError
 from models.base.types import BoolArray, FloatArray, IntArray
-from models.base.units import DAY_MS
+from models.base.units import DAY_MS, MILLIBITS
 from models.evaluate.metrics.resampling import (
     DRAWS,
     UNKNOWN,
@@ -25,7 +25,6 @@ from models.evaluate.metrics.resampling import (
     circular_ratio,
 )
 
-MILLIBITS: Final = 1000.0 / np.log(2.0)  # per nat
 BINS: Final = 15
 WINDOW_MS: Final = 30 * DAY_MS  # of the worst and best coverage
 _HORIZON: Final = "horizon_candles"  # the one field that is not an array

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -24,7 +23,8 @@ from models.evaluate.metrics.resampling import DRAWS
 from models.reports.backtest.drivers import drivers
 from models.reports.backtest.money import waterfall
 from models.reports.backtest.record import ForecastSeries, RunRecord, TradeRecord, TrainingRecord
-from models.reports.backtest.verdict import verdict
+from models.reports.backtest.verdict import backtest_verdict
+from models.reports.text import finite
 
 REPORT_FORMAT: Final = 1  # of report.json; raised when the meaning of a number changes
 SEED: Final = 20_240_229  # of the bootstrap; the same run gives the same intervals
@@ -34,7 +34,7 @@ _SECRETS: Final = frozenset({
 })  # fmt: skip
 
 
-def numbers(record: RunRecord, seed: int = SEED) -> dict[str, Any]:
+def backtest_numbers(record: RunRecord, seed: int = SEED) -> dict[str, Any]:
     """Return every number of the report under its name; NaN and infinity become None.
 
     Parameters
@@ -69,9 +69,9 @@ def numbers(record: RunRecord, seed: int = SEED) -> dict[str, Any]:
         "trainings": [training_row(t) for t in record.trainings],
         "provenance": _provenance(record, seed),
     }
-    cleaned: dict[str, Any] = clean(out)
-    cleaned["verdict"] = verdict(cleaned)
-    return cleaned
+    shown: dict[str, Any] = finite(out)
+    shown["verdict"] = backtest_verdict(shown)
+    return shown
 
 
 def audited(record: RunRecord) -> tuple[IntArray, FloatArray, float]:
@@ -137,27 +137,6 @@ def given(series: ForecastSeries, record: RunRecord) -> BoolArray:
     """Return the rows inside the run's span on which the model did not abstain."""
     willing = (series.do_predict == 1) & (series.column(columns.ABSTAIN) != 1)
     return np.asarray(in_span(series, record) & willing)
-
-
-def clean(value: Any) -> Any:
-    """Return `value` as JSON can hold it: NaN and infinity None, arrays lists, keys strings.
-
-    Examples
-    --------
-    >>> clean({"a": np.float64("nan"), "b": (np.int64(1), np.array([0.5, np.inf]))})
-    {'a': None, 'b': [1, [0.5, None]]}
-    """
-    if isinstance(value, Mapping):
-        return {str(k): clean(v) for k, v in value.items()}
-    if isinstance(value, np.ndarray):
-        return clean(value.tolist())
-    if isinstance(value, list | tuple | set | frozenset):
-        return [clean(v) for v in value]
-    if isinstance(value, np.generic):
-        return clean(value.item())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if isinstance(value, str | int | bool | None) else str(value)
 
 
 def redacted(config: Any) -> Any:

@@ -1,20 +1,16 @@
-"""The page and the files: `write_report` is what the rest of the pack calls."""
+"""The page and the files of a backtest: `write_report` is what the rest of the pack calls."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
 import plotly.graph_objects as go
-import plotly.io
-import plotly.offline
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
-from models.reports.backtest.build import forecasts_of, numbers
+from models.reports.backtest.build import backtest_numbers, forecasts_of
 from models.reports.backtest.card import model_card
 from models.reports.backtest.figures_account import equity_figure, margin_figure, waterfall_figure
 from models.reports.backtest.figures_drivers import (
@@ -34,8 +30,8 @@ from models.reports.backtest.figures_forecast import (
 )
 from models.reports.backtest.figures_trades import trades_figure
 from models.reports.backtest.record import RunRecord, TradeRecord
-from models.reports.folder import write_folder
-from models.reports.text import between, show
+from models.reports.page import report_page, write_page
+from models.reports.text import show
 
 _SHOWN_TRADES: Final = 20
 _Figures = dict[str, go.Figure]
@@ -58,37 +54,23 @@ def write_report(record: RunRecord, reports_dir: Path) -> Path:
         Folder with ``index.html`` (self-contained), ``report.json`` (the same numbers) and
         ``card.md`` (the model card).
     """
-    n = numbers(record)
-    files = {
-        "report.json": json.dumps(n, indent=1, allow_nan=False) + "\n",
-        "index.html": render(record, n),
-        "card.md": model_card(record, n),
-    }
-    return write_folder("backtest", files, reports_dir, record.created_ms)
+    n = backtest_numbers(record)
+    texts = {"card.md": model_card(record, n)}
+    return write_page(n, backtest_page(record, n), texts, reports_dir, record.created_ms)
 
 
-def render(record: RunRecord, n: Mapping[str, Any]) -> str:
+def backtest_page(record: RunRecord, n: Mapping[str, Any]) -> str:
     """Return the page for `record` and its numbers `n`; every number shown is looked up in `n`."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-                              lstrip_blocks=True)  # fmt: skip
-    package = resources.files("models.reports.backtest")
-    template = environment.from_string((package / "template.html").read_text(encoding="utf-8"))
-    drawn = figures(record, dict(n))
-    return template.render(
+    return report_page(
+        "backtest",
+        figures(record, dict(n)),
+        run=n["run"],
         n=n,
-        r=record,
         num=number_of(n),
-        show=show,
-        between=between,
         best=_ranked(record, best=True),
         worst=_ranked(record, best=False),
-        style=Markup((resources.files("models.reports") / "style.css").read_text(encoding="utf-8")),
-        figures=set(drawn),
         pair_keys=[(pair, f"trades-{i}") for i, pair in enumerate(record.pairs)],
         series_keys=[(f.pair, i) for i, f in enumerate(record.forecasts)],
-        payload=Markup(_payload(drawn)),
-        plotly=Markup(plotly.offline.get_plotlyjs()),
-        pretty=lambda value: json.dumps(value, indent=2, ensure_ascii=False),
     )
 
 
@@ -146,14 +128,6 @@ def _driver_figures(drivers: dict[str, Any]) -> _Figures:
     for i, training in enumerate(drivers["permutation"]):
         out[f"permutation-{i}"] = permutation_figure(training["features"])
     return out
-
-
-def _payload(drawn: _Figures) -> str:
-    """Return all figures as JSON that is safe inside a script element."""
-    parts = []
-    for name, fig in drawn.items():
-        parts.append(f"{json.dumps(name)}:{plotly.io.to_json(fig, validate=False)}")
-    return "{" + ",".join(parts).replace("<", "\\u003c") + "}"
 
 
 def _ranked(record: RunRecord, best: bool) -> list[TradeRecord]:

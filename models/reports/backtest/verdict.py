@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
-from models.reports.text import between, known, show, utc
+from models.reports.text import Numbers, between, known, show, utc
 
 # Beyond these a backtest on candles is more likely to see the future than to forecast it.
 LEAK_ACCURACY: Final = 0.60
 LEAK_SHARPE: Final = 2.0
 
-Numbers = Mapping[str, Any]
 
-
-def verdict(n: Numbers) -> dict[str, Any]:
+def backtest_verdict(n: Numbers) -> dict[str, Any]:
     """Return flags and sentences for the report's numbers.
 
     Returns
@@ -169,4 +166,4 @@ def _leaks(n: Numbers) -> list[str]:
     return found
 
 
-__all__ = ["LEAK_ACCURACY", "LEAK_SHARPE", "verdict"]
+__all__ = ["LEAK_ACCURACY", "LEAK_SHARPE", "backtest_verdict"]

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
+from models.reports.page import report_page, write_page
+from models.reports.text import MISSING, cell, known, markdown_table
 
-from models.reports.compare.page import cell, finite
-from models.reports.folder import write_folder
-from models.reports.text import MISSING, known
-
-HEADS = (
+_HEADS: Final = (
     "hazard", "caught at 1 false alarm a week", "at one a month", "median lead, h",
     "average precision", "lift", "gain, mb per row", "forecast : observed, 24 h",
     "the same, top tenth",
 )  # fmt: skip
-SIDE_NAMES = {-1: "falls", 1: "squeezes"}
+_SIDE_NAMES: Final = {-1: "falls", 1: "squeezes"}
 
 
 def write_cascades(
@@ -32,20 +26,16 @@ def write_cascades(
     ----------
     tables
         One per scheme and selection of coins: ``scheme``, ``coin``, ``rows`` of
-        `models.reports.cascades.measure.measure`, ``against`` the best simple hazard.
+        `models.studies.cascades.measure_hazards`, ``against`` the best simple hazard.
     run
         What was run; JSON-able.
     """
-    numbers = finite({"format": 1, "kind": "cascades", "run": dict(run), "tables": list(tables)})
-    files = {
-        "report.json": json.dumps(numbers, indent=1, allow_nan=False) + "\n",
-        "index.html": render(tables, run),
-        "table.md": markdown(tables),
-    }
-    return write_folder("cascades", files, reports_dir, created_ms)
+    numbers = {"format": 1, "kind": "cascades", "run": dict(run), "tables": list(tables)}
+    texts = {"table.md": cascades_markdown(tables)}
+    return write_page(numbers, cascades_page(tables, run), texts, reports_dir, created_ms)
 
 
-def cells(row: Mapping[str, Any]) -> list[str]:
+def hazard_cells(row: Mapping[str, Any]) -> list[str]:
     """Return one hazard's line as people read it."""
     last = row["calibration"][-1]
     return [
@@ -61,10 +51,10 @@ def cells(row: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def parts(table: Mapping[str, Any]) -> list[dict[str, Any]]:
+def sides_of(table: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return a table's two sides: title, luck, lines and what the network adds."""
     out = []
-    for side, name in SIDE_NAMES.items():
+    for side, name in _SIDE_NAMES.items():
         rows = [r for r in table["rows"] if r["side"] == side]
         first = rows[0]
         against = [a for a in table["against"] if a["side"] == side]
@@ -74,19 +64,19 @@ def parts(table: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "note": f"{first['events']} onsets in {first['episodes']} episodes over "
                 f"{first['coin_weeks']:.0f} coin-weeks; alarms at random catch "
                 f"{100 * first['random']['1']:.0f} % and {100 * first['random']['0.25']:.0f} %.",
-                "lines": [cells(r) for r in rows],
-                "verdict": verdict(against[0]) if against else "",
+                "lines": [hazard_cells(r) for r in rows],
+                "verdict": cascades_verdict(against[0]) if against else "",
             }
         )
     return out
 
 
-def verdict(against: Mapping[str, Any]) -> str:
+def cascades_verdict(against: Mapping[str, Any]) -> str:
     """Return in one sentence whether the network beats the best simple hazard.
 
     Examples
     --------
-    >>> verdict({"rival": "Hawkes", "value": 0.02, "low": -0.03, "high": 0.07})
+    >>> cascades_verdict({"rival": "Hawkes", "value": 0.02, "low": -0.03, "high": 0.07})
     'The network does not beat Hawkes: recall +2.0 points (-3.0 to +7.0), paired by episode.'
     """
     beats = known(against["low"]) and against["low"] > 0
@@ -99,19 +89,17 @@ def verdict(against: Mapping[str, Any]) -> str:
     )
 
 
-def markdown(tables: Sequence[Mapping[str, Any]]) -> str:
+def cascades_markdown(tables: Sequence[Mapping[str, Any]]) -> str:
     """Return all tables as Markdown."""
-    lines = []
-    for table in tables:
-        for part in parts(table):
-            lines += [f"### {part['title']}", "", part["note"], ""]
-            lines += ["| " + " | ".join(HEADS) + " |", "|" + "---|" * len(HEADS)]
-            lines += ["| " + " | ".join(line) + " |" for line in part["lines"]]
-            lines += ["", part["verdict"], ""]
-    return "\n".join(lines)
+    return "\n".join(
+        f"### {side['title']}\n\n{side['note']}\n\n"
+        f"{markdown_table(_HEADS, side['lines'])}\n{side['verdict']}\n"
+        for table in tables
+        for side in sides_of(table)
+    )
 
 
-def headline(tables: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+def cascades_headline(tables: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     """Return whether the network earned its place, and what is served where it did not."""
     against = [a for t in tables for a in t["against"]]
     if not against:
@@ -127,23 +115,18 @@ def headline(tables: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     )
 
 
-def render(tables: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> str:
+def cascades_page(tables: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> str:
     """Return the self-contained page."""
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    style = (resources.files("models.reports") / "style.css").read_text(encoding="utf-8")
-    source = resources.files("models.reports.cascades") / "template.html"
-    return environment.from_string(source.read_text(encoding="utf-8")).render(
-        parts=[p for table in tables for p in parts(table)],
+    return report_page(
+        "cascades",
+        {},
         run=run,
-        heads=HEADS,
-        headline=headline(tables),
+        tables=[side for table in tables for side in sides_of(table)],
+        heads=_HEADS,
+        headline=cascades_headline(tables),
         horizons=[
-            {"title": f"{t['scheme']}, {t['coin']}", "row": r, "side": SIDE_NAMES[r["side"]]}
+            {"title": f"{t['scheme']}, {t['coin']}", "row": r, "side": _SIDE_NAMES[r["side"]]}
             for t in tables
             for r in t["rows"]
         ],
-        style=Markup(style),
-        pretty=lambda value: json.dumps(value, indent=2, ensure_ascii=False, default=str),
     )

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
-from models.reports.text import known, show
+from models.reports.text import Numbers, known, show
 
 CROSS_BAR: Final = 0.60  # share of variance gone, hedged with other coins
 SAME_COIN_BAR: Final = 0.95
 COST_BAR: Final = 0.051  # of the position a year: EWMA with a band of 0.25, as first measured
-
-Numbers = Mapping[str, Any]
 
 
 def bars(
@@ -21,7 +19,7 @@ def bars(
     same_coin: Numbers | None,
     within_one: Numbers | None = None,
 ) -> list[dict[str, Any]]:
-    """Return each bar, what was measured, and whether it holds; None where it cannot be told.
+    """Return each bar, what was measured, and whether it holds; None where it is not known.
 
     Parameters
     ----------
@@ -44,7 +42,7 @@ def bars(
         limited = f"; {inside} with a ratio of at most 1"
     spared = [c["name"] for c in crashes if _better(c)]
     missed = [c["name"] for c in crashes if not _better(c)]
-    told = f"{len(spared)} of {len(crashes)}" if crashes else "no named crash in the data"
+    counted = f"{len(spared)} of {len(crashes)}" if crashes else "no named crash in the data"
     return [
         _bar(f"at least {CROSS_BAR:.2f} of the variance gone, hedged with other coins",
              show(gone, "ratio3") + limited, gone >= CROSS_BAR),
@@ -59,12 +57,12 @@ def bars(
              f"{show(ours['es99'], 'pct2')} against {show(yardstick['es99'], 'pct2')}",
              ours["es99"] <= yardstick["es99"]),
         _bar("drawdown and ES99 below the unhedged position's in every named crash",
-             told + (f"; not in {', '.join(missed)}" if missed else ""),
+             counted + (f"; not in {', '.join(missed)}" if missed else ""),
              None if not crashes else not missed),
     ]  # fmt: skip
 
 
-def verdict(
+def hedge_verdict(
     rows: Sequence[Numbers], model: str | None = None, lean: Numbers | None = None
 ) -> dict[str, str]:
     """Return kind (good, warn or bad), headline and sentence.
@@ -77,13 +75,13 @@ def verdict(
         The forecaster's name, and the paired difference it makes at equal ratio and cost.
     """
     missed = [r["bar"] for r in rows if r["met"] is False]
-    untold = [r["bar"] for r in rows if r["met"] is None]
-    said = _of_model(model, lean)
+    unknown = [r["bar"] for r in rows if r["met"] is None]
+    closing = _of_model(model, lean)
     if missed:
-        return _say("bad", f"{len(missed)} of {len(rows)} bars missed.", missed, said)
-    if untold:
-        return _say("warn", "Every bar that can be told is met; some cannot.", untold, said)
-    return _say("good", f"All {len(rows)} bars met.", [], said)
+        return _say("bad", f"{len(missed)} of {len(rows)} bars missed.", missed, closing)
+    if unknown:
+        return _say("warn", "Every bar that can be told is met; some cannot.", unknown, closing)
+    return _say("good", f"All {len(rows)} bars met.", [], closing)
 
 
 def _of_model(model: str | None, lean: Numbers | None) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.base.heads import cumulative_incidence
 from models.base.types import BoolArray, FloatArray, IntArray
-from models.base.units import DAY_MS, HOUR_MS
+from models.base.units import DAY_MS, HOUR_MS, MILLIBITS
 from models.evaluate.metrics.hazard import average_precision
 from models.evaluate.metrics.resampling import Estimate, stationary_indices, with_interval
 from models.studies.cascades.alarms import (
@@ -28,7 +28,6 @@ RANDOM: Final = "Random alarms"
 _RANDOM_DRAWS: Final = 10
 _SMALLEST: Final = 1e-9
 _DRAWS: Final = 1000
-_MILLIBITS: Final = 1000.0 / np.log(2.0)
 
 # Name of a hazard -> coin -> (N, 2, K), NaN where it was not asked.
 Scores = Mapping[str, Mapping[str, FloatArray]]
@@ -65,7 +64,7 @@ def asked(coins: list[Coin], scores: Scores, side: int, window: int) -> Asked:
     )
 
 
-def measure(
+def measure_hazards(
     coins: list[Coin],
     scores: Scores,
     edges: tuple[int, ...],
@@ -208,7 +207,7 @@ def _likelihood(
         gain = row_log_likelihood(c, hazards[c.name], side, edges) - row_log_likelihood(
             c, constant, side, edges
         )
-        gains.append(gain[rows] * _MILLIBITS)
+        gains.append(gain[rows] * MILLIBITS)
         days.append(c.time_ms[rows] // DAY_MS)
     gain, day = np.concatenate(gains), np.concatenate(days)
     slot = day - day.min()

@@ -15,6 +15,7 @@ import numpy as np
 from models.base import columns
 from models.base.errors import InputError
 from models.base.types import BoolArray, FloatArray, IntArray
+from models.base.units import MILLIBITS
 from models.evaluate.metrics.equity import daily_returns, sharpe
 from models.evaluate.metrics.resampling import (
     UNKNOWN,
@@ -26,7 +27,6 @@ from models.evaluate.metrics.resampling import (
 )
 from models.trade.decision.signals import DecisionConfig, signals
 
-MILLIBITS: Final = 1000.0 / np.log(2.0)  # per nat
 _SMALLEST: Final = 1e-12
 _TOP: Final = 0.1  # share of rows that count as "most confident"
 _DAY_BLOCK: Final = 5.0  # mean block of the daily bootstrap, days
@@ -75,7 +75,7 @@ class Trading:
     decision: DecisionConfig
 
 
-def measure(
+def measure_models(
     entries: Sequence[ComparedModel], truth: Truth, trading: Trading, reference: str, seed: int = 0
 ) -> list[dict[str, Any]]:
     """Return one row of numbers per entry; estimates are value/low/high with 95 % intervals.

@@ -15,10 +15,10 @@ import pytest
 
 from models.base import columns
 from models.base.errors import AlignmentError, InputError
-from models.reports.backtest.build import numbers
-from models.reports.backtest.page import render, write_report
+from models.reports.backtest.build import backtest_numbers
+from models.reports.backtest.page import backtest_page, write_report
 from models.reports.backtest.record import RunRecord
-from models.reports.backtest.verdict import verdict
+from models.reports.backtest.verdict import backtest_verdict
 from models.reports.style import band, thinned
 from tests.test_models.validation_records import PAIR, make_audit, make_record
 
@@ -33,12 +33,12 @@ def record() -> RunRecord:
 
 @pytest.fixture(scope="module")
 def n(record: RunRecord) -> dict[str, Any]:
-    return numbers(record)
+    return backtest_numbers(record)
 
 
 @pytest.fixture(scope="module")
 def page(record: RunRecord, n: dict[str, Any]) -> str:
-    return render(record, n)
+    return backtest_page(record, n)
 
 
 def at(n: Any, key: str) -> Any:
@@ -68,16 +68,16 @@ def test_page_when_simulated_then_every_section_says_so(page: str) -> None:
 
 def test_page_when_real_then_no_banner(record: RunRecord) -> None:
     real = dataclasses.replace(record, data_label="real")
-    text = render(real, numbers(real))
+    text = backtest_page(real, backtest_numbers(real))
     assert BANNER not in text
     assert "SIMULATED" not in text
 
 
 def test_page_when_something_failed_then_first_thing_on_it(record: RunRecord) -> None:
     failed = dataclasses.replace(record, failures=("training 2 <died>",))
-    n = numbers(failed)
+    n = backtest_numbers(failed)
     assert n["verdict"]["sentences"][0]["level"] == "bad"
-    text = render(failed, n)
+    text = backtest_page(failed, n)
     assert text.index("training 2 &lt;died&gt;") < text.index('id="equity"')
 
 
@@ -97,7 +97,7 @@ def test_report_when_config_has_secrets_then_they_are_not_in_it(page: str) -> No
 
 def test_numbers_when_made_then_valid_json_and_repeatable(record: RunRecord, n: Any) -> None:
     assert json.loads(json.dumps(n, allow_nan=False)) == n
-    assert numbers(record) == n
+    assert backtest_numbers(record) == n
 
 
 def test_numbers_when_forecasts_are_nan_then_null_and_dashes(record: RunRecord) -> None:
@@ -106,10 +106,10 @@ def test_numbers_when_forecasts_are_nan_then_null_and_dashes(record: RunRecord) 
     empty = dataclasses.replace(
         record, forecasts=(dataclasses.replace(series, values=nothing),), trades=()
     )
-    n = numbers(empty)
+    n = backtest_numbers(empty)
     assert n["forecast"]["pooled"]["direction"]["accuracy"]["value"] is None
     assert n["trades"]["win_rate"]["value"] is None
-    text = render(empty, n)
+    text = backtest_page(empty, n)
     assert "NaN" not in text.replace(plotly.offline.get_plotlyjs(), "")
     assert 'data-value="null">–</span>' in text
 
@@ -136,17 +136,17 @@ def test_report_when_account_is_liquidated_then_red_and_the_waterfall_still_reco
     candles = record.candles[PAIR]
     lead = int(np.searchsorted(candles.time_ms, record.start_ms))
     dead = dataclasses.replace(record, audit=make_audit(candles, record.trades, lead, size=25.0))
-    n = numbers(dead)
+    n = backtest_numbers(dead)
     assert not n["verdict"]["survived"]
     assert n["verdict"]["sentences"][0]["headline"].startswith("Liquidated on ")
     assert n["money"]["residual_quote"] == pytest.approx(0.0, abs=1e-6)
-    assert "Liquidated on " in render(dead, n)
+    assert "Liquidated on " in backtest_page(dead, n)
 
 
 def test_verdict_when_nothing_could_liquidate_then_not_called_flat(n: Any) -> None:
     changed = json.loads(json.dumps(n))
     changed["account"]["min_distance_frac"] = None
-    said = verdict(changed)["sentences"][0]
+    said = backtest_verdict(changed)["sentences"][0]
     assert said["headline"] == "Survived under the account model."
     assert "100 %" in said["detail"]
 
@@ -187,7 +187,7 @@ def test_verdict_when_too_good_then_look_for_the_leak(
     changed = json.loads(json.dumps(n))
     changed["forecast"]["pooled"]["direction"]["accuracy"]["value"] = accuracy
     changed["equity"]["sharpe"]["value"] = ratio
-    said = verdict(changed)
+    said = backtest_verdict(changed)
     assert said["leak_suspected"]
     assert said["sentences"][-1]["headline"] == "Look for the leak."
 
@@ -195,7 +195,7 @@ def test_verdict_when_too_good_then_look_for_the_leak(
 def test_verdict_when_liquidated_then_says_when_in_red(n: Any) -> None:
     changed = json.loads(json.dumps(n))
     changed["account"]["liquidated_at_ms"] = 1_709_301_600_000
-    said = verdict(changed)
+    said = backtest_verdict(changed)
     assert not said["survived"]
     assert said["sentences"][0] | {"detail": ""} == {
         "level": "bad", "headline": "Liquidated on 2024-03-01 14:00 UTC.", "detail": "",

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from models.evaluate.explain import WindowForecaster, explain, importance
-from models.reports.backtest.build import numbers
-from models.reports.backtest.page import figures, render
+from models.reports.backtest.build import backtest_numbers
+from models.reports.backtest.page import backtest_page, figures
 from models.reports.backtest.record import DrivenForecast, Drivers, RunRecord
 from tests.test_contract.echo import CANDLE_MS, echo_artifact, echo_rows
 from tests.test_models.validation_records import HOUR, PAIR, make_record
@@ -33,7 +33,7 @@ def record() -> RunRecord:
 
 @pytest.fixture(scope="module")
 def n(record: RunRecord) -> dict[str, Any]:
-    return numbers(record)
+    return backtest_numbers(record)
 
 
 def test_report_when_forecasts_were_explained_then_the_moves_add_up(n: dict[str, Any]) -> None:
@@ -55,7 +55,7 @@ def test_report_when_a_trade_followed_then_its_side_and_profit_are_beside_the_fo
 def test_report_when_forecasts_were_explained_then_every_figure_has_its_place(
     record: RunRecord, n: dict[str, Any]
 ) -> None:
-    page, drawn = render(record, n), figures(record, n)
+    page, drawn = backtest_page(record, n), figures(record, n)
     for name in ("features-0", "ages-0", "driven-0", "driven-ages-0"):
         assert name in drawn
         assert f'data-figure="{name}"' in page
@@ -64,9 +64,9 @@ def test_report_when_forecasts_were_explained_then_every_figure_has_its_place(
 
 def test_report_when_forecasts_cannot_be_explained_then_it_says_why(record: RunRecord) -> None:
     gone = dataclasses.replace(record, drivers=Drivers(missing="models are <gone>"))
-    n = numbers(gone)
+    n = backtest_numbers(gone)
     assert n["drivers"]["missing"] == "models are <gone>"
-    page = render(gone, n)
+    page = backtest_page(gone, n)
     assert "Not explained: models are &lt;gone&gt;" in page
     assert "driven-0" not in figures(gone, n)
 
@@ -81,9 +81,9 @@ def test_report_when_trees_tell_their_importance_then_the_newest_is_shown(
 
     older, newer, bare = record.trainings
     trees = dataclasses.replace(record, trainings=(told(newer, 2.0), told(older, 1.0), bare))
-    n = numbers(trees)
+    n = backtest_numbers(trees)
     (shown,) = n["drivers"]["permutation"]
     assert shown["features"][0]["value"] == 2.0
     assert shown["trained_until_ms"] == newer.trained_until_ms
     assert "BTC rsi_14" in figures(trees, n)["permutation-0"].data[0].y
-    assert "worth of a feature by permutation" in render(trees, n)
+    assert "worth of a feature by permutation" in backtest_page(trees, n)

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from models.reports.backtest.build import numbers
+from models.reports.backtest.build import backtest_numbers
 from models.reports.backtest.card import model_card
 from models.reports.backtest.record import RunRecord, TrainingRecord
 from models.reports.text import show
@@ -26,7 +26,7 @@ def record() -> RunRecord:
 
 @pytest.fixture(scope="module")
 def card(record: RunRecord) -> str:
-    return model_card(record, numbers(record))
+    return model_card(record, backtest_numbers(record))
 
 
 def test_card_when_written_then_every_section_is_there_and_nothing_is_missing(card: str) -> None:
@@ -43,7 +43,7 @@ def test_card_when_written_then_every_section_is_there_and_nothing_is_missing(ca
 def test_card_when_written_then_its_numbers_are_the_reports_and_the_manifests(
     record: RunRecord, card: str
 ) -> None:
-    n, m = numbers(record), record.trainings[-1].manifest
+    n, m = backtest_numbers(record), record.trainings[-1].manifest
     accuracy = n["forecast"]["pooled"]["direction"]["accuracy"]
     assert show(accuracy["value"], "pct") in card
     assert f"| parameters | {m['parameters']:,} |" in card
@@ -65,7 +65,7 @@ def test_card_when_coins_were_pooled_then_it_tells_what_each_gave_and_who_is_lef
         "pool_left_out": {"XRP/USDT:USDT": "no candles"},
     }
     told = dataclasses.replace(last, manifest={**last.manifest, **pool})
-    card = model_card(dataclasses.replace(record, trainings=(told,)), numbers(record))
+    card = model_card(dataclasses.replace(record, trainings=(told,)), backtest_numbers(record))
     assert "| pooled | 12,240 candles, 17 falls and 8 squeezes (hedge BTC) |" in card
     assert "| left out | XRP/USDT:USDT: no candles |" in card
 
@@ -74,7 +74,7 @@ def test_card_when_fine_tuned_then_it_tells_from_what_and_after_what(record: Run
     last = record.trainings[-1]
     source = {"from": "hedge LTC until 2025-04-05", "after": "the cascade of 2025-04-06 18:00 UTC"}
     told = dataclasses.replace(last, manifest={**last.manifest, "fine_tuned": source})
-    card = model_card(dataclasses.replace(record, trainings=(told,)), numbers(record))
+    card = model_card(dataclasses.replace(record, trainings=(told,)), backtest_numbers(record))
     assert (
         "| fine-tuned | from hedge LTC until 2025-04-05 after the cascade of 2025-04-06 18:00 UTC |"
     ) in card
@@ -90,16 +90,20 @@ def test_card_when_heads_are_absent_then_it_says_so(record: RunRecord) -> None:
     last = record.trainings[-1]
     manifest = {**last.manifest, "absent_heads": ["quantiles"]}
     changed = dataclasses.replace(record, trainings=(dataclasses.replace(last, manifest=manifest),))
-    assert "- has no quantiles: those columns are NaN" in model_card(changed, numbers(changed))
+    assert "- has no quantiles: those columns are NaN" in model_card(
+        changed, backtest_numbers(changed)
+    )
 
 
 def test_card_when_the_past_is_not_carried_live_then_it_says_why(record: RunRecord) -> None:
     last = record.trainings[-1]
     manifest = {**last.manifest, "streaming": {"candles": 0, "gap_sd": [], "why": "it drifts"}}
     changed = dataclasses.replace(record, trainings=(dataclasses.replace(last, manifest=manifest),))
-    assert "| live | from the whole context: it drifts |" in model_card(changed, numbers(changed))
+    assert "| live | from the whole context: it drifts |" in model_card(
+        changed, backtest_numbers(changed)
+    )
 
 
 def test_card_when_nothing_was_trained_then_it_says_that(record: RunRecord) -> None:
     empty = dataclasses.replace(record, trainings=())
-    assert "no trained model to describe" in model_card(empty, numbers(empty))
+    assert "no trained model to describe" in model_card(empty, backtest_numbers(empty))

@@ -23,7 +23,7 @@ from models.studies.cascades.alarms import (
 )
 from models.studies.cascades.baselines import BASELINES, CONSTANT
 from models.studies.cascades.folds import coins_out, episodes_out, walk_forward
-from models.studies.cascades.measure import measure, paired_recall, row_log_likelihood
+from models.studies.cascades.measure import measure_hazards, paired_recall, row_log_likelihood
 from models.studies.cascades.network import job_of, labels_of, main_coin, peak_errors
 from models.studies.cascades.panel import Coin, aligned, build
 from tests.test_models.markets import random_walk
@@ -206,7 +206,7 @@ def test_measure_when_volatility_foretells_then_it_beats_its_opposite_and_luck(c
             c.name: np.where(np.arange(ROWS)[:, None, None] >= 3025, hazard(c), np.nan)
             for c in coins
         }
-    rows = {(r["name"], r["side"]): r for r in measure(coins, scores, EDGES)}
+    rows = {(r["name"], r["side"]): r for r in measure_hazards(coins, scores, EDGES)}
     for side in (-1, 1):
         high, low = rows["High volatility", side], rows["Low volatility", side]
         assert high["events"] > 8
@@ -286,7 +286,7 @@ def test_page_when_written_then_the_verdict_is_on_it_and_numbers_are_json(coins,
     train = {c.name: np.arange(ROWS) < 3000 for c in coins}
     hazard = BASELINES[CONSTANT](coins, train, EDGES)
     scores = {name: {c.name: hazard(c) for c in coins} for name in (CONSTANT, "Hedge")}
-    rows = measure(coins, scores, EDGES)
+    rows = measure_hazards(coins, scores, EDGES)
     against = [
         {"side": side, "rival": CONSTANT, "value": 0.0, "low": -0.1, "high": 0.1}
         for side in (-1, 1)
@@ -299,4 +299,4 @@ def test_page_when_written_then_the_verdict_is_on_it_and_numbers_are_json(coins,
     assert "the tiers beyond candles are untested" in text
     assert (folder / "report.json").read_text(encoding="utf-8").startswith("{")
     won = [{**a, "low": 0.01} for a in against]
-    assert "beats the best" in page.headline([{**tables[0], "against": won}])[0]
+    assert "beats the best" in page.cascades_headline([{**tables[0], "against": won}])[0]

@@ -12,8 +12,13 @@ import pytest
 from models.base import columns
 from models.base.errors import InputError
 from models.base.types import FloatArray
-from models.reports.compare.page import cell, markdown, verdict
-from models.studies.compare import ComparedModel, Trading, measure, write_comparison
+from models.reports.compare.page import (
+    comparison_markdown,
+    comparison_verdict,
+    write_comparison,
+)
+from models.reports.text import cell
+from models.studies.compare import ComparedModel, Trading, measure_models
 from models.studies.compare.measure import Truth, positions
 from models.trade.decision.signals import DecisionConfig, Signals
 
@@ -74,7 +79,7 @@ def entry(name: str, *forecasts: dict[str, FloatArray]) -> ComparedModel:
 
 
 def row_of(t: Truth, *forecasts: dict[str, FloatArray]) -> dict[str, Any]:
-    rows = measure([entry("base", constant(t)), entry("x", *forecasts)], t, TRADING, "base")
+    rows = measure_models([entry("base", constant(t)), entry("x", *forecasts)], t, TRADING, "base")
     return rows[1]
 
 
@@ -169,10 +174,10 @@ def test_interval_when_there_is_no_skill_then_it_holds_a_half() -> None:
 def test_measure_when_the_reference_is_missing_or_lengths_differ_then_it_is_refused() -> None:
     t = truth()
     with pytest.raises(InputError, match="expected 'linear' among the models, got"):
-        measure([entry("x", constant(t))], t, TRADING, "linear")
+        measure_models([entry("x", constant(t))], t, TRADING, "linear")
     short = {name: values[:-1] for name, values in constant(t).items()}
     with pytest.raises(InputError, match="expected 1440 rows of x"):
-        measure([entry("x", short)], t, TRADING, "x")
+        measure_models([entry("x", short)], t, TRADING, "x")
 
 
 # -- the page ------------------------------------------------------------------------------------
@@ -180,7 +185,7 @@ def test_measure_when_the_reference_is_missing_or_lengths_differ_then_it_is_refu
 
 def test_page_when_written_then_every_model_and_number_is_on_it(tmp_path: Path) -> None:
     t = truth()
-    rows = measure([entry("base", constant(t)), entry("x", knowing(t))], t, TRADING, "base")
+    rows = measure_models([entry("base", constant(t)), entry("x", knowing(t))], t, TRADING, "base")
     run = {
         "title": "Models", "span": "s", "data": "d", "simulated": True, "seeds": [0],
         "train_days": 1, "test_days": 1, "reference": "Base",
@@ -192,12 +197,12 @@ def test_page_when_written_then_every_model_and_number_is_on_it(tmp_path: Path) 
     assert cell(rows[1]["gain_millibits"], "millibits").split(" (")[0] in page
     numbers = json.loads((folder / "report.json").read_text())
     assert [m["name"] for m in numbers["models"]] == ["base", "x"]
-    assert (folder / "table.md").read_text() == markdown(rows)
-    assert "http" not in page.replace("http://www.w3.org", "").split("<script>")[0]
+    assert (folder / "table.md").read_text() == comparison_markdown(rows)
+    assert "://" not in page.replace("http://www.w3.org", "").split("<script>")[0]
 
 
 def test_verdict_when_a_model_knows_too_much_then_it_says_leak() -> None:
     t = truth()
-    rows = measure([entry("base", constant(t)), entry("x", knowing(t))], t, TRADING, "base")
-    assert verdict(rows)[0] == "Look for the leak: X."
-    assert verdict(rows[:1])[0] == "No edge here."
+    rows = measure_models([entry("base", constant(t)), entry("x", knowing(t))], t, TRADING, "base")
+    assert comparison_verdict(rows)[0] == "Look for the leak: X."
+    assert comparison_verdict(rows[:1])[0] == "No edge here."

@@ -10,13 +10,9 @@ import numpy as np
 import pytest
 
 from models.base.errors import AlignmentError, InputError
-from models.reports.hedge.page import (
-    crash_figure,
-    hedge_equity_figure,
-    ratio_figure,
-    write_hedge_report,
-)
-from models.reports.hedge.verdict import bars, verdict
+from models.reports.hedge.figures import crash_figure, hedge_equity_figure, ratio_figure
+from models.reports.hedge.page import write_hedge_report
+from models.reports.hedge.verdict import bars, hedge_verdict
 from models.studies.hedge import ladder
 from models.studies.hedge.crashes import NAMED, worst_weeks
 from models.studies.hedge.effectiveness import (
@@ -201,19 +197,19 @@ def test_verdict_when_a_bar_is_missed_or_cannot_be_told_then_it_says_so() -> Non
              "es99_primary": 0.02}  # fmt: skip
     band = numbers(0.6, 0.02, 0.05)
     all_met = bars(numbers(0.61, 0.02, 0.01), band, [crash], numbers(0.99, 0.0, 0.0))
-    assert verdict(all_met)["headline"] == "All 5 bars met."
+    assert hedge_verdict(all_met)["headline"] == "All 5 bars met."
     untold = bars(numbers(0.61, 0.02, 0.01), band, [], None)
     assert [r["met"] for r in untold] == [True, None, True, True, None]
-    assert verdict(untold)["kind"] == "warn"
+    assert hedge_verdict(untold)["kind"] == "warn"
     worse = {**crash, "es99_net": 0.03}
     missed = bars(numbers(0.59, 0.03, 0.06), band, [crash, worse], numbers(0.9, 0.0, 0.0))
     assert [r["met"] for r in missed] == [False] * 5
     assert missed[-1]["got"] == "1 of 2; not in flush"
-    assert verdict(missed)["headline"] == "5 of 5 bars missed."
+    assert hedge_verdict(missed)["headline"] == "5 of 5 bars missed."
     gain = {"es99": {"value": -0.001, "low": -0.002, "high": -0.0005}}
-    assert "earns its place" in verdict(all_met, "HedgeForecaster", gain)["sentence"]
+    assert "earns its place" in hedge_verdict(all_met, "HedgeForecaster", gain)["sentence"]
     none = {"es99": {"value": -0.001, "low": -0.002, "high": 0.0005}}
-    assert "no gain" in verdict(all_met, "HedgeForecaster", none)["sentence"]
+    assert "no gain" in hedge_verdict(all_met, "HedgeForecaster", none)["sentence"]
 
 
 def test_report_when_written_then_page_and_numbers_agree(
@@ -225,7 +221,7 @@ def test_report_when_written_then_page_and_numbers_agree(
     crashes = [{"name": w.name, **(episode(ours, w.start_ms, w.stop_ms) or {})} for w in weeks]
     checked = bars(row, row, crashes, None)
     out = {
-        "format": 1, "kind": "hedge", "verdict": verdict(checked), "bars": checked,
+        "format": 1, "kind": "hedge", "verdict": hedge_verdict(checked), "bars": checked,
         "failures": ["something raised exception"], "ours": row, "account": [("fees", "1 USDT")],
         "table": [{"name": "ours <b>", "ours": True, **row}], "crashes": crashes,
         "matched": [{"name": "OLS", **row, "gap": paired(ours, ours, np.random.default_rng(0))}],
