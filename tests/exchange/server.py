@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
-from strategies.desk.loopback.endpoint import Handler, request_line
+from strategies.desk.loopback.endpoint import RequestHandler, request_line
 from strategies.desk.loopback.errors import ApiError
 from strategies.desk.loopback.limits import weight
 from strategies.desk.loopback.server import build_app, error_response, start_serving
@@ -26,7 +26,7 @@ def faulty_app(state: ExchangeState | None = None) -> web.Application:
 
 
 @web.middleware
-async def _faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _faulty(request: web.Request, handler: RequestHandler) -> web.StreamResponse:
     """Let the faults that are switched on strike, around everything else."""
     state, line = request.app[STATE_KEY], request_line(request)
     assert isinstance(state, ExchangeState), "faults need an exchange that has them"

@@ -12,7 +12,7 @@ import pytest
 from strategies.desk.loopback import trading, wallet
 from strategies.desk.loopback.account import Customer
 from strategies.desk.loopback.book import Liquidity
-from strategies.desk.loopback.replay import Market, scripted_feed
+from strategies.desk.loopback.replay import ReplayedMarket, scripted_feed
 from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.clock import ManualClock
 from tests.exchange.server import running_exchange
@@ -35,7 +35,7 @@ def venue(clock: ManualClock) -> LoopbackVenue:
         "ETHUSDT": scripted_feed(2_000.0, NOON_MS, funding_rate=-0.0002),
     }
     book = Liquidity(half_spread_bps=0, step_bps=10, level_notional_quote=100_000)
-    return LoopbackVenue(market=Market(feeds=feeds), clock=clock, liquidity=book)
+    return LoopbackVenue(market=ReplayedMarket(feeds=feeds), clock=clock, liquidity=book)
 
 
 @pytest.fixture

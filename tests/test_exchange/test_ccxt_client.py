@@ -11,7 +11,7 @@ import pytest
 from models.base.files import wall_clock_ms
 from models.base.units import HOUR_MS
 from strategies.desk.loopback.account import Customer
-from strategies.desk.loopback.replay import Market, scripted_feed
+from strategies.desk.loopback.replay import ReplayedMarket, scripted_feed
 from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.client import trading_client
 from tests.exchange.faults import Answer, ClockSkew, Drop
@@ -32,7 +32,9 @@ def state() -> ExchangeState:
         "BTCUSDT": scripted_feed(50_000.0, now, funding_rate=0.0001),
         "ETHUSDT": scripted_feed(2_000.0, now),
     }
-    return ExchangeState(venue=LoopbackVenue(market=Market(feeds=feeds), clock=wall_clock_ms))
+    return ExchangeState(
+        venue=LoopbackVenue(market=ReplayedMarket(feeds=feeds), clock=wall_clock_ms)
+    )
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from models.base.types import Candles
 from models.base.units import DAY_MS, HOUR_MS
 from strategies.desk.loopback.replay import (
     FUNDING_INTERVAL_MS,
-    Market,
+    ReplayedMarket,
     candle_feed,
     read_market,
     scripted_feed,
@@ -88,7 +88,7 @@ def test_mark_when_coarser_than_the_contract_then_it_follows_the_contract_by_its
 
 
 def test_mark_when_frozen_then_it_keeps_the_price_of_that_moment() -> None:
-    market = Market(feeds={"BTCUSDT": scripted_feed(100.0, START_MS)})
+    market = ReplayedMarket(feeds={"BTCUSDT": scripted_feed(100.0, START_MS)})
     market.freeze_mark("BTCUSDT", START_MS + 10, START_MS + 20)
     market.feeds["BTCUSDT"].move(START_MS, 200.0, 100)
     marks = [market.mark("BTCUSDT", START_MS + t) for t in (9, 10, 19, 20)]

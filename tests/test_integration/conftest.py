@@ -13,7 +13,7 @@ import pytest
 
 from models.base.files import wall_clock_ms
 from strategies.desk.loopback.account import Customer
-from strategies.desk.loopback.replay import Market, scripted_feed
+from strategies.desk.loopback.replay import ReplayedMarket, scripted_feed
 from strategies.desk.loopback.venue import LoopbackVenue
 from strategies.desk.simulated_data import write_simulated
 from tests.exchange.server import running_exchange
@@ -74,7 +74,7 @@ def venue() -> LoopbackVenue:
     """An exchange whose prices stand still until a test moves them."""
     now = wall_clock_ms()
     feeds = {"BTCUSDT": scripted_feed(60_000.0, now), "ETHUSDT": scripted_feed(3_000.0, now)}
-    return LoopbackVenue(market=Market(feeds=feeds), clock=wall_clock_ms)
+    return LoopbackVenue(market=ReplayedMarket(feeds=feeds), clock=wall_clock_ms)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from models.operate.control.heartbeat import last_beat
 from models.operate.control.state import ControlMode, Person
 from strategies.desk.loopback.account import Customer
 from strategies.desk.loopback.orders import Order
-from strategies.desk.loopback.replay import Market, PriceFeed, scripted_feed
+from strategies.desk.loopback.replay import PriceFeed, ReplayedMarket, scripted_feed
 from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.client import second_source_config
 from tests.exchange.clock import SkippedClock
@@ -343,7 +343,7 @@ def running_rounds(
     `methods` are added to the strategy's class, `changes` to the configuration.
     """
     clock = SkippedClock(folder / "clock")
-    venue = LoopbackVenue(market=Market(feeds={SYMBOL: feed(clock())}), clock=clock)
+    venue = LoopbackVenue(market=ReplayedMarket(feeds={SYMBOL: feed(clock())}), clock=clock)
     account = venue.open_account(KEY, SECRET)
     state = ExchangeState(venue=venue)
     witness = Witness(state=state, account=account)

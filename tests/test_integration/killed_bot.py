@@ -32,7 +32,7 @@ from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import last_beat
 from models.operate.control.state import ControlMode, Person
 from strategies.desk.loopback.account import Customer
-from strategies.desk.loopback.replay import Market, scripted_feed
+from strategies.desk.loopback.replay import ReplayedMarket, scripted_feed
 from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.faults import Latency
 from tests.exchange.server import running_exchange
@@ -160,7 +160,7 @@ class Killer:
     def __init__(self, folder: Path, seed: int, say: Callable[[str], object]) -> None:
         self._folder, self._random, self._say = folder, random.Random(seed), say
         feeds = {SYMBOL: scripted_feed(PRICE, wall_clock_ms())}
-        self._venue = LoopbackVenue(market=Market(feeds=feeds), clock=wall_clock_ms)
+        self._venue = LoopbackVenue(market=ReplayedMarket(feeds=feeds), clock=wall_clock_ms)
         self.state = ExchangeState(venue=self._venue)
         self.findings: list[Finding] = []
         self._stories = 0

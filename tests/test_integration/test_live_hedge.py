@@ -12,7 +12,7 @@ import pytest
 from models.base.files import wall_clock_ms
 from models.base.types import Candles
 from models.base.units import MINUTE_MS
-from strategies.desk.loopback.replay import Market, candle_feed
+from strategies.desk.loopback.replay import ReplayedMarket, candle_feed
 from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
@@ -98,7 +98,7 @@ def test_dry_run_when_the_model_dies_in_a_crash_then_hold_and_the_baseline_keep_
 ) -> None:
     now = wall_clock_ms()
     feeds = {f"{p.split('/')[0]}USDT": hour_a_minute(p, now) for p in (LTC, BTC, ETH)}
-    venue = LoopbackVenue(market=Market(feeds=feeds), clock=wall_clock_ms)
+    venue = LoopbackVenue(market=ReplayedMarket(feeds=feeds), clock=wall_clock_ms)
     venue.open_account(KEY, SECRET)
     state = ExchangeState(venue=venue)
     with (

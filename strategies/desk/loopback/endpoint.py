@@ -13,7 +13,7 @@ from strategies.desk.loopback.state import STATE_KEY, LoopbackState
 from strategies.desk.loopback.venue import LoopbackVenue
 
 Params = dict[str, str]
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+RequestHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def request_line(request: web.Request) -> str:
@@ -21,7 +21,7 @@ def request_line(request: web.Request) -> str:
     return f"{request.method} {request.path}"
 
 
-def public(answer: Callable[[LoopbackState, LoopbackVenue, Params], Any]) -> Handler:
+def public(answer: Callable[[LoopbackState, LoopbackVenue, Params], Any]) -> RequestHandler:
     """Return the handler of an endpoint anyone may ask."""
 
     async def handle(request: web.Request) -> web.Response:
@@ -34,7 +34,7 @@ def public(answer: Callable[[LoopbackState, LoopbackVenue, Params], Any]) -> Han
     return handle
 
 
-def private(answer: Callable[[LoopbackVenue, Customer, Params], Any]) -> Handler:
+def private(answer: Callable[[LoopbackVenue, Customer, Params], Any]) -> RequestHandler:
     """Return the handler of an endpoint that needs a valid signature."""
 
     async def handle(request: web.Request) -> web.Response:

@@ -58,7 +58,7 @@ class PriceFeed:
 
 
 @dataclass(kw_only=True)
-class Market:
+class ReplayedMarket:
     """Feeds by the exchange's symbol, for example ``BTCUSDT``."""
 
     feeds: dict[str, PriceFeed]
@@ -81,9 +81,9 @@ class Market:
         ]
         return min(knots, default=None)
 
-    def shifted(self, ms: int) -> Market:
+    def shifted(self, ms: int) -> ReplayedMarket:
         """Return the same market `ms` later; whole days keep the hours of funding."""
-        return Market(feeds={name: feed.shifted(ms) for name, feed in self.feeds.items()})
+        return ReplayedMarket(feeds={name: feed.shifted(ms) for name, feed in self.feeds.items()})
 
     def span_ms(self) -> tuple[int, int]:
         """Return from when to when every symbol has a script."""
@@ -170,7 +170,7 @@ def read_market(
     interval: str | None = None,
     start_ms: int | None = None,
     stop_ms: int | None = None,
-) -> Market:
+) -> ReplayedMarket:
     """Read the symbols found in a Freqtrade data directory.
 
     Parameters
@@ -200,7 +200,7 @@ def read_market(
         raise FileNotFoundError(
             f"expected futures candles of {[s.name for s in symbols]} in {datadir / 'futures'}"
         )
-    return Market(feeds=feeds)
+    return ReplayedMarket(feeds=feeds)
 
 
 _Span = tuple[int | None, int | None]
@@ -243,7 +243,7 @@ def _candles(path: Path, span: _Span) -> Candles:
     return Candles(time_ms=times, **columns)
 
 
-def starting_now(market: Market, start_ms: int, now_ms: int) -> Market:
+def starting_now(market: ReplayedMarket, start_ms: int, now_ms: int) -> ReplayedMarket:
     """Return `market` moved by whole days so that `now_ms` falls into the day after `start_ms`.
 
     Clocks, candles and funding then agree with the machine's time, and a client that signs with it

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from strategies.desk.loopback.endpoint import Handler, request_line
+from strategies.desk.loopback.endpoint import RequestHandler, request_line
 from strategies.desk.loopback.errors import ApiError
 from strategies.desk.loopback.market import INFO_ROUTES, MARKET_ROUTES
 from strategies.desk.loopback.state import STATE_KEY, LoopbackState
@@ -62,7 +62,7 @@ def error_response(error: ApiError) -> web.Response:
 
 
 @web.middleware
-async def _protocol(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _protocol(request: web.Request, handler: RequestHandler) -> web.StreamResponse:
     """Note and count each request; turn what is refused or unknown into the exchange's error."""
     state = request.app[STATE_KEY]
     line = request_line(request)

@@ -24,7 +24,7 @@ from strategies.desk.loopback.account import Customer
 from strategies.desk.loopback.book import Level, Liquidity, ladder, levels, sweep
 from strategies.desk.loopback.errors import ApiError
 from strategies.desk.loopback.orders import AlgoOrder, Order
-from strategies.desk.loopback.replay import Market, next_funding_ms
+from strategies.desk.loopback.replay import ReplayedMarket, next_funding_ms
 from strategies.desk.loopback.symbols import LISTED, Symbol
 from strategies.desk.loopback.tiers import margin_tiers
 from strategies.desk.loopback.timeline import first_true_ms
@@ -37,7 +37,7 @@ _MAX_ALGOS = 10  # MAX_NUM_ALGO_ORDERS per symbol
 class LoopbackVenue:
     """One exchange with a market behind it; `advance` before reading fields directly."""
 
-    market: Market
+    market: ReplayedMarket
     clock: Clock
     symbols: tuple[Symbol, ...] = LISTED
     liquidity: Liquidity = field(default_factory=Liquidity)

@@ -10,7 +10,7 @@ import pytest
 from models.base.errors import ConfigError, InputError
 from models.base.files import wall_clock_ms
 from strategies.account.hedge_primary import PositionReader, ReadConfig
-from strategies.desk.loopback.replay import Market, scripted_feed
+from strategies.desk.loopback.replay import ReplayedMarket, scripted_feed
 from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.client import trading_ccxt_config, trading_client
 from tests.exchange.faults import Answer
@@ -27,7 +27,7 @@ def state(monkeypatch: pytest.MonkeyPatch) -> ExchangeState:
     monkeypatch.setenv("HELD_SECRET", SECRET)
     now = wall_clock_ms()
     venue = LoopbackVenue(
-        market=Market(feeds={"LTCUSDT": scripted_feed(100.0, now)}), clock=wall_clock_ms
+        market=ReplayedMarket(feeds={"LTCUSDT": scripted_feed(100.0, now)}), clock=wall_clock_ms
     )
     venue.open_account(KEY, SECRET, Decimal(10_000))
     return ExchangeState(venue=venue)

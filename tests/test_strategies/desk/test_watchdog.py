@@ -18,7 +18,7 @@ from models.operate.control.state import ControlMode, Person
 from models.operate.control.watch import WatchdogConfig
 from strategies.desk.alerts import Alerts
 from strategies.desk.loopback.account import Customer
-from strategies.desk.loopback.replay import Market, scripted_feed
+from strategies.desk.loopback.replay import ReplayedMarket, scripted_feed
 from strategies.desk.loopback.venue import LoopbackVenue as Exchange
 from strategies.desk.venue import Venue, venue_client
 from strategies.desk.watchdog import Watchdog
@@ -85,7 +85,7 @@ class World:
 def world(tmp_path: Path) -> Iterator[World]:
     now = wall_clock_ms()
     feeds = {"BTCUSDT": scripted_feed(60_000.0, now), "ETHUSDT": scripted_feed(3_000.0, now)}
-    exchange = Exchange(market=Market(feeds=feeds), clock=wall_clock_ms)
+    exchange = Exchange(market=ReplayedMarket(feeds=feeds), clock=wall_clock_ms)
     account = exchange.open_account(KEY, SECRET)
     state = ExchangeState(venue=exchange)
     with running_exchange(state, tls=True) as url:

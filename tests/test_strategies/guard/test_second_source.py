@@ -12,7 +12,7 @@ import pytest
 from models.base.config import from_mapping
 from models.base.errors import ConfigError, InputError
 from models.base.types import Candles
-from strategies.desk.loopback.replay import Market, scripted_feed
+from strategies.desk.loopback.replay import ReplayedMarket, scripted_feed
 from strategies.desk.loopback.venue import LoopbackVenue
 from strategies.guard.second_source import SecondSource, SecondSourceConfig, second_source_client
 from tests.exchange.client import second_source_config
@@ -35,7 +35,7 @@ def clock() -> ManualClock:
 @pytest.fixture
 def state(clock: ManualClock) -> ExchangeState:
     feeds = {"BTCUSDT": scripted_feed(60_000.0, NOON_MS)}
-    return ExchangeState(venue=LoopbackVenue(market=Market(feeds=feeds), clock=clock))
+    return ExchangeState(venue=LoopbackVenue(market=ReplayedMarket(feeds=feeds), clock=clock))
 
 
 @pytest.fixture
