@@ -30,15 +30,15 @@ from tests.mutation.mutants import Mutant, mutants
 from tests.places import ROOT
 
 SUITES = {
-    "limits": ("trade.test_limits",),
-    "losses": ("trade.test_risk_losses",),
-    "reduction": ("trade.test_risk_after_trade",),
-    "reconciliation": ("trade.test_risk_after_trade",),
-    "second_source": ("trade.test_second_source",),
+    "limits": ("trade.risk.test_limits",),
+    "losses": ("trade.risk.test_losses",),
+    "reduction": ("trade.risk.test_after_trade",),
+    "reconciliation": ("trade.risk.test_after_trade",),
+    "second_source": ("trade.risk.test_second_source",),
 }
-GUARDS = ("trade.test_risk_guards",)
-WHOLE = ("trade.test_risk_guards", "trade.test_limits", "trade.test_risk_losses",
-         "trade.test_risk_after_trade", "trade.test_second_source")  # fmt: skip
+GUARDS = ("trade.risk.test_guards",)
+WHOLE = ("trade.risk.test_guards", "trade.risk.test_limits", "trade.risk.test_losses",
+         "trade.risk.test_after_trade", "trade.risk.test_second_source")  # fmt: skip
 MODULES = ("verdict", "need", "limits", "losses", "orders", "exposure", "margin", "market", "model",
            "oversight", "run", "reduction", "reconciliation", "second_source")  # fmt: skip
 _LIMIT_S = 90

@@ -7,7 +7,7 @@ import pytest
 from models.serve.latency import TO_DECISION, TO_ORDER, percentiles
 from models.trade.risk.limits import GuardConfig, HardLimits, Limits
 from strategies.human.figures import account_figures, latency_figures, limit_figures
-from tests.test_models.risk_worlds import exposure, held, lost
+from tests.test_models.trade.risk.worlds import exposure, held, lost
 
 LIMITS = Limits(hard=HardLimits(reserve_quote=2_000.0), soft=GuardConfig())
 

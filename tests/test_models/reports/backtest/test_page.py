@@ -20,7 +20,7 @@ from models.reports.backtest.page import backtest_page, write_report
 from models.reports.backtest.record import RunRecord
 from models.reports.backtest.verdict import backtest_verdict
 from models.reports.style import band, thinned
-from tests.test_models.validation_records import PAIR, make_audit, make_record
+from tests.test_models.reports.records import PAIR, make_audit, make_record
 
 BANNER = "SIMULATED MARKET — these numbers say nothing about real markets"
 SHOWN = re.compile(r'data-key="([^"]+)" data-value="([^"]*)"')

@@ -16,7 +16,7 @@ from models.trade.risk.limits import GuardConfig, HardLimits, Limits, jittered, 
 from models.trade.risk.run import GUARDS, Guard, decide_order
 from models.trade.risk.snapshot import Effect, ModelHealth, Snapshot, Stage
 from models.trade.risk.verdict import Verdict, refused
-from tests.test_models.risk_worlds import (
+from tests.test_models.trade.risk.worlds import (
     EXCHANGE,
     LIMITS,
     MARKET,

@@ -13,7 +13,7 @@ from loky import get_reusable_executor
 from models.base.errors import AlignmentError, ConfigError, TrainingError
 from models.learn.training import executor as executor_module
 from models.learn.training.executor import ProcessExecutor
-from tests.test_models.learn import worker_jobs
+from tests.test_models.learn.training import worker_jobs
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -21,7 +21,7 @@ from models.trade.risk.run import (
 )
 from models.trade.risk.snapshot import Effect, Snapshot, Stage
 from models.trade.risk.verdict import PASSED, Demand, RiskDecision, Verdict, limited, refused
-from tests.test_models.risk_worlds import (
+from tests.test_models.trade.risk.worlds import (
     LIMITS,
     LOSSES,
     NOW,

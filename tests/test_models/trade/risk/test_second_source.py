@@ -18,7 +18,7 @@ from models.trade.risk.run import SECOND_SOURCE, Standing, decide_order, watch
 from models.trade.risk.second_source import sources_agree
 from models.trade.risk.snapshot import Stage
 from tests.places import SHARED
-from tests.test_models.risk_worlds import LIMITS, NOW, world
+from tests.test_models.trade.risk.worlds import LIMITS, NOW, world
 
 MINUTE = 60_000
 DATA = SHARED / "data"

@@ -12,7 +12,7 @@ from models.reports.backtest.card import model_card
 from models.reports.backtest.record import RunRecord, TrainingRecord
 from models.reports.text import show
 from tests.test_contract import planted
-from tests.test_models.validation_records import make_record
+from tests.test_models.reports.records import make_record
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from models.reports.backtest.build import backtest_numbers
 from models.reports.backtest.page import backtest_page, figures
 from models.reports.backtest.record import DrivenForecast, Drivers, RunRecord
 from tests.test_contract.echo import CANDLE_MS, echo_artifact, echo_rows
-from tests.test_models.validation_records import HOUR, PAIR, make_record
+from tests.test_models.reports.records import HOUR, PAIR, make_record
 
 
 @pytest.fixture(scope="module")
