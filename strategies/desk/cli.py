@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Final, TypeAlias
 
 from freqtrade.exceptions import FreqtradeException
 
 from models.base.errors import PackError
-from strategies.desk.control import add_commands
+from strategies.desk.control import Subcommands, add_commands
 from strategies.desk.loopback.options import add_exchange_options
 from strategies.desk.places import CONFIGS, USER_DATA
+
+_DATA_HELP: Final = "a Freqtrade data directory (holds futures/)"
+
+RunCommand: TypeAlias = Callable[[argparse.Namespace], int]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; an expected error is printed as a message, never as a traceback."""
     options = _parser().parse_args(arguments)
+    run: RunCommand = options.run
     try:
-        return int(options.run(options))
+        return run(options)
     except (PackError, FreqtradeException) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -27,48 +34,91 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="breakwater", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
-    demo = commands.add_parser("demo", help="backtest on real or simulated data, with a report")
-    demo.add_argument("--data", type=Path, help="a Freqtrade data directory (holds futures/)")
-    demo.add_argument("--model", default="LSTMForecaster", help="FreqAI model class")
-    demo.add_argument("--strategy", default="BitcoinCrossMargin")
+    _add_backtests(commands)
+    _add_compare(commands)
+    _add_cascades(commands)
+    _add_collect(commands)
+    _add_explain(commands)
+    _add_risk(commands)
+    simulate = commands.add_parser("simulate", help="write a seeded simulated market")
+    simulate.add_argument("directory", type=Path)
+    simulate.add_argument("--seed", type=int, default=0)
+    simulate.set_defaults(run=_simulate)
+    exchange = commands.add_parser("exchange", help="serve the loopback exchange until stopped")
+    add_exchange_options(exchange)
+    add_commands(commands)
+    return parser
+
+
+def _add(
+    commands: Subcommands, name: str, run: RunCommand, help_text: str
+) -> argparse.ArgumentParser:
+    """Add a command; what is not given on its line is left to the defaults of its options."""
+    command = commands.add_parser(name, help=help_text, argument_default=argparse.SUPPRESS)
+    command.set_defaults(run=run)
+    return command
+
+
+def _given(options: argparse.Namespace, *besides: str) -> dict[str, Any]:
+    """Return what was given on the line, by name, but for the options named in `besides`."""
+    return {name: value for name, value in vars(options).items() if name not in ("run", *besides)}
+
+
+def _add_backtests(commands: Subcommands) -> None:
+    demo = _add(commands, "demo", _demo, "backtest on real or simulated data, with a report")
+    demo.add_argument("--data", type=Path, help=_DATA_HELP)
+    demo.add_argument("--model", help="FreqAI model class; LSTMForecaster")
+    demo.add_argument("--strategy", help="BitcoinCrossMargin")
     demo.add_argument("--timerange", help="YYYYMMDD-YYYYMMDD; default: the last 240 days")
     demo.add_argument("--config", type=Path, help="default: config_bitcoin.json")
     demo.add_argument("--userdir", type=Path, help="default: user_data")
-    demo.set_defaults(run=_demo)
-    compare = commands.add_parser("compare", help="all models on the same walk-forward folds")
-    compare.add_argument("--data", type=Path, help="a Freqtrade data directory (holds futures/)")
-    compare.add_argument("--models", nargs="+", default=[], help="catalogue names; default: all")
-    for name, default, what in (
-        ("seeds", 3, "trainings of each model and fold"),
-        ("folds", 4, "consecutive test windows that end with the data"),
-        ("train-days", 730, "history before each test window"),
-        ("test-days", 60, "length of a test window"),
-    ):
-        compare.add_argument(f"--{name}", type=int, default=default, help=f"{what}; {default}")
-    compare.add_argument("--pair", default="BTC/USDT:USDT")
-    compare.add_argument("--timeframe", default="1h")
-    compare.add_argument("--max-steps", type=int, help="cap on optimiser steps, to try things out")
-    compare.add_argument("--userdir", type=Path, help="default: user_data")
-    compare.set_defaults(run=_compare)
-    hedge = commands.add_parser(
-        "hedge-report", help="backtest of the Litecoin hedge, with a report"
+    hedge = _add(
+        commands, "hedge-report", _hedge_report, "backtest of the Litecoin hedge, with a report"
     )
-    hedge.add_argument("--data", type=Path, help="a Freqtrade data directory (holds futures/)")
+    hedge.add_argument("--data", type=Path, help=_DATA_HELP)
     hedge.add_argument("--timerange", help="YYYYMMDD-YYYYMMDD; default: 2021 to the newest candle")
     hedge.add_argument("--config", type=Path, help="default: config_litecoin_hedge.json")
     hedge.add_argument("--model", help="FreqAI model class that may lean on the baseline")
     hedge.add_argument("--userdir", type=Path, help="default: user_data")
-    hedge.set_defaults(run=_hedge_report)
-    cascades = commands.add_parser("cascades", help="how well liquidation cascades can be timed")
-    cascades.add_argument("--data", type=Path, help="a Freqtrade data directory (holds futures/)")
+
+
+def _add_compare(commands: Subcommands) -> None:
+    compare = _add(commands, "compare", _compare, "all models on the same walk-forward folds")
+    compare.add_argument("--data", type=Path, default=None, help=_DATA_HELP)
+    compare.add_argument("--models", nargs="+", default=[], help="catalogue names; default: all")
+    for name, what in (
+        ("seeds", "trainings of each model and fold; 3"),
+        ("folds", "consecutive test windows that end with the data; 4"),
+        ("train-days", "history before each test window; 730"),
+        ("test-days", "length of a test window; 60"),
+    ):
+        compare.add_argument(f"--{name}", type=int, help=what)
+    compare.add_argument("--pair", help="BTC/USDT:USDT")
+    compare.add_argument("--timeframe", help="1h")
+    _add_max_steps(compare)
+
+
+def _add_cascades(commands: Subcommands) -> None:
+    cascades = _add(commands, "cascades", _cascades, "how well liquidation cascades can be timed")
+    cascades.add_argument("--data", type=Path, default=None, help=_DATA_HELP)
     cascades.add_argument("--feeds", type=Path, help="folder of open interest and liquidations")
     cascades.add_argument("--network", default="hedge", help='catalogue name, or "none"; hedge')
-    cascades.add_argument("--all", action="store_true", help="leave out coins and episodes as well")
-    cascades.add_argument("--folds", type=int, default=5, help="test spans of the walk-forward; 5")
-    cascades.add_argument("--start", default="2022-01-01", help="of the test span; 2022-01-01")
-    cascades.add_argument("--max-steps", type=int, help="cap on optimiser steps, to try things out")
-    cascades.add_argument("--userdir", type=Path, help="default: user_data")
-    cascades.set_defaults(run=_cascades)
+    cascades.add_argument(
+        "--all", action="store_true", default=False, help="leave out coins and episodes as well"
+    )
+    cascades.add_argument("--folds", type=int, help="test spans of the walk-forward; 5")
+    cascades.add_argument("--start", help="of the test span; 2022-01-01")
+    _add_max_steps(cascades)
+
+
+def _add_max_steps(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--max-steps", type=int, default=None, help="cap on optimiser steps, to try things out"
+    )
+    command.add_argument("--userdir", type=Path, default=None, help="default: user_data")
+
+
+def _add_collect(commands: Subcommands) -> None:
     collect = commands.add_parser("collect", help="keep what the feeds say, until stopped")
     collect.add_argument("--config", type=Path, action="append", required=True, help="the bot's")
     collect.add_argument("--sources", nargs="+", default=[], metavar="FEED", help="default: all")
@@ -76,16 +126,21 @@ def _parser() -> argparse.ArgumentParser:
     collect.add_argument("--status", action="store_true", help="only say how old each feed is")
     collect.add_argument("--userdir", type=Path, help="the bot's; default: as configured")
     collect.set_defaults(run=_collect)
-    explain = commands.add_parser("explain", help="what drove one forecast of the newest run")
+
+
+def _add_explain(commands: Subcommands) -> None:
+    explain = _add(commands, "explain", _explain, "what drove one forecast of the newest run")
     explain.add_argument("--time", required=True, help="its candle's open, as 2025-06-01T12:00 UTC")
     explain.add_argument("--pair", help="default: the run's first")
     targets = "advantage (p_up - p_down), return, cascade_down or cascade_up"
-    explain.add_argument("--target", default="advantage", help=targets)
-    explain.add_argument("--top", type=int, default=12, help="drivers shown; 12")
+    explain.add_argument("--target", help=targets)
+    explain.add_argument("--top", type=int, help="drivers shown; 12")
     explain.add_argument("--data", type=Path, help="the run's data directory; default: as reported")
     explain.add_argument("--strategy", help="the run's strategy; default: as reported")
     explain.add_argument("--userdir", type=Path, help="default: user_data")
-    explain.set_defaults(run=_explain)
+
+
+def _add_risk(commands: Subcommands) -> None:
     stress = commands.add_parser("stress", help="replay crashes with and without the guards")
     stress.add_argument("--data", type=Path, help="data directory, or a folder of them; simulated")
     stress.add_argument("--pair", default="BTC/USDT:USDT")
@@ -99,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     stress.add_argument("--userdir", type=Path, default=USER_DATA)
     stress.set_defaults(run=_stress)
     liquidation = commands.add_parser("liquidation", help="share of entries liquidated by leverage")
-    liquidation.add_argument("--data", type=Path, required=True, help="a Freqtrade data directory")
+    liquidation.add_argument("--data", type=Path, required=True, help=_DATA_HELP)
     liquidation.add_argument("--pair", nargs="+", default=["BTC/USDT:USDT"])
     liquidation.add_argument("--timeframe", default="1h")
     liquidation.add_argument("--leverage", nargs="+", type=float, default=[2, 3, 5, 10, 20])
@@ -107,52 +162,40 @@ def _parser() -> argparse.ArgumentParser:
         "--notional", type=float, default=10_000.0, help="position size; 10000"
     )
     liquidation.set_defaults(run=_liquidation)
-    simulate = commands.add_parser("simulate", help="write a seeded simulated market")
-    simulate.add_argument("directory", type=Path)
-    simulate.add_argument("--seed", type=int, default=0)
-    simulate.set_defaults(run=_simulate)
-    exchange = commands.add_parser("exchange", help="serve the loopback exchange until stopped")
-    add_exchange_options(exchange)
-    add_commands(commands)
-    return parser
 
 
 def _demo(options: argparse.Namespace) -> int:
     from strategies.desk.demo import DemoOptions, run_demo
 
-    given = {
-        name: getattr(options, name)
-        for name in ("data", "model", "strategy", "timerange", "config", "userdir")
-        if getattr(options, name) is not None
-    }
-    return run_demo(DemoOptions(**given))
+    return run_demo(DemoOptions(**_given(options)))
+
+
+def _hedge_report(options: argparse.Namespace) -> int:
+    from strategies.desk.hedge import HedgeOptions, run_hedge
+
+    return run_hedge(HedgeOptions(**_given(options)))
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from strategies.desk.explain import ExplainOptions, run_explain
+
+    return run_explain(ExplainOptions(**_given(options)))
 
 
 def _compare(options: argparse.Namespace) -> int:
     from strategies.desk.compare import CompareOptions, run_compare
     from strategies.desk.data import choose_datadir
 
-    more = {} if options.userdir is None else {"userdir": options.userdir}
-    userdir = more.get("userdir", CompareOptions.userdir)
-    names = ("seeds", "folds", "train_days", "test_days", "pair", "timeframe")
-    training = {} if options.max_steps is None else {"training": {"max_steps": options.max_steps}}
+    userdir = options.userdir or CompareOptions.userdir
     return run_compare(
         CompareOptions(
             data=choose_datadir(options.data, userdir),
+            userdir=userdir,
             models=tuple(options.models),
-            settings=training,
-            **{name: getattr(options, name) for name in names},
-            **more,
+            settings=_training(options.max_steps),
+            **_given(options, "data", "userdir", "models", "max_steps"),
         )
     )
-
-
-def _hedge_report(options: argparse.Namespace) -> int:
-    from strategies.desk.hedge import HedgeOptions, run_hedge
-
-    names = ("data", "timerange", "config", "model", "userdir")
-    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    return run_hedge(HedgeOptions(**given))
 
 
 def _cascades(options: argparse.Namespace) -> int:
@@ -160,21 +203,22 @@ def _cascades(options: argparse.Namespace) -> int:
     from strategies.desk.cascades import CascadeOptions, run_cascades
     from strategies.desk.data import choose_datadir
 
-    more = {} if options.userdir is None else {"userdir": options.userdir}
-    userdir = more.get("userdir", CascadeOptions.userdir)
-    training = {} if options.max_steps is None else {"training": {"max_steps": options.max_steps}}
+    userdir = options.userdir or CascadeOptions.userdir
     return run_cascades(
         CascadeOptions(
             data=choose_datadir(options.data, userdir),
-            feeds=options.feeds,
+            userdir=userdir,
             network="" if options.network == "none" else options.network,
             schemes=SCHEMES if options.all else SCHEMES[:1],
-            folds=options.folds,
-            start=options.start,
-            settings=training,
-            **more,
+            settings=_training(options.max_steps),
+            **_given(options, "data", "userdir", "network", "all", "max_steps"),
         )
     )
+
+
+def _training(max_steps: int | None) -> dict[str, dict[str, int]]:
+    """Return the settings of `model_training_parameters` that cap the steps."""
+    return {} if max_steps is None else {"training": {"max_steps": max_steps}}
 
 
 def _collect(options: argparse.Namespace) -> int:
@@ -183,14 +227,6 @@ def _collect(options: argparse.Namespace) -> int:
     return run_collect(
         options.config, options.userdir, options.sources, once=options.once, status=options.status
     )
-
-
-def _explain(options: argparse.Namespace) -> int:
-    from strategies.desk.explain import ExplainOptions, run_explain
-
-    names = ("time", "pair", "target", "top", "data", "strategy", "userdir")
-    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    return run_explain(ExplainOptions(**given))
 
 
 def _stress(options: argparse.Namespace) -> int:

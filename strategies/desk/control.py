@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import argparse
 import getpass
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Final, TypeAlias
 
 from models.base.errors import ControlError
 from models.operate.control.commands import (
@@ -20,37 +24,46 @@ from models.operate.journal.journal import Journal
 
 USERDIR = Path("user_data")
 
+Subcommands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+
+@dataclass(frozen=True)
+class Word:
+    """One word a person can say to the bot, and what it does with its argument."""
+
+    name: str
+    argument: str  # empty: it has none; with "?" it may be left out
+    help: str
+    say: Callable[[Commands, str], str]
+
+
+WORDS: Final = (
+    Word("risk", "", "show the control state and the bot's last sign of life",
+         lambda console, _: console.risk()),
+    Word("halt", "reason?", "forbid everything but closing",
+         lambda console, reason: console.halt(person(), reason)),
+    Word("reduce", "reason?", "forbid whatever raises exposure",
+         lambda console, reason: console.reduce(person(), reason)),
+    Word("resume", "", "let the bot trade again",
+         lambda console, _: console.resume(person())),
+    Word("flatten", "reason?", "halt, and close every position in stages",
+         lambda console, reason: console.flatten(person(), reason)),
+    Word("hedge", "word?", "show the hedge override, or set it: a ratio, freeze or release",
+         lambda console, word: console.hedge(person(), word)),
+    Word("why", "trade", "what the journal knows about a trade",
+         lambda console, trade: console.why(_trade_number(trade))),
+    Word("approve", "proposal", "let a proposed entry happen (review mode)",
+         lambda console, proposal: console.approve(person(), proposal)),
+    Word("deny", "proposal", "refuse a proposed entry (review mode)",
+         lambda console, proposal: console.deny(person(), proposal)),
+)  # fmt: skip
+
+
+def add_commands(commands: Subcommands) -> None:
     """Add the control commands to the command line."""
-    for name, argument, what in (
-        ("risk", "", "show the control state and the bot's last sign of life"),
-        ("halt", "reason?", "forbid everything but closing"),
-        ("reduce", "reason?", "forbid whatever raises exposure"),
-        ("resume", "", "let the bot trade again"),
-        ("flatten", "reason?", "halt, and close every position in stages"),
-        ("hedge", "word?", "show the hedge override, or set it: a ratio, freeze or release"),
-        ("why", "trade", "what the journal knows about a trade"),
-        ("approve", "proposal", "let a proposed entry happen (review mode)"),
-        ("deny", "proposal", "refuse a proposed entry (review mode)"),
-    ):
-        command = commands.add_parser(name, help=what)
-        command.add_argument("--userdir", type=Path, default=USERDIR, help=f"default: {USERDIR}")
-        if argument:
-            optional = {"nargs": "?", "default": ""} if argument.endswith("?") else {}
-            command.add_argument(argument.rstrip("?"), **optional)
-        if name in DANGEROUS:
-            command.add_argument("--yes", action="store_true", help="do not ask again")
-        command.set_defaults(run=_run, command=name)
-    journal = commands.add_parser("journal", help="check or read the journal")
-    journal.add_argument("what", choices=("verify", "show"))
-    journal.add_argument("--userdir", type=Path, default=USERDIR, help=f"default: {USERDIR}")
-    journal.add_argument("--expect", default="", help="verify: a head hash written down earlier")
-    journal.add_argument("--kind", default="", help='show: such lines only, as "entry"')
-    journal.add_argument("--pair", default="", help="show: such lines only")
-    journal.add_argument("--lines", type=int, default=20, help="show: the newest; 20")
-    journal.set_defaults(run=_journal)
-
+    for word in WORDS:
+        _add_word(commands, word)
+    _add_journal(commands)
     accept = commands.add_parser("acknowledge", help="see and accept the risk, before going live")
     accept.add_argument("--config", type=Path, action="append", required=True, help="the bot's")
     accept.add_argument("--userdir", type=Path, help="the bot's; default: as configured")
@@ -62,12 +75,35 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     watchdog.set_defaults(run=_watchdog)
 
 
+def _add_word(commands: Subcommands, word: Word) -> None:
+    command = commands.add_parser(word.name, help=word.help)
+    command.add_argument("--userdir", type=Path, default=USERDIR, help=f"default: {USERDIR}")
+    if word.argument.endswith("?"):
+        command.add_argument("argument", metavar=word.argument[:-1], nargs="?", default="")
+    elif word.argument:
+        command.add_argument("argument", metavar=word.argument)
+    if word.name in DANGEROUS:
+        command.add_argument("--yes", action="store_true", help="do not ask again")
+    command.set_defaults(run=partial(_run, word))
+
+
+def _add_journal(commands: Subcommands) -> None:
+    journal = commands.add_parser("journal", help="check or read the journal")
+    journal.add_argument("what", choices=("verify", "show"))
+    journal.add_argument("--userdir", type=Path, default=USERDIR, help=f"default: {USERDIR}")
+    journal.add_argument("--expect", default="", help="verify: a head hash written down earlier")
+    journal.add_argument("--kind", default="", help='show: such lines only, as "entry"')
+    journal.add_argument("--pair", default="", help="show: such lines only")
+    journal.add_argument("--lines", type=int, default=20, help="show: the newest; 20")
+    journal.set_defaults(run=_journal)
+
+
 def person() -> Person:
     """Return whoever sits at this terminal."""
     return Person(getpass.getuser(), "command line")
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(word: Word, options: argparse.Namespace) -> int:
     # A word said in the wrong folder must not look as if a bot had heard it.
     if not (options.userdir / CONTROL_FOLDER).is_dir():
         raise ControlError(
@@ -76,32 +112,17 @@ def _run(options: argparse.Namespace) -> int:
             cure=f"give the bot's --userdir; a bot not yet started is halted by a file "
             f"{CONTROL_FOLDER}/HALT in it",
         )
-    console, name = Commands(options.userdir), options.command
-    shown_only = name == "hedge" and not options.word
-    if name in DANGEROUS and not shown_only and not options.yes:
+    console = Commands(options.userdir)
+    argument: str = options.argument if word.argument else ""
+    shown_only = word.name == "hedge" and not argument
+    if word.name in DANGEROUS and not shown_only and not options.yes:
         print(console.risk())
-        if name == "hedge":
-            print(f"about to: {hedge_meaning(options.word)}")
-        if input(f"type {name} to go on: ").strip() != name:
-            raise ControlError(f"{name} was not confirmed; nothing has changed")
-    print(_said(console, options))
+        if word.name == "hedge":
+            print(f"about to: {hedge_meaning(argument)}")
+        if input(f"type {word.name} to go on: ").strip() != word.name:
+            raise ControlError(f"{word.name} was not confirmed; nothing has changed")
+    print(word.say(console, argument))
     return 0
-
-
-def _said(console: Commands, options: argparse.Namespace) -> str:
-    match options.command:
-        case "risk":
-            return console.risk()
-        case "resume":
-            return console.resume(person())
-        case "halt" | "reduce" | "flatten" as name:
-            return str(getattr(console, name)(person(), options.reason))
-        case "hedge":
-            return console.hedge(person(), options.word)
-        case "why":
-            return console.why(_number(options.trade))
-        case name:
-            return str(getattr(console, name)(person(), options.proposal))
 
 
 def _acknowledge(options: argparse.Namespace) -> int:
@@ -116,7 +137,7 @@ def _watchdog(options: argparse.Namespace) -> int:
     return run_watchdog(options.config, options.userdir)
 
 
-def _number(word: str) -> int:
+def _trade_number(word: str) -> int:
     try:
         return int(word)
     except ValueError:

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -48,7 +49,7 @@ WatchdogAction: TypeAlias = tuple[str, Callable[[], None]]  # what it does, in w
 
 
 @dataclass
-class _Seen:
+class _Observed:
     """The account in one round, as far as it could be seen."""
 
     positions: dict[str, WatchedPosition] = field(default_factory=dict)
@@ -90,73 +91,76 @@ class Watchdog:
 
     def round(self) -> None:
         """Look once and do what has to be done; what fails is tried again in the next round."""
-        seen = self._look()
-        found = self._judge(seen)
+        observed = self._look()
+        found = self._judge(observed)
         news = found.keys() - self._alarms.keys()
         if found.keys() - {_BLIND} and (news or self._store.read().may_add_risk):
             self._store.reduce(_WATCHDOG, "; ".join(found.values()))
         done: list[str] = []
         if self._venue is not None:
-            done = [self._do(*action) for action in self._actions(self._venue, seen, found)]
+            done = [self._do(*action) for action in self._actions(self._venue, observed, found)]
         # Told last: a journal whose lock a stopped bot holds must not delay what is done.
         self._tell(found, done)
 
     # -- looking ------------------------------------------------------------------------------
 
-    def _look(self) -> _Seen:
-        seen = _Seen()
+    def _look(self) -> _Observed:
+        observed = _Observed()
         if self._venue is None:
-            return seen
+            return observed
         try:
-            seen.positions = {p.symbol: p for p in self._venue.positions()}
-            for symbol in dict.fromkeys([*self._symbols, *seen.positions]):
-                seen.orders[symbol] = self._venue.resting(symbol)
-            seen.margin_ratio = self._venue.margin_ratio()
+            observed.positions = {p.symbol: p for p in self._venue.positions()}
+            for symbol in dict.fromkeys([*self._symbols, *observed.positions]):
+                observed.orders[symbol] = self._venue.resting(symbol)
+            observed.margin_ratio = self._venue.margin_ratio()
         except (ccxt.BaseError, LookupError, TypeError, ValueError) as error:
-            seen.missing = type(error).__name__
-        return seen
+            observed.missing = type(error).__name__
+        return observed
 
-    def _judge(self, seen: _Seen) -> dict[str, str]:
+    def _judge(self, observed: _Observed) -> dict[str, str]:
         try:
             beat = last_beat(self._store.folder)
-            found = alarms(self._clock(), beat, seen.margin_ratio, self._config)
+            found = alarms(self._clock(), beat, observed.margin_ratio, self._config)
         except ControlError as error:
             found = {SILENT: f"{FILE}: {error.problem}"}
-        self._blind = self._blind + 1 if seen.missing else 0
+        self._blind = self._blind + 1 if observed.missing else 0
         if self._blind >= _BLIND_ROUNDS:
-            found[_BLIND] = f"the account cannot be seen: {seen.missing}"
+            found[_BLIND] = f"the account cannot be seen: {observed.missing}"
         return found
 
     # -- acting -------------------------------------------------------------------------------
 
     def _actions(
-        self, venue: Venue, seen: _Seen, found: dict[str, str]
+        self, venue: Venue, observed: _Observed, found: dict[str, str]
     ) -> Iterator[WatchdogAction]:
         silent = SILENT in found
         if silent:
-            yield from self._without_entries(venue, seen)
-            if self._must_close(seen):
-                yield from self._closed(venue, seen)
-        yield from self._protected(venue, seen, at_once=silent)
-        yield from self._tidy(venue, seen)
+            yield from self._without_entries(venue, observed)
+            if self._must_close(observed):
+                yield from self._closed(venue, observed)
+        yield from self._protected(venue, observed, at_once=silent)
+        yield from self._tidy(venue, observed)
 
-    def _must_close(self, seen: _Seen) -> bool:
+    def _must_close(self, observed: _Observed) -> bool:
         """Whether the watchdog closes for a silent bot: as configured, told to, or in need."""
-        needed = seen.margin_ratio is not None and seen.margin_ratio >= self._config.margin_flatten
-        asked = self._store.read().flatten is not None
-        return asked or needed or self._config.on_silence == "flatten"
+        needed = (
+            observed.margin_ratio is not None
+            and observed.margin_ratio >= self._config.margin_flatten
+        )
+        requested = self._store.read().flatten is not None
+        return requested or needed or self._config.on_silence == "flatten"
 
-    def _closed(self, venue: Venue, seen: _Seen) -> Iterator[WatchdogAction]:
+    def _closed(self, venue: Venue, observed: _Observed) -> Iterator[WatchdogAction]:
         now = self._clock()
-        for symbol, position in seen.positions.items():
+        for symbol, position in observed.positions.items():
             if now < self._next_step_ms.get(symbol, 0):
                 continue
             held = abs(position.amount) * position.mark
             step = next_step(
                 now_ms=now, held_quote=held, target_quote=0.0,
-                volume_1h_quote=_asked(lambda s=symbol: venue.volume_1h_quote(s)),
+                volume_1h_quote=_answer(partial(venue.volume_1h_quote, symbol)),
                 max_volume_frac=self._config.max_volume_frac,
-                smallest_quote=_asked(lambda s=symbol: venue.smallest_quote(s)) or 0.0,
+                smallest_quote=_answer(partial(venue.smallest_quote, symbol)) or 0.0,
             )  # fmt: skip
             self._next_step_ms[symbol] = step.next_ms
             amount = abs(position.amount) * min(step.notional_quote / held, 1.0)
@@ -164,18 +168,20 @@ class Watchdog:
                 venue, position, amount
             )  # fmt: skip
 
-    def _without_entries(self, venue: Venue, seen: _Seen) -> Iterator[WatchdogAction]:
-        for orders in seen.orders.values():
+    def _without_entries(self, venue: Venue, observed: _Observed) -> Iterator[WatchdogAction]:
+        for orders in observed.orders.values():
             for order in entries(orders):
                 yield f"entry of {order.amount:g} {order.symbol} cancelled", _cancel(venue, order)
 
-    def _protected(self, venue: Venue, seen: _Seen, *, at_once: bool) -> Iterator[WatchdogAction]:
+    def _protected(
+        self, venue: Venue, observed: _Observed, *, at_once: bool
+    ) -> Iterator[WatchdogAction]:
         now, since = self._clock(), self._bare_since
         self._bare_since = {}
-        for symbol, position in seen.positions.items():
-            if symbol not in seen.orders:
+        for symbol, position in observed.positions.items():
+            if symbol not in observed.orders:
                 continue  # not seen: perhaps it has a stop
-            left = uncovered(position, seen.orders[symbol])
+            left = uncovered(position, observed.orders[symbol])
             if left <= 0:
                 continue
             self._bare_since[symbol] = since.get(symbol, now)
@@ -184,9 +190,9 @@ class Watchdog:
                 what = f"{left:g} {symbol} had no stop; one placed at {price:g}"
                 yield what, _protect(venue, position, left, price)
 
-    def _tidy(self, venue: Venue, seen: _Seen) -> Iterator[WatchdogAction]:
-        for symbol, orders in seen.orders.items():
-            for order in superfluous(seen.positions.get(symbol), orders):
+    def _tidy(self, venue: Venue, observed: _Observed) -> Iterator[WatchdogAction]:
+        for symbol, orders in observed.orders.items():
+            for order in superfluous(observed.positions.get(symbol), orders):
                 yield f"own stop in {symbol} taken back", _cancel(venue, order)
 
     def _do(self, what: str, act: Callable[[], None]) -> str:
@@ -232,7 +238,7 @@ def _close(venue: Venue, position: WatchedPosition, amount: float) -> Callable[[
     return lambda: venue.close(position, amount)
 
 
-def _asked(ask: Callable[[], float | None]) -> float | None:
+def _answer(ask: Callable[[], float | None]) -> float | None:
     """Return the answer; None without one, which must keep nobody in a position."""
     try:
         return ask()
