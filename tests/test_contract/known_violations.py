@@ -33,6 +33,5 @@ KNOWN_LONG_FILES: list[str] = [
 ]
 KNOWN_NAMES_TWICE: list[str] = [
     "job_of: models.studies.cascades.network strategies.desk.compare",
-    "stationary_indices: models.evaluate.metrics.resampling models.learn.gan.baselines",
 ]
 KNOWN_FUNCTION_LINES_P95 = 34

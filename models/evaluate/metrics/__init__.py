@@ -9,11 +9,11 @@ from models.evaluate.metrics.equity import (
 )
 from models.evaluate.metrics.forecast import Forecasts, forecast_metrics, reliability
 from models.evaluate.metrics.hazard import average_precision, hazard_metrics
-from models.evaluate.metrics.resampling import Estimate, circular_ratio, stationary_indices
+from models.evaluate.metrics.resampling import Estimate, circular_ratio
 from models.evaluate.metrics.trades import trade_metrics, wilson
 
 __all__ = [
     "Estimate", "Forecasts", "average_precision", "circular_ratio", "daily_returns", "drawdown",
     "equity_metrics", "excess_return", "forecast_metrics", "hazard_metrics", "period_closes",
-    "reliability", "stationary_indices", "trade_metrics", "wilson",
+    "reliability", "trade_metrics", "wilson",
 ]  # fmt: skip

@@ -7,13 +7,13 @@ from typing import Any, Final
 import numpy as np
 
 from models.base.errors import InputError
+from models.base.resampling import stationary_indices
 from models.base.types import FloatArray, IntArray
 from models.base.units import DAY_MS, HOUR_MS
 from models.evaluate.metrics.resampling import (
     DRAWS,
     UNKNOWN,
     Estimate,
-    stationary_indices,
     with_interval,
 )
 

@@ -4,7 +4,7 @@ Candles are not independent: volatility clusters, and two forecasts over H candl
 apart share H - 1 candles of outcome. Resampling whole blocks keeps that dependence; resampling
 single rows would give intervals several times too narrow.
 
-Stationary bootstrap: Politis & Romano, "The stationary bootstrap", JASA 1994.
+The stationary bootstrap is in `models.base.resampling`.
 Circular blocks: Politis & Romano, "A circular block-resampling procedure", 1992.
 """
 
@@ -35,30 +35,6 @@ class Estimate(NamedTuple):
 
 
 UNKNOWN: Final = Estimate(np.nan, np.nan, np.nan)
-
-
-def stationary_indices(n: int, mean_block: float, draws: int, rng: np.random.Generator) -> IntArray:
-    """Return (draws, n) row indices of the stationary bootstrap.
-
-    Parameters
-    ----------
-    mean_block
-        Mean of the geometric block length, in rows; 1 is the ordinary bootstrap.
-
-    Raises
-    ------
-    InputError
-        If `n` or `mean_block` is below 1.
-    """
-    if n < 1 or mean_block < 1:
-        raise InputError(f"expected n >= 1 and mean_block >= 1, got {n} and {mean_block}")
-    fresh = rng.random((draws, n)) < 1.0 / mean_block
-    fresh[:, 0] = True
-    start = rng.integers(0, n, size=(draws, n))
-    row = np.arange(n)
-    last_fresh = np.maximum.accumulate(np.where(fresh, row, 0), axis=1)  # (draws, n)
-    out: IntArray = (np.take_along_axis(start, last_fresh, axis=1) + row - last_fresh) % n
-    return out
 
 
 def block_length(n: int, horizon_candles: int) -> int:

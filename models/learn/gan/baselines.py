@@ -11,36 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.base.types import FloatArray, IntArray
+from models.base.resampling import stationary_indices
+from models.base.types import FloatArray
 
 _BLOCK_CANDLES = 12.0
 _ALPHAS = np.array([0.02, 0.05, 0.08, 0.12, 0.18, 0.25])
 _PERSISTENCES = np.array([0.85, 0.92, 0.96, 0.98, 0.99])
 
 
-def stationary_indices(
-    rows: int, length: int, mean_block: float, rng: np.random.Generator
-) -> IntArray:
-    """Return (length,) indices into `rows` in blocks of geometric length, wrapped at the end.
-
-    Examples
-    --------
-    >>> i = stationary_indices(100, 1000, 10.0, np.random.default_rng(0))
-    >>> bool(0.85 < np.mean(np.diff(i) % 100 == 1) < 0.95)
-    True
-    """
-    fresh = rng.random(length) < 1 / mean_block
-    fresh[0] = True
-    start = rng.integers(rows, size=length)
-    at = np.flatnonzero(fresh)
-    since = np.arange(length) - np.repeat(at, np.diff(np.append(at, length)))
-    return np.asarray((start[np.repeat(at, np.diff(np.append(at, length)))] + since) % rows)
-
-
 def block_bootstrap(scaled: FloatArray, paths: int, steps: int, seed: int) -> FloatArray:
     """Return (N, S, A) pieces of training returns (R, A), each in units of its row's sigma."""
     rng = np.random.default_rng(seed)
-    index = stationary_indices(len(scaled), paths * steps, _BLOCK_CANDLES, rng)
+    (index,) = stationary_indices(len(scaled), _BLOCK_CANDLES, 1, rng, length=paths * steps)
     return np.asarray(scaled[index].reshape(paths, steps, -1))
 
 

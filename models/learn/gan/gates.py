@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from models.base.resampling import stationary_indices
 from models.base.types import FloatArray
-from models.learn.gan.baselines import stationary_indices
 from models.learn.gan.discriminator import discriminator_auc
 from models.learn.gan.diversity import (
     cluster_coverage,
@@ -107,7 +107,7 @@ def stylised_gates(
     rng = np.random.default_rng(seed)
     found, curves = [], []
     for _ in range(_RESAMPLES):
-        windows = real[stationary_indices(len(real), len(real), _BLOCK_WINDOWS, rng)]
+        windows = real[stationary_indices(len(real), _BLOCK_WINDOWS, 1, rng)[0]]
         found.append(statistics(windows, assets))
         curves.append(autocorrelation(np.abs(windows[:, :, 0])))
     replicates = [generated[:, g] for g in range(min(_REPLICATES, generated.shape[1]))]
@@ -233,8 +233,7 @@ def score_gates(
         other = energy_score(real, drawn)
         worse = 100 * (own - other) / other.mean()  # (W,)
         picks = [
-            stationary_indices(len(worse), len(worse), _BLOCK_WINDOWS, rng)
-            for _ in range(_RESAMPLES)
+            stationary_indices(len(worse), _BLOCK_WINDOWS, 1, rng)[0] for _ in range(_RESAMPLES)
         ]
         spread = np.quantile([worse[i].mean() - worse.mean() for i in picks], 0.95)
         gates.append(Gate(f"energy_score_over_{name}", float(worse.mean()), high=float(spread)))

@@ -9,10 +9,11 @@ from typing import Any, Final
 import numpy as np
 
 from models.base.heads import cumulative_incidence
+from models.base.resampling import stationary_indices
 from models.base.types import BoolArray, FloatArray, IntArray
 from models.base.units import DAY_MS, HOUR_MS, MILLIBITS
 from models.evaluate.metrics.hazard import average_precision
-from models.evaluate.metrics.resampling import Estimate, stationary_indices, with_interval
+from models.evaluate.metrics.resampling import Estimate, with_interval
 from models.studies.cascades.alarms import (
     Alarms,
     Watch,

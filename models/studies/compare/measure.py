@@ -14,6 +14,7 @@ import numpy as np
 
 from models.base import columns
 from models.base.errors import InputError
+from models.base.resampling import stationary_indices
 from models.base.types import BoolArray, FloatArray, IntArray
 from models.base.units import MILLIBITS
 from models.evaluate.metrics.equity import daily_returns, sharpe
@@ -22,7 +23,6 @@ from models.evaluate.metrics.resampling import (
     Estimate,
     block_length,
     circular_ratio,
-    stationary_indices,
     with_interval,
 )
 from models.trade.decision.signals import DecisionConfig, signals

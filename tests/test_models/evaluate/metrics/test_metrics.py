@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss
 
 from models.base.errors import InputError
+from models.base.resampling import stationary_indices
 from models.base.units import DAY_MS
 from models.evaluate.metrics import (
     Forecasts,
@@ -17,7 +18,6 @@ from models.evaluate.metrics import (
     excess_return,
     forecast_metrics,
     hazard_metrics,
-    stationary_indices,
     trade_metrics,
     wilson,
 )

@@ -8,8 +8,8 @@ from functools import cache
 import numpy as np
 import pytest
 
+from models.base.resampling import stationary_indices
 from models.base.types import FloatArray
-from models.learn.gan.baselines import stationary_indices
 from models.learn.gan.gates import (
     ILLUSTRATIVE,
     Evidence,
@@ -52,7 +52,7 @@ def real() -> FloatArray:
 def honest() -> FloatArray:
     """Draws (W, G, S, A) that are bootstraps of the real windows."""
     rng = np.random.default_rng(2)
-    picks = [stationary_indices(WINDOWS, WINDOWS, 4.0, rng) for _ in range(DRAWS)]
+    picks = [stationary_indices(WINDOWS, 4.0, 1, rng)[0] for _ in range(DRAWS)]
     return np.stack([real()[pick] for pick in picks], axis=1)
 
 
