@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -21,28 +20,27 @@ from freqtrade.configuration import TimeRange  # first: loads freqtrade before F
 from freqtrade.enums import RunMode
 from freqtrade.exceptions import OperationalException
 from freqtrade.exchange import timeframe_to_msecs
-from freqtrade.freqai import freqai_interface
-from freqtrade.freqai.data_drawer import FreqaiDataDrawer
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
-from freqtrade.freqai.freqai_interface import IFreqaiModel
 from freqtrade.strategy import IStrategy
 from pandas import DataFrame
 
-from freqaimodels.base.fast_lane import FastLane, agrees
+from freqaimodels.base.fast_answers import FastAnswers, fast_answers_run
 from freqaimodels.base.history import unify_dates
 from freqaimodels.base.learning_on import LearningOn
-from freqaimodels.base.live_rows import LiveRows
 from freqaimodels.base.pool import Pool, noted
 from freqaimodels.base.settings import candle_files, feed_files, read_settings
 from models.base import catalog, columns
 from models.base.errors import ConfigError, PackError
 from models.base.fingerprint import code_digest, data_digest, identifier
-from models.base.types import Artifact, Candles, TrainingJob
-from models.data.features.incremental import NewestRows
+from models.base.types import Artifact, TrainingJob
 from models.learn.training.executor import Executor, ProcessExecutor
 from models.serve.challenge import challenge
 from models.serve.predictor import Predictor
-from strategies.seams.frames import candles, time_ms
+from strategies.seams.frames import time_ms
+from strategies.seams.freqai_context import hand_over_candles
+from strategies.seams.freqai_model import SeamedModel
+from strategies.seams.freqai_tensorboard import leave_tensorboard_out
+from strategies.seams.freqai_trained_time import replace_trained_time, true_trained_time
 
 logger = logging.getLogger(__name__)
 
@@ -52,15 +50,7 @@ MAX_CONTEXT_CANDLES = 256
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 5.0, 300.0  # pause after a failed retraining, doubled each time
 
 
-class _NoTensorboard:
-    """Stands in for FreqAI's TensorBoard writer, whose package imports torch."""
-
-    def __init__(self, *_: Any) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class PackModel(IFreqaiModel):
+class PackModel(SeamedModel):
     """Base of the pack's FreqAI models; a subclass names its network.
 
     Parameters
@@ -86,21 +76,19 @@ class PackModel(IFreqaiModel):
                 config["freqai"].get("model_training_parameters") or {}
             )
             self.executor.check(self.network, config["freqai"]["model_training_parameters"])
+            fast = fast_answers_run(config)
         except PackError as error:
             raise OperationalException(str(error)) from error
         config["freqai"]["activate_tensorboard"] = False
-        config["freqai"]["conv_width"] = MAX_CONTEXT_CANDLES
+        hand_over_candles(config, MAX_CONTEXT_CANDLES)
         config["freqai"]["identifier"] = self._identifier(config)
         # Even with TensorBoard off, FreqAI's getter imports the package that imports torch.
-        freqai_interface.get_tb_logger = _NoTensorboard
+        leave_tensorboard_out()
         super().__init__(config)
         self._failure: Exception | None = None
         self._pause_s: dict[str, float] = {}  # before the next try, by pair whose training failed
         self.candle_ms = timeframe_to_msecs(config["timeframe"])
-        self._lanes: dict[str, FastLane] = {}  # by pair
-        self._markets: dict[str, NewestRows] = {}  # by pair, of all pairs' features
-        self._unbooked: list[tuple[Any, ...]] = []
-        self._told: set[str] = set()
+        self.fast = FastAnswers(self, config, self.candle_ms, MAX_CONTEXT_CANDLES, runs=fast)
         self._strategy: IStrategy  # who asks for the forecasts
         self._pool = Pool(config, self.settings.labels, self.settings.training, self.dd)
         live = config.get("runmode") in (RunMode.LIVE, RunMode.DRY_RUN)
@@ -110,7 +98,7 @@ class PackModel(IFreqaiModel):
             self._learning_on = LearningOn(
                 self.settings.labels, config["timeframe"], self.candle_ms, self.dd
             )
-            self.dd.get_pair_dict_info = self._pair_dict_info
+            replace_trained_time(self.dd, self._pair_dict_info)
         if live and "pairs" in config:
             # What FreqAI downloads next, once, before the first candle.
             config["pairs"] = list(dict.fromkeys([*config["pairs"], *self._pool.pairs]))
@@ -224,13 +212,13 @@ class PackModel(IFreqaiModel):
         artifact = self.fit({"job": replace(job, peers=peers)}, dk)
         return replace(artifact, manifest=noted(artifact.manifest, left_out))
 
-    def fit(self, data_dictionary: dict[str, Any], dk: FreqaiDataKitchen, **kwargs: Any) -> Any:
+    def fit(
+        self, data_dictionary: dict[str, Any], dk: FreqaiDataKitchen, **kwargs: Any
+    ) -> Artifact:
         """Run the training job in `data_dictionary["job"]` and return its artifact."""
         return self.executor.run(data_dictionary["job"])
 
-    def _append_null_backtesting_predictions(
-        self, dk: FreqaiDataKitchen, dataframe_backtest: DataFrame
-    ) -> None:
+    def without_model(self, dk: FreqaiDataKitchen) -> None:
         """Stop the backtest: FreqAI would go on with zeros and exit with success."""
         raise OperationalException(
             f"Training {dk.pair} raised exception {self._failure!r}; the backtest stops here."
@@ -241,16 +229,17 @@ class PackModel(IFreqaiModel):
     ) -> DataFrame:
         """Answer for the frame of a pair; in a backtest, train first."""
         self._strategy = strategy
-        return super().start(dataframe, metadata, strategy)
+        answered: DataFrame = super().start(dataframe, metadata, strategy)
+        return answered
 
     # -- live retraining --------------------------------------------------------------------
 
-    def _set_train_queue(self) -> deque[str]:
-        """Return an empty queue; a pair joins it when the strategy asks for its forecast.
+    def first_to_train(self) -> Iterable[str]:
+        """Return no pair; one joins the queue when the strategy asks for its forecast.
 
         FreqAI would train every pair of the whitelist: a hedge asks about one of three.
         """
-        return deque()
+        return ()
 
     def start_live(
         self,
@@ -267,110 +256,40 @@ class PackModel(IFreqaiModel):
                 unify_dates(self.dd.historic_data)
         except Exception:
             logger.exception("Candle history keeps its mixed dates; retraining may fail")
-        if self.scanning and not any(thread.is_alive() for thread in self._threads):
+        if self.scanning and not self.training_thread_alive():
             logger.error("FreqAI's training thread has ended; starting it again")
             self.scanning = False
         pair = metadata["pair"]
         if pair not in self.train_queue:
             self.train_queue.append(pair)
-        if any(pair == before for _, before, *_ in self._unbooked):
+        if self.fast.waits_for_booking(pair):
             self.catch_up()
-        lane = self._lanes.get(pair)
-        if lane is None or not self._answer_newest(lane, pair, dataframe, strategy, dk):
+        if not self.fast.answer(pair, dataframe, strategy, dk):
             self.catch_up()
-            self._lanes.pop(pair, None)
+            self.fast.close(pair)
             dk = super().start_live(dataframe, metadata, strategy, dk)
-            self._open_lane(pair, strategy, dk)
+            self.fast.open(pair, strategy, dk)
         return dk
 
-    # -- live, candle by candle -------------------------------------------------------------
-
-    def _open_lane(self, pair: str, strategy: IStrategy, dk: FreqaiDataKitchen) -> None:
-        """Serve the next candles of `pair` from its lane, if the lane has FreqAI's features."""
-        names = tuple(dk.training_features_list)
-        if pair not in self.dd.model_return_values or not names:
-            return  # no model yet
-        rows = LiveRows(
-            pair, names, self.config["timeframe"], self.candle_ms, self._markets,
-            MAX_CONTEXT_CANDLES,
-        )  # fmt: skip
-        try:
-            _, computed = rows.update(lambda p: self._candles(p, strategy), self._others())
-            same = agrees(dk.return_dataframe, names, computed)
-            reason = "the strategy computes them differently"
-        except PackError as error:
-            same, reason = False, str(error)
-        if same:
-            self._lanes[pair] = FastLane(rows, dk.return_dataframe)
-        else:
-            self._tell_once(f"{pair} takes FreqAI's slower way to its features: {reason}")
-
-    def _answer_newest(
-        self,
-        lane: FastLane,
-        pair: str,
-        dataframe: DataFrame,
-        strategy: IStrategy,
-        dk: FreqaiDataKitchen,
-    ) -> bool:
-        """Answer for the newest candle only; False where FreqAI's own way is needed."""
-        model = self.dd.model_dictionary.get(pair)
-        trained = self.dd.pair_dict[pair]["trained_timestamp"]
-        if model is None or not lane.follows(dataframe) or dk.check_if_model_expired(trained):
-            return False
-        try:
-            with _stage(strategy, pair, "features"):
-                times, rows = lane.rows.update(lambda p: self._candles(p, strategy), self._others())
-            with _stage(strategy, pair, "inference"):
-                forecast = model.latest(rows, times, lane.rows.names, series=pair)
-        except PackError as error:
-            logger.warning("%s takes FreqAI's slower way for this candle: %s", pair, error)
-            return False
-        dk.return_dataframe = lane.append(dataframe, forecast)
-        self._unbooked.append((strategy, pair, forecast, dk, dataframe))
-        return True
-
     def catch_up(self) -> None:
-        """Book the answers given since the last call with FreqAI, which keeps them for restarts.
+        """Book the answers given since the last call, and look whether a cascade is over.
 
         Between candles, when nobody waits for it.
         """
-        unbooked, self._unbooked = self._unbooked, []
-        for strategy, pair, forecast, dk, dataframe in unbooked:
-            try:
-                self.dd.update_historic_data(strategy, dk)
-                self.track_current_candle()
-                self.dd.load_data(pair, dk)
-                told = DataFrame({name: forecast[name][-1:] for name in columns.FORECAST})
-                known = np.isfinite(told[columns.P_UP].to_numpy()).astype(np.int_)
-                self.dd.append_model_predictions(pair, told, known, dk, dataframe)
-            except Exception:
-                logger.exception("FreqAI did not book the forecast of %s", pair)
-                self._lanes.pop(pair, None)
-        for pair in tuple(self.train_queue) if self._learning_on else ():
+        self.fast.book()
+        if self._learning_on is None:
+            return
+        for pair in tuple(self.train_queue):
             try:
                 self._learning_on.look(pair)
             except Exception:
                 logger.exception("Nobody looks whether a cascade of %s is over", pair)
 
-    def _tell_once(self, message: str) -> None:
-        if message not in self._told:
-            self._told.add(message)
-            logger.info(message)
-
-    def _others(self) -> tuple[str, ...]:
-        return tuple(self.ft_params.get("include_corr_pairlist", ()))
-
-    def _candles(self, pair: str, strategy: IStrategy) -> Candles:
-        return candles(strategy.dp.get_pair_dataframe(pair, self.config["timeframe"]))
-
-    # -- live retraining, continued ---------------------------------------------------------
-
-    def _start_scanning(self, *args: Any, **kwargs: Any) -> None:
+    def in_training_thread(self, train: Callable[[], None]) -> None:
         """Train in FreqAI's thread; what ends the thread gets into the log, not only to stderr."""
         self._trainer = threading.get_ident()
         try:
-            super()._start_scanning(*args, **kwargs)
+            train()
         except Exception:
             logger.exception("FreqAI's training thread raised exception and ends")
         finally:
@@ -382,7 +301,7 @@ class PackModel(IFreqaiModel):
         Never, its training thread is told of a pair that is due: it then trains at once, whatever
         `live_retrain_hours`. Everybody else, who asks for the model's age, is told the truth.
         """
-        name, trained = FreqaiDataDrawer.get_pair_dict_info(self.dd, pair)
+        name, trained = true_trained_time(self.dd, pair)
         asks = threading.get_ident() == self._trainer
         due = self._learning_on is not None and self._learning_on.is_due(pair)
         return name, 0 if asks and due else trained
@@ -415,7 +334,7 @@ class PackModel(IFreqaiModel):
             # FreqAI would try again a second later, for as long as the cause stays.
             pause = self._pause_s.get(pair, _FIRST_RETRY_S)
             self._pause_s[pair] = min(2 * pause, _LONGEST_RETRY_S)
-            self._stop_event.wait(pause)
+            self.wait_unless_stopped(pause)
         else:
             self._pause_s.pop(pair, None)
             if self._learning_on:
@@ -450,13 +369,6 @@ class PackModel(IFreqaiModel):
         frame = DataFrame({name: forecast[name] for name in columns.FORECAST})
         dk.DI_values = np.zeros(len(frame))
         return frame, np.isfinite(frame[columns.P_UP].to_numpy()).astype(np.int_)
-
-
-def _stage(strategy: Any, pair: str, name: str) -> AbstractContextManager[None]:
-    """Time a stage on the strategy's stopwatch, if it has one."""
-    watch = getattr(strategy, "stopwatch", None)
-    stage: AbstractContextManager[None] = watch.stage(pair, name) if watch else nullcontext()
-    return stage
 
 
 def _utc(seconds: float) -> str:

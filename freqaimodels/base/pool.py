@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from freqtrade.data.history import load_pair_history
 from freqtrade.exceptions import FreqtradeException
-from freqtrade.exchange import timeframe_to_msecs
+from freqtrade.exchange import Exchange, timeframe_to_msecs
 from freqtrade.freqai.data_drawer import FreqaiDataDrawer
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from freqtrade.strategy import IStrategy
@@ -37,6 +37,7 @@ from models.data.features.candles import LOOKBACK
 from models.data.labels.cascade import CascadeConfig, coin_floor
 from models.data.labels.targets import label_columns
 from models.learn.training.settings import LabelSettings, TrainingSettings
+from strategies.seams.data_provider import exchange_of
 from strategies.seams.frames import candles, time_ms
 
 logger = logging.getLogger(__name__)
@@ -101,25 +102,27 @@ class Pool:
                     f"--trading-mode futures --pairs {other} --timeframes {timeframe}"
                 )
         kitchen.live = False  # else the strategy computes labels, by the pair's rule
-        built = kitchen.use_strategy_to_populate_indicators(
+        built: DataFrame = kitchen.use_strategy_to_populate_indicators(
             strategy, base_dataframes=frames, pair=other, do_corr_pairs=False
         )
-        return kitchen.remove_special_chars_from_feature_names(built)
+        named: DataFrame = kitchen.remove_special_chars_from_feature_names(built)
+        return named
 
     def _history(
         self, other: str, timeframe: str, strategy: IStrategy, kitchen: FreqaiDataKitchen
     ) -> DataFrame:
         """Return a coin's candles: a backtest's files, else FreqAI's history."""
         if not kitchen.live:
-            return strategy.dp.get_pair_dataframe(other, timeframe)
+            files: DataFrame = strategy.dp.get_pair_dataframe(other, timeframe)
+            return files
         with self._drawer.history_lock:
-            known = self._drawer.historic_data.get(other, {}).get(timeframe)
+            known: DataFrame | None = self._drawer.historic_data.get(other, {}).get(timeframe)
         if known is not None and other in kitchen.all_pairs:
             return known  # FreqAI appends each candle
-        return self._topped_up(other, timeframe, known, strategy.dp._exchange)
+        return self._topped_up(other, timeframe, known, exchange_of(strategy.dp))
 
     def _topped_up(
-        self, other: str, timeframe: str, known: DataFrame | None, exchange: Any
+        self, other: str, timeframe: str, known: DataFrame | None, exchange: Exchange
     ) -> DataFrame:
         """Return the candles of a coin the bot does not follow, after asking for the newest.
 

@@ -16,6 +16,7 @@ from models.trade.risk.limits import GuardConfig, HardLimits
 from strategies.bot.hedge_config import HedgeConfig
 from strategies.fast.pacing import PacingConfig
 from strategies.guard.second_source import SecondSourceConfig
+from strategies.seams.fast_mode import FastMode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,7 @@ class PackConfig:
     hedge: HedgeConfig | None = None  # has no defaults: what is hedged has to be said
     second_source: SecondSourceConfig = field(default_factory=SecondSourceConfig)
     collect: CollectConfig = field(default_factory=CollectConfig)
+    fast: FastMode = FastMode.AUTO  # what shortens the time to an order; strategies.seams.fast_mode
     slippage_frac: float = 0.0002  # per fill, charged by the audit; the engine fills at the open
 
     def __post_init__(self) -> None:

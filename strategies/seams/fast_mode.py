@@ -6,13 +6,13 @@ everything to Freqtrade and FreqAI.
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from models.base.errors import ConfigError
+from models.base.config import from_mapping
 from strategies.seams.record import Seam
 
 logger = logging.getLogger(__name__)
@@ -25,38 +25,27 @@ class FastMode(StrEnum):
     OFF = "off"
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Switch:
+    fast: FastMode = FastMode.AUTO
+
+
 def fast_mode(config: Mapping[str, Any]) -> FastMode:
     """Return the switch of a Freqtrade config, `auto` where nothing is said.
 
     Raises
     ------
     ConfigError
-        If the value is unknown; names the nearest known one.
+        If the value is unknown; names the known ones.
 
     Examples
     --------
     >>> fast_mode({"breakwater": {"fast": "off"}})
     <FastMode.OFF: 'off'>
-    >>> fast_mode({"breakwater": {"fast": "of"}})
-    Traceback (most recent call last):
-    models.base.errors.ConfigError: unknown value 'of'; did you mean 'off'?
-      where: breakwater.fast
-      cure:  known values: auto, off
     """
-    return parsed_fast_mode((config.get("breakwater") or {}).get("fast", FastMode.AUTO))
-
-
-def parsed_fast_mode(value: object) -> FastMode:
-    """Return a value of `breakwater.fast`; raise ConfigError, naming the nearest known one."""
-    known = [str(mode) for mode in FastMode]
-    if isinstance(value, str) and value in known:
-        return FastMode(value)
-    near = difflib.get_close_matches(str(value), known, n=1, cutoff=0.4)
-    raise ConfigError(
-        f"unknown value {value!r}" + (f"; did you mean {near[0]!r}?" if near else ""),
-        where="breakwater.fast",
-        cure=f"known values: {', '.join(known)}",
-    )
+    block = config.get("breakwater") or {}
+    given = {name: value for name, value in block.items() if name == "fast"}
+    return from_mapping(_Switch, given, where="breakwater").fast
 
 
 def fast_lane_runs(config: Mapping[str, Any], what: str, needs: Iterable[Seam]) -> bool:

@@ -24,7 +24,6 @@ KNOWN_IMPORTS: list[str] = [
     "strategies.human.control: imports strategies.guard.acknowledgement",
 ]
 KNOWN_LONG_FILES: list[str] = [
-    "freqaimodels.base.pack_model",
     "strategies.bot.forecast",
     "strategies.bot.hedge",
     "strategies.desk.explain",

@@ -125,12 +125,14 @@ class Bot:
         hours: int = 0,
         days: int = 20,
         forecaster: type[PackModel] = EchoForecaster,
+        fast: str = "auto",
         **freqai: Any,
     ) -> None:
         config = bitcoin_config(
             folder, **{"train_period_days": days, "live_retrain_hours": 0, **freqai}
         )
         config["runmode"] = RunMode.DRY_RUN
+        config["breakwater"] = {**config.get("breakwater", {}), "fast": fast}
         config["freqai"]["feature_parameters"]["include_timeframes"] = list(timeframes)
         self.provider = Provider()
         self.provider.hours = hours

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from freqtrade.exceptions import OperationalException
 from freqtrade.freqai import freqai_interface
+from freqtrade.freqai.data_drawer import FreqaiDataDrawer
 from pandas import DataFrame
 
-from freqaimodels.base.fast_lane import RETURNED
+from freqaimodels.base.fast_lane import RETURNED, FastLane
 from tests.test_freqaimodels.bots import BTC, Bot, running
 
 
@@ -21,8 +23,7 @@ class TwoBots:
 
     def __init__(self, folder: Path) -> None:
         self.fast = Bot(folder / "fast", timeframes=["1h"])
-        self.plain = Bot(folder / "plain", timeframes=["1h"])
-        self.plain.model._open_lane = lambda *_: None
+        self.plain = Bot(folder / "plain", timeframes=["1h"], fast="off")
 
     def both(self, does: Callable[[Bot], object]) -> None:
         for bot in (self.fast, self.plain):
@@ -81,7 +82,7 @@ def test_lane_when_a_candle_was_skipped_then_freqai_answers_and_the_lane_opens_a
     for bot in (bots.fast, bots.plain):
         bot.provider.hours += 2
     assert_same(*bots.candle())
-    assert bots.fast.model._lanes
+    assert bots.fast.model.fast.lanes
     assert_same(*bots.candle())
 
 
@@ -118,7 +119,7 @@ def test_lane_when_the_strategy_changes_a_feature_then_it_stays_shut_and_says_wh
     bots.both(running)
     for _ in range(3):
         assert_same(*bots.candle())
-    assert not bots.fast.model._lanes
+    assert not bots.fast.model.fast.lanes
     assert caplog.text.count(f"{BTC} takes FreqAI's slower way") == 1
 
 
@@ -160,6 +161,51 @@ def test_lane_when_booking_fails_then_the_log_says_so_and_freqai_answers_the_nex
         patch.setattr(bots.fast.model.dd, "append_model_predictions", broken)
         bots.fast.model.catch_up()
     assert "did not book the forecast of BTC" in caplog.text
-    assert not bots.fast.model._lanes
+    assert not bots.fast.model.fast.lanes
     fast, plain = bots.candle()
     assert fast["do_predict"].iloc[-1] == plain["do_predict"].iloc[-1] == 1
+
+
+def test_lane_when_it_is_switched_off_then_freqai_answers_and_no_lane_opens(
+    bots: TwoBots,
+) -> None:
+    running(bots.plain)
+    for _ in range(2):
+        assert bots.plain.candle()["do_predict"] == 1
+    assert not bots.plain.model.fast.lanes
+
+
+def test_lane_when_freqai_cannot_book_its_answers_then_it_stays_off_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(freqai_interface.time, "sleep", lambda seconds: None)
+    with monkeypatch.context() as patch:
+        patch.delattr(FreqaiDataDrawer, "append_model_predictions")
+        bot = Bot(tmp_path, timeframes=["1h"])
+    running(bot)
+    assert bot.candle()["do_predict"] == 1
+    assert not bot.model.fast.lanes
+    assert "FreqaiDataDrawer has no append_model_predictions" in caplog.text
+
+
+def test_lane_when_it_breaks_then_freqai_answers_for_the_candle_and_the_log_says_so(
+    bots: TwoBots, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bots.both(running)
+    bots.candle()
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a fault of the lane")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FastLane, "append", broken)
+        assert_same(*bots.candle())
+    assert f"The fast lane of {BTC} failed" in caplog.text
+    assert_same(*bots.candle())
+
+
+def test_model_when_the_switch_is_misspelt_then_it_is_refused_with_the_known_values(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(OperationalException, match="expected fast auto, off, got 'of'"):
+        Bot(tmp_path, fast="of")
