@@ -52,13 +52,13 @@ class DemoOptions:
 def run_demo(options: DemoOptions) -> int:
     """Run the backtest and write its report; return the process exit code."""
     config = Configuration.from_files([str(options.config)])
-    options.userdir.mkdir(parents=True, exist_ok=True)
     if options.timerange:
         span_read({**config, "timerange": options.timerange}, 0)  # a typing error costs nothing
     datadir = choose_datadir(options.data, options.userdir).resolve()
     timerange = options.timerange or demo_timerange(config, datadir)
     config = {**config, "timerange": timerange, "datadir": datadir}
     data = check_backtest_data(config, PackStrategy.startup_candle_count)
+    options.userdir.mkdir(parents=True, exist_ok=True)
     labels = ModelSettings.from_blocks(
         config["freqai"]["model_training_parameters"], where="freqai.model_training_parameters"
     ).labels
