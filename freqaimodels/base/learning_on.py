@@ -24,7 +24,7 @@ from freqtrade.freqai.data_drawer import FreqaiDataDrawer
 from models.base.types import Artifact, TrainingJob
 from models.data.labels.cascade import CascadeConfig
 from models.data.labels.lessons import Lesson, lessons
-from models.learn.training.settings import LabelSettings
+from models.data.labels.settings import LabelSettings
 from models.serve.predictor import Predictor
 from strategies.seams.frames import candles, time_ms
 

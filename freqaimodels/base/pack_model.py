@@ -29,11 +29,12 @@ from freqaimodels.base.history import unify_dates
 from freqaimodels.base.learning_on import LearningOn
 from freqaimodels.base.pool import Pool, noted
 from freqaimodels.base.settings import candle_files, feed_files, read_settings
-from models.base import catalog, columns
+from models.base import columns
 from models.base.errors import ConfigError, PackError
 from models.base.fingerprint import code_digest, data_digest, identifier
 from models.base.types import Artifact, TrainingJob
-from models.learn.training.executor import Executor, ProcessExecutor
+from models.learn import catalog
+from models.learn.jobs.executor import Executor, ProcessExecutor
 from models.serve.challenge import challenge
 from models.serve.predictor import Predictor
 from strategies.seams.frames import time_ms

@@ -35,8 +35,9 @@ from models.base.errors import AlignmentError, InputError
 from models.base.types import Float32Array, TrainingJob
 from models.data.features.candles import LOOKBACK
 from models.data.labels.cascade import CascadeConfig, coin_floor
+from models.data.labels.settings import LabelSettings
 from models.data.labels.targets import label_columns
-from models.learn.training.settings import LabelSettings, TrainingSettings
+from models.learn.training.settings import TrainingSettings
 from strategies.seams.data_provider import exchange_of
 from strategies.seams.frames import candles, time_ms
 

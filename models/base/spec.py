@@ -1,45 +1,19 @@
-"""What every architecture provides, whatever it is made of: the face the pipeline trains."""
+"""What is known of an architecture before anything is trained: facts, and no code that trains."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from models.learn.training.prepare import Prepared
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fitted:
-    """A trained architecture, before calibration.
-
-    Attributes
-    ----------
-    onnx
-        Graph ``features (B, T, F) float32 -> outputs (B, T, H) float32`` of raw features to the
-        outputs of `models.base.heads.HeadLayout`, quantiles in order; checked against its origin.
-    seconds
-        Spent fitting, without the export.
-    weights
-        What a later training can go on from; empty where it cannot.
-    facts
-        What else the manifest tells about the fit (for example `parameters`); JSON-able. A graph
-        that reads the time needs `time_origin_ms` here.
-    """
-
-    onnx: bytes
-    seconds: float
-    weights: bytes = b""
-    facts: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelSpec(ABC):
+class ModelSpec:
     """One architecture, as the catalogue, the contract tests and the README see it.
 
     Attributes
     ----------
+    family
+        What it is made of, which decides who fits it: a key of `models.learn.jobs.fitters`.
     config
         Dataclass of its own settings (`model_training_parameters.network`).
     contexts
@@ -65,6 +39,8 @@ class ModelSpec(ABC):
         missing.
     useful_rows
         Training rows below which to expect nothing: training then warns.
+    learns_from_others
+        Whether other markets' rows and lessons can count with its own training rows.
     """
 
     name: str  # catalogue key and file stem
@@ -83,11 +59,10 @@ class ModelSpec(ABC):
     extra: tuple[str, ...] = ()
     competing: bool = False
     reads_feeds: bool = False
+    learns_from_others: bool = False
 
-    @abstractmethod
-    def fit(self, data: Prepared) -> Fitted:
-        """Train on `data.split.train`, choose on `data.split.validation`, export.
+    family: ClassVar[str]
 
-        Calibration rows and later ones must not be looked at. All randomness comes from
-        `data.job.seed`.
-        """
+    def candles_read(self, config: Any) -> int | None:
+        """Return how many candles can influence one forecast; None where no number bounds it."""
+        return None

@@ -34,7 +34,7 @@ class Predictor:
     Parameters
     ----------
     artifact
-        ONNX bytes and manifest, as `models.learn.training.pipeline.train` makes them.
+        ONNX bytes and manifest, as `models.learn.jobs.pipeline.train` makes them.
     history
         (M, F) raw feature rows just before the rows that will be asked first, and their times;
         lets a backtest window start without a warm-up. Used only where times join without a gap.

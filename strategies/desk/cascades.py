@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from models.base import catalog, columns
+from models.base import columns
 from models.base.errors import ConfigError, InputError
 from models.base.types import Candles, FloatArray
 from models.base.units import DAY_MS, HOUR_MS
@@ -26,7 +26,8 @@ from models.data.feeds.candles import FUNDING_MS
 from models.data.feeds.point_in_time import join
 from models.data.labels.cascade import CascadeConfig, coin_floor
 from models.data.labels.tiers import confirm_l1, label_agreement, liquidation_spikes
-from models.learn.training.executor import Executor, ProcessExecutor
+from models.learn import catalog
+from models.learn.jobs.executor import Executor, ProcessExecutor
 from models.learn.training.settings import ModelSettings
 from models.reports.cascades.page import cascades_markdown, write_cascades
 from models.studies.cascades import folds as cut

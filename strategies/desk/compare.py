@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from freqtrade.exchange import timeframe_to_msecs
 
-from models.base import catalog, columns
+from models.base import columns
 from models.base.errors import ConfigError, InputError, PackError
 from models.base.fingerprint import code_digest
 from models.base.types import Artifact, Candles, FloatArray, TrainingJob
@@ -31,7 +31,8 @@ from models.base.units import DAY_MS
 from models.data.features.candles import LOOKBACK, sigma_per_candle
 from models.data.features.frame import market_features
 from models.data.labels.targets import label_columns
-from models.learn.training.executor import Executor, ProcessExecutor
+from models.learn import catalog
+from models.learn.jobs.executor import Executor, ProcessExecutor
 from models.learn.training.settings import ModelSettings
 from models.reports.compare.page import comparison_markdown, write_comparison
 from models.serve.predictor import Predictor

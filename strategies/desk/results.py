@@ -19,8 +19,8 @@ from models.base import columns
 from models.base.errors import InputError
 from models.base.types import Candles, FloatArray
 from models.data.labels.returns import forward_log_return
+from models.data.labels.settings import LabelSettings
 from models.data.labels.targets import label_columns
-from models.learn.training.settings import LabelSettings
 from models.reports.backtest.record import (
     ForecastSeries,
     RunRecord,

@@ -56,7 +56,7 @@ from pathlib import Path
 from typing import Any
 
 # This process stays small: a child's high-water mark begins at its parent's size.
-from models.base import catalog
+from models.learn import catalog
 from tests.places import ROOT
 
 STOCK = "stock"

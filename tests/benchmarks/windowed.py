@@ -67,9 +67,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.base import catalog
 from models.base.types import TrainingJob
 from models.base.windows import Span
+from models.learn import catalog
 from models.learn.nets.base import NetworkSpec
 from models.learn.training.loop import evaluate, fit
 from models.learn.training.networks import build_forecaster, burn_in
@@ -93,7 +93,8 @@ def prepared(job: TrainingJob, network: str, segment: int, steps: int, windows: 
         "calibration_frac": HELD_OUT, "segment_candles": segment,
         "batch": windows if segment == 1 else max(1, STEP_ROWS // segment),
     }  # fmt: skip
-    return prepare(dataclasses.replace(job, network=network, settings={"training": training}))
+    made = dataclasses.replace(job, network=network, settings={"training": training})
+    return prepare(made, catalog.load(network))
 
 
 def gain(model: torch.nn.Module, data: Prepared, span: Span, burn: int) -> float:

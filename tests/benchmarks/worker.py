@@ -22,12 +22,13 @@ from freqtrade.configuration import TimeRange  # noqa: F401 - loads freqtrade be
 from freqtrade.freqai import freqai_interface  # noqa: F401 - part of the idle process
 from pandas import DataFrame, to_datetime
 
-from models.base import catalog, columns
+from models.base import columns
 from models.base.types import Candles, TrainingJob
 from models.data.features import candles as features
 from models.data.features.frame import market_features
+from models.data.labels.settings import LabelSettings
 from models.data.labels.targets import label_columns
-from models.learn.training.settings import LabelSettings
+from models.learn import catalog
 
 STOCK = "stock"
 PAIR = "BTC/USDT:USDT"
@@ -121,7 +122,8 @@ def train_pack(job: TrainingJob, folder: Path, options: dict[str, Any]) -> dict[
     import cloudpickle
     import torch
 
-    from models.learn.training import loop, pipeline
+    from models.learn.jobs import pipeline
+    from models.learn.training import loop
     from models.serve.predictor import Predictor
 
     supervised, validating = 0, 0.0

@@ -19,10 +19,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.base import catalog, columns
+from models.base import columns
 from models.base.types import Artifact, Float32Array, FloatArray, TrainingJob
 from models.base.units import DAY_MS
-from models.learn.training.pipeline import train
+from models.learn import catalog
+from models.learn.jobs.pipeline import train
+from models.learn.training.prepare import Prepared, prepare
 from models.serve import session
 
 NAMES = ("%-return_1", "%-noise_1", "%-noise_2", columns.FEATURE_SIGMA)
@@ -93,6 +95,11 @@ def planted_job(network: str, seed: int = 0, **changes: Any) -> TrainingJob:
         columns.LABEL_ACTION: -np.where(np.abs(outcome) > 0.5, np.sign(outcome), 0.0),
     }
     return dataclasses.replace(job, **{"labels": labels, **changes})
+
+
+def prepared(job: TrainingJob) -> Prepared:
+    """The job's data as the pipeline hands it to the fitter of its architecture."""
+    return prepare(job, catalog.load(job.network))
 
 
 def answered(network: str) -> tuple[str, ...]:

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.base import catalog, columns
+from models.base import columns
 from models.base.errors import AlignmentError, ConfigError, InputError, PackError
 from models.base.types import FloatArray, TrainingJob
+from models.learn import catalog
+from models.learn.jobs.pipeline import check, train
 from models.learn.nets.base import NetworkSpec
 from models.learn.training import networks
-from models.learn.training.pipeline import check, train
-from models.learn.training.prepare import Prepared, prepare
+from models.learn.training.prepare import Prepared
 from tests.test_contract import planted
 
 NETWORK = "lstm"
@@ -264,8 +265,10 @@ def test_job_when_its_parts_do_not_fit_then_what_is_wrong_is_named(
 
 
 def test_column_when_its_numbers_are_enormous_then_they_are_standardised_all_the_same() -> None:
-    enormous = prepare(features((EVERY, 1, 1e25 * JOB.features[:, 1])))
-    np.testing.assert_allclose(_standardised(enormous), _standardised(prepare(JOB)), atol=1e-5)
+    enormous = planted.prepared(features((EVERY, 1, 1e25 * JOB.features[:, 1])))
+    np.testing.assert_allclose(
+        _standardised(enormous), _standardised(planted.prepared(JOB)), atol=1e-5
+    )
 
 
 def _standardised(data: Prepared) -> np.ndarray:

@@ -17,7 +17,7 @@ from tests.test_contract.import_rules import Source, scanned_files, sources
 
 SCANNED = [f"{path.parent.name}.{path.stem}" for path in scanned_files(ROOT)]
 SERVING = sorted(s.name for s in sources(ROOT) if s.name.startswith("models.serve."))
-BOT = [*SCANNED, *SERVING, "models.base.catalog", "models.learn.training.executor"]
+BOT = [*SCANNED, *SERVING, "models.learn.catalog", "models.learn.jobs.executor"]
 TABLES = {"pandas", "polars", "pyarrow"}
 CODE = """
 import importlib, sys

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.base import catalog
+from models.learn import catalog
 from tests.places import ROOT
 from tests.test_contract.import_rules import (
     circles,
@@ -62,12 +62,19 @@ def test_scanned_folders_when_the_pack_is_read_then_each_file_holds_its_one_clas
 def test_reader_when_the_pack_is_read_then_it_sees_the_files_and_imports_that_are_there() -> None:
     by_name = {source.name: source for source in sources(ROOT)}
     assert "torch" in by_name["models.learn.nets.base"].imports
-    assert "models.base.spec" in by_name["models.base.catalog"].imports  # for annotations only
-    assert "models.base.spec" not in by_name["models.base.catalog"].runs
     assert (
-        "models.learn.training.pipeline" in by_name["models.learn.training.executor"].runs
+        "models.learn.jobs.pipeline" in by_name["models.learn.jobs.executor"].runs
     )  # in a function
     assert {"BitcoinCrossMargin.py", "LSTMForecaster.py"} <= {p.name for p in scanned_files(ROOT)}
+
+
+def test_reader_when_an_import_is_for_annotations_only_then_it_counts_and_does_not_run(
+    tmp_path: Path,
+) -> None:
+    text = "if TYPE_CHECKING:\n    import json\ndef f():\n    import csv"
+    (source,) = sources(tree(tmp_path, models__a=text))
+    assert source.imports == {"json", "csv"}
+    assert source.runs == {"csv"}
 
 
 @pytest.mark.parametrize(

@@ -22,16 +22,17 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from models.base import catalog, columns
+from models.base import columns
 from models.base.errors import AlignmentError, ArtifactError, ConfigError, InputError
 from models.base.heads import HeadLayout
 from models.base.types import Artifact, FloatArray, TrainingJob
 from models.base.windows import Span
+from models.learn import catalog
 from models.learn.export.onnx import SHAPES, TOLERANCE, measure_context, only_present, to_onnx
+from models.learn.jobs.pipeline import train
 from models.learn.nets.base import Forecaster, NetworkSpec, Past
 from models.learn.training.loop import Rows, fit, sequence_loss
 from models.learn.training.loss import targets
-from models.learn.training.pipeline import train
 from models.learn.training.settings import TrainingSettings
 from models.serve.manifest import MANIFEST_FORMAT
 from models.serve.predictor import Predictor

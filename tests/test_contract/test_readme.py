@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from models.base import catalog
+from models.learn import catalog
 from strategies.desk.simulated_data import write_simulated
 from tests.places import ROOT
 

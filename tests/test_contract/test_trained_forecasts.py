@@ -14,10 +14,11 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from models.base import catalog, columns
+from models.base import columns
 from models.base.types import Artifact, FloatArray, TrainingJob
+from models.learn import catalog
 from models.learn.export.onnx import to_onnx
-from models.learn.training.pipeline import train
+from models.learn.jobs.pipeline import train
 from models.serve.predictor import Predictor
 from tests.test_contract import echo, planted, probes
 

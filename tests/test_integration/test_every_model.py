@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from models.base import catalog
+from models.learn import catalog
 from tests.places import ROOT
 from tests.test_integration.conftest import make_desk
 

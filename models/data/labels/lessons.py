@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from models.base.types import Candles
 from models.data.labels.episodes import closed_episodes
+from models.data.labels.settings import LabelSettings
 from models.data.labels.targets import cascade_rule
-from models.learn.training.settings import LabelSettings
 
 
 @dataclass(frozen=True)

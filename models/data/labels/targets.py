@@ -11,7 +11,7 @@ from models.data.labels.action import best_action
 from models.data.labels.cascade import CascadeConfig, candles_to_onset, cascade_onsets
 from models.data.labels.episodes import candles_to_peak
 from models.data.labels.returns import cost_aware_class, forward_log_return
-from models.learn.training.settings import LabelSettings
+from models.data.labels.settings import LabelSettings
 
 
 def cascade_rule(settings: LabelSettings, candle_ms: int) -> CascadeConfig:

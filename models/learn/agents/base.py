@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 from models.base.columns import HEAD_HAZARD, HEAD_QUANTILES
-from models.base.spec import Fitted, ModelSpec
+from models.base.spec import ModelSpec
 from models.learn.agents.environment import AccountRules
-
-if TYPE_CHECKING:
-    from models.learn.training.prepare import Prepared
 
 CONTEXTS = (64, 128, 256)
 
@@ -88,7 +85,4 @@ class AgentSpec(ModelSpec):
     )
     useful_rows: int = 50_000
 
-    def fit(self, data: Prepared) -> Fitted:
-        from models.learn.agents.training import fit_agent
-
-        return fit_agent(self, data)
+    family: ClassVar[str] = "agent"

@@ -25,7 +25,6 @@ from torch import Tensor, nn
 
 from models.base import columns
 from models.base.errors import InputError, TrainingError
-from models.base.spec import Fitted
 from models.base.types import FloatArray
 from models.base.windows import Span
 from models.learn.agents.base import AgentSpec
@@ -40,6 +39,7 @@ from models.learn.agents.environment import (
 from models.learn.agents.policy import ServedPolicy
 from models.learn.export.onnx import to_onnx
 from models.learn.prophet.path import log_price_path
+from models.learn.training.fitted import Fitted
 from models.learn.training.loop import clip_runs
 from models.learn.training.prepare import Prepared
 

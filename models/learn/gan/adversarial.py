@@ -17,7 +17,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -26,13 +25,11 @@ from torch import Tensor, nn
 from models.base.errors import TrainingError
 from models.base.types import IntArray
 from models.base.windows import Span, sequences
+from models.learn.gan.gan import GANConfig
 from models.learn.gan.generator import Critic, Generator
 from models.learn.gan.noise import REACH, noise_channels
 from models.learn.training.loop import clip_runs
-
-if TYPE_CHECKING:
-    from models.learn.gan.gan import GANConfig
-    from models.learn.training.settings import TrainingSettings
+from models.learn.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 
@@ -16,9 +14,7 @@ from models.learn.gan.gates import Evidence
 from models.learn.gan.generator import Generator
 from models.learn.gan.noise import standard_noise
 from models.learn.gan.observed import Observed, paths_after
-
-if TYPE_CHECKING:
-    from models.learn.gan.fitting import Trained
+from models.learn.gan.trained import Trained
 
 _DRAWS = 100  # per window
 _NEXT_DRAWS = 2_000  # of the next return of each row
@@ -35,9 +31,9 @@ def gather(
     TrainingError
         If there are too few windows without a gap.
     """
-    seen, generator = trained.seen, trained.generator
-    path, known = paths_after(seen, held_out, steps)
-    rows, y = row_conditions(generator, features, list(seen.runs), held_out, trained.burn_in)
+    observed, generator = trained.observed, trained.generator
+    path, known = paths_after(observed, held_out, steps)
+    rows, y = row_conditions(generator, features, list(observed.runs), held_out, trained.burn_in)
     usable = np.flatnonzero(known[rows])
     starts = _apart(rows[usable], steps)
     if len(starts) < _FEWEST:
@@ -46,21 +42,21 @@ def gather(
             cure="lengthen the training window",
         )
     windows = rows[usable[starts]]
-    fitted_path, fitted = paths_after(seen, train, steps)
+    fitted_path, fitted = paths_after(observed, train, steps)
     fitted_rows = np.flatnonzero(fitted)
     training = fitted_path[fitted_rows[_apart(fitted_rows, steps)]]
-    known_rows = np.concatenate([np.arange(r.start, r.stop) for r in seen.runs])
+    known_rows = np.concatenate([np.arange(r.start, r.stop) for r in observed.runs])
     known_rows = known_rows[known_rows < train.stop]
     return Evidence(
-        assets=seen.assets,
+        assets=observed.assets,
         real=path[windows],
         generated=draw(generator, y[usable[starts]], trained.profile(steps), _DRAWS, seed),
         training=training,
         next_real=path[rows[usable], 0, 0],
         next_drawn=_next(generator, y[usable], trained.profile(1), seed),
         baselines={
-            "block_bootstrap": _boot(seen.scaled[known_rows], len(windows), steps, seed),
-            "filtered_historical": _filtered(seen, known_rows, windows, steps, seed),
+            "block_bootstrap": _boot(observed.scaled[known_rows], len(windows), steps, seed),
+            "filtered_historical": _filtered(observed, known_rows, windows, steps, seed),
         },
     )
 
@@ -102,13 +98,13 @@ def _boot(scaled: FloatArray, windows: int, steps: int, seed: int) -> FloatArray
 
 
 def _filtered(
-    seen: Observed, train_rows: IntArray, windows: IntArray, steps: int, seed: int
+    observed: Observed, train_rows: IntArray, windows: IntArray, steps: int, seed: int
 ) -> FloatArray:
     """Return draws (W, G, S, A) in units of sigma; the filter ends at each window's row."""
-    returns = seen.log_return
+    returns = observed.log_return
     model = fit_garch(returns[train_rows])
-    known = np.concatenate([np.arange(r.start, r.stop) for r in seen.runs])
+    known = np.concatenate([np.arange(r.start, r.stop) for r in observed.runs])
     variance = np.zeros_like(returns)
     variance[known] = model.variance(returns[known])
     drawn = model.simulate(variance[windows], _DRAWS, steps, seed)
-    return np.asarray(drawn / seen.sigma[windows][:, None, None, None])
+    return np.asarray(drawn / observed.sigma[windows][:, None, None, None])

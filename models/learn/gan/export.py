@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import warnings
-from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -15,12 +14,10 @@ from torch import Tensor, nn
 
 from models.base.errors import ArtifactError
 from models.learn.export.onnx import OPSET, TOLERANCE
+from models.learn.gan.generator import Generator
 from models.learn.gan.noise import REACH, noise_channels, profile, standard_noise
 from models.learn.gan.paths import METADATA
-
-if TYPE_CHECKING:
-    from models.learn.gan.fitting import Trained
-    from models.learn.gan.generator import Generator
+from models.learn.gan.trained import Trained
 
 
 class _Paths(nn.Module):

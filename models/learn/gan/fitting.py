@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from models.base import columns
 from models.base.errors import InputError
-from models.base.spec import Fitted
 from models.base.types import FloatArray
 from models.base.units import HOUR_MS
 from models.learn.export.onnx import to_onnx
@@ -24,33 +21,13 @@ from models.learn.gan.generator import Condition, Generator, Shocks
 from models.learn.gan.noise import profile
 from models.learn.gan.observed import Observed, paths_after, paths_before, return_columns
 from models.learn.gan.served import Rules, Served, representative
+from models.learn.gan.trained import Trained
 from models.learn.nets.tcn import tcn_receptive_field
+from models.learn.training.fitted import Fitted
 from models.learn.training.loop import clip_runs, evaluate
-
-if TYPE_CHECKING:
-    from models.learn.training.prepare import Prepared
+from models.learn.training.prepare import Prepared
 
 _USUAL_ROWS = 512  # on which the usual share of paths beyond the floor is measured
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trained:
-    """A generator, and what it was trained on."""
-
-    generator: Generator
-    record: FitRecord
-    seen: Observed
-    basis: Tensor  # (S, Q)
-    burn_in: int
-    candle_ms: int
-
-    def profile(self, steps: int) -> Tensor:
-        """Return the profile terms (S, Q) of paths of another length."""
-        return torch.from_numpy(profile(steps, self.candle_ms)).float()
-
-    @property
-    def steps(self) -> int:
-        return len(self.basis)
 
 
 def fit_gan(data: Prepared) -> Fitted:
@@ -77,7 +54,7 @@ def fit_gan(data: Prepared) -> Fitted:
         facts={
             "parameters": sum(p.numel() for p in trained.generator.parameters()),
             "steps": trained.steps,
-            "assets": list(trained.seen.assets),
+            "assets": list(trained.observed.assets),
             "paths": data.config.paths,
             "history": [trained.record.validation],
             "critic_distance": trained.record.distance,
@@ -119,15 +96,15 @@ def observe_returns(data: Prepared) -> Observed:
 def train_generator(data: Prepared) -> Trained:
     """Return the generator fitted to the training rows, chosen on the validation rows."""
     job, config, settings = data.job, data.config, data.settings
-    seen, steps = observe_returns(data), settings.labels.purge_candles
+    observed, steps = observe_returns(data), settings.labels.purge_candles
     burn_in = tcn_receptive_field(config.tcn) - 1
     basis = torch.from_numpy(profile(steps, job.candle_ms)).float()
-    path, known = paths_after(seen, data.split.train, steps)
-    past = paths_before(seen, min(steps, burn_in))
+    path, known = paths_after(observed, data.split.train, steps)
+    past = paths_before(observed, min(steps, burn_in))
     torch.manual_seed(job.seed)
     generator = Generator(
         Condition(
-            torch.from_numpy(data.mean), torch.from_numpy(data.std), len(seen.assets),
+            torch.from_numpy(data.mean), torch.from_numpy(data.std), len(observed.assets),
             basis.shape[1], config.tcn,
         ),
         Shocks(correlation(path[known][:, 0]), heaviness(path[known][:, 0])),
@@ -143,7 +120,7 @@ def train_generator(data: Prepared) -> Trained:
         basis=basis,
     )
     trained = Trained(
-        generator=generator, record=FitRecord(), seen=seen, basis=basis, burn_in=burn_in,
+        generator=generator, record=FitRecord(), observed=observed, basis=basis, burn_in=burn_in,
         candle_ms=job.candle_ms,
     )  # fmt: skip
 
@@ -181,7 +158,7 @@ def serve(generator: Generator, trained: Trained, data: Prepared) -> Served:
         generator, data.rows.features, data.rows.runs, data.split.train, trained.burn_in
     )
     some = np.linspace(0, len(rows) - 1, min(_USUAL_ROWS, len(rows))).astype(np.int64)
-    sigma = torch.from_numpy(trained.seen.sigma[rows[some]]).float()
+    sigma = torch.from_numpy(trained.observed.sigma[rows[some]]).float()
     model.settle(y[torch.from_numpy(some)], sigma)
     return model
 

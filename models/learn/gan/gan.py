@@ -16,13 +16,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
-from models.base.spec import Fitted, ModelSpec
+from models.base.spec import ModelSpec
 from models.learn.nets.tcn import TCNConfig, tcn_receptive_field
-
-if TYPE_CHECKING:
-    from models.learn.training.prepare import Prepared
 
 _LONGEST = 128  # candles; the calibration rows must hold four times as many
 
@@ -75,10 +72,7 @@ class GANConfig:
 class GANSpec(ModelSpec):
     """The one architecture that answers with simulated paths."""
 
-    def fit(self, data: Prepared) -> Fitted:
-        from models.learn.gan.fitting import fit_gan
-
-        return fit_gan(data)
+    family: ClassVar[str] = "gan"
 
 
 SPEC = GANSpec(

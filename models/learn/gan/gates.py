@@ -196,10 +196,10 @@ def collapse_gates(
     real: FloatArray, generated: FloatArray, training: FloatArray, seed: int
 ) -> list[Gate]:
     """Return gates of variety: whether draws cover what happens, and are not the training rows."""
-    held, seen = flattened(real), flattened(training)
+    held, learned_from = flattened(real), flattened(training)
     first = flattened(generated[:, 0])
     spread = generated.std(axis=1).mean() / max(float(generated.std()), 1e-12)
-    distance, own = nearest(first, seen), nearest(held, seen)
+    distance, own = nearest(first, learned_from), nearest(held, learned_from)
     coverage = cluster_coverage(path_summary(real), path_summary(_pooled(generated)), seed)
     rng = np.random.default_rng(seed)
     boot = [np.median(own[rng.integers(len(own), size=len(own))]) for _ in range(_RESAMPLES)]

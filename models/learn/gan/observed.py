@@ -62,7 +62,7 @@ def return_columns(names: Sequence[str]) -> dict[str, int]:
     return found
 
 
-def paths_after(seen: Observed, span: Span, steps: int) -> tuple[FloatArray, BoolArray]:
+def paths_after(observed: Observed, span: Span, steps: int) -> tuple[FloatArray, BoolArray]:
     """Return the `steps` returns after each row, (N, S, A) in units of the row's sigma, and where.
 
     A row counts if its whole path lies in `span` and no candle of it is missing; elsewhere the
@@ -74,36 +74,36 @@ def paths_after(seen: Observed, span: Span, steps: int) -> tuple[FloatArray, Boo
     # DIFF: other pairs' volatility is not in the frame. Their returns are in units of their own
     # sigma, and its change along the path is taken to be the traded pair's.
     """
-    rows, assets = seen.scaled.shape
-    sigma = np.maximum(seen.sigma, _SMALLEST_SIGMA)
+    rows, assets = observed.scaled.shape
+    sigma = np.maximum(observed.sigma, _SMALLEST_SIGMA)
     out, known = np.zeros((rows, steps, assets)), np.zeros(rows, dtype=bool)
-    for run in seen.runs:
+    for run in observed.runs:
         start, stop = max(run.start, span.start), min(run.stop, span.stop)
         if stop - start <= steps:
             continue
-        moved = seen.log_return[start + 1 : stop]
+        moved = observed.log_return[start + 1 : stop]
         windows = sliding_window_view(moved, steps, axis=0).transpose(0, 2, 1)  # (n, S, A)
         here = slice(start, stop - steps)
         out[here] = windows / sigma[here, None, None]
         known[here] = True
-    known &= np.isfinite(seen.label) & (seen.sigma > _SMALLEST_SIGMA)
-    told = out[known, : seen.horizon, 0].sum(axis=1)
-    missing = seen.label[known] * np.sqrt(seen.horizon) - told
-    out[known, : seen.horizon, 0] += (missing / seen.horizon)[:, None]
+    known &= np.isfinite(observed.label) & (observed.sigma > _SMALLEST_SIGMA)
+    explained = out[known, : observed.horizon, 0].sum(axis=1)
+    missing = observed.label[known] * np.sqrt(observed.horizon) - explained
+    out[known, : observed.horizon, 0] += (missing / observed.horizon)[:, None]
     out[~known] = 0.0
     return out, known
 
 
-def paths_before(seen: Observed, steps: int) -> FloatArray:
+def paths_before(observed: Observed, steps: int) -> FloatArray:
     """Return the returns up to each row and its own, (N, S, A) in units of the row's sigma.
 
     Zero where a run begins within them.
     """
-    sigma = np.maximum(seen.sigma, _SMALLEST_SIGMA)
-    out = np.zeros((len(sigma), steps, seen.scaled.shape[1]))
-    for run in seen.runs:
+    sigma = np.maximum(observed.sigma, _SMALLEST_SIGMA)
+    out = np.zeros((len(sigma), steps, observed.scaled.shape[1]))
+    for run in observed.runs:
         if len(run) >= steps:
-            moved = seen.log_return[run.start : run.stop]
+            moved = observed.log_return[run.start : run.stop]
             windows = sliding_window_view(moved, steps, axis=0).transpose(0, 2, 1)
             here = slice(run.start + steps - 1, run.stop)
             out[here] = windows / sigma[here, None, None]

@@ -16,12 +16,12 @@ from onnx import helper
 
 from models.base.errors import ArtifactError
 from models.base.heads import HeadLayout
-from models.base.spec import Fitted
 from models.base.types import Float32Array, FloatArray, IntArray
 from models.base.windows import Span
 from models.learn.hazard.boosted import BoostedHazard, fit_boosted
 from models.learn.hybrid.side_by_side import SideBySide
 from models.learn.nets.base import NetworkSpec
+from models.learn.training.fitted import Fitted
 from models.learn.training.loop import clip_runs
 from models.learn.training.networks import burn_in, fit_network
 from models.learn.training.prepare import Prepared

@@ -17,16 +17,17 @@ import dataclasses
 import sys
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from models.base.spec import Fitted, ModelSpec
+from models.base.spec import ModelSpec
 from models.base.types import FloatArray
 from models.base.windows import Span
 from models.learn.hybrid.merge import check_pool, pool_graphs
 from models.learn.nets.lstm_attention import SPEC as NETWORK
 from models.learn.nets.lstm_attention import LSTMAttentionConfig, check_size
+from models.learn.training.fitted import Fitted
 from models.learn.training.loop import clip_runs
 from models.learn.training.networks import burn_in, fit_network
 from models.learn.training.prepare import Prepared
@@ -73,8 +74,7 @@ class HybridConfig(EnsembleConfig):
 class HybridSpec(ModelSpec):
     """See the module."""
 
-    def fit(self, data: Prepared) -> Fitted:
-        return fit_hybrid(data)
+    family: ClassVar[str] = "hybrid"
 
 
 def fit_hybrid(data: Prepared) -> Fitted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +12,7 @@ from torch.nn import functional
 
 from models.base.columns import INDICATORS, feature_name
 from models.base.heads import HeadLayout
-from models.base.spec import Fitted, ModelSpec
-
-if TYPE_CHECKING:
-    from models.learn.training.prepare import Prepared
+from models.base.spec import ModelSpec
 
 MUTED_ABOVE = 1e29  # a standard deviation beyond it is of a column that never moved
 _SMALLEST = 1e-6  # probability whose logarithm float32 still tells from the next
@@ -57,11 +54,12 @@ class NetworkSpec(ModelSpec):
     receptive_field: Callable[[Any], int | None]
     reads: Callable[[str], bool] = no_indicator
     carries_past: bool = False
+    learns_from_others: bool = True
 
-    def fit(self, data: Prepared) -> Fitted:
-        from models.learn.training.networks import fit_network
+    family: ClassVar[str] = "network"
 
-        return fit_network(self, data)
+    def candles_read(self, config: Any) -> int | None:
+        return self.receptive_field(config)
 
 
 class Past:

@@ -10,25 +10,18 @@ the flag and the age beside it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 from models.base.columns import HEAD_ACTION, HEAD_PEAK
-from models.base.spec import Fitted
 from models.learn.nets.base import NetworkSpec
 from models.learn.nets.lstm_attention import LSTMAttention, LSTMAttentionConfig
-
-if TYPE_CHECKING:
-    from models.learn.training.prepare import Prepared
 
 
 @dataclass(frozen=True, kw_only=True)
 class HedgeSpec(NetworkSpec):
     """A network whose hazard is served only where it beats simpler ones."""
 
-    def fit(self, data: Prepared) -> Fitted:
-        from models.learn.hybrid.fallback import fit_with_fallback
-
-        return fit_with_fallback(self, data)
+    family: ClassVar[str] = "network or simpler hazard"
 
 
 SPEC = HedgeSpec(

@@ -20,11 +20,10 @@ from models.base.types import FloatArray, IntArray
 from models.base.units import DAY_MS
 from models.learn.prophet.closed_form import ClosedForm
 from models.learn.prophet.events import WINDOW_DAYS, events
+from models.learn.prophet.prophet import ProphetConfig
 
 if TYPE_CHECKING:
     from prophet import Prophet
-
-    from models.learn.prophet.prophet import ProphetConfig
 
 _PERIODS = {"daily": 1.0, "weekly": 7.0, "yearly": 365.25}  # days
 KNOWN_AHEAD_DAYS = 5 * 366  # events are looked up this far beyond the training rows
@@ -37,7 +36,6 @@ def seasonal_orders(config: ProphetConfig, span_days: float, step_days: float) -
 
     Examples
     --------
-    >>> from models.learn.prophet.prophet import ProphetConfig
     >>> seasonal_orders(ProphetConfig(), span_days=365, step_days=1 / 6)
     {'daily': 2, 'weekly': 3}
     """

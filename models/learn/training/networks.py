@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from models.base.errors import InputError
-from models.base.spec import Fitted
 from models.learn.export.onnx import to_onnx
 from models.learn.nets.base import Committee, Forecaster, NetworkSpec, start_at_prior
+from models.learn.training.fitted import Fitted
 from models.learn.training.loop import fit
 from models.learn.training.prepare import Prepared
 

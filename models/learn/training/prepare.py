@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.base import catalog, columns
+from models.base import columns
 from models.base.config import from_mapping
 from models.base.errors import AlignmentError
 from models.base.heads import HeadLayout
@@ -16,7 +16,6 @@ from models.base.spec import ModelSpec
 from models.base.types import BoolArray, Float32Array, IntArray, TrainingJob
 from models.base.units import DAY_MS
 from models.base.windows import Span, contiguous_runs
-from models.learn.nets.base import NetworkSpec
 from models.learn.training.checks import check_job, check_training_rows
 from models.learn.training.loop import Rows, clip_runs
 from models.learn.training.loss import joined, prior_outputs, targets
@@ -24,6 +23,11 @@ from models.learn.training.settings import ModelSettings
 from models.learn.training.split import Split, split_rows
 from models.serve.decode import novelty_score
 from models.serve.drift import fit_drift
+
+_LABEL_OF_EXTRA = {
+    columns.HEAD_PEAK: columns.LABEL_PEAK,
+    columns.HEAD_ACTION: columns.LABEL_ACTION,
+}
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,8 @@ def recency_weights(time_ms: IntArray, half_life_days: float) -> Float32Array:
     return np.asarray(0.5 ** (age_days / half_life_days), dtype=np.float32)
 
 
-def prepare(job: TrainingJob) -> Prepared:
-    """Check, split and scale a job.
+def prepare(job: TrainingJob, spec: ModelSpec) -> Prepared:
+    """Check, split and scale a job for the architecture `spec`.
 
     Raises
     ------
@@ -93,41 +97,22 @@ def prepare(job: TrainingJob) -> Prepared:
     """
     settings = ModelSettings.from_blocks(job.settings, where=f"settings of {job.title}")
     torch.set_num_threads(settings.training.threads)
-    spec = catalog.load(job.network)
     config = from_mapping(spec.config, settings.network, where=f"network {job.network}")
     optional = np.array(
         [spec.reads_feeds and name.startswith(columns.FEED) for name in job.feature_names],
         dtype=np.bool_,
     )
-    heads = {
-        columns.HEAD_PEAK: columns.LABEL_PEAK,
-        columns.HEAD_ACTION: columns.LABEL_ACTION,
-    }
-    wanted = tuple(heads[name] for name in spec.extra)
-    finite = check_job(job, optional, wanted)
-    split = split_rows(
-        len(job.time_ms),
-        purge=settings.labels.purge_candles,
-        validation_frac=settings.training.validation_frac,
-        calibration_frac=settings.training.calibration_frac,
-        minimum=max(2 * spec.contexts[-1], spec.minimum_rows),
-    )
-    layout = HeadLayout(
-        bin_edges=settings.labels.bin_edges,
-        peak_edges=settings.labels.peak_edges if columns.HEAD_PEAK in spec.extra else (),
-        action=columns.HEAD_ACTION in spec.extra,
-    )
-    rows = Rows(
+    finite = check_job(job, optional, tuple(_LABEL_OF_EXTRA[name] for name in spec.extra))
+    split = _split(len(job.time_ms), spec, settings)
+    layout = _layout(spec, settings)
+    own = Rows(
         features=torch.from_numpy(np.where(finite[:, None], job.features, 0.0).astype(np.float32)),
         targets=targets(job, layout, spec.competing),
         weight=torch.from_numpy(recency_weights(job.time_ms, settings.training.half_life_days)),
         runs=contiguous_runs(job.time_ms, job.candle_ms, finite),
     )
     known, mean, std = check_training_rows(job, finite, split.train, optional)
-    z = (known - mean) / std
-    peers, rows = _with_peers(job, rows, layout, split, spec, optional, settings)
-    counted = torch.arange(split.train.start, split.train.stop)
-    more = [torch.arange(p.split.train.start, p.split.train.stop) for p in peers]
+    peers, rows = _with_peers(job, own, layout, split, spec, optional, settings)
     return Prepared(
         job=job,
         settings=settings,
@@ -136,15 +121,46 @@ def prepare(job: TrainingJob) -> Prepared:
         layout=layout,
         split=split,
         rows=rows,
-        prior=prior_outputs(rows.targets, torch.cat([counted, *more]), layout),
+        prior=_prior(rows, split, peers, layout),
         mean=mean,
         std=std,
-        novelty_threshold=float(np.quantile(novelty_score(_known_or_mean(z, optional)), 0.999)),
+        novelty_threshold=_novelty_threshold((known - mean) / std, optional),
         drift=fit_drift(known[:, ~optional]),
         optional=optional,
         peers=tuple(peers),
-        lessons=_lessons(job, split) if isinstance(spec, NetworkSpec) else (),
+        lessons=_lessons(job, split) if spec.learns_from_others else (),
     )
+
+
+def _split(rows: int, spec: ModelSpec, settings: ModelSettings) -> Split:
+    return split_rows(
+        rows,
+        purge=settings.labels.purge_candles,
+        validation_frac=settings.training.validation_frac,
+        calibration_frac=settings.training.calibration_frac,
+        minimum=max(2 * spec.contexts[-1], spec.minimum_rows),
+    )
+
+
+def _layout(spec: ModelSpec, settings: ModelSettings) -> HeadLayout:
+    return HeadLayout(
+        bin_edges=settings.labels.bin_edges,
+        peak_edges=settings.labels.peak_edges if columns.HEAD_PEAK in spec.extra else (),
+        action=columns.HEAD_ACTION in spec.extra,
+    )
+
+
+def _prior(rows: Rows, split: Split, peers: list[Peer], layout: HeadLayout) -> torch.Tensor:
+    """Return the best constant raw output (H,) on the training rows, own and peers'."""
+    trained_on = [split.train, *(peer.split.train for peer in peers)]
+    counted = torch.cat([torch.arange(span.start, span.stop) for span in trained_on])
+    return prior_outputs(rows.targets, counted, layout)
+
+
+def _novelty_threshold(z: Float32Array, optional: BoolArray) -> float:
+    """Return the score that 99.9 % of the standardised training rows (R, F) are below."""
+    known_or_mean = np.where(optional & np.isnan(z), np.float32(0.0), z)
+    return float(np.quantile(novelty_score(known_or_mean), 0.999))
 
 
 def _lessons(job: TrainingJob, split: Split) -> tuple[Span, ...]:
@@ -154,11 +170,6 @@ def _lessons(job: TrainingJob, split: Split) -> tuple[Span, ...]:
         first, stop = np.searchsorted(job.time_ms, (first_ms, last_ms + 1))
         spans.append(Span(max(int(first), split.calibration.start), int(stop)))
     return tuple(span for span in spans if span.stop > span.start)
-
-
-def _known_or_mean(z: Float32Array, optional: BoolArray) -> Float32Array:
-    """Return standardised rows with 0 where a feature that may be missing is."""
-    return np.where(optional & np.isnan(z), np.float32(0.0), z)
 
 
 def _with_peers(
@@ -183,32 +194,33 @@ def _with_peers(
                 f"expected the features and candles of {job.title}", where=other.title
             )
         finite = check_job(other, optional)  # one without a cascade tells how rare they are
-        runs = contiguous_runs(other.time_ms, other.candle_ms, finite)
-        spans = [
-            Span(
-                start + int(np.searchsorted(other.time_ms, job.time_ms[s.start])),
-                start + int(np.searchsorted(other.time_ms, job.time_ms[s.stop - 1], side="right")),
-            )
-            for s in (split.train, split.validation, split.calibration)
-        ]
-        first = Span(start, spans[0].stop)  # whatever it has from before the job's own first row
-        peers.append(
-            Peer(
-                [Span(start + run.start, start + run.stop) for run in runs],
-                Split(first, spans[1], spans[2]),
-            )
-        )
+        peers.append(_peer(job, other, finite, split, start))
         x = np.where(finite[:, None], other.features, 0.0).astype(np.float32)
         features.append(torch.from_numpy(x))
         labels.append(targets(other, layout, spec.competing))
-        weights.append(
-            torch.from_numpy(
-                recency_weights(
-                    np.append(other.time_ms, job.time_ms[-1]), settings.training.half_life_days
-                )[:-1]
-            )
-        )
+        times = np.append(other.time_ms, job.time_ms[-1])  # weights halve from the job's last row
+        half_life_days = settings.training.half_life_days
+        weights.append(torch.from_numpy(recency_weights(times, half_life_days)[:-1]))
         start += len(other.time_ms)
     if not peers:
         return [], rows
     return peers, Rows(torch.cat(features), joined(labels), torch.cat(weights), rows.runs)
+
+
+def _peer(
+    job: TrainingJob, other: TrainingJob, finite: BoolArray, split: Split, start: int
+) -> Peer:
+    """Return where the rows of `other`, the first of them at `start`, count in the job's spans."""
+    runs = contiguous_runs(other.time_ms, other.candle_ms, finite)
+    spans = [
+        Span(
+            start + int(np.searchsorted(other.time_ms, job.time_ms[s.start])),
+            start + int(np.searchsorted(other.time_ms, job.time_ms[s.stop - 1], side="right")),
+        )
+        for s in (split.train, split.validation, split.calibration)
+    ]
+    first = Span(start, spans[0].stop)  # whatever it has from before the job's own first row
+    return Peer(
+        [Span(start + run.start, start + run.stop) for run in runs],
+        Split(first, spans[1], spans[2]),
+    )

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
-from models.base.spec import Fitted, ModelSpec
-
-if TYPE_CHECKING:
-    from models.learn.training.prepare import Prepared
+from models.base.spec import ModelSpec
 
 FAILURE_MODES = (
     "answers a value beyond any in training as it answers the largest one there",
@@ -84,7 +81,4 @@ class TreeSpec(ModelSpec):
     contexts: tuple[int, ...] = (1,)  # the features look back, the trees do not
     minimum_rows: int = 500  # five blocks of a hundred, two labels' reach of each purged
 
-    def fit(self, data: Prepared) -> Fitted:
-        from models.learn.trees.fitting import fit_trees
-
-        return fit_trees(data)
+    family: ClassVar[str] = "trees"

@@ -21,8 +21,8 @@ import sklearn
 import xgboost
 
 from models.base.columns import QUANTILES
-from models.base.spec import Fitted
 from models.base.types import Float32Array, FloatArray
+from models.learn.training.fitted import Fitted
 from models.learn.training.prepare import Prepared
 from models.learn.trees.base import EnsembleConfig
 from models.learn.trees.boosting import (

@@ -14,7 +14,8 @@ from models.base.units import HOUR_MS
 from models.data.feeds.point_in_time import Joined
 from models.data.labels.action import best_action
 from models.data.labels.returns import cost_aware_class, forward_log_return
-from models.learn.training.settings import LabelSettings, ModelSettings
+from models.data.labels.settings import LabelSettings
+from models.learn.training.settings import ModelSettings
 from models.serve.predictor import Predictor
 from models.studies.cascades.folds import CascadeFold
 from models.studies.cascades.panel import Coin

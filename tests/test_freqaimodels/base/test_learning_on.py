@@ -20,7 +20,7 @@ from freqaimodels.LinearForecaster import LinearForecaster
 from freqaimodels.LSTMForecaster import LSTMForecaster
 from models.base.types import Artifact, TrainingJob
 from models.base.units import HOUR_MS
-from models.learn.training.executor import ProcessExecutor
+from models.learn.jobs.executor import ProcessExecutor
 from tests.test_freqaimodels import bots
 from tests.test_freqaimodels.bots import BTC, DAYS, DEATH, FIRST, Bot, Elsewhere
 

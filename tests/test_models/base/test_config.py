@@ -9,7 +9,8 @@ import pytest
 
 from models.base.config import from_mapping
 from models.base.errors import ConfigError
-from models.learn.training.settings import LabelSettings, ModelSettings, TrainingSettings
+from models.data.labels.settings import LabelSettings
+from models.learn.training.settings import ModelSettings, TrainingSettings
 from models.trade.decision.signals import DecisionConfig
 from models.trade.risk.limits import HardLimits
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.base import catalog
 from models.base.config import from_mapping
 from models.base.errors import ConfigError
+from models.learn import catalog
 from models.learn.training.settings import ModelSettings
 from strategies.bot.config import PackConfig, pack_config
 from strategies.bot.hedge_config import HedgeConfig, HedgeMode, PrimaryConfig

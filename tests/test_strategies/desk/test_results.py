@@ -15,7 +15,7 @@ from freqtrade.persistence import LocalTrade, Order
 from models.base import columns
 from models.base.errors import InputError
 from models.base.units import HOUR_MS
-from models.learn.training.settings import LabelSettings
+from models.data.labels.settings import LabelSettings
 from strategies.desk import results
 from strategies.desk.data import MARKER, DataSummary, write_simulated
 

@@ -16,8 +16,8 @@ from models.base.types import BoolArray, Candles, FloatArray
 from models.base.units import HOUR_MS
 from models.data.labels.cascade import CascadeConfig, candles_to_onset, cascade_onsets, hazard_bins
 from models.data.labels.returns import cost_aware_class, forward_log_return
+from models.data.labels.settings import LabelSettings
 from models.data.labels.targets import label_columns
-from models.learn.training.settings import LabelSettings
 from tests.test_models.markets import random_walk
 
 HISTORY = 100  # candles, instead of 30 days

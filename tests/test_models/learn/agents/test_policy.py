@@ -13,11 +13,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.base import catalog, columns
+from models.base import columns
 from models.base.errors import ArtifactError, InputError
 from models.base.heads import HeadLayout
 from models.base.types import Artifact, TrainingJob
 from models.base.windows import Span
+from models.learn import catalog
 from models.learn.agents.a2c import A2CConfig
 from models.learn.agents.base import AgentConfig
 from models.learn.agents.environment import (
@@ -31,8 +32,7 @@ from models.learn.agents.policy import ServedPolicy
 from models.learn.agents.ppo import PPOConfig
 from models.learn.agents.training import fit_agent
 from models.learn.export.onnx import only_present
-from models.learn.training.pipeline import train
-from models.learn.training.prepare import prepare
+from models.learn.jobs.pipeline import train
 from models.serve.predictor import Predictor
 from models.serve.session import Session
 from models.trade.decision.signals import DecisionConfig, signals
@@ -147,7 +147,7 @@ def test_served_policy_when_it_answers_then_the_heads_it_lacks_are_nan() -> None
 
 @pytest.mark.parametrize("network", ["ppo", "a2c"])
 def test_training_when_done_then_the_global_random_states_are_as_before(network: str) -> None:
-    data = prepare(small(network))
+    data = planted.prepared(small(network))
     random.seed(5), np.random.seed(5), torch.manual_seed(5)  # noqa: NPY002
     expected = random.random(), np.random.rand(), float(torch.rand(1))  # noqa: NPY002
     random.seed(5), np.random.seed(5), torch.manual_seed(5)  # noqa: NPY002
@@ -159,7 +159,7 @@ def test_training_when_done_then_the_temporary_directory_is_empty(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    fit_agent(catalog.load("a2c"), prepare(small("a2c")))  # type: ignore[arg-type]
+    fit_agent(catalog.load("a2c"), planted.prepared(small("a2c")))  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,13 +10,11 @@ import pytest
 import torch
 
 from models.base.errors import ArtifactError, InputError
-from models.base.spec import Fitted
 from models.base.types import FloatArray, TrainingJob
 from models.base.windows import Span
 from models.learn.gan.adversarial import path_score
 from models.learn.gan.baselines import block_bootstrap, fit_garch
 from models.learn.gan.fitting import (
-    Trained,
     correlation,
     fit_gan,
     heaviness,
@@ -28,7 +26,9 @@ from models.learn.gan.generator import Shocks
 from models.learn.gan.noise import REACH, noise_channels, profile, standard_noise
 from models.learn.gan.observed import Observed, paths_after, paths_before, return_columns
 from models.learn.gan.paths import PathSimulator
-from models.learn.training.prepare import Prepared, prepare
+from models.learn.gan.trained import Trained
+from models.learn.training.fitted import Fitted
+from models.learn.training.prepare import Prepared
 from tests.test_contract import echo, planted
 
 torch.set_num_threads(1)
@@ -165,7 +165,7 @@ def test_config_when_a_setting_is_out_of_range_then_it_is_refused() -> None:
 
 @cache
 def prepared() -> Prepared:
-    return prepare(planted.planted_job("gan"))
+    return planted.prepared(planted.planted_job("gan"))
 
 
 @cache
@@ -213,7 +213,7 @@ def test_training_when_rows_behind_the_validation_rows_change_then_nothing_chang
     x[first:] = 2 * x[first:]
     for values in labels.values():
         values[first:] = 1.0
-    changed = fit_gan(prepare(dataclasses.replace(job, features=x, labels=labels)))
+    changed = fit_gan(planted.prepared(dataclasses.replace(job, features=x, labels=labels)))
     assert changed.onnx == fitted().onnx
     assert changed.facts == fitted().facts
 
@@ -221,7 +221,7 @@ def test_training_when_rows_behind_the_validation_rows_change_then_nothing_chang
 def test_training_when_the_frame_has_no_one_candle_return_then_it_says_so() -> None:
     job = planted.planted_job("gan", feature_names=("%-a", *planted.NAMES[1:]))
     with pytest.raises(InputError, match="expected the one-candle return"):
-        fit_gan(prepare(job))
+        fit_gan(planted.prepared(job))
 
 
 def test_facts_when_fitted_then_every_gate_has_its_number() -> None:
@@ -252,7 +252,7 @@ def joint_job() -> TrainingJob:
 
 
 def test_simulator_when_markets_move_together_then_so_do_their_paths() -> None:
-    from models.learn.training.pipeline import train
+    from models.learn.jobs.pipeline import train
 
     job = joint_job()
     artifact = train(job)

@@ -16,7 +16,7 @@ from models.base.types import FloatArray, TrainingJob
 from models.learn.hybrid import hybrid
 from models.learn.hybrid.merge import check_pool, pool_graphs
 from models.learn.nets.lstm_attention import SPEC as NETWORK
-from models.learn.training.prepare import Prepared, prepare
+from models.learn.training.prepare import Prepared
 from models.learn.trees.fitting import blocks_of
 from models.learn.trees.table import feature_table
 from models.serve.session import Session
@@ -35,7 +35,7 @@ def job(**changes: Any) -> TrainingJob:
 
 
 def neural(of: TrainingJob) -> Prepared:
-    data = prepare(of)
+    data = planted.prepared(of)
     return dataclasses.replace(data, spec=NETWORK, config=data.config.network)
 
 
@@ -43,7 +43,7 @@ def neural(of: TrainingJob) -> Prepared:
 
 
 def test_stack_when_a_block_has_other_labels_then_what_is_said_of_it_stays_the_same() -> None:
-    data = prepare(job())
+    data = planted.prepared(job())
     rows = feature_table(data, data.split.train)
     held = blocks_of(rows, data)[0][1]
     inside = rows.row[held]
@@ -73,7 +73,7 @@ def test_stack_when_one_part_is_noise_then_it_gets_no_weight(
         return out
 
     monkeypatch.setattr(hybrid, "_network_out_of_fold", noise)
-    facts = hybrid.fit_hybrid(prepare(job())).facts["ablation"]
+    facts = hybrid.fit_hybrid(planted.prepared(job())).facts["ablation"]
     for head in ("direction", "quantiles"):
         assert facts[head]["weights"]["network"] == 0
         assert facts[head]["weights"]["trees"] > 0.5

@@ -9,7 +9,7 @@ import numpy as np
 from models.base import columns
 from models.data.feeds.collected import Collected
 from models.data.feeds.store import FeedRecord, Origin, Writer
-from models.learn.training.pipeline import train
+from models.learn.jobs.pipeline import train
 from models.serve.predictor import Predictor
 from tests.test_contract import planted
 

@@ -15,10 +15,9 @@ from models.base.types import Artifact
 from models.learn.calibration import fit_hazard_scale
 from models.learn.export.onnx import to_onnx
 from models.learn.hybrid import fallback
+from models.learn.jobs.pipeline import check, train
 from models.learn.nets.base import MUTED_ABOVE, Committee, Forecaster
 from models.learn.nets.hedge import SPEC
-from models.learn.training.pipeline import check, train
-from models.learn.training.prepare import prepare
 from models.serve.predictor import Predictor
 from models.serve.session import Session
 from tests.test_contract import planted
@@ -45,7 +44,7 @@ def test_peers_when_prepared_then_each_span_ends_when_the_job_s_own_does():
         time_ms=late.time_ms[100:],
         labels={k: v[100:] for k, v in late.labels.items()},
     )
-    data = prepare(dataclasses.replace(job, peers=(late,)))
+    data = planted.prepared(dataclasses.replace(job, peers=(late,)))
     own = len(job.time_ms)
     times = np.concatenate((job.time_ms, late.time_ms))
     (peer,) = data.peers
@@ -63,7 +62,7 @@ def test_peers_when_their_columns_differ_then_they_are_refused():
     job = pooled()
     other = dataclasses.replace(job.peers[0], feature_names=tuple(reversed(job.feature_names)))
     with pytest.raises(AlignmentError, match="expected the features and candles"):
-        prepare(dataclasses.replace(job, peers=(other,)))
+        planted.prepared(dataclasses.replace(job, peers=(other,)))
 
 
 def test_training_when_a_peer_changes_after_the_calibration_rows_then_the_artifact_does_not(
@@ -107,9 +106,9 @@ def test_peer_when_it_had_no_cascade_then_it_tells_how_rare_they_are():
         quiet[name] = np.where(np.isfinite(quiet[name]), np.nanmax(quiet[name]), np.nan)
     quiet[columns.LABEL_PEAK] = np.full(len(job.time_ms), np.nan)
     calm = dataclasses.replace(job.peers[0], labels=quiet)
-    at = prepare(job).layout.hazards
-    with_calm = prepare(dataclasses.replace(job, peers=(calm,)))
-    alone = prepare(dataclasses.replace(job, peers=()))
+    at = planted.prepared(job).layout.hazards
+    with_calm = planted.prepared(dataclasses.replace(job, peers=(calm,)))
+    alone = planted.prepared(dataclasses.replace(job, peers=()))
     assert with_calm.prior[at].max() < alone.prior[at].max()
 
 
@@ -174,7 +173,7 @@ def test_onnx_when_feeds_are_missing_then_it_equals_torch():
 def test_other_models_when_given_feeds_then_they_need_them():
     job = dataclasses.replace(with_feeds(planted.planted_job("linear")), network="linear")
     with pytest.raises(InputError, match=f"{LATE} is NaN in every row"):
-        prepare(job)
+        planted.prepared(job)
 
 
 def test_committee_when_it_has_the_hedge_s_heads_then_probabilities_are_averaged():
@@ -217,7 +216,7 @@ def test_graph_when_a_source_is_chosen_then_only_the_hazards_change(source, monk
     monkeypatch.setattr(
         fallback, "fit_network", lambda *a: nets.append(plain(*a)) or nets[0]
     )  # fmt: skip
-    data = prepare(pooled(10))
+    data = planted.prepared(pooled(10))
     fitted = fallback.fit_with_fallback(SPEC, data)
     assert fitted.facts["hazard_source"] == source
     x = data.job.features[:300]

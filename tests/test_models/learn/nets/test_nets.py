@@ -13,9 +13,9 @@ from models.base.errors import InputError
 from models.base.heads import HeadLayout
 from models.base.types import TrainingJob
 from models.data.features.candles import candle_features
+from models.learn.jobs.pipeline import train
 from models.learn.nets import linear, tcn, transformer, wavenet
 from models.learn.nets.base import Committee, Forecaster
-from models.learn.training.pipeline import train
 from models.serve.predictor import Predictor
 from tests.test_contract import planted
 from tests.test_models import markets

@@ -21,12 +21,12 @@ from models.base.errors import ArtifactError, ConfigError, TrainingError
 from models.base.heads import HeadLayout
 from models.base.types import Artifact, FloatArray, IntArray, TrainingJob
 from models.base.units import DAY_MS, HOUR_MS
+from models.learn.jobs.pipeline import train
 from models.learn.prophet import library
 from models.learn.prophet.closed_form import PARTS, ClosedForm
 from models.learn.prophet.graph import Heads, check_parity, served_graph
 from models.learn.prophet.prophet import ProphetConfig
 from models.learn.prophet.residual import Residual, fit_residual
-from models.learn.training.pipeline import train
 from models.serve.predictor import Predictor
 from models.serve.session import Session, graph_input
 from tests.places import ROOT
@@ -216,7 +216,7 @@ def test_fit_when_rows_after_the_training_span_change_then_the_fitted_function_i
         forms.append(library.closed_form(model, origin_ms))
         return forms[-1]
 
-    monkeypatch.setattr("models.learn.prophet.prophet.closed_form", spied)
+    monkeypatch.setattr("models.learn.prophet.fitting.closed_form", spied)
     first = len(job.time_ms) // 2 - planted.PURGE  # end of the training rows
     labels = {k: v.copy() for k, v in job.labels.items()}
     labels[columns.LABEL_RETURN][first:] *= -2

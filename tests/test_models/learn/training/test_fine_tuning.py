@@ -13,9 +13,8 @@ from models.base.types import Artifact, TrainingJob
 from models.base.windows import Span
 from models.learn.export.onnx import to_onnx
 from models.learn.hybrid import fallback
+from models.learn.jobs.pipeline import train
 from models.learn.training import networks
-from models.learn.training.pipeline import train
-from models.learn.training.prepare import prepare
 from models.learn.training.settings import TrainingSettings
 from models.serve.session import Session
 from tests.test_contract import planted
@@ -41,7 +40,7 @@ def going_on(champion: Artifact, **training: Any) -> TrainingJob:
 @pytest.mark.parametrize("network", ["gru", "hedge", "lstm_attention", "tcn", "transformer"])
 def test_weights_when_loaded_into_a_new_network_then_it_answers_what_was_served(network: str):
     made = job(network, max_steps=5, evaluate_every=5)
-    data = prepare(made)
+    data = planted.prepared(made)
     served = networks.fit_network(data.spec, data)
     again = [networks.build_forecaster(data.spec, data, seed=99)]
     assert networks._go_on(again, served.weights) == ""
@@ -104,7 +103,7 @@ def lesson(made: TrainingJob, first: int, last: int) -> TrainingJob:
 
 def test_lessons_when_they_lie_in_the_calibration_rows_then_only_those_rows_count():
     made = job()
-    split = prepare(made).split
+    split = planted.prepared(made).split
     own = split.calibration
     for first, last, expected in (
         (own.start + 20, own.start + 49, [(own.start + 20, own.start + 50)]),
@@ -112,17 +111,17 @@ def test_lessons_when_they_lie_in_the_calibration_rows_then_only_those_rows_coun
         (split.validation.start, split.validation.stop - 1, []),
         (0, 50, []),  # already training rows
     ):
-        data = prepare(lesson(made, first, last))
+        data = planted.prepared(lesson(made, first, last))
         assert [(s.start, s.stop) for s in data.lessons] == expected
         assert [(r.start + 7, r.stop) for r in data.lesson_runs(7)] == expected
     gone = dataclasses.replace(made, lessons_ms=((0, 1000),))  # before the frame
-    assert prepare(gone).lessons == ()
+    assert planted.prepared(gone).lessons == ()
 
 
 def test_training_when_given_a_lesson_then_it_has_learned_from_those_rows_and_says_so():
     """Far more lesson rows than an episode has, whose labels are turned around."""
     made = job(max_steps=60)
-    own = prepare(made).split.calibration
+    own = planted.prepared(made).split.calibration
     rows = slice(own.start, own.stop - 100)
     labels = {**made.labels}
     for name in (columns.LABEL_RETURN, columns.LABEL_DIRECTION):
@@ -145,20 +144,23 @@ def test_training_when_given_a_lesson_then_it_has_learned_from_those_rows_and_sa
 
 def test_hazard_trees_when_given_a_lesson_then_its_rows_are_among_theirs():
     made = pooled()  # whose peers' rows follow its own
-    own = prepare(made).split.calibration
-    with_it = prepare(lesson(made, own.start + 20, own.start + 49))
+    own = planted.prepared(made).split.calibration
+    with_it = planted.prepared(lesson(made, own.start + 20, own.start + 49))
     rows, without = (
-        sum(len(s) for s in fallback._spans(data, "train", 0)) for data in (with_it, prepare(made))
+        sum(len(s) for s in fallback._spans(data, "train", 0))
+        for data in (with_it, planted.prepared(made))
     )
     assert rows - without == 30
     assert list(with_it.lesson_runs(7)) == [Span(own.start + 13, own.start + 50)]
-    validation = [list(fallback._spans(d, "validation", 5)) for d in (with_it, prepare(made))]
+    validation = [
+        list(fallback._spans(d, "validation", 5)) for d in (with_it, planted.prepared(made))
+    ]
     assert validation[0] == validation[1]
 
 
 def test_training_when_the_architecture_is_no_network_then_it_neither_goes_on_nor_says_it_did():
     made = lesson(job("boosted"), -200, -150)
-    assert prepare(made).lessons == ()
+    assert planted.prepared(made).lessons == ()
     artifact = train(dataclasses.replace(made, warm_start=b"weights of another"))
     assert artifact.weights == b""
     assert not {"warm_start", "lessons_ms"} & set(artifact.manifest)

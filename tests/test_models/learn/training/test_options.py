@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from models.base import catalog, columns
+from models.base import columns
 from models.base.errors import ConfigError
 from models.base.types import Artifact, TrainingJob
+from models.learn import catalog
+from models.learn.jobs.pipeline import train
 from models.learn.training.loop import place
-from models.learn.training.pipeline import train
-from models.learn.training.prepare import prepare
 from models.learn.training.settings import TrainingSettings
 from models.serve.predictor import Predictor
 from tests.test_contract import planted
@@ -35,12 +35,12 @@ def advantage(artifact: Artifact) -> np.ndarray:
 
 
 def test_weights_when_rows_age_then_they_halve_and_the_newest_counts_fully() -> None:
-    data = prepare(job(half_life_days=10.0))
+    data = planted.prepared(job(half_life_days=10.0))
     weight = data.rows.weight.numpy()
     assert weight[-1] == 1
     assert weight[-1 - 240] == pytest.approx(0.5)
     assert weight[-1 - 480] == pytest.approx(0.25)
-    assert (prepare(job()).rows.weight == 1).all()
+    assert (planted.prepared(job()).rows.weight == 1).all()
 
 
 def test_weights_when_old_rows_contradict_new_ones_then_the_half_life_decides() -> None:
@@ -103,7 +103,7 @@ def test_option_when_wrong_then_expected_and_actual_are_named(
     setting: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        prepare(job(**setting))
+        planted.prepared(job(**setting))
     assert caught.value.problem == said
 
 

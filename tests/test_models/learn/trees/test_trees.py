@@ -16,8 +16,8 @@ from models.base.errors import ArtifactError, ConfigError, InputError
 from models.base.heads import HeadLayout, hazard_targets, softmax
 from models.base.types import FloatArray, TrainingJob
 from models.base.windows import Span
-from models.learn.training.pipeline import train
-from models.learn.training.prepare import Prepared, prepare
+from models.learn.jobs.pipeline import train
+from models.learn.training.prepare import Prepared
 from models.learn.trees.base import BoostingConfig, EnsembleConfig
 from models.learn.trees.boosting import DirectionHead, HazardHead, QuantileHead, choose_rounds
 from models.learn.trees.fitting import fit_trees
@@ -78,7 +78,7 @@ def fitted(rows: Table, weights: tuple[float, float] = (0.4, 0.5)) -> TreeModel:
 
 @cache
 def prepared(network: str = "ensemble") -> Prepared:
-    return prepare(planted.planted_job(network))
+    return planted.prepared(planted.planted_job(network))
 
 
 # -- rows and blocks ----------------------------------------------------------------------------
@@ -110,7 +110,7 @@ def test_table_when_features_or_labels_are_missing_then_the_row_is_not_there() -
     x[10:20, 1] = np.nan
     labels[columns.LABEL_DIRECTION][30:35] = np.nan
     labels[columns.LABEL_CASCADE_UP][50:60] = np.nan
-    data = prepare(dataclasses.replace(job, features=x, labels=labels))
+    data = planted.prepared(dataclasses.replace(job, features=x, labels=labels))
     rows = feature_table(data, Span(5, 100))
     expected = np.setdiff1d(np.arange(5, 100), [*range(10, 20), *range(30, 35)])
     np.testing.assert_array_equal(rows.row, expected)
@@ -130,7 +130,7 @@ def test_fit_when_only_rows_after_training_change_then_the_trees_are_the_same(
     for values in labels.values():
         values[after] = values[after][::-1]
     other = dataclasses.replace(data.job, features=x, labels=labels)
-    one, two = fit_trees(data), fit_trees(prepare(other))
+    one, two = fit_trees(data), fit_trees(planted.prepared(other))
     assert one.onnx == two.onnx
     assert one.facts["out_of_fold"] == two.facts["out_of_fold"]
     assert one.facts["importance"] != two.facts["importance"]  # that is measured after training

@@ -12,7 +12,7 @@ from models.base.heads import cumulative_incidence
 from models.base.types import Candles
 from models.base.units import HOUR_MS
 from models.data.labels.cascade import CascadeConfig, hazard_bins
-from models.learn.training.settings import LabelSettings
+from models.data.labels.settings import LabelSettings
 from models.reports.cascades import page
 from models.studies.cascades.alarms import (
     Watch,

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from models.base import catalog, columns
+from models.base import columns
 from models.base.config import from_mapping
 from models.base.errors import ConfigError
 from models.base.heads import softmax
 from models.base.types import Artifact, Float32Array, FloatArray, TrainingJob
 from models.base.windows import Span
+from models.learn import catalog
 from models.learn.calibration import (
     fit_conformal_offset,
     fit_hazard_scale,
@@ -21,7 +22,7 @@ from models.learn.calibration import (
     tempered,
 )
 from models.learn.export.onnx import TOLERANCE, measure_context, measure_streaming
-from models.learn.nets.base import NetworkSpec
+from models.learn.jobs.fitters import fit_architecture
 from models.learn.training.loop import clip_runs
 from models.learn.training.prepare import Prepared, prepare
 from models.learn.training.settings import ModelSettings
@@ -36,7 +37,7 @@ def check(network: str, blocks: dict[str, Any]) -> None:
     """Raise ConfigError unless `network` exists and accepts its settings."""
     settings = ModelSettings.from_blocks(blocks, where="freqai.model_training_parameters")
     spec = catalog.load(network)
-    if settings.training.pool and not isinstance(spec, NetworkSpec):
+    if settings.training.pool and not spec.learns_from_others:
         raise ConfigError(
             f"{spec.title} learns from its own pair only, got {list(settings.training.pool)}",
             where="freqai.model_training_parameters.training.pool",
@@ -56,8 +57,8 @@ def train(job: TrainingJob) -> Artifact:
         If training diverges, or the exported graph fails its parity checks.
     """
     started = time.monotonic()
-    data = prepare(job)
-    fitted = data.spec.fit(data)
+    data = prepare(job, catalog.load(job.network))
+    fitted = fit_architecture(data)
     onnx = fitted.onnx
     known = {**_identity(data), **fitted.facts}
     x = graph_input(job.features, job.time_ms, known)
@@ -199,9 +200,7 @@ def _card(data: Prepared) -> dict[str, Any]:
         "failure_modes": list(spec.failure_modes),
         "natural_use": spec.natural_use,
         "useful_rows": spec.useful_rows,
-        "receptive_field": spec.receptive_field(data.config)
-        if isinstance(spec, NetworkSpec)
-        else None,
+        "receptive_field": spec.candles_read(data.config),
         "warnings": warnings,
     }
 

@@ -105,12 +105,12 @@ def _start_worker() -> None:
 
 
 def _check(network: str, blocks: dict[str, Any]) -> None:
-    from models.learn.training.pipeline import check  # torch is imported in the worker only
+    from models.learn.jobs.pipeline import check  # torch is imported in the worker only
 
     check(network, blocks)
 
 
 def _train(job: TrainingJob) -> Artifact:
-    from models.learn.training.pipeline import train
+    from models.learn.jobs.pipeline import train
 
     return train(job)

@@ -11,9 +11,9 @@ import pytest
 from loky import get_reusable_executor
 
 from models.base.errors import AlignmentError, ConfigError, TrainingError
-from models.learn.training import executor as executor_module
-from models.learn.training.executor import ProcessExecutor
-from tests.test_models.learn.training import worker_jobs
+from models.learn.jobs import executor as executor_module
+from models.learn.jobs.executor import ProcessExecutor
+from tests.test_models.learn.jobs import worker_jobs
 
 
 @pytest.fixture(scope="module", autouse=True)

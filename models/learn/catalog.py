@@ -1,7 +1,8 @@
 """Which architectures exist: every file of the rooms below that defines a `SPEC`.
 
-Importing the specs imports torch, so only the training side, the tests and the report's tables
-call `load`; the bot needs no more than `names`.
+Names and titles are read from the source text, so the bot can list them without torch. A network is
+one file, its facts beside its layers: to `load` its spec imports torch, and only the training side,
+the tests and the report's tables do.
 """
 
 from __future__ import annotations
@@ -10,16 +11,13 @@ import importlib
 import re
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from models.base.errors import ConfigError
-
-if TYPE_CHECKING:
-    from models.base.spec import ModelSpec
+from models.base.spec import ModelSpec
 
 NETWORKS = "nets"  # torch modules under the one training loop
 ROOMS = (NETWORKS, "trees", "hybrid", "prophet", "agents", "gan")
-_LEARN = Path(__file__).resolve().parents[1] / "learn"
+_LEARN = Path(__file__).resolve().parent
 _TITLE = re.compile(r'\btitle="([^"]+)"')
 _MARK = re.compile(r"^SPEC = ", re.MULTILINE)
 
