@@ -28,6 +28,7 @@ from models.base.windows import Span, sequences
 from models.learn.gan.gan import GANConfig
 from models.learn.gan.generator import Critic, Generator
 from models.learn.gan.noise import REACH, noise_channels
+from models.learn.training.averaging import averaged_weights
 from models.learn.training.loop import clip_runs
 from models.learn.training.settings import TrainingSettings
 
@@ -81,8 +82,11 @@ def fit_adversarially(
         )
     torch.manual_seed(seed)
     game = _Game(generator, material, config, settings, np.random.default_rng(seed))
-    average = copy.deepcopy(generator).eval()
-    best, record, stale, started = copy.deepcopy(average), FitRecord(), 0, time.monotonic()
+    average = averaged_weights(generator, settings.ema)
+    averaged = average.module
+    assert isinstance(averaged, Generator)
+    best = copy.deepcopy(generator).eval()
+    record, stale, started = FitRecord(), 0, time.monotonic()
     generator.train()
     for step in range(1, settings.max_steps + 1):
         loss, distance = game.step()
@@ -92,15 +96,15 @@ def fit_adversarially(
                 where=title,
                 cure="check the features for extreme values; lower training.learning_rate",
             )
-        _average(average, generator, min(settings.ema, (1 + step) / (10 + step)))
+        average.update_parameters(generator)
         if step % settings.evaluate_every == 0 or step == settings.max_steps:
-            value = score(average)
+            value = score(averaged)
             record.validation.append((step, value))
             record.distance.append((step, distance))
             stale += 1
             if value < record.best_score:
                 record.best_score, record.best_step, stale = value, step, 0
-                best.load_state_dict(average.state_dict())
+                best.load_state_dict(averaged.state_dict())
             sys.stderr.write(
                 f"  {title}  step {step:4d}/{settings.max_steps}  validation {value:.4f}  critic "
                 f"{distance:.3f}  {time.monotonic() - started:5.1f} s\n"
@@ -249,9 +253,3 @@ def row_conditions(
             rows.append(np.arange(first, piece.stop))
             answers.append(y[first - piece.start :])
     return np.concatenate(rows), torch.cat(answers)
-
-
-@torch.no_grad()
-def _average(average: nn.Module, model: nn.Module, decay: float) -> None:
-    for a, p in zip(average.parameters(), model.parameters(), strict=True):
-        a.lerp_(p, 1.0 - decay)

@@ -11,7 +11,7 @@ import copy
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from models.base.errors import ConfigError, TrainingError
 from models.base.heads import HeadLayout
 from models.base.windows import Span, sequences
+from models.learn.training.averaging import averaged_weights
 from models.learn.training.loss import LossParts, Targets, loss_parts
 from models.learn.training.settings import TrainingSettings
 
@@ -182,14 +183,7 @@ def fit(
     TrainingError
         If there is nothing to train on, or the loss stops being finite.
     """
-    runs = clip_runs(rows.runs, train, burn_in)
-    validation_peers = [run for run in rows.peers_validation if len(run) > burn_in]
-    if not runs or not clip_runs(rows.runs, validation, burn_in):
-        raise TrainingError(
-            f"no run of more than {burn_in} gap-free candles in the training or validation rows",
-            cure="provide longer history, or a shorter context",
-        )
-    runs += [run for run in rows.peers_train if len(run) > burn_in]
+    runs, peers = _usable_runs(rows, train, validation, burn_in)
     device, mixed = place(settings)
     model, rows = model.to(device), rows.to(device)
     torch.manual_seed(seed)
@@ -197,47 +191,97 @@ def fit(
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
-    average = copy.deepcopy(model).eval()
-    best = copy.deepcopy(average)
-    history, started, stale = History(), time.monotonic(), 0
-    batches, curves = _batches(runs, burn_in, settings, rng), _curves(settings, title)
+    average = averaged_weights(model, settings.ema)
+    best = copy.deepcopy(model).eval()
+
+    def validation_loss() -> float:
+        parts = evaluate(average.module, rows, validation, burn_in, layout, peers)
+        return float(parts.total(settings))
+
+    batches = _batches(runs, burn_in, settings, rng)
+    selection = _Selection(average.module, best, validation_loss, settings, title)
     if warm:
-        parts = evaluate(average, rows, validation, burn_in, layout, validation_peers)
-        history.best_loss = float(parts.total(settings))
-        history.validation.append((0, history.best_loss))
+        selection.start_as_good_as_it_is()
     model.train()
     for step in range(1, settings.max_steps + 1):
         with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
             parts = sequence_loss(model, rows, next(batches), layout)
         loss = parts.total(settings)
-        if not torch.isfinite(loss):
-            raise TrainingError(
-                f"training loss became {float(loss.detach())} at step {step}",
-                where=title,
-                cure="check the features for extreme values; lower training.learning_rate",
-            )
+        _refuse_infinite(loss, step, title)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
         optimiser.step()
-        _average(average, model, min(settings.ema, (1 + step) / (10 + step)))
-        if step % settings.evaluate_every == 0 or step == settings.max_steps:
-            parts = evaluate(average, rows, validation, burn_in, layout, validation_peers)
-            value = float(parts.total(settings))
-            history.validation.append((step, value))
-            stale += 1
-            if value < history.best_loss:
-                history.best_loss, history.best_step, stale = value, step, 0
-                best.load_state_dict(average.state_dict())
-            if curves is not None:
-                curves.add_scalars("loss", {"training": loss, "validation": value}, step)
-            _progress(title, step, settings.max_steps, value, history.best_loss, started)
-            if stale >= settings.patience:
-                break
-    if curves is not None:
-        curves.close()
-    history.seconds = time.monotonic() - started
-    return best.to("cpu"), history
+        average.update_parameters(model)
+        due = step % settings.evaluate_every == 0 or step == settings.max_steps
+        if due and selection.consider(step, loss):
+            break
+    return best.to("cpu"), selection.finished()
+
+
+def _usable_runs(
+    rows: Rows, train: Span, validation: Span, burn_in: int
+) -> tuple[list[Span], list[Span]]:
+    """Return the runs to train on, peers' included, and the peers' runs to validate on."""
+    runs = clip_runs(rows.runs, train, burn_in)
+    if not runs or not clip_runs(rows.runs, validation, burn_in):
+        raise TrainingError(
+            f"no run of more than {burn_in} gap-free candles in the training or validation rows",
+            cure="provide longer history, or a shorter context",
+        )
+    runs += [run for run in rows.peers_train if len(run) > burn_in]
+    return runs, [run for run in rows.peers_validation if len(run) > burn_in]
+
+
+def _refuse_infinite(loss: Tensor, step: int, title: str) -> None:
+    if not torch.isfinite(loss):
+        raise TrainingError(
+            f"training loss became {float(loss.detach())} at step {step}",
+            where=title,
+            cure="check the features for extreme values; lower training.learning_rate",
+        )
+
+
+class _Selection:
+    """Keeps the averaged weights of lowest validation loss, and knows when to stop looking."""
+
+    def __init__(
+        self,
+        average: nn.Module,
+        best: nn.Module,
+        validation_loss: Callable[[], float],
+        settings: TrainingSettings,
+        title: str,
+    ) -> None:
+        self._average, self._best, self._validation_loss = average, best, validation_loss
+        self._settings, self._title = settings, title
+        self._history, self._started, self._stale = History(), time.monotonic(), 0
+        self._curves = _curves(settings, title)
+
+    def start_as_good_as_it_is(self) -> None:
+        """Count the weights there are, which `best` holds, as the first candidate."""
+        self._history.best_loss = self._validation_loss()
+        self._history.validation.append((0, self._history.best_loss))
+
+    def consider(self, step: int, training_loss: Tensor) -> bool:
+        """Keep the average if it is the best so far; return whether patience is at an end."""
+        value, history, settings = self._validation_loss(), self._history, self._settings
+        history.validation.append((step, value))
+        self._stale += 1
+        if value < history.best_loss:
+            history.best_loss, history.best_step, self._stale = value, step, 0
+            self._best.load_state_dict(self._average.state_dict())
+        if self._curves is not None:
+            self._curves.add_scalars("loss", {"training": training_loss, "validation": value}, step)
+        _progress(self._title, step, settings.max_steps, value, history.best_loss, self._started)
+        return self._stale >= settings.patience
+
+    def finished(self) -> History:
+        """Return what happened; nothing is considered after it."""
+        if self._curves is not None:
+            self._curves.close()
+        self._history.seconds = time.monotonic() - self._started
+        return self._history
 
 
 def _curves(settings: TrainingSettings, title: str) -> Any:
@@ -260,12 +304,6 @@ def _curves(settings: TrainingSettings, title: str) -> Any:
         ) from error
     name = re.sub(r"[^\w.-]+", "-", title) or "training"
     return SummaryWriter(str(Path(settings.tensorboard_dir) / name))  # type: ignore[no-untyped-call]
-
-
-@torch.no_grad()
-def _average(average: nn.Module, model: nn.Module, decay: float) -> None:
-    for a, p in zip(average.parameters(), model.parameters(), strict=True):
-        a.lerp_(p, 1.0 - decay)
 
 
 def _progress(title: str, step: int, last: int, value: float, best: float, started: float) -> None:
