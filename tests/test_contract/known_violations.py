@@ -16,7 +16,6 @@ KNOWN_LONG_FILES: list[str] = [
     "strategies.bot.forecast",
     "strategies.bot.hedge",
     "strategies.desk.explain",
-    "strategies.desk.hedge",
     "strategies.guard.guarding",
 ]
 KNOWN_NAMES_TWICE: list[str] = [
