@@ -8,9 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.base.errors import InputError
-from models.base.heads import softmax
+from models.base.heads import sigmoid, softmax
 from models.base.types import FloatArray
-from models.learn.calibration import MIN_ROWS, fit_conformal_offset, fit_temperature, tempered
+from models.learn.calibration import (
+    MIN_ROWS,
+    fit_conformal_offset,
+    fit_hazard_scale,
+    fit_temperature,
+    tempered,
+)
 
 PRIOR = np.log([0.3, 0.3, 0.4])
 
@@ -82,6 +88,13 @@ def test_conformal_when_the_interval_is_too_wide_then_the_offset_narrows_it() ->
     assert offset == pytest.approx(0.905)
 
 
+def test_conformal_when_the_next_outcome_is_counted_too_then_one_more_score_lies_inside() -> None:
+    # Scores 0..399 of one row each: ceil(401 * 0.9) = 361 of them, not ceil(400 * 0.9) = 360, must
+    # lie strictly inside; `higher` then takes the one above position 361 / 400 of the way.
+    scores = np.arange(400.0)
+    assert fit_conformal_offset(np.zeros(400), np.zeros(400), scores, 0.9) == 361.0
+
+
 def test_conformal_when_the_coverage_needs_more_rows_than_there_are_then_the_largest_is_used() -> (
     None
 ):
@@ -95,3 +108,59 @@ def test_calibration_when_rows_are_too_few_then_both_numbers_are_named() -> None
         fit_temperature(np.zeros((few, 3)), np.zeros(few), PRIOR)
     with pytest.raises(InputError, match=f"at least {MIN_ROWS} calibration rows, got {few}"):
         fit_conformal_offset(np.zeros(few), np.zeros(few), np.zeros(few), 0.9)
+
+
+# -- hazard ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("offset", "slope"), [(0.9, 1.5), (0.6, 0.5)])
+def test_hazard_scale_when_logits_are_off_then_offset_and_slope_are_recovered_in_that_order(
+    offset: float, slope: float
+) -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(-2.0, 1.0, size=(60_000, 2))
+    event = (rng.random(logits.shape) < sigmoid(offset + slope * logits)).astype(np.float64)
+    found = fit_hazard_scale(logits, event, np.ones_like(event))
+    assert found == pytest.approx((offset, slope), abs=0.06)
+
+
+def test_hazard_scale_when_rows_are_few_then_it_stays_near_the_logits_as_they_are() -> None:
+    logits = np.full((20, 1), -3.0) + np.linspace(-1, 1, 20)[:, None]
+    event = np.zeros((20, 1))
+    event[:3] = 1.0  # the unlikeliest rows: no slope would be right
+    offset, slope = fit_hazard_scale(logits, event, np.ones((20, 1)))
+    assert slope == pytest.approx(1.0, abs=0.1)
+    assert abs(offset + (slope - 1.0) * -3.0) < 0.1
+
+
+def test_hazard_scale_when_rows_are_not_at_risk_then_they_do_not_count() -> None:
+    rng = np.random.default_rng(1)
+    logits = rng.normal(-2.0, 1.0, size=(5_000, 1))
+    event = (rng.random(logits.shape) < sigmoid(logits)).astype(np.float64)
+    at_risk = np.ones_like(event)
+    alone = fit_hazard_scale(logits, event, at_risk)
+    more = np.concatenate((logits, logits)), np.concatenate((event, np.zeros_like(event)))
+    both = fit_hazard_scale(*more, np.concatenate((at_risk, np.zeros_like(at_risk))))
+    assert both == pytest.approx(alone)
+
+
+def test_hazard_scale_when_fitted_then_the_penalised_likelihood_is_at_its_peak() -> None:
+    # Both parameters held near (0, 1) by a penalty of 100 rows, around the events' own rate.
+    rng = np.random.default_rng(2)
+    logits = rng.normal(-2.0, 1.0, size=(800, 3))
+    event = (rng.random(logits.shape) < sigmoid(0.5 + 0.7 * logits)).astype(np.float64)
+    at_risk = (rng.random(logits.shape) < 0.8).astype(np.float64)
+    event *= at_risk
+    centre = np.log(event.sum() / at_risk.sum())
+
+    def cost(offset: float, slope: float) -> float:
+        shift = offset - centre * (1.0 - slope)  # what the fit calls its offset
+        p = sigmoid(offset + slope * logits)
+        fit = -(at_risk * (event * np.log(p) + (1 - event) * np.log(1 - p))).sum()
+        return float(fit + 50.0 * (shift**2 + (slope - 1.0) ** 2))
+
+    offset, slope = fit_hazard_scale(logits, event, at_risk)
+    best = cost(offset, slope)
+    for step in (-0.01, 0.01):
+        assert cost(offset + step, slope) > best
+        assert cost(offset, slope + step) > best

@@ -80,6 +80,18 @@ def test_opening_when_a_leg_is_missing_then_one_step_of_the_position_is_sold(mak
     assert stake(make(), ETH) == pytest.approx(100.0)
 
 
+def test_leverage_when_the_exchange_or_the_limits_allow_less_then_no_leg_has_more(make) -> None:
+    def leverage(pair: str, most: float, hedge: dict[str, Any] | None = None) -> float:
+        return make(hedge).leverage(pair, NOW, RATES[pair], 1.0, most, None, "short")
+
+    assert leverage(BTC, 20.0) == 2.0  # as configured
+    assert leverage(BTC, 1.5) == 1.5
+    high = {**ELSEWHERE, "leverage": 5.0}
+    assert leverage(BTC, 20.0, high) == 3.0  # the limit of the pack
+    own = {**ELSEWHERE, "primary": {"amount_base": 20.0, "leverage": 50.0}}
+    assert leverage(LTC, 125.0, own) == 3.0
+
+
 def test_opening_when_the_position_is_small_then_the_smallest_order_decides(make) -> None:
     small = {**ELSEWHERE, "primary": {"amount_base": 3.0}}  # 300 dollars
     assert stake(make(small)) == pytest.approx(60.0)  # 120 of 150, not a tenth of 300

@@ -374,6 +374,10 @@ def test_watchdog_when_the_margin_is_all_but_gone_then_it_closes_for_a_silent_bo
     world.pass_s(16)
     world.dog.round()
     assert held(world) == {"BTCUSDT": 3.0}
+    world.state.venue.move("BTCUSDT", 57_050.0)
+    world.dog.round()
+    assert "margin ratio 0.6" in " ".join(world.said)  # thin: no new risk, and nothing closed
+    assert held(world) == {"BTCUSDT": 3.0}
     world.state.venue.move("BTCUSDT", 57_000.0)  # margin ratio 0.75
     world.dog.round()
     assert held(world).get("BTCUSDT", 0.0) < 3.0

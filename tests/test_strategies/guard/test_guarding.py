@@ -378,6 +378,25 @@ def test_position_when_a_cascade_is_near_then_half_of_it_is_closed_once(
     assert adjust(s, short) is None  # a crash does not threaten a short
 
 
+def test_position_when_a_danger_passes_and_comes_back_then_half_of_what_is_held_by_then_goes(
+    make: Any, open_trades: list[Any]
+) -> None:
+    s, trade = make(), position(amount=10.0, stake_amount=500.0)
+    open_trades.append(trade)
+
+    def closes(seconds: float, hazard: float) -> float | None:
+        when = LATER + timedelta(seconds=seconds)
+        s.dp.frame = analysed(**{columns.LABEL_CASCADE_DOWN: hazard})
+        s.bot_loop_start(when)
+        return adjust(s, trade, when)
+
+    assert closes(0, 0.6) == pytest.approx(-250.0)
+    trade.amount, trade.stake_amount = 5.0, 250.0
+    assert closes(61, 0.01) is None  # over, and what it had to come down to is forgotten
+    trade.amount, trade.stake_amount = 20.0, 1000.0
+    assert closes(122, 0.6) == pytest.approx(-500.0)
+
+
 def test_position_when_nothing_can_be_read_then_a_flatten_still_closes_it(
     make: Any, open_trades: list[Any]
 ) -> None:

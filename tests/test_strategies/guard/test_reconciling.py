@@ -16,6 +16,7 @@ from models.operate.control.state import ControlMode, GuardActor
 from strategies.account.exchange_account import read_executions, read_transfers
 from strategies.account.exchange_answers import fills_of
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
+from strategies.guard.reconciling import Reconciler
 from tests.test_strategies.fakes import ANN, Client, Exchange, LiveProvider
 from tests.test_strategies.worlds import (
     NOW,
@@ -364,6 +365,19 @@ def test_exchange_when_it_does_not_answer_then_entries_wait_and_nothing_halts(
     assert loops(s, 80) is ControlMode.ACTIVE
     assert s.guarding._books._lasting(ms(80)) == ()
     assert confirm(s, current_time=at(81)) is True
+
+
+def test_losses_when_the_account_was_last_seen_a_minute_ago_then_the_bots_own_count_decides(
+    s: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loops(s, 20)
+    # The bot is never quiet enough to ask, as where candles close all the time.
+    monkeypatch.setattr(Reconciler, "_is_quiet", lambda self, now_ms: False)
+    s.wallets.total = 9_700.0
+    assert loops(s, 40, 79) is ControlMode.ACTIVE  # the exchange's last word still counts
+    assert s.guarding.losses.day_frac == pytest.approx(0.0)
+    assert loops(s, 80) is ControlMode.HALTED
+    assert s.guarding.losses.day_frac == pytest.approx(0.03)
 
 
 # -- the exchange's own margin --------------------------------------------------------------------

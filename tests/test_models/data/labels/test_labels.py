@@ -92,6 +92,23 @@ def test_cascade_when_moves_come_within_a_day_then_they_are_one_episode() -> Non
     assert onsets(with_moves({300: -0.06, 330: -0.06}), -1) == [300, 330]
 
 
+def test_cascade_when_hits_are_exactly_the_merge_time_apart_then_they_are_still_one() -> None:
+    day = RULE.merge_ms // HOUR_MS
+    assert onsets(with_moves({300: -0.06, 300 + day: -0.06}), -1) == [300]
+    assert onsets(with_moves({300: -0.06, 301 + day: -0.06}), -1) == [300, 301 + day]
+
+
+def test_cascade_when_its_own_volume_would_raise_the_bar_then_it_is_held_against_those_before() -> (
+    None
+):
+    # Ones and threes by turns: their median is 2, and 3 as soon as the cascade's own is among them
+    # in place of a one. Three medians are 6 before it and 9 with it; it trades 7.
+    crash = with_moves({300: -0.06}, volume=7.0)
+    volume = np.where(np.arange(600) % 2 == 0, 1.0, 3.0)
+    volume[300] = 7.0
+    assert onsets(dataclasses.replace(crash, volume=volume), -1) == [300]
+
+
 def test_cascade_when_the_move_is_under_the_floor_then_many_sigmas_do_not_make_it_one() -> None:
     small = with_moves({300: -0.025}, sigma=0.0005)  # 50 sigmas
     assert onsets(small, -1) == []

@@ -88,6 +88,26 @@ def test_drawdown_when_any_curve_then_bounded_and_blind_to_scale(seed: int) -> N
     np.testing.assert_allclose(drawdown(7 * equity, 700.0), fall)
 
 
+def test_drawdown_when_it_begins_at_once_or_ruins_then_the_start_counts_and_one_is_the_most() -> (
+    None
+):
+    fall = drawdown(np.array([90.0, 95.0, 120.0, 60.0, -30.0]), 100.0)
+    np.testing.assert_allclose(fall, [0.1, 0.05, 0.0, 0.5, 1.0])
+
+
+def test_expected_shortfall_when_the_tail_is_no_whole_number_of_returns_then_one_more_counts() -> (
+    None
+):
+    losses = np.array([-0.3, -0.2, -0.1])
+    assert expected_shortfall(np.concatenate((losses, np.zeros(147)))) == pytest.approx(0.25)
+    assert expected_shortfall(np.concatenate((losses, np.zeros(97)))) == pytest.approx(0.3)
+    assert expected_shortfall(losses) == pytest.approx(0.3)  # never fewer than one
+    # 7 % of 100 is 7.000000000000001 in binary, and still seven returns.
+    seven = np.concatenate((np.full(7, -0.1), np.zeros(93)))
+    assert expected_shortfall(seven, 0.07) == pytest.approx(0.1)
+    assert np.isnan(expected_shortfall(np.empty(0)))
+
+
 def test_expected_shortfall_when_tail_is_one_percent_then_mean_of_worst() -> None:
     r = np.concatenate((np.full(2, -0.1), np.full(198, 0.01)))
     assert expected_shortfall(r) == pytest.approx(0.1)

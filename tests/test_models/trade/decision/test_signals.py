@@ -81,6 +81,18 @@ def test_signals_when_the_other_side_leads_then_a_position_is_left_only_on_a_tru
     assert not decide(row(up=0.2, down=0.6, abstain=1.0), DecisionConfig()).exit_long[0]
 
 
+def test_signals_when_a_lead_is_too_small_to_enter_then_it_is_enough_to_leave() -> None:
+    config = DecisionConfig(min_advantage=0.05, exit_advantage=0.01)
+    up = decide(row(up=0.42, down=0.40), config)
+    assert (up.side[0], bool(up.exit_long[0]), bool(up.exit_short[0])) == (0, False, True)
+    down = decide(row(up=0.40, down=0.42), config)
+    assert (down.side[0], bool(down.exit_long[0]), bool(down.exit_short[0])) == (0, True, False)
+    for lead in (0.005, -0.005):
+        small = decide(row(up=0.4 + lead, down=0.4), config)
+        assert not small.exit_long[0]
+        assert not small.exit_short[0]
+
+
 def test_expected_return_when_quantiles_are_symmetric_then_it_is_the_median() -> None:
     q = dict(zip(columns.RETURN_QUANTILES, np.array([[-3.0, -1, 0.5, 2, 4]]).T, strict=True))
     assert expected_return(q)[0] == pytest.approx(0.5)
