@@ -3,8 +3,8 @@
 freqtrade backtesting -c user_data/config_bitcoin.json --freqaimodel LSTMForecaster
 """
 
-from strategies.bot.forecast import PackStrategy
+from strategies.bot.forecast import ForecastStrategy
 
 
-class BitcoinCrossMargin(PackStrategy):
+class BitcoinCrossMargin(ForecastStrategy):
     timeframe = "1h"

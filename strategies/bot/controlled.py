@@ -14,9 +14,9 @@ from pandas import Series
 
 from models.operate.journal.records import DecisionRecord, Incident
 from models.trade.risk.snapshot import Exposure
+from strategies.account.stops import cancel_outgrown
 from strategies.bot.fail_closed import on_error_return
-from strategies.bot.stops import cancel_outgrown
-from strategies.fast.stopwatch import Stopwatch
+from strategies.fast.lane import Lane
 from strategies.guard.guarding import Guarding
 from strategies.human import decisions
 from strategies.human.control import Control
@@ -26,19 +26,20 @@ from strategies.human.figures import (
     latency_figures,
     limit_figures,
 )
+from strategies.seams.data_provider import exchange_of
 
 logger = logging.getLogger(__name__)
 
 
-class ControlledStrategy(IStrategy):
+class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no types
     """Freqtrade's hooks around a decision; what is decided is up to the subclass.
 
     `control` is None in a backtest, which has nobody to obey and nothing to remember.
     """
 
-    control: Control | None = None
-    guarding: Guarding | None = None
-    stopwatch: Stopwatch | None = None
+    control: Control | None
+    guarding: Guarding
+    lane: Lane  # from a candle's close to its order
 
     @property
     @abstractmethod
@@ -65,7 +66,7 @@ class ControlledStrategy(IStrategy):
         if state.flatten is not None and not Trade.get_open_trades():
             self.control.flattened()
         self._hold()
-        for stop in cancel_outgrown(Trade.get_open_trades(), self.dp._exchange):
+        for stop in cancel_outgrown(Trade.get_open_trades(), exchange_of(self.dp)):
             self.control.record("stop.resized", Incident(what=stop, done="cancelled, placed anew"))
 
     def _source_figures(self) -> dict[str, float]:
@@ -77,8 +78,8 @@ class ControlledStrategy(IStrategy):
 
     @on_error_return(None)
     def _look_after_risk(self, now: datetime) -> None:
-        if self.guarding is not None:
-            self.guarding.loop(now)
+        self.lane.loop_begins()
+        self.guarding.loop(now)
 
     @on_error_return(True)
     def check_entry_timeout(
@@ -101,13 +102,17 @@ class ControlledStrategy(IStrategy):
         **kwargs: Any,
     ) -> bool:
         """Write the exit down; it is never refused."""
-        if self.guarding is not None:
-            self.guarding.leaving(pair)
+        self._leaving(pair)
         if self.control is not None:
             row = self._last_row(pair)
             leaving = decisions.exit_record(trade, exit_reason, rate, row, self._numbers())
             self.control.decided("exit", leaving)
         return True
+
+    def _leaving(self, pair: str) -> None:
+        """Note that an order that reduces `pair` is about to be sent."""
+        self.lane.exit_leaves()
+        self.guarding.leaving(pair)
 
     def _may_enter(self, pair: str, side: str, notional: float, rate: float, refused: str) -> bool:
         """Settle an entry that `refused` says nothing against, and write it down."""
@@ -127,8 +132,7 @@ class ControlledStrategy(IStrategy):
     @on_error_return(None)
     def _note_reduction(self, trade: Trade, rate: float, share: float) -> None:
         """Write down that a share of a position is closed now."""
-        if self.guarding is not None:
-            self.guarding.leaving(trade.pair)
+        self._leaving(trade.pair)
         if self.control is not None:
             row = self._last_row(trade.pair)
             why = f"{share:.0%} of the position, in stages"
@@ -142,8 +146,7 @@ class ControlledStrategy(IStrategy):
     def _note_fill(self, trade: Trade, order: Order, current_time: datetime) -> None:
         if self.control is None or not order.safe_filled:
             return
-        if self.guarding is not None:
-            self.guarding.booked(trade.pair, order, current_time)
+        self.guarding.booked(trade.pair, order, current_time)
         led = self.control.led(trade.pair)
         self.control.record("order.filled", decisions.filled(trade, order, led))
         if not trade.is_open:
@@ -162,7 +165,8 @@ class ControlledStrategy(IStrategy):
         """Return the last analysed row, of whatever age."""
         try:
             frame, _ = self.dp.get_analyzed_dataframe(pair, self.timeframe)
-            return frame.iloc[-1]
+            row: Series = frame.iloc[-1]
+            return row
         except Exception as error:  # noqa: BLE001 - a record without a forecast is still a record
             logger.warning("no analysed row of %s to write down: %s", pair, error)
             return None
@@ -189,12 +193,10 @@ class ControlledStrategy(IStrategy):
         try:
             account = self._account()
             shown |= account_figures(account)
-            if self.guarding is not None:
-                shown |= limit_figures(account, self.guarding.losses, self.guarding.limits)
-                shown |= exchange_figures(self.guarding.exchange)
+            shown |= limit_figures(account, self.guarding.losses, self.guarding.limits)
+            shown |= exchange_figures(self.guarding.exchange)
             shown |= self._source_figures()
-            if self.stopwatch is not None:
-                shown |= latency_figures(self.stopwatch.summary.table())
+            shown |= latency_figures(self.lane.latency())
         except Exception as error:  # noqa: BLE001 - shown, never decided on
             logger.warning("not every figure can be shown: %s", error)
         return shown

@@ -18,9 +18,10 @@ logger = logging.getLogger(__name__)
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_S = TypeVar("_S")
 
 
-def on_error_return(safe: _R) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+def on_error_return(safe: _S) -> Callable[[Callable[_P, _R]], Callable[_P, _R | _S]]:
     """Decorate a hook so that any exception is logged and answered with `safe`.
 
     A missing forecast is logged as the ordinary event it is, all else as an error with its trace.
@@ -29,9 +30,9 @@ def on_error_return(safe: _R) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     stake, 1 for a leverage, True for leaving, None for "keep the stop that is there".
     """
 
-    def decorate(hook: Callable[_P, _R]) -> Callable[_P, _R]:
+    def decorate(hook: Callable[_P, _R]) -> Callable[_P, _R | _S]:
         @functools.wraps(hook)
-        def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _R | _S:
             try:
                 return hook(*args, **kwargs)
             except NoForecastError as error:

@@ -9,43 +9,39 @@ guards look after both.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
 from freqtrade.enums import RunMode
 from freqtrade.exceptions import OperationalException
-from freqtrade.persistence import KeyValueStore, Order, Trade
-from freqtrade.strategy import IStrategy
+from freqtrade.persistence import Trade
 from pandas import DataFrame
 
-from models.base.errors import ConfigError, InputError, PackError
+from models.base.errors import ConfigError, PackError
 from models.base.files import wall_clock_ms
 from models.operate.journal.records import Incident
-from models.trade.hedging.policy import HedgeStep, Situation, decide_hedge
-from models.trade.hedging.rounding import reachable
-from models.trade.hedging.transfer import transfer_need
 from models.trade.risk.run import HEDGING, Guard
 from strategies.account.hedge_primary import PositionReader
-from strategies.account.tiers import load_binance_tiers
 from strategies.bot import hedge_book, hedge_frame
 from strategies.bot.config import pack_config
 from strategies.bot.fail_closed import on_error_return
-from strategies.bot.forecast import PackStrategy
+from strategies.bot.forecast_columns import ForecastColumns
+from strategies.bot.guarded import GuardedStrategy
+from strategies.bot.hedge_advice import HedgeAdvice
 from strategies.bot.hedge_config import HedgeConfig, HedgeMode, required_hedge
 from strategies.bot.hedge_feeds import HedgeFeeds
+from strategies.bot.hedge_plan import Plan, Planner, warm_up_candles
+from strategies.seams.hook_copies import spare_the_copy
 
 logger = logging.getLogger(__name__)
 
 TAG_HEDGE, TAG_PRIMARY = "hedge", "primary"
-_ADVISED = "hedge_advised_"  # names under which the advised amounts survive a restart
-_ORDER_MARGIN = 1.2  # above the exchange's smallest order, so that prices may move meanwhile
 
 
-class HedgeStrategy(PackStrategy):
+class HedgeStrategy(ForecastColumns, GuardedStrategy):
     """Base of the hedging strategies; the pure part is `models.trade.hedging`."""
 
     use_custom_stoploss = False
@@ -76,7 +72,10 @@ class HedgeStrategy(PackStrategy):
         self._fed = collect.features
         self._feeds = HedgeFeeds(collect, Path(config["user_data_dir"]))
         self._feeds_told = 0  # candle in which they were looked at last
-        self._reader = self._position_reader()
+        self.planner = Planner(self.hedge, self, self._position_reader())
+        self._advice = HedgeAdvice(
+            self.hedge, self.planner, config["stake_currency"], self._send_always
+        )
         self._signal: DataFrame | None = None  # of the primary's newest analysis
         self._noted: dict[str, datetime] = {}  # pair -> candle whose decision was told
         self.startup_candle_count = warm_up_candles(self.hedge, self.forecasts)
@@ -112,13 +111,6 @@ class HedgeStrategy(PackStrategy):
             return frame
         return self._feeds.with_columns(frame, metadata["pair"], self.candle_ms)
 
-    def bot_start(self, **kwargs: Any) -> None:
-        """As ever; and have FreqAI train for the position's pair only, nobody reads the others'."""
-        super().bot_start(**kwargs)
-        queue = getattr(self.freqai, "train_queue", None) if self.forecasts else None
-        for pair in set(queue or ()) - {self.hedge.primary.pair}:
-            queue.remove(pair)
-
     def _look_at_sources(self) -> None:
         """As ever; and say once a candle which of the feeds the model is fed fell silent."""
         super()._look_at_sources()
@@ -132,7 +124,10 @@ class HedgeStrategy(PackStrategy):
         if self.control is not None and (told := self._feeds.changes()):
             logger.warning("feeds: %s", told)
             self.control.record("feeds", Incident(what=told))
-            self.dp.send_msg(f"Feeds of the hedge's model. {told}", always_send=True)
+            self._send_always(f"Feeds of the hedge's model. {told}")
+
+    def _send_always(self, message: str) -> None:
+        self.dp.send_msg(message, always_send=True)
 
     def _source_figures(self) -> dict[str, float]:
         """Return how far a second source of candles is away, and how old each feed is."""
@@ -143,7 +138,7 @@ class HedgeStrategy(PackStrategy):
         hedge, pair = self.hedge, metadata["pair"]
         if pair == hedge.primary.pair and self.forecasts:
             # If this fails, the last signal stays, and grows older with every candle it lacks.
-            dataframe = super().populate_indicators(dataframe, metadata)
+            dataframe = self.with_forecasts(dataframe, metadata)
             self._signal = hedge_frame.signal_columns(dataframe, hedge.primary.side)
         if pair not in hedge.instruments:
             return dataframe
@@ -151,7 +146,8 @@ class HedgeStrategy(PackStrategy):
         def candles(other: str) -> DataFrame:
             if other == pair:
                 return dataframe
-            return self.dp.get_pair_dataframe(other, self.timeframe)
+            frame: DataFrame = self.dp.get_pair_dataframe(other, self.timeframe)
+            return frame
 
         frame = hedge_frame.baseline_columns(
             dataframe,
@@ -189,39 +185,7 @@ class HedgeStrategy(PackStrategy):
         InputError
             If the candles are stale, or a price or the hedged position is not known.
         """
-        row = self._row(pair, current_time)
-        closed = (row["date"] + timedelta(milliseconds=self.candle_ms)).to_pydatetime()
-        legs = self.hedge.instruments
-        seen = hedge_frame.numbers(row, len(legs))
-        price, closes = float(row[hedge_frame.PRIMARY]), seen["close"]
-        if not all(math.isfinite(c) and c > 0 for c in (price, *closes)):
-            raise InputError(f"a candle of the hedge is missing at {row['date']}", where=pair)
-        trades = hedge_book.recent_trades(closed)
-        amounts = self._held(trades, closed)
-        size = self._primary_amount(trades, closed)
-        leg = legs.index(pair)
-        if not size > 0:
-            return Plan(closed, amounts[leg], 0.0, "there is no position to hedge", None)
-        notional = size * price
-        smallest = [self._smallest_quote(p) for p in legs]
-        now = Situation(
-            held=tuple(a * c / notional for a, c in zip(amounts, closes, strict=True)),
-            target=reachable(seen["target"], notional, smallest),
-            width=seen["width"],
-            signal=hedge_frame.signal_of(row) if self.forecasts else None,
-            changes_today=hedge_book.changes_in_a_day(
-                trades, legs, closed, timedelta(milliseconds=self.candle_ms)
-            ),
-            smallest_step=tuple(s / notional for s in smallest),
-            **self._word(),
-        )
-        step = decide_hedge(now, self.hedge.policy)
-        if step.ratio[leg] == now.held[leg]:
-            return Plan(closed, amounts[leg], amounts[leg], step.reason, step)
-        wanted = max(step.ratio[leg], 0.0) * notional / closes[leg]
-        if wanted * closes[leg] < smallest[leg]:
-            wanted = 0.0  # a rest that could not be ordered later
-        return Plan(closed, amounts[leg], wanted, f"{step.action}: {step.reason}", step)
+        return self.planner.plan(pair, self._row(pair, current_time))
 
     # -- advice ---------------------------------------------------------------------------------
 
@@ -239,74 +203,14 @@ class HedgeStrategy(PackStrategy):
     @on_error_return(None)
     def _ask_for_transfer(self, current_time: datetime) -> None:
         """Say once a candle what the position's own account needs, where its state is known."""
-        primary = self.hedge.primary
-        if not (primary.collateral_quote > 0 and primary.entry_price > 0):
-            return
-        row = self._row(self.hedge.instruments[0], current_time)
-        if self._noted.get(primary.pair) == row["date"]:
-            return
-        self._noted[primary.pair] = row["date"]
-        price = float(row[hedge_frame.PRIMARY])
-        size = self._primary_amount([], current_time) * (1 if primary.side == "long" else -1)
-        equity = primary.collateral_quote + size * (price - primary.entry_price)
-        tiers = load_binance_tiers([primary.pair])[primary.pair]
-        need = float(transfer_need(equity, tiers.maintenance_margin(size * price)))
-        if need > 0:
-            self.dp.send_msg(
-                f"Transfer {need:,.0f} {self.config['stake_currency']} to {primary.venue}: the "
-                f"position's equity is {equity:,.0f}, its hedge cannot protect it from here",
-                always_send=True,
-            )
+        if self._advice.knows_the_account:
+            row = self._row(self.hedge.instruments[0], current_time)
+            self._advice.look_at_collateral(row, current_time)
 
     @on_error_return(None)
     def _advise(self, pair: str, current_time: datetime) -> None:
         """Send a change of a leg, once, and count on its being made."""
-        plan = self.plan(pair, current_time)
-        change = plan.wanted - plan.held
-        if change == 0 or self._noted.get(pair) == plan.closed:
-            return
-        self._noted[pair] = plan.closed
-        verb = "sell" if (change > 0) == (self.hedge.side == "short") else "buy"
-        self.dp.send_msg(
-            f"Hedge advice: {verb} {abs(change):.4g} {pair}, {plan.held:.4g} -> {plan.wanted:.4g} "
-            f"({plan.reason})",
-            always_send=True,
-        )
-        KeyValueStore.store_value(_ADVISED + pair, plan.wanted)
-
-    def _held(self, trades: list[Any], closed: datetime) -> list[float]:
-        if self.hedge.mode is HedgeMode.ADVICE:
-            known = (KeyValueStore.get_float_value(_ADVISED + p) for p in self.hedge.instruments)
-            return [amount or 0.0 for amount in known]
-        return [hedge_book.amount_at(trades, p, closed) for p in self.hedge.instruments]
-
-    def _primary_amount(self, trades: list[Any], closed: datetime) -> float:
-        """Return the size of the hedged position, base units, 0 if there is none."""
-        primary = self.hedge.primary
-        if self._reader is not None:
-            return self._reader.amount()
-        if self.hedge.mode is not HedgeMode.OWN:
-            return primary.amount_base
-        short = primary.side == "short"
-        own = [t for t in trades if t.pair == primary.pair and t.is_short == short]
-        return hedge_book.amount_at(own, primary.pair, closed)
-
-    def _word(self) -> dict[str, Any]:
-        """Return what a person wants of the hedge; unless control is active, to leave it alone."""
-        if self.control is None:
-            return {}
-        state = self.control.store.read()
-        if not state.may_add_risk:
-            return {"frozen": True}
-        if state.hedge is None:
-            return {}
-        return {"frozen": True} if state.hedge.ratio is None else {"manual": state.hedge.ratio}
-
-    def _smallest_quote(self, pair: str) -> float:
-        """Return the smallest order of `pair` that Freqtrade and the exchange both take."""
-        limits = (self.dp.market(pair) or {}).get("limits") or {}
-        cost = (limits.get("cost") or {}).get("min") or 0.0
-        return _ORDER_MARGIN * float(cost)
+        self._advice.advise(pair, self.plan(pair, current_time))
 
     # -- orders ---------------------------------------------------------------------------------
 
@@ -354,26 +258,12 @@ class HedgeStrategy(PackStrategy):
         # Without `open_primary` nothing signals the position: a person has asked for it.
         return self.hedge.primary.amount_base if self.hedge.mode is HedgeMode.OWN else 0.0
 
-    def _refusal(
+    def _objection(
         self, pair: str, side: str, amount: float, rate: float, current_time: datetime
     ) -> str:
-        """Return why an order that adds to a leg must not be sent, or nothing.
-
-        Asks for no forecast: the baseline hedges without one.
-        """
-        try:
-            wanted_side = self.hedge.side
-            if pair not in self.hedge.instruments:
-                wanted_side = self.hedge.primary.side
-            if side != wanted_side:
-                return f"a {side} does not hedge a {self.hedge.primary.side}"
-            decision = self.guarding.decide(pair, side, amount * rate, rate, current_time)
-        except Exception as error:
-            logger.exception("%s %s refused", pair, side)
-            return f"{type(error).__name__}: {error}"
-        if decision.allowed and decision.notional_quote >= amount * rate * (1 - 1e-6):
-            return ""
-        return decision.reason or "nothing of it is allowed"
+        """Return why an order does not hedge; asks for no forecast: the baseline hedges without."""
+        wanted = self.hedge.side if pair in self.hedge.instruments else self.hedge.primary.side
+        return "" if side == wanted else f"a {side} does not hedge a {self.hedge.primary.side}"
 
     @on_error_return(None)
     def adjust_trade_position(
@@ -383,7 +273,7 @@ class HedgeStrategy(PackStrategy):
         """Close in stages what the guards want closed; else grow or shrink a leg, once a candle."""
         closing = self._staged(trade, current_rate, min_stake or 0.0, current_time)
         if closing > 0:
-            self.guarding.leaving(trade.pair)
+            self._leaving(trade.pair)
             return -closing
         if trade.pair not in self.hedge.instruments or trade.has_open_orders:
             return None
@@ -396,7 +286,7 @@ class HedgeStrategy(PackStrategy):
             stake = self._grown(trade, change, current_rate, min_stake or 0.0, current_time)
             return None if stake is None else (min(stake, max_stake), plan.reason)
         if change < 0:
-            self.guarding.leaving(trade.pair)
+            self._leaving(trade.pair)
             # Freqtrade takes the same share of the amount as of the stake.
             return -min(-change / trade.amount, 1.0) * trade.stake_amount, plan.reason
         return None
@@ -423,34 +313,8 @@ class HedgeStrategy(PackStrategy):
         refused = self._refusal(pair, side, notional / rate, rate, now)
         if not self._sent(pair, side, notional, rate, refused, now):
             return None
-        return notional / trade.leverage
-
-    @on_error_return(None)
-    def order_filled(
-        self, pair: str, trade: Trade, order: Order, current_time: datetime, **kwargs: Any
-    ) -> None:
-        self._note_fill(trade, order, current_time)
-
-    custom_exit = IStrategy.custom_exit
+        return float(notional / trade.leverage)
 
 
-# Freqtrade hands a hook a deep copy of the trade, with every order it ever had: minutes a month on
-# a leg that is adjusted for years. It spares its own methods, which it knows by their name.
-HedgeStrategy.adjust_trade_position.__qualname__ = IStrategy.adjust_trade_position.__qualname__
-
-
-def warm_up_candles(hedge: HedgeConfig, forecasts: bool) -> int:
-    """Return the candles before the first that counts, for the ratio and for a model's features."""
-    of_model = PackStrategy.startup_candle_count if forecasts else 0
-    return max(hedge.baseline.candles_needed, of_model)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What one leg holds at a candle's close and is to hold from the next open on."""
-
-    closed: datetime
-    held: float  # base units, unsigned
-    wanted: float
-    reason: str
-    step: HedgeStep | None  # of all legs; None without a position
+# A leg that is adjusted for years has thousands of orders, copied for each call of a hook.
+spare_the_copy(HedgeStrategy, "adjust_trade_position")

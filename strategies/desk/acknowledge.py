@@ -15,10 +15,10 @@ from freqtrade.configuration import Configuration
 from models.base.errors import ControlError, InputError
 from models.operate.control.commands import Commands
 from models.operate.control.state import Person
+from strategies.account.acknowledgement import leverage_digest, leverage_settings
 from strategies.bot.config import pack_config
 from strategies.desk.simulated_data import MARKER
 from strategies.desk.stress import run_liquidation
-from strategies.guard.acknowledgement import leverage_digest, leverage_settings
 
 _BESIDE: Final = (2.0, 3.0, 5.0, 10.0, 20.0)  # leverages shown for comparison
 _NOTIONAL: Final = 10_000.0

@@ -27,7 +27,7 @@ from models.learn.training.settings import ModelSettings
 from models.reports.backtest.page import write_report
 from strategies.bot.config import pack_config
 from strategies.bot.data_check import check_backtest_data, span_read
-from strategies.bot.forecast import PackStrategy
+from strategies.bot.forecast import ForecastStrategy
 from strategies.desk.data import choose_datadir, load_checked
 from strategies.desk.explain import drivers_of
 from strategies.desk.places import CONFIGS, FREQAIMODELS, STRATEGIES, USER_DATA
@@ -57,7 +57,7 @@ def run_demo(options: DemoOptions) -> int:
     datadir = choose_datadir(options.data, options.userdir).resolve()
     timerange = options.timerange or demo_timerange(config, datadir)
     config = {**config, "timerange": timerange, "datadir": datadir}
-    data = check_backtest_data(config, PackStrategy.startup_candle_count)
+    data = check_backtest_data(config, ForecastStrategy.startup_candle_count)
     options.userdir.mkdir(parents=True, exist_ok=True)
     labels = ModelSettings.from_blocks(
         config["freqai"]["model_training_parameters"], where="freqai.model_training_parameters"

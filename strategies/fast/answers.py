@@ -10,17 +10,20 @@ Source: page "New Order" of Binance USD-M, parameter ``newOrderRespType``.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
+
+from freqtrade.exchange import Exchange
+
+from strategies.seams.order_parameters import add_to_orders, leave_out_of_orders
 
 _KEY: Final = "newOrderRespType"  # ccxt asks for RESULT where nothing is said
 
 
-def when_taken(exchange: Any) -> None:
+def when_taken(exchange: Exchange) -> None:
     """Have the next orders of Freqtrade's exchange object answered when the exchange has them."""
-    # What Freqtrade adds to every order; a mapping of its class, so it is replaced, not written.
-    exchange._params = {**exchange._params, _KEY: "ACK"}
+    add_to_orders(exchange, _KEY, "ACK")
 
 
-def when_executed(exchange: Any) -> None:
+def when_executed(exchange: Exchange) -> None:
     """Have the next orders answered with what became of them."""
-    exchange._params = {k: v for k, v in exchange._params.items() if k != _KEY}
+    leave_out_of_orders(exchange, _KEY)

@@ -14,7 +14,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
+
+from freqtrade.exchange import Exchange
+from freqtrade.wallets import Wallets
+
+from strategies.seams.order_setup import floors_leverage, replace_order_setup
+from strategies.seams.rest_client import rest_client
+from strategies.seams.wallet_refresh import replace_stake_amount, wallets_refreshed_at
 
 _KEPT: Final = timedelta(seconds=3)  # as long as the prices asked for at the same time
 
@@ -30,17 +37,30 @@ class Beforehand:
     ----------
     exchange, wallets
         Freqtrade's objects; one method of each is put in front of its own.
+    failed
+        Is given what broke on the way to an order, which then goes Freqtrade's own way.
     now
         Clock, the one by which Freqtrade notes when it read the account.
     """
 
-    def __init__(self, exchange: Any, wallets: Any, now: Callable[[], datetime] = _now) -> None:
-        self._exchange, self._wallets, self._now = exchange, wallets, now
+    def __init__(
+        self,
+        exchange: Exchange,
+        wallets: Wallets,
+        failed: Callable[[str, Exception], None],
+        now: Callable[[], datetime] = _now,
+    ) -> None:
+        self._exchange, self._wallets, self._failed, self._now = exchange, wallets, failed, now
         self._settings: dict[str, tuple[str, float]] = {}  # pair -> margin mode, leverage
         self._read: datetime | None = None  # when the settings were asked for
         self._ordered: datetime | None = None  # when the last order was about to leave
-        self._set_up, self._stake = exchange._lev_prep, wallets.get_trade_stake_amount
-        exchange._lev_prep, wallets.get_trade_stake_amount = self.set_up, self.stake
+        self._set_up = replace_order_setup(exchange, self.set_up)
+        self._stake = replace_stake_amount(wallets, self.stake)
+
+    def close(self) -> None:
+        """Give Freqtrade its own methods back."""
+        replace_order_setup(self._exchange, self._set_up)
+        replace_stake_amount(self._wallets, self._stake)
 
     def look_ahead(self, pairs: Sequence[str]) -> None:
         """Read the account, weight 10, and the settings of `pairs`, weight 5.
@@ -52,8 +72,8 @@ class Beforehand:
         """
         self._settings, self._read = {}, self._now()
         self._wallets.update()
-        for pair, told in self._exchange._api.fetch_leverages(list(pairs)).items():
-            self._settings[pair] = told["marginMode"], told["longLeverage"]
+        for pair, row in rest_client(self._exchange).fetch_leverages(list(pairs)).items():
+            self._settings[pair] = row["marginMode"], row["longLeverage"]
 
     def ordered(self) -> None:
         """Note that an order is about to leave: what was read before it is the past."""
@@ -61,22 +81,43 @@ class Beforehand:
 
     def stake(self, pair: str, max_open_trades: float, update: bool = True) -> float:
         """Return Freqtrade's stake for an entry, from an account read since the last order."""
-        read = self._wallets._last_wallet_refresh
-        known = self._is_new(read) and (self._ordered is None or read > self._ordered)
-        stake: float = self._stake(pair, max_open_trades, update and not known)
-        return stake
+        known = self._checked("account", self._account_known)
+        return self._stake(pair, max_open_trades, update and not known)
+
+    def _account_known(self) -> bool:
+        read = wallets_refreshed_at(self._wallets)
+        if read is None or not self._is_new(read):
+            return False
+        return self._ordered is None or read > self._ordered
 
     def set_up(self, pair: str, leverage: float, side: str, accept_fail: bool = False) -> None:
         """Set margin mode and leverage of a pair for an order, unless they are known to be so."""
         self.ordered()
-        whole = math.floor(leverage) if self._exchange._ft_has.get("floor_leverage") else leverage
-        wanted = self._exchange.margin_mode.value, whole
-        if self._is_new(self._read) and self._settings.get(pair) == wanted:
+        if self._checked("settings", lambda: self._is_set_up(pair, leverage)):
             return
         self._settings.pop(pair, None)
         self._set_up(pair, leverage, side, accept_fail)
         if not accept_fail:  # else Freqtrade does not tell whether it was done
-            self._settings[pair] = wanted
+            self._checked("settings", lambda: self._keep(pair, leverage))
+
+    def _is_set_up(self, pair: str, leverage: float) -> bool:
+        return self._is_new(self._read) and self._settings.get(pair) == self._wanted(leverage)
+
+    def _keep(self, pair: str, leverage: float) -> bool:
+        self._settings[pair] = self._wanted(leverage)
+        return True
+
+    def _wanted(self, leverage: float) -> tuple[str, float]:
+        whole = math.floor(leverage) if floors_leverage(self._exchange) else leverage
+        return self._exchange.margin_mode.value, whole
+
+    def _checked(self, part: str, ask: Callable[[], bool]) -> bool:
+        """Return the answer; where it cannot be had, say so and let Freqtrade go its own way."""
+        try:
+            return ask()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the order goes on without
+            self._failed(part, error)
+            return False
 
     def _is_new(self, read: datetime | None) -> bool:
         return read is not None and timedelta(0) <= self._now() - read <= _KEPT

@@ -8,16 +8,25 @@ is appended. In every other case nothing is touched, and Freqtrade's own fetch h
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import pandas as pd
 from freqtrade.enums import CandleType
-from freqtrade.exchange import timeframe_to_msecs
+from freqtrade.exchange import Exchange, timeframe_to_msecs
 from pandas import DataFrame
+
+from strategies.seams.async_client import ask_together
+from strategies.seams.kept_candles import (
+    Market,
+    keep_candles,
+    kept_candles,
+    most_candles_kept,
+)
+
+_Rows: TypeAlias = list[list[float]]  # (N, 6): open time in ms, open, high, low, close, volume
 
 _PRICES: Final = ["open", "high", "low", "close", "volume"]
 
@@ -39,37 +48,36 @@ class NewestCandle:
         Freqtrade's; its candles and the times it goes by are written.
     """
 
-    def __init__(self, exchange: Any) -> None:
+    def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
 
-    def append(self, markets: Sequence[Any], opened_ms: int) -> dict[Any, AppendOutcome]:
+    def append(self, markets: Sequence[Market], opened_ms: int) -> dict[Market, AppendOutcome]:
         """Fetch and append the candle that opened at `opened_ms`, UTC, to each of `markets`.
 
         Parameters
         ----------
         markets
-            (pair, timeframe, candle type), of one timeframe, as Freqtrade keeps its candles.
+            Of one timeframe, as Freqtrade keeps its candles.
         """
-        exchange, client = self._exchange, self._exchange._api_async
         asked_ms = round(time.time() * 1000)
 
-        async def ask() -> list[Any]:
-            asked = (client.fetch_ohlcv(pair, timeframe=tf, limit=3) for pair, tf, _ in markets)
-            return await asyncio.gather(*asked, return_exceptions=True)
+        def requests(client: Any) -> list[Awaitable[_Rows]]:
+            return [client.fetch_ohlcv(pair, timeframe=tf, limit=3) for pair, tf, _ in markets]
 
-        with exchange._loop_lock:
-            answers = exchange.loop.run_until_complete(ask())
         outcomes = {}
-        for market, answer in zip(markets, answers, strict=True):
-            kept = exchange._klines.get(market)
-            outcomes[market] = self._judged(kept, answer, market, opened_ms)
-            if outcomes[market] is AppendOutcome.APPENDED:
-                exchange._klines[market] = self._longer(kept, answer[1])
-                exchange._pairs_last_refresh_time[market] = opened_ms
-                exchange._pairs_last_poll_time[market] = asked_ms
+        for market, answer in zip(markets, ask_together(self._exchange, requests), strict=True):
+            kept = kept_candles(self._exchange, market)
+            rows = self._fitting(kept, answer, market, opened_ms)
+            outcomes[market] = rows if isinstance(rows, AppendOutcome) else AppendOutcome.APPENDED
+            if kept is not None and not isinstance(rows, AppendOutcome):
+                longer = self._longer(kept, rows[1])
+                keep_candles(self._exchange, market, longer, opened_ms=opened_ms, asked_ms=asked_ms)
         return outcomes
 
-    def _judged(self, kept: Any, answer: Any, market: Any, opened_ms: int) -> AppendOutcome:
+    def _fitting(
+        self, kept: DataFrame | None, answer: _Rows | BaseException, market: Market, opened_ms: int
+    ) -> _Rows | AppendOutcome:
+        """Return the rows answered where the middle one can be appended, else why not."""
         _, timeframe, kind = market
         candle_ms = timeframe_to_msecs(timeframe)
         if kind not in (CandleType.FUTURES, CandleType.SPOT) or kept is None or kept.empty:
@@ -83,20 +91,19 @@ class NewestCandle:
             return AppendOutcome.ODD
         if answer[0][1:] != kept[_PRICES].iloc[-1].tolist():
             return AppendOutcome.ODD
-        return AppendOutcome.APPENDED
+        return answer
 
     def _longer(self, kept: DataFrame, row: list[float]) -> DataFrame:
         """Return `kept` and `row`, without what Freqtrade would age out."""
-        exchange, config = self._exchange, self._exchange._config
-        limit = exchange.ohlcv_candle_limit(config["timeframe"], config["candle_type_def"])
         opened = pd.Timestamp(row[0], unit="ms", tz="UTC")
-        given = {"date": pd.array([opened], dtype=kept["date"].dtype)} | {
+        given: dict[str, Any] = {"date": pd.Series([opened], dtype=kept["date"].dtype)} | {
             name: [float(value)] for name, value in zip(_PRICES, row[1:], strict=True)
         }
         newest = DataFrame({name: given[name] for name in kept.columns})
-        older = kept.tail(limit + exchange._startup_candle_count - 1)
+        older = kept.tail(most_candles_kept(self._exchange) - 1)
         return pd.concat((older, newest), ignore_index=True)
 
 
 def _ms(kept: DataFrame) -> int:
-    return round(kept["date"].iloc[-1].timestamp() * 1000)
+    opened: pd.Timestamp = kept["date"].iloc[-1]
+    return round(opened.timestamp() * 1000)

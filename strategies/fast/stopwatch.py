@@ -6,22 +6,24 @@ by a response hook of the HTTP session that ccxt gives to its user, so nothing i
 
 from __future__ import annotations
 
-import functools
-import inspect
 import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 from urllib.parse import parse_qs
+
+import requests
+from freqtrade.data.dataprovider import DataProvider
 
 from models.base.units import Seconds
 from models.serve.latency import CandleLatency, LatencySummary
+from strategies.seams.data_provider import exchange_if_any
+from strategies.seams.http_session import watch_answers
+from strategies.seams.rest_client import rest_client
 
 logger = logging.getLogger(__name__)
 
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
 _ORDER = "/order"  # path of a new order at Binance USD-M; stops go elsewhere
 
 
@@ -34,18 +36,21 @@ class Stopwatch:
         Length of a candle.
     sink
         Gets the latency of each pair once the candle is done, off the critical path.
+    failed
+        Is given what broke while an order's answer was looked at.
     """
 
     def __init__(
         self,
         candle_s: float,
         sink: Callable[[CandleLatency], Any] = lambda _: None,
+        failed: Callable[[str, Exception], None] = lambda part, error: None,
         *,
         wall: Seconds = time.time,
         monotonic: Seconds = time.monotonic,
     ) -> None:
         self.summary = LatencySummary()
-        self._candle_s, self._sink = candle_s, sink
+        self._candle_s, self._sink, self._failed = candle_s, sink, failed
         self._wall, self._monotonic = wall, monotonic
         self._zero: float | None = None  # the close, by the monotonic clock
         self._closed = 0.0
@@ -82,6 +87,10 @@ class Stopwatch:
             self.summary.add(seen)
             self._sink(seen)
 
+    def stop(self) -> None:
+        """Forget the candle being worked on; nothing is timed until the next one starts."""
+        self._zero = None
+
     # -- stages of one pair -------------------------------------------------------------------
 
     @contextmanager
@@ -94,32 +103,41 @@ class Stopwatch:
         >>> with watch.stage("BTC/USDT:USDT", "features"):
         ...     pass
         """
-        begin = self._monotonic()
+        begin_s = self.now_s()
         try:
             yield
         finally:
-            if self._zero is not None:
-                stages = self._pairs.setdefault(pair, {})
-                stages[name] = (stages.get(name, (begin, 0.0))[0], self._monotonic())
+            self.took(pair, name, begin_s)
+
+    def now_s(self) -> float:
+        """Return monotonic seconds, of which a stage's begin is one."""
+        return self._monotonic()
+
+    def took(self, pair: str, name: str, begin_s: float) -> None:
+        """Note that a stage that began at `begin_s` is over."""
+        if self._zero is not None:
+            stages = self._pairs.setdefault(pair, {})
+            stages[name] = (stages.get(name, (begin_s, 0.0))[0], self._monotonic())
 
     # -- orders -------------------------------------------------------------------------------
 
-    def watch_orders(self, dp: Any) -> None:
+    def watch_orders(self, dp: DataProvider) -> None:
         """See every answer the exchange client of Freqtrade's data provider gets from now on."""
-        # Freqtrade hands its client to nobody; reading it here changes nothing.
-        client = getattr(getattr(dp, "_exchange", None), "_api", None)
-        if client is None:
+        exchange = exchange_if_any(dp)
+        if exchange is None:
             return
+        client = rest_client(exchange)
         self._markets = {client.markets[pair]["id"]: pair for pair in dp.current_whitelist()}
-        client.session.hooks["response"].append(self._answered)
+        watch_answers(client, self._answered)
 
-    def _answered(self, response: Any, *_: Any, **__: Any) -> None:
+    def _answered(self, response: requests.Response, *_: Any, **__: Any) -> None:
         """Mark the first order of each pair; never in the way of the answer itself."""
         try:
             request = response.request
-            if self._zero is None or request.method != "POST" or not _is_order(request.url):
+            if self._zero is None or request.method != "POST" or not _is_order(request.url or ""):
                 return
-            body = request.body.decode() if isinstance(request.body, bytes) else request.body or ""
+            body = request.body or ""
+            body = body.decode() if isinstance(body, bytes) else str(body)
             pair = self._markets.get(parse_qs(body).get("symbol", [""])[0])
             stages = self._pairs.get(pair or "", {})
             if "guards" in stages and "sent" not in stages:
@@ -127,26 +145,9 @@ class Stopwatch:
                 sent = answered - response.elapsed.total_seconds()
                 stages["sent"] = (stages["guards"][1], sent)
                 stages["acknowledged"] = (sent, answered)
-        except Exception:
+        except Exception as error:
             logger.exception("The time of an order was not taken")
-
-
-def timed(name: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
-    """Decorate a strategy's hook so that it counts as stage `name` of the pair it is called for."""
-
-    def decorate(hook: Callable[_P, _R]) -> Callable[_P, _R]:
-        parameters = inspect.signature(hook)
-
-        @functools.wraps(hook)
-        def measured(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-            given = parameters.bind(*args, **kwargs).arguments
-            pair = given.get("pair") or given["metadata"].get("pair", "")
-            with given["self"].stopwatch.stage(pair, name):
-                return hook(*args, **kwargs)
-
-        return measured
-
-    return decorate
+            self._failed("times", error)
 
 
 def _is_order(url: str) -> bool:

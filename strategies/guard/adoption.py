@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from freqtrade.enums import ExitType
-from freqtrade.persistence import Order, Trade
+from freqtrade.exchange import Exchange
+from freqtrade.persistence import Trade
+
+from strategies.seams.reopened_orders import give_orders, reopen_order
 
 _SPAN_MS: Final = 60_000  # between the decision and the order; clocks may differ by some of it
 _SAME: Final = 1e-6  # relative; amounts are whole lots
@@ -37,12 +40,11 @@ def reopen_exit(trade: Trade, missing: float) -> list[str]:
         return []
     if not math.isclose(exits[-1].safe_filled, missing, rel_tol=_SAME):
         return []
-    exits[-1].ft_is_open = True
-    Trade.commit()
+    reopen_order(exits[-1])
     return [f"{trade.pair}: {exits[-1].order_id} had not reached its trade"]
 
 
-def adopt_exits(trade: Trade, exchange: Any, asked_ms: int, missing: float) -> list[str]:
+def adopt_exits(trade: Trade, exchange: Exchange, asked_ms: int, missing: float) -> list[str]:
     """Give `trade` the reducing orders the exchange executed around `asked_ms`, and say which.
 
     All or none: unknown orders that do not add up to what is missing are not explained by a lost
@@ -74,10 +76,5 @@ def adopt_exits(trade: Trade, exchange: Any, asked_ms: int, missing: float) -> l
     ]
     if not math.isclose(sum(order["filled"] for order in found), missing, rel_tol=_SAME):
         return []
-    for row in found:
-        order = Order.parse_from_ccxt_object(row, trade.pair, trade.exit_side)
-        order.ft_is_open = True
-        trade.orders.append(order)
-    trade.exit_reason = trade.exit_reason or ExitType.SOLD_ON_EXCHANGE.value
-    Trade.commit()
+    give_orders(trade, found, ExitType.SOLD_ON_EXCHANGE.value)
     return [f"{trade.pair}: the answer to an exit of {o['filled']:g} was lost" for o in found]

@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from freqtrade.exchange import Exchange
+from freqtrade.persistence import Order, Trade
+
 from models.base.units import HOUR_MS
 from models.operate.control.watch import Resting
 from models.trade.risk.reconciliation import (
@@ -33,6 +36,8 @@ from strategies.account.exchange_account import (
 )
 from strategies.account.exchange_answers import fills_of
 from strategies.account.snapshot import books_of, pending_of
+from strategies.guard.host import Host
+from strategies.seams.data_provider import exchange_of
 
 logger = logging.getLogger(__name__)
 
@@ -62,12 +67,12 @@ class Reconciler:
 
     Parameters
     ----------
-    strategy
+    host
         Whose data provider, order types and candle length are read when asked.
     """
 
-    def __init__(self, strategy: Any) -> None:
-        self._strategy = strategy
+    def __init__(self, host: Host) -> None:
+        self._host = host
         self.account: ExchangeAccount | None = None
         self._asked_ms: dict[str, int] = {}  # subject -> when it was looked at last
         self._odd: dict[str, tuple[str, ...]] = {}  # subject -> its differences
@@ -82,7 +87,7 @@ class Reconciler:
         self._executed: dict[str, list[dict[str, Any]]] = {}  # pair -> executions
         self._busy: set[str] = set()  # pairs whose executions are to be looked at
 
-    def booked(self, pair: str, order: Any, now_ms: int) -> None:
+    def booked(self, pair: str, order: Order, now_ms: int) -> None:
         """Remember a fill that Freqtrade has written down."""
         amount, price = float(order.safe_filled), float(order.safe_price)
         self._booked[str(order.order_id)] = _Booked(
@@ -98,7 +103,7 @@ class Reconciler:
 
     def turn(
         self,
-        trades: list[Any],
+        trades: list[Trade],
         now_ms: int,
         *,
         armed_ms: int = 0,
@@ -150,7 +155,7 @@ class Reconciler:
     # -- one subject each -----------------------------------------------------------------------
 
     def _positions(
-        self, trades: list[Any], found: Callable[[Books, Books], None]
+        self, trades: list[Trade], found: Callable[[Books, Books], None]
     ) -> tuple[str, ...]:
         self._rows = read_positions(self._exchange)
         theirs, ours = books_of_exchange(self._exchange, self._rows), books_of(trades)
@@ -160,7 +165,7 @@ class Reconciler:
     def _account(self, now_ms: int, ratio: float | None) -> tuple[str, ...]:
         """Read the account; a balance that moved may be a fill nobody has told of."""
         self.account = None
-        stake = self._strategy.config["stake_currency"]
+        stake = self._host.config["stake_currency"]
         self.account = read_account(self._exchange, stake, self._rows, now_ms, ratio)
         if self._wallet not in (None, self.account.wallet_quote):
             self._busy |= {b.fill.pair for b in self._booked.values()}
@@ -168,8 +173,8 @@ class Reconciler:
         self._wallet = self.account.wallet_quote
         return ()
 
-    def _orders(self, trades: list[Any], left: Callable[[str], None]) -> tuple[str, ...]:
-        pairs = [*self._strategy.dp.current_whitelist(), *(t.pair for t in trades)]
+    def _orders(self, trades: list[Trade], left: Callable[[str], None]) -> tuple[str, ...]:
+        pairs = [*self._host.dp.current_whitelist(), *(t.pair for t in trades)]
         resting = resting_orders(self._exchange, list(dict.fromkeys(pairs)))
         for stop in self._left_over(trades, resting):
             self._exchange.cancel_stoploss_order(stop.id, stop.symbol)
@@ -179,11 +184,11 @@ class Reconciler:
             str(o.order_id): t.pair for t in trades for o in (*t.open_orders, *t.open_sl_orders)
         }
         bare: tuple[str, ...] = ()
-        if self._strategy.order_types.get("stoploss_on_exchange"):
+        if self._host.order_types.get("stoploss_on_exchange"):
             bare = bare_positions(positions_of(self._exchange, self._rows), resting)
         return (*order_differences(believed, resting), *bare)
 
-    def _left_over(self, trades: list[Any], resting: list[Resting]) -> list[Resting]:
+    def _left_over(self, trades: list[Trade], resting: list[Resting]) -> list[Resting]:
         """Return the bot's own stops that no trade knows: it was killed before they were answered.
 
         Left alone they would close the next position at an old price. Not where the positions
@@ -202,7 +207,7 @@ class Reconciler:
             and (order.symbol not in held or order.symbol in stopped)
         ]
 
-    def _fills(self, trades: list[Any], now_ms: int, armed_ms: int) -> tuple[str, ...]:
+    def _fills(self, trades: list[Trade], now_ms: int, armed_ms: int) -> tuple[str, ...]:
         pairs = set(self._busy)
         for pair in pairs:
             self._read_executions(pair, now_ms)
@@ -231,7 +236,7 @@ class Reconciler:
         self._executed[pair] = kept + read_executions(self._exchange, pair, since_ms)
 
     def _known(
-        self, trades: list[Any], pairs: set[str], executed: dict[str, ReportedFill]
+        self, trades: list[Trade], pairs: set[str], executed: dict[str, ReportedFill]
     ) -> dict[str, ReportedFill]:
         """Return the bot's own fills by the order that the exchange executed."""
         for trade in trades:
@@ -246,7 +251,7 @@ class Reconciler:
                 fills[order] = replace(booked.fill, order=order)
         return fills
 
-    def _remember(self, pair: str, order: Any) -> None:
+    def _remember(self, pair: str, order: Order) -> None:
         if str(order.order_id) not in self._booked:
             self.booked(pair, order, self._started_ms or 0)
 
@@ -258,21 +263,21 @@ class Reconciler:
             self._behind[order] = order_behind(self._exchange, order, booked.fill.pair)
         return self._behind[order]
 
-    def _waiting(self, trades: Iterable[Any]) -> set[str]:
+    def _waiting(self, trades: Iterable[Trade]) -> set[str]:
         return {str(o.order_id) for t in trades for o in t.orders if o.ft_is_open}
 
     # -- keeping time ---------------------------------------------------------------------------
 
     @property
-    def _exchange(self) -> Any:
-        return self._strategy.dp._exchange
+    def _exchange(self) -> Exchange:
+        return exchange_of(self._host.dp)
 
     def _is_due(self, subject: str, every_ms: int, now_ms: int) -> bool:
         return now_ms - self._asked_ms.get(subject, 0) >= every_ms
 
     def _is_quiet(self, now_ms: int) -> bool:
         """Whether no candle's close is near: asking now holds up no order and no stop."""
-        candle_ms = self._strategy.candle_ms
+        candle_ms = self._host.candle_ms
         into_ms = now_ms % candle_ms
         return bool(into_ms >= _AFTER_CLOSE_MS and candle_ms - into_ms >= _BEFORE_CLOSE_MS)
 

@@ -22,7 +22,7 @@ from models.operate.control.heartbeat import Heartbeat, beat
 from models.operate.control.review import Answer, ReviewConfig
 from models.operate.control.state import ControlMode, ControlState, GuardActor
 from models.operate.journal.records import ControlChange, DecisionRecord, Incident, JournalRecord
-from strategies.guard.acknowledgement import leverage_digest
+from strategies.account.acknowledgement import leverage_digest
 
 logger = logging.getLogger(__name__)
 

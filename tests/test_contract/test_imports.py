@@ -86,7 +86,7 @@ def test_reader_when_an_import_is_for_annotations_only_then_it_counts_and_does_n
         ("models__data__labels__x", "import tests.exchange", "tests.exchange"),
         ("strategies__Foo", "from freqaimodels.base import settings", "freqaimodels.base"),
         ("strategies__guard__x", "import freqaimodels", "freqaimodels"),
-        ("freqaimodels__base__x", "from strategies.bot.frames import time_ms", "strategies.bot"),
+        ("freqaimodels__base__x", "from strategies.bot.stages import timed", "strategies.bot"),
         ("models__serve__x", "import torch", "torch"),
         ("models__base__heads", "from torch import nn", "torch"),
         ("models__base__heads", "if True:\n    from torch.nn import functional", "torch.nn"),

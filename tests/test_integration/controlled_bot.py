@@ -16,10 +16,10 @@ from tests.test_integration.running import RunningProcess, running
 
 STRATEGY = '''
 from models.base import columns
-from strategies.bot.forecast import PackStrategy
+from strategies.bot.forecast import ForecastStrategy
 
 
-class ControlledSignals(PackStrategy):
+class ControlledSignals(ForecastStrategy):
     """Long BTC at once, again after every exit; a bid for ETH that never fills.
 
     What is tried is control over orders: the model's answer is made up, the guards on it are not
@@ -28,7 +28,7 @@ class ControlledSignals(PackStrategy):
 
     timeframe = "1m"
     startup_candle_count = 10
-    order_types = {**PackStrategy.order_types, "entry": "limit"}
+    order_types = {**ForecastStrategy.order_types, "entry": "limit"}
 
     def populate_indicators(self, dataframe, metadata):
         made_up = {**dict.fromkeys(columns.FORECAST, 0.01), columns.ABSTAIN: 0.0}

@@ -5,10 +5,10 @@ from __future__ import annotations
 # The pack's hooks, all of them; only the forecast is given, because training takes minutes.
 STRATEGY = '''
 from models.base import columns
-from strategies.bot.forecast import PackStrategy
+from strategies.bot.forecast import ForecastStrategy
 
 
-class GivenForecast(PackStrategy):
+class GivenForecast(ForecastStrategy):
     """Long BTC and short ETH, from a forecast that never changes."""
 
     timeframe = "1m"

@@ -14,10 +14,10 @@ STRATEGY = f'''
 from freqtrade.persistence import Trade
 
 from models.base import columns
-from strategies.bot.forecast import PackStrategy
+from strategies.bot.forecast import ForecastStrategy
 
 
-class GuardedSignals(PackStrategy):
+class GuardedSignals(ForecastStrategy):
     """Long BTC on every candle; 40 % out once it has gained 0.5 %."""
 
     timeframe = "1m"

@@ -18,7 +18,7 @@ from freqtrade.configuration import Configuration
 
 from models.operate.control.commands import Commands
 from models.operate.control.state import Person
-from strategies.guard.acknowledgement import leverage_digest
+from strategies.account.acknowledgement import leverage_digest
 from tests.exchange.client import trading_ccxt_config
 from tests.test_integration.running import KEY, PATIENCE_S, SECRET, RunningProcess, running
 

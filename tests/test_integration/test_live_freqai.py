@@ -27,7 +27,7 @@ START, TODAY = datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 3, 8, tzinfo=UTC
 # The simulated market has next to no edge: what is tried is the way from forecast to order, with
 # the pack's own sizing, limits, confirmation and stop.
 STRATEGY = """
-from strategies.fast.stopwatch import timed
+from strategies.bot.stages import timed
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 
 

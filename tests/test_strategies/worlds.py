@@ -12,7 +12,7 @@ from freqtrade.enums import CandleType, RunMode
 
 from models.base import columns
 from models.base.files import wall_clock_ms
-from strategies.bot.forecast import PackStrategy
+from strategies.bot.forecast import ForecastStrategy
 
 PAIR = "BTC/USDT:USDT"
 OPENED = datetime(2024, 1, 1, 12, tzinfo=UTC)  # open of the last analysed candle
@@ -73,14 +73,14 @@ class Wallets:
         return self.total
 
 
-def running(made: PackStrategy) -> Any:
+def running(made: ForecastStrategy) -> Any:
     """Return a strategy that has been told a leverage and seen one loop."""
     made.guarding.leverage[PAIR] = 2.0
     made.guarding.loop(NOW)
     return made
 
 
-def leverage(s: PackStrategy, **changes: Any) -> float:
+def leverage(s: ForecastStrategy, **changes: Any) -> float:
     arguments = {
         "pair": PAIR, "current_time": NOW, "current_rate": RATE, "proposed_leverage": 1.0,
         "max_leverage": 20.0, "entry_tag": None, "side": "long",
@@ -88,21 +88,22 @@ def leverage(s: PackStrategy, **changes: Any) -> float:
     return s.leverage(**arguments | changes)
 
 
-def stake(s: PackStrategy, **changes: Any) -> float:
+def stake(s: ForecastStrategy, **changes: Any) -> float:
     arguments = {
         "pair": PAIR, "current_time": NOW, "current_rate": RATE, "proposed_stake": 9000.0,
         "min_stake": 10.0, "max_stake": 9000.0, "leverage": 2.0, "entry_tag": None, "side": "long",
     }  # fmt: skip
-    s.guarding._sent.clear()  # every call is another decision; one sent twice has its own test
+    # Every call is another decision; one sent twice has its own test.
+    s.guarding.entries.orders.clear()
     return s.custom_stake_amount(**arguments | changes)
 
 
-def confirm(s: PackStrategy, **changes: Any) -> bool:
+def confirm(s: ForecastStrategy, **changes: Any) -> bool:
     arguments = {
         "pair": PAIR, "order_type": "market", "amount": 5.0, "rate": RATE, "time_in_force": "GTC",
         "current_time": NOW, "entry_tag": None, "side": "long",
     }  # fmt: skip
-    s.guarding._sent.clear()
+    s.guarding.entries.orders.clear()
     return s.confirm_trade_entry(**arguments | changes)
 
 

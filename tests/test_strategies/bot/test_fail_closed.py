@@ -8,7 +8,7 @@ import pytest
 
 from models.base.errors import NoForecastError
 from strategies.bot.fail_closed import on_error_return
-from strategies.bot.forecast import PackStrategy
+from strategies.bot.forecast import ForecastStrategy
 
 
 @on_error_return(False)
@@ -67,7 +67,7 @@ def test_hook_when_decorated_then_freqtrade_still_sees_its_name_and_arguments() 
     assert confirm.__name__ == "confirm"
     assert list(inspect.signature(confirm).parameters) == ["amount", "fails"]
     # Freqtrade asks this way whether a stop can be set at the moment of the fill.
-    assert "after_fill" in inspect.getfullargspec(PackStrategy.custom_stoploss).args
+    assert "after_fill" in inspect.getfullargspec(ForecastStrategy.custom_stoploss).args
 
 
 @pytest.mark.parametrize("safe", [0.0, 1.0, None, True])

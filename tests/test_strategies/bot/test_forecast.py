@@ -22,10 +22,10 @@ from models.data.labels.returns import forward_log_return
 from models.operate.control.commands import CONTROL_FOLDER
 from models.operate.control.state import Person
 from models.operate.control.store import ControlStore
+from strategies.account.acknowledgement import leverage_digest
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from strategies.bot import frames
-from strategies.bot.forecast import PackStrategy
-from strategies.guard.acknowledgement import leverage_digest
+from strategies.bot.forecast import ForecastStrategy
 from tests.test_strategies.worlds import (
     NOW,
     OPENED,
@@ -83,15 +83,15 @@ class BrokenTrade:
         raise ConnectionError("database is locked")
 
 
-def held(s: PackStrategy, trade: Any, hours: float) -> str | None:
+def held(s: ForecastStrategy, trade: Any, hours: float) -> str | None:
     return s.custom_exit(PAIR, trade, OPENED + timedelta(hours=hours), RATE, 0.0)
 
 
-def stop(s: PackStrategy, trade: Any, profit: float = 0.0) -> float | None:
+def stop(s: ForecastStrategy, trade: Any, profit: float = 0.0) -> float | None:
     return s.custom_stoploss(PAIR, trade, NOW, RATE, profit, False)
 
 
-def filled(s: PackStrategy, trade: Any, side: str = "buy") -> None:
+def filled(s: ForecastStrategy, trade: Any, side: str = "buy") -> None:
     s.order_filled(PAIR, trade, SimpleNamespace(ft_order_side=side), NOW)
 
 
@@ -205,7 +205,7 @@ BROKEN_FRAMES = {
 }
 
 
-def assert_closed(s: PackStrategy) -> None:
+def assert_closed(s: ForecastStrategy) -> None:
     assert leverage(s) == 1.0
     assert stake(s) == 0.0
     assert confirm(s) is False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import deque
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +13,7 @@ from freqtrade.exceptions import OperationalException
 
 from freqaimodels.base.settings import feed_files
 from models.base import columns
+from models.base.errors import NoForecastError
 from models.base.files import wall_clock_ms
 from models.data.feeds.catalog import KINDS, MARKET, STATUS, CollectConfig
 from models.data.feeds.store import FeedRecord, Origin, Writer, days
@@ -159,10 +159,20 @@ def test_hedge_when_it_is_not_fed_then_nothing_is_said_of_feeds(tmp_path):
 
 def test_freqai_when_it_trains_live_then_only_the_position_s_pair(tmp_path):
     made = LitecoinHedge(config(ELSEWHERE, tmp_path, freqai={"enabled": True}))
-    made.freqai = SimpleNamespace(train_queue=deque([BTC, LTC, ETH]))
-    made.control = None  # nobody watches the orders of this test
-    made.bot_start()
-    assert list(made.freqai.train_queue) == [LTC]
+    asked: list[str] = []  # FreqAI trains what it is asked about
+
+    def answer(frame: pd.DataFrame, metadata: dict[str, str], _: object) -> pd.DataFrame:
+        asked.append(metadata["pair"])
+        raise NoForecastError("no model yet")
+
+    made.freqai = SimpleNamespace(start=answer)
+    made.dp = SimpleNamespace(get_pair_dataframe=lambda pair, timeframe: candles())
+    for pair in (BTC, ETH):
+        made.populate_indicators(candles(), {"pair": pair})
+    assert asked == []
+    with pytest.raises(NoForecastError):
+        made.populate_indicators(candles(), {"pair": LTC})
+    assert asked == [LTC]
 
 
 def test_hedge_when_the_block_is_wrong_then_it_does_not_start(tmp_path):

@@ -19,6 +19,7 @@ from models.learn import catalog
 from models.learn.training.settings import ModelSettings
 from strategies.bot.config import PackConfig, pack_config
 from strategies.bot.hedge_config import HedgeConfig, HedgeMode, PrimaryConfig
+from strategies.seams.fast_mode import FastMode
 from tests.places import USER_DATA
 
 HEDGE: Final = {
@@ -37,6 +38,7 @@ WRONG: Final[Mapping[Any, st.SearchStrategy[Any]]] = {
     Sequence: TEXTS | NUMBERS | st.booleans() | LISTS | BLOCKS | st.none(),
     Mapping: TEXTS | NUMBERS | st.booleans() | LISTS | st.none(),
     HedgeMode: TEXTS | NUMBERS | LISTS | st.none(),
+    FastMode: TEXTS | NUMBERS | LISTS | st.none(),
 }
 
 

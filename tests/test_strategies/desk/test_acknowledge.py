@@ -11,9 +11,9 @@ import pytest
 from freqtrade.configuration import Configuration
 
 from models.operate.control.commands import Commands
+from strategies.account.acknowledgement import leverage_digest
 from strategies.desk.cli import main
 from strategies.desk.simulated_data import MARKER, write_simulated
-from strategies.guard.acknowledgement import leverage_digest
 from tests.test_integration.live_bot import settings
 
 PAIR = "BTC/USDT:USDT"

@@ -56,6 +56,10 @@ class Desk:
         return asked
 
 
+def left(part: str, error: Exception) -> None:
+    raise AssertionError(f"{part}: {error}")
+
+
 @pytest.fixture
 def desk() -> Desk:
     return Desk()
@@ -63,7 +67,7 @@ def desk() -> Desk:
 
 @pytest.fixture
 def before(desk: Desk) -> Beforehand:
-    known = Beforehand(desk, desk, lambda: desk.now)
+    known = Beforehand(desk, desk, left, lambda: desk.now)
     known.look_ahead([BTC, ETH])
     assert desk.told() == ["account"]
     desk.pass_s(1.5)
@@ -99,7 +103,7 @@ def test_entry_when_the_clock_went_back_then_freqtrade_asks(desk: Desk, before: 
 
 def test_entry_when_the_margin_mode_is_another_then_it_is_set(desk: Desk) -> None:
     desk.mode = "isolated"
-    Beforehand(desk, desk, lambda: desk.now).look_ahead([BTC])
+    Beforehand(desk, desk, left, lambda: desk.now).look_ahead([BTC])
     desk.told()
     assert enter(desk, BTC, 3.0) == [(BTC, 3.0), "account"]
 
@@ -133,6 +137,6 @@ def test_look_ahead_when_the_exchange_is_silent_then_nothing_counts_as_known(
 
 
 def test_stake_when_freqtrade_wants_no_update_then_there_is_none(desk: Desk) -> None:
-    Beforehand(desk, desk, lambda: desk.now)
+    Beforehand(desk, desk, left, lambda: desk.now)
     desk.get_trade_stake_amount(BTC, 3, update=False)
     assert desk.told() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,10 +13,11 @@ import requests
 from freqtrade.persistence import Trade
 
 from models.serve.latency import CandleLatency
+from strategies.bot.stages import timed
 from strategies.fast.candle_watch import CandleWatch
 from strategies.fast.newest_candle import AppendOutcome, NewestCandle
 from strategies.fast.pacing import Pacer, PacingConfig
-from strategies.fast.stopwatch import Stopwatch, timed
+from strategies.fast.stopwatch import Stopwatch
 from tests.test_strategies.fast.clocks import AFTER_S, CANDLE_S, START_S, Clock
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
@@ -51,8 +53,7 @@ class Loop:
         monkeypatch.setattr(Trade, "get_open_trades", staticmethod(list))
         self.clock = Clock(START_S + 10)
         self.dp = Provider(self.clock)
-        self.booked = 0
-        self.guarding = SimpleNamespace(look_ahead=lambda pairs: None)
+        self.look_ahead: Callable[[Sequence[str]], None] = lambda pairs: None
         self.seen: list[CandleLatency] = []
         clocks = {"wall": self.clock.wall, "monotonic": self.clock.monotonic}
         self.stopwatch = Stopwatch(CANDLE_S, self.seen.append, **clocks)
@@ -61,14 +62,11 @@ class Loop:
             timeframe="1m",
             config={"candle_type_def": "futures"},
             gather_informative_pairs=lambda: [(ETH, "1m", "futures")],
-            freqai=SimpleNamespace(catch_up=self._book),
-            guarding=self.guarding,
         )
         pacer = Pacer(CANDLE_S, PacingConfig(), sleep=self.clock.sleep, **clocks)
-        self.watch = CandleWatch(strategy, pacer, self.stopwatch)
-
-    def _book(self) -> None:
-        self.booked += 1
+        self.watch = CandleWatch(
+            strategy, pacer, self.stopwatch, look_ahead=lambda pairs: self.look_ahead(pairs)
+        )
 
     def round(self, work_s: float = 0.05) -> float:
         """Return how long the watch held this round."""
@@ -101,7 +99,6 @@ def test_watch_when_a_candle_closes_then_all_pairs_are_fetched_just_after_it(loo
     for minute in (1, 2, 3):
         loop.until_close()
         assert loop.dp.fetched_at == [pytest.approx(START_S + 60 * minute + AFTER_S, abs=2e-3)]
-    assert loop.booked > 3
 
 
 def test_watch_when_orders_were_sent_then_the_next_round_comes_at_once(loop: Loop) -> None:
@@ -155,7 +152,7 @@ def test_watch_when_a_close_is_near_then_it_wakes_both_clients_and_a_failure_hol
         raise ConnectionError("reset")
 
     loop.dp._exchange = SimpleNamespace(refresh_latest_ohlcv=candles, _exchange_ws=object())
-    loop.guarding.look_ahead = look_ahead
+    loop.look_ahead = look_ahead
     caplog.set_level(logging.INFO)
     loop.until_close()
     assert [name for name, _ in woken] == ["candles", BTC]
@@ -197,7 +194,7 @@ class Hooks:
     """A strategy's hooks as far as they are timed."""
 
     def __init__(self, loop: Loop) -> None:
-        self.stopwatch, self.clock = loop.stopwatch, loop.clock
+        self.lane, self.clock = loop.stopwatch, loop.clock
 
     def _work(self, ms: float) -> None:
         self.clock.monotonic_s += ms / 1000

@@ -9,7 +9,7 @@ import weakref
 
 from freqtrade.loggers import bufferHandler
 
-from strategies.fast.memory import Sweeper, text_only
+from strategies.bot.memory import Sweeper, text_only
 
 
 class Heavy(Exception):

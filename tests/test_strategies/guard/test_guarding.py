@@ -16,10 +16,10 @@ from models.base.errors import InputError
 from models.base.files import wall_clock_ms
 from models.operate.control.state import ControlMode, GuardActor, Person
 from models.serve.latency import CandleLatency
+from strategies.account.acknowledgement import leverage_digest
 from strategies.account.exchange_account import books_of_exchange, read_positions
 from strategies.account.market_view import MarketView, exchange_tiers
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
-from strategies.guard.acknowledgement import leverage_digest
 from strategies.guard.guarding import installation_seed
 from tests.test_strategies.fakes import Exchange, LiveProvider
 from tests.test_strategies.worlds import (
@@ -104,7 +104,7 @@ def test_entry_when_the_exchange_answers_badly_then_it_is_refused(
             return {**sound, "timestamp": wall_clock_ms(), **premium} if premium else {}
 
     s = make()
-    s.dp, s.guarding._view = Answers(analysed()), None
+    s.dp, s.guarding.readings.view = Answers(analysed()), None
     assert confirm(s) is False
     assert stake(s) == 0.0
 
@@ -125,7 +125,7 @@ def test_entry_when_it_is_a_backtest_then_closed_candles_are_enough(make: Any) -
     s.guarding.leverage.clear()
     assert confirm(s) is False
     online = make()
-    online.dp, online.guarding._view = Candles(), None
+    online.dp, online.guarding.readings.view = Candles(), None
     assert confirm(online) is False  # the control: online the same answers are not enough
 
 
@@ -170,7 +170,7 @@ def test_losses_when_equity_stands_still_then_they_are_not_written_again(make: A
     written = path.stat().st_mtime_ns
     s.bot_loop_start(LATER)
     assert path.stat().st_mtime_ns == written
-    assert s.guarding._losses.state.time_ms == int(LATER.timestamp() * 1000)
+    assert s.guarding.losses.time_ms == int(LATER.timestamp() * 1000)
     s.wallets.total = 9_999.0
     s.bot_loop_start(LATER)
     assert path.stat().st_mtime_ns > written
@@ -262,9 +262,9 @@ def test_orders_when_they_add_risk_then_they_are_answered_when_taken_others_when
     s.dp._exchange._params = {"kept": 1}
     assert confirm(s) is True
     assert asked(s) == {"kept": 1, "newOrderRespType": "ACK"}
-    s.guarding.leaving(PAIR)  # a person's exit, an exit in the same loop
+    s._leaving(PAIR)  # a person's exit, an exit in the same loop
     assert asked(s) == {"kept": 1}
-    s.guarding._sent.clear()
+    s.guarding.entries.orders.clear()
     assert confirm(s) is True
     assert "newOrderRespType" in asked(s)
     s.bot_loop_start(NOW)  # stops are placed in the next loop
@@ -404,7 +404,7 @@ def test_position_when_nothing_can_be_read_then_a_flatten_still_closes_it(
     trade = position(amount=10.0, stake_amount=500.0)
     open_trades.append(trade)
     s.control.store.request_flatten(ANN, "enough")
-    s.dp, s.guarding._view = BrokenProvider(), None
+    s.dp, s.guarding.readings.view = BrokenProvider(), None
     s.wallets = None
     s.bot_loop_start(LATER)
     assert adjust(s, trade) == pytest.approx(-50.0)  # a tenth, blind
@@ -419,7 +419,7 @@ def test_position_when_prices_fall_silent_then_the_bot_only_reduces(
             return {**super().funding_rate(pair), "timestamp": wall_clock_ms() - 61_000}
 
     s = make()
-    s.dp, s.guarding._view = Silent(analysed()), None
+    s.dp, s.guarding.readings.view = Silent(analysed()), None
     s.bot_loop_start(LATER)
     assert mode(s) is ControlMode.ACTIVE  # flat: nobody needs the price
     open_trades.append(position())
@@ -444,10 +444,10 @@ def test_growth_when_it_is_asked_for_then_it_passes_the_guards_like_an_entry(
     open_trades.append(trade)
     assert adjust(s, trade) == 100.0
     assert adjust(s, trade) is None  # the same decision
-    s.guarding._sent.clear()
+    s.guarding.entries.orders.clear()
     s.wanted = 50_000.0
     assert adjust(s, trade) == 5000.0  # what Freqtrade offers at most
-    s.guarding._sent.clear()
+    s.guarding.entries.orders.clear()
     trade.leverage = 4.0
     assert adjust(s, trade) is None
     trade.leverage = 2.0
@@ -465,7 +465,7 @@ def test_growth_when_anything_breaks_then_nothing_grows(make: Any, open_trades: 
     s.wanted = float("nan")
     assert not (adjust(s, trade) or 0.0) > 0
     s.wanted = 100.0
-    s.dp, s.guarding._view = BrokenProvider(), None
+    s.dp, s.guarding.readings.view = BrokenProvider(), None
     assert adjust(s, trade) is None
 
 
@@ -495,10 +495,11 @@ def test_thresholds_when_two_installations_run_then_soft_ones_differ_and_backtes
 
 def test_latency_when_orders_leave_late_then_entries_stop(make: Any) -> None:
     s = make()
+    summary = s.lane.current.stopwatch.summary
 
     def took(ms: float, times: int) -> None:
         for _ in range(times):
-            s.stopwatch.summary.add(CandleLatency(pair=PAIR, candle_ms=0, at_ms={"sent": ms}))
+            summary.add(CandleLatency(pair=PAIR, candle_ms=0, at_ms={"sent": ms}))
 
     took(300_000.0, 19)
     assert confirm(s) is True  # too few to tell
@@ -507,7 +508,7 @@ def test_latency_when_orders_leave_late_then_entries_stop(make: Any) -> None:
     took(20.0, 5000)
     assert confirm(s) is True
     took(35_900.0, 5000)  # slow, but less than 1 % of an hour
-    assert s.stopwatch.summary.slow
+    assert summary.slow
     assert confirm(s) is True
     took(36_100.0, 5000)
     assert confirm(s) is False

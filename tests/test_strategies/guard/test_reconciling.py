@@ -272,7 +272,7 @@ def test_fills_when_a_stop_was_triggered_then_the_order_behind_it_is_looked_at(
     assert loops(s, 25, 45) is ControlMode.ACTIVE
     client.executions[0]["price"] = 94.0
     s.guarding.booked(PAIR, order("7", "stoploss", safe_price=95.0), at(50))
-    s.guarding._books._executed.clear()
+    s.guarding.recovery.books._executed.clear()
     assert loops(s, 55, 71) is ControlMode.HALTED
     assert "94 of order 70, the books 5 at 95" in why(s)
 
@@ -311,7 +311,7 @@ def test_positions_when_an_order_was_just_sent_then_the_very_next_loop_looks(
     s: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[float] = []
-    books = s.guarding._books
+    books = s.guarding.recovery.books
     monkeypatch.setattr(books, "_positions", lambda trades, found: asked.append(0.0) or ())
     loops(s, 1, 2)  # it has looked at 0
     assert asked == []
@@ -360,10 +360,10 @@ def test_exchange_when_it_does_not_answer_then_entries_wait_and_nothing_halts(
     with monkeypatch.context() as m:
         m.setattr(client, broken, down)
         assert loops(s, 20, 40, 60) is ControlMode.ACTIVE
-        assert s.guarding._books._lasting(ms(60)) is None
+        assert s.guarding.recovery.books._lasting(ms(60)) is None
         assert confirm(s, current_time=at(61)) is False
     assert loops(s, 80) is ControlMode.ACTIVE
-    assert s.guarding._books._lasting(ms(80)) == ()
+    assert s.guarding.recovery.books._lasting(ms(80)) == ()
     assert confirm(s, current_time=at(81)) is True
 
 
@@ -399,7 +399,7 @@ def test_margin_when_the_exchange_counts_more_then_it_decides_and_a_person_sees_
     assert shown["equity by the exchange"] == 10_000.0
     client.maintenance = 5_100.0
     assert loops(s, 30) is ControlMode.REDUCING
-    client.maintenance, s.guarding._said = 7_100.0, {}
+    client.maintenance, s.guarding.consequences.warned = 7_100.0, {}
     loops(s, 40)
     assert s.adjust_trade_position(open_trades[0], at(41), RATE, 0.0, 5.0, 5000.0) == -250.0
 

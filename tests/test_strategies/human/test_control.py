@@ -15,10 +15,10 @@ from freqtrade.exceptions import OperationalException
 from models.operate.control.heartbeat import last_beat
 from models.operate.control.state import ControlMode, GuardActor
 from models.operate.journal.journal import Journal
+from strategies.account.acknowledgement import leverage_digest
+from strategies.account.stops import cancel_outgrown
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
-from strategies.bot.forecast import PackStrategy
-from strategies.bot.stops import cancel_outgrown
-from strategies.guard.acknowledgement import leverage_digest
+from strategies.bot.forecast import ForecastStrategy
 from strategies.human.control import secrets_of
 from tests.test_strategies.fakes import ANN, Exchange, LiveProvider
 from tests.test_strategies.worlds import (
@@ -48,12 +48,12 @@ def make(tmp_path: Path) -> Any:
     return made
 
 
-def told(s: PackStrategy, kind: str = "") -> list[tuple[str, Any]]:
+def told(s: ForecastStrategy, kind: str = "") -> list[tuple[str, Any]]:
     assert s.control is not None
     return [(e.kind, e.record) for e in s.control.journal.entries(kind=kind)]
 
 
-def loop(s: PackStrategy) -> None:
+def loop(s: ForecastStrategy) -> None:
     s.bot_loop_start(NOW)
 
 
@@ -84,7 +84,7 @@ class OpenTrade:
         self.kept[key] = value
 
 
-def leave(s: PackStrategy, trade: Any) -> bool:
+def leave(s: ForecastStrategy, trade: Any) -> bool:
     return s.confirm_trade_exit(PAIR, trade, "market", 5.0, RATE, "GTC", "max_hold", NOW)
 
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from freqtrade.loggers import bufferHandler
+from strategies.seams.log_buffer import filter_remembered
 
 _FORMATTER: Final = logging.Formatter()
 _EVERY_S: Final = 4.0  # a loop during an outage leaves some 40 MB
@@ -54,7 +54,7 @@ class Sweeper:
 
     def start(self) -> None:
         """Have Freqtrade remember text only, and set aside what the start has made."""
-        bufferHandler.addFilter(text_only)
+        filter_remembered(text_only)
         gc.collect()
         gc.freeze()  # it stays for good and need not be looked through each time
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable
-from typing import Any
 
 from freqtrade.exceptions import FreqtradeException
+from freqtrade.exchange import Exchange
 from freqtrade.persistence import Trade
 
 logger = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 _SAME = 1e-9  # relative; amounts are whole steps of the exchange
 
 
-def protect(exchange: Any, pair: str, amount: float, mark: float, frac: float) -> None:
+def protect(exchange: Exchange, pair: str, amount: float, mark: float, frac: float) -> None:
     """Place a reduce-only market stop `frac` away from `mark` for a position of signed `amount`."""
     side = 1 if amount > 0 else -1
     exchange.create_stoploss(
@@ -32,7 +32,7 @@ def protect(exchange: Any, pair: str, amount: float, mark: float, frac: float) -
     )
 
 
-def cancel_outgrown(trades: Iterable[Trade], exchange: Any) -> list[str]:
+def cancel_outgrown(trades: Iterable[Trade], exchange: Exchange) -> list[str]:
     """Cancel every stop whose size is not its trade's, and say which."""
     cancelled = []
     for trade in trades:

@@ -1,0 +1,317 @@
+"""GuardedStrategy: sizes and orders through the guards, whatever the decision stands on.
+
+Every hook that can add risk answers "no" when anything breaks; every hook that reduces risk lets
+it happen. Columns on row t are known at the close of candle t; Freqtrade acts on them at the open
+of candle t + 1.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from freqtrade.enums import RunMode
+from freqtrade.exceptions import OperationalException
+from freqtrade.exchange import timeframe_to_msecs, timeframe_to_seconds
+from freqtrade.persistence import Order, Trade
+from pandas import Series
+
+from models.base.errors import InputError, NoForecastError, PackError
+from models.base.protocols import LateBooking, StageTimer
+from models.data.labels.settings import LabelSettings
+from models.learn.training.settings import ModelSettings
+from models.operate.journal.records import Incident
+from models.serve.latency import CandleLatency
+from models.trade.risk.run import Guard
+from models.trade.risk.snapshot import Exposure, Stage
+from strategies.bot.config import PackConfig, pack_config
+from strategies.bot.controlled import ControlledStrategy
+from strategies.bot.data_check import check_backtest_data
+from strategies.bot.fail_closed import on_error_return
+from strategies.bot.memory import Sweeper
+from strategies.bot.stages import timed
+from strategies.fast.lane import Lane, longest_loop_s, open_lane
+from strategies.guard.guarding import Guarding
+from strategies.guard.second_source import SecondSource, SecondSourceConfig
+from strategies.human.control import control_of
+from strategies.seams.check import check_all
+
+logger = logging.getLogger(__name__)
+
+_STAGES = {RunMode.LIVE: Stage.LIVE, RunMode.DRY_RUN: Stage.DRY_RUN}
+
+
+class GuardedStrategy(ControlledStrategy):
+    """Base of the pack's strategies; see the module docstring for what holds.
+
+    A subclass says what it wants (signals, a stake, an adjustment), which guards its orders pass
+    (`guards`), and what else speaks against an order (`_refusal`).
+    """
+
+    INTERFACE_VERSION = 3
+    can_short = True
+    process_only_new_candles = True
+    minimal_roi: ClassVar[dict[str, float]] = {"0": 100.0}
+    position_adjustment_enable = True  # closing in stages; growth goes through the guards
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__(config)
+        try:
+            pack = pack_config(config)
+            self._read_settings(config, pack)
+            self.control = control_of(config, pack.review)
+            self.second_source = self._second_source(pack.second_source)
+            stage = _STAGES.get(config["runmode"], Stage.BACKTEST)
+            self.guarding = Guarding(
+                self,
+                hard=self.limits,
+                soft=pack.guards,
+                stage=stage,
+                control=self.control,
+                guards=self.guards,
+            )
+            candle_s = float(timeframe_to_seconds(config.get("timeframe") or self.timeframe))
+            self.lane = self._open_lane(pack, candle_s, live=stage is Stage.LIVE)
+        except PackError as error:
+            raise OperationalException(str(error)) from error
+        if self.control is not None:
+            from strategies.human.telegram import install  # a backtest needs no Telegram client
+
+            install()  # before Freqtrade makes its client
+        self._sweeper = Sweeper(candle_s)
+
+    def _read_settings(self, config: dict[str, Any], pack: PackConfig) -> None:
+        self.decision, self.sizing, self.limits = pack.decision, pack.sizing, pack.limits
+        pack.watchdog.allow(longest_loop_s(config, pack.fast, pack.pacing))
+        self.labels: LabelSettings = ModelSettings.from_blocks(
+            (config.get("freqai") or {}).get("model_training_parameters") or {},
+            where="freqai.model_training_parameters",
+        ).labels
+
+    def _open_lane(self, pack: PackConfig, candle_s: float, *, live: bool) -> Lane:
+        """Return the way from close to order; a backtest has none to hurry on."""
+        if self.control is None:
+            return Lane()
+        return open_lane(
+            self, pack.fast, pack.pacing, candle_s,
+            live=live, note=self._note_latency, say=self._note_lane,
+        )  # fmt: skip
+
+    @property
+    @abstractmethod
+    def guards(self) -> Sequence[Guard]:
+        """The guards that apply to this strategy's orders."""
+
+    @property
+    def candle_ms(self) -> int:
+        """Length of one candle; Freqtrade sets the configured timeframe after construction."""
+        return int(timeframe_to_msecs(self.timeframe))
+
+    def bot_start(self, **kwargs: Any) -> None:
+        """Probe what is installed, watch orders; refuse to backtest on data with holes."""
+        check_all(self.config)
+        if self.control is not None:
+            self._sweeper.start()
+            self.lane.start()
+        if self.config["runmode"] == RunMode.BACKTEST:
+            try:
+                check_backtest_data(self.config, self.startup_candle_count)
+            except PackError as error:
+                raise OperationalException(str(error)) from error
+
+    # -- the loop -----------------------------------------------------------------------------
+
+    @on_error_return(None)
+    def _hold(self) -> None:
+        """Wait for the next close or look at open trades, or until control asks for something."""
+        self._look_at_sources()
+        self._sweeper.sweep()
+        if self._bare():
+            self.lane.settle()
+        before = self._requested()
+        self._book_forecasts()
+        self.lane.hold(lambda: self._requested() != before)
+
+    @on_error_return(None)
+    def _book_forecasts(self) -> None:
+        """Have the model book, between candles, the forecasts it gave in a hurry."""
+        if isinstance(self.freqai, LateBooking):
+            self.freqai.catch_up()
+
+    def _bare(self) -> bool:
+        """Whether a position waits for its stop: the exchange is asked again in the next loop."""
+        return bool(self.order_types.get("stoploss_on_exchange")) and any(
+            trade.amount and not trade.open_sl_orders for trade in Trade.get_open_trades()
+        )
+
+    def _requested(self) -> Any:
+        """Return what control wants of the loop, without the times that pass by themselves."""
+        state = self.control.store.read() if self.control is not None else None
+        return state and (
+            state.mode, state.flatten, state.acknowledged, state.proposals, state.hedge
+        )  # fmt: skip
+
+    def look_ahead(self, pairs: Sequence[str]) -> None:
+        """Ask for what the guards will want to know of an order in `pairs`."""
+        self.guarding.look_ahead(pairs)
+
+    @property
+    def stopwatch(self) -> StageTimer:
+        """What takes the time of the model's stages."""
+        return self.lane
+
+    def latency_p99_ms(self) -> float | None:
+        """Return the 99th percentile from a candle's close to its order; None if not measured."""
+        return self.lane.p99_ms()
+
+    def _note_latency(self, latency: CandleLatency) -> None:
+        if self.control is not None:
+            self.control.record("latency", latency)
+
+    def _note_lane(self, what: str) -> None:
+        if self.control is not None:
+            done = "Freqtrade's own loop, candle refresh and order calls"
+            self.control.record("lane", Incident(what=what, done=done))
+
+    # -- a second source ----------------------------------------------------------------------
+
+    def _second_source(self, config: SecondSourceConfig) -> SecondSource | None:
+        """Return the second source of candles of a bot that trades, if one is configured."""
+        control = self.control
+        if control is None or not config.exchange:
+            return None
+        timeframe = self.config.get("timeframe") or self.timeframe
+
+        def say(what: str) -> None:
+            control.record("second.source", Incident(what=what))
+
+        return SecondSource(config, timeframe, int(timeframe_to_msecs(timeframe)), say=say)
+
+    @on_error_return(None)
+    def _look_at_sources(self) -> None:
+        """Have the second source asked, and say where it has fallen silent or disagrees."""
+        if self.second_source is None:
+            return
+        pairs = [*self.dp.current_whitelist(), *(t.pair for t in Trade.get_open_trades())]
+        self.second_source.look(pairs)
+        for pair in self.second_source.told(pairs):
+            reason, _ = self.guarding.sources(pair, datetime.now(UTC))
+            self.second_source.note(pair, reason)
+
+    def _source_figures(self) -> dict[str, float]:
+        if self.second_source is None:
+            return {}
+        name, now, figures = self.second_source.config.exchange, datetime.now(UTC), {}
+        for pair in self.dp.current_whitelist():
+            _, agreement = self.guarding.sources(pair, now)
+            if agreement is None or agreement.closed_ms is None or agreement.gap_frac is None:
+                continue
+            figures[f"{pair} at {name}, bp away"] = round(1e4 * agreement.gap_frac, 2)
+            age_s = now.timestamp() - agreement.closed_ms / 1000
+            figures[f"{pair} at {name}, compared s ago"] = round(age_s)
+        return figures
+
+    # -- new risk, closed on error ------------------------------------------------------------
+
+    @on_error_return(False)
+    @timed("guards")
+    def confirm_trade_entry(
+        self,
+        pair: str,
+        order_type: str,
+        amount: float,
+        rate: float,
+        time_in_force: str,
+        current_time: datetime,
+        entry_tag: str | None,
+        side: str,
+        **kwargs: Any,
+    ) -> bool:
+        refused = self._refusal(pair, side, amount, rate, current_time)
+        return self._sent(
+            pair, side, 0.0 if refused else amount * rate, rate, refused, current_time
+        )
+
+    def _refusal(
+        self, pair: str, side: str, amount: float, rate: float, current_time: datetime
+    ) -> str:
+        """Return why an order must not be sent, or nothing; whatever breaks is a reason."""
+        try:
+            if against := self._objection(pair, side, amount, rate, current_time):
+                return against
+            notional = amount * rate
+            decision = self.guarding.decide(pair, side, notional, rate, current_time)
+        except NoForecastError as error:
+            return error.problem
+        except Exception as error:
+            logger.exception("%s %s entry refused", pair, side)
+            return f"{type(error).__name__}: {error}"
+        if decision.allowed and decision.notional_quote >= notional * (1 - 1e-6):
+            return ""
+        return decision.reason or "nothing of it is allowed"
+
+    @abstractmethod
+    def _objection(
+        self, pair: str, side: str, amount: float, rate: float, current_time: datetime
+    ) -> str:
+        """Return why the strategy itself does not want an order, or nothing; raising refuses it."""
+
+    def _sent(
+        self, pair: str, side: str, notional: float, rate: float, refused: str, now: datetime
+    ) -> bool:
+        """Settle an order for new risk; one that passes is remembered as sent."""
+        if not self._may_enter(pair, side, notional, rate, refused):
+            return False
+        self.guarding.sent(pair, side, notional / rate, now)
+        self.lane.entry_leaves()
+        self.lane.settle()
+        return True
+
+    # -- what is there --------------------------------------------------------------------------
+
+    @on_error_return(0.0)
+    def _staged(self, trade: Trade, rate: float, min_stake: float, now: datetime) -> float:
+        """Return the stake to take out of a position now because the guards want it closed."""
+        smallest = min_stake * trade.leverage
+        notional = self.guarding.reduction_quote(trade, rate, smallest, now)
+        if not notional > 0:
+            return 0.0
+        # Freqtrade takes the same share of the amount as of the stake.
+        return float(min(notional / (trade.amount * rate), 1.0) * trade.stake_amount)
+
+    @on_error_return(None)
+    def order_filled(
+        self, pair: str, trade: Trade, order: Order, current_time: datetime, **kwargs: Any
+    ) -> None:
+        """Write a fill down."""
+        self._note_fill(trade, order, current_time)
+
+    # -- reading state ----------------------------------------------------------------------------
+
+    def _row(self, pair: str, current_time: datetime) -> Series:
+        frame, _ = self.dp.get_analyzed_dataframe(pair, self.timeframe)
+        if frame.empty:
+            raise NoForecastError(f"no analysed candles for {pair}")
+        row: Series = frame.iloc[-1]
+        age_s = (current_time - row["date"]).total_seconds()
+        if not 0 <= age_s <= 2 * self.candle_ms / 1000:
+            raise NoForecastError(
+                f"the last analysed candle of {pair} opened {age_s:.0f} s ago",
+                where=f"{row['date']} at {current_time}",
+                cure="check the clock and the candle feed",
+            )
+        return row
+
+    def _account(self, pair: str = "", rate: float = 0.0) -> Exposure:
+        return self.guarding.exposure(pair, rate)
+
+
+def require_positive(**values: float) -> None:
+    """Raise InputError unless every value is a finite number > 0; min() would let NaN through."""
+    wrong = {k: v for k, v in values.items() if v is None or not (math.isfinite(v) and v > 0)}
+    if wrong:
+        raise InputError(f"expected finite numbers > 0, got {wrong}")

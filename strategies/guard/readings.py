@@ -1,0 +1,157 @@
+"""What the guards read: the account's exposure, marks, markets, a second source, the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from freqtrade.exceptions import FreqtradeException
+from freqtrade.persistence import Trade
+from pandas import DataFrame
+
+from models.base.errors import InputError
+from models.base.files import Clock
+from models.data.feeds.agreement import SourceAgreement
+from models.trade.account.tiers import MarginTiers
+from models.trade.risk.recall import decision_key
+from models.trade.risk.snapshot import Exposure, MarketState, ModelHealth, Stage
+from strategies.account.acknowledgement import may_isolate
+from strategies.account.market_view import MarketView
+from strategies.account.snapshot import candle_market, exposure_of, model_health
+from strategies.account.tiers import load_binance_tiers
+from strategies.guard.host import Host
+from strategies.guard.known import epoch_ms
+from strategies.seams.frames import candles
+
+
+class Readings:
+    """Asks the host, and outside backtests the exchange, for what a guard needs.
+
+    Every method raises where there is no answer; who asks turns that into "unknown".
+
+    Parameters
+    ----------
+    host
+        Whose data provider, wallets, labels and decision settings are read when asked.
+    stage
+        Where the bot runs; a backtest has closed candles only.
+    clock
+        Of what the exchange answers; None in a backtest.
+    """
+
+    def __init__(self, host: Host, stage: Stage, clock: Clock | None) -> None:
+        self.stage = stage
+        self._host, self._clock = host, clock or _no_clock
+        self.view: MarketView | None = None  # made when first needed: Freqtrade's `dp` comes late
+
+    # -- the account --------------------------------------------------------------------------
+
+    def exposure(self, pair: str = "", rate: float = 0.0) -> Exposure:
+        """Return the account at the newest prices known, `pair` at `rate`."""
+        host = self._host
+        if host.wallets is None:
+            raise InputError("Freqtrade has not provided its wallets")
+        trades = Trade.get_open_trades()
+        prices = {pair: rate} if pair else {}
+        for trade in trades:
+            if trade.pair not in prices:
+                prices[trade.pair] = self._price(trade.pair)
+        return exposure_of(
+            host.wallets.get_total(host.config["stake_currency"]),
+            trades,
+            prices,
+            self._tiers(prices),
+            isolated=may_isolate(host.config),
+        )
+
+    def _price(self, pair: str) -> float:
+        if self.stage is not Stage.BACKTEST:
+            mark = self._mark(pair)
+            if mark is not None:
+                return mark
+        return float(self._frame(pair)["close"].iloc[-1])
+
+    def _mark(self, pair: str) -> float | None:
+        """Return the mark price; while the exchange is silent, what fail-over allows instead."""
+        try:
+            return self.quotes.market(pair).mark
+        except FreqtradeException:
+            source = self._host.second_source
+            if source is None or not source.config.fail_over:
+                raise
+            return source.last_close(pair)
+
+    def _tiers(self, pairs: Mapping[str, float]) -> dict[str, MarginTiers]:
+        if self.stage is Stage.LIVE:
+            return self.quotes.tiers(pairs)
+        return load_binance_tiers(pairs)
+
+    # -- the market ---------------------------------------------------------------------------
+
+    @property
+    def quotes(self) -> MarketView:
+        """The exchange's answers, kept for the seconds in which they serve several hooks."""
+        if self.view is None:
+            self.view = MarketView(self._host.dp, self._clock)
+        return self.view
+
+    def candle_market(self, pair: str, now: datetime) -> MarketState:
+        """Return what closed candles say of the market."""
+        return candle_market(self._frame(pair), now, self.candle_s)
+
+    def market(self, pair: str, now: datetime) -> MarketState:
+        """Return what closed candles and, outside a backtest, the exchange say of the market."""
+        closed = self.candle_market(pair, now)
+        if self.stage is Stage.BACKTEST:
+            return closed
+        return replace(
+            self.quotes.market(pair),
+            volume_1h_quote=closed.volume_1h_quote,
+            candle_age_s=closed.candle_age_s,
+            candle_s=closed.candle_s,
+        )
+
+    def second(self, pair: str) -> SourceAgreement | None:
+        """Return how the second source agrees as far as is known; None if nothing is."""
+        source = self._host.second_source
+        if source is None:
+            return None
+        try:
+            return source.compare(pair, candles(self._frame(pair)))
+        except InputError:
+            return None
+
+    # -- the model ----------------------------------------------------------------------------
+
+    def model(self, pair: str, sign: int) -> ModelHealth:
+        """Return the health of the model behind a position of side `sign` in `pair`."""
+        host = self._host
+        return model_health(
+            self._frame(pair),
+            sign,
+            horizon_candles=host.labels.horizon_candles,
+            candle_s=self.candle_s,
+            without=host.decision.without,
+            latency_ms=host.latency_p99_ms(),
+        )
+
+    def key(self, pair: str, side: str) -> str:
+        """Return the name of the decision on the newest candle: one order each."""
+        return decision_key(pair, side, epoch_ms(self._frame(pair)["date"].iloc[-1]))
+
+    @property
+    def candle_s(self) -> float:
+        """Length of a candle."""
+        return float(self._host.candle_ms / 1000)
+
+    def _frame(self, pair: str) -> DataFrame:
+        frame: DataFrame
+        frame, _ = self._host.dp.get_analyzed_dataframe(pair, self._host.timeframe)
+        if frame.empty:
+            raise InputError(f"no analysed candles for {pair}")
+        return frame
+
+
+def _no_clock() -> int:
+    raise InputError("a backtest has no clock")

@@ -1,0 +1,155 @@
+"""What stands: the account, open positions, losses, and the closing in stages the guards want."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from freqtrade.persistence import Trade
+
+from models.trade.risk.limits import Limits
+from models.trade.risk.losses import LossState
+from models.trade.risk.reduction import next_step
+from models.trade.risk.run import Guard, Standing, watch
+from models.trade.risk.snapshot import Exposure, Snapshot
+from models.trade.risk.verdict import RiskDecision
+from strategies.guard.consequences import Consequences
+from strategies.guard.entries import model_known
+from strategies.guard.known import epoch_ms, known_or_none
+from strategies.guard.loss_book import LossBook
+from strategies.guard.readings import Readings
+from strategies.guard.recovery import Recovery
+from strategies.human.control import Control
+
+_BLIND_MS: Final = 60_000  # the exchange's account is asked for every few seconds
+
+
+class StandingWatch:
+    """Looks after open positions and the account once a loop; dry-run and live only.
+
+    Parameters
+    ----------
+    losses
+        None where nothing is remembered.
+    """
+
+    def __init__(
+        self,
+        readings: Readings,
+        recovery: Recovery,
+        *,
+        limits: Limits,
+        guards: Sequence[Guard],
+        consequences: Consequences,
+        control: Control | None,
+        losses: LossBook | None,
+    ) -> None:
+        self._readings, self._recovery = readings, recovery
+        self._limits, self._guards = limits, guards
+        self._consequences, self._control = consequences, control
+        self.losses = losses
+        self._targets: dict[str, float] = {}  # pair -> amount to get down to
+        self._next_step_ms: dict[str, int] = {}
+        self._shed_pairs: dict[str, float] = {}  # pair -> share the position guards want closed
+        self._shed_all = 0.0
+
+    def loop(self, now: datetime) -> None:
+        """Look after open positions: losses, margin, books, feeds, and what must be closed."""
+        if self._control is None:
+            return
+        trades = Trade.get_open_trades()
+        observed = self._watch_account(trades, now)
+        flatten = self._control.store.read().flatten is not None
+        self._shed_all = 1.0 if flatten else observed.shed_frac
+        self._shed_pairs = {}
+        for trade in trades:
+            self._shed_pairs[trade.pair] = self._watch_position(trade, now).shed_frac
+        self._targets = {p: t for p, t in self._targets.items() if self._shed(p) > 0}
+
+    def _watch_account(self, trades: list[Trade], now: datetime) -> RiskDecision:
+        now_ms = epoch_ms(now)
+        exposure = known_or_none("the account", self._readings.exposure)
+        ratio = known_or_none("the margin ratio", lambda: _own_ratio(exposure))
+        odd = known_or_none(
+            "the exchange's books",
+            lambda: self._recovery.reconcile(trades, now_ms, self._armed_ms(), ratio),
+        )
+        account = Snapshot(
+            now_ms=now_ms, stage=self._readings.stage, exposure=exposure, differences=odd,
+            losses=known_or_none("the losses", lambda: self._observe(exposure, now_ms)),
+            exchange=self._recovery.account,
+        )  # fmt: skip
+        observed = watch(account, self._limits, Standing.ACCOUNT, self._guards)
+        self._consequences.obey(observed)
+        return observed
+
+    def _watch_position(self, trade: Trade, now: datetime) -> RiskDecision:
+        pair, sign = trade.pair, -1 if trade.is_short else 1
+        position = Snapshot(
+            now_ms=epoch_ms(now), stage=self._readings.stage,
+            market=known_or_none(f"the market of {pair}", lambda: self._readings.market(pair, now)),
+            model=model_known(self._readings, self._guards, pair, sign),
+        )  # fmt: skip
+        observed = watch(position, self._limits, Standing.POSITION, self._guards)
+        self._consequences.obey(observed, pair)
+        return observed
+
+    def reduction_quote(
+        self, trade: Trade, rate: float, smallest_quote: float, now: datetime
+    ) -> float:
+        """Return the notional of `trade` to close now, in a staged way; 0 for none."""
+        share, pair = self._shed(trade.pair), trade.pair
+        if share <= 0 or epoch_ms(now) < self._next_step_ms.get(pair, 0):
+            return 0.0
+        target = self._targets.setdefault(pair, trade.amount * (1 - share))
+        closed = known_or_none(
+            f"the volume of {pair}", lambda: self._readings.candle_market(pair, now)
+        )  # fmt: skip
+        step = next_step(
+            now_ms=epoch_ms(now),
+            held_quote=trade.amount * rate,
+            target_quote=target * rate,
+            volume_1h_quote=None if closed is None else closed.volume_1h_quote,
+            max_volume_frac=self._limits.soft.step_volume_frac,
+            smallest_quote=smallest_quote,
+        )
+        self._next_step_ms[pair] = step.next_ms
+        return step.notional_quote
+
+    def _shed(self, pair: str) -> float:
+        return max(self._shed_all, self._shed_pairs.get(pair, 0.0))
+
+    # -- losses -------------------------------------------------------------------------------
+
+    def _observe(self, exposure: Exposure | None, now_ms: int) -> LossState | None:
+        """Fold in the open equity: live the exchange's own, which comes with its transfers."""
+        book, account = self.losses, self._recovery.account
+        if book is None:
+            return None
+        if account is None or now_ms - account.time_ms >= _BLIND_MS:
+            if exposure is None or not exposure.equity_quote:
+                return None
+            return book.observe(now_ms, exposure.equity_quote, self._armed_ms())
+        if account.time_ms != now_ms:  # not asked for in this loop
+            return book.state
+        transfers = None
+        if book.asks(account.wallet_quote):
+            transfers = known_or_none(
+                "deposits and withdrawals",
+                lambda: self._recovery.transfers(book.since_ms(now_ms), now_ms),
+            )
+        return book.observe(
+            now_ms, account.equity_quote, self._armed_ms(), transfers, account.wallet_quote
+        )
+
+    def _armed_ms(self) -> int:
+        """Return when a person last resumed."""
+        if self._control is None:
+            return 0
+        state = self._control.store.read()
+        return state.since_ms if state.may_add_risk else 0
+
+
+def _own_ratio(exposure: Exposure | None) -> float | None:
+    return None if exposure is None else exposure.account.margin_ratio(exposure.marks)
