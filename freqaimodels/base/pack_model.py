@@ -35,6 +35,7 @@ from models.base.fingerprint import code_digest, data_digest, identifier
 from models.base.types import Artifact, TrainingJob
 from models.learn import catalog
 from models.learn.jobs.executor import Executor, ProcessExecutor
+from models.learn.jobs.job import MarketRows
 from models.serve.challenge import challenge
 from models.serve.predictor import Predictor
 from strategies.seams.frames import time_ms
@@ -138,8 +139,7 @@ class PackModel(SeamedModel):
         try:
             names = tuple(dk.training_features_list)
             times = time_ms(unfiltered_df)
-            job = TrainingJob(
-                network=self.network,
+            rows = MarketRows(
                 features=unfiltered_df[list(names)].to_numpy(np.float32),
                 feature_names=names,
                 labels={
@@ -149,6 +149,9 @@ class PackModel(SeamedModel):
                 },
                 time_ms=times,
                 candle_ms=self.candle_ms,
+            )
+            job = rows.job(
+                self.network,
                 settings=self.freqai_info["model_training_parameters"],
                 seed=int(self.freqai_info.get("seed", 0)),
                 title=f"{self.network} {pair} until {unfiltered_df['date'].iloc[-1]:%Y-%m-%d}",

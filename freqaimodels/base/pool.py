@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,13 +37,12 @@ from models.data.features.candles import LOOKBACK
 from models.data.labels.cascade import CascadeConfig, coin_floor
 from models.data.labels.settings import LabelSettings
 from models.data.labels.targets import label_columns
+from models.learn.jobs.job import MarketRows, peer_of
 from models.learn.training.settings import TrainingSettings
 from strategies.seams.data_provider import exchange_of
 from strategies.seams.frames import candles, time_ms
 
 logger = logging.getLogger(__name__)
-
-FEWEST_PEER_ROWS: Final = 512  # usable; a sequence burns in over up to 255
 
 
 class Pool:
@@ -172,22 +171,17 @@ def peer_job(
     AlignmentError
         If a feature is neither the coin's own nor lent by another market.
     InputError
-        If fewer than `FEWEST_PEER_ROWS` rows are usable, or a label is never known.
+        If too few rows are usable, or a label is never known: `models.learn.jobs.job`.
     """
-    times = time_ms(built)
-    rows = (times >= job.time_ms[0]) & (times <= job.time_ms[-1])
-    features = _features(job, own, built, pair, other)[rows]
     rule = replace(labels, cascade_floor_frac=coin_floor(other.split("/")[0]))
-    told = label_columns(candles(built), job.candle_ms, rule)
-    peer = replace(
-        job,
-        features=features,
-        labels={name: told[name][rows] for name in job.labels},
-        time_ms=times[rows],
-        title=job.title.replace(pair, other),
+    rows = MarketRows(
+        features=_features(job, own, built, pair, other),
+        feature_names=job.feature_names,
+        labels=label_columns(candles(built), job.candle_ms, rule),
+        time_ms=time_ms(built),
+        candle_ms=job.candle_ms,
     )
-    _refuse_useless(peer)
-    return peer
+    return peer_of(job, rows, title=job.title.replace(pair, other))
 
 
 def _features(
@@ -209,16 +203,6 @@ def _features(
     if strange:
         raise AlignmentError(f"{other} has no features {strange[:5]}", where=job.title)
     return np.column_stack(values)
-
-
-def _refuse_useless(peer: TrainingJob) -> None:
-    needed = [not name.startswith(columns.FEED) for name in peer.feature_names]
-    usable = int(np.isfinite(peer.features[:, needed]).all(axis=1).sum())
-    if usable < FEWEST_PEER_ROWS:
-        raise InputError(f"{usable} usable candles, at least {FEWEST_PEER_ROWS} are needed")
-    blind = [name for name in columns.LABELS if not np.isfinite(peer.labels[name]).any()]
-    if blind:
-        raise InputError(f"{', '.join(blind)} is never known")
 
 
 def noted(manifest: Mapping[str, Any], left_out: Mapping[str, str]) -> dict[str, Any]:

@@ -257,7 +257,7 @@ def _network(
     out, told = _blank(coins, made, len(edges)), []
     for fold in made:
         main = neural.main_coin(fold, options.hedged)
-        job = neural.job_of(options.network, main, coins, fold, options.settings, options.seed)
+        job = neural.cascade_job(options.network, main, coins, fold, options.settings, options.seed)
         artifact = kept(options.userdir, job, executor)
         m = artifact.manifest
         own, plain = [], []

@@ -33,6 +33,7 @@ from models.data.features.frame import market_features
 from models.data.labels.targets import label_columns
 from models.learn import catalog
 from models.learn.jobs.executor import Executor, ProcessExecutor
+from models.learn.jobs.job import MarketRows, feature_matrix
 from models.learn.training.settings import ModelSettings
 from models.reports.compare.page import comparison_markdown, write_comparison
 from models.serve.predictor import Predictor
@@ -103,7 +104,7 @@ def run_compare(options: CompareOptions, executor: Executor | None = None) -> in
             for seed in range(options.seeds):
                 runs.append([])
                 for fold in made:
-                    job = job_of(market, features, fold, name, seed, candle_ms, options)
+                    job = walk_forward_job(market, features, fold, name, seed, candle_ms, options)
                     artifact = kept(options.userdir, job, executor)
                     runs[-1].append(_forecast(artifact, market, features, fold))
                     manifests.append(artifact.manifest)
@@ -172,7 +173,7 @@ def folds(market: Candles, candle_ms: int, options: CompareOptions) -> list[Walk
     return out
 
 
-def job_of(
+def walk_forward_job(
     market: Candles,
     features: Mapping[str, FloatArray],
     fold: WalkForwardFold,
@@ -183,22 +184,18 @@ def job_of(
 ) -> TrainingJob:
     """Return the training job of one fold; it holds no candle of the test window."""
     settings = ModelSettings.from_blocks(options.settings, where="settings")
-    seen = slice(0, fold.split)
-    known = Candles(**{k: getattr(market, k)[seen] for k in Candles.__annotations__})
-    labels = label_columns(known, candle_ms, settings.labels)
-    rows = slice(fold.start, fold.split)
-    day = datetime.fromtimestamp(market.time_ms[fold.split] / 1000, tz=UTC)
-    return TrainingJob(
-        network=name,
-        features=np.column_stack([v[rows] for v in features.values()]).astype(np.float32),
+    before = slice(0, fold.split)
+    known = Candles(**{k: getattr(market, k)[before] for k in Candles.__annotations__})
+    rows = MarketRows(
+        features=feature_matrix([column[before] for column in features.values()]),
         feature_names=tuple(features),
-        labels={k: v[rows] for k, v in labels.items()},
-        time_ms=market.time_ms[rows],
+        labels=label_columns(known, candle_ms, settings.labels),
+        time_ms=known.time_ms,
         candle_ms=candle_ms,
-        settings=options.settings,
-        seed=seed,
-        title=f"{name} seed {seed} until {day:%Y-%m-%d}",
-    )
+    ).cut(slice(fold.start, fold.split))
+    day = datetime.fromtimestamp(market.time_ms[fold.split] / 1000, tz=UTC)
+    title = f"{name} seed {seed} until {day:%Y-%m-%d}"
+    return rows.job(name, settings=options.settings, seed=seed, title=title)
 
 
 def kept(userdir: Path, job: TrainingJob, executor: Executor) -> Artifact:
@@ -227,7 +224,7 @@ def _forecast(
 ) -> dict[str, FloatArray]:
     """Return the forecast columns of the test window, served as after a training in the bot."""
     rows, tail = slice(fold.split, fold.stop), slice(max(fold.split - _HISTORY, 0), fold.split)
-    matrix = np.column_stack(list(features.values())).astype(np.float32)
+    matrix = feature_matrix(list(features.values()))
     predictor = Predictor(artifact, matrix[tail], market.time_ms[tail])
     return predictor.predict(matrix[rows], market.time_ms[rows], tuple(features))
 

@@ -10,7 +10,5 @@ KNOWN_IMPORTS: list[str] = [
 KNOWN_LONG_FILES: list[str] = [
     "strategies.desk.explain",
 ]
-KNOWN_NAMES_TWICE: list[str] = [
-    "job_of: models.studies.cascades.network strategies.desk.compare",
-]
+KNOWN_NAMES_TWICE: list[str] = []
 KNOWN_FUNCTION_LINES_P95 = 33

@@ -15,6 +15,7 @@ from models.data.feeds.point_in_time import Joined
 from models.data.labels.action import best_action
 from models.data.labels.returns import cost_aware_class, forward_log_return
 from models.data.labels.settings import LabelSettings
+from models.learn.jobs.job import MarketRows
 from models.learn.training.settings import ModelSettings
 from models.serve.predictor import Predictor
 from models.studies.cascades.folds import CascadeFold
@@ -57,7 +58,7 @@ def labels_of(coin: Coin, settings: LabelSettings) -> dict[str, FloatArray]:
     }
 
 
-def job_of(
+def cascade_job(
     network: str,
     main: str,
     coins: list[Coin],
@@ -77,18 +78,15 @@ def job_of(
         if not keep.any():
             continue
         x, names = features_of(coin)
-        rows = slice(0, int(np.flatnonzero(keep)[-1]) + 1)
-        jobs[coin.name] = TrainingJob(
-            network=network,
-            features=np.where(keep[:, None], x, np.float32(np.nan))[rows],
+        rows = MarketRows(
+            features=x,
             feature_names=names,
-            labels={k: np.where(keep, v, np.nan)[rows] for k, v in labels_of(coin, labels).items()},
-            time_ms=coin.time_ms[rows],
+            labels=labels_of(coin, labels),
+            time_ms=coin.time_ms,
             candle_ms=coin.candle_ms,
-            settings=settings,
-            seed=seed,
-            title=f"{network} on {coin.name}, {fold.name}, seed {seed}",
         )
+        title = f"{network} on {coin.name}, {fold.name}, seed {seed}"
+        jobs[coin.name] = rows.only(keep).job(network, settings=settings, seed=seed, title=title)
     own = jobs.pop(main)
     return replace(own, peers=tuple(jobs.values()))
 

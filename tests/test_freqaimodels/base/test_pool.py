@@ -14,10 +14,10 @@ from freqtrade.data.history.datahandlers import get_datahandler
 from freqtrade.enums import CandleType, RunMode
 from freqtrade.exceptions import TemporaryError
 
-from freqaimodels.base.pool import FEWEST_PEER_ROWS
 from models.base import columns
 from models.base.types import TrainingJob
 from models.base.units import HOUR_MS
+from models.learn.jobs.job import FEWEST_PEER_ROWS
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from strategies.desk.results import trainings
 from tests.places import USER_DATA

@@ -17,7 +17,7 @@ from models.data.features.candles import LOOKBACK
 from models.data.features.frame import market_features
 from models.serve.drift import fit_drift
 from strategies.desk import compare
-from strategies.desk.compare import CompareOptions, folds, job_of, run_compare
+from strategies.desk.compare import CompareOptions, folds, run_compare, walk_forward_job
 from strategies.desk.simulated_data import write_simulated
 from tests.places import ROOT
 from tests.test_contract import echo
@@ -67,7 +67,8 @@ def test_job_when_the_test_window_changes_then_it_does_not(
         changed[name][fold.split :] *= 3
     other = Candles(**changed)
     jobs = [
-        job_of(m, market_features(m, HOUR), fold, "tcn", 0, HOUR, options) for m in (market, other)
+        walk_forward_job(m, market_features(m, HOUR), fold, "tcn", 0, HOUR, options)
+        for m in (market, other)
     ]
     np.testing.assert_array_equal(jobs[0].features, jobs[1].features)
     for name, values in jobs[0].labels.items():

@@ -24,7 +24,7 @@ from models.studies.cascades.alarms import (
 from models.studies.cascades.baselines import BASELINES, CONSTANT
 from models.studies.cascades.folds import coins_out, episodes_out, walk_forward
 from models.studies.cascades.measure import measure_hazards, paired_recall, row_log_likelihood
-from models.studies.cascades.network import job_of, labels_of, main_coin, peak_errors
+from models.studies.cascades.network import cascade_job, labels_of, main_coin, peak_errors
 from models.studies.cascades.panel import Coin, aligned, build
 from tests.test_models.markets import random_walk
 
@@ -245,7 +245,7 @@ def test_boosted_trees_when_fitted_then_they_rank_the_tested_rows(coins):
 def test_job_when_rows_are_not_fitted_on_then_it_holds_none_of_them(coins):
     (fold,) = walk_forward({c.name: c.time_ms for c in coins}, int(coins[0].time_ms[2000]), 1,
                            25 * HOUR_MS)  # fmt: skip
-    job = job_of("hedge", "B", coins, fold, {}, 0)
+    job = cascade_job("hedge", "B", coins, fold, {}, 0)
     assert len(job.time_ms) == 1975
     assert [peer.title.split(",")[0] for peer in job.peers] == ["hedge on A"]
     changed = [
@@ -254,7 +254,7 @@ def test_job_when_rows_are_not_fitted_on_then_it_holds_none_of_them(coins):
         )
         for c in coins
     ]
-    again = job_of("hedge", "B", changed, fold, {}, 0)
+    again = cascade_job("hedge", "B", changed, fold, {}, 0)
     np.testing.assert_array_equal(job.features, again.features)
     for name, values in job.labels.items():
         np.testing.assert_array_equal(values, again.labels[name])
