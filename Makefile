@@ -12,21 +12,48 @@ DAYS ?= 7
 SPAN = $(if $(DATA),--data $(DATA)) $(if $(TIMERANGE),--timerange $(TIMERANGE))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo hedge data simulate exchange test test-all lint format types compare bench bench-live faults kills soak clean
+.PHONY: help install lock demo hedge data simulate exchange test test-all lint format types compare bench bench-live faults kills soak clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
-install: $(VENV)/.installed  ## Create .venv with everything pinned in pyproject.toml
+install: $(VENV)/.installed  ## Create .venv from requirements.lock, versions and hashes fixed
 
-$(VENV)/.installed: pyproject.toml
+# The lock file covers one platform; elsewhere the bounds of pyproject.toml decide.
+LOCKED = import platform as p, sys; \
+  sys.exit((sys.version_info[:2], p.system(), p.machine()) != ((3, 11), "Linux", "x86_64"))
+
+$(VENV)/.installed: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "error: Python 3.11 or later is needed; set PYTHON=python3.x"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	  { echo "error: this Python has no venv; run: apt-get install python3-venv"; exit 1; }
+	@echo "== 1/4 virtual environment in $(VENV) (seconds)"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@if $(PYTHON) -c '$(LOCKED)'; then \
+	  echo "== 2/4 $$(grep -c '==' requirements.lock) packages as requirements.lock has them (2 to 10 minutes, 1 GB)"; \
+	  $(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps \
+	    $(PIP_FLAGS) --requirement requirements.lock || { echo "error: no package matched; \
+	where torch is what is missing, name an index of its CPU builds: make install PIP_FLAGS='--extra-index-url ADDRESS'"; exit 1; }; \
+	else \
+	  echo "== 2/4 no lock file for this platform: newest packages pyproject.toml allows (5 to 20 minutes)"; \
+	  $(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS) --editable ".[dev]"; \
+	fi
+	@echo "== 3/4 the pack itself (seconds)"
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "== 4/4 do the versions fit together?"
+	$(BIN)/python -m pip check
 	@touch $@
+
+LOCK_FLAGS ?= $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS))
+lock: install  ## Renew requirements.lock from pyproject.toml; LOCK_FLAGS=--upgrade for the newest
+	@echo "resolving (seconds); a version already locked stays unless --upgrade is given"
+	@grep -v '^#' requirements.lock > requirements.lock.new
+	$(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --python-version 3.11 \
+	  --python-platform x86_64-manylinux_2_28 --no-annotate --no-header --quiet \
+	  $(LOCK_FLAGS) --output-file requirements.lock.new
+	@{ grep '^#' requirements.lock; cat requirements.lock.new; } > requirements.lock.whole
+	@mv requirements.lock.whole requirements.lock && rm requirements.lock.new
 
 demo: install  ## Backtest BitcoinCrossMargin with a report (DATA=, TIMERANGE=, MODEL=, CONFIG=)
 	$(BIN)/breakwater demo --config $(CONFIG) --userdir $(USERDIR) --model $(MODEL) $(SPAN)
@@ -80,4 +107,4 @@ soak: install  ## The live bot through DAYS (7) simulated days with random fault
 	$(BIN)/python -m tests.test_integration.soak --days $(DAYS)
 
 clean:  ## Remove the virtual environment and caches, keep user_data
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache *.egg-info
