@@ -1,4 +1,4 @@
-"""Copies the shipped configs into the package as a wheel is built; all else is in pyproject.toml."""
+"""Copies the shipped configs into a wheel as it is built; all else is in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ class BuildWithConfigs(build_py):
 
     def _configs(self) -> list[tuple[Path, Path]]:
         folder = Path(self.build_lib) / "strategies" / "desk" / "configs"
-        return [(path, folder / path.name) for path in sorted(Path("user_data").glob("config_*.json"))]
+        return [
+            (path, folder / path.name) for path in sorted(Path("user_data").glob("config_*.json"))
+        ]
 
 
 setup(cmdclass={"build_py": BuildWithConfigs})

@@ -20,14 +20,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from freqtrade.configuration import Configuration
-
 from models.base.errors import ConfigError, PackError
 from models.learn.training.settings import ModelSettings
 from models.reports.backtest.page import write_report
 from strategies.bot.config import pack_config
 from strategies.bot.data_check import check_backtest_data, span_read
 from strategies.bot.forecast import ForecastStrategy
+from strategies.desk.configured import configured
 from strategies.desk.data import choose_datadir, load_checked
 from strategies.desk.explain import drivers_of
 from strategies.desk.places import CONFIGS, FREQAIMODELS, STRATEGIES, USER_DATA
@@ -51,14 +50,13 @@ class DemoOptions:
 
 def run_demo(options: DemoOptions) -> int:
     """Run the backtest and write its report; return the process exit code."""
-    config = Configuration.from_files([str(options.config)])
+    config = configured(options.config, options.userdir)
     if options.timerange:
         span_read({**config, "timerange": options.timerange}, 0)  # a typing error costs nothing
     datadir = choose_datadir(options.data, options.userdir).resolve()
     timerange = options.timerange or demo_timerange(config, datadir)
     config = {**config, "timerange": timerange, "datadir": datadir}
     data = check_backtest_data(config, ForecastStrategy.startup_candle_count)
-    options.userdir.mkdir(parents=True, exist_ok=True)
     labels = ModelSettings.from_blocks(
         config["freqai"]["model_training_parameters"], where="freqai.model_training_parameters"
     ).labels

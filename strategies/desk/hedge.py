@@ -18,7 +18,6 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from freqtrade.configuration import Configuration
 from freqtrade.data.btanalysis import get_latest_backtest_filename, load_backtest_stats
 from freqtrade.enums import CandleType
 from pandas import DataFrame
@@ -44,6 +43,7 @@ from strategies.bot.config import PackConfig, pack_config
 from strategies.bot.data_check import check_backtest_data
 from strategies.bot.hedge import warm_up_candles
 from strategies.bot.hedge_config import HedgeConfig, HedgeMode, required_hedge
+from strategies.desk.configured import configured
 from strategies.desk.data import (
     DataSummary,
     choose_datadir,
@@ -144,8 +144,7 @@ def _prepared(options: HedgeOptions) -> _Run:
     ConfigError
         If the config cannot be backtested, or it and the model do not fit.
     """
-    config = Configuration.from_files([str(options.config)])
-    options.userdir.mkdir(parents=True, exist_ok=True)
+    config = configured(options.config, options.userdir)
     pack = pack_config(config)
     hedge = required_hedge(config, pack.hedge)
     if hedge.mode is not HedgeMode.OWN or not hedge.open_primary:

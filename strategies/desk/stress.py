@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from freqtrade.configuration import Configuration
 from freqtrade.exchange import timeframe_to_msecs
 
 from models.base.errors import InputError
@@ -21,15 +20,17 @@ from models.trade.account.first_passage import LiquidationRow, liquidation_table
 from models.trade.risk.limits import Limits
 from strategies.account.tiers import load_binance_tiers
 from strategies.bot.config import pack_config
+from strategies.desk.configured import configured
 from strategies.desk.data import load_checked, load_funding
+from strategies.desk.places import USER_DATA
 from strategies.desk.simulated_data import MARKER
 
 _FINEST: Final = ("5m", "15m", "1h")  # of those that reach through the whole crash
 
 
-def limits_of(config_file: Path) -> Limits:
+def limits_of(config_file: Path, userdir: Path = USER_DATA) -> Limits:
     """Return the limits of a Freqtrade config, unjittered."""
-    config = Configuration.from_files([str(config_file)])
+    config = configured(config_file, userdir)
     pack = pack_config(config)
     return Limits(hard=pack.limits, soft=pack.guards)
 
@@ -38,7 +39,7 @@ def run_stress(
     data: Path | None, pair: str, config: Path, userdir: Path, every_hours: float
 ) -> int:
     """Replay every crash found, print the table and write it as a report; 1 if an account died."""
-    limits, (tiers,) = limits_of(config), load_binance_tiers([pair]).values()
+    limits, (tiers,) = limits_of(config, userdir), load_binance_tiers([pair]).values()
     crashes = [simulated_crash()] if data is None else find_crashes(data, pair)
     summaries = []
     for crash in crashes:
