@@ -12,6 +12,7 @@ import ccxt
 
 from models.base.errors import ConfigError, InputError
 from strategies.account.exchange_answers import signed_amount
+from strategies.account.exchange_client import exchange_client
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +59,12 @@ class PositionReader:
                 where="breakwater.hedge.primary.read",
                 cure="export a read-only key of the account that holds the position",
             )
-        self._client: Any = getattr(ccxt, config.exchange)({
-            "apiKey": os.environ[config.key_env], "secret": os.environ[config.secret_env],
-            **config.ccxt_config,
-        })  # fmt: skip
+        self._client = exchange_client(
+            config.exchange,
+            config.ccxt_config,
+            apiKey=os.environ[config.key_env],
+            secret=os.environ[config.secret_env],
+        )
         self._known: tuple[float, float] | None = None  # (when, amount)
         self._asked_s = -float("inf")
         self._why = "not asked yet"

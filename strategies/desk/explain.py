@@ -247,7 +247,8 @@ class PairForecasts:
     @property
     def given_ms(self) -> IntArray:
         """Open times of the candles that have a forecast."""
-        return self.stored_ms[np.isfinite(self.stored[columns.P_UP].to_numpy())]
+        given: IntArray = self.stored_ms[np.isfinite(self.stored[columns.P_UP].to_numpy())]
+        return given
 
     @property
     def span(self) -> tuple[int, int]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Any, Final
 
 import ccxt
@@ -21,6 +20,7 @@ from strategies.account.exchange_answers import (
     resting_of,
     watched_position,
 )
+from strategies.account.exchange_client import exchange_client
 
 _TIMEOUT_MS: Final = 5000
 
@@ -30,17 +30,14 @@ def venue_client(config: Mapping[str, Any]) -> ccxt.Exchange:
     block = config["exchange"]
     if config.get("trading_mode") != "futures":
         raise ConfigError("expected trading_mode futures", cure="the watchdog minds margin only")
-    settings = deepcopy({**block.get("ccxt_config", {}), **block.get("ccxt_sync_config", {})})
-    options = {"defaultType": "swap", **settings.pop("options", {})}
-    client: ccxt.Exchange = getattr(ccxt, block["name"])(
-        {
-            "apiKey": block.get("key", ""),
-            "secret": block.get("secret", ""),
-            "password": block.get("password", ""),
-            "timeout": _TIMEOUT_MS,
-            **settings,
-            "options": options,
-        }
+    client: ccxt.Exchange = exchange_client(
+        block["name"],
+        {**block.get("ccxt_config", {}), **block.get("ccxt_sync_config", {})},
+        options={"defaultType": "swap"},
+        apiKey=block.get("key", ""),
+        secret=block.get("secret", ""),
+        password=block.get("password", ""),
+        timeout=_TIMEOUT_MS,
     )
     return client
 

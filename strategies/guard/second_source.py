@@ -12,7 +12,6 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ import numpy as np
 from models.base.errors import ConfigError, InputError
 from models.base.types import Candles
 from models.data.feeds.agreement import COMPARED, SourceAgreement, source_agreement
+from strategies.account.exchange_client import exchange_client
 
 logger = logging.getLogger(__name__)
 
@@ -199,10 +199,7 @@ class SecondSource:
 
 def second_source_client(config: SecondSourceConfig) -> Any:
     """Return ccxt's client for public candles; no key ever reaches it."""
-    settings = deepcopy(dict(config.ccxt_config))
-    settings["options"] = {
-        "defaultType": "swap",
-        "fetchMarkets": {"types": ["swap"]},
-        **settings.get("options", {}),
-    }
-    return getattr(ccxt, config.exchange)({"timeout": _TIMEOUT_MS, **settings})
+    options = {"defaultType": "swap", "fetchMarkets": {"types": ["swap"]}}
+    return exchange_client(
+        config.exchange, config.ccxt_config, options=options, timeout=_TIMEOUT_MS
+    )

@@ -14,6 +14,7 @@ from models.base.errors import ConfigError, InputError
 from models.base.files import Clock
 from models.data.feeds import payloads
 from models.data.feeds.store import FeedRecord
+from strategies.account.exchange_client import exchange_client
 from strategies.desk.collect.source import Rest, Sleep, retry_after_s
 
 # Names of the sources -> ccxt's classes, and how each names the liquidation of a long.
@@ -45,14 +46,16 @@ def stream_client(name: str, settings: Mapping[str, Any], timeout_s: float) -> A
             f"expected no {', '.join(sorted(secrets))}: the collector reads public data only",
             where=f"breakwater.collect.exchanges.{name}",
         )
-    options = {**_OPTIONS[name], **settings.get("options", {}), "fetchCurrencies": False}
-    return getattr(ccxt.pro, EXCHANGES[name])({
-        "enableRateLimit": True,
-        "timeout": int(1000 * timeout_s),
-        "aiohttp_trust_env": True,
-        **settings,
-        "options": options,
-    })  # fmt: skip
+    options = {**settings.get("options", {}), "fetchCurrencies": False}
+    return exchange_client(
+        EXCHANGES[name],
+        {**settings, "options": options},
+        options=_OPTIONS[name],
+        library=ccxt.pro,
+        enableRateLimit=True,
+        timeout=int(1000 * timeout_s),
+        aiohttp_trust_env=True,
+    )
 
 
 @dataclass
