@@ -26,7 +26,14 @@ from freqtrade.exchange import timeframe_to_msecs
 from models.base import columns
 from models.base.errors import ConfigError, InputError, PackError
 from models.base.fingerprint import code_digest
-from models.base.types import Artifact, Candles, FloatArray, TrainingJob
+from models.base.types import (
+    Artifact,
+    Candles,
+    Float32Array,
+    FloatArray,
+    IntArray,
+    TrainingJob,
+)
 from models.base.units import DAY_MS
 from models.data.features.candles import LOOKBACK, sigma_per_candle
 from models.data.features.frame import market_features
@@ -203,7 +210,12 @@ def kept(userdir: Path, job: TrainingJob, executor: Executor) -> Artifact:
     digest = hashlib.sha256(f"{code_digest()} {job.network} {job.seed}".encode())
     digest.update(json.dumps(job.settings, sort_keys=True).encode())
     for part in (job, *job.peers):
-        for array in (part.features, part.time_ms, *part.labels.values()):
+        arrays: tuple[FloatArray | Float32Array | IntArray, ...] = (
+            part.features,
+            part.time_ms,
+            *part.labels.values(),
+        )
+        for array in arrays:
             digest.update(array.tobytes())
     folder = userdir / "models" / "compare" / digest.hexdigest()[:24]
     if not folder.is_dir():

@@ -41,8 +41,8 @@ from strategies.account.tiers import load_binance_tiers
 from strategies.bot import hedge_frame
 from strategies.bot.config import PackConfig, pack_config
 from strategies.bot.data_check import check_backtest_data
-from strategies.bot.hedge import warm_up_candles
 from strategies.bot.hedge_config import HedgeConfig, HedgeMode, required_hedge
+from strategies.bot.hedge_plan import warm_up_candles
 from strategies.desk.configured import configured
 from strategies.desk.data import (
     DataSummary,
