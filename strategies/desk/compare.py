@@ -91,66 +91,114 @@ class WalkForwardFold:
     stop: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Walk:
+    """What every model is trained and tested on."""
+
+    options: CompareOptions
+    settings: ModelSettings
+    candle_ms: int
+    market: Candles
+    features: Mapping[str, FloatArray]
+    folds: list[WalkForwardFold]
+
+
+class _Progress:
+    """Counts trainings, and prints how long the rest will take."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self._started = total, 0, time.monotonic()
+
+    def trained(self, title: str, artifact: Artifact) -> None:
+        """Count one training and print its line."""
+        self.done += 1
+        spent = time.monotonic() - self._started
+        gain = artifact.manifest["metrics"]["validation"]["gain_millibits"]
+        print(
+            f"[{self.done}/{self.total}] {title}: {gain:.1f} millibits on validation; "
+            f"{spent:.0f} s, about {spent / self.done * (self.total - self.done):.0f} s left",
+            flush=True,
+        )
+
+
 def run_compare(options: CompareOptions, executor: Executor | None = None) -> int:
     """Train, forecast, measure and write the comparison; return the process exit code."""
     names = tuple(dict.fromkeys((*(options.models or catalog.names()), options.reference)))
-    candle_ms = timeframe_to_msecs(options.timeframe)
-    settings = ModelSettings.from_blocks(options.settings, where="settings")
-    market = load_checked(options.data, options.pair, options.timeframe)
-    made = folds(market, candle_ms, options)
-    features = market_features(market, candle_ms)
-    executor = executor or ProcessExecutor(threads=settings.training.threads)
-    total = len(names) * options.seeds * len(made)
-    print(f"{len(names)} models x {options.seeds} seeds x {len(made)} folds = {total} trainings",
-          flush=True)  # fmt: skip
-    entries, failures, done, started = [], [], 0, time.monotonic()
-    for name in names:
-        runs: list[list[dict[str, FloatArray]]] = []
-        manifests: list[dict[str, Any]] = []
+    walk = _loaded_walk(options)
+    executor = executor or ProcessExecutor(threads=walk.settings.training.threads)
+    each = options.seeds * len(walk.folds)
+    print(f"{len(names)} models x {options.seeds} seeds x {len(walk.folds)} folds = "
+          f"{len(names) * each} trainings", flush=True)  # fmt: skip
+    progress = _Progress(len(names) * each)
+    entries: list[ComparedModel] = []
+    failures: list[str] = []
+    for number, name in enumerate(names, start=1):
         try:
-            for seed in range(options.seeds):
-                runs.append([])
-                for fold in made:
-                    job = walk_forward_job(market, features, fold, name, seed, candle_ms, options)
-                    artifact = kept(options.userdir, job, executor)
-                    runs[-1].append(_forecast(artifact, market, features, fold))
-                    manifests.append(artifact.manifest)
-                    done += 1
-                    spent = time.monotonic() - started
-                    print(f"[{done}/{total}] {job.title}: "
-                          f"{artifact.manifest['metrics']['validation']['gain_millibits']:.1f} "
-                          f"millibits on validation; {spent:.0f} s, about "
-                          f"{spent / done * (total - done):.0f} s left", flush=True)  # fmt: skip
+            entries.append(_compared(walk, name, executor, progress))
         except PackError as error:
             failures.append(f"{name}: {error}")
             print(f"error: {name}: {error}", flush=True)
-            done += total // len(names) - sum(len(run) for run in runs)
-            continue
-        entries.append(
-            ComparedModel(
-                name=name,
-                title=catalog.titles()[name],
-                forecasts=[_joined(run) for run in runs],
-                fit_seconds=float(np.mean([m["seconds"]["fit"] for m in manifests])),
-                absent=manifests[0].get("absent_heads", ()),
-                parameters=float(np.mean([m.get("parameters", np.nan) for m in manifests])),
-            )
-        )
+            progress.done = number * each
     if options.reference not in [entry.name for entry in entries]:
         raise PackError(f"the reference failed: {failures}")
-    trading = Trading(cost_frac=settings.labels.cost_frac, decision=DecisionConfig())
-    rows = measure_models(
-        entries, truth(market, made, settings, candle_ms), trading, options.reference
-    )
-    rows.sort(key=lambda row: -row["gain_millibits"]["value"])
-    folder = write_comparison(
-        rows, _run(options, market, made, settings, failures), options.userdir / "reports",
-        int(datetime.now(tz=UTC).timestamp() * 1000),
-    )  # fmt: skip
-    print(f"\n{comparison_markdown(rows)}\nreport: {folder / 'index.html'}")
+    folder = _write(walk, entries, failures)
+    print(f"report: {folder / 'index.html'}")
     for failure in failures:
         print(f"failed: {failure}")
     return 1 if failures else 0
+
+
+def _loaded_walk(options: CompareOptions) -> _Walk:
+    candle_ms = timeframe_to_msecs(options.timeframe)
+    settings = ModelSettings.from_blocks(options.settings, where="settings")
+    market = load_checked(options.data, options.pair, options.timeframe)
+    return _Walk(
+        options=options,
+        settings=settings,
+        candle_ms=candle_ms,
+        market=market,
+        features=market_features(market, candle_ms),
+        folds=folds(market, candle_ms, options),
+    )
+
+
+def _compared(walk: _Walk, name: str, executor: Executor, progress: _Progress) -> ComparedModel:
+    """Return one model's forecasts of every test window, for every seed."""
+    runs: list[list[dict[str, FloatArray]]] = []
+    manifests: list[dict[str, Any]] = []
+    for seed in range(walk.options.seeds):
+        runs.append([])
+        for fold in walk.folds:
+            job = walk_forward_job(
+                walk.market, walk.features, fold, name, seed, walk.candle_ms, walk.options
+            )
+            artifact = kept(walk.options.userdir, job, executor)
+            runs[-1].append(_forecast(artifact, walk.market, walk.features, fold))
+            manifests.append(artifact.manifest)
+            progress.trained(job.title, artifact)
+    return ComparedModel(
+        name=name,
+        title=catalog.titles()[name],
+        forecasts=[_joined(run) for run in runs],
+        fit_seconds=float(np.mean([m["seconds"]["fit"] for m in manifests])),
+        absent=manifests[0].get("absent_heads", ()),
+        parameters=float(np.mean([m.get("parameters", np.nan) for m in manifests])),
+    )
+
+
+def _write(walk: _Walk, entries: list[ComparedModel], failures: list[str]) -> Path:
+    """Measure, print the table and write the report; return its folder."""
+    trading = Trading(cost_frac=walk.settings.labels.cost_frac, decision=DecisionConfig())
+    outcomes = truth(walk.market, walk.folds, walk.settings, walk.candle_ms)
+    rows = measure_models(entries, outcomes, trading, walk.options.reference)
+    rows.sort(key=lambda row: -row["gain_millibits"]["value"])
+    print(f"\n{comparison_markdown(rows)}")
+    return write_comparison(
+        rows,
+        _provenance(walk, failures),
+        walk.options.userdir / "reports",
+        int(datetime.now(tz=UTC).timestamp() * 1000),
+    )
 
 
 def folds(market: Candles, candle_ms: int, options: CompareOptions) -> list[WalkForwardFold]:
@@ -263,23 +311,18 @@ def truth(
     )
 
 
-def _run(
-    options: CompareOptions,
-    market: Candles,
-    made: list[WalkForwardFold],
-    settings: ModelSettings,
-    failures: list[str],
-) -> dict[str, Any]:
+def _provenance(walk: _Walk, failures: list[str]) -> dict[str, Any]:
     """Return what the report says of how it was made."""
+    options, market = walk.options, walk.market
     first, last = (
         f"{datetime.fromtimestamp(int(ms) / 1000, tz=UTC):%Y-%m-%d}"
-        for ms in (market.time_ms[made[0].split], market.time_ms[made[-1].stop - 1])
+        for ms in (market.time_ms[walk.folds[0].split], market.time_ms[walk.folds[-1].stop - 1])
     )
     simulated = (options.data / MARKER).is_file()
     digest = hashlib.sha256(np.column_stack([market.open, market.close]).tobytes()).hexdigest()
     return {
         "title": f"Models compared on {options.pair} {options.timeframe}",
-        "span": f"tested on {first} to {last}, {len(made)} folds",
+        "span": f"tested on {first} to {last}, {len(walk.folds)} folds",
         "data": "simulated market" if simulated else "real candles",
         "simulated": simulated,
         "data_sha256": digest,
@@ -287,7 +330,7 @@ def _run(
         "train_days": options.train_days,
         "test_days": options.test_days,
         "reference": catalog.titles()[options.reference],
-        "settings": dataclasses.asdict(settings),
+        "settings": dataclasses.asdict(walk.settings),
         "decision": dataclasses.asdict(DecisionConfig()),
         "failures": failures,
         "commit": commit(),

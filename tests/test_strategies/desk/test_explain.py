@@ -25,14 +25,8 @@ from models.serve.drift import fit_drift
 from models.serve.predictor import Predictor
 from strategies.desk.cli import main
 from strategies.desk.data import MARKER, load_checked, write_simulated
-from strategies.desk.explain import (
-    ExplainOptions,
-    PairForecasts,
-    SavedRun,
-    chosen,
-    drivers_of,
-    run_explain,
-)
+from strategies.desk.explain import ExplainOptions, chosen, drivers_of, run_explain
+from strategies.desk.saved_run import PairForecasts, SavedRun
 from tests.test_contract.echo import CONTEXT, echo_artifact, graph_of
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
