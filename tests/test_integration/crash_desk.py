@@ -18,7 +18,7 @@ from typing import Any, Final
 import pandas as pd
 
 from models.base.units import DAY_MS
-from models.data.feeds.catalog import STATUS, CollectConfig, Seen, collect_config, freshness
+from models.data.feeds.catalog import STATUS, CollectConfig, FeedReport, collect_config, freshness
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import Heartbeat, last_beat
 from strategies.desk.loopback.replay import read_market
@@ -236,7 +236,7 @@ class Desk:
 
     # -- what is seen -----------------------------------------------------------------------------
 
-    def feed_states(self) -> Seen:
+    def feed_states(self) -> FeedReport:
         """Return the feeds as the collector's report has them now."""
         return freshness(self.collect, self.records, self.clock())
 

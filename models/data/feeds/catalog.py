@@ -124,14 +124,14 @@ class Freshness:
 
 
 @dataclass(frozen=True)
-class Seen:
+class FeedReport:
     """All feeds, and how long ago the collector gave a sign of life; None if it never ran."""
 
     feeds: tuple[Freshness, ...]
     silent_ms: float | None
 
 
-def freshness(config: CollectConfig, root: Path, now_ms: int) -> Seen:
+def freshness(config: CollectConfig, root: Path, now_ms: int) -> FeedReport:
     """Return how old each feed is by the collector's own report.
 
     Raises
@@ -141,16 +141,16 @@ def freshness(config: CollectConfig, root: Path, now_ms: int) -> Seen:
     """
     path = root / STATUS
     try:
-        told = json.loads(path.read_bytes())
-        blocks = {(f["feed"], f["coin"]): f for f in told["feeds"]}
-        silent: float | None = float(now_ms - told["time_ms"])
+        report = json.loads(path.read_bytes())
+        blocks = {(f["feed"], f["coin"]): f for f in report["feeds"]}
+        silent: float | None = float(now_ms - report["time_ms"])
     except FileNotFoundError:
         blocks, silent = {}, None
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(
             f"expected the collector's report, got {error!r:.100}", where=str(path)
         ) from error
-    return Seen(
+    return FeedReport(
         tuple(
             _freshness(name, coin, kind, blocks.get((name, coin), {}), now_ms)
             for name, kind in KINDS.items()
@@ -161,11 +161,11 @@ def freshness(config: CollectConfig, root: Path, now_ms: int) -> Seen:
 
 
 def _freshness(
-    name: str, coin: str, kind: FeedKind, told: Mapping[str, Any], now_ms: int
+    name: str, coin: str, kind: FeedKind, report: Mapping[str, Any], now_ms: int
 ) -> Freshness:
-    event_ms = told.get("event_ms")
+    event_ms = report.get("event_ms")
     age, state = None, "missing"
     if event_ms is not None:
         age = max(now_ms - event_ms - 1000 * kind.lag_s, 0.0)
         state = "fresh" if age <= 1000 * kind.stale_s else "stale"
-    return Freshness(name, coin, age, state, told.get("source", ""), told.get("error", ""))
+    return Freshness(name, coin, age, state, report.get("source", ""), report.get("error", ""))

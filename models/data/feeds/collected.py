@@ -44,11 +44,11 @@ def _alive(values: Values) -> FloatArray:
     return np.where(values["covered_s"] > 0, 1.0, np.nan)
 
 
-class _Told(NamedTuple):
+class _Readings(NamedTuple):
     """What one source told, in the order of receipt, each event as first told."""
 
     event_ms: IntArray  # (M,)
-    seen_ms: IntArray  # (M,) when it could be read on the disk
+    readable_ms: IntArray  # (M,) when it could be read on the disk
     values: Values
 
 
@@ -63,7 +63,7 @@ class Collected:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._days: dict[Path, tuple[int, _Told]] = {}  # file -> its size, and what is in it
+        self._days: dict[Path, tuple[int, _Readings]] = {}  # file -> its size, and what is in it
 
     def features(self, coin: str, close_ms: IntArray) -> dict[str, FloatArray]:
         """Return name -> (N,) feature known at each close, and its log age in hours beside it.
@@ -79,9 +79,9 @@ class Collected:
         found: dict[str, Joined] = {}
         for feed, wanted in _FEATURES.items():
             of = coin if KINDS[feed].per_coin else MARKET
-            told = [self._told(Origin(feed, of, s), close_ms) for s in sources_of(feed, of)]
+            readings = [self._readings(Origin(feed, of, s), close_ms) for s in sources_of(feed, of)]
             for name, feature in wanted.items():
-                found[name] = _first([_joined(feed, one, feature, close_ms) for one in told])
+                found[name] = _first([_joined(feed, one, feature, close_ms) for one in readings])
         found["interest_1d"] = self._interest(coin, close_ms)
         found |= self._liquidated(coin, close_ms)
         out: dict[str, FloatArray] = {}
@@ -93,9 +93,9 @@ class Collected:
         """Log change of open interest in a day, each within one source: their levels differ."""
         changes = []
         for source in sources_of("open_interest", coin):
-            told = self._told(Origin("open_interest", coin, source), close_ms, DAY_MS)
+            readings = self._readings(Origin("open_interest", coin, source), close_ms, DAY_MS)
             now, then = (
-                _joined("open_interest", told, lambda v: np.log(v["base"]), close_ms - back)
+                _joined("open_interest", readings, lambda v: np.log(v["base"]), close_ms - back)
                 for back in (0, DAY_MS)
             )
             changes.append(Joined(now.value - then.value, now.age_ms))
@@ -106,18 +106,18 @@ class Collected:
         wanted = {"longs_liquidated": "long_quote", "shorts_liquidated": "short_quote"}
         found: dict[str, list[Joined]] = {name: [] for name in wanted}
         for source in sources_of("liquidations", coin):
-            told = self._told(Origin("liquidations", coin, source), close_ms, HOUR_MS)
-            covered = _of(told, "covered_s")
-            alive = _joined("liquidations", told, _alive, close_ms)
-            covered_s = window_sum(close_ms, told.seen_ms, covered, HOUR_MS)
+            readings = self._readings(Origin("liquidations", coin, source), close_ms, HOUR_MS)
+            covered = _of(readings, "covered_s")
+            alive = _joined("liquidations", readings, _alive, close_ms)
+            covered_s = window_sum(close_ms, readings.readable_ms, covered, HOUR_MS)
             known = np.isfinite(alive.value) & (1000 * covered_s >= _COVERED * HOUR_MS)
             for name, side in wanted.items():
-                total = window_sum(close_ms, told.seen_ms, _of(told, side), HOUR_MS)
+                total = window_sum(close_ms, readings.readable_ms, _of(readings, side), HOUR_MS)
                 value = np.where(known, np.log1p(total), np.nan)
                 found[name].append(Joined(value, alive.age_ms))
         return {name: _first(joined) for name, joined in found.items()}
 
-    def _told(self, origin: Origin, close_ms: IntArray, before_ms: int = 0) -> _Told:
+    def _readings(self, origin: Origin, close_ms: IntArray, before_ms: int = 0) -> _Readings:
         """Return what a source told that may matter at the closes, or up to `before_ms` before."""
         if not len(close_ms):
             return _joint([])
@@ -125,58 +125,59 @@ class Collected:
         paths = files(self._root, origin, int(close_ms[0]) - reach, int(close_ms[-1]))
         return _joint([self._of_day(origin.feed, path) for path in paths])
 
-    def _of_day(self, feed: str, path: Path) -> _Told:
+    def _of_day(self, feed: str, path: Path) -> _Readings:
         size = path.stat().st_size
         if path not in self._days or self._days[path][0] != size:
             first = [r for r in records(path) if r.revision == 0]
             names = sorted({name for r in first for name in r.values})
-            told = _Told(
+            readings = _Readings(
                 np.array([r.event_ms for r in first], dtype=np.int64),
                 np.array([r.received_ms for r in first], dtype=np.int64) + _WRITTEN_MS,
                 {n: np.array([r.values.get(n, np.nan) for r in first], float) for n in names},
             )
-            self._days[path] = (size, told if feed == "liquidations" else _thinned(feed, told))
+            kept = readings if feed == "liquidations" else _thinned(feed, readings)
+            self._days[path] = (size, kept)
         return self._days[path][1]
 
 
-def _thinned(feed: str, told: _Told) -> _Told:
+def _thinned(feed: str, readings: _Readings) -> _Readings:
     """Keep the newest event of those that become known in one minute: no close lies between."""
-    known = np.maximum(told.event_ms + int(1000 * KINDS[feed].lag_s), told.seen_ms)
+    known = np.maximum(readings.event_ms + int(1000 * KINDS[feed].lag_s), readings.readable_ms)
     minute = -(-known // MINUTE_MS)
-    order = np.lexsort((told.event_ms, minute))
+    order = np.lexsort((readings.event_ms, minute))
     last = np.append(np.diff(minute[order]) != 0, True)[: len(order)]
     kept = np.sort(order[last])
-    return _Told(told.event_ms[kept], told.seen_ms[kept],
-                 {name: values[kept] for name, values in told.values.items()})  # fmt: skip
+    return _Readings(readings.event_ms[kept], readings.readable_ms[kept],
+                 {name: values[kept] for name, values in readings.values.items()})  # fmt: skip
 
 
-def _joint(days: Sequence[_Told]) -> _Told:
+def _joint(days: Sequence[_Readings]) -> _Readings:
     names = {name for day in days for name in day.values}
     none = np.array([], dtype=np.int64)
-    return _Told(
+    return _Readings(
         np.concatenate([none, *(day.event_ms for day in days)]),
-        np.concatenate([none, *(day.seen_ms for day in days)]),
+        np.concatenate([none, *(day.readable_ms for day in days)]),
         {name: np.concatenate([_of(day, name) for day in days]) for name in names},
     )
 
 
-def _of(told: _Told, name: str) -> FloatArray:
-    return told.values.get(name, np.full(len(told.event_ms), np.nan))
+def _of(readings: _Readings, name: str) -> FloatArray:
+    return readings.values.get(name, np.full(len(readings.event_ms), np.nan))
 
 
-def _joined(feed: str, told: _Told, feature: Feature, close_ms: IntArray) -> Joined:
+def _joined(feed: str, readings: _Readings, feature: Feature, close_ms: IntArray) -> Joined:
     kind = KINDS[feed]
     values = np.array([], dtype=np.float64)
-    if len(told.event_ms):
+    if len(readings.event_ms):
         with np.errstate(divide="ignore", invalid="ignore"):
-            values = feature(told.values)
+            values = feature(readings.values)
     return join(
         close_ms,
-        told.event_ms,
+        readings.event_ms,
         values,
         lag_ms=int(1000 * kind.lag_s),
         longest_ms=int(1000 * kind.stale_s),
-        received_ms=told.seen_ms,
+        received_ms=readings.readable_ms,
     )
 
 
@@ -188,8 +189,8 @@ def _first(sources: Sequence[Joined]) -> Joined:
     value, age = sources[0].value.copy(), sources[0].age_ms.copy()
     for one in sources[1:]:
         missing = np.isnan(value)
-        told = missing & np.isfinite(one.value)
-        younger = missing & ~told & np.isfinite(one.age_ms) & ~(age <= one.age_ms)
-        value[told] = one.value[told]
-        age[told | younger] = one.age_ms[told | younger]
+        filled = missing & np.isfinite(one.value)
+        younger = missing & ~filled & np.isfinite(one.age_ms) & ~(age <= one.age_ms)
+        value[filled] = one.value[filled]
+        age[filled | younger] = one.age_ms[filled | younger]
     return Joined(value, age)

@@ -250,19 +250,21 @@ def _sentence(error: ErrorDetails, item: str) -> str:
     prefix = "".join(f"{item} {p}: " if isinstance(p, int) else f"{p}: " for p in place)
     match error["type"]:
         case "list_type" | "too_short":
-            said = f"expected {'levels' if item == 'level' else 'a list'}, got {shortened(value)}"
+            wanted = "levels" if item == "level" else "a list"
+            sentence = f"expected {wanted}, got {shortened(value)}"
         case "missing":
-            said = f"expected {name if name in _NO_NUMBERS else f'a number in {name}'}, got None"
+            wanted = name if name in _NO_NUMBERS else f"a number in {name}"
+            sentence = f"expected {wanted}, got None"
         case "model_type":
-            said = f"expected a block, got {shortened(value)}"
+            sentence = f"expected a block, got {shortened(value)}"
         case "literal_error":
             expected = error["ctx"]["expected"].replace("'", "")
-            said = f"expected {name} {expected}, got {value!r}"
+            sentence = f"expected {name} {expected}, got {value!r}"
         case kind if kind == _NUMBER:
-            said = _number_sentence(name, value, error["ctx"]["low"], error["ctx"]["high"])
+            sentence = _number_sentence(name, value, error["ctx"]["low"], error["ctx"]["high"])
         case _:
-            said = error["msg"]
-    return prefix + said
+            sentence = error["msg"]
+    return prefix + sentence
 
 
 def _number_sentence(name: str, value: object, low: float, high: float) -> str:

@@ -74,17 +74,17 @@ def join(
             )
     if lag_ms < 0 or longest_ms < 0:
         raise InputError(f"expected lag and longest age >= 0, got {lag_ms} and {longest_ms}")
-    told = np.isfinite(values)
-    about, known = about_ms[told], values[told]
+    finite = np.isfinite(values)
+    about, known = about_ms[finite], values[finite]
     public_ms = about + lag_ms
-    seen_ms = public_ms
+    known_ms = public_ms
     if received_ms is not None:
-        seen_ms = np.maximum(public_ms, received_ms[told])
-        order = np.lexsort((about, seen_ms))
+        known_ms = np.maximum(public_ms, received_ms[finite])
+        order = np.lexsort((about, known_ms))
         newest = np.maximum.accumulate(about[order]) if len(order) else about
         kept = order[about[order] == newest]
-        public_ms, seen_ms, known = public_ms[kept], seen_ms[kept], known[kept]
-    at = np.searchsorted(seen_ms, close_ms, side="right") - 1
+        public_ms, known_ms, known = public_ms[kept], known_ms[kept], known[kept]
+    at = np.searchsorted(known_ms, close_ms, side="right") - 1
     some = at >= 0
     age = np.full(len(close_ms), np.nan)
     out = np.full(len(close_ms), np.nan)
@@ -95,7 +95,7 @@ def join(
 
 
 def window_sum(
-    close_ms: IntArray, seen_ms: IntArray, values: FloatArray, window_ms: int
+    close_ms: IntArray, known_ms: IntArray, values: FloatArray, window_ms: int
 ) -> FloatArray:
     """Return the sum of what was seen in (close - window, close] at each close, (N,) or (N, K).
 
@@ -111,8 +111,8 @@ def window_sum(
     >>> window_sum(np.array([10, 20]), np.array([5, 10, 15]), np.array([1.0, 2.0, 4.0]), 10)
     array([3., 4.])
     """
-    order = np.argsort(seen_ms, kind="stable")
-    times = seen_ms[order]
+    order = np.argsort(known_ms, kind="stable")
+    times = known_ms[order]
     ends = np.searchsorted(times, close_ms, side="right")
     starts = np.searchsorted(times, close_ms - window_ms, side="right")
     # Summed apart, not as the difference of two running sums: what comes later, or was there long

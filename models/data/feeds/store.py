@@ -150,7 +150,7 @@ class Writer:
         self._known: dict[int, tuple[int, Mapping[str, float]]] = {}
         self._recall()
 
-    def note(self, told: Iterable[FeedRecord]) -> list[FeedRecord]:
+    def note(self, readings: Iterable[FeedRecord]) -> list[FeedRecord]:
         """Append those that say something new: an event not seen yet, or another value of one.
 
         For feeds that tell an event again with each answer. An event older than all those
@@ -159,7 +159,7 @@ class Writer:
         news: list[FeedRecord] = []
         fresh: dict[int, tuple[int, Mapping[str, float]]] = {}
         oldest = min(self._known) if len(self._known) >= _REMEMBERED else None
-        for record in sorted(told, key=lambda r: r.event_ms):
+        for record in sorted(readings, key=lambda r: r.event_ms):
             known = fresh.get(record.event_ms) or self._known.get(record.event_ms)
             if known is None and oldest is not None and record.event_ms < oldest:
                 continue
@@ -172,13 +172,13 @@ class Writer:
         self._remember(fresh)
         return news
 
-    def append(self, told: Sequence[FeedRecord]) -> None:
+    def append(self, readings: Sequence[FeedRecord]) -> None:
         """Append all of them, as they are."""
-        for record in told:
+        for record in readings:
             if not all(math.isfinite(value) for value in record.values.values()):
                 raise InputError(f"expected finite values, got {dict(record.values)}")
         by_day: dict[str, list[FeedRecord]] = {}
-        for record in told:
+        for record in readings:
             by_day.setdefault(day_of(record.received_ms), []).append(record)
         for day, of_day in by_day.items():
             file = self._open(day)
@@ -216,7 +216,7 @@ class Writer:
             _drop_torn(path)
             of_day = {r.event_ms: (r.revision, r.values) for r in records(path)}
             # What a later file has said of an event stands.
-            self._remember({event: told for event, told in of_day.items()
+            self._remember({event: readings for event, readings in of_day.items()
                             if event not in self._known})  # fmt: skip
             if len(self._known) >= _REMEMBERED:
                 break

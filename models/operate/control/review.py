@@ -76,8 +76,8 @@ class Proposal:
         """
         current = self.at(now_ms)
         if current.answer is not Answer.WAITING:
-            said = f" by {current.by}" if current.by else ""
-            raise ControlError(f"{self.id} is {current.answer}{said}, and stays so")
+            answered_by = f" by {current.by}" if current.by else ""
+            raise ControlError(f"{self.id} is {current.answer}{answered_by}, and stays so")
         return replace(current, answer=answer, by=by)
 
     def covers(self, notional_quote: float) -> bool:

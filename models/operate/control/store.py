@@ -110,10 +110,10 @@ class ControlStore:
         except OSError as error:
             return f"the file {HALT_FILE} cannot be looked for: {error}"
         try:
-            said = self._halt.read_text(encoding="utf-8", errors="replace")[:200].strip()
+            content = self._halt.read_text(encoding="utf-8", errors="replace")[:200].strip()
         except OSError as error:
-            said = str(error)
-        return f"the file {HALT_FILE} is there" + (f": {said}" if said else "")
+            content = str(error)
+        return f"the file {HALT_FILE} is there" + (f": {content}" if content else "")
 
     # -- modes --------------------------------------------------------------------------------
 

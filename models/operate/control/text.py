@@ -41,11 +41,13 @@ def mode_lines(state: ControlState) -> list[str]:
     >>> mode_lines(ControlState(since_ms=0))
     ['ACTIVE: the bot trades', 'since 1970-01-01 00:00:00 UTC']
     """
-    told = f", {state.by}: {state.reason}" if state.by else ""
-    lines = [f"{state.mode}: {_MEANING[state.mode]}", f"since {readable(state.since_ms)}{told}"]
+    who = f", {state.by}: {state.reason}" if state.by else ""
+    lines = [f"{state.mode}: {_MEANING[state.mode]}", f"since {readable(state.since_ms)}{who}"]
     if state.flatten is not None:
-        asked = f"{state.flatten.by}: {state.flatten.reason}"
-        lines.append(f"closing every position since {readable(state.flatten.since_ms)}, {asked}")
+        requester = f"{state.flatten.by}: {state.flatten.reason}"
+        lines.append(
+            f"closing every position since {readable(state.flatten.since_ms)}, {requester}"
+        )
     return lines
 
 

@@ -226,7 +226,7 @@ class Journal:
                 fault = self._head_fault(walk.last, walk.hashes)
             except ControlError as error:
                 fault = error.problem
-        if not fault and not walk.seen:
+        if not fault and not walk.met:
             fault = f"no line has the expected hash {expect}: the journal was rewritten"
         return Verification(
             lines=walk.lines, files=len(walk.files), first=walk.first, torn=walk.torn,
@@ -270,7 +270,7 @@ class _Walk:
 
     def __init__(self, *, files: list[Path], expect: str) -> None:
         self.files, self.expect = files, expect
-        self.lines, self.torn, self.seen = 0, False, not expect
+        self.lines, self.torn, self.met = 0, False, not expect
         self.first: int | None = None
         self.last: JournalEntry | None = None
         self.hashes: dict[int, str] = {}
@@ -283,9 +283,9 @@ class _Walk:
                     if path == self.files[-1] and not line.endswith(b"\n"):
                         self.torn = True  # the next append cuts it off
                         return ""
-                    said = self._step(line, path)
-                    if said:
-                        return f"{path.name}, line {row}: {said}"
+                    fault = self._step(line, path)
+                    if fault:
+                        return f"{path.name}, line {row}: {fault}"
         return ""
 
     def _step(self, line: bytes, path: Path) -> str:
@@ -295,13 +295,13 @@ class _Walk:
             return str(error)
         if self.last is None and _number(path) == 1 and (entry.n, entry.prev) != (1, GENESIS):
             return f"has number {entry.n} where the journal begins: lines were removed"
-        said = follows(entry, self.last)
-        if not said:
+        fault = follows(entry, self.last)
+        if not fault:
             self.lines, self.last = self.lines + 1, entry
             self.first = entry.n if self.first is None else self.first
-            self.seen = self.seen or entry.hash == self.expect
+            self.met = self.met or entry.hash == self.expect
             self.hashes[entry.n] = entry.hash
-        return said
+        return fault
 
 
 def _damaged(problem: str, where: Path) -> ControlError:

@@ -65,15 +65,15 @@ class Collector:
             if not once:
                 work.append(self._keep_within_quota())
             tasks = [asyncio.ensure_future(one) for one in work]
-            telling = asyncio.ensure_future(self._tell())
+            reporting = asyncio.ensure_future(self._report())
             _stop_on_signals(tasks)
             try:
                 with suppress(asyncio.CancelledError):
                     await asyncio.gather(*tasks)
             finally:
-                for task in (*tasks, telling):
+                for task in (*tasks, reporting):
                     task.cancel()
-                await asyncio.gather(*tasks, telling, return_exceptions=True)
+                await asyncio.gather(*tasks, reporting, return_exceptions=True)
                 await self._wiring.close()
                 for feed in self._feeds:
                     feed.close()
@@ -96,15 +96,15 @@ class Collector:
                                    self._config.quota_gb)  # fmt: skip
             await self._sleep(_QUOTA_S)
 
-    async def _tell(self) -> None:
+    async def _report(self) -> None:
         while True:
             self._write_status()
             await self._sleep(_STATUS_S)
 
     def _write_status(self) -> None:
-        told = {"time_ms": self._clock(), "feeds": [dict(feed.status()) for feed in self._feeds]}
+        status = {"time_ms": self._clock(), "feeds": [dict(feed.status()) for feed in self._feeds]}
         try:
-            data = json.dumps(told).encode() + b"\n"
+            data = json.dumps(status).encode() + b"\n"
             write_atomic(self._root / STATUS, data, sync=Sync.NOTHING)
         except OSError as error:
             logger.error("no status written: %s", error)

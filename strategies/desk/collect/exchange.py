@@ -15,7 +15,7 @@ from models.base.files import Clock
 from models.data.feeds import payloads
 from models.data.feeds.store import FeedRecord
 from strategies.account.exchange_client import exchange_client
-from strategies.desk.collect.source import Rest, Sleep, retry_after_s
+from strategies.desk.collect.source import Reading, Rest, Sleep, retry_after_s
 
 # Names of the sources -> ccxt's classes, and how each names the liquidation of a long.
 EXCHANGES: Final = {"binance": "binanceusdm", "okx": "okx", "bybit": "bybit"}
@@ -67,18 +67,17 @@ class ExchangeSource:
     timeout_s: float
     client: Any
     rest: Rest  # shared by all that reads this exchange
-    ask: Callable[[], Any]  # -> awaitable of records
-    tells_again: bool = True
+    ask: Reading
+    repeats_events: bool = True
 
     async def read(self) -> Sequence[FeedRecord]:
         """Return what the exchange answers; a refusal for asking too much says for how long."""
         self.rest.heed(self.name)
         try:
-            records: Sequence[FeedRecord] = await self.ask()
+            return await self.ask()
         except (ccxt.RateLimitExceeded, ccxt.DDoSProtection) as error:
             headers = self.client.last_response_headers
             raise self.rest.refused(str(error)[:200], retry_after_s(headers)) from error
-        return records
 
 
 @dataclass
@@ -90,14 +89,23 @@ class VenueMarket:
     symbol: str
     clock: Clock
 
+    def reading(self, feed: str) -> Reading:
+        """Return what reads a feed, by the name it has in the catalogue."""
+        readings: dict[str, Reading] = {
+            "order_book": self.order_book,
+            "open_interest": self.open_interest,
+            "long_short": self.long_short,
+        }
+        return self.funding if feed.startswith("funding_") else readings[feed]
+
     async def order_book(self) -> list[FeedRecord]:
         """Depth within 1 % of the middle, in quote units, and the spread.
 
         A lower bound where the levels the exchange tells end nearer, as bitcoin's do.
         """
-        told = await self.client.fetch_order_book(self.symbol, _LEVELS[self.name])
+        answer = await self.client.fetch_order_book(self.symbol, _LEVELS[self.name])
         size = float(self.client.market(self.symbol)["contractSize"])
-        book = payloads.order_book(told, self.symbol, size, DEPTH_FRAC)
+        book = payloads.order_book(answer, self.symbol, size, DEPTH_FRAC)
         now = self.clock()
         values = {
             "mid": book.mid,
@@ -109,23 +117,23 @@ class VenueMarket:
 
     async def open_interest(self) -> list[FeedRecord]:
         """Open interest in base units, every five minutes."""
-        told = await self.client.fetch_open_interest_history(self.symbol, "5m", None, _HISTORY)
+        answer = await self.client.fetch_open_interest_history(self.symbol, "5m", None, _HISTORY)
         size = float(self.client.market(self.symbol)["contractSize"])
-        return self._series(payloads.open_interest(told, self.symbol, size), "base")
+        return self._series(payloads.open_interest(answer, self.symbol, size), "base")
 
     async def long_short(self) -> list[FeedRecord]:
         """Accounts long over accounts short, every five minutes."""
-        told = await self.client.fetch_long_short_ratio_history(self.symbol, "5m", None, _HISTORY)
-        return self._series(payloads.long_short_ratio(told, self.symbol), "ratio")
+        answer = await self.client.fetch_long_short_ratio_history(self.symbol, "5m", None, _HISTORY)
+        return self._series(payloads.long_short_ratio(answer, self.symbol), "ratio")
 
     async def funding(self) -> list[FeedRecord]:
         """Funding paid, as a fraction."""
-        told = await self.client.fetch_funding_rate_history(self.symbol, None, _HISTORY)
-        return self._series(payloads.funding(told, self.symbol), "rate")
+        answer = await self.client.fetch_funding_rate_history(self.symbol, None, _HISTORY)
+        return self._series(payloads.funding(answer, self.symbol), "rate")
 
-    def _series(self, told: payloads.Series, name: str) -> list[FeedRecord]:
+    def _series(self, series: payloads.Series, name: str) -> list[FeedRecord]:
         now = self.clock()
-        pairs = zip(told.time_ms.tolist(), told.values.tolist(), strict=True)
+        pairs = zip(series.time_ms.tolist(), series.values.tolist(), strict=True)
         return [FeedRecord(time_ms, now, {name: value}) for time_ms, value in pairs]
 
 
@@ -136,7 +144,7 @@ class LiquidationStream:
     notional but with the seconds it covers, so that a quiet market and a dead stream differ.
     """
 
-    tells_again = False
+    repeats_events = False
     every_s = 0.0
 
     def __init__(
@@ -197,12 +205,12 @@ class LiquidationStream:
         size = float(self._client.market(self._symbol)["contractSize"])
         records = []
         for event in kept:
-            told = payloads.liquidation(
+            forced = payloads.liquidation(
                 event, self._symbol, size, sells_long=_SELLS_LONG[self.name]
             )
-            side = "long_quote" if told.side < 0 else "short_quote"
+            side = "long_quote" if forced.side < 0 else "short_quote"
             values = {"long_quote": 0.0, "short_quote": 0.0, "covered_s": 0.0}
-            records.append(FeedRecord(told.time_ms, now, {**values, side: told.notional_quote}))
+            records.append(FeedRecord(forced.time_ms, now, {**values, side: forced.notional_quote}))
         return records
 
     async def _connected(self) -> None:

@@ -86,12 +86,12 @@ class Feed:
             if kept.rests_until_s > self._now_s():
                 continue
             try:
-                told = await asyncio.wait_for(kept.source.read(), kept.source.timeout_s)
+                records = await asyncio.wait_for(kept.source.read(), kept.source.timeout_s)
             except Exception as error:  # noqa: BLE001 - whatever one source does, the others go on
                 self._failed(kept, error)
                 continue
-            self._write(kept, told)
-            if old := self._too_old(kept.source, told):
+            self._write(kept, records)
+            if old := self._too_old(kept.source, records):
                 self._failed(kept, InputError(old))
                 continue
             kept.patience.succeeded()
@@ -124,13 +124,13 @@ class Feed:
     def __str__(self) -> str:
         return f"{self.name} {self.coin}"
 
-    def _too_old(self, source: FeedSource, told: Sequence[FeedRecord]) -> str:
+    def _too_old(self, source: FeedSource, records: Sequence[FeedRecord]) -> str:
         """Return why an answer is as good as none: a source may be up and stand still."""
-        if not source.tells_again:
+        if not source.repeats_events:
             return ""
-        if not told:
+        if not records:
             return "it tells nothing"
-        age_s = (self._clock() - max(record.event_ms for record in told)) / 1000
+        age_s = (self._clock() - max(record.event_ms for record in records)) / 1000
         return f"its newest value is {age_s:.0f} s old" if age_s > self._oldest_s else ""
 
     def _failed(self, kept: _Kept, error: BaseException) -> None:
@@ -143,15 +143,15 @@ class Feed:
         logger.log(level, "%s: %s fails, asked again in %.0f s: %s",
                    self, kept.source.name, pause, what)  # fmt: skip
 
-    def _write(self, kept: _Kept, told: Sequence[FeedRecord]) -> None:
+    def _write(self, kept: _Kept, records: Sequence[FeedRecord]) -> None:
         """Write down what was told; a disk that takes nothing is an error, not an end."""
-        if not kept.source.tells_again:
-            kept.unwritten.extend(told)
+        if not kept.source.repeats_events:
+            kept.unwritten.extend(records)
         try:
             if kept.writer is None:
                 kept.writer = Writer(self._root, self._origin(kept))
-            if kept.source.tells_again:
-                news = kept.writer.note(told)
+            if kept.source.repeats_events:
+                news = kept.writer.note(records)
             else:
                 news = list(kept.unwritten)
                 kept.writer.append(news)
@@ -161,9 +161,9 @@ class Feed:
             logger.error("%s: not written: %s", self, error)
             return
         self._written += len(news)
-        if told:
-            self._event_ms = max(self._event_ms or 0, *(record.event_ms for record in told))
-            self._received_ms = max(record.received_ms for record in told)
+        if records:
+            self._event_ms = max(self._event_ms or 0, *(record.event_ms for record in records))
+            self._received_ms = max(record.received_ms for record in records)
 
     def _note(self, what: str) -> None:
         self._error, self._error_ms = what, self._clock()

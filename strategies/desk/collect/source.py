@@ -14,6 +14,7 @@ from models.data.feeds.store import FeedRecord
 _UNSAID_S: Final = 30.0  # of patience, where a provider asks for some and does not say how much
 
 Sleep = Callable[[float], Awaitable[None]]
+Reading = Callable[[], Awaitable[Sequence[FeedRecord]]]
 
 
 class TooManyRequestsError(InputError):
@@ -30,7 +31,7 @@ class FeedSource(Protocol):
     name: str
     every_s: float  # between two readings; 0 for a stream, which waits by itself
     timeout_s: float  # for one reading
-    tells_again: bool  # whether an answer repeats events told before
+    repeats_events: bool  # whether an answer repeats events told before
 
     async def read(self) -> Sequence[FeedRecord]:
         """Return what there is to know now; raises where there is no answer, or no sound one."""
@@ -91,8 +92,7 @@ class Patience:
         self.failures += 1
         pause = min(self.first_s * 2.0 ** min(self.failures - 1, 30), self.longest_s)
         pause *= 0.5 + 0.5 * self.random.random()
-        asked = getattr(error, "retry_after_s", None)
-        return pause if asked is None else max(pause, asked)
+        return max(pause, error.retry_after_s) if isinstance(error, TooManyRequestsError) else pause
 
     def succeeded(self) -> None:
         """Start from the shortest pause again."""

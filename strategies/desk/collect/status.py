@@ -13,8 +13,8 @@ def report(
     config: CollectConfig, root: Path, now_ms: int, names: Sequence[str] = ()
 ) -> tuple[list[str], bool]:
     """Return the report's lines, and whether every feed is fresh and the collector alive."""
-    seen = freshness(config, root, now_ms)
-    feeds = [feed for feed in seen.feeds if not names or feed.name in names]
+    known = freshness(config, root, now_ms)
+    feeds = [feed for feed in known.feeds if not names or feed.name in names]
     rows = [("feed", "coin", "state", "age", "source", "last error")]
     rows += [
         (feed.name, feed.coin, feed.state, duration(feed.age_ms), feed.source or "-", feed.error)
@@ -25,8 +25,8 @@ def report(
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]])
         for row in rows
     ]
-    lines.append(f"collector: last sign of life {duration(seen.silent_ms)} ago"
-                 if seen.silent_ms is not None else "collector: never ran here")  # fmt: skip
+    lines.append(f"collector: last sign of life {duration(known.silent_ms)} ago"
+                 if known.silent_ms is not None else "collector: never ran here")  # fmt: skip
     return [line.rstrip() for line in lines], all(feed.state == "fresh" for feed in feeds)
 
 

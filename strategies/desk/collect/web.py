@@ -22,7 +22,7 @@ from models.base.files import Clock
 from models.base.units import HOUR_MS
 from models.data.feeds import payloads
 from models.data.feeds.store import FeedRecord
-from strategies.desk.collect.source import Rest, Sleep, Spacing, retry_after_s
+from strategies.desk.collect.source import Reading, Rest, Sleep, Spacing, retry_after_s
 
 ADDRESSES: Final = {
     "alternative.me": "https://api.alternative.me",
@@ -97,13 +97,12 @@ class WebSource:
     name: str
     every_s: float
     timeout_s: float
-    asked: Callable[[], Any]  # -> awaitable of records
-    tells_again: bool = True
+    request: Reading
+    repeats_events: bool = True
 
     async def read(self) -> Sequence[FeedRecord]:
         """Return what the provider says now."""
-        records: Sequence[FeedRecord] = await self.asked()
-        return records
+        return await self.request()
 
 
 @dataclass
@@ -116,12 +115,12 @@ class Providers:
 
     async def fear_greed(self) -> list[FeedRecord]:
         """Fear & Greed index, 0 to 100, of the last days; the provider revises today's."""
-        told = payloads.fear_greed(await self.web.get("alternative.me", "/fng/", limit="30"))
-        return self._series(told, "index")
+        answer = payloads.fear_greed(await self.web.get("alternative.me", "/fng/", limit="30"))
+        return self._series(answer, "index")
 
     async def votes(self, coin_id: str) -> list[FeedRecord]:
         """Share of CoinGecko's voters who expect a rise."""
-        told = payloads.votes(
+        answer = payloads.votes(
             await self.web.get(
                 "coingecko", f"/api/v3/coins/{coin_id}",
                 localization="false", tickers="false", market_data="false",
@@ -129,34 +128,34 @@ class Providers:
             ),
             coin_id,
         )  # fmt: skip
-        return self._series(told, "up_frac")
+        return self._series(answer, "up_frac")
 
     async def mempool(self, provider: str) -> list[FeedRecord]:
         """Transactions that wait, from mempool.space's interface."""
-        told = payloads.mempool(await self.web.get(provider, "/api/mempool"))
-        return self._waiting(provider, told)
+        answer = payloads.mempool(await self.web.get(provider, "/api/mempool"))
+        return self._waiting(provider, answer)
 
     async def blockchair_mempool(self, chain: str) -> list[FeedRecord]:
         """Transactions that wait, from Blockchair."""
-        told = await self.web.get("blockchair", f"/{chain}/stats")
-        return self._waiting(f"blockchair {chain}", payloads.blockchair_mempool(told))
+        answer = await self.web.get("blockchair", f"/{chain}/stats")
+        return self._waiting(f"blockchair {chain}", payloads.blockchair_mempool(answer))
 
     async def blockchair_whales(self, chain: str, least_base: float) -> list[FeedRecord]:
         """Large transactions of the last hour's blocks, from Blockchair."""
         since = datetime.fromtimestamp((self.clock() - HOUR_MS) // 1000, UTC)
-        told = await self.web.get(
+        answer = await self.web.get(
             "blockchair", f"/{chain}/transactions",
             q=f"time({since:%Y-%m-%d %H:%M:%S}..),output_total({round(least_base * 1e8)}..)",
             s="time(desc)", limit="100",
         )  # fmt: skip
-        found, complete = payloads.blockchair_transfers(told, least_base)
+        found, complete = payloads.blockchair_transfers(answer, least_base)
         if not complete:
             raise InputError("more large transactions in an hour than one answer holds")
         return self._now(transfers=found.count, moved_base=found.value_base)
 
-    def _series(self, told: payloads.Series, name: str) -> list[FeedRecord]:
+    def _series(self, series: payloads.Series, name: str) -> list[FeedRecord]:
         now = self.clock()
-        pairs = zip(told.time_ms.tolist(), told.values.tolist(), strict=True)
+        pairs = zip(series.time_ms.tolist(), series.values.tolist(), strict=True)
         return [FeedRecord(time_ms, now, {name: value}) for time_ms, value in pairs]
 
     def _waiting(self, who: str, count: int) -> list[FeedRecord]:
@@ -191,7 +190,7 @@ class BlockWhales:
     clock: Clock
     least_base: float
     extension: bool
-    tells_again: bool = True
+    repeats_events: bool = True
 
     def __post_init__(self) -> None:
         self._seen: dict[str, payloads.Transfers] = {}
@@ -207,9 +206,9 @@ class BlockWhales:
         self._seen = {b.id: self._seen[b.id] for b in newest if b.id in self._seen}
         for block in newest:
             if block.id not in self._seen:
-                told = await self.web.get(self.name, f"/api/v1/block/{block.id}/summary")
+                answer = await self.web.get(self.name, f"/api/v1/block/{block.id}/summary")
                 self._seen[block.id] = payloads.block_transfers(
-                    told, self.least_base, extension=self.extension
+                    answer, self.least_base, extension=self.extension
                 )
         found = self._seen.values()
         values = {

@@ -20,7 +20,7 @@ from strategies.desk.collect.exchange import (
     stream_client,
 )
 from strategies.desk.collect.feed import Feed
-from strategies.desk.collect.source import FeedSource, Rest, Sleep
+from strategies.desk.collect.source import FeedSource, Reading, Rest, Sleep
 from strategies.desk.collect.web import BlockWhales, Providers, Web, WebSource
 
 
@@ -108,10 +108,14 @@ class Wiring:
             return stream
         if name in EXCHANGES:
             market = VenueMarket(name, self._client(name), f"{coin}/USDT:USDT", self.clock)
-            reading = getattr(market, "funding" if feed.startswith("funding_") else feed)
             # The first reading asks for the list of markets as well.
             return ExchangeSource(
-                name, every_s, 3 * timeout_s, market.client, self._rests[name], reading
+                name,
+                every_s,
+                3 * timeout_s,
+                market.client,
+                self._rests[name],
+                market.reading(feed),
             )
         return self._web_source(feed, coin, name, every_s, timeout_s)
 
@@ -119,7 +123,7 @@ class Wiring:
         self, feed: str, coin: str, name: str, every_s: float, timeout_s: float
     ) -> FeedSource:
         ask, chain = self._providers, CHAINS.get(coin)
-        readings: dict[tuple[str, bool], Any] = {("fear_greed", False): ask.fear_greed}
+        readings: dict[tuple[str, bool], Reading] = {("fear_greed", False): ask.fear_greed}
         if chain is not None:
             second = name == "blockchair"
             if feed == "whales" and not second:

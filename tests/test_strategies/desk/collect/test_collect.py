@@ -65,7 +65,7 @@ class Scripted:
     asked: int = 0
     every_s: float = 10.0
     timeout_s: float = 5.0
-    tells_again: bool = True
+    repeats_events: bool = True
 
     async def read(self) -> list[FeedRecord]:
         self.asked += 1
@@ -174,7 +174,7 @@ def test_feed_when_a_source_hangs_then_it_has_failed(tmp_path):
 
 def test_feed_when_the_disk_takes_nothing_then_a_stream_is_kept_until_it_does(tmp_path):
     time = Time()
-    feed = feed_of(time, tmp_path / "feeds", Scripted("a", time, tells_again=False))
+    feed = feed_of(time, tmp_path / "feeds", Scripted("a", time, repeats_events=False))
     (tmp_path / "feeds").write_text("a file where a folder should be")
     for _ in range(3):
         asyncio.run(feed.round())
