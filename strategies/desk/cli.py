@@ -46,6 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     simulate.set_defaults(run=_simulate)
     exchange = commands.add_parser("exchange", help="serve the loopback exchange until stopped")
     add_exchange_options(exchange)
+    doctor = commands.add_parser("doctor", help="whether this Freqtrade is the one the pack knows")
+    doctor.set_defaults(run=_doctor)
     add_commands(commands)
     return parser
 
@@ -251,6 +253,12 @@ def _simulate(options: argparse.Namespace) -> int:
     write_simulated(options.directory, seed=options.seed)
     print(f"simulated market in {options.directory}")
     return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from strategies.desk.doctor import run_doctor
+
+    return run_doctor()
 
 
 if __name__ == "__main__":

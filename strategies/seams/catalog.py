@@ -33,9 +33,21 @@ def seams_in(libraries: Iterable[Library] = tuple(Library)) -> tuple[Seam, ...]:
     found: list[Seam] = []
     for library in libraries:
         for name in _FILES[library]:
-            module = importlib.import_module(f"{_FOLDER}.{name}")
+            try:
+                module = importlib.import_module(f"{_FOLDER}.{name}")
+            except (ImportError, AttributeError, TypeError) as error:
+                found.append(_unreadable(name, library, f"{type(error).__name__}: {error}"))
+                continue
             found += [thing for thing in vars(module).values() if isinstance(thing, Seam)]
     return tuple(found)
+
+
+def _unreadable(name: str, library: Library, why: str) -> Seam:
+    """Return the stand-in for a file that cannot be imported; it may hold what safety needs."""
+    return Seam(
+        name=f"{_FOLDER}.{name}", what="", why="", since="", without="all that needs it is off",
+        probe=lambda: why, library=library, safety=True,
+    )  # fmt: skip
 
 
 def files_of_seams() -> frozenset[str]:
