@@ -11,10 +11,10 @@ from typing import Final
 import ccxt
 from freqtrade.exchange import Exchange
 
-from strategies.seams.record import Library, Seam, lacks_attributes, lacks_method, problems
+from strategies.seams.record import Library, Seam, lacks_attributes, problems
 
 _REQUESTS: Final = (
-    "fetch_balance", "fetch_open_orders", "fetch_my_trades", "fetch_ledger", "fetch_leverages",
+    "fetchBalance", "fetchOpenOrders", "fetchMyTrades", "fetchLedger", "fetchLeverages",
 )  # fmt: skip
 _WARNS: Final = "warnOnFetchOpenOrdersWithoutSymbol"
 # How ccxt begins the ids it makes up for Binance: those of Freqtrade's orders.
@@ -32,19 +32,16 @@ def allow_every_market(exchange: Exchange) -> None:
 
 
 def _probe() -> str:
+    client = ccxt.binanceusdm()
+    unknown = [request for request in _REQUESTS if not client.has.get(request)]
+    broker = client.options.get("broker") or {}
+    ids = [str(broker.get(kind)) for kind in ("future", "swap")]
+    made_up = all(order_id.startswith(BOT_ORDER_PREFIX) for order_id in ids)
     return problems(
         lacks_attributes(Exchange, "_api"),
-        *(lacks_method(ccxt.binanceusdm, request) for request in _REQUESTS),
-        _unknown_prefix(),
+        f"ccxt's binanceusdm has no {unknown}" if unknown else "",
+        "" if made_up else f"ccxt does not begin its order ids with 'x-', but {ids}",
     )
-
-
-def _unknown_prefix() -> str:
-    broker = ccxt.binanceusdm().options.get("broker") or {}
-    ids = [str(broker.get(kind)) for kind in ("future", "swap")]
-    if all(made_up.startswith(BOT_ORDER_PREFIX) for made_up in ids):
-        return ""
-    return f"ccxt does not begin its order ids with {BOT_ORDER_PREFIX!r}, but {ids}"
 
 
 REST_CLIENT = Seam(

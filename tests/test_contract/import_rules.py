@@ -281,3 +281,12 @@ def class_attribute(path: Path, name: str) -> object:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == name
     ]
     return found
+
+
+def tree(root: Path, **files: str) -> Path:
+    """Write files named room__folder__module into `root` and return it."""
+    for name, text in files.items():
+        path = root.joinpath(*name.split("__")).with_suffix(".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return root

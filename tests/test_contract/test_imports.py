@@ -14,6 +14,7 @@ from tests.test_contract.import_rules import (
     scanned_files,
     scanned_violations,
     sources,
+    tree,
     violations,
 )
 from tests.test_contract.known_violations import (
@@ -28,15 +29,6 @@ from tests.test_contract.source_rules import (
     long_files,
     names_defined_twice,
 )
-
-
-def tree(root: Path, **files: str) -> Path:
-    """Write files named room__folder__module into `root` and return it."""
-    for name, text in files.items():
-        path = root.joinpath(*name.split("__")).with_suffix(".py")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    return root
 
 
 def test_imports_when_the_pack_is_read_then_no_rule_is_broken() -> None:

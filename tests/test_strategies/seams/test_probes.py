@@ -1,0 +1,154 @@
+"""Each probe passes on the installed versions, and convicts when its private thing is gone."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import ccxt
+import pytest
+from freqtrade import loggers
+from freqtrade.data.dataprovider import DataProvider
+from freqtrade.exchange import Exchange
+from freqtrade.freqai import freqai_interface
+from freqtrade.freqai.data_drawer import FreqaiDataDrawer
+from freqtrade.freqai.freqai_interface import IFreqaiModel
+from freqtrade.freqtradebot import FreqtradeBot
+from freqtrade.persistence import Order
+from freqtrade.rpc import RPC, rpc_manager
+from freqtrade.rpc import telegram as freqtrade_telegram
+from freqtrade.strategy import strategy_wrapper
+from freqtrade.wallets import Wallets
+
+from strategies.seams import (
+    async_client,
+    contract_sizes,
+    data_provider,
+    freqai_booking,
+    freqai_context,
+    freqai_model,
+    freqai_tensorboard,
+    freqai_trained_time,
+    hook_copies,
+    http_session,
+    kept_candles,
+    log_buffer,
+    margin_tiers,
+    order_parameters,
+    order_setup,
+    reopened_orders,
+    rest_client,
+    telegram_client,
+    wallet_refresh,
+    websocket,
+)
+from strategies.seams.catalog import seams_in
+from strategies.seams.record import Seam
+
+Breaks = Callable[[pytest.MonkeyPatch], None]
+STOCK = telegram_client.TelegramClient.__mro__[1]
+
+
+def without(owner: Any, name: str) -> Breaks:
+    """Take a method or attribute away."""
+    return lambda patch: patch.delattr(owner, name)
+
+
+def changed(owner: Any, name: str) -> Breaks:
+    """Put something in a method's place that does nothing of what it did."""
+
+    def other(self: object) -> None: ...
+
+    return lambda patch: patch.setattr(owner, name, other)
+
+
+GONE: list[tuple[Seam, Breaks]] = [
+    (data_provider.EXCHANGE_OBJECT, changed(DataProvider, "__init__")),
+    (rest_client.REST_CLIENT, changed(Exchange, "__init__")),
+    (rest_client.REST_CLIENT, lambda patch: patch.setattr(
+        ccxt, "binanceusdm", type("Other", (ccxt.binanceusdm,), {"__init__": _no_ledger}))),
+    (rest_client.REST_CLIENT, lambda patch: patch.setattr(
+        ccxt, "binanceusdm", type("Other", (ccxt.binanceusdm,), {"__init__": _other_broker}))),
+    (contract_sizes.CONTRACT_SIZES, without(Exchange, "_contracts_to_amount")),
+    (contract_sizes.CONTRACT_SIZES, without(Exchange, "_order_contracts_to_amount")),
+    (contract_sizes.CONTRACT_SIZES, changed(Exchange, "_trades_contracts_to_amount")),
+    (margin_tiers.MARGIN_TIERS, changed(Exchange, "__init__")),
+    (margin_tiers.MARGIN_TIERS, changed(Exchange, "parse_leverage_tier")),
+    (reopened_orders.REOPENED_ORDERS, without(Order, "parse_from_ccxt_object")),
+    (reopened_orders.REOPENED_ORDERS, changed(FreqtradeBot, "manage_open_orders")),
+    (async_client.ASYNC_CLIENT, changed(Exchange, "__init__")),
+    (kept_candles.KEPT_CANDLES, changed(Exchange, "__init__")),
+    (kept_candles.KEPT_CANDLES, changed(Exchange, "_set_startup_candle_count")),
+    (websocket.WEBSOCKET, changed(Exchange, "__init__")),
+    (order_parameters.ORDER_PARAMETERS, without(Exchange, "_params")),
+    (order_parameters.ORDER_PARAMETERS, changed(Exchange, "_get_params")),
+    (order_setup.ORDER_SETUP, without(Exchange, "_lev_prep")),
+    (order_setup.ORDER_SETUP, changed(Exchange, "create_order")),
+    (wallet_refresh.WALLET_REFRESH, changed(Wallets, "__init__")),
+    (wallet_refresh.WALLET_REFRESH, changed(Wallets, "get_trade_stake_amount")),
+    (http_session.HTTP_SESSION, changed(ccxt.binanceusdm, "__init__")),
+    (log_buffer.LOG_BUFFER, without(loggers, "bufferHandler")),
+    (hook_copies.HOOK_COPIES, lambda patch: patch.setattr(
+        hook_copies, "strategy_safe_wrapper", _copying)),
+    (freqai_model.TRAIN_QUEUE, without(IFreqaiModel, "_set_train_queue")),
+    (freqai_model.TRAIN_QUEUE, changed(IFreqaiModel, "_start_scanning")),
+    (freqai_model.BACKTEST_FAILURE, without(
+        IFreqaiModel, "_append_null_backtesting_predictions")),
+    (freqai_model.BACKTEST_FAILURE, changed(IFreqaiModel, "start_backtesting")),
+    (freqai_model.TRAINING_THREAD, changed(IFreqaiModel, "start_scanning")),
+    (freqai_model.TRAINING_THREAD, changed(IFreqaiModel, "__init__")),
+    (freqai_trained_time.TRAINED_TIME, without(FreqaiDataDrawer, "get_pair_dict_info")),
+    (freqai_trained_time.TRAINED_TIME, changed(IFreqaiModel, "_start_scanning")),
+    (freqai_tensorboard.TENSORBOARD, without(freqai_interface, "get_tb_logger")),
+    (freqai_tensorboard.TENSORBOARD, changed(IFreqaiModel, "extract_data_and_train_model")),
+    (freqai_context.LIVE_CONTEXT, changed(IFreqaiModel, "build_strategy_return_arrays")),
+    (freqai_booking.ANSWER_BOOKING, without(FreqaiDataDrawer, "append_model_predictions")),
+    (freqai_booking.ANSWER_BOOKING, changed(FreqaiDataDrawer, "update_historic_data")),
+    (telegram_client.TELEGRAM_COMMANDS, without(STOCK, "_init_telegram_app")),
+    (telegram_client.TELEGRAM_COMMANDS, without(STOCK, "_startup_telegram")),
+    (telegram_client.TELEGRAM_COMMANDS, changed(STOCK, "_init")),
+    (telegram_client.TELEGRAM_COMMANDS, changed(STOCK, "_start_thread")),
+    (telegram_client.TELEGRAM_COMMANDS, changed(RPC, "__init__")),
+    (telegram_client.TELEGRAM_COMMANDS, without(freqtrade_telegram, "authorized_only")),
+    (telegram_client.TELEGRAM_COMMANDS, lambda patch: patch.setattr(
+        telegram_client, "rpc_manager", inspect)),
+    (telegram_client.TELEGRAM_MANNER, without(STOCK, "_force_enter_inline")),
+    (telegram_client.TELEGRAM_MANNER, changed(STOCK, "_init_keyboard")),
+]  # fmt: skip
+
+
+def _no_ledger(self: ccxt.Exchange, *_: Any) -> None:
+    ccxt.binance.__init__(self)
+    self.has["fetchLedger"] = False
+
+
+def _other_broker(self: ccxt.Exchange, *_: Any) -> None:
+    ccxt.binance.__init__(self)
+    self.options["broker"] = {"future": "y-1", "swap": "y-2"}
+
+
+def _copying(hook: Callable[..., Any], **_: Any) -> Callable[..., Any]:
+    assert strategy_wrapper.strategy_safe_wrapper(hook) is not hook
+    return lambda trade: hook(object())
+
+
+@pytest.mark.parametrize("seam", seams_in(), ids=lambda seam: seam.name.split(",")[0])
+def test_probe_when_the_installed_versions_are_read_then_nothing_is_missing(seam: Seam) -> None:
+    assert seam.missing() == ""
+
+
+@pytest.mark.parametrize(("seam", "breaks"), GONE)
+def test_probe_when_the_private_thing_is_gone_then_it_says_what(
+    seam: Seam, breaks: Breaks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        breaks(patch)
+        missing = seam.missing()
+    assert missing
+    assert seam.missing() == ""
+
+
+def test_probes_when_all_are_tried_then_each_seam_has_been_seen_gone() -> None:
+    assert {seam.name for seam, _ in GONE} == {seam.name for seam in seams_in()}
+    assert inspect.getsource(rpc_manager)
