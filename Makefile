@@ -12,7 +12,7 @@ DAYS ?= 7
 SPAN = $(if $(DATA),--data $(DATA)) $(if $(TIMERANGE),--timerange $(TIMERANGE))
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo hedge data simulate exchange test test-all lint format types compare bench bench-live faults kills soak clean
+.PHONY: help install lock demo hedge data simulate exchange test test-all lint format types compare bench bench-live faults kills soak check-upgrade clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -105,6 +105,9 @@ kills: install  ## kill -9 of the running bot a hundred times, anywhere, as a ta
 
 soak: install  ## The live bot through DAYS (7) simulated days with random faults: memory, books, stops
 	$(BIN)/python -m tests.test_integration.soak --days $(DAYS)
+
+check-upgrade:  ## Probes and fast tests against the newest Freqtrade, in a throw-away venv (TESTS=no)
+	$(PYTHON) -m tests.upgrade --python $(PYTHON) --workers $(WORKERS) $(if $(filter no,$(TESTS)),--probes-only)
 
 clean:  ## Remove the virtual environment and caches, keep user_data
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache *.egg-info

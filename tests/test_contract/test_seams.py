@@ -8,11 +8,11 @@ import pytest
 from freqtrade.strategy import IStrategy
 
 from strategies.seams.catalog import files_of_seams, seams_in
+from tests.places import ROOT
 from tests.test_contract import seam_rules
 from tests.test_contract.import_rules import sources, tree
 from tests.test_contract.seam_rules import inherited_touches, private_touches
 
-ROOT = Path(__file__).resolve().parents[2]
 # Modules that still touch something themselves; the list only ever gets shorter.
 NOT_MOVED_YET = frozenset(
     {

@@ -22,8 +22,7 @@ from strategies.seams.check import check_all
 from strategies.seams.fast_mode import FastMode, fast_lane_runs, fast_mode
 from strategies.seams.freqai_booking import ANSWER_BOOKING
 from strategies.seams.record import Library
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.places import ROOT
 
 
 def config(runmode: RunMode, **more: Any) -> dict[str, Any]:
