@@ -13,27 +13,12 @@ from tests.test_contract import seam_rules
 from tests.test_contract.import_rules import sources, tree
 from tests.test_contract.seam_rules import inherited_touches, private_touches
 
-# Modules that still touch something themselves; the list only ever gets shorter.
-NOT_MOVED_YET = frozenset(
-    {
-        "strategies.bot.controlled",
-        "strategies.bot.hedge",
-        "strategies.fast.answers",
-        "strategies.fast.beforehand",
-        "strategies.fast.candle_watch",
-        "strategies.fast.newest_candle",
-        "strategies.fast.stopwatch",
-        "strategies.guard.guarding",
-        "strategies.guard.reconciling",
-    }
-)
 # What a seam file is not: records, checks, lists, and what only reads public things.
 NO_SEAM = {"__init__", "record", "catalog", "check", "shadowed", "fast_mode", "frames"}
 
 
 def test_pack_when_its_source_is_read_then_private_things_are_touched_in_seams_only() -> None:
-    touching = {line.split(":")[0] for line in private_touches(ROOT)}
-    assert sorted(touching) == sorted(NOT_MOVED_YET), private_touches(ROOT)
+    assert private_touches(ROOT) == []
 
 
 @pytest.mark.parametrize(
