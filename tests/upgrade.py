@@ -63,8 +63,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="breakwater-upgrade-") as folder:
         python = Path(folder) / "bin" / "python"
         _run(options.python, "-m", "venv", folder)
-        _run(python, "-m", "pip", "install", "--disable-pip-version-check",
-             "--progress-bar", "off", "--quiet", *requirements(project, extras))  # fmt: skip
+        if _code(python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet",
+                 *requirements(project, extras)):  # fmt: skip
+            print("verdict: the newest versions cannot be installed beside the pack's others")
+            return 1
         versions = {name: _installed(python, name) for name in FREED}
         doctor = _code(python, "-m", "strategies.desk.cli", "doctor")
         tests = None
