@@ -123,6 +123,11 @@ def test_readme_model_table_when_compared_then_it_equals_the_catalogue():
     assert sorted(rows) == sorted((s.title, s.forecaster, s.natural_use, s.source) for s in specs)
 
 
+def test_readme_links_when_they_lead_into_the_checkout_then_their_pages_exist():
+    for link in re.findall(r"\]\((?!http)([^)]+)\)", README):
+        assert (ROOT / link).is_file(), link
+
+
 def test_readme_paths_when_named_then_they_exist():
     for path in re.findall(
         r"`((?:models|strategies|freqaimodels|tests|user_data)/[\w./*]+)`", README

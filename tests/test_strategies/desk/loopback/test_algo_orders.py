@@ -10,7 +10,7 @@ from strategies.desk.loopback.account import Customer
 from strategies.desk.loopback.errors import ApiError
 from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.clock import ManualClock
-from tests.test_exchange.conftest import NOON_MS, Desk
+from tests.test_strategies.desk.loopback.conftest import NOON_MS, Desk
 
 
 def test_stop_when_the_price_passes_it_then_it_sells_at_that_moment(

@@ -16,7 +16,7 @@ from strategies.desk.loopback.account import Customer
 from strategies.desk.loopback.errors import ApiError
 from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.clock import ManualClock
-from tests.test_exchange.conftest import Desk
+from tests.test_strategies.desk.loopback.conftest import Desk
 
 
 def numbers(order: dict[str, Any]) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from strategies.desk.loopback.account import Customer, OpenPosition
 from strategies.desk.loopback.errors import ApiError
 from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.clock import ManualClock
-from tests.test_exchange.conftest import NOON_MS, Desk
+from tests.test_strategies.desk.loopback.conftest import NOON_MS, Desk
 
 
 def test_position_when_added_to_then_its_entry_is_the_average() -> None:

@@ -32,7 +32,7 @@ from tests.exchange.faults import (
     StalePrices,
 )
 from tests.exchange.state import ExchangeState
-from tests.test_exchange.conftest import KEY, NOON_MS, SECRET
+from tests.test_strategies.desk.loopback.conftest import KEY, NOON_MS, SECRET
 
 MINUTE = 60_000
 ORDER = "POST /fapi/v1/order"

@@ -17,7 +17,7 @@ from tests.exchange.client import trading_client
 from tests.exchange.faults import Answer, ClockSkew, Drop
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
-from tests.test_exchange.conftest import KEY, SECRET
+from tests.test_strategies.desk.loopback.conftest import KEY, SECRET
 
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 
