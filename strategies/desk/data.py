@@ -182,24 +182,16 @@ def check_datadir(
             cure="check the pair whitelist and --timerange",
         )
     _refuse_empty(datadir, pairs, timeframe, start_ms, stop_ms)
-    problems: list[InputError] = []
-    files: list[FileSummary] = []
-    for pair in pairs:
-        for kind in (CandleType.FUTURES, CandleType.MARK, CandleType.FUNDING_RATE):
-            try:
-                files.append(_check_file(datadir, pair, timeframe, kind, start_ms, stop_ms))
-            except InputError as error:
-                problems.append(error)
-    for pair in dict.fromkeys(pool):
-        path = DataFile(
-            datadir=datadir, pair=pair, timeframe=timeframe, candle_type=CandleType.FUTURES
-        ).path
-        if pair in pairs or not path.is_file():
-            continue
-        try:
-            files.append(_summary(path, load_checked(datadir, pair, timeframe).time_ms))
-        except InputError as error:
-            problems.append(error)
+    checks: list[Callable[[], FileSummary]] = [
+        partial(_check_file, datadir, pair, timeframe, kind, start_ms, stop_ms)
+        for pair in pairs
+        for kind in (CandleType.FUTURES, CandleType.MARK, CandleType.FUNDING_RATE)
+    ]
+    others = [pair for pair in dict.fromkeys(pool) if pair not in pairs]
+    checks += [partial(_check_pooled, path, datadir, pair, timeframe)
+               for pair in others
+               if (path := _futures_path(datadir, pair, timeframe)).is_file()]  # fmt: skip
+    files, problems = _outcomes(checks)
     if problems:
         raise _joined(datadir, problems, len(problems) + len(files))
     digest = hashlib.sha256("".join(f"{f.path.name} {f.sha256}\n" for f in files).encode())
@@ -253,6 +245,30 @@ def _check_file(
         ).time_ms
     path = DataFile(datadir=datadir, pair=pair, timeframe=timeframe, candle_type=kind).path
     return _summary(path, time_ms)
+
+
+def _check_pooled(path: Path, datadir: Path, pair: str, timeframe: str) -> FileSummary:
+    return _summary(path, load_checked(datadir, pair, timeframe).time_ms)
+
+
+def _futures_path(datadir: Path, pair: str, timeframe: str) -> Path:
+    return DataFile(
+        datadir=datadir, pair=pair, timeframe=timeframe, candle_type=CandleType.FUTURES
+    ).path
+
+
+def _outcomes(
+    checks: Iterable[Callable[[], FileSummary]],
+) -> tuple[list[FileSummary], list[InputError]]:
+    """Return what the checks found of each file, and the errors of those that failed."""
+    files: list[FileSummary] = []
+    problems: list[InputError] = []
+    for check in checks:
+        try:
+            files.append(check())
+        except InputError as error:
+            problems.append(error)
+    return files, problems
 
 
 def _summary(path: Path, time_ms: IntArray) -> FileSummary:

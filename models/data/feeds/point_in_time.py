@@ -63,15 +63,9 @@ def join(
     """
     if len(about_ms) != len(values):
         raise AlignmentError(f"expected one time per value, got {len(about_ms)} and {len(values)}")
-    ordered = (("candle closes", close_ms), ("feed times", about_ms))
-    for what, times in ordered if received_ms is None else ordered[:1]:
-        if (np.diff(times) <= 0).any():
-            row = int(np.flatnonzero(np.diff(times) <= 0)[0]) + 1
-            raise AlignmentError(
-                f"expected increasing {what}, got {times[row]} after {times[row - 1]}",
-                where=f"row {row}",
-                cure="sort by time and drop duplicates before joining",
-            )
+    _check_increasing("candle closes", close_ms)
+    if received_ms is None:
+        _check_increasing("feed times", about_ms)
     if lag_ms < 0 or longest_ms < 0:
         raise InputError(f"expected lag and longest age >= 0, got {lag_ms} and {longest_ms}")
     finite = np.isfinite(values)
@@ -92,6 +86,16 @@ def join(
     fresh = some & (np.nan_to_num(age, nan=np.inf) <= longest_ms)
     out[fresh] = known[at[fresh]]
     return Joined(out, age)
+
+
+def _check_increasing(what: str, times: IntArray) -> None:
+    if (np.diff(times) <= 0).any():
+        row = int(np.flatnonzero(np.diff(times) <= 0)[0]) + 1
+        raise AlignmentError(
+            f"expected increasing {what}, got {times[row]} after {times[row - 1]}",
+            where=f"row {row}",
+            cure="sort by time and drop duplicates before joining",
+        )
 
 
 def window_sum(
