@@ -33,6 +33,7 @@ from models.base import columns
 from models.base.errors import ConfigError, PackError
 from models.base.fingerprint import code_digest, data_digest, identifier
 from models.base.types import Artifact, TrainingJob
+from models.base.windows import MAX_CONTEXT_CANDLES
 from models.learn import catalog
 from models.learn.jobs.executor import Executor, ProcessExecutor
 from models.learn.jobs.job import MarketRows
@@ -45,9 +46,6 @@ from strategies.seams.freqai_tensorboard import leave_tensorboard_out
 from strategies.seams.freqai_trained_time import replace_trained_time, true_trained_time
 
 logger = logging.getLogger(__name__)
-
-# Longest context any network may be served with; what FreqAI hands to a live prediction.
-MAX_CONTEXT_CANDLES = 256
 
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 5.0, 300.0  # pause after a failed retraining, doubled each time
 

@@ -57,10 +57,6 @@ class AlignmentError(PackError):
     """Rows, names or times that must line up do not."""
 
 
-class NotFittedError(PackError):
-    """Something was asked of a model or calibrator before it was fitted."""
-
-
 class ArtifactError(PackError):
     """A model artifact is corrupt, foreign, from another version, or failed its own checks."""
 

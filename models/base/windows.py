@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 
 from models.base.errors import AlignmentError
 from models.base.types import BoolArray, IntArray
+
+# Candles a running bot hands to a forecast, so the longest context any network may be served with.
+MAX_CONTEXT_CANDLES: Final = 256
+# What is tried, shortest first: the smallest that reproduces the whole pass is served.
+CONTEXTS: Final = (64, 128, MAX_CONTEXT_CANDLES)
 
 
 @dataclass(frozen=True)

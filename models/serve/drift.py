@@ -21,8 +21,9 @@ from typing import Any, Final
 import numpy as np
 
 from models.base.types import BoolArray, Float32Array, FloatArray, IntArray
+from models.base.windows import MAX_CONTEXT_CANDLES
 
-WINDOW: Final = 256  # candles; a running bot is not handed more
+WINDOW: Final = MAX_CONTEXT_CANDLES  # a running bot is not handed more
 _ACT: Final = 0.25
 _BINS: Final = 10
 _USUAL: Final = 0.99  # of the training windows

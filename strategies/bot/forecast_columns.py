@@ -9,6 +9,7 @@ from freqtrade.strategy import IStrategy
 from pandas import DataFrame
 
 from models.base import columns
+from models.base.windows import MAX_CONTEXT_CANDLES
 from models.data.features import candles as features
 from models.data.features.frame import pair_features
 from models.data.labels.settings import LabelSettings
@@ -16,7 +17,7 @@ from models.data.labels.targets import label_columns
 from strategies.bot import frames
 
 # Feature lookback plus the longest context a network may be served with.
-WARM_UP_CANDLES = features.LOOKBACK + 256 + 5
+WARM_UP_CANDLES = features.LOOKBACK + MAX_CONTEXT_CANDLES + 5
 
 
 class ForecastColumns(IStrategy):  # type: ignore[misc]  # Freqtrade ships no types

@@ -35,6 +35,7 @@ from models.base.types import (
     TrainingJob,
 )
 from models.base.units import DAY_MS
+from models.base.windows import MAX_CONTEXT_CANDLES
 from models.data.features.candles import LOOKBACK, sigma_per_candle
 from models.data.features.frame import market_features
 from models.data.labels.targets import label_columns
@@ -51,8 +52,6 @@ from strategies.desk.data import load_checked
 from strategies.desk.places import USER_DATA
 from strategies.desk.results import commit
 from strategies.desk.simulated_data import MARKER
-
-_HISTORY = 256  # rows handed to a predictor, as the FreqAI adapter does
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -283,7 +282,10 @@ def _forecast(
     artifact: Artifact, market: Candles, features: Mapping[str, FloatArray], fold: WalkForwardFold
 ) -> dict[str, FloatArray]:
     """Return the forecast columns of the test window, served as after a training in the bot."""
-    rows, tail = slice(fold.split, fold.stop), slice(max(fold.split - _HISTORY, 0), fold.split)
+    rows, tail = (
+        slice(fold.split, fold.stop),
+        slice(max(fold.split - MAX_CONTEXT_CANDLES, 0), fold.split),
+    )
     matrix = feature_matrix(list(features.values()))
     predictor = Predictor(artifact, matrix[tail], market.time_ms[tail])
     return predictor.predict(matrix[rows], market.time_ms[rows], tuple(features))

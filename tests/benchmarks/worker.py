@@ -24,6 +24,7 @@ from pandas import DataFrame, to_datetime
 
 from models.base import columns
 from models.base.types import Candles, TrainingJob
+from models.base.windows import MAX_CONTEXT_CANDLES
 from models.data.features import candles as features
 from models.data.features.frame import market_features
 from models.data.labels.settings import LabelSettings
@@ -33,7 +34,6 @@ from models.learn import catalog
 STOCK = "stock"
 PAIR = "BTC/USDT:USDT"
 MIB = 2**20
-HISTORY = 256  # rows the pack's FreqAI adapter stores with a predictor
 WARM_CALLS = 20  # before live steps are timed
 
 
@@ -148,7 +148,9 @@ def train_pack(job: TrainingJob, folder: Path, options: dict[str, Any]) -> dict[
     job_s = time.perf_counter() - started
     manifest = artifact.manifest
     (folder / f"{job.network}.pickle").write_bytes(pickle.dumps(artifact))
-    saved = cloudpickle.dumps(Predictor(artifact, job.features[-HISTORY:], job.time_ms[-HISTORY:]))
+    saved = cloudpickle.dumps(
+        Predictor(artifact, job.features[-MAX_CONTEXT_CANDLES:], job.time_ms[-MAX_CONTEXT_CANDLES:])
+    )
     fit_s, looped = manifest["seconds"]["fit"], job.network in catalog.networks()
     return {
         # Only the networks go over the rows again and again.
@@ -188,8 +190,10 @@ def live_pack(job: TrainingJob, folder: Path, options: dict[str, Any]) -> dict[s
 
     steps, contexts = [], []
     for i in range(WARM_CALLS + options["calls"]):
-        last = HISTORY + i
-        steps.append(_timed(lambda last=last: predictor.latest(*rows(last, HISTORY), PAIR)))
+        last = MAX_CONTEXT_CANDLES + i
+        steps.append(
+            _timed(lambda last=last: predictor.latest(*rows(last, MAX_CONTEXT_CANDLES), PAIR))
+        )
         contexts.append(_timed(lambda last=last: predictor.predict(*rows(last, context))))
     return {
         **_live_quantiles(steps),

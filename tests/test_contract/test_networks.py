@@ -26,7 +26,7 @@ from models.base import columns
 from models.base.errors import AlignmentError, ArtifactError, ConfigError, InputError
 from models.base.heads import HeadLayout
 from models.base.types import Artifact, FloatArray, TrainingJob
-from models.base.windows import Span
+from models.base.windows import MAX_CONTEXT_CANDLES, Span
 from models.learn import catalog
 from models.learn.export.onnx import SHAPES, TOLERANCE, measure_context, only_present, to_onnx
 from models.learn.jobs.pipeline import train
@@ -269,7 +269,7 @@ def check_live_equals_backtest(network: str) -> None:
         live = forecast(artifact, job, slice(last + 1 - context, last + 1))
         assert_same_row(live, -1, whole, last)
     cut = 900
-    history = slice(cut - 256, cut)
+    history = slice(cut - MAX_CONTEXT_CANDLES, cut)
     backtest = Predictor(artifact, job.features[history], job.time_ms[history]).predict(
         job.features[cut:], job.time_ms[cut:], job.feature_names
     )
@@ -291,7 +291,9 @@ def check_streaming(network: str) -> None:
     predictor.__dict__["_session"] = asked
     rows = range(context, context + 300)
     for last in rows:
-        window = slice(max(last - 255, 0), last + 1)  # as FreqAI hands them over
+        window = slice(
+            max(last + 1 - MAX_CONTEXT_CANDLES, 0), last + 1
+        )  # as FreqAI hands them over
         live = predictor.latest(
             job.features[window], job.time_ms[window], job.feature_names, series="BTC"
         )

@@ -9,9 +9,8 @@ from typing import Any, ClassVar
 
 from models.base.columns import HEAD_HAZARD, HEAD_QUANTILES
 from models.base.spec import ModelSpec
+from models.base.windows import CONTEXTS
 from models.learn.agents.environment import AccountRules
-
-CONTEXTS = (64, 128, 256)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import warnings
+from typing import Final
 
 import numpy as np
 import onnx
@@ -16,8 +17,9 @@ from models.base.errors import ArtifactError
 from models.learn.export.onnx import OPSET, TOLERANCE
 from models.learn.gan.generator import Generator
 from models.learn.gan.noise import REACH, noise_channels, profile, standard_noise
-from models.learn.gan.paths import METADATA
 from models.learn.gan.trained import Trained
+
+METADATA: Final = "breakwater.paths"  # key in the served graph: another graph, base64
 
 
 class _Paths(nn.Module):

@@ -23,7 +23,7 @@ import numpy as np
 
 from models.base.spec import ModelSpec
 from models.base.types import FloatArray
-from models.base.windows import Span
+from models.base.windows import CONTEXTS, Span
 from models.learn.hybrid.merge import check_pool, pool_graphs
 from models.learn.nets.lstm_attention import SPEC as NETWORK
 from models.learn.nets.lstm_attention import LSTMAttentionConfig, check_size
@@ -180,7 +180,7 @@ SPEC = HybridSpec(
     title="Hybrid",
     forecaster="HybridForecaster",
     config=HybridConfig,
-    contexts=(64, 128, 256),
+    contexts=CONTEXTS,
     minimum_rows=600,
     description=(
         "An LSTM with attention and an ensemble of trees forecast side by side. How much each "

@@ -17,6 +17,7 @@ from loky.process_executor import TerminatedWorkerError
 
 from models.base.errors import PackError, TrainingError
 from models.base.types import Artifact, TrainingJob
+from models.base.units import HOUR_S
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class ProcessExecutor:
         Longest wait for one job.
     """
 
-    def __init__(self, threads: int = 1, timeout_s: float = 3600.0) -> None:
+    def __init__(self, threads: int = 1, timeout_s: float = HOUR_S) -> None:
         self.threads, self.timeout_s = threads, timeout_s
 
     def check(self, network: str, blocks: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from functools import partial
 
 from torch import nn
 
+from models.base.windows import CONTEXTS
 from models.learn.nets.base import NetworkSpec
 from models.learn.nets.lstm import Recurrent, RecurrentConfig
 
@@ -21,7 +22,7 @@ SPEC = NetworkSpec(
     config=RecurrentConfig,
     build=partial(Recurrent, cell=nn.GRU),
     carries_past=True,
-    contexts=(64, 128, 256),
+    contexts=CONTEXTS,
     receptive_field=lambda config: None,
     description=(
         "A recurrent network with two gates per unit: each candle updates a hidden state that "

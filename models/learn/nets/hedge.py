@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from models.base.columns import HEAD_ACTION, HEAD_PEAK
+from models.base.windows import CONTEXTS
 from models.learn.nets.base import NetworkSpec
 from models.learn.nets.lstm_attention import LSTMAttention, LSTMAttentionConfig
 
@@ -31,7 +32,7 @@ SPEC = HedgeSpec(
     config=LSTMAttentionConfig,
     build=LSTMAttention,
     carries_past=True,
-    contexts=(64, 128, 256),
+    contexts=CONTEXTS,
     receptive_field=lambda config: None,
     extra=(HEAD_PEAK, HEAD_ACTION),
     competing=True,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from models.base.windows import CONTEXTS
 from models.learn.nets.base import NetworkSpec, Past
 
 
@@ -79,7 +80,7 @@ SPEC = NetworkSpec(
     config=RecurrentConfig,
     build=Recurrent,
     carries_past=True,
-    contexts=(64, 128, 256),
+    contexts=CONTEXTS,
     receptive_field=lambda config: None,
     description=(
         "A recurrent network with a protected memory cell: gates decide what each candle writes "

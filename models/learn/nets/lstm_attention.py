@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from models.base.windows import CONTEXTS
 from models.learn.nets.base import NetworkSpec, Past
 from models.learn.nets.lstm import recur
 from models.learn.nets.transformer import LocalAttention, TransformerConfig
@@ -89,7 +90,7 @@ SPEC = NetworkSpec(
     config=LSTMAttentionConfig,
     build=LSTMAttention,
     carries_past=True,
-    contexts=(64, 128, 256),
+    contexts=CONTEXTS,
     receptive_field=lambda config: None,
     description=(
         "An LSTM reads the candles one by one; attention then looks back over its last states and "

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.base.windows import CONTEXTS, MAX_CONTEXT_CANDLES
 from models.learn.nets.base import NetworkSpec, Past
 
 
@@ -31,14 +32,11 @@ class TCNConfig:
             raise ValueError("expected channels, blocks >= 1 and kernel >= 2")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"expected 0 <= dropout < 1, got {self.dropout}")
-        if tcn_receptive_field(self) > _LONGEST:
+        if tcn_receptive_field(self) > MAX_CONTEXT_CANDLES:
             raise ValueError(
-                f"expected a receptive field of at most {_LONGEST} candles, got "
+                f"expected a receptive field of at most {MAX_CONTEXT_CANDLES} candles, got "
                 f"{tcn_receptive_field(self)}"
             )
-
-
-_LONGEST = 256  # candles a live prediction is handed
 
 
 def tcn_receptive_field(config: TCNConfig) -> int:
@@ -109,7 +107,7 @@ SPEC = NetworkSpec(
     config=TCNConfig,
     build=TCN,
     carries_past=True,
-    contexts=(128, 256),
+    contexts=CONTEXTS[1:],
     receptive_field=tcn_receptive_field,
     description=(
         "Stacked convolutions that look back only, each layer twice as far as the one before, "

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.base.windows import CONTEXTS, MAX_CONTEXT_CANDLES
 from models.learn.nets.base import NetworkSpec, Past
 
-_LONGEST = 256  # candles a live prediction is handed
 _MASKED = -1e9
 
 
@@ -45,9 +45,9 @@ class TransformerConfig:
             raise ValueError(f"expected window >= 2, got {self.window}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"expected 0 <= dropout < 1, got {self.dropout}")
-        if transformer_receptive_field(self) > _LONGEST:
+        if transformer_receptive_field(self) > MAX_CONTEXT_CANDLES:
             raise ValueError(
-                f"expected a receptive field of at most {_LONGEST} candles, got "
+                f"expected a receptive field of at most {MAX_CONTEXT_CANDLES} candles, got "
                 f"{transformer_receptive_field(self)}"
             )
 
@@ -145,7 +145,7 @@ SPEC = NetworkSpec(
     config=TransformerConfig,
     build=Transformer,
     carries_past=True,
-    contexts=(128, 256),
+    contexts=CONTEXTS[1:],
     receptive_field=transformer_receptive_field,
     description=(
         "Every candle asks the last candles which of them matter to it, in several layers, and "

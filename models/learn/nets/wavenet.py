@@ -17,10 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.base.columns import feature_name
+from models.base.windows import CONTEXTS, MAX_CONTEXT_CANDLES
 from models.learn.nets.base import NetworkSpec, Past
 from models.learn.nets.tcn import CausalConv
-
-_LONGEST = 256  # candles a live prediction is handed
 
 # Together they are one candle: close against the last close and high against low, in sigma; close
 # and both wicks within the candle, so the open as well; volume against the day's.
@@ -42,9 +41,9 @@ class WaveNetConfig:
                 raise ValueError(f"expected {name} >= 1, got {getattr(self, name)}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"expected 0 <= dropout < 1, got {self.dropout}")
-        if wavenet_receptive_field(self) > _LONGEST:
+        if wavenet_receptive_field(self) > MAX_CONTEXT_CANDLES:
             raise ValueError(
-                f"expected a receptive field of at most {_LONGEST} candles, got "
+                f"expected a receptive field of at most {MAX_CONTEXT_CANDLES} candles, got "
                 f"{wavenet_receptive_field(self)}"
             )
 
@@ -116,7 +115,7 @@ SPEC = NetworkSpec(
     config=WaveNetConfig,
     build=WaveNet,
     carries_past=True,
-    contexts=(128, 256),
+    contexts=CONTEXTS[1:],
     receptive_field=wavenet_receptive_field,
     reads=reads,
     description=(

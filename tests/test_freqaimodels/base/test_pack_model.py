@@ -20,11 +20,12 @@ from freqtrade.freqai.freqai_interface import IFreqaiModel
 from freqtrade.freqai.utils import get_tb_logger as stock_tb_logger
 
 from freqaimodels.base import pack_model
-from freqaimodels.base.pack_model import MAX_CONTEXT_CANDLES, PackModel, time_ms
+from freqaimodels.base.pack_model import PackModel, time_ms
 from freqaimodels.LSTMForecaster import LSTMForecaster
 from models.base import columns
 from models.base.errors import AlignmentError, ConfigError, TrainingError
 from models.base.types import Artifact, TrainingJob
+from models.base.windows import MAX_CONTEXT_CANDLES
 from models.serve.predictor import Predictor
 from tests.test_contract import echo, streamed
 from tests.test_freqaimodels.configs import bitcoin_config

@@ -38,6 +38,6 @@ def test_error_when_printed_then_empty_parts_leave_no_line() -> None:
 def test_family_when_listed_then_the_agreed_kinds_are_there() -> None:
     names = {kind.__name__ for kind in KINDS}
     assert {
-        "PackError", "ConfigError", "InputError", "AlignmentError", "NotFittedError",
+        "PackError", "ConfigError", "InputError", "AlignmentError",
         "ArtifactError", "TrainingError", "ControlError",
     } <= names  # fmt: skip

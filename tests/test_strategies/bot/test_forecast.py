@@ -17,6 +17,7 @@ from freqtrade.persistence import Trade
 from freqtrade.strategy.strategy_wrapper import strategy_safe_wrapper
 
 from models.base import columns
+from models.base.windows import MAX_CONTEXT_CANDLES
 from models.data.labels.cascade import CascadeConfig
 from models.data.labels.returns import forward_log_return
 from models.operate.control.commands import CONTROL_FOLDER
@@ -483,7 +484,7 @@ def test_features_when_the_future_is_cut_off_then_rows_keep_their_bits(
     assert columns.FEATURE_SIGMA in whole.columns
     assert whole.shape[1] > 25
     pd.testing.assert_frame_equal(features(market[:700]), whole[:700], check_exact=True)
-    assert np.isfinite(whole.iloc[s.startup_candle_count - 256 :]).all(axis=None)
+    assert np.isfinite(whole.iloc[s.startup_candle_count - MAX_CONTEXT_CANDLES :]).all(axis=None)
 
 
 def test_targets_when_set_then_they_look_ahead_and_say_so_with_nan(market: pd.DataFrame) -> None:
@@ -564,7 +565,7 @@ def test_strategy_when_declared_then_it_suits_the_pack() -> None:
     assert s.can_short
     assert s.use_custom_stoploss
     assert s.order_types["stoploss_on_exchange"]
-    assert s.startup_candle_count >= 169 + 256
+    assert s.startup_candle_count >= 169 + MAX_CONTEXT_CANDLES
     assert (s.stoploss, s.minimal_roi) == (-0.5, {"0": 100.0})
     assert s.position_adjustment_enable  # for closing in stages; growth is guarded
 

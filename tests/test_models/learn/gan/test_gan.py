@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from functools import cache
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
-from models.base.errors import ArtifactError, InputError
-from models.base.types import FloatArray, TrainingJob
+from models.base.errors import InputError
+from models.base.types import Artifact, FloatArray, TrainingJob
 from models.base.windows import Span
 from models.learn.gan.adversarial import path_score
 from models.learn.gan.baselines import block_bootstrap, fit_garch
+from models.learn.gan.export import METADATA
 from models.learn.gan.fitting import (
     correlation,
     fit_gan,
@@ -25,11 +28,10 @@ from models.learn.gan.gan import GANConfig
 from models.learn.gan.generator import Shocks
 from models.learn.gan.noise import REACH, noise_channels, profile, standard_noise
 from models.learn.gan.observed import Observed, paths_after, paths_before, return_columns
-from models.learn.gan.paths import PathSimulator
 from models.learn.gan.trained import Trained
 from models.learn.training.fitted import Fitted
 from models.learn.training.prepare import Prepared
-from tests.test_contract import echo, planted
+from tests.test_contract import planted
 
 torch.set_num_threads(1)
 
@@ -251,33 +253,33 @@ def joint_job() -> TrainingJob:
     )
 
 
-def test_simulator_when_markets_move_together_then_so_do_their_paths() -> None:
+def drawn(artifact: Artifact, rows: np.ndarray, paths: int, steps: int, seed: int) -> np.ndarray:
+    """Returns (N, S, A) of the generator that travels in the artifact, in units of sigma."""
+    held = onnxruntime.InferenceSession(artifact.onnx).get_modelmeta().custom_metadata_map
+    generator = onnxruntime.InferenceSession(base64.b64decode(held[METADATA]))
+    manifest = artifact.manifest
+    inputs = {
+        "features": rows[None, -manifest["context_candles"] :],
+        "noise": standard_noise(paths, steps, len(manifest["assets"]), seed),
+        "basis": profile(steps, manifest["candle_ms"]).astype(np.float32),
+    }
+    return generator.run(None, inputs)[0].astype(np.float64)
+
+
+def test_artifact_when_markets_move_together_then_so_do_the_paths_of_its_generator() -> None:
     from models.learn.jobs.pipeline import train
 
     job = joint_job()
     artifact = train(job)
-    simulator = PathSimulator(artifact)
-    assert simulator.assets == ("BTC", "ETH", "LTC")
+    assert artifact.manifest["assets"] == ["BTC", "ETH", "LTC"]
     rows = job.features[-200:]
-    paths = simulator.simulate(rows, paths=2000, steps=4, seed=1)
+    paths = drawn(artifact, rows, paths=2000, steps=4, seed=1)
     assert paths.shape == (2000, 4, 3)
     together = np.corrcoef(paths.reshape(-1, 3).T)[np.triu_indices(3, 1)]
     np.testing.assert_allclose(together, 0.64, atol=0.15)  # as in the market
-    again = simulator.simulate(rows, paths=2000, steps=4, seed=1)
-    np.testing.assert_array_equal(paths, again)
-    assert (simulator.simulate(rows, paths=2000, steps=4, seed=2) != paths).any()
-    sigma = np.array([0.01, 0.02, 0.03])
-    scaled = simulator.simulate(rows, paths=2000, steps=4, seed=1, sigma=sigma)
-    np.testing.assert_allclose(scaled, paths * sigma)
-    assert np.isfinite(simulator.simulate(rows, paths=5, steps=60, seed=1)).all()
-    for wrong in (rows[:10], rows[:, :2], np.full_like(rows, np.nan)):
-        with pytest.raises(InputError, match="expected"):
-            simulator.simulate(wrong, paths=1, steps=1, seed=0)
-
-
-def test_simulator_when_the_artifact_is_of_another_model_then_it_says_so() -> None:
-    with pytest.raises(ArtifactError, match="expected a generator of paths"):
-        PathSimulator(echo.echo_artifact())
+    np.testing.assert_array_equal(paths, drawn(artifact, rows, paths=2000, steps=4, seed=1))
+    assert (drawn(artifact, rows, paths=2000, steps=4, seed=2) != paths).any()
+    assert np.isfinite(drawn(artifact, rows, paths=5, steps=60, seed=1)).all()
 
 
 def test_noise_when_asked_twice_then_it_is_the_same_and_as_wide_as_needed() -> None:
