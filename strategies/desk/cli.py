@@ -15,6 +15,7 @@ from strategies.desk.control import Subcommands, add_commands
 from strategies.desk.loopback.options import add_exchange_options
 from strategies.desk.places import CONFIGS, USER_DATA
 
+_OWN: Final = ("", "models", "strategies", "freqaimodels")
 _DATA_HELP: Final = "a Freqtrade data directory (holds futures/)"
 
 RunCommand: TypeAlias = Callable[[argparse.Namespace], int]
@@ -28,6 +29,15 @@ def main(arguments: list[str] | None = None) -> int:
         return run(options)
     except (PackError, FreqtradeException) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in _OWN:
+            raise  # not a missing extra, a mistake of ours
+        print(
+            f"error: {error}; a machine that trains and reports needs "
+            "pip install 'breakwater[train,report]'",
+            file=sys.stderr,
+        )
         return 2
 
 

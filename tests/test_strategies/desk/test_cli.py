@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from strategies.desk import cli
 from strategies.desk.cli import main
 
 
@@ -67,3 +70,20 @@ def test_demo_when_an_argument_is_wrong_then_freqtrades_own_error_has_no_traceba
     assert said.err.startswith("error: ")
     assert "Traceback" not in said.err
     assert not (tmp_path / "user").exists()  # found before any data was written
+
+
+def test_command_when_an_extra_is_not_installed_then_its_name_is_said_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(name: str) -> Callable[[argparse.Namespace], int]:
+        def run(_: argparse.Namespace) -> int:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+        return run
+
+    monkeypatch.setattr(cli, "_simulate", missing("plotly.graph_objects"))
+    assert main(["simulate", "anywhere"]) == 2
+    assert "breakwater[train,report]" in capsys.readouterr().err
+    monkeypatch.setattr(cli, "_simulate", missing("models.nowhere"))
+    with pytest.raises(ModuleNotFoundError):
+        main(["simulate", "anywhere"])
