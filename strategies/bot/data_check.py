@@ -11,7 +11,7 @@ from freqtrade.exchange import timeframe_to_msecs
 
 from models.base.errors import ConfigError
 from models.base.units import DAY_MS
-from strategies.desk.data import DataSummary, check_datadir
+from strategies.bot.market_data import DataSummary, check_datadir
 
 
 def pairs_read(config: Mapping[str, Any]) -> list[str]:

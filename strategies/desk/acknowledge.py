@@ -17,7 +17,7 @@ from models.operate.control.commands import Commands
 from models.operate.control.state import Person
 from strategies.account.acknowledgement import leverage_digest, leverage_settings
 from strategies.bot.config import pack_config
-from strategies.desk.simulated_data import MARKER
+from strategies.bot.data_files import MARKER
 from strategies.desk.stress import run_liquidation
 
 _BESIDE: Final = (2.0, 3.0, 5.0, 10.0, 20.0)  # leverages shown for comparison

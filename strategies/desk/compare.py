@@ -48,10 +48,10 @@ from models.serve.predictor import Predictor
 from models.studies.compare import ComparedModel, Trading, measure_models
 from models.studies.compare.measure import Truth
 from models.trade.decision.signals import DecisionConfig
+from strategies.bot.data_files import MARKER
 from strategies.desk.data import load_checked
 from strategies.desk.places import USER_DATA
 from strategies.desk.results import commit
-from strategies.desk.simulated_data import MARKER
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,7 +50,6 @@ from strategies.desk.data import (
     load_checked,
     load_funding,
 )
-from strategies.desk.data_files import DataFile
 from strategies.desk.demo import (
     DemoOptions,
     backtest_command,

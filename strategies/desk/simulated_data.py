@@ -23,8 +23,8 @@ from models.base.units import DAY_MS, HOUR_MS
 from models.data.feeds.aggregation import aggregate
 from models.simulate.market_config import SimulatedMarketConfig
 from models.simulate.simulated_market import VERSION, PairMarket, SimulatedMarket, simulate_market
+from strategies.bot.data_files import MARKER
 
-MARKER: Final = "SIMULATED.json"  # its presence is what makes a data directory simulated
 DEFAULT_SEED: Final = 7
 DEFAULT_START: Final = datetime(2023, 1, 1, tzinfo=UTC)
 DEFAULT_DAYS: Final = 1020  # two years to train on, 240 days to test, and the warm-up

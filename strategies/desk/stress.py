@@ -20,10 +20,10 @@ from models.trade.account.first_passage import LiquidationRow, liquidation_table
 from models.trade.risk.limits import Limits
 from strategies.account.tiers import load_binance_tiers
 from strategies.bot.config import pack_config
+from strategies.bot.data_files import MARKER
 from strategies.desk.configured import configured
 from strategies.desk.data import load_checked, load_funding
 from strategies.desk.places import USER_DATA
-from strategies.desk.simulated_data import MARKER
 
 _FINEST: Final = ("5m", "15m", "1h")  # of those that reach through the whole crash
 

@@ -132,9 +132,11 @@ class Stopwatch:
 
     def _answered(self, response: requests.Response, *_: Any, **__: Any) -> None:
         """Mark the first order of each pair; never in the way of the answer itself."""
+        if self._zero is None:
+            return
         try:
             request = response.request
-            if self._zero is None or request.method != "POST" or not _is_order(request.url or ""):
+            if request.method != "POST" or not _is_order(request.url or ""):
                 return
             body = request.body or ""
             body = body.decode() if isinstance(body, bytes) else str(body)

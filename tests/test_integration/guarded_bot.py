@@ -39,13 +39,13 @@ class GuardedSignals(ForecastStrategy):
 '''
 
 
-def configuration(url: str) -> dict[str, Any]:
-    """Return the bot's configuration, with the shipped limits."""
+def configuration(url: str, fast: str = "auto") -> dict[str, Any]:
+    """Return the bot's configuration, with the shipped limits and the switch of the fast lane."""
     shipped = json.loads((USER_DATA / "config_bitcoin.json").read_text(encoding="utf-8"))
     return {
         **settings(url, [BTC], dry_run=False),
         "stake_amount": "unlimited",
         "max_open_trades": 1,
         "breakwater": {"sizing": shipped["breakwater"]["sizing"],
-                       "limits": shipped["breakwater"]["limits"]},
+                       "limits": shipped["breakwater"]["limits"], "fast": fast},
     }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import sqlite3
@@ -22,6 +23,7 @@ from strategies.account.acknowledgement import leverage_digest
 from tests.exchange.client import trading_ccxt_config
 from tests.test_integration.running import KEY, PATIENCE_S, SECRET, RunningProcess, running
 
+FAST = "BREAKWATER_TEST_FAST"  # the live suite with "off": every bot on Freqtrade's own way
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 
 STRATEGY = '''
@@ -164,6 +166,8 @@ def running_bot(
 
     `runner` is the Python module that runs Freqtrade, with its own arguments.
     """
+    if fast := os.environ.get(FAST):
+        config = {**config, "breakwater": {**config.get("breakwater", {}), "fast": fast}}
     userdir = folder / "user_data"
     for name in ("logs", "data"):
         (userdir / name).mkdir(parents=True, exist_ok=True)

@@ -47,7 +47,7 @@ from tests.test_integration.fault_rounds import (
 _SLOW_LOOKS: Final = """
     def bot_start(self, **kwargs):
         super().bot_start(**kwargs)
-        pacer = self._watch._pacer
+        pacer = self.lane.current.watch.pacer
         pacer.config = type(pacer.config)(tick_s=60.0, look_s=1.0)
 """
 WARM_HOURS: Final = 6  # until caches are full; what grows later grows for ever

@@ -15,6 +15,7 @@ from models.trade.risk.losses import LossState, loss_state_from
 from strategies.desk.loopback.account import Customer
 from strategies.desk.loopback.trading import place_order
 from strategies.desk.loopback.venue import LoopbackVenue
+from strategies.seams.fast_mode import FastMode
 from tests.exchange.faults import Drop
 from tests.exchange.state import ExchangeState
 from tests.test_integration.guarded_bot import SIGMA, STRATEGY, configuration
@@ -37,10 +38,13 @@ def same_size(bot: LiveBot, account: Customer, venue: LoopbackVenue, amount: flo
         return held(account) == pytest.approx(amount) == stopped(account)
 
 
+@pytest.mark.parametrize("fast", list(FastMode))
 def test_live_entry_when_it_fills_then_its_first_stop_is_the_working_one_and_keeps_its_size(
-    tmp_path: Path, url: str, venue: LoopbackVenue, account: Customer, state: ExchangeState
-) -> None:
-    with running_bot(tmp_path, configuration(url), *write_strategy(tmp_path, STRATEGY)) as bot:
+    tmp_path: Path, url: str, venue: LoopbackVenue, account: Customer, state: ExchangeState,
+    fast: FastMode,
+) -> None:  # fmt: skip
+    settings = configuration(url, str(fast))
+    with running_bot(tmp_path, settings, *write_strategy(tmp_path, STRATEGY)) as bot:
         bot.wait_for(lambda: account.open_algos(), "an entry and its stop")
         whole = held(account)
         (first,) = account.algos.values()
@@ -57,8 +61,11 @@ def test_live_entry_when_it_fills_then_its_first_stop_is_the_working_one_and_kee
         bot.wait_for(lambda: same_size(bot, account, venue, rest), "a stop of the new size")
         assert rest == pytest.approx(0.6 * whole, abs=0.0011)
         troubles = bot.troubles()
+        log = bot.log()
     assert troubles == []
     assert state.unknown == []
+    assert ("The fast lane is off" in log) is (fast is FastMode.OFF)
+    assert "The fast lane is left" not in log
     assert Commands(tmp_path / "user_data").store.read().mode is ControlMode.ACTIVE
 
 

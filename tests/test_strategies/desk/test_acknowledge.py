@@ -12,8 +12,9 @@ from freqtrade.configuration import Configuration
 
 from models.operate.control.commands import Commands
 from strategies.account.acknowledgement import leverage_digest
+from strategies.bot.data_files import MARKER
 from strategies.desk.cli import main
-from strategies.desk.simulated_data import MARKER, write_simulated
+from strategies.desk.simulated_data import write_simulated
 from tests.test_integration.live_bot import settings
 
 PAIR = "BTC/USDT:USDT"

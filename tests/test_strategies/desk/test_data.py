@@ -15,8 +15,8 @@ from freqtrade.enums import CandleType
 
 from models.base.errors import InputError
 from models.base.units import HOUR_MS
+from strategies.bot.data_files import DataFile
 from strategies.desk import data
-from strategies.desk.data_files import DataFile
 from tests.places import SHARED
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

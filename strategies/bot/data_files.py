@@ -17,8 +17,8 @@ from pyarrow import ArrowException
 from models.base.errors import InputError
 from models.base.types import FloatArray, IntArray
 from models.data.feeds.candles import timerange
-from strategies.desk.simulated_data import MARKER
 
+MARKER: Final = "SIMULATED.json"  # its presence is what makes a data directory simulated
 _LISTED: Final = 8  # file names shown when one is missing
 
 
