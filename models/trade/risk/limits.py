@@ -2,7 +2,7 @@
 
 `HardLimits` are exact. `GuardConfig` holds the breakers: those marked soft are moved to the strict
 side by up to `jitter_frac`, differently on every installation, so that copies of the bot do not
-act in step. Both can be lowered in the config; at run time they can only be tightened.
+act in step. Both can be lowered in the config; nothing changes them at run time.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import dataclasses
 import math
 import random
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from models.base.errors import ConfigError, ControlError
+from models.base.errors import ConfigError
 from models.serve.latency import SLOW_MS
 
 HARD_MAX_LEVERAGE: Final = 5.0  # no config raises these two
@@ -28,16 +28,12 @@ def _at_most(
     default: float, most: float = math.inf, *, least: float = _POSITIVE, soft: bool = False
 ) -> Any:
     """Return a field that is stricter when lower, of values in [least, most]."""
-    return field(
-        default=default, metadata={"tighter": min, "least": least, "most": most, "soft": soft}
-    )
+    return field(default=default, metadata={"least": least, "most": most, "soft": soft})
 
 
 def _at_least(default: float, most: float = math.inf) -> Any:
     """Return a field that is stricter when higher, of values in [0, most]."""
-    return field(
-        default=default, metadata={"tighter": max, "least": 0.0, "most": most, "soft": False}
-    )
+    return field(default=default, metadata={"least": 0.0, "most": most, "soft": False})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,40 +122,6 @@ class Limits:
 
     hard: HardLimits = field(default_factory=HardLimits)
     soft: GuardConfig = field(default_factory=GuardConfig)
-
-
-Config = TypeVar("Config", HardLimits, GuardConfig)
-
-
-def tightened(limits: Config, **changes: float) -> Config:
-    """Return `limits` with `changes`, each to the strict side or equal.
-
-    Raises
-    ------
-    ControlError
-        If a change would loosen a limit, or names none.
-
-    Examples
-    --------
-    >>> tightened(HardLimits(), max_leverage=2.0).max_leverage
-    2.0
-    >>> tightened(HardLimits(), reserve_quote=-1.0)
-    Traceback (most recent call last):
-    models.base.errors.ControlError: reserve_quote may only be tightened from 0, not set to -1
-      cure:  edit the config and restart to loosen a limit
-    """
-    values: dict[str, Any] = changes
-    known = {f.name: f.metadata["tighter"] for f in dataclasses.fields(limits)}
-    for name, value in changes.items():
-        if name not in known:
-            raise ControlError(f"unknown limit {name!r}", cure=f"known limits: {', '.join(known)}")
-        now = getattr(limits, name)
-        if not (math.isfinite(value) and known[name](now, value) == value):
-            raise ControlError(
-                f"{name} may only be tightened from {now:g}, not set to {value:g}",
-                cure="edit the config and restart to loosen a limit",
-            )
-    return dataclasses.replace(limits, **values)
 
 
 def jittered(config: GuardConfig, seed: int | None) -> GuardConfig:

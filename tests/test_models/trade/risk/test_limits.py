@@ -1,4 +1,4 @@
-"""Limits hold their ranges, loosen for nobody at run time, and jitter to the strict side only."""
+"""Limits hold their ranges, and jitter to the strict side only."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import math
 import pytest
 
 from models.base.config import from_mapping
-from models.base.errors import ConfigError, ControlError
-from models.trade.risk.limits import GuardConfig, HardLimits, jittered, tightened
+from models.base.errors import ConfigError
+from models.trade.risk.limits import GuardConfig, HardLimits, jittered
 
 CONFIGS = (HardLimits(), GuardConfig())
 FIELDS = [(config, f) for config in CONFIGS for f in dataclasses.fields(config)]
@@ -27,7 +27,6 @@ ZERO_IS_FINE = {
     "reserve_quote", "planned_withdrawals_quote", "isolated_leverage", "min_distance_frac",
     "distance_es99_days", "repeat_window_s", "cascade_shed_frac", "min_coverage", "jitter_frac",
 }  # fmt: skip
-STRICTER_WHEN_HIGHER = ZERO_IS_FINE - {"isolated_leverage"}
 SOFT = {"max_gap_frac", "max_funding_8h_frac", "max_hazard", "price_stop_s", "max_spread_frac",
         "max_depth_frac"}  # fmt: skip
 
@@ -96,38 +95,6 @@ def test_limits_when_read_from_a_config_then_types_and_names_are_checked() -> No
         from_mapping(GuardConfig, {"max_hazard": "0.1"}, where="breakwater.guards")
     with pytest.raises(ConfigError, match="expected a whole number for max_repeats"):
         from_mapping(GuardConfig, {"max_repeats": 2.5}, where="breakwater.guards")
-
-
-@pytest.mark.parametrize(("config", "f"), FIELDS, ids=IDS)
-def test_limit_when_changed_at_run_time_then_only_to_the_strict_side(
-    config: HardLimits | GuardConfig, f: dataclasses.Field[float]
-) -> None:
-    now = getattr(config, f.name)
-    up, down = now * 1.01 + 1e-6, now * 0.99
-    stricter, looser = (up, down - 1e-6) if f.name in STRICTER_WHEN_HIGHER else (down, up)
-    if f.name not in (
-        "price_stop_s",
-        "isolated_leverage",
-        "max_repeats",
-        "max_orders_per_minute",
-        "min_outcomes",
-    ):
-        assert getattr(tightened(config, **{f.name: stricter}), f.name) == stricter
-    assert tightened(config, **{f.name: now}) == config
-    for value in (looser, math.nan, math.inf, -math.inf):
-        with pytest.raises(ControlError, match="may only be tightened"):
-            tightened(config, **{f.name: value})
-
-
-def test_tightening_when_one_of_several_changes_loosens_then_none_is_made() -> None:
-    limits = HardLimits()
-    with pytest.raises(ControlError, match="max_gross_leverage"):
-        tightened(limits, max_leverage=1.0, max_gross_leverage=9.0)
-    with pytest.raises(ControlError, match="unknown limit 'max_levrage'"):
-        tightened(limits, max_levrage=1.0)
-    both = tightened(limits, max_leverage=1.0, reserve_quote=5.0)
-    assert (both.max_leverage, both.reserve_quote) == (1.0, 5.0)
-    assert limits == HardLimits()
 
 
 def test_jitter_when_drawn_then_soft_thresholds_move_to_the_strict_side_and_no_other_moves() -> (

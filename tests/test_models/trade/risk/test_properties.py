@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.trade.risk.limits import GuardConfig, HardLimits, Limits, jittered, tightened
+from models.trade.risk.limits import GuardConfig, HardLimits, Limits, jittered
 from models.trade.risk.run import GUARDS, Guard, decide_order
 from models.trade.risk.snapshot import Effect, ModelHealth, Snapshot, Stage
 from models.trade.risk.verdict import Verdict, refused
@@ -151,11 +151,11 @@ def test_decision_when_limits_are_tightened_or_jittered_then_exposure_never_rise
     before = decide_order(s, LIMITS).notional_quote * (1 + 1e-8)
     for name in ("max_gross_leverage", "max_net_leverage", "max_order_equity_frac",
                  "max_order_volume_frac", "margin_warn"):  # fmt: skip
-        hard = tightened(LIMITS.hard, **{name: getattr(LIMITS.hard, name) * share})
+        hard = replace(LIMITS.hard, **{name: getattr(LIMITS.hard, name) * share})
         assert decide_order(s, replace(LIMITS, hard=hard)).notional_quote <= before
     for name, value in (("reserve_quote", 400.0), ("planned_withdrawals_quote", 400.0),
                         ("min_distance_frac", 0.5), ("distance_es99_days", 9.0)):  # fmt: skip
-        hard = tightened(LIMITS.hard, **{name: value})
+        hard = replace(LIMITS.hard, **{name: value})
         assert decide_order(s, replace(LIMITS, hard=hard)).notional_quote <= before
     soft = jittered(LIMITS.soft, seed)
     assert decide_order(s, replace(LIMITS, soft=soft)).notional_quote <= before
