@@ -15,6 +15,7 @@ import requests
 from freqtrade.enums import MarginMode, RunMode
 from freqtrade.persistence import Trade
 
+from models.operate.control.state import GuardActor, Person
 from models.operate.control.watch import WatchdogConfig
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from strategies.fast.beforehand import Beforehand
@@ -25,8 +26,22 @@ from strategies.fast.paced import PacedLane
 from strategies.fast.pacing import PacingConfig
 from strategies.fast.stopwatch import Stopwatch
 from strategies.seams.fast_mode import FastMode
-from tests.test_strategies.worlds import NOW, PAIR, Provider, Wallets, analysed, config
+from tests.test_strategies.worlds import (
+    NOW,
+    PAIR,
+    RATE,
+    Provider,
+    Wallets,
+    analysed,
+    config,
+    confirm,
+    leverage,
+    position,
+    running,
+    stake,
+)
 
+ROOMY = {"max_order_equity_frac": 2.0}  # one order may be a whole position
 pytestmark = pytest.mark.usefixtures("open_trades")
 
 
@@ -295,6 +310,28 @@ def test_bot_when_its_lane_breaks_then_the_journal_says_so_once_and_the_loop_goe
     [line] = made.control.journal.entries(kind="lane")
     assert "not what this version has" in line.record["what"]
     assert made.control._loops == 2
+
+
+def test_bot_when_its_lane_is_off_then_every_hook_answers_as_with_it(
+    tmp_path: Any, open_trades: list[Any]
+) -> None:
+    answers = []
+    for fast in FastMode:
+        made = running(bot(tmp_path / str(fast), fast=str(fast), limits=ROOMY))
+        asked = [leverage(made), stake(made), confirm(made)]
+        made.control.store.reduce(GuardActor("test"), "a reason")
+        made.bot_loop_start(NOW)
+        asked += [confirm(made), made.check_entry_timeout(PAIR, None, None, NOW)]
+        open_trades.append(position())
+        made.control.store.request_flatten(Person("ann", "telegram"), "enough")
+        made.bot_loop_start(NOW)
+        asked.append(made.adjust_trade_position(open_trades[0], NOW, RATE, 0.0, 5.0, 5000.0))
+        open_trades.clear()
+        answers.append(asked)
+    assert answers[0] == answers[1]
+    assert answers[0][1] > 0
+    assert answers[0][2:5] == [True, False, True]
+    assert answers[0][5] < 0
 
 
 @pytest.mark.parametrize("fast", list(FastMode))
