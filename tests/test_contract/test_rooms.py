@@ -12,7 +12,7 @@ from tests.places import ROOT
 PACKAGES = ("models", "strategies", "freqaimodels")
 ROOMS = sorted(
     {p.parent for package in PACKAGES for p in (ROOT / package).rglob("__init__.py")}
-    | {ROOT / "tests"}
+    | {ROOT / "tests", ROOT / "tests" / "exchange"}
 )
 IDS = [room.relative_to(ROOT).as_posix() for room in ROOMS]
 LINES = 40
