@@ -98,8 +98,13 @@ def verdict_lines(
     lines.append("seams: " + ("as expected, or only features off" if not doctor else "GONE"))
     if tests is not None:
         lines.append("tests: " + ("pass" if not tests else "FAIL"))
-    ready = "can be raised" if not (doctor or tests) else "stay where they are"
-    return [*lines, f"verdict: the pinned versions {ready}"]
+    if doctor or tests:
+        verdict = "the pinned versions stay where they are"
+    elif all(found == pinned(project, name) for name, found in versions.items()):
+        verdict = "the pinned versions are the newest"
+    else:
+        verdict = "the pinned versions can be raised"
+    return [*lines, f"verdict: {verdict}"]
 
 
 def _run(*command: object) -> None:

@@ -44,9 +44,14 @@ def seams_in(libraries: Iterable[Library] = tuple(Library)) -> tuple[Seam, ...]:
 
 def _unreadable(name: str, library: Library, why: str) -> Seam:
     """Return the stand-in for a file that cannot be imported; it may hold what safety needs."""
+
+    def probe() -> str:
+        return why
+
+    probe.__module__ = f"{_FOLDER}.{name}"  # where the person who is to mend it looks
     return Seam(
-        name=f"{_FOLDER}.{name}", what="", why="", since="", without="all that needs it is off",
-        probe=lambda: why, library=library, safety=True,
+        name=probe.__module__, what="", why="", since="", without="all that needs it is off",
+        probe=probe, library=library, safety=True,
     )  # fmt: skip
 
 

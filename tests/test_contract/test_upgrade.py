@@ -34,7 +34,9 @@ def test_verdict_when_the_newest_is_the_pinned_one_then_that_is_said(
     same = {name: pinned(project, name) for name in FREED}
     lines = verdict_lines(project, same, doctor=0, tests=0)
     assert lines[0] == f"freqtrade {same['freqtrade']}: the one the pack is made for"
-    assert lines[-1].endswith("can be raised")
+    assert lines[-1] == "verdict: the pinned versions are the newest"
+    newer = verdict_lines(project, {**same, "ccxt": "9.9.9"}, doctor=0, tests=0)
+    assert newer[-1] == "verdict: the pinned versions can be raised"
 
 
 @pytest.mark.parametrize(("doctor", "tests"), [(1, None), (0, 1)])

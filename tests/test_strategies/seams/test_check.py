@@ -77,6 +77,7 @@ def test_catalogue_when_a_file_cannot_be_imported_then_it_counts_as_gone_for_saf
     (seam,) = seams_in([Library.EXCHANGE])
     assert seam.safety
     assert "ModuleNotFoundError" in seam.missing()
+    assert seam.file == "strategies/seams/no_such_file.py"
 
 
 # -- the fast lane's switch -----------------------------------------------------------------------
