@@ -19,8 +19,8 @@ import numpy as np
 
 from models.base import columns
 from models.base.errors import ConfigError, InputError
-from models.base.types import Candles, FloatArray
-from models.base.units import DAY_MS, HOUR_MS
+from models.base.types import Artifact, Candles, FloatArray
+from models.base.units import DAY_MS, HOUR_MS, MINUTE_MS
 from models.data.features.rolling import lag, rolling_mean
 from models.data.feeds.candles import FUNDING_MS
 from models.data.feeds.point_in_time import join
@@ -43,8 +43,8 @@ from strategies.desk.places import USER_DATA
 from strategies.desk.results import commit
 
 COINS = ("BTC", "ETH", "LTC", "BCH", "XRP")
-_FUNDING_LAG_MS = 60_000  # from the payment to when its rate can be read
-_BAR_LAG_MS = 300_000
+_FUNDING_LAG_MS = MINUTE_MS  # from the payment to when its rate can be read
+_BAR_LAG_MS = 5 * MINUTE_MS
 _BLOCK_DAYS, _BLOCK_GROUPS = 90, 5  # of the folds that leave out whole episodes
 _LOOKBACK = 169  # candles the features reach back
 
@@ -79,35 +79,24 @@ class CascadeOptions:
 
 
 def run_cascades(options: CascadeOptions, executor: Executor | None = None) -> int:
-    """Fit, ask, measure and write the report; return the process exit code."""
+    """Fit, forecast, measure and write the report; return the process exit code."""
     settings = ModelSettings.from_blocks(options.settings, where="settings")
     executor = executor or ProcessExecutor(threads=settings.training.threads)
     started = time.monotonic()
     coins = load_coins(options, settings.labels.cascade_horizon_candles)
-    _say(started, f"{len(coins)} coins, {sum(len(c) for c in coins)} candles")
+    _print_progress(started, f"{len(coins)} coins, {sum(len(c) for c in coins)} candles")
     tables: list[dict[str, Any]] = []
     facts: list[dict[str, Any]] = []
     for scheme in options.schemes:
         made = folds_of(scheme, coins, options, settings.labels.cascade_horizon_candles)
         scores = _simple(coins, made, settings.labels.bin_edges, started)
         if options.network:
-            answered, told = _network(coins, made, options, executor, started)
-            scores[catalog.titles()[options.network]] = answered
-            facts += [{"scheme": scheme, **f} for f in told]
-        edges = settings.labels.bin_edges
-        for only in (None, options.hedged):
-            if only or scheme != cut.COIN_OUT:
-                rows = measure_hazards(coins, scores, edges, only, options.seed)
-                tables.append(
-                    {
-                        "scheme": scheme,
-                        "coin": only or "all coins",
-                        "rows": rows,
-                        "against": _against(coins, scores, rows, only, options),
-                    }
-                )
-                _say(started, f"{scheme}, {only or 'all coins'}: measured")
-    run = _run(options, coins, settings, facts)
+            served, trained = _network(coins, made, options, executor, started)
+            scores[catalog.titles()[options.network]] = served
+            facts += [{"scheme": scheme, **f} for f in trained]
+        tables += _tables(scheme, coins, scores, options, settings.labels.bin_edges)
+        _print_progress(started, f"{scheme}: measured")
+    run = _provenance(options, coins, settings, facts)
     folder = write_cascades(
         tables, run, options.userdir / "reports", int(datetime.now(tz=UTC).timestamp() * 1000)
     )
@@ -115,7 +104,30 @@ def run_cascades(options: CascadeOptions, executor: Executor | None = None) -> i
     return 0
 
 
-def _say(started: float, what: str) -> None:
+def _tables(
+    scheme: str,
+    coins: list[Coin],
+    scores: Mapping[str, Mapping[str, FloatArray]],
+    options: CascadeOptions,
+    edges: tuple[int, ...],
+) -> list[dict[str, Any]]:
+    """Return one scheme's table over all coins, where it tests them, and over the hedged one."""
+    out = []
+    for only in (None, options.hedged):
+        if only or scheme != cut.COIN_OUT:
+            rows = measure_hazards(coins, scores, edges, only, options.seed)
+            out.append(
+                {
+                    "scheme": scheme,
+                    "coin": only or "all coins",
+                    "rows": rows,
+                    "against": _against(coins, scores, rows, only, options),
+                }
+            )
+    return out
+
+
+def _print_progress(started: float, what: str) -> None:
     print(f"{time.monotonic() - started:5.0f} s  {what}", flush=True)
 
 
@@ -155,13 +167,13 @@ def _feeds(coin: str, candles: Candles, options: CascadeOptions) -> dict[str, Fl
     ends, interest = read_open_interest(options.feeds, coin)
     with np.errstate(divide="ignore"):
         change = np.log(interest) - lag(np.log(interest), 6)  # a day of bars
-    told = {
+    sources = {
         "funding": (paid, rate, _FUNDING_LAG_MS, FUNDING_MS + HOUR_MS),
         "funding_3d": (paid, rolling_mean(rate, 9), _FUNDING_LAG_MS, FUNDING_MS + HOUR_MS),
         "interest_1d": (ends, change, _BAR_LAG_MS, 2 * BAR_MS),
     }
     out: dict[str, FloatArray] = {}
-    for name, (about, values, late, longest) in told.items():
+    for name, (about, values, late, longest) in sources.items():
         joined = join(close, about, values, lag_ms=late, longest_ms=longest)
         own = neural.feed_columns(name, joined)
         out |= {key.removeprefix(columns.FEED): value for key, value in own.items()}
@@ -183,11 +195,13 @@ def tiers(coins: list[Coin], options: CascadeOptions) -> list[dict[str, Any]]:
             l1 = confirm_l1(onset, side, funding, interest, history=90 * 24, window=24)
             bars, notional = liquidations(options.feeds, coin.name, side)
             spikes = bars[liquidation_spikes(notional, 90 * 6)] if len(bars) else bars
-            told = bars[len(bars) // 8 :] if len(bars) else bars  # a first part is needed to rank
-            seen = close[onset][(close[onset] >= told[0]) & (close[onset] <= told[-1])] if len(
-                told) else close[:0]  # fmt: skip
+            ranked = bars[len(bars) // 8 :] if len(bars) else bars  # a first part is needed to rank
+            inside = close[:0]
+            if len(ranked):
+                at = close[onset]
+                inside = at[(at >= ranked[0]) & (at <= ranked[-1])]
             # A spike's bar ends up to four hours behind the onset in it.
-            match = label_agreement(seen, spikes, BAR_MS)._asdict()
+            match = label_agreement(inside, spikes, BAR_MS)._asdict()
             out.append(
                 {
                     "coin": coin.name,
@@ -225,8 +239,8 @@ def folds_of(
 
 
 def _blank(coins: list[Coin], made: list[CascadeFold], bins: int) -> dict[str, FloatArray]:
-    asked = {name for fold in made for name in fold.test}
-    return {c.name: np.full((len(c), 2, bins), np.nan) for c in coins if c.name in asked}
+    tested = {name for fold in made for name in fold.test}
+    return {c.name: np.full((len(c), 2, bins), np.nan) for c in coins if c.name in tested}
 
 
 def _simple(
@@ -241,7 +255,7 @@ def _simple(
                 if coin.name in fold.test:
                     rows = fold.test[coin.name]
                     scores[name][coin.name][rows] = hazard(coin)[rows]
-        _say(started, f"{name}: {len(made)} folds")
+        _print_progress(started, f"{name}: {len(made)} folds")
     return scores
 
 
@@ -252,40 +266,51 @@ def _network(
     executor: Executor,
     started: float,
 ) -> tuple[dict[str, FloatArray], list[dict[str, Any]]]:
-    """Return the served hazards of the tested rows, and what each training has to tell."""
+    """Return the served hazards of the tested rows, and the facts of each training."""
     edges = ModelSettings.from_blocks(options.settings, where="settings").labels.bin_edges
-    out, told = _blank(coins, made, len(edges)), []
+    out, facts = _blank(coins, made, len(edges)), []
     for fold in made:
         main = neural.main_coin(fold, options.hedged)
         job = neural.cascade_job(options.network, main, coins, fold, options.settings, options.seed)
         artifact = kept(options.userdir, job, executor)
-        m = artifact.manifest
-        own, plain = [], []
-        guess = neural.peak_guess(coins, fold)
         for coin in coins:
-            if coin.name not in fold.test:
-                continue
-            rows = fold.test[coin.name]
-            out[coin.name][rows] = neural.hazards(artifact, coin)[rows]
-            expected = neural.answers(artifact, coin)[columns.LABEL_PEAK]
-            errors = neural.peak_errors(coin, expected, rows, guess)
-            own.append(errors[0])
-            plain.append(errors[1])
-        told.append(
-            {
-                "fold": fold.name,
-                "chosen_on": main,
-                "hazard_source": m.get("hazard_source"),
-                "hazard_validation_loss": m.get("hazard_validation_loss"),
-                "hazard_scale": m["calibration"]["hazard"],
-                "peaks": len(np.concatenate(own)),
-                "peak_error_h": float(np.mean(np.concatenate(own))),
-                "peak_error_of_median_h": float(np.mean(np.concatenate(plain))),
-                "seconds": m["seconds"]["all"],
-            }
+            if coin.name in fold.test:
+                rows = fold.test[coin.name]
+                out[coin.name][rows] = neural.hazards(artifact, coin)[rows]
+        facts.append(_training_facts(artifact, coins, fold, main))
+        source, seconds = facts[-1]["hazard_source"], facts[-1]["seconds"]
+        _print_progress(started, f"{job.title}: hazard of {source}, {seconds} s")
+    return out, facts
+
+
+def _training_facts(
+    artifact: Artifact, coins: list[Coin], fold: CascadeFold, main: str
+) -> dict[str, Any]:
+    """Return what one training serves, and its error of the peak beside the plain median's."""
+    m = artifact.manifest
+    guess = neural.peak_guess(coins, fold)
+    errors = [
+        neural.peak_errors(
+            coin,
+            neural.answers(artifact, coin)[columns.LABEL_PEAK],
+            fold.test[coin.name],
+            guess,
         )
-        _say(started, f"{job.title}: hazard of {m.get('hazard_source')}, {m['seconds']['all']} s")
-    return out, told
+        for coin in coins
+        if coin.name in fold.test
+    ]
+    own, plain = (np.concatenate(part) for part in zip(*errors, strict=True))
+    return {
+        "fold": fold.name,
+        "chosen_on": main,
+        "hazard_source": m.get("hazard_source"),
+        "hazard_validation_loss": m.get("hazard_validation_loss"),
+        "hazard_scale": m["calibration"]["hazard"],
+        "peaks": len(own),
+        "peak_error_h": float(np.mean(own)),
+        "peak_error_of_median_h": float(np.mean(plain)),
+        "seconds": m["seconds"]["all"],
+    }
 
 
 def _against(
@@ -309,7 +334,7 @@ def _against(
     return out
 
 
-def _run(
+def _provenance(
     options: CascadeOptions, coins: list[Coin], settings: ModelSettings, facts: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Return what the report says of how it was made."""
@@ -324,20 +349,7 @@ def _run(
         "hedged": options.hedged,
         "network": catalog.titles().get(options.network, ""),
         "data_sha256": digest.hexdigest(),
-        "counts": [
-            {
-                "coin": c.name,
-                "falls": int(c.onset[:, 0].sum()),
-                "squeezes": int(c.onset[:, 1].sum()),
-                "median_candles_to_peak": float(
-                    np.median([e.peak - e.onset for e in c.episodes]) if c.episodes else np.nan
-                ),
-                "median_candles_to_end": float(
-                    np.median([e.end - e.onset for e in c.episodes]) if c.episodes else np.nan
-                ),
-            }
-            for c in coins
-        ],
+        "counts": [_counted(coin) for coin in coins],
         "tiers": tiers(coins, options),
         "trainings": facts,
         "horizon_candles": settings.labels.cascade_horizon_candles,
@@ -347,4 +359,17 @@ def _run(
             name: importlib.metadata.version(name)
             for name in ("breakwater", "torch", "onnxruntime", "numpy", "xgboost-cpu")
         },
+    }
+
+
+def _counted(coin: Coin) -> dict[str, Any]:
+    """Return how many cascades one coin had, and how long they took."""
+    to_peak = [float(e.peak - e.onset) for e in coin.episodes] or [np.nan]
+    to_end = [float(e.end - e.onset) for e in coin.episodes] or [np.nan]
+    return {
+        "coin": coin.name,
+        "falls": int(coin.onset[:, 0].sum()),
+        "squeezes": int(coin.onset[:, 1].sum()),
+        "median_candles_to_peak": float(np.median(to_peak)),
+        "median_candles_to_end": float(np.median(to_end)),
     }

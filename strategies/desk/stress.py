@@ -13,7 +13,7 @@ import numpy as np
 from freqtrade.exchange import timeframe_to_msecs
 
 from models.base.errors import InputError
-from models.base.units import DAY_MS, HOUR_MS
+from models.base.units import DAY_MS, HOUR_MS, MINUTE_MS
 from models.reports.folder import write_folder
 from models.studies.stress.replay import RecordedCrash, Summary, simulated_crash, summarise
 from models.trade.account.first_passage import LiquidationRow, liquidation_table
@@ -113,7 +113,7 @@ def stress_table(summaries: Sequence[Summary]) -> str:
     ]
     for s in summaries:
         lines.append(
-            f"| {s.name} | {s.candle_ms // 60_000}m | {s.starts} | {s.naive_liquidated} "
+            f"| {s.name} | {s.candle_ms // MINUTE_MS}m | {s.starts} | {s.naive_liquidated} "
             f"| {_hours(s.naive_fastest_ms)}, {_hours(s.naive_median_ms)} "
             f"| {s.guarded_liquidated} | {s.worst_final_frac - 1:+.1%} "
             f"| {-s.worst_drawdown_frac:.1%} | {s.nearest_frac:.0%} away | {s.halts} |"

@@ -78,7 +78,7 @@ def simulate(
     decider: Decider,
     costs: Costs | None = None,
 ) -> HedgePath:
-    """Hold `amount_base` of `primary` throughout and hedge it as `decider` says.
+    """Hold `amount_base` of `primary` throughout and hedge it as `decider` decides.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def simulate(
     hedges
         K instruments, each held against the primary.
     decider
-        Asked at every close but the last; its answer fills at the next open.
+        Called at every close but the last; what it returns fills at the next open.
 
     Raises
     ------
@@ -106,60 +106,89 @@ def simulate(
     >>> path.primary_pnl, path.hedge_pnl  # one short filled at 100 for a fee of 0.1
     (array([  0., -10.,   0.]), array([0. , 9.9, 0. ]))
     """
-    costs = costs or Costs()
     _check(time_ms, (primary, *hedges), amount_base)
-    n, k = len(time_ms), len(hedges)
-    side = -1.0 if amount_base > 0 else 1.0  # of the hedge
-    size = abs(amount_base)
-    opens = [m.open.tolist() for m in hedges]
-    closes = [m.close.tolist() for m in hedges]
-    rates = [m.funding_rate.tolist() for m in hedges]
-    base = primary.close.tolist()
-    held = [0.0] * k
-    amounts, ratios = np.zeros((n, k)), np.zeros((n, k))
-    hedge, cost, funding, traded = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
-    fills: list[Fill] = []
-    each = costs.fee_frac + costs.slippage_frac
+    book = _Book(time_ms, primary, amount_base, hedges, costs or Costs())
     wanted: Sequence[float] | None = None
-    for t in range(n):
-        for j in range(k):
-            price = opens[j][t]
-            if t:
-                hedge[t] += held[j] * (price - closes[j][t - 1])
-            paid = held[j] * price * rates[j][t]
-            funding[t] -= paid
-            if wanted is not None:
-                # The amount was decided at the close before: nobody knows the open yet.
-                aim = side * wanted[j] * size * base[t - 1] / closes[j][t - 1]
-                change = executable(aim - held[j], held[j], price, hedges[j].rules)
-                if change:
-                    notional = abs(change) * price
-                    cost[t] += notional * each
-                    traded[t] += notional
-                    fills.append(
-                        Fill(time_ms=int(time_ms[t]), pair=hedges[j].pair, amount_base=change,
-                             price_quote=price, fee_quote=notional * costs.fee_frac)
-                    )  # fmt: skip
-                    held[j] = 0.0 if change == -held[j] else held[j] + change
-            hedge[t] += held[j] * (closes[j][t] - price)
-            amounts[t, j] = held[j]
-            ratios[t, j] = abs(held[j]) * closes[j][t] / (size * base[t])
-        if t + 1 < n:
-            wanted = decider(t, tuple(ratios[t]))
+    for t in range(len(time_ms)):
+        book.candle(t, wanted)
+        if t + 1 < len(time_ms):
+            wanted = decider(t, tuple(book.ratios[t]))
     before = np.concatenate((primary.open[:1], primary.close[:-1]))
     move = amount_base * (primary.close - before)
     return HedgePath(
         time_ms=time_ms,
         primary_pnl=move - amount_base * primary.open * primary.funding_rate,
-        hedge_pnl=hedge + funding - cost,
-        cost=cost,
-        funding=funding,
-        traded=traded,
-        notional=size * before,
-        ratio=ratios,
-        amount_base=amounts,
-        fills=tuple(fills),
+        hedge_pnl=book.hedge + book.funding - book.cost,
+        cost=book.cost,
+        funding=book.funding,
+        traded=book.traded,
+        notional=book.size * before,
+        ratio=book.ratios,
+        amount_base=book.amounts,
+        fills=tuple(book.fills),
     )
+
+
+class _Book:
+    """Amounts and money of the hedge while it is simulated; arrays (N,) or (N, K) fill up."""
+
+    def __init__(
+        self,
+        time_ms: IntArray,
+        primary: HedgeMarket,
+        amount_base: float,
+        hedges: Sequence[HedgeMarket],
+        costs: Costs,
+    ) -> None:
+        n, k = len(time_ms), len(hedges)
+        self.time_ms, self.hedges, self.costs = time_ms, hedges, costs
+        self.side = -1.0 if amount_base > 0 else 1.0  # of the hedge
+        self.size = abs(amount_base)
+        self.base: list[float] = primary.close.tolist()
+        # Lists, because single numbers are read from them faster than from arrays.
+        self.opens: list[list[float]] = [m.open.tolist() for m in hedges]
+        self.closes: list[list[float]] = [m.close.tolist() for m in hedges]
+        self.rates: list[list[float]] = [m.funding_rate.tolist() for m in hedges]
+        self.held = [0.0] * k
+        self.amounts, self.ratios = np.zeros((n, k)), np.zeros((n, k))
+        self.hedge, self.cost = np.zeros(n), np.zeros(n)  # profit from price; fees and slippage
+        self.funding, self.traded = np.zeros(n), np.zeros(n)
+        self.fills: list[Fill] = []
+
+    def candle(self, t: int, wanted: Sequence[float] | None) -> None:
+        """Take the legs through candle `t`; `wanted` is filled at its open, None leaves them."""
+        for j in range(len(self.hedges)):
+            price, close = self.opens[j][t], self.closes[j][t]
+            if t:
+                self.hedge[t] += self.held[j] * (price - self.closes[j][t - 1])
+            self.funding[t] -= self.held[j] * price * self.rates[j][t]
+            if wanted is not None:
+                self._fill(t, j, wanted[j])
+            self.hedge[t] += self.held[j] * (close - price)
+            self.amounts[t, j] = self.held[j]
+            self.ratios[t, j] = abs(self.held[j]) * close / (self.size * self.base[t])
+
+    def _fill(self, t: int, j: int, ratio: float) -> None:
+        """Trade leg `j` at the open of candle `t` towards the ratio decided at the close before."""
+        held, price, market = self.held[j], self.opens[j][t], self.hedges[j]
+        # The amount was decided at the close before: nobody knows the open yet.
+        aim = self.side * ratio * self.size * self.base[t - 1] / self.closes[j][t - 1]
+        change = executable(aim - held, held, price, market.rules)
+        if not change:
+            return
+        notional = abs(change) * price
+        self.cost[t] += notional * (self.costs.fee_frac + self.costs.slippage_frac)
+        self.traded[t] += notional
+        self.fills.append(
+            Fill(
+                time_ms=int(self.time_ms[t]),
+                pair=market.pair,
+                amount_base=change,
+                price_quote=price,
+                fee_quote=notional * self.costs.fee_frac,
+            )
+        )
+        self.held[j] = 0.0 if change == -held else held + change
 
 
 def banded(target: FloatArray, width: float) -> Decider:

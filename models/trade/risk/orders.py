@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from models.base.units import MINUTE_MS, SECOND_MS
 from models.trade.risk.limits import Limits
 from models.trade.risk.need import intent_of, need
 from models.trade.risk.snapshot import Snapshot
@@ -35,7 +36,7 @@ def no_duplicate(s: Snapshot, limits: Limits) -> Verdict:
 
 def no_burst(s: Snapshot, limits: Limits) -> Verdict:
     """Refuse more orders within a minute than allowed, whatever the pair."""
-    recent = [o for o in need(s.sent, "recent orders") if s.now_ms - o.time_ms < 60_000]
+    recent = [o for o in need(s.sent, "recent orders") if s.now_ms - o.time_ms < MINUTE_MS]
     if len(recent) >= limits.soft.max_orders_per_minute:
         return refused(f"{len(recent)} orders in the last minute")
     return PASSED
@@ -43,7 +44,7 @@ def no_burst(s: Snapshot, limits: Limits) -> Verdict:
 
 def no_repeats(s: Snapshot, limits: Limits) -> Verdict:
     """Halt when the same side of the same pair is entered again and again."""
-    order, window_ms = intent_of(s), 1000 * limits.soft.repeat_window_s
+    order, window_ms = intent_of(s), SECOND_MS * limits.soft.repeat_window_s
     same = [
         o for o in need(s.sent, "recent orders")
         if (o.pair, o.side) == (order.pair, order.side) and s.now_ms - o.time_ms < window_ms

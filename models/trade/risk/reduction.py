@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from models.base.errors import InputError
-from models.base.units import HOUR_S
+from models.base.units import HOUR_S, SECOND_MS
 
 STEP_S: Final = 60.0
 # Of the position, per step, while nobody knows the volume: out within ten minutes all the same.
@@ -78,5 +78,5 @@ def next_step(
     if size > 0 and held_quote - size < smallest_quote:
         size = held_quote
     return ReductionStep(
-        notional_quote=size, next_ms=now_ms + round(1000 * STEP_S), last=size >= left
+        notional_quote=size, next_ms=now_ms + round(SECOND_MS * STEP_S), last=size >= left
     )
