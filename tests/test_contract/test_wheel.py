@@ -64,6 +64,7 @@ def test_commands_when_installed_then_help_and_places_are_the_packages_own(
     installed: Path, tmp_path: Path
 ) -> None:
     assert "hedge-report" in _output([str(installed / "breakwater"), "--help"], tmp_path)
+    _output([str(installed / "breakwater"), "doctor"], tmp_path)
     places = "import strategies.desk.places as p; print(p.CONFIGS, p.STRATEGIES, sep='\\n')"
     lines = _output([str(installed / "python"), "-c", places], tmp_path).split()
     assert all(line.startswith(str(installed.parent)) for line in lines), lines
