@@ -102,7 +102,7 @@ def _loss(model: Predictor, job: TrainingJob) -> FloatArray:
     for side, (own, other) in enumerate((steps, steps[::-1])):
         event, at_risk = hazard_targets(own, edges, other)
         h = hazard[:, side]
-        told = at_risk[:, 0] > 0
+        labelled = at_risk[:, 0] > 0
         row = -(at_risk * (event * np.log(h) + (1 - event) * np.log1p(-h))).sum(axis=1)
-        loss = loss + np.where(told, row, np.nan)
+        loss = loss + np.where(labelled, row, np.nan)
     return loss

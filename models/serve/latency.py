@@ -105,13 +105,13 @@ class LatencySummary:
             name: deque(maxlen=window) for name in (*STAGES, TO_DECISION, TO_ORDER)
         }
 
-    def add(self, seen: CandleLatency) -> None:
+    def add(self, candle: CandleLatency) -> None:
         """Count one pair's candle."""
-        for stage, took in seen.took_ms.items():
-            self._kept[stage].append((seen.candle_ms, took))
+        for stage, took in candle.took_ms.items():
+            self._kept[stage].append((candle.candle_ms, took))
         for stage, total in (("decision", TO_DECISION), ("sent", TO_ORDER)):
-            if stage in seen.at_ms:
-                self._kept[total].append((seen.candle_ms, seen.at_ms[stage]))
+            if stage in candle.at_ms:
+                self._kept[total].append((candle.candle_ms, candle.at_ms[stage]))
         if decided := self._kept[TO_DECISION]:
             for kept in self._kept.values():
                 while kept and kept[0][0] < decided[0][0]:

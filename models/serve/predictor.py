@@ -126,8 +126,8 @@ class Predictor:
         x, times, skip = self._with_history(features, time_ms)
         finite: BoolArray = np.asarray(np.isfinite(x[:, self._needed]).all(axis=1))
         raw = self._raw(x, times, finite)
-        told = self._decoder(raw, x) | {columns.DRIFT: self._drift(x) + 0.0 * raw[:, 0]}
-        return {name: values[skip:] for name, values in told.items()}
+        decoded = self._decoder(raw, x) | {columns.DRIFT: self._drift(x) + 0.0 * raw[:, 0]}
+        return {name: values[skip:] for name, values in decoded.items()}
 
     def latest(
         self,

@@ -63,15 +63,7 @@ def fit_agent(spec: AgentSpec, data: Prepared) -> Fitted:
     column, correlation = find_return(data, train)
 
     def served(agent: OnPolicyAlgorithm) -> ServedPolicy:
-        return ServedPolicy(
-            actor(agent),
-            data.layout,
-            rules,
-            torch.from_numpy(data.mean),
-            torch.from_numpy(data.std),
-            column,
-            data.job.feature_names.index(columns.FEATURE_SIGMA),
-        ).eval()
+        return _served_policy(agent, data, rules, column)
 
     def valued(policy: ServedPolicy) -> Account:
         targets = decisions(policy, data.rows.features, data.split.validation.start, validation)
@@ -92,6 +84,7 @@ def fit_agent(spec: AgentSpec, data: Prepared) -> Fitted:
             cure="lower network.learning_rate, or check the features for extreme values",
         )
     hold = np.full(len(validation.log_return), rules.targets[-1])
+    holding = walk(hold, validation.log_return, rules, validation.runs)
     facts = {
         "steps": agent.num_timesteps,
         "targets_leverage": list(rules.targets),
@@ -99,16 +92,29 @@ def fit_agent(spec: AgentSpec, data: Prepared) -> Fitted:
         "return_feature_correlation": correlation,
         "best_step": selection.best_step,
         "history": selection.history,  # (step, log equity over all validation rows, after costs)
-        "validation": _told(valued(best), validation),
-        "validation_hold": _told(
-            walk(hold, validation.log_return, rules, validation.runs), validation
-        ),
+        "validation": _account_facts(valued(best), validation),
+        "validation_hold": _account_facts(holding, validation),
     }
     return Fitted(
         seconds=time.monotonic() - started,
         onnx=to_onnx(best, len(data.job.feature_names), data.layout.present(spec.absent)),
         facts={"parameters": sum(p.numel() for p in best.parameters()), "agent": facts},
     )
+
+
+def _served_policy(
+    agent: OnPolicyAlgorithm, data: Prepared, rules: AccountRules, return_column: int
+) -> ServedPolicy:
+    """Return the agent's policy as it is now, as the graph that would be served."""
+    return ServedPolicy(
+        actor(agent),
+        data.layout,
+        rules,
+        torch.from_numpy(data.mean),
+        torch.from_numpy(data.std),
+        return_column,
+        data.job.feature_names.index(columns.FEATURE_SIGMA),
+    ).eval()
 
 
 def new_agent(
@@ -259,7 +265,7 @@ class Selection(BaseCallback):
         sys.stderr.flush()
 
 
-def _told(account: Account, of: AgentMarket) -> dict[str, float]:
+def _account_facts(account: Account, of: AgentMarket) -> dict[str, float]:
     """Return what an account earned, and what it traded per candle, in equities."""
     candles = sum(len(run) - 1 for run in of.runs)
     return {"log_equity": account.log_equity, "turnover_per_candle": account.traded / candles}

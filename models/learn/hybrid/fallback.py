@@ -114,21 +114,21 @@ def _validation_losses(
         rows = np.arange(run.start + lead, run.stop)
         y = session.run(data.rows.features[None, run.start : run.stop].numpy())[0, lead:]
         lost = {name: np.zeros(len(rows)) for name in weeks}
-        told = np.zeros(len(rows), dtype=np.bool_)
+        at_stake = np.zeros(len(rows), dtype=np.bool_)
         for side, sign in ((0, -1), (1, 1)):
             at = layout.hazard(sign)
-            said = {
+            hazards = {
                 NETWORK: y[:, at].astype(np.float64),
                 TREES: trees[side].logits(_tree_input(data, rows)),
                 CONSTANT: np.tile(prior[at], (len(rows), 1)),
             }
             event = data.rows.targets.event[rows, side].numpy()
             at_risk = data.rows.targets.at_risk[rows, side].numpy()
-            for name, logits in said.items():
+            for name, logits in hazards.items():
                 lost[name] += (at_risk * (np.logaddexp(0.0, logits) - event * logits)).sum(axis=1)
-            told |= at_risk[:, 0] > 0
+            at_stake |= at_risk[:, 0] > 0
         for name, values in lost.items():
-            parts = np.array_split(values[told], max(1, int(told.sum()) // _WEEK))
+            parts = np.array_split(values[at_stake], max(1, int(at_stake.sum()) // _WEEK))
             weeks[name] += [float(part.mean()) for part in parts if len(part)]
     return {name: np.array(values) for name, values in weeks.items()}
 

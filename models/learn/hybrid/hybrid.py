@@ -90,10 +90,12 @@ def fit_hybrid(data: Prepared) -> Fitted:
     blocks = blocks_of(rows, data)
     neural = dataclasses.replace(data, spec=NETWORK, config=data.config.network)
     trees = fit_members(rows, blocks, data)
-    said = _network_out_of_fold(rows, blocks, neural)
-    known = np.isfinite(said[:, 0])  # rows behind enough candles of their run
+    answers = _network_out_of_fold(rows, blocks, neural)
+    known = np.isfinite(answers[:, 0])  # rows behind enough candles of their run
     base = tree_prior_outputs(rows, data)
-    weights, ablation = _weigh(rows.take(np.flatnonzero(known)), blocks, known, said, trees, data)
+    weights, ablation = _weigh(
+        rows.take(np.flatnonzero(known)), blocks, known, answers, trees, data
+    )
     network = fit_network(NETWORK, neural)
     members = {"network": network.onnx, "trees": exported(trees.model, rows, data)}
     merged = pool_graphs(members, weights, base, data.layout, len(data.job.feature_names))
@@ -148,7 +150,7 @@ def _weigh(
     rows: Table,
     blocks: Blocks,
     known: np.ndarray[Any, Any],
-    said: FloatArray,
+    answers: FloatArray,
     trees: FittedTrees,
     data: Prepared,
 ) -> tuple[dict[str, FloatArray], dict[str, Any]]:
@@ -159,7 +161,7 @@ def _weigh(
     ablation: dict[str, Any] = {}
     for name in (*POOLED, *HAZARDS):
         head, columns = trees.heads[name], trees.model.columns(name)
-        network = said[known][:, columns]
+        network = answers[known][:, columns]
         forest = trees.out_of_fold[name][known]
         if name in HAZARDS:  # both as distances from the base rate's logits
             network = network - trees.model.prior[columns]

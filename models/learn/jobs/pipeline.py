@@ -250,13 +250,13 @@ def _calibrate(
 def _hazard_scale(onnx: bytes, raw: FloatArray, data: Prepared, context: int) -> dict[str, Any]:
     """Return offset and slope of each side's hazard logits, own and peers' calibration rows."""
     rows = [np.flatnonzero(np.isfinite(raw[:, data.layout.hazards.start]))]
-    said, session = [raw[rows[0]]], Session(onnx)
+    answers, session = [raw[rows[0]]], Session(onnx)
     for peer in data.peers:
         for run in peer.within(peer.split.calibration, context - 1):
             x = data.rows.features[run.start : run.stop].numpy()
-            said.append(session.run(x[None])[0, context - 1 :].astype(np.float64))
+            answers.append(session.run(x[None])[0, context - 1 :].astype(np.float64))
             rows.append(np.arange(run.start + context - 1, run.stop))
-    every, y, t = np.concatenate(rows), np.concatenate(said), data.rows.targets
+    every, y, t = np.concatenate(rows), np.concatenate(answers), data.rows.targets
     found = []
     for side, sign in ((0, -1), (1, 1)):
         event, at_risk = t.event[every, side].numpy(), t.at_risk[every, side].numpy()

@@ -100,9 +100,9 @@ def check_training_rows(
     mean, std = known.mean(axis=0, dtype=np.float64), known.std(axis=0, dtype=np.float64)
     still = np.ptp(known, axis=0) == 0
     for i in np.flatnonzero(~needed):
-        told = known[np.isfinite(known[:, i]), i].astype(np.float64)
-        moves = len(told) > 0 and np.ptp(told) > 0 and told.std() >= _SMALLEST_STD
-        mean[i], std[i] = (told.mean(), told.std()) if moves else (0.0, MUTED_STD)
+        present = known[np.isfinite(known[:, i]), i].astype(np.float64)
+        moves = len(present) > 0 and np.ptp(present) > 0 and present.std() >= _SMALLEST_STD
+        mean[i], std[i] = (present.mean(), present.std()) if moves else (0.0, MUTED_STD)
         still[i] = False
     flat = ~still & (std < _SMALLEST_STD)
     problems = [f"{names[i]} is constant" for i in np.flatnonzero(still)]

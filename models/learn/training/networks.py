@@ -15,8 +15,9 @@ from models.base.errors import InputError
 from models.learn.export.onnx import to_onnx
 from models.learn.nets.base import Committee, Forecaster, NetworkSpec, start_at_prior
 from models.learn.training.fitted import Fitted
-from models.learn.training.loop import fit
+from models.learn.training.loop import Rows, fit
 from models.learn.training.prepare import Prepared
+from models.learn.training.settings import TrainingSettings
 
 
 def build_forecaster(spec: NetworkSpec, data: Prepared, seed: int) -> Forecaster:
@@ -66,29 +67,11 @@ def fit_network(spec: NetworkSpec, data: Prepared) -> Fitted:
         If training diverges, or the exported graph is not the network.
     """
     job, split, members = data.job, data.split, data.settings.training.members
-    settings, lead = data.settings.training, burn_in(spec, data)
-    networks = [build_forecaster(spec, data, seed) for seed in _seeds(job.seed, members)]
-    facts: dict[str, Any] = {}
-    if job.warm_start:
-        refused = _go_on(networks, job.warm_start)
-        facts["warm_start"] = refused or "taken"
-        if refused:  # some may have been loaded
-            networks = [build_forecaster(spec, data, seed) for seed in _seeds(job.seed, members)]
-        else:
-            settings = dataclasses.replace(
-                settings,
-                learning_rate=settings.fine_tune_lr_frac * settings.learning_rate,
-                max_steps=settings.fine_tune_max_steps,
-            )
+    lead = burn_in(spec, data)
+    networks, settings, facts = _first_weights(spec, data)
+    warm = facts.get("warm_start") == "taken"
     fitted, histories = [], []
-    rows = dataclasses.replace(
-        data.rows,
-        peers_train=(
-            *(r for p in data.peers for r in p.within(p.split.train, lead)),
-            *data.lesson_runs(lead),
-        ),
-        peers_validation=tuple(r for p in data.peers for r in p.within(p.split.validation, lead)),
-    )
+    rows = _with_others(data, lead)
     # Members differ in their first weights and in the order of their batches.
     for member, (seed, network) in enumerate(
         zip(_seeds(job.seed, members), networks, strict=True), start=1
@@ -96,7 +79,7 @@ def fit_network(spec: NetworkSpec, data: Prepared) -> Fitted:
         best, history = fit(
             network, rows, split.train, split.validation, lead, data.layout, settings, seed,
             job.title if members == 1 else f"{job.title}, member {member} of {members}",
-            warm=facts.get("warm_start") == "taken",
+            warm=warm,
         )  # fmt: skip
         fitted.append(best)
         histories.append(history)
@@ -112,6 +95,41 @@ def fit_network(spec: NetworkSpec, data: Prepared) -> Fitted:
             "history": [history.validation for history in histories],
             "best_step": [history.best_step for history in histories],
         },
+    )
+
+
+def _first_weights(
+    spec: NetworkSpec, data: Prepared
+) -> tuple[list[Forecaster], TrainingSettings, dict[str, Any]]:
+    """Return the members to train, with which settings, and what the manifest tells of it.
+
+    Random weights, or those of the job's warm start where they fit: then fewer, smaller steps.
+    """
+    job, settings = data.job, data.settings.training
+    seeds = _seeds(job.seed, settings.members)
+    networks = [build_forecaster(spec, data, seed) for seed in seeds]
+    if not job.warm_start:
+        return networks, settings, {}
+    if refused := _go_on(networks, job.warm_start):  # some may have been loaded
+        networks = [build_forecaster(spec, data, seed) for seed in seeds]
+        return networks, settings, {"warm_start": refused}
+    smaller = dataclasses.replace(
+        settings,
+        learning_rate=settings.fine_tune_lr_frac * settings.learning_rate,
+        max_steps=settings.fine_tune_max_steps,
+    )
+    return networks, smaller, {"warm_start": "taken"}
+
+
+def _with_others(data: Prepared, lead: int) -> Rows:
+    """Return the rows, with the peers' runs and the lessons that count beside them."""
+    return dataclasses.replace(
+        data.rows,
+        peers_train=(
+            *(r for p in data.peers for r in p.within(p.split.train, lead)),
+            *data.lesson_runs(lead),
+        ),
+        peers_validation=tuple(r for p in data.peers for r in p.within(p.split.validation, lead)),
     )
 
 

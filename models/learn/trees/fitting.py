@@ -117,10 +117,10 @@ def fit_members(rows: Table, blocks: Blocks, data: Prepared) -> FittedTrees:
         _progress(data, f"forest: {data.config.forest_trees} trees")
     weights, facts, out_of_fold = {}, {}, {}
     for name, head in heads.items():
-        said = members.get(name, {"xgboost": chosen[name].outputs})
-        weights[name], facts[name] = pool(head, said, rows, blocks)
+        answers = members.get(name, {"xgboost": chosen[name].outputs})
+        weights[name], facts[name] = pool(head, answers, rows, blocks)
         facts[name]["rounds"] = chosen[name].rounds
-        out_of_fold[name] = pooled(list(said.values()), weights[name], head.base)
+        out_of_fold[name] = pooled(list(answers.values()), weights[name], head.base)
     boosted = {name: head.fit(rows, chosen[name].rounds) for name, head in heads.items()}
     model = TreeModel(data.layout, prior, boosted, forest, weights)
     return FittedTrees(model, heads, out_of_fold, facts)
@@ -140,12 +140,12 @@ def pool(
     def losses(outputs: FloatArray) -> FloatArray:
         return np.array([head.loss(outputs[held], part) for held, part in held_rows])
 
-    said = list(members.values())
-    weights = fit_weights(said, head.base, losses) if len(said) > 1 else (1.0,)
+    answers = list(members.values())
+    weights = fit_weights(answers, head.base, losses) if len(answers) > 1 else (1.0,)
     compared = {
         "prior": np.tile(head.base, (len(rows), 1)),
         **members,
-        **({"pool": pooled(said, weights, head.base)} if len(said) > 1 else {}),
+        **({"pool": pooled(answers, weights, head.base)} if len(answers) > 1 else {}),
     }
     return weights, {
         "weights": dict(zip(members, weights, strict=True)),
