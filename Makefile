@@ -12,7 +12,7 @@ DAYS ?= 7
 SPAN = $(if $(DATA),--data $(DATA)) $(if $(TIMERANGE),--timerange $(TIMERANGE))
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo hedge data simulate exchange test test-all lint format types compare bench bench-live faults kills soak check-upgrade clean
+.PHONY: help install lock demo hedge data simulate exchange test test-all lint format types compare bench bench-live faults kills soak check-upgrade mutation clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -108,6 +108,8 @@ soak: install  ## The live bot through DAYS (7) simulated days with random fault
 
 check-upgrade:  ## Probes and fast tests against the newest Freqtrade, in a throw-away venv (TESTS=no)
 	$(PYTHON) -m tests.upgrade --python $(PYTHON) --workers $(WORKERS) $(if $(filter no,$(TESTS)),--probes-only)
+mutation: install  ## Plant mistakes where money depends on it; the tests must notice (ROOMS=, EVERY=)
+	$(BIN)/python -m tests.mutation $(ROOMS) $(if $(EVERY),--every $(EVERY))
 
 clean:  ## Remove the virtual environment and caches, keep user_data
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -1,11 +1,18 @@
-"""Print the mutation score of the guards: `python -m tests.mutation [every]`."""
+"""Print the mutation score: `python -m tests.mutation [--every N] [--first K] [room ...]`."""
 
 from __future__ import annotations
 
-import sys
+import argparse
 
+from tests.mutation.plan import ROOMS
 from tests.mutation.run import report, run
 
 if __name__ == "__main__":
-    score = run(every=int(sys.argv[1]) if len(sys.argv) > 1 else 1, told=print)
-    print(report(score))
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("rooms", nargs="*", choices=[[], *ROOMS], help="all without any")
+    parser.add_argument("--every", type=int, default=1, help="run only every N-th mutant")
+    parser.add_argument("--first", type=int, default=0, help="from this one on")
+    given = parser.parse_args()
+    for name in given.rooms or ROOMS:
+        score = run([name], every=given.every, first=given.first, report_survivor=print)
+        print(f"{name}: {report(score)}", flush=True)

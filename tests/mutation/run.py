@@ -1,47 +1,39 @@
-"""Runs the guards' own tests against every mutant, each in a process of its own.
+"""Runs each module's own tests against every mutant of it, in a process of its own.
 
-A forked child imports the mutated module instead of the real one and runs the tests of that module
-until the first fails; a mutant they let live meets the unit tests of all the guards. A child that
+A forked child imports the mutated module instead of the real one and runs pytest on the module's
+tests until the first fails; a mutant they let live meets the room's other tests. A child that
 hangs is killed and counts as caught: an endless loop is seen.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib
 import importlib.abc
 import importlib.machinery
-import itertools
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import hypothesis  # noqa: F401 - imported once, before the children are forked
-import numpy as np  # noqa: F401
+import hypothesis
 import pytest
 
 from tests.mutation.equivalent import EQUIVALENT
 from tests.mutation.mutants import Mutant, mutants
+from tests.mutation.plan import ROOMS, Room
 from tests.places import ROOT
 
-SUITES = {
-    "limits": ("trade.risk.test_limits",),
-    "losses": ("trade.risk.test_losses",),
-    "reduction": ("trade.risk.test_after_trade",),
-    "reconciliation": ("trade.risk.test_after_trade",),
-    "second_source": ("trade.risk.test_second_source",),
-}
-GUARDS = ("trade.risk.test_guards",)
-WHOLE = ("trade.risk.test_guards", "trade.risk.test_limits", "trade.risk.test_losses",
-         "trade.risk.test_after_trade", "trade.risk.test_second_source")  # fmt: skip
-MODULES = ("verdict", "need", "limits", "losses", "orders", "exposure", "margin", "market", "model",
-           "oversight", "run", "reduction", "reconciliation", "second_source")  # fmt: skip
-_LIMIT_S = 90
+_LIMIT_S = 240
+_OURS = ("models", "strategies", "freqaimodels", "tests")
+_PYTEST = (
+    "-x", "-q", "-m", "not slow", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist",
+    "--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,39 +52,53 @@ class Score:
         return tuple(m for m in self.survived if (m.module, m.name) not in EQUIVALENT)
 
 
-def all_mutants() -> list[Mutant]:
-    """Return the mutants of every module of the guards."""
-    out = []
-    for name in MODULES:
-        out += list(mutants(name, _source(name)))
-    return out
+def all_mutants(rooms: Sequence[str] = tuple(ROOMS)) -> list[tuple[Room, Mutant]]:
+    """Return the mutants of every module of these rooms, with the tests each has to meet."""
+    return [
+        (room, mutant)
+        for name in rooms
+        for room in ROOMS[name]
+        for module in room.names()
+        for mutant in mutants(module, _source(module))
+    ]
 
 
 def _source(module: str) -> str:
-    return (ROOT / "models" / "trade" / "risk" / f"{module}.py").read_text(encoding="utf-8")
+    return ROOT.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
 
 
-def run(*, every: int = 1, told: Callable[[str], None] | None = None) -> Score:
-    """Return the score of every `every`-th mutant; `told` hears of each that lives.
+def run(
+    rooms: Sequence[str] = tuple(ROOMS),
+    *,
+    every: int = 1,
+    first: int = 0,
+    verify: bool = True,
+    report_survivor: Callable[[str], None] | None = None,
+) -> Score:
+    """Return the score of every `every`-th mutant of these rooms, from number `first` on.
+
+    Parameters
+    ----------
+    verify
+        Whether the tests are run on the source as it is first; False where that is known.
 
     Raises
     ------
     RuntimeError
         If the tests do not pass on the source as it is: they would "catch" everything.
     """
-    chosen = all_mutants()[::every]
-    for module in MODULES:
-        if not _passes(Mutant(module, "none", _source(module)), SUITES.get(module, GUARDS)):
-            raise RuntimeError(f"the tests of {module} fail without any mutant")
-    if not _passes(Mutant("run", "none", _source("run")), WHOLE):
-        raise RuntimeError("the guards' tests fail without any mutant")
+    chosen = all_mutants(rooms)[first::every]
+    suites = dict.fromkeys(suite for room, _ in chosen for suite in (room.own, room.more) if suite)
+    _import_once(suites)
+    for suite in suites if verify else ():
+        if not _passes(None, suite):
+            raise RuntimeError(f"the tests {suite} fail without any mutant")
     survived = []
-    for number, mutant in enumerate(chosen):
-        first = SUITES.get(mutant.module, GUARDS)
-        if _passes(mutant, first) and _passes(mutant, WHOLE):
+    for number, (room, mutant) in enumerate(chosen):
+        if _passes(mutant, room.own) and (not room.more or _passes(mutant, room.more)):
             survived.append(mutant)
-            if told is not None:
-                told(f"{number + 1}/{len(chosen)} lives: {mutant.module}: {mutant.name}")
+            if report_survivor is not None:
+                report_survivor(f"{number + 1}/{len(chosen)} lives: {mutant.module}: {mutant.name}")
     return Score(len(chosen), tuple(survived))
 
 
@@ -110,20 +116,32 @@ def report(score: Score) -> str:
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Imports the mutated source under the real module's name."""
 
-    def __init__(self, name: str, source: str) -> None:
-        self._name, self._source = name, source
+    def __init__(self, mutant: Mutant) -> None:
+        self._mutant = mutant
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
-        if fullname != self._name:
+        if fullname != self._mutant.module:
             return None
         return importlib.machinery.ModuleSpec(fullname, self, origin="mutant")
 
     def exec_module(self, module: ModuleType) -> None:
-        exec(compile(self._source, "<mutant>", "exec"), module.__dict__)
+        exec(compile(self._mutant.source, "<mutant>", "exec"), module.__dict__)
 
 
-def _passes(mutant: Mutant, suite: Sequence[str]) -> bool:
-    """Return whether all tests of `suite` pass on the mutant."""
+def _import_once(suites: Sequence[tuple[str, ...]] | dict[tuple[str, ...], None]) -> None:
+    """Import the tests here, so that the children find the libraries they use already loaded."""
+    for path in dict.fromkeys(path for suite in suites for path in _files(suite)):
+        importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+
+
+def _files(suite: tuple[str, ...]) -> Iterator[Path]:
+    for entry in suite:
+        path = ROOT / entry
+        yield from sorted(path.rglob("test_*.py")) if path.is_dir() else [path]
+
+
+def _passes(mutant: Mutant | None, suite: tuple[str, ...]) -> bool:
+    """Return whether all tests of `suite` pass, on the mutant or on the source as it is."""
     child = os.fork()
     if child == 0:
         code = 1
@@ -134,47 +152,21 @@ def _passes(mutant: Mutant, suite: Sequence[str]) -> bool:
     return os.waitstatus_to_exitcode(status) == 0
 
 
-def _in_child(mutant: Mutant, suite: Sequence[str]) -> int:
+def _in_child(mutant: Mutant | None, suite: tuple[str, ...]) -> int:
     signal.alarm(_LIMIT_S)  # ends the process
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
-    for loaded in [
-        n for n in sys.modules if n.startswith(("models.trade.risk", "tests.test_models"))
-    ]:
-        del sys.modules[loaded]
-    sys.meta_path.insert(0, _Finder(f"models.trade.risk.{mutant.module}", mutant.source))
-    for file in suite:
-        for test in _tests(importlib.import_module(f"tests.test_models.{file}")):
-            test()
-    return 0
-
-
-def _tests(module: ModuleType) -> Iterator[Callable[[], Any]]:
-    """Yield the tests of a module with every set of their parameters, as pytest runs them.
-
-    Slow ones and those that want recorded data are left out; the guards' tests use no fixtures.
-    """
-    for name, test in vars(module).items():
-        if name.startswith("test_"):
-            all_marks = getattr(test, "pytestmark", [])
-            if any(mark.name == "skipif" for mark in all_marks):
-                continue
-            marks = [m for m in all_marks if m.name == "parametrize"]
-            for values in itertools.product(*(_cases(m) for m in marks)):
-                yield functools.partial(test, **{k: v for case in values for k, v in case.items()})
-
-
-def _cases(mark: pytest.Mark) -> list[dict[str, Any]]:
-    names = mark.args[0]
-    names = [n.strip() for n in names.split(",")] if isinstance(names, str) else list(names)
-    out = []
-    for case in mark.args[1]:
-        slow = any(m.name == "slow" for m in getattr(case, "marks", ()))
-        plain = isinstance(case, tuple) and not hasattr(case, "marks")
-        values = case.values if hasattr(case, "marks") else case if plain else (case,)
-        if len(names) == 1 and plain:
-            values = (case,)
-        if not slow:
-            out.append(dict(zip(names, values, strict=True)))
-    return out
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
+    for name in [n for n in sys.modules if n.split(".")[0] in _OURS]:
+        del sys.modules[name]
+    if mutant is not None:
+        sys.meta_path.insert(0, _Finder(mutant))
+    for name in [n for n in os.environ if n.startswith("PYTEST_")]:
+        del os.environ[name]
+    phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)  # a failure is enough
+    hypothesis.settings.register_profile(
+        "mutation", database=None, derandomize=True, deadline=None, phases=phases
+    )
+    hypothesis.settings.load_profile("mutation")
+    return int(pytest.main([*_PYTEST, *(str(ROOT / entry) for entry in suite)]))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+# Rooms whose tests have a folder of their own name.
+_ELSEWHERE = {"strategies/desk/loopback": "tests/test_exchange"}
+
 
 def borrowed(root: Path) -> list[str]:
     """Return one line per import of a test file: what tests share lives in a module beside them."""
@@ -28,6 +31,25 @@ def own_places(root: Path) -> list[str]:
             for node in ast.walk(_tree(path))
         )
     ]
+
+
+def unmirrored(root: Path) -> list[str]:
+    """Return the folders with code of the pack that have no folder with tests of the same name."""
+    return [
+        str(folder.relative_to(root))
+        for package in ("models", "strategies", "freqaimodels")
+        for folder in sorted({path.parent for path in (root / package).rglob("*.py")})
+        if any(path.stem[0] != "_" for path in folder.glob("*.py"))
+        and not any(_mirror(root, folder).rglob("test_*.py"))
+    ]
+
+
+def _mirror(root: Path, folder: Path) -> Path:
+    name = folder.relative_to(root).as_posix()
+    if name in _ELSEWHERE:
+        return root / _ELSEWHERE[name]
+    package, *rooms = folder.relative_to(root).parts
+    return root.joinpath("tests", f"test_{package}", *rooms)
 
 
 def _imports(path: Path) -> set[str]:

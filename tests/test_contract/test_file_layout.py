@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.places import ROOT
-from tests.test_contract.file_rules import borrowed, own_places
+from tests.test_contract.file_rules import borrowed, own_places, unmirrored
 
 
 def write(root: Path, name: str, text: str) -> Path:
@@ -47,3 +47,12 @@ def test_places_when_tests_look_for_the_checkout_then_one_file_knows_it(tmp_path
     write(tmp_path, "tests.places", here)
     assert own_places(tmp_path) == []
     assert own_places(write(tmp_path, "tests.exchange.market", here)) == ["tests.exchange.market"]
+
+
+def test_rooms_when_they_have_code_then_a_folder_of_tests_mirrors_them(tmp_path: Path) -> None:
+    assert unmirrored(ROOT) == []
+    write(tmp_path, "models.trade.risk.margin", "x = 1")
+    write(tmp_path, "models.trade.__init__", "")
+    assert unmirrored(tmp_path) == ["models/trade/risk"]
+    write(tmp_path, "tests.test_models.trade.risk.test_margin", "x = 1")
+    assert unmirrored(tmp_path) == []

@@ -9,11 +9,8 @@ import pytest
 
 from models.base.errors import InputError
 from models.base.heads import cumulative_incidence
-from models.base.types import Candles
 from models.base.units import HOUR_MS
-from models.data.labels.cascade import CascadeConfig, hazard_bins
 from models.data.labels.settings import LabelSettings
-from models.reports.cascades import page
 from models.studies.cascades.alarms import (
     Watch,
     at_rate,
@@ -25,37 +22,8 @@ from models.studies.cascades.baselines import BASELINES, CONSTANT
 from models.studies.cascades.folds import coins_out, episodes_out, walk_forward
 from models.studies.cascades.measure import measure_hazards, paired_recall, row_log_likelihood
 from models.studies.cascades.network import cascade_job, labels_of, main_coin, peak_errors
-from models.studies.cascades.panel import Coin, aligned, build
-from tests.test_models.markets import random_walk
-
-EDGES = hazard_bins(24, 6)
-RULE = CascadeConfig(floor_frac=0.04, history_ms=100 * HOUR_MS)
-ROWS = 6000
-
-
-def crashing(seed: int) -> Candles:
-    """A market whose volatility rises for hours before each crash or squeeze."""
-    rng = np.random.default_rng(seed)
-    calm = random_walk(ROWS, seed=seed, sigma=0.004)
-    jump, wild = np.zeros(ROWS), np.ones(ROWS)
-    for i, row in enumerate(range(400, ROWS - 60, 240)):
-        at = row + int(rng.integers(0, 30))
-        jump[at] = -0.08 if i % 2 else 0.08
-        wild[at - 15 : at] = 4.0
-    r = np.diff(np.log(calm.close), prepend=np.log(100.0)) * wild + jump
-    close = 100 * np.exp(np.cumsum(r))
-    volume = np.where(jump != 0, 90.0, calm.volume)
-    opened = np.concatenate(([100.0], close[:-1]))
-    return dataclasses.replace(
-        calm, open=opened, close=close, volume=volume,
-        high=np.maximum(opened, close) * 1.001, low=np.minimum(opened, close) / 1.001,
-    )  # fmt: skip
-
-
-def coin(name: str, seed: int, market: Candles | None = None) -> Coin:
-    candles = market or crashing(seed)
-    feeds = {"funding": np.where(np.arange(len(candles)) % 7, 1e-4, np.nan)}
-    return build(name, candles, HOUR_MS, RULE, 24, candles, feeds)
+from models.studies.cascades.panel import Coin, aligned
+from tests.test_models.studies.cascades.worlds import EDGES, ROWS, coin
 
 
 @pytest.fixture(scope="module")
@@ -280,23 +248,3 @@ def test_peak_errors_when_the_forecast_is_right_then_they_are_zero(coins):
     assert len(own) == c.onset.sum()
     assert own.max() == 0
     assert plain.min() > 50
-
-
-def test_page_when_written_then_the_verdict_is_on_it_and_numbers_are_json(coins, tmp_path):
-    train = {c.name: np.arange(ROWS) < 3000 for c in coins}
-    hazard = BASELINES[CONSTANT](coins, train, EDGES)
-    scores = {name: {c.name: hazard(c) for c in coins} for name in (CONSTANT, "Hedge")}
-    rows = measure_hazards(coins, scores, EDGES)
-    against = [
-        {"side": side, "rival": CONSTANT, "value": 0.0, "low": -0.1, "high": 0.1}
-        for side in (-1, 1)
-    ]
-    tables = [{"scheme": "walk-forward", "coin": "all coins", "rows": rows, "against": against}]
-    run = {"title": "T", "span": "s", "seed": 0, "counts": [], "tiers": [], "trainings": []}
-    folder = page.write_cascades(tables, run, tmp_path, 0)
-    text = (folder / "index.html").read_text(encoding="utf-8")
-    assert "does not beat the best simple hazard" in text
-    assert "the tiers beyond candles are untested" in text
-    assert (folder / "report.json").read_text(encoding="utf-8").startswith("{")
-    won = [{**a, "low": 0.01} for a in against]
-    assert "beats the best" in page.cascades_headline([{**tables[0], "against": won}])[0]

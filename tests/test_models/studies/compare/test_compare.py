@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,69 +10,24 @@ import pytest
 from models.base import columns
 from models.base.errors import InputError
 from models.base.types import FloatArray
-from models.reports.compare.page import (
-    comparison_markdown,
-    comparison_verdict,
-    write_comparison,
-)
-from models.reports.text import cell
-from models.studies.compare import ComparedModel, Trading, measure_models
+from models.studies.compare import measure_models
 from models.studies.compare.measure import Truth, positions
-from models.trade.decision.signals import DecisionConfig, Signals
-
-HOUR = 3_600_000
-ROWS = 24 * 60
-TRADING = Trading(cost_frac=0.002, decision=DecisionConfig())
+from models.trade.decision.signals import Signals
+from tests.test_models.studies.compare.worlds import (
+    ROWS,
+    TRADING,
+    constant,
+    entry,
+    forecast,
+    knowing,
+    truth,
+)
 
 
 def decided(side: list[int], leave_long: list[int] = (), leave_short: list[int] = ()) -> Signals:  # type: ignore[assignment]
     rows = np.arange(len(side))
     return Signals(
         np.array(side, dtype=np.int8), np.isin(rows, leave_long), np.isin(rows, leave_short)
-    )
-
-
-def truth(seed: int = 0, rows: int = ROWS) -> Truth:
-    rng = np.random.default_rng(seed)
-    move = 0.01 * rng.normal(size=rows)
-    price = 100 * np.exp(np.concatenate(([0.0], np.cumsum(move))))
-    return Truth(
-        time_ms=HOUR * np.arange(rows, dtype=np.int64),
-        outcome_class=np.where(np.abs(move) > 0.002, np.sign(move), 0.0),
-        outcome_return=move,
-        open=price[:-1],  # the candle that opens at t moves by move[t]
-        horizon_candles=1,
-        candle_ms=HOUR,
-    )
-
-
-def forecast(p: FloatArray, centre: FloatArray, width: float = 0.02) -> dict[str, FloatArray]:
-    """Forecast columns of class probabilities (N, 3) and a symmetric interval."""
-    rows = len(p)
-    out = {name: np.zeros(rows) for name in columns.FORECAST}
-    out |= {columns.P_DOWN: p[:, 0], columns.P_FLAT: p[:, 1], columns.P_UP: p[:, 2]}
-    steps = np.array([-1, -0.5, 0, 0.5, 1]) * width
-    for i, name in enumerate(columns.RETURN_QUANTILES):
-        out[name] = centre + steps[i]
-    out[columns.RETURN_LOW], out[columns.RETURN_HIGH] = centre - width, centre + width
-    return out
-
-
-def knowing(t: Truth, trust: float = 0.8) -> dict[str, FloatArray]:
-    """A forecast that puts `trust` on the class that will come."""
-    p = np.full((len(t.time_ms), 3), (1 - trust) / 2)
-    p[np.arange(len(p)), (t.outcome_class + 1).astype(int)] = trust
-    return forecast(p, t.outcome_return)
-
-
-def constant(t: Truth) -> dict[str, FloatArray]:
-    share = np.bincount((t.outcome_class + 1).astype(int), minlength=3) / len(t.time_ms)
-    return forecast(np.tile(share, (len(t.time_ms), 1)), np.zeros(len(t.time_ms)))
-
-
-def entry(name: str, *forecasts: dict[str, FloatArray]) -> ComparedModel:
-    return ComparedModel(
-        name=name, title=name.title(), forecasts=forecasts, fit_seconds=1, parameters=9
     )
 
 
@@ -178,31 +131,3 @@ def test_measure_when_the_reference_is_missing_or_lengths_differ_then_it_is_refu
     short = {name: values[:-1] for name, values in constant(t).items()}
     with pytest.raises(InputError, match="expected 1440 rows of x"):
         measure_models([entry("x", short)], t, TRADING, "x")
-
-
-# -- the page ------------------------------------------------------------------------------------
-
-
-def test_page_when_written_then_every_model_and_number_is_on_it(tmp_path: Path) -> None:
-    t = truth()
-    rows = measure_models([entry("base", constant(t)), entry("x", knowing(t))], t, TRADING, "base")
-    run = {
-        "title": "Models", "span": "s", "data": "d", "simulated": True, "seeds": [0],
-        "train_days": 1, "test_days": 1, "reference": "Base",
-    }  # fmt: skip
-    folder = write_comparison(rows, run, tmp_path, 1_700_000_000_000)
-    assert folder.name == "compare-20231114T221320Z"
-    page = (folder / "index.html").read_text()
-    assert "SIMULATED MARKET" in page
-    assert cell(rows[1]["gain_millibits"], "millibits").split(" (")[0] in page
-    numbers = json.loads((folder / "report.json").read_text())
-    assert [m["name"] for m in numbers["models"]] == ["base", "x"]
-    assert (folder / "table.md").read_text() == comparison_markdown(rows)
-    assert "://" not in page.replace("http://www.w3.org", "").split("<script>")[0]
-
-
-def test_verdict_when_a_model_knows_too_much_then_it_says_leak() -> None:
-    t = truth()
-    rows = measure_models([entry("base", constant(t)), entry("x", knowing(t))], t, TRADING, "base")
-    assert comparison_verdict(rows)[0] == "Look for the leak: X."
-    assert comparison_verdict(rows[:1])[0] == "No edge here."

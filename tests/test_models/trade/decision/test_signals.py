@@ -93,6 +93,25 @@ def test_signals_when_a_lead_is_too_small_to_enter_then_it_is_enough_to_leave() 
         assert not small.exit_short[0]
 
 
+def test_signals_when_a_number_is_the_threshold_itself_then_its_side_of_it_is_settled() -> None:
+    quarter = DecisionConfig(min_advantage=0.25, exit_advantage=0.25, min_edge_costs=0.0)
+    up, down = row(up=0.5, down=0.25, edge=0.0), row(up=0.25, down=0.5, edge=0.0)
+    assert decide(up, quarter).side[0] == 1  # enough to enter
+    assert decide(down, quarter).side[0] == -1
+    assert not decide(up, quarter).exit_short[0]  # not more than enough to leave
+    assert not decide(down, quarter).exit_long[0]
+    danger = decide(row(hazard_down=0.25, hazard_up=0.25), DecisionConfig())
+    assert danger.exit_long[0]
+    assert danger.exit_short[0]
+
+
+def test_decision_config_when_nothing_is_set_then_it_is_what_the_reports_were_made_with() -> None:
+    config = DecisionConfig()
+    assert (config.min_edge_costs, config.min_advantage, config.exit_advantage) == (1.0, 0.05, 0.0)
+    assert (config.max_hazard, config.max_hold_candles, config.without) == (0.25, 24, ())
+    assert DecisionConfig(max_hold_candles=1).max_hold_candles == 1
+
+
 def test_expected_return_when_quantiles_are_symmetric_then_it_is_the_median() -> None:
     q = dict(zip(columns.RETURN_QUANTILES, np.array([[-3.0, -1, 0.5, 2, 4]]).T, strict=True))
     assert expected_return(q)[0] == pytest.approx(0.5)
@@ -188,6 +207,9 @@ def test_signals_when_rows_are_decided_together_then_each_answers_for_itself(
         {"max_hazard": 1.5},
         {"max_hazard": float("nan")},
         {"max_hold_candles": 0},
+        {"min_edge_costs": float("inf")},
+        {"min_advantage": float("inf")},
+        {"exit_advantage": float("inf")},
     ],
 )
 def test_decision_config_when_a_value_is_out_of_range_then_it_is_refused(

@@ -13,6 +13,7 @@ from models.base.errors import InputError
 from models.trade.decision import sizing
 from models.trade.decision.sizing import (
     SizingConfig,
+    isolated_leverage_cap,
     leverage_cap,
     position_notional_quote,
     stop_distance_frac,
@@ -68,6 +69,20 @@ def test_sizing_when_worked_by_hand_then_it_agrees() -> None:
     assert leverage_cap(1.0, 10.0) == 1.0
 
 
+def test_isolated_leverage_when_worked_by_hand_then_liquidation_is_twice_as_far_as_the_stop() -> (
+    None
+):
+    assert isolated_leverage_cap(0.05, 20.0) == pytest.approx(10.0)
+    assert isolated_leverage_cap(0.01, 20.0) == 20.0  # the limit
+    assert isolated_leverage_cap(0.9, 20.0) == 1.0
+    assert isolated_leverage_cap(0.05, 0.5) == 1.0
+
+
+def test_sizing_config_when_the_stop_has_one_distance_then_it_is_taken() -> None:
+    fixed = SizingConfig(min_stop_frac=0.05, max_stop_frac=0.05)
+    assert stop_distance_frac(0.001, fixed) == stop_distance_frac(1.0, fixed) == 0.05
+
+
 def test_sizing_when_the_shortfall_constant_is_checked_then_it_is_that_of_a_student_t() -> None:
     t = stats.t(df=4)
     q = t.ppf(0.99)
@@ -83,6 +98,7 @@ def test_sizing_when_a_number_is_not_finite_and_positive_then_it_is_refused(valu
         lambda: position_notional_quote(value, 0.02, CONFIG),
         lambda: position_notional_quote(1000.0, value, CONFIG),
         lambda: leverage_cap(value, 3.0),
+        lambda: isolated_leverage_cap(value, 3.0),
     ):
         with pytest.raises(InputError, match="finite and > 0"):
             call()

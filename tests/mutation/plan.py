@@ -1,0 +1,101 @@
+"""Which modules mistakes are planted in, and which tests have to notice them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from tests.places import ROOT
+
+
+@dataclass(frozen=True)
+class Room:
+    """Modules whose mistakes the same tests have to notice.
+
+    Attributes
+    ----------
+    modules
+        Dotted names; of a room's name that ends in `.*` every module in its folder.
+    own
+        Test files, or folders of them, that meet every mutant; `{}` stands for the module's name.
+    more
+        Those that meet what `own` let live.
+    quick
+        Whether its tests take a few seconds: a sample of its mutants is run each time.
+    """
+
+    modules: tuple[str, ...]
+    own: tuple[str, ...]
+    more: tuple[str, ...] = ()
+    quick: bool = True
+
+    def names(self) -> list[str]:
+        """Return the dotted names of its modules."""
+        out: list[str] = []
+        for name in self.modules:
+            if not name.endswith(".*"):
+                out.append(name)
+                continue
+            folder = ROOT.joinpath(*name.removesuffix(".*").split("."))
+            files = (p for p in sorted(folder.glob("*.py")) if p.stem != "__init__")
+            out += [name.replace("*", path.stem) for path in files]
+        return out
+
+
+_RISK: Final = "tests/test_models/trade/risk"
+_GUARDS: Final = (
+    f"{_RISK}/test_guards.py", f"{_RISK}/test_limits.py", f"{_RISK}/test_losses.py",
+    f"{_RISK}/test_after_trade.py", f"{_RISK}/test_second_source.py",
+)  # fmt: skip
+
+
+def _risk(own: str, *modules: str) -> Room:
+    return Room(tuple(f"models.trade.risk.{m}" for m in modules), (f"{_RISK}/{own}.py",), _GUARDS)
+
+
+ROOMS: Final[dict[str, tuple[Room, ...]]] = {
+    "risk": (
+        _risk("test_guards", "verdict", "need", "orders", "exposure", "margin", "market", "model",
+              "oversight", "run"),
+        _risk("test_limits", "limits"),
+        _risk("test_losses", "losses"),
+        _risk("test_after_trade", "reduction", "reconciliation"),
+        _risk("test_second_source", "second_source"),
+    ),
+    "decision": (Room(("models.trade.decision.*",), ("tests/test_models/trade/decision",)),),
+    "account": (
+        Room(("models.trade.account.cross", "models.trade.account.records",
+              "models.trade.account.distance"),
+             ("tests/test_models/trade/account/test_cross.py",),
+             ("tests/test_models/trade/account",)),
+        Room(("models.trade.account.tiers",), ("tests/test_models/trade/account/test_tiers.py",),
+             ("tests/test_models/trade/account",)),
+        Room(("models.trade.account.first_passage",),
+             ("tests/test_models/trade/account/test_first_passage.py",)),
+        Room(("models.trade.account.audit", "models.trade.account.checks",
+              "models.trade.account.ledger"),
+             ("tests/test_models/trade/account/test_audit.py",),
+             ("tests/test_models/trade/account",)),
+    ),
+    "labels": (Room(("models.data.labels.*",), ("tests/test_models/data/labels",)),),
+    "calibration": (
+        Room(("models.learn.calibration",), ("tests/test_models/learn/test_calibration.py",)),
+    ),
+    "equity": (
+        Room(("models.evaluate.metrics.equity",), ("tests/test_models/evaluate/metrics",)),
+    ),
+    "watch": (
+        Room(("models.operate.control.watch",),
+             ("tests/test_models/operate/control/test_watch.py",),
+             ("tests/test_strategies/desk/test_watchdog.py",)),
+    ),
+    "watchdog": (
+        Room(("strategies.desk.watchdog",), ("tests/test_strategies/desk/test_watchdog.py",),
+             quick=False),
+    ),
+    "guard": (
+        Room(("strategies.guard.*",), ("tests/test_strategies/guard",),
+             ("tests/test_strategies/human/test_control.py",
+              "tests/test_strategies/bot/test_forecast.py"), quick=False),
+    ),
+}  # fmt: skip

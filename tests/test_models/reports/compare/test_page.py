@@ -1,0 +1,46 @@
+"""The comparison's page: every model and number on it, the verdict above."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from models.reports.compare.page import (
+    comparison_markdown,
+    comparison_verdict,
+    write_comparison,
+)
+from models.reports.text import cell
+from models.studies.compare import measure_models
+from tests.test_models.studies.compare.worlds import (
+    TRADING,
+    constant,
+    entry,
+    knowing,
+    truth,
+)
+
+
+def test_page_when_written_then_every_model_and_number_is_on_it(tmp_path: Path) -> None:
+    t = truth()
+    rows = measure_models([entry("base", constant(t)), entry("x", knowing(t))], t, TRADING, "base")
+    run = {
+        "title": "Models", "span": "s", "data": "d", "simulated": True, "seeds": [0],
+        "train_days": 1, "test_days": 1, "reference": "Base",
+    }  # fmt: skip
+    folder = write_comparison(rows, run, tmp_path, 1_700_000_000_000)
+    assert folder.name == "compare-20231114T221320Z"
+    page = (folder / "index.html").read_text()
+    assert "SIMULATED MARKET" in page
+    assert cell(rows[1]["gain_millibits"], "millibits").split(" (")[0] in page
+    numbers = json.loads((folder / "report.json").read_text())
+    assert [m["name"] for m in numbers["models"]] == ["base", "x"]
+    assert (folder / "table.md").read_text() == comparison_markdown(rows)
+    assert "://" not in page.replace("http://www.w3.org", "").split("<script>")[0]
+
+
+def test_verdict_when_a_model_knows_too_much_then_it_says_leak() -> None:
+    t = truth()
+    rows = measure_models([entry("base", constant(t)), entry("x", knowing(t))], t, TRADING, "base")
+    assert comparison_verdict(rows)[0] == "Look for the leak: X."
+    assert comparison_verdict(rows[:1])[0] == "No edge here."
