@@ -6,7 +6,6 @@ with another strategy.
 
 from __future__ import annotations
 
-from collections import deque
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
@@ -23,8 +22,8 @@ class TimedHost(Protocol):
     """A strategy whose stages are timed."""
 
     @property
-    def stopwatch(self) -> StageTimer | None:
-        """What takes the time, None where nothing is timed."""
+    def lane(self) -> StageTimer:
+        """What takes the time."""
 
 
 @runtime_checkable
@@ -33,10 +32,3 @@ class LateBooking(Protocol):
 
     def catch_up(self) -> None:
         """Book the answers given since the last call; nobody waits for it."""
-
-
-@runtime_checkable
-class QueuedTraining(Protocol):
-    """A FreqAI model that trains pair after pair."""
-
-    train_queue: deque[str]

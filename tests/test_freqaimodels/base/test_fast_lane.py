@@ -52,6 +52,19 @@ def assert_same(fast: DataFrame, plain: DataFrame) -> None:
         )
 
 
+def test_lane_when_it_answers_then_its_stages_are_timed_where_the_hooks_are(
+    bots: TwoBots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bots.both(running)
+    bots.candle()
+    timed: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        bots.fast.strategy.lane, "took", lambda pair, name, begin_s: timed.append((pair, name))
+    )
+    bots.candle()
+    assert timed == [(BTC, "features"), (BTC, "inference")]
+
+
 def test_lane_when_candles_come_one_by_one_then_every_row_is_what_freqai_answers(
     bots: TwoBots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
