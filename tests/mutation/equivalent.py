@@ -6,8 +6,19 @@ from typing import Final
 
 _SIDE: Final = "a side is +1 or -1; `sound_order` refuses any other"
 
-_ENTERS = "exactly at max_hazard the exit takes the entry back, whichever way the veto decides"
+_ENTERS: Final = (
+    "exactly at max_hazard the exit takes the entry back, whichever way the veto decides"
+)
 _SIGNALS: Final = "models.trade.decision.signals"
+
+_CALIBRATION: Final = "models.learn.calibration"
+_NEWTON: Final = (
+    "the likelihood is concave and has one peak; this changes how Newton's search begins or when "
+    "it stops after it arrived, within some ten steps, to less than a part in 10^8"
+)
+_CASCADE: Final = "models.data.labels.cascade"
+_EPISODES: Final = "models.data.labels.episodes"
+_SIDES: Final = "a side is +1 or -1; `cascade_hits` refuses any other"
 
 EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     ("models.trade.risk.verdict", "limited: limit_quote > 0 -> limit_quote >= 0"): (
@@ -42,4 +53,33 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
         _SIGNALS,
         "signals: hazard_short < config.max_hazard -> hazard_short <= config.max_hazard",
     ): _ENTERS,
+    (_CALIBRATION, "fit_temperature.log_loss: 1e-12 -> 1.5e-12"): (
+        "a row under the floor adds a constant to the loss, whose size moves no minimum of it"
+    ),
+    (_CALIBRATION, "fit_hazard_scale: 0.0 -> 1.0"): _NEWTON,
+    (_CALIBRATION, "fit_hazard_scale: 50 -> 51"): _NEWTON,
+    (
+        _CALIBRATION,
+        "fit_hazard_scale: np.abs(step).max() < 1e-08 -> np.abs(step).max() <= 1e-08",
+    ): _NEWTON,
+    (_CALIBRATION, "fit_hazard_scale: 1e-08 -> 1.5000000000000002e-08"): _NEWTON,
+    ("models.data.labels.action", "best_action: raised >= lowered -> raised > lowered"): (
+        "utility is concave in the hedge ratio: of two steps away from one ratio, opposite and "
+        "equal, at most one pays, so that two that pay are never equal"
+    ),
+    (_CASCADE, "_first_of_each: -merge_candles - 1 -> -merge_candles + 1"): (
+        "no row before the fourth can be told, and that is further than a merge from this start too"
+    ),
+    (_CASCADE, "_first_of_each: 1 -> 2"): "the start lies further than a merge back either way",
+    (_EPISODES, "cascade_legs: side < 0 -> side <= 0"): _SIDES,
+    (_EPISODES, "cascade_legs: 0 -> 1"): _SIDES,
+    (_EPISODES, "_grouped: side < 0 -> side <= 0"): _SIDES,
+    (_EPISODES, "_grouped: 0 -> 1"): _SIDES,
+    (_EPISODES, "_follow: retrace_frac * side -> retrace_frac / side"): (
+        "a side is +1 or -1, and dividing by it is multiplying by it"
+    ),
+    (
+        "models.data.labels.returns",
+        "forward_log_return: len(close) > horizon_candles -> len(close) >= horizon_candles",
+    ): "a frame of exactly one horizon has no row with a candle that far ahead: nothing is written",
 }

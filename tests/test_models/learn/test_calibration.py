@@ -49,6 +49,16 @@ def test_temperature_when_there_is_no_skill_then_probabilities_shrink_to_the_pri
     assert np.abs(p.mean(axis=0) - [0.3, 0.3, 0.4]).max() < 0.005
 
 
+@pytest.mark.parametrize(("planted", "bound"), [(0.05, 0.25), (200.0, 20.0)])
+def test_temperature_when_evidence_is_off_beyond_belief_then_the_bound_is_used(
+    planted: float, bound: float
+) -> None:
+    evidence = np.random.default_rng(0).normal(size=(2_000, 3))
+    classes = draws(softmax(PRIOR + evidence), seed=1)
+    found = fit_temperature(PRIOR + planted * evidence, classes, PRIOR)
+    assert found == pytest.approx(bound, rel=1e-3)
+
+
 @settings(max_examples=40, deadline=None)
 @given(temperature=st.floats(0.25, 20), seed=st.integers(0, 1000))
 def test_tempered_when_the_temperature_rises_then_rows_move_towards_the_prior(
@@ -110,6 +120,11 @@ def test_calibration_when_rows_are_too_few_then_both_numbers_are_named() -> None
         fit_conformal_offset(np.zeros(few), np.zeros(few), np.zeros(few), 0.9)
 
 
+def test_calibration_when_rows_are_just_enough_then_it_is_fitted() -> None:
+    assert MIN_ROWS == 200
+    assert fit_conformal_offset(np.zeros(200), np.zeros(200), np.zeros(200), 0.9) == 0.0
+
+
 # -- hazard ---------------------------------------------------------------------------------------
 
 
@@ -164,3 +179,36 @@ def test_hazard_scale_when_fitted_then_the_penalised_likelihood_is_at_its_peak()
     for step in (-0.01, 0.01):
         assert cost(offset + step, slope) > best
         assert cost(offset, slope + step) > best
+
+
+def imbalance(
+    logits: FloatArray, event: FloatArray, at_risk: FloatArray, rate: float
+) -> tuple[float, float]:
+    """Return the gradient of the penalised likelihood at what is fitted, around a rate of onsets.
+
+    Both are 0 where it is highest: events beyond those expected weigh as much as 100 rows do.
+    """
+    offset, slope = fit_hazard_scale(logits, event, at_risk)
+    centre = np.log(rate)
+    beyond = at_risk * (event - sigmoid(offset + slope * logits))
+    shift = offset - centre * (1.0 - slope)  # of the logits around the rate
+    own = beyond.sum() - 100.0 * shift
+    tilt = (beyond * (logits - centre)).sum() - 100.0 * (slope - 1.0)
+    return float(own), float(tilt)
+
+
+def test_hazard_scale_when_nearly_every_row_is_an_onset_then_the_peak_is_still_reached() -> None:
+    # Likelihoods bend little at rates near 1: steps of a wrong length would not arrive.
+    rng = np.random.default_rng(3)
+    logits = rng.normal(3.0, 1.0, size=(4_000, 2))
+    event = (rng.random(logits.shape) < sigmoid(0.5 + 0.8 * logits)).astype(np.float64)
+    at_risk = np.ones_like(event)
+    assert imbalance(logits, event, at_risk, event.mean()) == pytest.approx((0, 0), abs=1e-6)
+
+
+def test_hazard_scale_when_there_was_no_onset_then_half_a_one_stands_for_it() -> None:
+    logits = np.random.default_rng(4).normal(-2.0, 1.0, size=(300, 1))
+    none, at_risk = np.zeros_like(logits), np.ones_like(logits)
+    assert imbalance(logits, none, at_risk, 0.5 / 300) == pytest.approx((0, 0), abs=1e-6)
+    at_risk[1:] = 0.0
+    assert imbalance(logits, none, at_risk, 0.5) == pytest.approx((0, 0), abs=1e-6)

@@ -13,9 +13,10 @@ from models.base.errors import InputError
 from models.base.heads import cumulative_incidence, hazard_targets
 from models.base.types import Candles
 from models.base.units import HOUR_MS
-from models.data.labels.action import STEP, best_action, step_benefit
+from models.data.labels.action import LEVERAGE, MIDDLE, STEP, best_action, step_benefit
 from models.data.labels.cascade import CascadeConfig
 from models.data.labels.episodes import (
+    Episode,
     Leg,
     State,
     candles_to_peak,
@@ -58,8 +59,54 @@ def test_legs_when_a_fall_deepens_and_rebounds_then_peak_and_end_are_where_it_tu
 def test_legs_when_a_squeeze_never_turns_then_it_ends_after_a_day():
     market = path({300: 0.06})
     legs, opened = cascade_legs(market, HOUR_MS, 1, RULE)
-    assert [(leg.onset, leg.end) for leg in legs] == [(300, 300 + DAY)]
+    assert legs == [Leg(300, 301, 300 + DAY)]  # the first of the equal extremes
     assert opened is None
+
+
+def test_legs_when_a_move_comes_at_the_very_end_of_one_then_it_opens_no_other():
+    market = path({300: 0.06, 300 + DAY: 0.06})
+    assert cascade_legs(market, HOUR_MS, 1, RULE) == ([Leg(300, 324, 324)], None)
+
+
+def test_legs_when_a_move_began_before_the_onset_then_only_its_last_hour_is_to_be_taken_back():
+    # 38.2 % of the 6 points of the hour are 2.3, of the 8 of two hours 3.1; 2.6 came back.
+    market = path({299: -0.02, 300: -0.06, 303: 0.026})
+    assert cascade_legs(market, HOUR_MS, -1, RULE) == ([Leg(300, 300, 303)], None)
+
+
+def test_legs_when_exactly_the_share_is_taken_back_then_it_is_over():
+    close = np.full(400, 100.0)
+    close[300:] = 92.0
+    close[302:] = 96.0
+    half = dataclasses.replace(RULE, retrace_frac=0.5)
+    market = dataclasses.replace(path({300: -0.08}), close=close, high=close, low=close)
+    assert cascade_legs(market, HOUR_MS, -1, half) == ([Leg(300, 300, 302)], None)
+
+
+def test_legs_when_the_frame_ends_with_its_end_then_it_is_finished():
+    market = rows_of(path({300: -0.06, 302: -0.04, 305: 0.02, 308: 0.02}), slice(0, 309))
+    assert cascade_legs(market, HOUR_MS, -1, RULE) == ([Leg(300, 302, 308)], None)
+
+
+def test_legs_when_they_may_last_less_than_a_candle_then_they_last_one():
+    market = path({300: 0.06, 303: 0.06})
+    short = dataclasses.replace(RULE, longest_ms=1)
+    legs, _ = cascade_legs(market, HOUR_MS, 1, short)
+    assert [(leg.onset, leg.end) for leg in legs] == [(300, 301), (303, 304)]
+
+
+def with_wicks(market: Candles, low: dict[int, float], high: dict[int, float]) -> Candles:
+    """The market with prices at rows that a candle reached but did not close at."""
+    lows, highs = market.low.copy(), market.high.copy()
+    lows[list(low)], highs[list(high)] = list(low.values()), list(high.values())
+    return dataclasses.replace(market, low=lows, high=highs)
+
+
+def test_legs_when_a_wick_reaches_further_than_any_close_then_the_peak_is_there():
+    fall = with_wicks(path({300: -0.06, 306: 0.04}), {302: 92.0}, {304: 110.0})
+    assert cascade_legs(fall, HOUR_MS, -1, RULE)[0] == [Leg(300, 302, 306)]
+    squeeze = with_wicks(path({300: 0.06, 306: -0.04}), {302: 92.0}, {304: 108.0})
+    assert cascade_legs(squeeze, HOUR_MS, 1, RULE)[0] == [Leg(300, 304, 306)]
 
 
 def test_legs_when_the_frame_ends_inside_one_then_it_is_open_and_its_peak_unknown():
@@ -75,6 +122,49 @@ def test_episode_when_two_legs_are_less_than_a_day_apart_then_it_peaks_at_the_de
     assert (found.onset, found.peak, found.end) == (300, 316, 321)
     legs, _ = cascade_legs(market, HOUR_MS, -1, RULE)
     assert [(leg.onset, leg.end) for leg in legs] == [(300, 303), (316, 321)]
+
+
+def test_episode_when_wicks_decide_which_leg_is_deeper_then_those_of_its_side_do():
+    # Legs of the same closes but for a wick; the other side's wicks say the opposite.
+    fall = with_wicks(
+        path({300: -0.06, 303: 0.015, 304: 0.015, 310: -0.04}),
+        {310: 90.0}, {300: 99.0, 310: 120.0},
+    )  # fmt: skip
+    (found,) = episodes(fall, HOUR_MS, RULE)
+    assert (found.onset, found.peak, found.end, found.side) == (300, 310, 310, -1)
+    squeeze = with_wicks(
+        path({300: 0.06, 303: -0.015, 304: -0.015, 310: 0.04}),
+        {300: 101.0, 310: 80.0}, {310: 110.0},
+    )  # fmt: skip
+    (found,) = episodes(squeeze, HOUR_MS, RULE)
+    assert (found.onset, found.peak, found.end, found.side) == (300, 310, 310, 1)
+
+
+def test_episodes_when_hits_are_exactly_a_day_apart_then_they_are_one_and_an_hour_more_two():
+    for later, onsets in ((300 + DAY, [300]), (301 + DAY, [300, 301 + DAY])):
+        market = path({300: -0.06, 302: 0.02, 303: 0.02, later: -0.06, later + 2: 0.02})
+        assert [e.onset for e in episodes(market, HOUR_MS, RULE)] == onsets
+
+
+def test_episodes_when_merging_takes_no_longer_than_a_candle_then_only_neighbours_are_one():
+    alone = dataclasses.replace(RULE, merge_ms=1)
+    market = with_wicks(path({300: -0.06, 302: -0.04}), {300: 80.0, 302: 70.0}, {})
+    assert [(e.onset, e.end) for e in episodes(market, HOUR_MS, alone)] == [(300, 300), (302, 302)]
+    # Nothing to wait for but the candle that could still join.
+    assert [row for _, row in closed_episodes(market, HOUR_MS, 0, alone)] == [301, 303]
+
+
+def test_closed_episodes_when_a_leg_of_it_is_still_open_then_it_is_not_over():
+    # Three hits, of which the last opened a leg that may last for two days.
+    slow = dataclasses.replace(RULE, longest_ms=2 * DAY * HOUR_MS)
+    market = path(
+        {300: -0.06, 301: -0.04, 304: 0.025, 305: 0.025, 316: -0.09, 360: 0.02, 361: 0.02}
+    )
+    open_still = rows_of(market, slice(0, 350))
+    assert [e.end for e in episodes(open_still, HOUR_MS, slow)] == [305]
+    assert closed_episodes(open_still, HOUR_MS, 1, slow) == []
+    ((whole, row),) = closed_episodes(market, HOUR_MS, 1, slow)
+    assert (whole.onset, whole.peak, whole.end, row) == (300, 316, 361, 362)
 
 
 def test_episode_when_its_leg_its_day_and_its_labels_are_over_then_it_is_closed_and_not_before():
@@ -103,6 +193,12 @@ def test_closed_episodes_when_the_future_is_cut_off_or_changed_then_earlier_ones
     assert [found for found in other if found[1] < cut] == before
 
 
+def test_inside_when_a_leg_is_over_then_rows_from_its_onset_to_before_its_end_are():
+    market = path({300: -0.06, 302: -0.04, 305: 0.02, 308: 0.02})
+    assert np.flatnonzero(inside(market, HOUR_MS, -1, RULE)).tolist() == list(range(300, 308))
+    assert not inside(market, HOUR_MS, 1, RULE).any()
+
+
 def test_candles_to_peak_when_inside_then_it_counts_down_to_one_and_stays():
     out = candles_to_peak(path({300: -0.06, 302: -0.04, 305: 0.02, 308: 0.02}), HOUR_MS, -1, RULE)
     np.testing.assert_array_equal(out[299:309], [np.nan, 3, 2, 1, 1, 1, 1, 1, 1, np.nan])
@@ -118,6 +214,11 @@ def test_states_when_episodes_overlap_then_during_wins_and_before_beats_after():
     assert (out[303:310] == State.AFTER).all()
     assert (out[310:340] == State.BEFORE).all()
     assert out[269] == State.CALM
+
+
+def test_states_when_worked_by_hand_then_they_are_numbered_in_order_of_time():
+    assert states([Episode(3, 4, 5, -1)], 8, 2, 1).tolist() == [0, 1, 1, 2, 2, 3, 0, 0]
+    assert states([Episode(3, 3, 3, -1)], 6, 10, 1).tolist() == [1, 1, 1, 2, 0, 0]
 
 
 @settings(max_examples=25, deadline=None)
@@ -203,9 +304,23 @@ def test_step_benefit_when_worked_by_hand_then_it_is_the_change_of_log_utility_l
     assert np.isnan(raised[1])
 
 
+def test_step_benefit_when_variance_has_no_weight_then_it_is_the_step_of_the_return():
+    raised, lowered = step_benefit(np.array([100.0, 90.0]), 1, cost_frac=0.0, leverage=0.0)
+    assert (raised[0], lowered[0]) == (pytest.approx(0.01), pytest.approx(-0.01))
+    with pytest.raises(InputError, match="leverage"):
+        step_benefit(np.ones(2), 1, cost_frac=0.0, leverage=-1.0)
+
+
+def test_step_benefit_when_nothing_is_set_then_it_is_a_tenth_of_a_hedged_half_at_leverage_five():
+    assert (STEP, MIDDLE, LEVERAGE) == (0.1, 0.5, 5.0)
+    close = np.array([100.0, 90.0])
+    assert step_benefit(close, 1, 0.001)[0][0] == step_benefit(close, 1, 0.001, 5.0)[0][0]
+
+
 def test_best_action_when_a_move_does_not_pay_the_step_then_it_is_maintain():
     r = np.array([-0.05, -0.001, 0.0, 0.001, 0.05])
     close = np.ravel(np.column_stack((np.full(5, 100.0), 100.0 * (1 + r))))
     np.testing.assert_array_equal(best_action(close, 1, 0.0014)[::2], [1, 0, 0, 0, -1])
+    np.testing.assert_array_equal(best_action(np.ones(2), 1, 0.0), [0, np.nan])  # pays nothing
     with pytest.raises(InputError, match="cost >= 0"):
         best_action(close, 1, -0.1)

@@ -13,8 +13,14 @@ from hypothesis.extra.numpy import arrays
 from models.base import columns
 from models.base.errors import InputError
 from models.base.types import BoolArray, Candles, FloatArray
-from models.base.units import HOUR_MS
-from models.data.labels.cascade import CascadeConfig, candles_to_onset, cascade_onsets, hazard_bins
+from models.base.units import DAY_MS, HOUR_MS
+from models.data.labels.cascade import (
+    CascadeConfig,
+    candles_to_onset,
+    cascade_onsets,
+    coin_floor,
+    hazard_bins,
+)
 from models.data.labels.returns import cost_aware_class, forward_log_return
 from models.data.labels.settings import LabelSettings
 from models.data.labels.targets import label_columns
@@ -126,6 +132,57 @@ def test_cascade_when_volume_is_ordinary_then_it_is_none() -> None:
     assert onsets(with_moves({300: -0.06}, volume=3.1), -1) == [300]
 
 
+def test_cascade_when_volume_is_held_against_the_median_then_it_is_a_multiple_of_it() -> None:
+    # The median of ones and threes is 2, three of it are 6.
+    volume = np.where(np.arange(600) % 2 == 0, 1.0, 3.0)
+    for traded, found in ((5.9, []), (6.1, [300])):
+        volume[300] = traded
+        assert onsets(dataclasses.replace(with_moves({300: -0.06}), volume=volume), -1) == found
+
+
+def test_cascade_when_volume_rose_just_before_then_the_last_candle_counts_in_the_median() -> None:
+    short = dataclasses.replace(RULE, history_ms=3 * HOUR_MS)
+    volume = np.ones(600)
+    volume[298:300] = 3.0
+    volume[300] = 7.0
+    assert onsets(dataclasses.replace(with_moves({300: -0.06}), volume=volume), -1, short) == []
+
+
+def test_cascade_when_the_move_is_the_floor_itself_then_it_is_none_and_a_hair_more_is_one() -> None:
+    crash = with_moves({300: -0.06})
+    move = float(np.log(crash.close[299]) - np.log(crash.close[300]))
+    assert onsets(crash, -1, dataclasses.replace(RULE, floor_frac=move)) == []
+    below = float(np.nextafter(move, 0.0))
+    assert onsets(crash, -1, dataclasses.replace(RULE, floor_frac=below)) == [300]
+
+
+def test_cascade_when_candles_are_as_long_as_the_move_then_two_of_them_do_not_add_up() -> None:
+    assert onsets(with_moves({300: -0.02, 301: -0.02}), -1) == []
+
+
+def test_cascade_when_the_move_takes_several_candles_then_volatility_is_that_over_as_many() -> None:
+    # Four candles of 1 % are 2 % together, and four times that is the bar: 8 %.
+    hours = dataclasses.replace(RULE, move_ms=4 * HOUR_MS)
+    for move, found in ((-0.06, []), (-0.11, [300])):
+        steps = np.where(np.arange(600) % 2, 0.01, -0.01)
+        steps[300] = move
+        market = with_moves({300: move})
+        close = 100.0 * np.exp(np.cumsum(steps))
+        assert onsets(dataclasses.replace(market, close=close), -1, hours) == found
+
+
+def test_cascade_when_merging_takes_no_longer_than_a_candle_then_only_neighbours_are_one() -> None:
+    alone = dataclasses.replace(RULE, merge_ms=1)
+    assert onsets(with_moves({300: -0.06, 301: -0.06, 303: -0.06}), -1, alone) == [300, 303]
+
+
+def test_cascade_when_the_history_is_too_short_for_two_returns_then_two_are_taken() -> None:
+    rule = dataclasses.replace(RULE, history_ms=HOUR_MS)
+    onset, known = cascade_onsets(with_moves({10: -0.06}), HOUR_MS, -1, rule)
+    assert known.tolist() == [False] * 3 + [True] * 597
+    assert np.flatnonzero(onset).tolist() == [10]
+
+
 def test_cascade_when_history_is_missing_then_the_rows_are_unknown_and_without_onset() -> None:
     crash = with_moves({50: -0.06, 300: -0.06})
     onset, known = cascade_onsets(crash, HOUR_MS, -1, RULE)
@@ -155,6 +212,14 @@ def test_cascade_when_the_side_or_a_setting_is_wrong_then_it_is_refused() -> Non
     for name in ("move_ms", "sigma_multiple", "floor_frac", "volume_multiple", "history_ms"):
         with pytest.raises(ValueError, match=f"expected {name} > 0, got 0"):
             CascadeConfig(**{name: 0})
+
+
+def test_cascade_rule_when_nothing_is_set_then_it_is_the_documented_one() -> None:
+    rule = CascadeConfig()
+    assert (rule.move_ms, rule.history_ms, rule.merge_ms) == (HOUR_MS, 30 * DAY_MS, DAY_MS)
+    assert (rule.sigma_multiple, rule.floor_frac, rule.volume_multiple) == (4.0, 0.03, 3.0)
+    assert (rule.retrace_frac, rule.longest_ms) == (0.382, DAY_MS)
+    assert (coin_floor("BTC"), coin_floor("XRP")) == (0.03, 0.04)
 
 
 # -- candles to onset ---------------------------------------------------------------------------
@@ -190,6 +255,14 @@ def test_candles_to_onset_when_candles_ahead_are_unknown_then_the_row_is_not_cal
     assert np.isnan(out[[0, 1]]).all()
 
 
+def test_candles_to_onset_when_one_candle_is_unknown_then_only_rows_that_look_at_it_are() -> None:
+    known = np.arange(8) != 3
+    out = candles_to_onset(np.zeros(8, bool), known, 2)
+    np.testing.assert_array_equal(np.isnan(out), [0, 1, 1, 1, 0, 0, 1, 1])
+    first = candles_to_onset(np.zeros(4, bool), np.arange(4) > 0, 1)
+    np.testing.assert_array_equal(np.isnan(first), [1, 0, 0, 1])
+
+
 # -- bins ---------------------------------------------------------------------------------------
 
 
@@ -202,6 +275,13 @@ def test_hazard_bins_when_made_then_edges_rise_from_one_to_the_horizon(data: st.
     assert len(edges) == bins
     assert edges[-1] == horizon
     assert all(b > a for a, b in zip((0, *edges), edges, strict=False))
+
+
+def test_hazard_bins_when_worked_by_hand_then_they_are_spaced_by_logarithms() -> None:
+    assert hazard_bins(24, 6) == (1, 2, 4, 7, 13, 24)
+    assert hazard_bins(24, 4) == (1, 3, 8, 24)
+    assert hazard_bins(5, 5) == (1, 2, 3, 4, 5)
+    assert hazard_bins(9, 1) == (9,)
 
 
 def test_hazard_bins_when_more_than_the_horizon_or_none_then_refused_with_both_numbers() -> None:
@@ -288,3 +368,17 @@ def test_label_columns_when_a_row_is_worked_by_hand_then_the_return_is_in_units_
     assert out[columns.LABEL_RETURN][200] == pytest.approx(0.05 / 0.02)
     assert out[columns.LABEL_DIRECTION][200] == 1.0
     assert out[columns.LABEL_DIRECTION][190] == 0.0
+
+
+def test_label_columns_when_a_fall_lies_inside_a_squeeze_then_the_peak_is_that_of_the_fall() -> (
+    None
+):
+    # The squeeze of 20 % peaks at once and is not taken back by the fall, which deepens at 807.
+    steps = np.zeros(LABEL_ROWS)
+    steps[[800, 805, 807]] = 0.2, -0.05, -0.01
+    close = QUIET.close[0] * np.exp(np.cumsum(steps) + 1e-4 * (np.arange(LABEL_ROWS) % 2))
+    volume = np.ones(LABEL_ROWS)
+    volume[[800, 805]] = 50.0
+    market = dataclasses.replace(QUIET, close=close, high=close, low=close, volume=volume)
+    peak = label_columns(market, HOUR_MS, SETTINGS)[columns.LABEL_PEAK]
+    np.testing.assert_array_equal(peak[799:809], [np.nan, 2, 1, 1, 1, 1, 4, 3, 2, 1])

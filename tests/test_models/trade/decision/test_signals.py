@@ -100,7 +100,8 @@ def test_signals_when_a_number_is_the_threshold_itself_then_its_side_of_it_is_se
     assert decide(down, quarter).side[0] == -1
     assert not decide(up, quarter).exit_short[0]  # not more than enough to leave
     assert not decide(down, quarter).exit_long[0]
-    danger = decide(row(hazard_down=0.25, hazard_up=0.25), DecisionConfig())
+    # No side leads, so that the danger alone leaves.
+    danger = decide(row(up=0.4, down=0.4, hazard_down=0.25, hazard_up=0.25), DecisionConfig())
     assert danger.exit_long[0]
     assert danger.exit_short[0]
 

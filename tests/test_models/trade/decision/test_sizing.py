@@ -83,6 +83,10 @@ def test_sizing_config_when_the_stop_has_one_distance_then_it_is_taken() -> None
     assert stop_distance_frac(0.001, fixed) == stop_distance_frac(1.0, fixed) == 0.05
 
 
+def test_sizing_config_when_the_stop_is_closer_than_one_volatility_then_it_is_taken() -> None:
+    assert stop_distance_frac(0.05, SizingConfig(stop_sigmas=0.5)) == 0.025
+
+
 def test_sizing_when_the_shortfall_constant_is_checked_then_it_is_that_of_a_student_t() -> None:
     t = stats.t(df=4)
     q = t.ppf(0.99)
@@ -116,6 +120,7 @@ def test_sizing_when_a_number_is_not_finite_and_positive_then_it_is_refused(valu
         ("max_stop_frac", math.nan),
         ("stop_sigmas", 0.0),
         ("stop_sigmas", math.nan),
+        ("stop_sigmas", math.inf),
         ("max_notional_leverage", 0.0),
         ("max_notional_leverage", math.nan),
         ("max_notional_leverage", math.inf),
