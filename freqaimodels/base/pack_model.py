@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -135,27 +135,9 @@ class PackModel(SeamedModel):
         """
         self._failure = None
         try:
-            names = tuple(dk.training_features_list)
-            times = time_ms(unfiltered_df)
-            rows = MarketRows(
-                features=unfiltered_df[list(names)].to_numpy(np.float32),
-                feature_names=names,
-                labels={
-                    name: unfiltered_df[name].to_numpy(np.float64)
-                    for name in (*columns.LABELS, *columns.HEDGE_LABELS)
-                    if name in unfiltered_df
-                },
-                time_ms=times,
-                candle_ms=self.candle_ms,
-            )
-            job = rows.job(
-                self.network,
-                settings=self.freqai_info["model_training_parameters"],
-                seed=int(self.freqai_info.get("seed", 0)),
-                title=f"{self.network} {pair} until {unfiltered_df['date'].iloc[-1]:%Y-%m-%d}",
-            )
+            job = self._job(unfiltered_df, pair, tuple(dk.training_features_list))
             dk.data_dictionary = {
-                "train_features": unfiltered_df[list(names)].tail(MAX_CONTEXT_CANDLES),
+                "train_features": unfiltered_df[list(job.feature_names)].tail(MAX_CONTEXT_CANDLES),
                 "train_dates": unfiltered_df["date"],
             }
             if self._learning_on:
@@ -166,27 +148,46 @@ class PackModel(SeamedModel):
         except Exception as error:
             self._failure = error
             raise
-        newest, newest_ms = job.features[-MAX_CONTEXT_CANDLES:], times[-MAX_CONTEXT_CANDLES:]
+        predictor = self._served(artifact, job, pair, dk)
+        dk.data["breakwater_manifest"] = predictor.manifest
+        _log_training(predictor.manifest)
+        return predictor
+
+    def _job(self, unfiltered_df: DataFrame, pair: str, names: tuple[str, ...]) -> TrainingJob:
+        """Return the job of the rows FreqAI hands over; a label it lacks is left out."""
+        rows = MarketRows(
+            features=unfiltered_df[list(names)].to_numpy(np.float32),
+            feature_names=names,
+            labels={
+                name: unfiltered_df[name].to_numpy(np.float64)
+                for name in (*columns.LABELS, *columns.HEDGE_LABELS)
+                if name in unfiltered_df
+            },
+            time_ms=time_ms(unfiltered_df),
+            candle_ms=self.candle_ms,
+        )
+        return rows.job(
+            self.network,
+            settings=self.freqai_info["model_training_parameters"],
+            seed=int(self.freqai_info.get("seed", 0)),
+            title=f"{self.network} {pair} until {unfiltered_df['date'].iloc[-1]:%Y-%m-%d}",
+        )
+
+    def _served(
+        self, artifact: Artifact, job: TrainingJob, pair: str, dk: FreqaiDataKitchen
+    ) -> Predictor:
+        """Return what is to serve from now on: the trained one, live only if it may."""
+        newest = job.features[-MAX_CONTEXT_CANDLES:]
+        newest_ms = job.time_ms[-MAX_CONTEXT_CANDLES:]
         predictor = Predictor(artifact, history=newest, history_time_ms=newest_ms)
         if dk.live:
             # A network that cannot be run is refused here, while the model before it still serves.
-            predictor.predict(newest, newest_ms, names)
+            predictor.predict(newest, newest_ms, job.feature_names)
             # FreqAI refuses to append a live prediction without a mean and deviation per column.
             dk.data["labels_mean"] = dict.fromkeys(columns.FORECAST, 0.0)
             dk.data["labels_std"] = dict.fromkeys(columns.FORECAST, 0.0)
             if self.settings.training.challenge or job.warm_start:
-                predictor = self._challenged(predictor, pair, job)
-        m = predictor.manifest
-        dk.data["breakwater_manifest"] = m
-        for warning in m.get("card", {}).get("warnings", ()):
-            logger.warning("%s: %s", m["title"], warning)
-        logger.info(
-            "%s: %.1f s, validation gain %.1f millibits, context %d candles",
-            m["title"],
-            m["seconds"]["all"],
-            m["metrics"]["validation"]["gain_millibits"],
-            m["context_candles"],
-        )
+                return self._challenged(predictor, pair, job)
         return predictor
 
     def _challenged(self, challenger: Predictor, pair: str, job: TrainingJob) -> Predictor:
@@ -375,3 +376,16 @@ class PackModel(SeamedModel):
 
 def _utc(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _log_training(m: Mapping[str, Any]) -> None:
+    """Say what a training took and gained, and what its model card warns of."""
+    for warning in m.get("card", {}).get("warnings", ()):
+        logger.warning("%s: %s", m["title"], warning)
+    logger.info(
+        "%s: %.1f s, validation gain %.1f millibits, context %d candles",
+        m["title"],
+        m["seconds"]["all"],
+        m["metrics"]["validation"]["gain_millibits"],
+        m["context_candles"],
+    )

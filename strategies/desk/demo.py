@@ -55,7 +55,12 @@ def run_demo(options: DemoOptions) -> int:
         span_read({**config, "timerange": options.timerange}, 0)  # a typing error costs nothing
     datadir = choose_datadir(options.data, options.userdir).resolve()
     timerange = options.timerange or demo_timerange(config, datadir)
-    config = {**config, "timerange": timerange, "datadir": datadir}
+    return _backtested({**config, "timerange": timerange, "datadir": datadir}, options)
+
+
+def _backtested(config: Mapping[str, Any], options: DemoOptions) -> int:
+    """Backtest a config whose span and data are settled, and report it."""
+    datadir, timerange = config["datadir"], config["timerange"]
     data = check_backtest_data(config, ForecastStrategy.startup_candle_count)
     labels = ModelSettings.from_blocks(
         config["freqai"]["model_training_parameters"], where="freqai.model_training_parameters"
@@ -84,14 +89,18 @@ def run_demo(options: DemoOptions) -> int:
         created_ms=int(datetime.now(tz=UTC).timestamp() * 1000),
         failures=failures,
     )
+    _report(run, options, datadir)
+    if failures:
+        print(f"{len(failures)} faults in the log, first: {failures[0]}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _report(run: Run, options: DemoOptions, datadir: Path) -> None:
+    """Write the report of a run, with what drove its forecasts, and say where it is."""
     record = load_record(run)
     drivers = drivers_of(record, run.model_dir, datadir, options.strategy)
     report = write_report(dataclasses.replace(record, drivers=drivers), options.userdir / "reports")
     print(f"\nreport: {report / 'index.html'}\nnumbers: {report / 'report.json'}")
-    if failures:
-        print(f"{len(failures)} faults in the log, first: {failures[0]}", file=sys.stderr)
-        return 1
-    return 0
 
 
 def demo_timerange(config: Mapping[str, Any], datadir: Path) -> str:

@@ -7,4 +7,4 @@ are empty, and the number is `LONGEST_FUNCTION_P95`, when the house is done.
 KNOWN_IMPORTS: list[str] = []
 KNOWN_LONG_FILES: list[str] = []
 KNOWN_NAMES_TWICE: list[str] = []
-KNOWN_FUNCTION_LINES_P95 = 31
+KNOWN_FUNCTION_LINES_P95 = 30

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from models.reports.text import Numbers, between, known, show, utc
@@ -58,23 +59,24 @@ def _survival(n: Numbers) -> dict[str, str]:
         )
     if not a["held"]:
         return _say("neutral", "Survived: no position was held.", "Nothing could be liquidated.")
+    return _say("good", "Survived under the account model.", _nearest(a))
+
+
+def _nearest(a: Mapping[str, Any]) -> str:
+    """Return how near the account came to its liquidation."""
     ratio = show(a["max_margin_ratio"], "ratio3")
     highest = (
         f"Highest margin ratio {ratio} on {utc(a['max_margin_ratio_ms'])} "
         "(worst price inside the candle; 1 is liquidation)."
     )
     if not known(a["min_distance_frac"]):
-        return _say(
-            "good",
-            "Survived under the account model.",
+        return (
             "At no candle's close would even a move of 100 % against every position have "
-            f"liquidated the account. {highest}",
+            f"liquidated the account. {highest}"
         )
-    return _say(
-        "good",
-        "Survived under the account model.",
+    return (
         f"At its closest, on {utc(a['min_distance_ms'])}, a further adverse move of "
-        f"{show(a['min_distance_frac'], 'pct')} would have liquidated the account. {highest}",
+        f"{show(a['min_distance_frac'], 'pct')} would have liquidated the account. {highest}"
     )
 
 

@@ -169,11 +169,15 @@ def check_fills(fills: Sequence[Fill], markets: Mapping[str, MarketPath], grid: 
                 where=where,
                 cure="sort the fills by time",
             )
-        numbers = (fill.amount_base, fill.price_quote, fill.fee_quote)
-        if not np.isfinite(numbers).all() or fill.price_quote <= 0 or fill.amount_base == 0:
-            raise InputError(
-                f"expected a finite amount other than 0, price > 0 and fee, got {numbers}",
-                where=where,
-                cure="drop orders that were never filled",
-            )
+        _check_amounts(fill, where)
         before = fill.time_ms
+
+
+def _check_amounts(fill: Fill, where: str) -> None:
+    numbers = (fill.amount_base, fill.price_quote, fill.fee_quote)
+    if not np.isfinite(numbers).all() or fill.price_quote <= 0 or fill.amount_base == 0:
+        raise InputError(
+            f"expected a finite amount other than 0, price > 0 and fee, got {numbers}",
+            where=where,
+            cure="drop orders that were never filled",
+        )
