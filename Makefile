@@ -32,9 +32,7 @@ $(VENV)/.installed: pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	@if $(PYTHON) -c '$(LOCKED)'; then \
 	  echo "== 2/4 $$(grep -c '==' requirements.lock) packages as requirements.lock has them (2 to 10 minutes, 1 GB)"; \
-	  $(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps \
-	    $(PIP_FLAGS) --requirement requirements.lock || { echo "error: no package matched; \
-	where torch is what is missing, name an index of its CPU builds: make install PIP_FLAGS='--extra-index-url ADDRESS'"; exit 1; }; \
+	  .ci/packages $(BIN)/python $(PIP_FLAGS); \
 	else \
 	  echo "== 2/4 no lock file for this platform: newest packages pyproject.toml allows (5 to 20 minutes)"; \
 	  $(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS) --editable ".[dev]"; \
