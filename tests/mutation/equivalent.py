@@ -12,9 +12,9 @@ _ENTERS: Final = (
 _SIGNALS: Final = "models.trade.decision.signals"
 
 _CALIBRATION: Final = "models.learn.calibration"
-_NEWTON: Final = (
-    "the likelihood is concave and has one peak; this changes how Newton's search begins or when "
-    "it stops after it arrived, within some ten steps, to less than a part in 10^8"
+_STOP: Final = (
+    "Newton's steps square their error: one near 10^-8 is the last that counts, and the next, "
+    "which this takes or leaves, is near 10^-16"
 )
 _CASCADE: Final = "models.data.labels.cascade"
 _EPISODES: Final = "models.data.labels.episodes"
@@ -56,13 +56,14 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     (_CALIBRATION, "fit_temperature.log_loss: 1e-12 -> 1.5e-12"): (
         "a row under the floor adds a constant to the loss, whose size moves no minimum of it"
     ),
-    (_CALIBRATION, "fit_hazard_scale: 0.0 -> 1.0"): _NEWTON,
-    (_CALIBRATION, "fit_hazard_scale: 50 -> 51"): _NEWTON,
+    (_CALIBRATION, "fit_hazard_scale: 50 -> 51"): (
+        "Newton's search arrives in some ten steps or never; this bounds one that does not"
+    ),
     (
         _CALIBRATION,
         "fit_hazard_scale: np.abs(step).max() < 1e-08 -> np.abs(step).max() <= 1e-08",
-    ): _NEWTON,
-    (_CALIBRATION, "fit_hazard_scale: 1e-08 -> 1.5000000000000002e-08"): _NEWTON,
+    ): _STOP,
+    (_CALIBRATION, "fit_hazard_scale: 1e-08 -> 1.5000000000000002e-08"): _STOP,
     ("models.data.labels.action", "best_action: raised >= lowered -> raised > lowered"): (
         "utility is concave in the hedge ratio: of two steps away from one ratio, opposite and "
         "equal, at most one pays, so that two that pay are never equal"

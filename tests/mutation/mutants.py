@@ -40,23 +40,29 @@ class Mutant:
 
     module: str
     name: str
-    source: str
+    original: str
+    place: int  # which of the nodes that can be changed
+    number: int  # which of the mistakes that can be made there
+
+    @property
+    def source(self) -> str:
+        """The module's source with the mistake."""
+        tree = ast.parse(self.original)
+        _apply(_places(tree)[self.place][0], self.number)
+        return ast.unparse(ast.fix_missing_locations(tree))
 
 
 def mutants(module: str, source: str) -> Iterator[Mutant]:
     """Yield every mutant of a module's source, in order of the source."""
-    tree = ast.parse(source)
     seen: dict[str, int] = {}
-    for index, (node, where) in enumerate(_places(tree)):
+    for place, (node, where) in enumerate(_places(ast.parse(source))):
         for number in range(_count(node)):
-            changed = copy.deepcopy(tree)
-            target = _places(changed)[index][0]
-            before = _text(target)
-            _apply(target, number)
-            name = f"{where}: {before} -> {_text(target)}"
+            changed = copy.deepcopy(node)
+            _apply(changed, number)
+            name = f"{where}: {_text(node)} -> {_text(changed)}"
             seen[name] = seen.get(name, 0) + 1
             more = f" #{seen[name]}" if seen[name] > 1 else ""
-            yield Mutant(module, name + more, ast.unparse(ast.fix_missing_locations(changed)))
+            yield Mutant(module, name + more, source, place, number)
 
 
 def _text(node: ast.AST) -> str:

@@ -11,7 +11,7 @@ from tests.mutation.run import all_mutants, report, run
 from tests.places import ROOT
 
 # Rooms whose every mutant is known to be caught or equivalent; `make mutation` runs all rooms.
-SETTLED = ["risk"]
+SETTLED = ["risk", "decision", "labels", "calibration"]
 
 PLANTED = '''
 """Text 1."""
@@ -63,7 +63,7 @@ def test_rooms_when_planned_then_every_module_and_test_is_there_and_no_module_tw
 def test_settled_rooms_when_some_mistakes_are_planted_then_the_tests_notice_every_one() -> None:
     # These tests run on the source as it is in this very run.
     score = run(SETTLED, every=61, verify=False)
-    assert score.made >= 9
+    assert score.made >= 20
     assert score.missed == (), report(score)
 
 

@@ -206,6 +206,17 @@ def test_hazard_scale_when_nearly_every_row_is_an_onset_then_the_peak_is_still_r
     assert imbalance(logits, event, at_risk, event.mean()) == pytest.approx((0, 0), abs=1e-6)
 
 
+def test_hazard_scale_when_frequent_onsets_are_overstated_then_the_search_begins_near_enough() -> (
+    None
+):
+    # Begun at the logits as they are the search arrives; begun one higher its steps explode.
+    rng = np.random.default_rng(5)
+    logits = rng.normal(5.0, 0.5, size=(4_000, 1))
+    event = (rng.random(logits.shape) < sigmoid(logits - 1.5)).astype(np.float64)
+    at_risk = np.ones_like(event)
+    assert imbalance(logits, event, at_risk, event.mean()) == pytest.approx((0, 0), abs=1e-6)
+
+
 def test_hazard_scale_when_there_was_no_onset_then_half_a_one_stands_for_it() -> None:
     logits = np.random.default_rng(4).normal(-2.0, 1.0, size=(300, 1))
     none, at_risk = np.zeros_like(logits), np.ones_like(logits)
