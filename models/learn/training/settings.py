@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from models.base.config import from_mapping
+from models.base.config import EXPECTED, from_mapping
 from models.base.errors import ConfigError
 from models.data.labels.settings import LabelSettings
 
@@ -39,7 +39,7 @@ class TrainingSettings:
     threads: int = 1  # next to one busy core two torch threads slow down 5-8x
     interval_coverage: float = 0.9  # of the conformal interval
     # Other pairs whose rows networks learn from beside their own; `freqaimodels.base.pool`.
-    pool: Sequence[str] = ()
+    pool: Sequence[str] = field(default=(), metadata={EXPECTED: "a list of different pairs"})
     # Live: a retrained model serves only if it is not clearly worse than the serving one on the
     # newest candles neither was trained on; see models/serve/challenge.py.
     challenge: bool = False
