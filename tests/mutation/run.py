@@ -105,9 +105,10 @@ def run(
 def report(score: Score) -> str:
     """Return the score in words."""
     killed = score.made - len(score.survived)
+    caught = killed / max(killed + len(score.missed), 1)  # of those that could be
     lines = [
         f"{score.made} mutants, {killed} killed, {len(score.equivalent)} equivalent, "
-        f"{len(score.missed)} missed: score {killed / (score.made - len(score.equivalent)):.1%}"
+        f"{len(score.missed)} missed: score {caught:.1%}"
     ]
     lines += [f"missed: {m.module}: {m.name}" for m in score.missed]
     return "\n".join(lines)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from tests.mutation.equivalent import EQUIVALENT
 from tests.mutation.mutants import mutants
 from tests.mutation.plan import ROOMS
-from tests.mutation.run import all_mutants, report, run
+from tests.mutation.run import Score, all_mutants, report, run
 from tests.places import ROOT
 
 # Rooms whose every mutant is known to be caught or equivalent; `make mutation` runs all rooms.
@@ -49,6 +51,14 @@ def test_equivalent_mutants_when_listed_then_each_exists_and_says_why() -> None:
     there = {(m.module, m.name) for _, m in all_mutants()}
     assert set(EQUIVALENT) <= there
     assert all(len(why) > 20 for why in EQUIVALENT.values())
+
+
+def test_report_when_every_mutant_run_is_equivalent_then_it_says_so() -> None:
+    listed = next(m for _, m in all_mutants() if (m.module, m.name) in EQUIVALENT)
+    assert report(Score(1, (listed,))).startswith("1 mutants, 0 killed, 1 equivalent, 0 missed")
+    made_up = dataclasses.replace(listed, name="another")
+    assert "1 missed: score 0.0%" in report(Score(1, (made_up,)))
+    assert "missed: score 100.0%" in report(Score(1, ()))
 
 
 def test_rooms_when_planned_then_every_module_and_test_is_there_and_no_module_twice() -> None:
