@@ -105,7 +105,7 @@ def run(
 def report(score: Score) -> str:
     """Return the score in words."""
     killed = score.made - len(score.survived)
-    caught = killed / max(killed + len(score.missed), 1)  # of those that could be
+    caught = 1 - len(score.missed) / max(killed + len(score.missed), 1)  # of those that can be
     lines = [
         f"{score.made} mutants, {killed} killed, {len(score.equivalent)} equivalent, "
         f"{len(score.missed)} missed: score {caught:.1%}"

@@ -55,7 +55,9 @@ def test_equivalent_mutants_when_listed_then_each_exists_and_says_why() -> None:
 
 def test_report_when_every_mutant_run_is_equivalent_then_it_says_so() -> None:
     listed = next(m for _, m in all_mutants() if (m.module, m.name) in EQUIVALENT)
-    assert report(Score(1, (listed,))).startswith("1 mutants, 0 killed, 1 equivalent, 0 missed")
+    assert report(Score(1, (listed,))).startswith(
+        "1 mutants, 0 killed, 1 equivalent, 0 missed: score 100.0%"
+    )
     made_up = dataclasses.replace(listed, name="another")
     assert "1 missed: score 0.0%" in report(Score(1, (made_up,)))
     assert "missed: score 100.0%" in report(Score(1, ()))
