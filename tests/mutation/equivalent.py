@@ -20,6 +20,25 @@ _CASCADE: Final = "models.data.labels.cascade"
 _EPISODES: Final = "models.data.labels.episodes"
 _SIDES: Final = "a side is +1 or -1; `cascade_hits` refuses any other"
 
+_HELD: Final = "a position of 0 is none; the venue reports none"
+_WATCH: Final = "models.operate.control.watch"
+_WATCHDOG: Final = "strategies.desk.watchdog"
+_CROSS: Final = "models.trade.account.cross"
+_DISTANCE: Final = "models.trade.account.distance"
+_PASSAGE: Final = "models.trade.account.first_passage"
+_AUDIT: Final = "models.trade.account.audit"
+_LEDGER: Final = "models.trade.account.ledger"
+_SIGN: Final = "a side is +1 or -1, and never 0"
+_BEYOND: Final = (
+    "from 1 on the longs are gone and the rest is solved anew without them: a step on the way "
+    "there only has to lead there"
+)
+_TRAILING: Final = "one row more, of zeros, behind those that are read; the last sum is the same"
+_NEVER_READ: Final = "the entry of a position of 0 is never read"
+_FILLED: Final = "a fill's amount is never 0; of nothing held nothing is closed"
+_UNREAD: Final = "without a day nobody reads the worst one's row"
+_EQUITY: Final = "models.evaluate.metrics.equity"
+
 EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     ("models.trade.risk.verdict", "limited: limit_quote > 0 -> limit_quote >= 0"): (
         "at 0 both branches give 0"
@@ -83,4 +102,67 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
         "models.data.labels.returns",
         "forward_log_return: len(close) > horizon_candles -> len(close) >= horizon_candles",
     ): "a frame of exactly one horizon has no row with a candle that far ahead: nothing is written",
+    (_WATCH, "uncovered: position.amount > 0 -> position.amount >= 0"): _HELD,
+    (_WATCH, "stop_price: position.amount > 0 -> position.amount >= 0"): _HELD,
+    (
+        _WATCH,
+        "uncovered: (position.mark - order.trigger) * closing -> "
+        "(position.mark - order.trigger) / closing",
+    ): "`closing` is +1 or -1, and of those product and quotient are the same",
+    (_EQUITY, "expected_shortfall: 1e-09 -> 1.5000000000000002e-09"): (
+        "it takes up rounding, parts in 10^16; a share that is a part in 10^9 off a whole number "
+        "of returns is no other share"
+    ),
+    (_EQUITY, "equity_metrics: -1 -> +1 #2"): _UNREAD,
+    (_EQUITY, "equity_metrics: 1 -> 2 #2"): _UNREAD,
+    (_EQUITY, "_longest_underwater: fall > 1e-12 -> fall >= 1e-12"): (
+        "a fall is a whole number of 2^-53 and so never exactly 1e-12"
+    ),
+    (_CROSS, "CrossAccount.liquidation_price: side > 0 -> side >= 0"): _SIGN,
+    (_DISTANCE, "_newton: longs - shorts -> longs + shorts"): (
+        "a leg is long or short, never both: difference and sum are 0 together"
+    ),
+    (
+        _DISTANCE,
+        "_newton: longs * np.maximum(1 - x, 0.0)[:, None] + shorts * (1 + x)[:, None] -> "
+        "longs * np.maximum(1 - x, 0.0)[:, None] - shorts * (1 + x)[:, None]",
+    ): "margins and their rates go by a leg's size, and each leg is long or short",
+    (_DISTANCE, "_newton: 3 -> 4"): "it has stood still before: a step per kink is enough",
+    (_DISTANCE, "_newton: x < 1 -> x <= 1"): _BEYOND,
+    (_DISTANCE, "_newton: 1 -> 2 #5"): _BEYOND,
+    (_PASSAGE, "_reached.reached: side > 0 -> side >= 0"): _SIGN,
+    (_PASSAGE, "_worst_ahead: side > 0 -> side >= 0"): _SIGN,
+    (_PASSAGE, "_worst_ahead: side > 0 -> side >= 0 #2"): _SIGN,
+    (_PASSAGE, "_worst_ahead: 0 -> 1 #4"): (
+        "the worse of one row and of none is none, as the worse of none and none"
+    ),
+    (_PASSAGE, "_worst_ahead: len(candles) - count -> len(candles) + count"): (
+        "what is cut off here is not there: the runs are that long already"
+    ),
+    (_PASSAGE, "_worst_ahead: 0 -> 1 #5"): "without that many candles there is no run to cut",
+    (_AUDIT, "_ratio: 1.0 -> 1.5"): "where equity is 0 the quotient is not used",
+    (_LEDGER, "Ledger._book: 0.0 -> 1.0 #2"): _NEVER_READ,
+    (_LEDGER, "Ledger._book: 1 -> 2"): _TRAILING,
+    (_LEDGER, "Ledger._book: 1 -> 2 #2"): _TRAILING,
+    (_LEDGER, "Ledger.stages: position >= 0 -> position > 0"): (
+        "a position of 0 is worth 0 at either extreme"
+    ),
+    (_LEDGER, "net: max -> min"): (
+        "what is left is dust only where the fill is the position to a part in 10^9: the larger "
+        "of the two is the smaller to that part"
+    ),
+    (_LEDGER, "net: held * fill.amount_base < 0 -> held * fill.amount_base <= 0"): _FILLED,
+    (_LEDGER, "net: held * fill.amount_base -> held / fill.amount_base"): (
+        "product and quotient have one sign, and the amount is never 0"
+    ),
+    (_LEDGER, "net: held * new -> held / new #2"): (
+        "product and quotient have one sign, and a new position of 0 has been seen to before"
+    ),
+    (_LEDGER, "net: abs(new) > abs(held) -> abs(new) >= abs(held)"): (
+        "a fill's amount is never 0: the position is another after it"
+    ),
+    (_WATCHDOG, "Watchdog._closed: 0 -> 1"): (
+        "which of the first two milliseconds of 1970 the clock must not show"
+    ),
+    (_WATCHDOG, "Watchdog._closed: 1.0 -> 1.5"): "a step is never more than what is held",
 }

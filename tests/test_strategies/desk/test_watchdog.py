@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import ccxt
 import pytest
 
-from models.base.errors import ConfigError
+from models.base.errors import ConfigError, ControlError
 from models.base.files import locked, wall_clock_ms
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import FILE, Heartbeat, beat
@@ -21,7 +23,7 @@ from strategies.desk.loopback.account import Customer
 from strategies.desk.loopback.replay import ReplayedMarket, scripted_feed
 from strategies.desk.loopback.venue import LoopbackVenue as Exchange
 from strategies.desk.venue import Venue, venue_client
-from strategies.desk.watchdog import Watchdog
+from strategies.desk.watchdog import Watchdog, run_watchdog
 from tests.exchange.client import trading_ccxt_config, trading_client
 from tests.exchange.faults import Answer, Drop
 from tests.exchange.server import running_exchange
@@ -148,11 +150,11 @@ def test_watchdog_when_a_position_stays_without_a_stop_then_it_places_one(world:
     world.stop(0.005, 57_000)  # too small
     world.alive()
     world.dog.round()
-    world.pass_s(29)
+    world.pass_s(29.999)
     world.alive()
     world.dog.round()
     assert len(world.stops()) == 1  # the bot still has time
-    world.pass_s(2)
+    world.pass_s(0.001)
     world.alive()
     world.dog.round()
     assert world.stops()[1:] == [("BTCUSDT", -1, 0.015, 57_000.0, True)]  # 5 % from 60,000
@@ -162,6 +164,18 @@ def test_watchdog_when_a_position_stays_without_a_stop_then_it_places_one(world:
     world.dog.round()
     assert [s[2] for s in world.stops()] == [0.005, 0.02]
     assert world.mode() is ControlMode.ACTIVE
+
+
+def test_watchdog_when_looks_fail_with_a_good_one_between_then_nobody_hears_of_it(
+    world: World,
+) -> None:
+    world.alive()
+    for _ in range(2):
+        world.dog.round()
+        world.state.faults.add(Drop(on="GET /fapi/v3/positionRisk", times=2))
+        world.dog.round()
+        world.dog.round()
+    assert world.said == []
 
 
 # -- a bot that is silent -----------------------------------------------------------------------
@@ -211,6 +225,18 @@ def test_watchdog_when_the_bot_is_back_then_it_says_so_and_only_a_person_resumes
     world.commands.resume(ANN)
     world.dog.round()
     assert world.mode() is ControlMode.ACTIVE
+
+
+def test_watchdog_when_a_person_resumes_while_the_bot_is_silent_then_it_reduces_again(
+    world: World,
+) -> None:
+    world.alive()
+    world.pass_s(20)
+    world.dog.round()
+    world.commands.resume(ANN)
+    world.dog.round()
+    assert world.mode() is ControlMode.REDUCING
+    assert len(world.said) == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"garbage"])
@@ -343,7 +369,10 @@ def test_watchdog_when_told_to_flatten_on_silence_then_it_closes_in_stages_and_s
     world.pass_s(59)
     dog.round()
     assert held(world) == left  # a step a minute
-    for _ in range(3):
+    world.pass_s(1)
+    dog.round()
+    assert held(world)["BTCUSDT"] == pytest.approx(0.01, abs=0.002)
+    for _ in range(2):
         world.pass_s(61)
         dog.round()
     assert held(world) == {}
@@ -394,6 +423,131 @@ def test_watchdog_when_nobody_knows_the_volume_then_it_closes_in_small_steps_all
     world.state.faults.add(Drop(on="GET /fapi/v1/klines"))
     dog.round()
     assert held(world) == {"BTCUSDT": pytest.approx(0.045)}
+
+
+@pytest.mark.parametrize(("ratio", "left"), [(0.699, {"BTCUSDT": 0.01}), (0.7, {})])
+def test_watchdog_when_the_margin_reaches_its_limit_then_it_closes_for_a_silent_bot(
+    world: World, monkeypatch: pytest.MonkeyPatch, ratio: float, left: dict[str, float]
+) -> None:
+    monkeypatch.setattr(Venue, "margin_ratio", lambda _: ratio)
+    world.buy(0.01)
+    world.stop(0.01, 57_000)
+    world.alive()
+    world.pass_s(16)
+    world.dog.round()
+    assert held(world) == left
+
+
+# Held are 0.01 of BTC at 60,000, 600; of an hour's volume a step may be 5 % of a minute's, 1/1,200.
+@pytest.mark.parametrize(
+    ("volume", "smallest", "left"),
+    [(1_200 * 300.0, 5.0, 0.005), (1_200 * 300.0, 400.0, 0.0), (1_200 * 599.5, None, 0.001),
+     (1e9, None, 0.0)],
+)  # fmt: skip
+def test_watchdog_when_it_closes_a_step_then_no_crumb_the_exchange_would_refuse_is_left(
+    world: World, monkeypatch: pytest.MonkeyPatch, volume: float, smallest: float | None,
+    left: float,
+) -> None:  # fmt: skip
+    def answer(*_: object) -> float:
+        if smallest is None:
+            raise ccxt.NetworkError("nobody knows")
+        return smallest
+
+    monkeypatch.setattr(Venue, "volume_1h_quote", lambda *_: volume)
+    monkeypatch.setattr(Venue, "smallest_quote", answer)
+    dog = world.watchdog(on_silence="flatten")
+    world.buy(0.01)
+    world.stop(0.01, 57_000)
+    world.alive()
+    world.pass_s(16)
+    dog.round()
+    assert held(world).get("BTCUSDT", 0.0) == pytest.approx(left)
+
+
+# -- the process --------------------------------------------------------------------------------
+
+
+class Ended(Exception):
+    """The process is ended while it sleeps."""
+
+
+@pytest.fixture
+def log_restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def run_twice(
+    world: World, config: Path, monkeypatch: pytest.MonkeyPatch, *, dry: bool,
+    userdir: Path | None = None, **more: Any,
+) -> list[float]:  # fmt: skip
+    """Run the process for two rounds, of one and of five seconds; return how long it slept."""
+    exchange = {**world.config["exchange"], "pair_whitelist": [BTC]}
+    content = {**world.config, "exchange": exchange, "dry_run": dry, "stake_currency": "USDT",
+               **more}  # fmt: skip
+    config.write_text(json.dumps(content), encoding="utf-8")
+    readings, slept = iter((100.0, 101.0, 103.0, 108.0)), []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 2:
+            raise Ended
+
+    clock = SimpleNamespace(monotonic=lambda: next(readings), sleep=sleep)
+    monkeypatch.setattr("strategies.desk.watchdog.time", clock)
+    with pytest.raises(Ended):
+        run_watchdog([config], userdir)
+    return slept
+
+
+@pytest.mark.parametrize("dry", [True, False])
+@pytest.mark.usefixtures("log_restored")
+def test_process_when_it_runs_then_it_looks_every_few_seconds_and_logs_at_once(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], dry: bool,
+) -> None:  # fmt: skip
+    world.alive()  # long ago by the wall clock, which the process reads
+    slept = run_twice(world, tmp_path / "config.json", monkeypatch, dry=dry, userdir=tmp_path)
+    assert slept == [2.0, 0.0]  # every 3 s, and at once after a round that took longer
+    assert world.mode() is ControlMode.REDUCING
+    asked = [request for request in world.state.requests if "positionRisk" in request]
+    assert len(asked) == (0 if dry else 2)
+    (handler,) = logging.getLogger().handlers  # not Freqtrade's, which keeps lines back
+    assert type(handler) is logging.StreamHandler
+    said = [line.partition("WARNING ")[2] for line in capsys.readouterr().err.splitlines()]
+    watching = f"watchdog: watching {tmp_path}"
+    assert watching + (", dry-run: heartbeat and feed only" if dry else "") in said
+
+
+@pytest.mark.usefixtures("log_restored")
+def test_process_when_no_user_directory_is_named_then_the_configs_counts(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.alive()
+    config, elsewhere = tmp_path / "config.json", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    run_twice(world, config, monkeypatch, dry=True, user_data_dir=str(tmp_path))
+    assert world.mode() is ControlMode.REDUCING
+    world.commands.resume(ANN)
+    more = {"user_data_dir": str(tmp_path)}
+    run_twice(world, config, monkeypatch, dry=True, userdir=elsewhere, **more)
+    assert world.mode() is ControlMode.ACTIVE  # nobody looked there
+
+
+@pytest.mark.usefixtures("log_restored")
+def test_process_when_the_user_directory_is_not_there_then_it_does_not_start(
+    world: World, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(
+        json.dumps({**world.config, "dry_run": True, "user_data_dir": str(tmp_path)}),
+        encoding="utf-8",
+    )
+    with pytest.raises(ControlError, match="expected the bot's user directory"):
+        run_watchdog([config], tmp_path / "none")
 
 
 # -- settings and alerts ------------------------------------------------------------------------

@@ -44,6 +44,13 @@ def test_exit_when_the_trade_has_not_heard_of_it_then_it_is_booked_once_more(
     assert reopen_exit(held, 10.0 - left) == []  # it waits to be booked
 
 
+def test_exit_when_an_earlier_one_was_heard_of_then_the_last_is_booked_once_more() -> None:
+    orders = (order("buy", 10.0), order("sell", 4.0), order("sell", 2.0))
+    held = trade(6.0, *orders)
+    assert reopen_exit(held, 2.0) == ["BTC: sell-2 had not reached its trade"]
+    assert [o.ft_is_open for o in orders] == [False, False, True]
+
+
 @pytest.mark.parametrize(
     ("held", "missing"),
     [

@@ -74,6 +74,40 @@ def test_exit_when_it_was_executed_in_two_orders_then_both_are_found(trade: Trad
     assert len(adopt_exits(trade, Exchange(sell("2", 0.1), sell("3", 0.3)), ASKED_MS, 0.4)) == 2
 
 
+@pytest.mark.parametrize("after_s", [-60.0, 60.0])
+def test_exit_when_it_was_executed_within_a_minute_of_being_let_through_then_it_is_the_bots(
+    trade: Trade, after_s: float
+) -> None:
+    exchange = Exchange(sell("2", 0.4, after_s=after_s))
+    assert len(adopt_exits(trade, exchange, ASKED_MS, missing=0.4)) == 1
+    assert exchange.since == OPENED + timedelta(minutes=59)
+
+
+def test_exit_when_nothing_is_known_to_be_filled_then_the_trades_opening_counts(
+    trade: Trade,
+) -> None:
+    trade.orders.clear()
+    trade.open_date = OPENED + timedelta(minutes=59, seconds=30)
+    exchange = Exchange(sell("2", 0.4, after_s=-30.0), sell("3", 0.4, after_s=-30.001))
+    assert len(adopt_exits(trade, exchange, ASKED_MS, missing=0.4)) == 1
+    assert exchange.since == trade.open_date_utc
+
+
+@pytest.mark.parametrize(("filled", "adopted"), [(0.4 * (1 + 0.9e-6), 1), (0.4 * (1 + 1.2e-6), 0)])
+def test_exit_when_it_is_off_by_a_millionth_then_it_explains_what_is_missing_and_no_further(
+    trade: Trade, filled: float, adopted: int
+) -> None:
+    assert len(adopt_exits(trade, Exchange(sell("2", filled)), ASKED_MS, 0.4)) == adopted
+
+
+def test_exit_when_an_unfilled_one_lies_beside_it_then_only_the_filled_one_is_given_back(
+    trade: Trade,
+) -> None:
+    orders = (sell("2", 0.0), sell("3", 0.4), {**sell("4", 0.4), "filled": None})
+    assert len(adopt_exits(trade, Exchange(*orders), ASKED_MS, missing=0.4)) == 1
+    assert [order.order_id for order in trade.open_orders] == ["3"]
+
+
 @pytest.mark.parametrize(
     "order",
     [
@@ -81,8 +115,8 @@ def test_exit_when_it_was_executed_in_two_orders_then_both_are_found(trade: Trad
         sell("1", 0.4),  # known
         sell("2", 0.4, side="buy"),
         sell("2", 0.0),
-        sell("2", 0.4, after_s=61),  # a person's, later
-        sell("2", 0.4, after_s=-61),
+        sell("2", 0.4, after_s=60.001),  # a person's, later
+        sell("2", 0.4, after_s=-60.001),
         sell("2", 0.4, timestamp=None),
     ],
     ids=["amount", "known", "side", "unfilled", "later", "earlier", "no time"],

@@ -159,6 +159,18 @@ def test_last_close_when_fail_over_is_allowed_then_it_is_told_while_it_is_young(
         source.last_close(BTC)
 
 
+def test_last_close_when_the_clock_has_gone_back_before_it_then_there_is_none(make: Make) -> None:
+    now_ms = [NOON_MS]
+    source = SecondSource(
+        make(fail_over=True).config, "1m", MINUTE, say=print, wall=lambda: now_ms[0] / 1000
+    )
+    source.ask(BTC)
+    assert source.last_close(BTC) == 60_000.0  # it has just closed
+    now_ms[0] -= 1
+    with pytest.raises(InputError, match="s old"):
+        source.last_close(BTC)
+
+
 def test_last_close_when_fail_over_is_off_then_there_is_none(make: Make) -> None:
     source = make()
     source.ask(BTC)
@@ -185,10 +197,18 @@ def test_shipped_config_when_read_then_it_asks_okx_and_fails_over_to_nobody() ->
     assert second_source_client(config).urls["api"]["rest"].startswith("https://")
 
 
+def test_config_when_left_alone_then_it_is_off_and_asks_every_three_seconds_a_minute_at_most() -> (
+    None
+):
+    config = SecondSourceConfig()
+    assert (config.exchange, config.fail_over, config.ask_s) == ("", False, 3.0)
+    assert SecondSourceConfig(ask_s=60.0).ask_s == 60.0
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [({"exchange": "okay"}, "knows no exchange 'okay'"), ({"fail_over": True}, "to fail over to"),
-     ({"ask_s": 0.0}, "ask_s"), ({"ask_s": 61.0}, "ask_s")],
+     ({"ask_s": 0.0}, "ask_s"), ({"ask_s": 60.5}, "ask_s")],
 )  # fmt: skip
 def test_config_when_it_makes_no_sense_then_it_is_refused(
     settings: dict[str, object], said: str

@@ -45,6 +45,8 @@ def order(**changes: object) -> Resting:
         (LONG, {"reduce_only": False}, 2.0),
         (LONG, {"trigger": None}, 2.0),  # a limit order far away stops nothing
         (LONG, {"trigger": 105.0}, 2.0),  # a take-profit
+        (LONG, {"trigger": 100.5}, 2.0),  # one close to the mark
+        (LONG, {"trigger": 100.0}, 2.0),  # at the mark it would stop no loss, only close
         (LONG, {"symbol": "ETH"}, 2.0),
         (SHORT, {"side": 1, "trigger": 105.0}, 0.0),
         (SHORT, {"side": 1, "trigger": 95.0}, 2.0),
@@ -70,6 +72,17 @@ def test_superfluous_when_others_protect_or_nothing_is_held_then_own_stops_may_g
     assert superfluous(LONG, [own, theirs]) == [own]
     assert superfluous(LONG, [own, order(id="2", amount=1.0)]) == []
     assert superfluous(None, [theirs]) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_it"),
+    [({"bot": True}, True), ({}, False), ({"bot": True, "reduce_only": False}, False),
+     ({"bot": True, "trigger": None}, False)],
+)  # fmt: skip
+def test_bots_stop_when_an_order_lacks_any_of_its_marks_then_it_is_none(
+    changes: dict[str, object], is_it: bool
+) -> None:
+    assert order(**changes).is_bots_stop is is_it
 
 
 def test_entries_when_orders_rest_then_those_that_reduce_stay() -> None:
@@ -112,6 +125,13 @@ def test_alarms_when_the_feed_is_unknown_then_it_is_not_called_late() -> None:
         assert alarms(NOW, beat, None, CONFIG) == {}
 
 
+def test_settings_when_left_alone_then_they_are_these() -> None:
+    assert WatchdogConfig(
+        silence_s=15.0, every_s=3.0, feed_late_s=60.0, margin_reducing=0.5, margin_flatten=0.7,
+        on_silence="protect", unprotected_s=30.0, stop_frac=0.05, max_volume_frac=0.05,
+    ) == CONFIG  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("limit", "past"),
     [({"silence_s": 20.0, "every_s": 5.0}, {"silence_s": 20.0, "every_s": 5.1}),
@@ -126,7 +146,8 @@ def test_alarms_when_the_feed_is_unknown_then_it_is_not_called_late() -> None:
      ({"max_volume_frac": 1e-9}, {"max_volume_frac": 0.0}),
      ({"feed_late_s": 0.0}, {"feed_late_s": -1.0}),
      ({"feed_late_s": 1e9}, {"feed_late_s": math.inf}),
-     ({"unprotected_s": 0.0}, {"unprotected_s": -1.0})],
+     ({"unprotected_s": 0.0}, {"unprotected_s": -1.0}),
+     ({"unprotected_s": 1e9}, {"unprotected_s": math.inf})],
 )  # fmt: skip
 def test_settings_when_at_their_limit_then_they_are_taken_and_past_it_refused(
     limit: dict[str, float], past: dict[str, float]

@@ -13,8 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.base.errors import AlignmentError, InputError
-from models.trade.account.audit import AccountAudit, Fill, MarketPath, audit_account
+from models.trade.account.audit import (
+    AccountAudit,
+    Fill,
+    MarketPath,
+    account_drawdown,
+    audit_account,
+)
 from models.trade.account.cross import CrossAccount, Position
+from models.trade.account.ledger import net
 from models.trade.account.tiers import MarginTier, MarginTiers
 
 STEP = 60_000
@@ -245,6 +252,12 @@ def test_extremes_when_flipped_inside_the_candle_then_the_worse_side_counts() ->
     assert a.equity_worst[0] == pytest.approx(970)
 
 
+def test_extremes_when_closed_at_one_then_the_moment_nearest_to_liquidation_counts() -> None:
+    # Held at the low: 980 over a margin of 0.8. Sold there for a fee of 0.5: 979.5 over nothing.
+    a = audit([fill(0, 1, 100), fill(0.5, -1, 80, 0.5)], SPIKE)
+    assert (a.equity_worst[0], a.maintenance_worst[0]) == (980, 0.8)
+
+
 # -- Liquidation ----------------------------------------------------------------------------------
 
 CRASH = path((100, 100, 100, 100), (100, 100, 50, 95), (95, 95, 95, 95))
@@ -259,6 +272,9 @@ def test_liquidation_when_the_low_reaches_it_then_it_ends_there_though_the_close
     np.testing.assert_allclose(a.equity_close, [480, 0, 0])
     np.testing.assert_allclose(a.wallet, [480, 0, 0])
     np.testing.assert_allclose(a.distance_to_liquidation_frac[1:], [0, np.nan])
+    np.testing.assert_allclose(a.margin_ratio_close, [10 / 480, 0, 0])
+    np.testing.assert_allclose(a.margin_ratio_worst, [10 / 480, np.inf, 0])
+    np.testing.assert_allclose(a.gross_notional, [1_000, 0, 0])
     assert a.liquidation_fee_quote == pytest.approx(6.25)
     assert a.bankruptcy_quote == pytest.approx(26.25)
     assert a.realised_quote == pytest.approx(-500)
@@ -286,6 +302,7 @@ def test_liquidation_when_a_gap_skips_the_stop_then_the_fill_at_the_open_comes_t
     assert (a.liquidated_at_ms, a.ignored_fills) == (STEP, 1)
     assert (a.bankruptcy_quote, a.liquidation_fee_quote) == (pytest.approx(20), 0)
     np.testing.assert_allclose(a.wallet, [480, 0, 0])
+    assert a.margin_ratio_worst[1] == 0  # flat by then
 
 
 def test_liquidation_when_several_fills_come_later_then_all_are_counted_and_none_is_booked() -> (
@@ -373,6 +390,52 @@ def test_liquidation_when_the_notional_is_in_a_higher_tier_then_its_margin_count
     assert a.maintenance_worst[0] == pytest.approx(0.02 * 1_020 - 10)
 
 
+def test_ratio_when_equity_is_all_but_gone_then_it_is_a_number_until_nothing_is_left() -> None:
+    # At the low of 50: 5 of margin on 0.5 of equity; on 0 of equity.
+    for wallet, ratio in ((500.5, 10.0), (500.0, np.inf)):
+        with np.errstate(all="raise"):
+            a = audit([fill(0, 10, 100)], CRASH, wallet=wallet)
+        np.testing.assert_allclose(a.margin_ratio_worst[1], ratio)
+    tame = path((100, 100, 50, 50), (50, 50, 50, 50))
+    a = audit([fill(0, 10, 100)], tame, wallet=500.5, stop_at_liquidation=False)
+    np.testing.assert_allclose(a.margin_ratio_close, [10, 10])
+
+
+def test_audit_when_the_position_is_a_fraction_of_a_unit_then_it_is_marked_like_any_other() -> None:
+    # Half a unit: margin 0.5, below one quote unit; the low counts, not the high.
+    a = audit([fill(0, 0.5, 100)], SPIKE)
+    assert a.equity_worst[0] == pytest.approx(990)
+    np.testing.assert_allclose(a.margin_ratio_close, [0.5 / 1_000] * 2)
+
+
+# -- Netting --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("held", "entry", "amount", "price", "expected"),
+    [
+        (0, 0, 3, 100.1, (0, 3, 100.1)),  # 3 * 100.1 / 3 is not 100.1
+        (0, 0, -1, 100, (0, -1, 100)),
+        (0.5, 100, 0.5, 110, (0, 1, 105)),
+        (1, 100, -0.5, 110, (5, 0.5, 100)),
+        (-1, 100, 0.25, 110, (-2.5, -0.75, 100)),
+        (0.5, 100, -1, 110, (5, -0.5, 110)),
+        (2, 100, -2, 110, (20, 0, 0)),
+        (1e9, 1, -(1e9 - 1), 1, (0, 1, 1)),  # a part in 10^9 is no dust yet
+        (10, 100, -(10 - 0.8e-8), 200, (1_000, 0, 0)),  # less is, and counts as closed
+    ],
+)
+def test_net_when_a_fill_adds_reduces_closes_or_flips_then_the_position_is_as_by_hand(
+    held: float, entry: float, amount: float, price: float, expected: tuple[float, float, float]
+) -> None:
+    assert net(held, entry, fill(0, amount, price)) == expected
+
+
+def test_net_when_more_than_dust_is_left_then_it_stays_a_position() -> None:
+    _, left, entry = net(10.0, 100.0, fill(0, -(10 - 1.2e-8), 200))
+    assert (left, entry) == (pytest.approx(1.2e-8, rel=1e-3), 100)
+
+
 # -- Summary --------------------------------------------------------------------------------------
 
 
@@ -388,6 +451,12 @@ def test_summary_when_asked_then_the_extremes_and_their_times_are_named() -> Non
     assert s["min_distance_frac"] == pytest.approx(1)
     assert s["final_equity_quote"] == pytest.approx(950)
     assert all(isinstance(v, float | int | bool | None) for v in s.values())
+
+
+def test_drawdown_when_a_candle_ends_at_a_peak_then_its_trough_is_held_against_the_old() -> None:
+    closes, troughs = np.array([150.0, 200.0]), np.array([99.0, 120.0])
+    assert account_drawdown(closes, 100.0, troughs) == pytest.approx(0.2)  # 120 after 150
+    assert account_drawdown(closes, 100.0) == 0.0
 
 
 def test_summary_when_no_move_can_liquidate_then_a_held_candle_is_named() -> None:
@@ -411,6 +480,8 @@ def changed(**arrays: Any) -> MarketPath:
         ([180, 120, 60, 0], "A, 120 ms"),  # newest first
         ([0, 60, 120, 240], "A, 240 ms"),  # hole
         ([0, 120, 180, 240], "A, 120 ms"),  # hole at the first step
+        ([0, 1, 2, 2], "A, 2 ms"),  # a step of one is a step
+        ([0, 1, 2, 4], "A, 4 ms"),
     ],
 )
 def test_market_when_its_times_are_uneven_then_the_first_such_time_is_named(
@@ -427,6 +498,9 @@ def test_market_when_its_times_are_uneven_then_the_first_such_time_is_named(
     [
         *(({n: np.array([100, np.nan, 100, 100])}, f"finite {n}") for n in OHLC),
         ({"open": np.array([100, -1.0, 100, 100])}, "open > 0"),
+        ({"open": np.array([100, 0.0, 100, 100])}, "open > 0"),
+        ({"low": np.array([100, 100 + 1.2e-7, 100, 100])}, "low <= open"),
+        ({"high": np.array([100, 100 - 1.2e-7, 100, 100])}, "close <= high"),
         ({"low": np.array([100, 101.0, 100, 100])}, "low <= open"),
         ({"high": np.array([100, 99.0, 100, 100])}, "close <= high"),
         ({"funding_rate": np.array([np.nan, np.inf, np.nan, np.nan])}, "funding rate"),
@@ -438,6 +512,15 @@ def test_market_when_a_value_is_unsound_then_its_row_and_time_are_named(
     with pytest.raises(InputError, match=message) as error:
         audit([], changed(**arrays))
     assert error.value.where == f"A, row 1, {STEP} ms"
+
+
+def test_market_when_an_extreme_is_off_by_rounding_then_it_is_taken() -> None:
+    audit([], changed(low=np.full(4, 100 + 1e-9 * 100), high=np.full(4, 100 - 1e-9 * 100)))
+
+
+def test_market_when_prices_are_below_one_then_they_are_prices() -> None:
+    a = audit([fill(0, 10, 0.25)], still(3, price=0.5))
+    assert a.equity_close[-1] == pytest.approx(1_002.5)
 
 
 def test_market_when_too_short_or_of_wrong_types_then_refused() -> None:
@@ -456,8 +539,10 @@ def test_markets_when_on_different_times_then_the_first_difference_is_named() ->
     with pytest.raises(AlignmentError, match="differ from row 0") as error:
         audit([], still(4), later)
     assert error.value.where == f"B, {STEP} ms"
-    with pytest.raises(AlignmentError, match="4 and 5 rows that differ from row 4"):
-        audit([], still(4), still(5, pair="B"))
+    for one, other in ((4, 5), (5, 4)):
+        with pytest.raises(AlignmentError, match=f"{one} and {other} rows.* from row 4") as error:
+            audit([], still(one), still(other, pair="B"))
+        assert error.value.where == f"B, {4 * STEP} ms"
     with pytest.raises(AlignmentError, match="expected B, got the path of A"):
         audit_account([], {"B": still(4)}, wallet_quote=1.0, tiers=TIERS)
 
@@ -494,6 +579,7 @@ def test_fills_when_unsound_then_the_fill_its_pair_and_time_are_named(
         ({"wallet": math.inf}, "finite wallet"),
         ({"slippage_frac": math.nan}, "slippage_frac"),
         ({"slippage_frac": -0.1}, "slippage_frac"),
+        ({"slippage_frac": 1.0}, "slippage_frac < 1"),
         ({"liquidation_fee_frac": 1.5}, "liquidation_fee_frac"),
         ({"tiers": {}}, r"no margin tiers for \['A'\]"),
     ],

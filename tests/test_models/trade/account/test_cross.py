@@ -112,10 +112,19 @@ def test_account_when_equity_is_gone_then_ratio_and_leverage_are_infinite() -> N
     assert a.is_liquidated({"A": 90.0})
 
 
+def test_account_when_equity_is_small_then_ratio_and_leverage_are_still_numbers() -> None:
+    # 100 + 10 * (90.05 - 100) = 0.5; notional 900.5, margin 9.005.
+    a, marks = account(100, ("A", 10, 100)), {"A": 90.05}
+    assert a.account_leverage(marks) == pytest.approx(900.5 / 0.5)
+    assert a.margin_ratio(marks) == pytest.approx(9.005 / 0.5)
+
+
 def test_account_when_flat_then_nothing_can_liquidate_it() -> None:
     a = account(100)
     assert (a.equity({}), a.maintenance_margin({}), a.margin_ratio({})) == (100, 0, 0)
     assert (a.account_leverage({}), a.is_liquidated({})) == (0, False)
+    assert account(-5).account_leverage({}) == 0
+    assert account(1_000, ("A", 0.01, 100)).account_leverage({"A": 100.0}) == pytest.approx(0.001)
     assert a.distance_to_liquidation_frac({}) == math.inf
 
 
@@ -230,6 +239,10 @@ def test_liquidation_price_when_the_wallet_carries_the_long_then_there_is_none()
     a = account(1_001, ("A", 10, 100))
     assert a.liquidation_price("A", {"A": 100.0}) is None
     assert a.distance_to_liquidation_frac({"A": 100.0}) == math.inf
+    # Worth nothing at 0 exactly, and 0 is no price; half a quote unit less, and 9.9 P = 0.5.
+    assert account(1_000, ("A", 10, 100)).liquidation_price("A", {"A": 100.0}) is None
+    near = account(999.5, ("A", 10, 100)).liquidation_price("A", {"A": 100.0})
+    assert near == pytest.approx(0.5 / 9.9)
 
 
 def test_liquidation_price_when_other_legs_ruined_a_short_then_none_and_no_distance() -> None:
@@ -280,6 +293,12 @@ def test_distance_when_only_short_then_it_may_exceed_one() -> None:
     # 301 - 100 x = 0.01 * 100 * (1 + x)  ->  300 / 101
     a = account(301, ("A", -1, 100))
     assert a.distance_to_liquidation_frac({"A": 100.0}) == pytest.approx(300 / 101)
+
+
+def test_distance_when_the_short_is_tiny_then_it_is_as_exact() -> None:
+    # 0.0301 - 0.01 x = 0.01 * 0.01 * (1 + x)  ->  0.03 / 0.0101
+    a = account(0.0301, ("A", -0.0001, 100))
+    assert a.distance_to_liquidation_frac({"A": 100.0}) == pytest.approx(0.03 / 0.0101, rel=1e-12)
 
 
 def test_distance_when_longs_are_worthless_then_shorts_go_on_alone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -58,6 +59,26 @@ def test_share_when_counted_by_hand_then_a_wick_is_enough_and_the_entrys_own_can
     assert (table(up, 1, 10.0)[-1].share, table(up, 1, 10.0)[1].share) == (0.5, 0.0)
 
 
+def test_share_when_the_price_is_touched_exactly_then_it_is_liquidated() -> None:
+    low, high = (100.0 * liquidation_ratio(TIERS, 10.0, side, 1e4) for side in (1, -1))
+    c = market([100.0] * 3, low=[100.0, low, 100.0], high=[100.0, high, 100.0])
+    assert [row.share for row in table(c, 1, 10.0).values()] == [0.5, 0.5]
+
+
+def test_table_when_left_to_its_defaults_then_these_leverages_times_and_size_are_counted() -> None:
+    # Beyond 12,000 the margin is half the rest: 15,000 at 20x would be liquidated where opened.
+    steep = MarginTier(
+        floor_quote=12_000, cap_quote=1e9, maintenance_rate_frac=0.5,
+        maintenance_amount_quote=5_880, max_leverage=1,
+    )  # fmt: skip
+    tiers = MarginTiers("X", (dataclasses.replace(TIER, cap_quote=12_000), steep))
+    rows = liquidation_table(walk(0), HOUR, tiers)
+    assert [(r.side, r.hold_ms // HOUR, r.leverage) for r in rows] == [
+        (side, hours, leverage)
+        for side in (1, -1) for hours in (24, 168) for leverage in (2.0, 3.0, 5.0, 10.0, 20.0)
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("hours", [1, 2, 3, 7, 24, 100])
 def test_share_when_counted_one_entry_at_a_time_then_it_is_the_same(hours: int) -> None:
     c = walk(hours)
@@ -99,6 +120,11 @@ def test_ratio_when_the_leverage_is_low_then_a_long_is_never_liquidated() -> Non
     for wrong in (0.0, -1.0, math.nan, math.inf):
         with pytest.raises(InputError, match="leverage and notional > 0"):
             liquidation_ratio(TIERS, wrong, 1, 1e4)
+    for wrong in (0.0, -1.0, math.nan):
+        with pytest.raises(InputError, match="leverage and notional > 0"):
+            liquidation_ratio(TIERS, 10.0, 1, wrong)
+    assert liquidation_ratio(TIERS, 10.0, 1, 0.5) == pytest.approx(0.9 / 0.99)
+    assert liquidation_ratio(TIERS, 0.5, -1, 1e4) == pytest.approx(3 / 1.01)
 
 
 def test_table_when_the_history_is_too_short_then_there_is_no_share_and_no_error() -> None:

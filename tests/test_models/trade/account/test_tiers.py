@@ -78,6 +78,8 @@ def test_margin_when_notional_grows_then_it_is_monotone_and_convex(a: float, b: 
         ({"maintenance_rate_frac": math.nan}, "finite"),
         ({"maintenance_amount_quote": math.inf}, "finite"),
         ({"maintenance_rate_frac": 1.0}, "maintenance rate < 1"),
+        ({"maintenance_rate_frac": 0.0}, "0 < maintenance rate"),
+        ({"max_leverage": 0.99}, "leverage >= 1"),
     ],
 )
 def test_tiers_when_they_do_not_fit_together_then_pair_and_tier_are_named(
@@ -91,6 +93,18 @@ def test_tiers_when_they_do_not_fit_together_then_pair_and_tier_are_named(
 
 def test_tiers_when_the_edge_jumps_by_less_than_a_cent_then_they_are_accepted() -> None:
     MarginTiers("LTC", (LOW, dataclasses.replace(HIGH, maintenance_amount_quote=50.009)))
+    with pytest.raises(InputError, match=r"jumps by 0\.01"):
+        MarginTiers("LTC", (LOW, dataclasses.replace(HIGH, maintenance_amount_quote=50.011)))
+
+
+def test_tiers_when_two_share_a_rate_then_they_fit_and_a_cent_exactly_is_still_rounding() -> None:
+    flat = dataclasses.replace(HIGH, maintenance_rate_frac=0.005, maintenance_amount_quote=0.01)
+    assert MarginTiers("LTC", (LOW, flat)).maintenance_margin(20_000.0) == pytest.approx(99.99)
+    with pytest.raises(InputError, match=r"jumps by 0\.01"):
+        MarginTiers("LTC", (LOW, dataclasses.replace(flat, maintenance_amount_quote=0.011)))
+    MarginTiers("LTC", (dataclasses.replace(LOW, maintenance_amount_quote=0.01),))
+    with pytest.raises(InputError, match="no maintenance amount in the first tier"):
+        MarginTiers("LTC", (dataclasses.replace(LOW, maintenance_amount_quote=0.011),))
 
 
 @pytest.mark.parametrize("tiers", [(), (HIGH,)])

@@ -1,0 +1,182 @@
+"""What is read for an order of new risk, and what is remembered of those let through."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from freqtrade.enums import RunMode
+
+from models.base.errors import InputError
+from models.trade.risk.snapshot import SentOrder
+from strategies.BitcoinCrossMargin import BitcoinCrossMargin
+from strategies.guard.guarding import installation_seed
+from tests.test_strategies.fakes import LiveProvider
+from tests.test_strategies.worlds import (
+    NOW,
+    PAIR,
+    RATE,
+    BrokenProvider,
+    Wallets,
+    analysed,
+    config,
+    position,
+    running,
+)
+
+pytestmark = pytest.mark.usefixtures("open_trades")
+
+DAY = timedelta(days=1)
+MOMENT = timedelta(milliseconds=1)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Any:
+    def made(runmode: RunMode = RunMode.DRY_RUN, **blocks: Any) -> Any:
+        s = BitcoinCrossMargin(config(user_data_dir=tmp_path, runmode=runmode, **blocks))
+        s.dp, s.wallets = LiveProvider(analysed()), Wallets(10_000.0)
+        return running(s)
+
+    return made
+
+
+# -- orders ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("side", "sign"), [("long", 1), ("short", -1)])
+def test_order_when_it_was_let_through_then_its_side_and_amount_are_remembered(
+    make: Any, side: str, sign: int
+) -> None:
+    s = make()
+    assert s.guarding.decide(PAIR, side, 500.0, RATE, NOW).allowed
+    s.guarding.sent(PAIR, side, 5.0, NOW)
+    (sent,) = s.guarding.entries.orders
+    assert isinstance(sent, SentOrder)
+    assert (sent.pair, sent.side, sent.time_ms) == (PAIR, sign, round(1000 * NOW.timestamp()))
+    assert s.guarding.recovery.approved[PAIR] == sign * 5.0
+    assert not s.guarding.decide(PAIR, side, 500.0, RATE, NOW).allowed  # the same decision
+    other = "short" if side == "long" else "long"
+    assert s.guarding.decide(PAIR, other, 500.0, RATE, NOW).allowed  # another
+
+
+def test_order_when_a_day_old_then_it_is_forgotten_and_the_younger_stays(make: Any) -> None:
+    s = make()
+    s.guarding.sent(PAIR, "long", 5.0, NOW)
+    s.guarding.sent(PAIR, "short", 5.0, NOW + MOMENT)
+    s.guarding.decide(PAIR, "long", 500.0, RATE, NOW + DAY - MOMENT)
+    assert [order.side for order in s.guarding.entries.orders] == [1, -1]
+    s.guarding.decide(PAIR, "long", 500.0, RATE, NOW + DAY)
+    assert [order.side for order in s.guarding.entries.orders] == [-1]
+    s.guarding.decide(PAIR, "long", 500.0, RATE, NOW + DAY + MOMENT)
+    assert list(s.guarding.entries.orders) == []
+
+
+class Marked(LiveProvider):
+    mark: float | None = 98.0
+
+    def funding_rate(self, pair: str) -> dict[str, Any]:
+        return {**super().funding_rate(pair), "markPrice": self.mark}
+
+
+class Unmarked(Marked):
+    mark = None
+
+
+@pytest.mark.parametrize(
+    ("provider", "price", "rate"),
+    [(Marked, 101.0, 98.0), (Unmarked, 101.0, 101.0), (None, 101.0, 101.0), (None, 0.0, 0.0)],
+)
+def test_order_when_a_mark_price_is_known_then_the_account_is_valued_at_it_else_at_the_orders(
+    make: Any, monkeypatch: pytest.MonkeyPatch, provider: Any, price: float, rate: float
+) -> None:
+    s = make()
+    s.dp = BrokenProvider() if provider is None else provider(analysed())
+    s.guarding.readings.view = None
+    valued: list[tuple[str, float]] = []
+    monkeypatch.setattr(s.guarding.readings, "exposure", lambda *at: valued.append(at))
+    assert not s.guarding.decide(PAIR, "long", 500.0, price, NOW).allowed
+    assert valued == [(PAIR, rate)]
+
+
+# -- the account ----------------------------------------------------------------------------------
+
+
+def test_account_when_a_pair_is_named_then_its_rate_counts_and_the_others_are_read(
+    make: Any, open_trades: list[Any]
+) -> None:
+    s = make()
+    open_trades.append(position(amount=2.0, open_rate=90.0))
+    assert s.guarding.exposure().marks == {PAIR: RATE}
+    assert s.guarding.exposure(PAIR, 95.0).marks == {PAIR: 95.0}
+    assert s.guarding.exposure(PAIR, 95.0).equity_quote == pytest.approx(10_010.0)
+    open_trades.clear()
+    assert s.guarding.exposure().equity_quote == pytest.approx(10_000.0)
+
+
+def test_account_when_the_stage_is_live_then_tiers_are_the_exchanges_else_the_packaged(
+    make: Any, open_trades: list[Any]
+) -> None:
+    open_trades.append(position(amount=20_000.0, open_rate=RATE))  # 2,000,000 of notional
+    made = {mode: make(mode) for mode in (RunMode.DRY_RUN, RunMode.LIVE, RunMode.BACKTEST)}
+    margin = {
+        mode: (e := s.guarding.exposure()).account.maintenance_margin(e.marks)
+        for mode, s in made.items()
+    }
+    assert margin[RunMode.LIVE] == pytest.approx(8_000.0)  # 0.4 %, the fake exchange's only tier
+    assert margin[RunMode.DRY_RUN] == margin[RunMode.BACKTEST] == pytest.approx(11_500.0)
+
+
+def test_account_when_freqtrade_has_provided_no_wallets_then_it_is_unknown(make: Any) -> None:
+    s = make()
+    s.wallets = None
+    with pytest.raises(InputError, match="has not provided its wallets"):
+        s.guarding.exposure()
+
+
+def test_price_when_it_is_a_backtest_then_the_newest_candles_close_counts(
+    make: Any, open_trades: list[Any]
+) -> None:
+    s = make(RunMode.BACKTEST)
+    s.dp.frame = pd.concat([analysed(close=90.0), analysed(close=95.0), analysed(close=97.0)])
+    open_trades.append(position())
+    assert s.guarding.exposure().marks == {PAIR: 97.0}
+
+
+# -- ahead of a candle's close --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "asked"),
+    [(RunMode.LIVE, [([PAIR], True)]), (RunMode.DRY_RUN, [([PAIR], False)]),
+     (RunMode.BACKTEST, [])],
+)  # fmt: skip
+def test_look_ahead_when_live_then_books_too_and_in_a_backtest_nothing_is_asked(
+    make: Any, monkeypatch: pytest.MonkeyPatch, mode: RunMode, asked: list[Any]
+) -> None:
+    s = make(mode)
+    seen: list[Any] = []
+    monkeypatch.setattr(
+        s.guarding.readings.quotes,
+        "look_ahead",
+        lambda pairs, *, books: seen.append((pairs, books)),
+    )
+    s.guarding.look_ahead([PAIR])
+    assert seen == asked
+
+
+def test_candle_when_its_length_is_told_then_it_is_in_seconds(make: Any) -> None:
+    assert make().guarding.readings.candle_s == 3600.0
+
+
+# -- the installation -----------------------------------------------------------------------------
+
+
+def test_seed_when_its_folder_is_there_or_deep_then_it_is_drawn_all_the_same(
+    tmp_path: Path,
+) -> None:
+    assert installation_seed(tmp_path) == int((tmp_path / "seed").read_text(encoding="utf-8"))
+    deep = tmp_path / "a" / "b"
+    assert installation_seed(deep) == installation_seed(deep)
