@@ -5,9 +5,6 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-# Rooms whose tests have a folder of their own name.
-_ELSEWHERE = {"strategies/desk/loopback": "tests/test_exchange"}
-
 
 def borrowed(root: Path) -> list[str]:
     """Return one line per import of a test file: what tests share lives in a module beside them."""
@@ -45,9 +42,6 @@ def unmirrored(root: Path) -> list[str]:
 
 
 def _mirror(root: Path, folder: Path) -> Path:
-    name = folder.relative_to(root).as_posix()
-    if name in _ELSEWHERE:
-        return root / _ELSEWHERE[name]
     package, *rooms = folder.relative_to(root).parts
     return root.joinpath("tests", f"test_{package}", *rooms)
 
