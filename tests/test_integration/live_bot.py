@@ -167,7 +167,8 @@ def running_bot(
     `runner` is the Python module that runs Freqtrade, with its own arguments.
     """
     if fast := os.environ.get(FAST):
-        config = {**config, "breakwater": {**config.get("breakwater", {}), "fast": fast}}
+        block = {"fast": fast, **config.get("breakwater", {})}  # what a test names itself stays
+        config = {**config, "breakwater": block}
     userdir = folder / "user_data"
     for name in ("logs", "data"):
         (userdir / name).mkdir(parents=True, exist_ok=True)
