@@ -128,7 +128,7 @@ class StandingWatch:
         if book is None:
             return None
         if account is None or now_ms - account.time_ms >= _BLIND_MS:
-            if exposure is None or not exposure.equity_quote:
+            if exposure is None:  # an equity of 0 is known: everything is lost
                 return None
             return book.observe(now_ms, exposure.equity_quote, self._armed_ms())
         if account.time_ms != now_ms:  # not asked for in this loop

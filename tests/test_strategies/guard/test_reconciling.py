@@ -380,6 +380,16 @@ def test_losses_when_the_account_was_last_seen_a_minute_ago_then_the_bots_own_co
     assert s.guarding.losses.day_frac == pytest.approx(0.03)
 
 
+def test_losses_when_the_bots_own_count_is_nothing_left_then_it_is_a_whole_loss_and_halts(
+    s: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loops(s, 20)
+    monkeypatch.setattr(Reconciler, "_is_quiet", lambda self, now_ms: False)
+    s.wallets.total = 0.0
+    assert loops(s, 80) is ControlMode.HALTED
+    assert s.guarding.losses.day_frac == pytest.approx(1.0)
+
+
 # -- the exchange's own margin --------------------------------------------------------------------
 
 
