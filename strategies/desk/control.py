@@ -132,7 +132,7 @@ def _acknowledge(options: argparse.Namespace) -> int:
 
 
 def _watchdog(options: argparse.Namespace) -> int:
-    from strategies.desk.watchdog import run_watchdog
+    from strategies.desk.watch.process import run_watchdog
 
     return run_watchdog(options.config, options.userdir)
 

@@ -22,7 +22,7 @@ _SIDES: Final = "a side is +1 or -1; `cascade_hits` refuses any other"
 
 _HELD: Final = "a position of 0 is none; the venue reports none"
 _WATCH: Final = "models.operate.control.watch"
-_WATCHDOG: Final = "strategies.desk.watchdog"
+_WATCHDOG: Final = "strategies.desk.watch.act"
 _CROSS: Final = "models.trade.account.cross"
 _DISTANCE: Final = "models.trade.account.distance"
 _PASSAGE: Final = "models.trade.account.first_passage"
@@ -161,8 +161,8 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     (_LEDGER, "net: abs(new) > abs(held) -> abs(new) >= abs(held)"): (
         "a fill's amount is never 0: the position is another after it"
     ),
-    (_WATCHDOG, "Watchdog._closed: 0 -> 1"): (
+    (_WATCHDOG, "Actions._closed: 0 -> 1"): (
         "which of the first two milliseconds of 1970 the clock must not show"
     ),
-    (_WATCHDOG, "Watchdog._closed: 1.0 -> 1.5"): "a step is never more than what is held",
+    (_WATCHDOG, "Actions._closed: 1.0 -> 1.5"): "a step is never more than what is held",
 }

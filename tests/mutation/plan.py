@@ -87,10 +87,10 @@ ROOMS: Final[dict[str, tuple[Room, ...]]] = {
     "watch": (
         Room(("models.operate.control.watch",),
              ("tests/test_models/operate/control/test_watch.py",),
-             ("tests/test_strategies/desk/test_watchdog.py",)),
+             ("tests/test_strategies/desk/watch/test_watchdog.py",)),
     ),
     "watchdog": (
-        Room(("strategies.desk.watchdog",), ("tests/test_strategies/desk/test_watchdog.py",),
+        Room(("strategies.desk.watch.*",), ("tests/test_strategies/desk/watch",),
              quick=False),
     ),
     "guard": (

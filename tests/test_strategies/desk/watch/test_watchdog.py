@@ -18,12 +18,13 @@ from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import FILE, Heartbeat, beat
 from models.operate.control.state import ControlMode, Person
 from models.operate.control.watch import WatchdogConfig
-from strategies.desk.alerts import Alerts
 from strategies.desk.loopback.account import Customer
 from strategies.desk.loopback.replay import ReplayedMarket, scripted_feed
 from strategies.desk.loopback.venue import LoopbackVenue as Exchange
-from strategies.desk.venue import Venue, venue_client
-from strategies.desk.watchdog import Watchdog, run_watchdog
+from strategies.desk.watch.alerts import Alerts
+from strategies.desk.watch.process import run_watchdog
+from strategies.desk.watch.venue import Venue, venue_client
+from strategies.desk.watch.watchdog import Watchdog
 from tests.exchange.client import trading_ccxt_config, trading_client
 from tests.exchange.faults import Answer, Drop
 from tests.exchange.server import running_exchange
@@ -497,7 +498,7 @@ def run_twice(
             raise Ended
 
     clock = SimpleNamespace(monotonic=lambda: next(readings), sleep=sleep)
-    monkeypatch.setattr("strategies.desk.watchdog.time", clock)
+    monkeypatch.setattr("strategies.desk.watch.process.time", clock)
     with pytest.raises(Ended):
         run_watchdog([config], userdir)
     return slept
