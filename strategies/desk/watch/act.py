@@ -29,7 +29,9 @@ class Actions:
         self._next_step_ms: dict[str, int] = {}  # when more of a position may be closed
         self._bare_since: dict[str, int] = {}  # position without a whole stop -> first seen
 
-    def wanted(self, observed: SeenAccount, *, silent: bool, close: bool) -> Iterator[WatchdogAction]:
+    def wanted(
+        self, observed: SeenAccount, *, silent: bool, close: bool
+    ) -> Iterator[WatchdogAction]:
         """Yield what `observed` asks for.
 
         Parameters
