@@ -14,6 +14,8 @@ from models.base.heads import sigmoid, softmax
 from models.base.types import FloatArray
 
 _HAZARD_TRUST = 100.0
+_HAZARD_STEPS = 100
+_ROUNDING = 1e-9  # of a likelihood that is a sum of thousands of rows
 MIN_ROWS = 200  # below this a temperature or a 90 % offset is mostly noise
 
 
@@ -85,18 +87,49 @@ def fit_hazard_scale(
     ----------
     event, at_risk
         (R, K) of `models.base.heads.hazard_targets`, from a later slice than was trained on.
+
+    Raises
+    ------
+    InputError
+        If a logit is not finite, or the search does not end.
     """
+    if not np.isfinite(logits).all():
+        wrong = int((~np.isfinite(logits)).sum())
+        raise InputError(
+            f"expected finite hazard logits, got {wrong} of {logits.size} that are not"
+        )
     centre = float(np.log(max(event.sum(), 0.5) / max(at_risk.sum(), 1.0)))
     z = logits - centre  # so that slope and offset are nearly independent
-    offset, slope = 0.0, 1.0
-    for _ in range(50):
-        p = sigmoid(centre + offset + slope * z)
-        miss, bend = at_risk * (event - p), at_risk * p * (1 - p)
-        gradient = np.array([miss.sum(), (miss * z).sum()])
-        gradient -= _HAZARD_TRUST * np.array([offset, slope - 1.0])
-        curve = np.array([[bend.sum(), (bend * z).sum()], [(bend * z).sum(), (bend * z * z).sum()]])
-        step = np.linalg.solve(curve + _HAZARD_TRUST * np.eye(2), gradient)
-        offset, slope = offset + float(step[0]), slope + float(step[1])
+
+    def likelihood(at: FloatArray) -> float:
+        y = centre + at[0] + at[1] * z
+        known = at_risk * (event * y - np.logaddexp(0.0, y))
+        return float(known.sum() - _HAZARD_TRUST / 2 * (at[0] ** 2 + (at[1] - 1.0) ** 2))
+
+    at = np.array([0.0, 1.0])
+    for _ in range(_HAZARD_STEPS):
+        step = _newton_step(at, z, centre, event, at_risk)
+        # From far away a whole step overshoots a concave function, and the next one further.
+        before = likelihood(at)
+        while likelihood(at + step) < before - _ROUNDING * abs(before):
+            step = step / 2
+        at = at + step
         if np.abs(step).max() < 1e-8:
-            break
-    return centre + offset - slope * centre, slope
+            return float(centre + at[0] - at[1] * centre), float(at[1])
+    raise InputError(
+        f"no offset and slope of hazard logits found in {_HAZARD_STEPS} steps",
+        where=f"{len(logits)} rows, {int(event.sum())} before an onset, last step {step}",
+        cure="look at the hazard logits: one of them may not be finite",
+    )
+
+
+def _newton_step(
+    at: FloatArray, z: FloatArray, centre: float, event: FloatArray, at_risk: FloatArray
+) -> FloatArray:
+    """Return Newton's whole step of (offset, slope) up the penalised likelihood."""
+    p = sigmoid(centre + at[0] + at[1] * z)
+    miss, bend = at_risk * (event - p), at_risk * p * (1 - p)
+    gradient = np.array([miss.sum(), (miss * z).sum()])
+    gradient -= _HAZARD_TRUST * np.array([at[0], at[1] - 1.0])
+    curve = np.array([[bend.sum(), (bend * z).sum()], [(bend * z).sum(), (bend * z * z).sum()]])
+    return np.linalg.solve(curve + _HAZARD_TRUST * np.eye(2), gradient)

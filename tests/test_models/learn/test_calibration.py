@@ -148,6 +148,27 @@ def test_hazard_scale_when_rows_are_few_then_it_stays_near_the_logits_as_they_ar
     assert abs(offset + (slope - 1.0) * -3.0) < 0.1
 
 
+@pytest.mark.parametrize("shift", [-4.0, -2.5, 2.5, 4.0])
+def test_hazard_scale_when_logits_are_far_off_then_the_events_rate_is_met_nevertheless(
+    shift: float,
+) -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.normal(-2.0, 1.0, size=(20_000, 2))
+    event = (rng.random(truth.shape) < sigmoid(truth)).astype(np.float64)
+    logits = truth + shift
+    offset, slope = fit_hazard_scale(logits, event, np.ones_like(event))
+    fitted = sigmoid(offset + slope * logits)
+    assert fitted.mean() == pytest.approx(event.mean(), rel=0.1)  # the penalty holds back a little
+    assert 0.5 < slope < 1.5
+
+
+def test_hazard_scale_when_a_logit_is_not_finite_then_it_is_refused() -> None:
+    logits = np.zeros((300, 2))
+    logits[7, 1] = np.nan
+    with pytest.raises(InputError, match="finite hazard logits, got 1 of 600"):
+        fit_hazard_scale(logits, np.zeros_like(logits), np.ones_like(logits))
+
+
 def test_hazard_scale_when_rows_are_not_at_risk_then_they_do_not_count() -> None:
     rng = np.random.default_rng(1)
     logits = rng.normal(-2.0, 1.0, size=(5_000, 1))
