@@ -24,6 +24,7 @@ from models.evaluate.metrics.resampling import (
     by_time,
     circular_ratio,
 )
+from models.evaluate.metrics.skill import split_gain
 
 BINS: Final = 15
 WINDOW_MS: Final = 30 * DAY_MS  # of the worst and best coverage
@@ -175,11 +176,14 @@ def _probability(f: Forecasts, rng: np.random.Generator) -> dict[str, Any]:
     brier = ((f.p - truth) ** 2).sum(axis=1)
     brier_base = ((prior - truth) ** 2).sum(axis=1)
     top = f.p.argmax(axis=1)
+    gain, apart = split_gain(f.p, f.outcome_class, prior), rng.spawn(2)
     return {
         "class_share": {"down": prior[0], "flat": prior[1], "up": prior[2]},
         "log_loss_nats": float(loss.mean()),
         "log_loss_prior_nats": float(base.mean()),
         "gain_millibits": f.mean((base - loss) * MILLIBITS, rng).as_dict(),
+        "gain_volatility_millibits": f.mean(gain.volatility, apart[0]).as_dict(),
+        "gain_direction_millibits": f.mean(gain.direction, apart[1]).as_dict(),
         "brier": float(brier.mean()),
         "brier_skill": f.mean(brier_base - brier, rng, weights=brier_base).as_dict(),
         "ece15": calibration_error(f.p.max(axis=1), truth[np.arange(len(f)), top]),

@@ -118,6 +118,14 @@ def _skill(n: Mapping[str, Any]) -> str:
         ("direction right, moves beyond costs", estimate(direction.get("accuracy"), "pct")),
         ("the same, most confident tenth", estimate(direction.get("accuracy_top_decile"), "pct")),
         ("gain over class frequencies", estimate(probability.get("gain_millibits"), "millibits")),
+        (
+            "of it volatility (does it move at all?)",
+            estimate(probability.get("gain_volatility_millibits"), "millibits"),
+        ),
+        (
+            "of it direction (up or down, given that it moves)",
+            estimate(probability.get("gain_direction_millibits"), "millibits"),
+        ),
         ("coverage of the 90 % interval", estimate(interval.get("coverage"), "pct")),
         ("net result of the run", estimate(n["equity"]["total_return_frac"], "gain")),
         ("Sharpe ratio, net", estimate(n["equity"]["sharpe"], "signed")),

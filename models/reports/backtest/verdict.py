@@ -110,15 +110,17 @@ def _result(n: Numbers) -> dict[str, str]:
 
 
 def _edge_shown(n: Numbers) -> bool:
-    return _positive(n["equity"]["sharpe"]) and _positive(_gain(n))
+    # A gain that is volatility alone says when to stand aside, not which side to take.
+    return _positive(n["equity"]["sharpe"]) and _positive(_gain(n, "direction_"))
 
 
 def _positive(estimate: Numbers) -> bool:
     return known(estimate.get("low")) and estimate["low"] > 0
 
 
-def _gain(n: Numbers) -> Numbers:
-    found: Numbers = n["forecast"]["pooled"].get("probability", {}).get("gain_millibits", {})
+def _gain(n: Numbers, part: str = "") -> Numbers:
+    """Return the log-loss gain, or its part "volatility_" or "direction_"; empty if unknown."""
+    found: Numbers = n["forecast"]["pooled"].get("probability", {}).get(f"gain_{part}millibits", {})
     return found
 
 
@@ -130,15 +132,28 @@ def _edge(n: Numbers, edge: bool) -> dict[str, str]:
             f"Forecasts against constant class frequencies: {show(gain['value'], 'millibits')} "
             f"per candle ({between(gain, 'millibits')})."
         )
+        parts += _parts_of_gain(n)
     else:
         parts.append("No forecast has a known outcome.")
     if edge:
         parts.append("One run is one draw: it does not know how many others were tried before it.")
         return _say("good", "An edge is not ruled out.", " ".join(parts))
-    return _say("bad", f"No edge here: {_why_no_edge(ratio, gain)}.", " ".join(parts))
+    return _say("bad", f"No edge here: {_why_no_edge(n)}.", " ".join(parts))
 
 
-def _why_no_edge(ratio: Numbers, gain: Numbers) -> str:
+def _parts_of_gain(n: Numbers) -> list[str]:
+    volatility, direction = _gain(n, "volatility_"), _gain(n, "direction_")
+    if not (volatility and direction):
+        return []
+    return [
+        f"Of it, {show(volatility['value'], 'millibits')} "
+        f"({between(volatility, 'millibits')}) is knowing whether the price moves, and "
+        f"{show(direction['value'], 'millibits')} ({between(direction, 'millibits')}) where to."
+    ]
+
+
+def _why_no_edge(n: Numbers) -> str:
+    ratio, gain, direction = n["equity"]["sharpe"], _gain(n), _gain(n, "direction_")
     reasons = []
     if known(ratio.get("high")) and ratio["high"] < 0:
         reasons.append("the Sharpe ratio is below zero")
@@ -150,6 +165,8 @@ def _why_no_edge(ratio: Numbers, gain: Numbers) -> str:
         )
     if not _positive(gain):
         reasons.append("the forecasts do not beat constant class frequencies")
+    elif not _positive(direction):
+        reasons.append("the forecasts know how much the price moves, but not where to")
     return " and ".join(reasons)
 
 

@@ -16,7 +16,6 @@ from models.base import columns
 from models.base.errors import InputError
 from models.base.resampling import stationary_indices
 from models.base.types import BoolArray, FloatArray, IntArray
-from models.base.units import MILLIBITS
 from models.evaluate.metrics.equity import daily_returns, sharpe
 from models.evaluate.metrics.resampling import (
     UNKNOWN,
@@ -25,9 +24,9 @@ from models.evaluate.metrics.resampling import (
     circular_ratio,
     with_interval,
 )
+from models.evaluate.metrics.skill import SplitGain, split_gain
 from models.trade.decision.signals import DecisionConfig, signals
 
-_SMALLEST: Final = 1e-12
 _TOP: Final = 0.1  # share of rows that count as "most confident"
 _DAY_BLOCK: Final = 5.0  # mean block of the daily bootstrap, days
 _DRAWS: Final = 2_000
@@ -97,7 +96,7 @@ def measure_models(
     for entry in entries:
         if any(len(f[columns.P_UP]) != n for f in entry.forecasts):
             raise InputError(f"expected {n} rows of {entry.name}")
-    base = _gain(by_name[reference], truth)
+    base = _gain(by_name[reference], truth).total
     return [_row(entry, truth, trading, base, seed) for entry in entries]
 
 
@@ -107,7 +106,7 @@ def _row(
     rng = np.random.default_rng(seed)
     block = block_length(len(truth.time_ms), truth.horizon_candles)
 
-    def mean(values: FloatArray) -> Estimate:
+    def mean(values: FloatArray, rng: np.random.Generator = rng) -> Estimate:
         """Mean over the rows where `values` is known."""
         known = np.isfinite(values)
         if not known.any():
@@ -117,7 +116,8 @@ def _row(
         )
 
     right, top, inside = _right(entry, truth), _right(entry, truth, _TOP), _inside(entry, truth)
-    gain = _gain(entry, truth)
+    split, apart = _gain(entry, truth), rng.spawn(2)
+    gain = split.total
     return {
         "name": entry.name,
         "title": entry.title,
@@ -126,6 +126,10 @@ def _row(
         "accuracy": mean(_mean_known(right)).as_dict() | _spread(right),
         "accuracy_top": mean(_mean_known(top)).as_dict() | _spread(top),
         "gain_millibits": mean(gain.mean(axis=0)).as_dict() | _spread(gain),
+        "gain_volatility": mean(split.volatility.mean(axis=0), apart[0]).as_dict()
+        | _spread(split.volatility),
+        "gain_direction": mean(split.direction.mean(axis=0), apart[1]).as_dict()
+        | _spread(split.direction),
         "gain_over_reference": mean((gain - base.mean(axis=0)).mean(axis=0)).as_dict(),
         "coverage": mean(_mean_known(inside)).as_dict() | _spread(inside),
         **_trading(entry, truth, trading, rng),
@@ -168,23 +172,24 @@ def _right(entry: ComparedModel, truth: Truth, top: float = 1.0) -> FloatArray:
     return np.stack(out)
 
 
-def _gain(entry: ComparedModel, truth: Truth) -> FloatArray:
-    """Return (S, N) log-loss gain in millibits over the rows' own class frequencies.
+def _gain(entry: ComparedModel, truth: Truth) -> SplitGain:
+    """Return (S, N) log-loss gains in millibits over the rows' own class frequencies.
 
     A row without a forecast answers with those frequencies: abstaining gains nothing and costs
     nothing, so models that abstain on different rows can be compared on all of them. Rows whose
     outcome is unknown are 0 for everybody.
     """
     known = np.isfinite(truth.outcome_class)
-    classes = np.where(known, truth.outcome_class + 1, 0).astype(int)
-    prior = np.bincount(classes[known], minlength=3) / max(int(known.sum()), 1)
-    out = []
+    outcome = np.where(known, truth.outcome_class, 0.0)
+    counts = np.bincount((outcome[known] + 1).astype(int), minlength=3)
+    prior = counts / max(int(known.sum()), 1)
+    volatility, direction = [], []
     for f in entry.forecasts:
         p = np.column_stack([f[columns.P_DOWN], f[columns.P_FLAT], f[columns.P_UP]])
-        chosen = p[np.arange(len(p)), classes]
-        ratio = np.log(np.maximum(chosen, _SMALLEST) / np.maximum(prior[classes], _SMALLEST))
-        out.append(np.where(_scored(f, truth), ratio * MILLIBITS, 0.0))
-    return np.stack(out)
+        gain, scored = split_gain(p, outcome, prior), _scored(f, truth)
+        volatility.append(np.where(scored, gain.volatility, 0.0))
+        direction.append(np.where(scored, gain.direction, 0.0))
+    return SplitGain(volatility=np.stack(volatility), direction=np.stack(direction))
 
 
 def _inside(entry: ComparedModel, truth: Truth) -> FloatArray:

@@ -205,6 +205,16 @@ def test_forecast_metrics_when_skilled_then_gain_is_significant_and_accuracy_ris
     assert m["direction"]["accuracy"]["low"] > 0.5
 
 
+def test_forecast_metrics_when_every_side_is_a_coin_then_the_gain_is_volatility_alone() -> None:
+    f = forecasts(2000, np.random.default_rng(4), skill=0.2)
+    beyond = (f.p[:, 0] + f.p[:, 2]) / 2
+    coin = Forecasts(**{**f.__dict__, "p": np.column_stack([beyond, f.p[:, 1], beyond])})
+    m = forecast_metrics(coin, np.random.default_rng(0))["probability"]
+    parts = m["gain_volatility_millibits"]["value"], m["gain_direction_millibits"]["value"]
+    assert sum(parts) == pytest.approx(m["gain_millibits"]["value"])
+    assert parts[1] == pytest.approx(0.0, abs=1.0)
+
+
 def test_forecast_metrics_when_without_skill_then_accuracy_interval_holds_half() -> None:
     a = forecast_metrics(forecasts(2000, np.random.default_rng(5)), np.random.default_rng(0))
     assert a["direction"]["accuracy"]["low"] < 0.5 < a["direction"]["accuracy"]["high"]

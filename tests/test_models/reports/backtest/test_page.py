@@ -180,6 +180,22 @@ def test_verdict_when_no_skill_then_no_edge_is_said_plainly(n: Any) -> None:
     assert any(s["headline"].startswith("No edge here") for s in n["verdict"]["sentences"])
 
 
+def test_verdict_when_the_gain_is_volatility_alone_then_it_is_no_edge_and_said_so(n: Any) -> None:
+    changed = json.loads(json.dumps(n))
+    changed["equity"]["sharpe"] = {"value": 1.0, "low": 0.4, "high": 1.6}
+    skill = changed["forecast"]["pooled"]["probability"]
+    skill["gain_millibits"] = {"value": 27.9, "low": 20.0, "high": 36.0}
+    skill["gain_volatility_millibits"] = {"value": 29.4, "low": 22.0, "high": 37.0}
+    skill["gain_direction_millibits"] = {"value": -1.5, "low": -7.8, "high": 4.7}
+    said = backtest_verdict(changed)
+    assert not said["edge_shown"]
+    edge = said["sentences"][-1]
+    assert "know how much the price moves, but not where to" in edge["headline"]
+    assert "−1.50 millibits (95 % interval −7.80 to +4.70 millibits) where to." in edge["detail"]
+    skill["gain_direction_millibits"] = {"value": 7.4, "low": 1.6, "high": 12.7}
+    assert backtest_verdict(changed)["edge_shown"]
+
+
 @pytest.mark.parametrize(("accuracy", "ratio"), [(0.61, 0.5), (0.53, 2.1)])
 def test_verdict_when_too_good_then_look_for_the_leak(
     n: Any, accuracy: float, ratio: float

@@ -97,6 +97,8 @@ def test_gain_when_worked_out_by_hand_then_it_is_that() -> None:
     entropy = -(share * np.log2(share)).sum() * 1000
     r = row_of(t, knowing(t, trust=0.8))
     assert r["gain_millibits"]["value"] == pytest.approx(entropy + 1000 * np.log2(0.8), rel=1e-9)
+    parts = r["gain_volatility"]["value"] + r["gain_direction"]["value"]
+    assert parts == pytest.approx(r["gain_millibits"]["value"])
     assert r["gain_over_reference"]["value"] == pytest.approx(r["gain_millibits"]["value"])
     assert r["accuracy"]["value"] == 1
     assert r["coverage"]["value"] == 1
