@@ -56,10 +56,8 @@ def contiguous_runs(time_ms: IntArray, candle_ms: int, valid: BoolArray) -> list
     for start, stop in zip((0, *breaks), (*breaks, len(time_ms)), strict=True):
         good = np.concatenate(([False], valid[start:stop], [False])).astype(np.int8)
         edges = np.flatnonzero(np.diff(good))
-        runs += [
-            Span(int(start + a), int(start + b))
-            for a, b in zip(edges[::2], edges[1::2], strict=True)
-        ]
+        ends = zip(edges[::2], edges[1::2], strict=True)
+        runs += [Span(int(start + a), int(start + b)) for a, b in ends]
     return runs
 
 

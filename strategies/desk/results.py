@@ -118,25 +118,27 @@ def fills(trades: list[dict[str, Any]]) -> list[Fill]:
         inside = any(word in trade["exit_reason"] for word in _INSIDE_CANDLE)
         for order in trade["orders"]:
             entry = order["ft_is_entry"]
-            long = entry != trade["is_short"]  # a short's entry sells
-            amount = float(order["filled"] if order.get("filled") else order["amount"])
-            price = float(order["safe_price"])
-            fee = trade["fee_open"] if entry else trade["fee_close"]
             # One millisecond past the open is "inside": the position faced the candle's extreme.
             time_ms = int(order["order_filled_timestamp"]) + (1 if inside and not entry else 0)
             if time_ms < last.get(trade["pair"], 0):
                 time_ms = last[trade["pair"]] + 1
             last[trade["pair"]] = time_ms
-            out.append(
-                Fill(
-                    time_ms=time_ms,
-                    pair=trade["pair"],
-                    amount_base=amount if long else -amount,
-                    price_quote=price,
-                    fee_quote=amount * price * float(fee),
-                )
-            )
+            out.append(_fill(trade, order, time_ms))
     return sorted(out, key=lambda f: f.time_ms)
+
+
+def _fill(trade: dict[str, Any], order: dict[str, Any], time_ms: int) -> Fill:
+    entry = order["ft_is_entry"]
+    amount = float(order["filled"] if order.get("filled") else order["amount"])
+    price = float(order["safe_price"])
+    fee = trade["fee_open"] if entry else trade["fee_close"]
+    return Fill(
+        time_ms=time_ms,
+        pair=trade["pair"],
+        amount_base=amount if entry != trade["is_short"] else -amount,  # a short's entry sells
+        price_quote=price,
+        fee_quote=amount * price * float(fee),
+    )
 
 
 def market_path(datadir: Path, pair: str, start_ms: int, stop_ms: int) -> MarketPath:

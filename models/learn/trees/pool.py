@@ -32,6 +32,12 @@ def pooled(
     return out
 
 
+def _weight_grid(members: int) -> FloatArray:
+    """Return (weights, members): every split of at most 1 into steps."""
+    choices = itertools.product(range(STEPS + 1), repeat=members)
+    return np.array([steps for steps in choices if sum(steps) <= STEPS]) / STEPS
+
+
 def fit_weights(
     outputs: Sequence[FloatArray], prior: FloatArray, losses: Callable[[FloatArray], FloatArray]
 ) -> tuple[float, ...]:
@@ -48,16 +54,7 @@ def fit_weights(
     losses
         Pooled outputs (R, C) to the loss of each held-out block (blocks,), at least two.
     """
-    grid = (
-        np.array(
-            [
-                steps
-                for steps in itertools.product(range(STEPS + 1), repeat=len(outputs))
-                if sum(steps) <= STEPS
-            ]
-        )
-        / STEPS
-    )  # (weights, members)
+    grid = _weight_grid(len(outputs))
     found = np.array([losses(pooled(outputs, weights, prior)) for weights in grid])
     excess = found - found[found.mean(axis=1).argmin()]  # (weights, blocks)
     error = excess.std(axis=1, ddof=1) / np.sqrt(found.shape[1])

@@ -58,6 +58,17 @@ def labels_of(coin: Coin, settings: LabelSettings) -> dict[str, FloatArray]:
     }
 
 
+def _rows_of(coin: Coin, labels: LabelSettings) -> MarketRows:
+    x, names = features_of(coin)
+    return MarketRows(
+        features=x,
+        feature_names=names,
+        labels=labels_of(coin, labels),
+        time_ms=coin.time_ms,
+        candle_ms=coin.candle_ms,
+    )
+
+
 def cascade_job(
     network: str,
     main: str,
@@ -77,14 +88,7 @@ def cascade_job(
         keep = fold.train[coin.name]
         if not keep.any():
             continue
-        x, names = features_of(coin)
-        rows = MarketRows(
-            features=x,
-            feature_names=names,
-            labels=labels_of(coin, labels),
-            time_ms=coin.time_ms,
-            candle_ms=coin.candle_ms,
-        )
+        rows = _rows_of(coin, labels)
         title = f"{network} on {coin.name}, {fold.name}, seed {seed}"
         jobs[coin.name] = rows.only(keep).job(network, settings=settings, seed=seed, title=title)
     own = jobs.pop(main)

@@ -17,6 +17,13 @@ STOPS: Final = ("STOP", "STOP_MARKET")
 TAKE_PROFITS: Final = ("TAKE_PROFIT", "TAKE_PROFIT_MARKET")
 CONDITIONAL: Final = (*STOPS, *TAKE_PROFITS)
 WORKING_TYPES: Final = ("CONTRACT_PRICE", "MARK_PRICE")
+_NEVER_USED: Final[Mapping[str, Any]] = {
+    "icebergQuantity": None,
+    "selfTradePreventionMode": "NONE",
+    "priceMatch": "NONE",
+    "priceProtect": False,
+    "goodTillDate": 0,
+}
 
 
 @dataclass(kw_only=True)
@@ -134,17 +141,13 @@ class AlgoOrder:
             "actualPrice": text(round(price, 8)),
             "triggerPrice": text(self.trigger),
             "price": text(self.price),
-            "icebergQuantity": None,
-            "selfTradePreventionMode": "NONE",
             "workingType": self.working_type,
-            "priceMatch": "NONE",
             "closePosition": self.close_position,
-            "priceProtect": False,
             "reduceOnly": self.reduce_only,
             "createTime": self.time_ms,
             "updateTime": self.update_ms,
             "triggerTime": self.trigger_ms,
-            "goodTillDate": 0,
+            **_NEVER_USED,
         }
 
 

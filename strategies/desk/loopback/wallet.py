@@ -17,6 +17,14 @@ from strategies.desk.loopback.venue import LoopbackVenue
 
 _EIGHT = Decimal("1e-8")
 _ONLY_V2 = ("leverage", "marginType", "isolated", "unrealizedProfit")
+_CROSS = {
+    "marginType": "cross",
+    "isolated": False,
+    "isolatedMargin": "0",
+    "isolatedWallet": "0",
+    "openOrderInitialMargin": "0",
+    "adl": 2,
+}
 _OK = {"code": 200, "msg": "success"}
 
 
@@ -148,18 +156,13 @@ def _position(venue: LoopbackVenue, account: Customer, symbol: Symbol) -> dict[s
         "unrealizedProfit": _money(held.unrealised(mark)),
         "liquidationPrice": _money(Decimal(repr(liquidation)) if liquidation else ZERO),
         "leverage": str(account.leverage_of(symbol.name)),
-        "marginType": "cross",
-        "isolated": False,
-        "isolatedMargin": "0",
-        "isolatedWallet": "0",
         "notional": _money(notional),
         "marginAsset": "USDT",
         "initialMargin": _money(margin),
         "maintMargin": _money(Decimal(repr(maintenance))),
         "positionInitialMargin": _money(margin),
-        "openOrderInitialMargin": "0",
-        "adl": 2,
         "updateTime": held.update_ms,
+        **_CROSS,
     }
 
 
