@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 import ccxt
 
 from models.base.errors import ConfigError
+
+_TIMEOUT_MS: Final = 5000
 
 
 def exchange_client(
@@ -52,3 +54,18 @@ def exchange_client(
     own = deepcopy(dict(settings))
     merged = {**(options or {}), **own.pop("options", {})}
     return vars(library)[name]({**defaults, **own, "options": merged})
+
+
+def account_client(block: Mapping[str, Any]) -> Any:
+    """Return a client of its own for the account of a Freqtrade config's `exchange` block."""
+    return exchange_client(
+        block["name"],
+        {**block.get("ccxt_config", {}), **block.get("ccxt_sync_config", {})},
+        options={"defaultType": "swap"},
+        apiKey=block.get("key", ""),
+        secret=block.get("secret", ""),
+        password=block.get("password", ""),
+        walletAddress=block.get("walletAddress", ""),
+        privateKey=block.get("privateKey", ""),
+        timeout=_TIMEOUT_MS,
+    )

@@ -63,7 +63,7 @@ class GuardedStrategy(ControlledStrategy):
         try:
             pack = pack_config(config)
             self._read_settings(config, pack)
-            self.control = control_of(config, pack.review)
+            self.control = control_of(config, pack.review, type(self).__name__)
             self.second_source = self._second_source(pack.second_source)
             stage = _STAGES.get(config["runmode"], Stage.BACKTEST)
             self.guarding = Guarding(

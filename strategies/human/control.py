@@ -19,10 +19,14 @@ from models.base.errors import ControlError, PackError
 from models.base.files import Clock, wall_clock_ms
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import Heartbeat, beat
+from models.operate.control.home import home_of, state_place
+from models.operate.control.owner import BotIdentity, Occupancy, occupy
 from models.operate.control.review import Answer, ReviewConfig
 from models.operate.control.state import ControlMode, ControlState, GuardActor
 from models.operate.journal.records import ControlChange, DecisionRecord, Incident, JournalRecord
 from strategies.account.acknowledgement import leverage_digest
+from strategies.account.identity import bot_identity
+from strategies.account.trades_database import database_file, database_place
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +49,17 @@ def secrets_of(config: Mapping[str, Any]) -> list[str]:
     return [secret for secret in found if secret]
 
 
-def control_of(config: Mapping[str, Any], review: ReviewConfig) -> Control | None:
-    """Return the control of a bot that trades, None for any other run."""
+def control_of(
+    config: Mapping[str, Any], review: ReviewConfig, strategy: str = ""
+) -> Control | None:
+    """Return the control of a bot that trades, None for any other run.
+
+    Raises
+    ------
+    ControlError
+        If its state or its trades database belong to another stage, account or strategy, or
+        another bot runs on them; nothing of theirs has been read or changed then.
+    """
     if config["runmode"] not in TRADE_MODES:
         return None
     if not config.get("user_data_dir"):
@@ -54,15 +67,30 @@ def control_of(config: Mapping[str, Any], review: ReviewConfig) -> Control | Non
             "expected a user directory to keep control state and journal in",
             cure="start freqtrade with --userdir",
         )
+    bot = bot_identity(config, strategy)
+    home, occupied = _move_in(config, bot)
     control = Control(
-        Path(config["user_data_dir"]),
+        home,
         review=review,
         secrets=secrets_of(config),
         acknowledge=leverage_digest(config) if config["runmode"] is RunMode.LIVE else "",
+        occupied=occupied,
     )
+    if occupied[0].news:  # the database has learned the same
+        logger.warning("%s: %s", home, occupied[0].news)
+        control.record("owner.learned", Incident(what=occupied[0].news))
     if why := control.refusal():
         logger.warning("nothing will be opened: %s", why)
     return control
+
+
+def _move_in(config: Mapping[str, Any], bot: BotIdentity) -> tuple[Path, list[Occupancy]]:
+    """Hold the bot's home and its trades database; return the home, and what is held."""
+    userdir = Path(config["user_data_dir"])
+    occupied = [occupy(state_place(userdir, bot), bot)]
+    if (database := database_file(config)) is not None:
+        occupied.append(occupy(database_place(database, bot), bot))
+    return home_of(userdir, bot.stage), occupied
 
 
 class Control:
@@ -70,28 +98,32 @@ class Control:
 
     Parameters
     ----------
-    userdir
-        Freqtrade's user directory.
+    home
+        Folder that holds control and journal; see `models.operate.control.home`.
     review
         Whether entries wait for a person.
     secrets
         Values the journal must never show.
     acknowledge
         Digest of the settings whose risk a person must have acknowledged; empty for none.
+    occupied
+        What the bot holds alone while it runs.
     """
 
     def __init__(
         self,
-        userdir: Path,
+        home: Path,
         *,
         review: ReviewConfig,
         secrets: Sequence[str] = (),
         acknowledge: str = "",
+        occupied: Sequence[Occupancy] = (),
         clock: Clock = wall_clock_ms,
     ) -> None:
-        self.commands = Commands(userdir, clock, secrets=secrets)
+        self.commands = Commands(home, clock, secrets=secrets)
         self.store, self.journal, self.clock = self.commands.store, self.commands.journal, clock
         self._review, self._acknowledge = review, acknowledge
+        self._occupied = tuple(occupied)
         self._loops = 0
         self._mode: ControlMode | None = None  # as of the last loop
         self._trouble: dict[str, str] = {}  # what could not be written, and why
@@ -148,7 +180,8 @@ class Control:
             return f"control is {state.mode}: {state.reason}"
         if self._acknowledge and self._acknowledge not in state.acknowledged:
             return "nobody has acknowledged the risk of these settings: breakwater acknowledge"
-        return "; ".join(self._trouble.values())
+        lost = [why for place in self._occupied if (why := place.lease.lost())]
+        return "; ".join([*lost, *self._trouble.values()])
 
     def may_enter(self, decision: DecisionRecord, refused: str) -> bool:
         """Settle one entry and write it down: refused, waiting for a person, or accepted.

@@ -61,6 +61,7 @@ class Customer:
 
     key: str
     secret: str
+    alias: str = "loopback"  # the exchange's own name of the account; a new key leaves it
     wallet: Decimal = Decimal(10_000)
     taker_fee: Decimal = Decimal("0.0005")
     maker_fee: Decimal = Decimal("0.0002")

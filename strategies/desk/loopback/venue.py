@@ -11,6 +11,7 @@ the far side of the book reaches it, for as much as the book offers there.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -57,10 +58,18 @@ class LoopbackVenue:
 
     def open_account(self, key: str, secret: str, wallet: Decimal = Decimal(10_000)) -> Customer:
         """Add a customer with `wallet` USDT."""
-        account = Customer(key=key, secret=secret)
+        alias = hashlib.sha256(key.encode()).hexdigest()[:12]
+        account = Customer(key=key, secret=secret, alias=alias)
         account.book_income("TRANSFER", wallet - account.wallet, "", self.at_ms, next(self.number))
         self.accounts[key] = account
         return account
+
+    def renew_key(self, account: Customer, key: str) -> None:
+        """Give a customer another API key; the old one is worth nothing any more."""
+        with self.lock:
+            del self.accounts[account.key]
+            account.key = key
+            self.accounts[key] = account
 
     def symbol(self, name: str | None) -> Symbol:
         """Return the symbol called `name`."""

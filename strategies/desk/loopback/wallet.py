@@ -79,7 +79,7 @@ def balance(venue: LoopbackVenue, account: Customer, params: Params) -> list[dic
     totals = _totals(venue, account)
     return [
         {
-            "accountAlias": "loopback",
+            "accountAlias": account.alias,
             "asset": "USDT",
             "balance": totals["walletBalance"],
             "crossWalletBalance": totals["walletBalance"],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import ccxt
 
@@ -20,9 +20,7 @@ from strategies.account.exchange_answers import (
     resting_of,
     watched_position,
 )
-from strategies.account.exchange_client import exchange_client
-
-_TIMEOUT_MS: Final = 5000
+from strategies.account.exchange_client import account_client
 
 
 def venue_client(config: Mapping[str, Any]) -> ccxt.Exchange:
@@ -30,15 +28,7 @@ def venue_client(config: Mapping[str, Any]) -> ccxt.Exchange:
     block = config["exchange"]
     if config.get("trading_mode") != "futures":
         raise ConfigError("expected trading_mode futures", cure="the watchdog minds margin only")
-    client: ccxt.Exchange = exchange_client(
-        block["name"],
-        {**block.get("ccxt_config", {}), **block.get("ccxt_sync_config", {})},
-        options={"defaultType": "swap"},
-        apiKey=block.get("key", ""),
-        secret=block.get("secret", ""),
-        password=block.get("password", ""),
-        timeout=_TIMEOUT_MS,
-    )
+    client: ccxt.Exchange = account_client(block)
     return client
 
 

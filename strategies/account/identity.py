@@ -1,0 +1,73 @@
+"""Who a bot is: stage, strategy and account, the account named by the exchange where it does."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import ccxt
+from freqtrade.enums import TRADE_MODES, RunMode
+
+from models.base.errors import PackError
+from models.operate.control.owner import BotIdentity, BotStage
+from strategies.account.exchange_client import account_client
+
+logger = logging.getLogger(__name__)
+
+
+def bot_identity(config: Mapping[str, Any], strategy: str) -> BotIdentity:
+    """Return who the bot of a Freqtrade config is; live, the exchange is asked once, weight 5.
+
+    Parameters
+    ----------
+    strategy
+        Name of its class; empty where a command was not told.
+    """
+    block = config.get("exchange") or {}
+    bot = BotIdentity(
+        stage=stage_of(config),
+        exchange=str(block.get("name") or ""),
+        stake=str(config.get("stake_currency") or ""),
+        strategy=strategy or str(config.get("strategy") or ""),
+    )
+    if bot.stage is BotStage.DRY_RUN:
+        return bot
+    # The bot wipes the exchange's keys from the config before it loads the strategy.
+    original = (config.get("original_config") or config).get("exchange") or block
+    return _with_account(bot, {**original, "name": block.get("name")})
+
+
+def stage_of(config: Mapping[str, Any]) -> BotStage:
+    """Return whose money the bot of a Freqtrade config trades."""
+    mode = config.get("runmode")
+    dry = mode is RunMode.DRY_RUN if mode in TRADE_MODES else bool(config.get("dry_run"))
+    return BotStage.DRY_RUN if dry else BotStage.LIVE
+
+
+def _with_account(bot: BotIdentity, block: Mapping[str, Any]) -> BotIdentity:
+    if not block.get("name"):
+        return bot
+    client = account_client(block)
+    return BotIdentity(
+        stage=bot.stage, exchange=bot.exchange, stake=bot.stake, strategy=bot.strategy,
+        key=str(client.apiKey or client.walletAddress or ""), uid=account_uid(client),
+    )  # fmt: skip
+
+
+def account_uid(client: Any) -> str:
+    """Return the exchange's own name of the account; empty if it does not tell one now.
+
+    Binance's balance of USD-M futures carries a "unique account code", which any key may read.
+    Where a wallet is the account, its address is.
+    """
+    if client.walletAddress:
+        return str(client.walletAddress).lower()
+    if client.id != "binance" or not client.apiKey:
+        return ""
+    try:
+        return str(client.fapiPrivateV3GetBalance()[0]["accountAlias"])
+    except (ccxt.BaseError, PackError, LookupError, TypeError, ValueError) as error:
+        # The key's fingerprint still tells the account; a new key waits for an answer.
+        logger.warning("the exchange does not tell the account's name: %s", type(error).__name__)
+        return ""

@@ -1,0 +1,124 @@
+"""One folder, one bot, one account: real bots that meet what another one has left or still runs."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from models.operate.control.commands import Commands
+from models.operate.control.heartbeat import last_beat
+from models.operate.control.home import home_of
+from models.operate.control.owner import BotStage
+from models.operate.control.state import ControlMode, Person
+from models.trade.risk.losses import LossState, loss_state_from
+from strategies.desk.loopback.account import Customer
+from strategies.desk.loopback.venue import LoopbackVenue
+from tests.exchange.state import ExchangeState
+from tests.test_integration.guarded_bot import STRATEGY, configuration
+from tests.test_integration.live_bot import LiveBot, running_bot
+from tests.test_integration.running import SECRET, write_strategy
+
+ANN = Person("ann", "telegram")
+OTHER = STRATEGY.replace("GuardedSignals", "OtherSignals")
+
+
+def dry(url: str, wallet: int) -> dict[str, Any]:
+    """Return the configuration of the same bot in a dry run, with a database of its own."""
+    more = {"dry_run": True, "dry_run_wallet": wallet, "db_url": "sqlite:///dry.sqlite"}
+    return {**configuration(url), **more}
+
+
+def losses(home: Path) -> LossState:
+    book = home / "control" / "losses.json"
+    return loss_state_from(json.loads(book.read_text(encoding="utf-8"))["losses"])
+
+
+def looped(bot: LiveBot, home: Path) -> bool:
+    """Whether this very bot has looked at its losses."""
+    beat = last_beat(home / "control")
+    return beat is not None and beat.pid == bot.process.pid and beat.loop >= 2
+
+
+def refused(folder: Path, config: dict[str, Any], *arguments: str, **more: Any) -> str:
+    """Start a bot that is to end by itself before its first loop; return its log."""
+    with running_bot(folder, config, *arguments, **more) as bot:
+        code = bot.process.wait(120)
+        log = bot.log()
+    assert code != 0
+    assert "belongs to" in log or "is in use by" in log
+    return log
+
+
+def test_live_run_when_a_dry_run_went_before_then_neither_knows_the_others_losses(
+    tmp_path: Path, url: str, venue: LoopbackVenue, account: Customer, state: ExchangeState
+) -> None:
+    arguments, userdir = write_strategy(tmp_path, STRATEGY), tmp_path / "user_data"
+    live = home_of(userdir, BotStage.LIVE)
+    paper = home_of(userdir, BotStage.DRY_RUN)
+    with running_bot(tmp_path, dry(url, 1_000), *arguments) as bot:
+        bot.wait_for(lambda: looped(bot, paper), "a dry run that has looped")
+    with running_bot(tmp_path, configuration(url), *arguments) as bot:
+        bot.wait_for(lambda: looped(bot, live), "a live bot that has looped")
+        bot.wait_for(lambda: account.open_positions(), "an entry")
+        assert losses(live).day_start_quote == 10_000
+        assert abs(losses(live).day_frac) < 0.01
+    # The other way round: a rich dry run, then an account with a tenth of it, and a position.
+    venue.transfer(account, Decimal(-9_000))
+    with running_bot(tmp_path, dry(url, 10_000), *arguments) as bot:
+        bot.wait_for(lambda: looped(bot, paper), "a dry run that has looped")
+    held = account.open_positions()["BTCUSDT"].amount
+    with running_bot(tmp_path, configuration(url), *arguments) as bot:
+        bot.wait_for(lambda: looped(bot, live), "a live bot that has looped")
+        assert Commands(live).store.read().mode is ControlMode.ACTIVE
+        assert account.open_positions()["BTCUSDT"].amount == held
+    assert losses(paper).day_start_quote == 1_000
+    assert state.unknown == []
+
+
+def test_live_run_when_a_second_bot_comes_then_it_is_refused_by_name_and_the_first_knows_nothing(
+    tmp_path: Path, url: str, venue: LoopbackVenue, account: Customer, state: ExchangeState
+) -> None:
+    arguments = write_strategy(tmp_path, STRATEGY)
+    desk = Commands(tmp_path / "user_data")
+    with running_bot(tmp_path, configuration(url), *arguments) as bot:
+        bot.wait_for(lambda: account.open_algos(), "an entry and its stop")
+        written = desk.journal.verify().lines
+        sent = len(account.orders)
+        same = refused(tmp_path, configuration(url), *arguments)
+        assert (
+            f"in use by GuardedSignals, live on binance in USDT, process {bot.process.pid} on"
+            in same
+        )
+        assert "--userdir of its own" in same
+        # Another one, with another database: it would clear the first one's flatten at once.
+        other = write_strategy(tmp_path, OTHER)
+        config = {**configuration(url), "db_url": "sqlite:///other.sqlite"}
+        assert "is in use by GuardedSignals" in refused(tmp_path, config, *other)
+        assert desk.journal.verify().lines == written
+        # A folder of its own, and the first one's database.
+        config = configuration(url)
+        (tmp_path / "b").mkdir()
+        config["db_url"] = f"sqlite:///{tmp_path / 'trades.sqlite'}"
+        assert "the trades database" in refused(tmp_path / "b", config, *arguments)
+        assert len(account.orders) == sent
+        bot.wait_for(lambda: desk.store.read().flatten is None, "nothing asked for")
+        bot.kill()
+    again = "belongs to GuardedSignals"
+    assert again in refused(
+        tmp_path, {**configuration(url), "db_url": "sqlite:///c.sqlite"}, *other
+    )
+    venue.open_account("second-key", SECRET)
+    log = refused(tmp_path, configuration(url), *arguments, key="second-key")
+    assert "another account of the exchange" in log
+    assert "second-key" not in log
+    assert len(account.orders) == sent
+    venue.renew_key(account, "renewed-key")  # the exchange names the account: nobody is asked
+    with running_bot(tmp_path, configuration(url), *arguments, key="renewed-key") as bot:
+        bot.wait_for(lambda: looped(bot, tmp_path / "user_data"), "the bot with its new key")
+    (line,) = desk.journal.entries(kind="owner.learned")
+    assert "another API key" in line.record["what"]
+    owner = (tmp_path / "user_data" / "control" / "owner.json").read_text(encoding="utf-8")
+    assert "renewed-key" not in owner
+    assert state.unknown == []
