@@ -116,6 +116,8 @@ class PackModel(SeamedModel):
             "timeframe": config["timeframe"],
             "strategy": config.get("strategy"),
         }
+        if config.get("runmode") is RunMode.DRY_RUN:
+            parts["stage"] = "dry-run"  # beside a live bot: two would write one folder at once
         if config.get("runmode") not in (RunMode.LIVE, RunMode.DRY_RUN):
             # Live keeps its models over a restart; a backtest must never meet another's.
             parts["data"] = data_digest([*candle_files(config), *feed_files(config)])

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from models.operate.control.commands import CONTROL_FOLDER
+from models.operate.control.home import home_of
+from models.operate.control.owner import BotStage
 from models.operate.control.store import ControlStore
 
 _PACK = ("limits", "sizing")
@@ -38,7 +40,8 @@ def may_isolate(config: Mapping[str, Any]) -> bool:
     """
     if config.get("margin_mode") != "isolated" or not config.get("user_data_dir"):
         return False
-    store = ControlStore(Path(config["user_data_dir"]) / CONTROL_FOLDER)
+    live = home_of(Path(config["user_data_dir"]), BotStage.LIVE)
+    store = ControlStore(live / CONTROL_FOLDER)
     return leverage_digest(config) in store.read().acknowledged
 
 

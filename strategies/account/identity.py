@@ -16,26 +16,31 @@ from strategies.account.exchange_client import account_client
 logger = logging.getLogger(__name__)
 
 
-def bot_identity(config: Mapping[str, Any], strategy: str) -> BotIdentity:
+def bot_identity(config: Mapping[str, Any], strategy: str = "") -> BotIdentity:
     """Return who the bot of a Freqtrade config is; live, the exchange is asked once, weight 5.
 
     Parameters
     ----------
     strategy
-        Name of its class; empty where a command was not told.
+        Name of its class; by default as configured, empty where a command was not told.
     """
-    block = config.get("exchange") or {}
-    bot = BotIdentity(
-        stage=stage_of(config),
-        exchange=str(block.get("name") or ""),
-        stake=str(config.get("stake_currency") or ""),
-        strategy=strategy or str(config.get("strategy") or ""),
-    )
+    bot = stated_identity(config, stage_of(config), strategy)
     if bot.stage is BotStage.DRY_RUN:
         return bot
+    block = config.get("exchange") or {}
     # The bot wipes the exchange's keys from the config before it loads the strategy.
     original = (config.get("original_config") or config).get("exchange") or block
     return _with_account(bot, {**original, "name": block.get("name")})
+
+
+def stated_identity(config: Mapping[str, Any], stage: BotStage, strategy: str = "") -> BotIdentity:
+    """Return who the bot of a Freqtrade config is at that stage, without its account."""
+    return BotIdentity(
+        stage=stage,
+        exchange=str((config.get("exchange") or {}).get("name") or ""),
+        stake=str(config.get("stake_currency") or ""),
+        strategy=strategy or str(config.get("strategy") or ""),
+    )
 
 
 def stage_of(config: Mapping[str, Any]) -> BotStage:

@@ -14,8 +14,11 @@ from freqtrade.configuration import Configuration
 
 from models.base.errors import ControlError, InputError
 from models.operate.control.commands import Commands
+from models.operate.control.home import home_of, state_place
+from models.operate.control.owner import BotStage, checked_owner
 from models.operate.control.state import Person
 from strategies.account.acknowledgement import leverage_digest, leverage_settings
+from strategies.account.identity import stated_identity
 from strategies.bot.config import pack_config
 from strategies.bot.data_files import MARKER
 from strategies.desk.stress import run_liquidation
@@ -46,6 +49,8 @@ def run_acknowledge(
     folder = Path(userdir or config["user_data_dir"])
     if not folder.is_dir():
         raise ControlError("expected the bot's user directory", where=str(folder))
+    bot = stated_identity(config, BotStage.LIVE)  # a dry run asks for no acknowledgement
+    checked_owner(state_place(folder, bot), bot)
     pairs, history = config["exchange"]["pair_whitelist"], real_data(data, config)
     run_liquidation(history, pairs, "1h", sorted({*_BESIDE, most}), _NOTIONAL)
     shared = "On cross margin they share the account: what one loses, all lose."
@@ -61,7 +66,7 @@ def run_acknowledge(
     wanted = phrase(most)
     if input(f"To accept, type: {wanted}\n> ").strip() != wanted:
         raise ControlError("the risk was not acknowledged; a live bot opens nothing")
-    desk = Commands(folder)
+    desk = Commands(home_of(folder, BotStage.LIVE))
     print(desk.acknowledge(by, leverage_digest(config)))
     return 0
 

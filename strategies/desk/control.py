@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from models.base.errors import ControlError
+from models.base.errors import ConfigError, ControlError
 from models.operate.control.commands import (
     CONTROL_FOLDER,
     DANGEROUS,
@@ -21,6 +21,7 @@ from models.operate.control.commands import (
 from models.operate.control.state import Person
 from models.operate.control.text import entry_text
 from models.operate.journal.journal import Journal
+from strategies.desk.homes import add_stage, homes_meant, whose
 
 USERDIR = Path("user_data")
 
@@ -69,9 +70,18 @@ def add_commands(commands: Subcommands) -> None:
     accept.add_argument("--userdir", type=Path, help="the bot's; default: as configured")
     accept.add_argument("--data", type=Path, help="a Freqtrade data directory with real candles")
     accept.set_defaults(run=_acknowledge)
+    claim = commands.add_parser("claim", help="say that a folder of state is this bot's")
+    claim.add_argument("--config", type=Path, action="append", required=True, help="the bot's")
+    claim.add_argument("--userdir", type=Path, help="the bot's; default: as configured")
+    claim.add_argument("--strategy", default="", help="the bot's; default: as configured")
+    claim.set_defaults(run=_claim)
     watchdog = commands.add_parser("watchdog", help="look after the account if the bot cannot")
-    watchdog.add_argument("--config", type=Path, action="append", required=True, help="the bot's")
+    watchdog.add_argument("--config", type=Path, action="append", help="the bot's")
     watchdog.add_argument("--userdir", type=Path, help="the bot's; default: as configured")
+    watchdog.add_argument(
+        "--bot", type=Path, nargs="+", action="append", metavar="FILE",
+        help="one of several: its config files, and its user directory",
+    )  # fmt: skip
     watchdog.set_defaults(run=_watchdog)
 
 
@@ -84,6 +94,7 @@ def _add_word(commands: Subcommands, word: Word) -> None:
         command.add_argument("argument", metavar=word.argument)
     if word.name in DANGEROUS:
         command.add_argument("--yes", action="store_true", help="do not ask again")
+    add_stage(command)
     command.set_defaults(run=partial(_run, word))
 
 
@@ -91,6 +102,7 @@ def _add_journal(commands: Subcommands) -> None:
     journal = commands.add_parser("journal", help="check or read the journal")
     journal.add_argument("what", choices=("verify", "show"))
     journal.add_argument("--userdir", type=Path, default=USERDIR, help=f"default: {USERDIR}")
+    add_stage(journal)
     journal.add_argument("--expect", default="", help="verify: a head hash written down earlier")
     journal.add_argument("--kind", default="", help='show: such lines only, as "entry"')
     journal.add_argument("--pair", default="", help="show: such lines only")
@@ -104,6 +116,16 @@ def person() -> Person:
 
 
 def _run(word: Word, options: argparse.Namespace) -> int:
+    """Say the word to the bot, or to each, of the user directory."""
+    homes, codes = homes_meant(options.userdir, options.stage, word.name), []
+    for home in homes:
+        if len(homes) > 1:
+            print(whose(home))
+        codes.append(_say(word, argparse.Namespace(**{**vars(options), "userdir": home})))
+    return max(codes)
+
+
+def _say(word: Word, options: argparse.Namespace) -> int:
     # A word said in the wrong folder must not look as if a bot had heard it.
     if not (options.userdir / CONTROL_FOLDER).is_dir():
         raise ControlError(
@@ -131,9 +153,23 @@ def _acknowledge(options: argparse.Namespace) -> int:
     return run_acknowledge(options.config, options.userdir, options.data, person())
 
 
+def _claim(options: argparse.Namespace) -> int:
+    from strategies.desk.claim import run_claim
+
+    return run_claim(options.config, options.userdir, options.strategy, person())
+
+
 def _watchdog(options: argparse.Namespace) -> int:
     from strategies.desk.watch.process import run_watchdog
+    from strategies.desk.watch.several import watch_each, watched_bot
 
+    if bool(options.bot) == bool(options.config):
+        raise ConfigError(
+            "expected the bot's --config files, or a --bot for each of several bots",
+            cure="as `breakwater watchdog --config user_data/config_bitcoin.json`",
+        )
+    if options.bot:
+        return watch_each([watched_bot(paths) for paths in options.bot])
     return run_watchdog(options.config, options.userdir)
 
 
@@ -145,7 +181,8 @@ def _trade_number(word: str) -> int:
 
 
 def _journal(options: argparse.Namespace) -> int:
-    journal = Journal(options.userdir / JOURNAL_FOLDER)
+    (home,) = homes_meant(options.userdir, options.stage, "journal")
+    journal = Journal(home / JOURNAL_FOLDER)
     if options.what == "show":
         shown = journal.entries(kind=options.kind, pair=options.pair, limit=options.lines)
         print("\n\n".join(entry_text(entry) for entry in shown) or "no such lines")

@@ -59,6 +59,7 @@ TYPED_BY = {
 # Written by runs or people, or an example of a new file.
 WRITTEN = (
     "user_data/reports", "user_data/models", "user_data/control", "user_data/journal",
+    "user_data/dry_run",
     "user_data/feeds", "models/learn/nets/foo",
 )  # fmt: skip
 RUN_HERE = [c for c in COMMANDS if c not in ELSEWHERE and c not in TYPED_BY]

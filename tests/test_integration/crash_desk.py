@@ -21,6 +21,7 @@ from models.base.units import DAY_MS
 from models.data.feeds.catalog import STATUS, CollectConfig, FeedReport, collect_config, freshness
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import Heartbeat, last_beat
+from models.operate.control.home import DRY_RUN_HOME
 from strategies.desk.loopback.replay import read_market
 from strategies.desk.loopback.symbols import BTC, ETH, LTC
 from strategies.desk.loopback.venue import LoopbackVenue
@@ -215,7 +216,7 @@ class Desk:
             assert one is None or one.process.poll() is None, self._tail()
 
     def beat(self) -> Heartbeat:
-        beat = last_beat(Commands(self.userdir).store.folder)
+        beat = last_beat(Commands(self.userdir / DRY_RUN_HOME).store.folder)
         assert beat is not None
         return beat
 

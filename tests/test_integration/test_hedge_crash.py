@@ -21,6 +21,7 @@ from models.base import columns
 from models.base.units import HOUR_MS
 from models.data.feeds.store import days, records
 from models.operate.control.commands import Commands
+from models.operate.control.home import DRY_RUN_HOME
 from models.trade.hedging.policy import PolicyConfig, RatioSource
 from strategies.bot.hedge_feeds import HedgeFeeds
 from tests.exchange.clock import SkippedClock
@@ -185,7 +186,7 @@ def test_dry_run_when_feeds_die_in_a_crash_then_they_are_masked_and_told_and_the
     by = {h.fed.at: h for h in hours}
     check_feeds([h.fed for h in hours[:4]], [h.fed for h in hours[4:11]],
                 [h.fed for h in hours[11:]])  # fmt: skip
-    check_told(by, said, Commands(desk.userdir))
+    check_told(by, said, Commands(desk.userdir / DRY_RUN_HOME))
     check_hedge(hours, desk, orders)
     check_model(hours)
     assert {pair: t["is_short"] for pair, t in trades.items()} == dict.fromkeys(PAIRS[1:], 1)

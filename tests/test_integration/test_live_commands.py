@@ -8,6 +8,7 @@ import pytest
 
 from models.operate.control.commands import CONTROL_FOLDER, JOURNAL_FOLDER
 from models.operate.control.heartbeat import last_beat
+from models.operate.control.home import DRY_RUN_HOME
 from models.operate.control.state import ControlMode
 from models.operate.control.store import HALT_FILE, ControlStore
 from models.operate.journal.journal import Journal
@@ -23,7 +24,7 @@ STRANGER = 2002
 @pytest.fixture
 def store(tmp_path: Path) -> ControlStore:
     """The bot's control state, seen from another process."""
-    return ControlStore(tmp_path / "user_data" / CONTROL_FOLDER)
+    return ControlStore(tmp_path / "user_data" / DRY_RUN_HOME / CONTROL_FOLDER)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from models.operate.control.commands import Commands
+from models.operate.control.home import DRY_RUN_HOME
 from models.operate.control.review import Answer, Proposal
 from tests.telegram.chat import Chat
 from tests.telegram.state import BotApiState
@@ -33,7 +34,7 @@ def blocks(expire_s: float) -> dict[str, Any]:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Commands:
-    return Commands(tmp_path / "user_data")
+    return Commands(tmp_path / "user_data" / DRY_RUN_HOME)
 
 
 def newest(desk: Commands, pair: str) -> Proposal | None:

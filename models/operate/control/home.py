@@ -58,6 +58,16 @@ def _doubt(userdir: Path, control: Path) -> str:
     return ""
 
 
+def waiting_to_move(userdir: Path, stage: BotStage) -> Path | None:
+    """Return the control folder of an earlier version that may be this stage's, if it is not home.
+
+    It knew no owners, and kept dry-run and live in one place.
+    """
+    old = userdir / CONTROL_FOLDER
+    unowned = (old / LOSSES_FILE).exists() and not (old / OWNER_FILE).exists()
+    return old if unowned and home_of(userdir, stage) != userdir else None
+
+
 def move_in(userdir: Path, bot: BotIdentity) -> None:
     """Move what an earlier version kept for dry-run and live alike into the home of `bot`.
 
@@ -69,8 +79,8 @@ def move_in(userdir: Path, bot: BotIdentity) -> None:
         If something of that name is there already, or it cannot be moved.
     """
     home = home_of(userdir, bot.stage)
-    old, new = userdir / CONTROL_FOLDER, home / CONTROL_FOLDER
-    if old == new or not (old / LOSSES_FILE).exists() or (old / OWNER_FILE).exists():
+    old, new = waiting_to_move(userdir, bot.stage), home / CONTROL_FOLDER
+    if old is None:
         return
     names = sorted((p.name for p in old.iterdir()), key=lambda name: name == LOSSES_FILE)
     moves = [(userdir / JOURNAL_FOLDER, home / JOURNAL_FOLDER)]

@@ -27,6 +27,10 @@ OWNER_FILE: Final = "owner.json"
 _SHOWN: Final = 8  # digits of a fingerprint a person is shown
 
 
+class NewerOwnerError(ControlError):
+    """The owner was written by a newer version, which may know better."""
+
+
 class BotStage(StrEnum):
     """Whose money a bot trades."""
 
@@ -246,7 +250,7 @@ def read_owner(path: Path) -> Owner | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         _unreadable(path, error)
     if isinstance(written, int) and written > OWNER_FORMAT:
-        raise ControlError(
+        raise NewerOwnerError(
             f"written by a newer version: expected format {OWNER_FORMAT}, got {written}",
             where=str(path), cure="start the version that wrote it, or use another --userdir",
         )  # fmt: skip

@@ -18,6 +18,7 @@ from freqtrade.configuration import Configuration
 from models.base.files import Clock, Sync, locked, wall_clock_ms, write_atomic
 from models.data.feeds.catalog import STATUS, CollectConfig
 from models.data.feeds.store import day_of, enforce_quota
+from models.operate.control.lease import take_lease
 from strategies.bot.config import pack_config
 from strategies.desk.collect.source import Sleep
 from strategies.desk.collect.status import report
@@ -135,6 +136,11 @@ def run_collect(
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True
     )
+    take_lease(
+        root / "collector.lock", "breakwater collect", what=f"the feeds in {root}",
+        cure="one collector serves every bot: end the other one, or name another folder in "
+        "breakwater.collect",
+    )  # fmt: skip
     logger.info("collecting into %s", root)
     collector = Collector(settings, root, names)
     asyncio.run(collector.run(once=once))

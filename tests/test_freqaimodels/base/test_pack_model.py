@@ -349,6 +349,8 @@ def test_identity_when_live_then_new_data_keep_the_model_and_new_code_does_not(
         with monkeypatch.context() as patch:
             patch.setattr(pack_model, "code_digest", lambda: "other code")
             assert name(bitcoin_config(tmp_path) | live) != first
+    live, dry = ({"runmode": mode} for mode in (RunMode.LIVE, RunMode.DRY_RUN))
+    assert name(bitcoin_config(tmp_path) | live) != name(bitcoin_config(tmp_path) | dry)
 
 
 def test_model_when_retrained_live_and_clearly_worse_then_the_serving_one_stays_and_says_so(

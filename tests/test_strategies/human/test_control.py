@@ -13,6 +13,7 @@ from freqtrade.enums import RunMode
 from freqtrade.exceptions import OperationalException
 
 from models.operate.control.heartbeat import last_beat
+from models.operate.control.home import DRY_RUN_HOME
 from models.operate.control.state import ControlMode, GuardActor
 from models.operate.journal.journal import Journal
 from strategies.account.acknowledgement import leverage_digest
@@ -111,7 +112,7 @@ def test_entry_when_the_halt_file_is_dropped_then_it_is_refused_and_exits_pass(
 ) -> None:
     s, trade = make(), OpenTrade()
     assert s.check_entry_timeout(PAIR, trade, Filled("buy"), NOW) is False
-    (tmp_path / "control" / "HALT").touch()
+    (tmp_path / DRY_RUN_HOME / "control" / "HALT").touch()
     assert confirm(s) is False
     assert s.check_entry_timeout(PAIR, trade, Filled("buy"), NOW) is True  # a waiting entry goes
     assert leave(s, trade) is True
@@ -124,8 +125,8 @@ def test_control_when_the_run_does_not_trade_then_there_is_none_and_nothing_is_w
 ) -> None:
     s = make(runmode=mode)
     assert s.control is None
-    (tmp_path / "control").mkdir()
-    (tmp_path / "control" / "HALT").touch()
+    (tmp_path / DRY_RUN_HOME / "control").mkdir(parents=True)
+    (tmp_path / DRY_RUN_HOME / "control" / "HALT").touch()
     loop(s)
     assert confirm(s) is True  # a backtest obeys nobody
     assert leave(s, OpenTrade()) is True
@@ -148,7 +149,7 @@ def test_loop_when_it_starts_then_a_heartbeat_tells_feed_and_account(
     s = make()
     loop(s)
     loop(s)
-    beat = last_beat(tmp_path / "control")
+    beat = last_beat(tmp_path / DRY_RUN_HOME / "control")
     assert beat is not None
     assert beat.loop == 2
     assert beat.feed_ms == int((OPENED.timestamp() + 3600) * 1000)
@@ -241,13 +242,13 @@ def test_journal_when_it_cannot_be_written_then_nothing_is_entered_and_everythin
     make: Any, tmp_path: Path
 ) -> None:
     s, trade = make(), OpenTrade()
-    (tmp_path / "journal").touch()  # a file where the folder should be
+    (tmp_path / DRY_RUN_HOME / "journal").touch()  # a file where the folder should be
     assert confirm(s) is False
     assert stake(s) == 0.0
     assert leave(s, trade) is True
     s.order_filled(PAIR, trade, Filled("buy"), NOW)
     assert trade.kept  # the stop's distance is noted all the same
-    (tmp_path / "journal").unlink()
+    (tmp_path / DRY_RUN_HOME / "journal").unlink()
     loop(s)
     assert confirm(s) is True
     assert told(s)[0][0] == "journal.back"
@@ -256,7 +257,7 @@ def test_journal_when_it_cannot_be_written_then_nothing_is_entered_and_everythin
 def test_journal_when_damaged_then_nothing_is_entered(make: Any, tmp_path: Path) -> None:
     s = make()
     assert confirm(s) is True
-    (path,) = (tmp_path / "journal").glob("*.jsonl")
+    (path,) = (tmp_path / DRY_RUN_HOME / "journal").glob("*.jsonl")
     path.write_bytes(b"")
     assert confirm(s) is False
     assert leave(s, OpenTrade()) is True
@@ -275,7 +276,7 @@ def test_journal_when_the_config_holds_keys_then_none_of_them_is_ever_in_it(
     s.control.store.halt(ANN, "because KEY2")
     loop(s)
     confirm(s, side="KEY7")
-    written = "".join(p.read_text() for p in (tmp_path / "journal").glob("*.jsonl"))
+    written = "".join(p.read_text() for p in (tmp_path / DRY_RUN_HOME / "journal").glob("*.jsonl"))
     assert "because ***" in written
     assert "KEY" not in written
 
@@ -365,4 +366,4 @@ def test_stops_when_one_cannot_be_cancelled_then_the_others_are() -> None:
 def test_journal_when_the_bot_restarts_then_the_chain_goes_on(make: Any, tmp_path: Path) -> None:
     confirm(make())
     confirm(make())
-    assert Journal(tmp_path / "journal").verify().lines == 2
+    assert Journal(tmp_path / DRY_RUN_HOME / "journal").verify().lines == 2

@@ -16,8 +16,11 @@ from models.base.errors import ConfigError, ControlError
 from models.base.files import locked, wall_clock_ms
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import FILE, Heartbeat, beat
+from models.operate.control.home import home_of, state_place
+from models.operate.control.owner import BotStage, occupy
 from models.operate.control.state import ControlMode, Person
 from models.operate.control.watch import WatchdogConfig
+from strategies.account.identity import bot_identity
 from strategies.desk.loopback.account import Customer
 from strategies.desk.loopback.replay import ReplayedMarket, scripted_feed
 from strategies.desk.loopback.venue import LoopbackVenue as Exchange
@@ -54,6 +57,10 @@ class World:
         self.commands = Commands(folder, lambda: self.now)
         self.said: list[str] = []
         self.dog = self.watchdog()
+
+    def dry_run(self, folder: Path) -> None:
+        """Look at the state of a dry run in this user directory instead."""
+        self.commands = Commands(home_of(folder, BotStage.DRY_RUN), lambda: self.now)
 
     def watchdog(self, *, dry: bool = False, **settings: Any) -> Watchdog:
         venue = None if dry else Venue(venue_client(self.config))
@@ -510,6 +517,8 @@ def test_process_when_it_runs_then_it_looks_every_few_seconds_and_logs_at_once(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str], dry: bool,
 ) -> None:  # fmt: skip
+    if dry:
+        world.dry_run(tmp_path)
     world.alive()  # long ago by the wall clock, which the process reads
     slept = run_twice(world, tmp_path / "config.json", monkeypatch, dry=dry, userdir=tmp_path)
     assert slept == [2.0, 0.0]  # every 3 s, and at once after a round that took longer
@@ -527,6 +536,7 @@ def test_process_when_it_runs_then_it_looks_every_few_seconds_and_logs_at_once(
 def test_process_when_no_user_directory_is_named_then_the_configs_counts(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    world.dry_run(tmp_path)
     world.alive()
     config, elsewhere = tmp_path / "config.json", tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -536,6 +546,37 @@ def test_process_when_no_user_directory_is_named_then_the_configs_counts(
     more = {"user_data_dir": str(tmp_path)}
     run_twice(world, config, monkeypatch, dry=True, userdir=elsewhere, **more)
     assert world.mode() is ControlMode.ACTIVE  # nobody looked there
+
+
+@pytest.mark.usefixtures("log_restored")
+def test_process_when_the_state_is_another_bots_then_it_does_not_start_and_changes_nothing(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config.json"
+    world.alive()
+    bot = bot_identity({**world.config, "stake_currency": "USDT", "strategy": "Mine"})
+    occupy(state_place(tmp_path, bot), bot)
+    run_twice(world, config, monkeypatch, dry=False, userdir=tmp_path)  # no strategy named
+    world.commands.resume(ANN)
+    with pytest.raises(ControlError, match="belongs to Mine, live on binance"):
+        run_twice(world, config, monkeypatch, dry=False, userdir=tmp_path, strategy="Other")
+    world.state.venue.open_account("another-key", SECRET)
+    world.config["exchange"]["key"] = "another-key"
+    with pytest.raises(ControlError, match="another account of the exchange"):
+        run_twice(world, config, monkeypatch, dry=False, userdir=tmp_path)
+    assert world.mode() is ControlMode.ACTIVE
+
+
+@pytest.mark.usefixtures("log_restored")
+def test_process_when_nobody_can_tell_whose_the_state_is_then_it_watches_and_says_so(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    world.alive()
+    (tmp_path / "control" / "owner.json").write_text("{", encoding="utf-8")
+    run_twice(world, tmp_path / "config.json", monkeypatch, dry=False, userdir=tmp_path)
+    assert "watching all the same, but it cannot be read whose this is" in capsys.readouterr().err
+    assert world.mode() is ControlMode.REDUCING
 
 
 @pytest.mark.usefixtures("log_restored")

@@ -1,0 +1,115 @@
+"""Who a bot is: the exchange names the account, and where it does not, the key's print does."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from freqtrade.enums import RunMode
+
+from models.base.files import wall_clock_ms
+from models.operate.control.owner import BotStage
+from strategies.account.identity import bot_identity, stage_of
+from strategies.desk.loopback.replay import ReplayedMarket, scripted_feed
+from strategies.desk.loopback.venue import LoopbackVenue
+from tests.exchange.client import trading_ccxt_config
+from tests.exchange.faults import Answer, Drop
+from tests.exchange.server import running_exchange
+from tests.exchange.state import ExchangeState
+
+BALANCE = "GET /fapi/v3/balance"
+
+
+@pytest.fixture
+def state() -> ExchangeState:
+    now = wall_clock_ms()
+    market = ReplayedMarket(feeds={"BTCUSDT": scripted_feed(60_000.0, now)})
+    venue = LoopbackVenue(market=market, clock=wall_clock_ms)
+    venue.open_account("a-key", "secret")
+    venue.open_account("b-key", "secret")
+    return ExchangeState(venue=venue)
+
+
+@pytest.fixture
+def url(state: ExchangeState) -> Iterator[str]:
+    with running_exchange(state, tls=True) as address:
+        yield address
+
+
+def config(url: str, key: str = "a-key", **more: Any) -> dict[str, Any]:
+    ccxt = {**trading_ccxt_config(url), "enableRateLimit": False}
+    block = {"name": "binance", "key": key, "secret": "secret", "ccxt_config": ccxt}
+    return {"stake_currency": "USDT", "strategy": "S", "dry_run": False, "exchange": block, **more}
+
+
+def test_identity_when_live_then_the_exchange_names_the_account_whatever_the_key(
+    url: str, state: ExchangeState
+) -> None:
+    first, second = bot_identity(config(url)), bot_identity(config(url, "b-key"))
+    assert first.uid != second.uid
+    assert (first.key, first.strategy, first.stake) == ("a-key", "S", "USDT")
+    assert "a-key" not in f"{first} {first!r}"
+    venue = state.venue
+    assert venue is not None
+    venue.renew_key(venue.accounts["a-key"], "c-key")
+    assert bot_identity(config(url, "c-key")).uid == first.uid
+    assert bot_identity(config(url, "a-key")).uid == ""  # worth nothing any more
+    asked = [request for request in state.requests if "/balance" in request]
+    assert len(asked) == 4
+    assert state.unknown == []
+
+
+def test_identity_when_the_bot_has_wiped_its_keys_then_the_original_config_has_them(
+    url: str,
+) -> None:
+    whole = config(url)
+    wiped = {**whole, "exchange": {"name": "binance", "key": "", "secret": ""}}
+    assert bot_identity({**wiped, "original_config": whole}) == bot_identity(whole)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Drop(on=BALANCE), Answer(on=BALANCE, status=400, body={"code": -2015, "msg": "no"}),
+     Answer(on=BALANCE, status=200, body=[]), Answer(on=BALANCE, status=200, body={"a": 1}),
+     Answer(on=BALANCE, status=200, body=[{}])],
+    ids=["silent", "revoked", "empty", "another form", "no name"],
+)  # fmt: skip
+def test_identity_when_the_exchange_tells_no_account_then_the_key_is_left_and_nobody_dies(
+    url: str, state: ExchangeState, fault: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    state.faults.add(fault)
+    with caplog.at_level(logging.WARNING):
+        bot = bot_identity(config(url))
+    assert (bot.uid, bot.key) == ("", "a-key")
+    assert "does not tell the account's name" in caplog.text
+    assert "a-key" not in caplog.text
+
+
+def test_identity_when_dry_then_the_exchange_is_not_asked_and_no_key_is_taken(
+    url: str, state: ExchangeState
+) -> None:
+    bot = bot_identity(config(url, dry_run=True), "Named")
+    assert (bot.stage, bot.key, bot.uid, bot.strategy) == (BotStage.DRY_RUN, "", "", "Named")
+    assert state.requests == []
+
+
+def test_identity_when_a_wallet_is_the_account_then_its_address_is_the_name() -> None:
+    block = {"name": "hyperliquid", "walletAddress": "0xABc", "privateKey": "0x1"}
+    bot = bot_identity({"exchange": block, "dry_run": False})
+    assert (bot.uid, bot.key) == ("0xabc", "0xABc")
+
+
+@pytest.mark.parametrize(
+    ("settings", "stage"),
+    [({"runmode": RunMode.LIVE, "dry_run": True}, BotStage.LIVE),
+     ({"runmode": RunMode.DRY_RUN}, BotStage.DRY_RUN),
+     ({"runmode": RunMode.OTHER, "dry_run": True}, BotStage.DRY_RUN),
+     ({"runmode": RunMode.OTHER, "dry_run": False}, BotStage.LIVE),
+     ({}, BotStage.LIVE)],
+)  # fmt: skip
+def test_stage_when_a_bot_or_a_command_asks_then_it_is_that_of_the_money(
+    settings: dict[str, Any], stage: BotStage
+) -> None:
+    assert stage_of(settings) is stage
