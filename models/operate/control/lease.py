@@ -43,10 +43,17 @@ class Holder:
 
 @dataclass(frozen=True)
 class Lease:
-    """A lock file that this process holds until it ends."""
+    """A lock file that this process holds until it ends, and who had it before."""
 
     path: Path
     _file: tuple[int, int]
+    before: Holder | None = None
+
+    @property
+    def moved_from(self) -> str:
+        """The machine it was held on before, if that was another one."""
+        host = "" if self.before is None else self.before.host
+        return "" if host == socket.gethostname() else host
 
     def lost(self) -> str:
         """Return why the lease no longer keeps a second holder out, or nothing."""
@@ -95,9 +102,10 @@ def take_lease(
                 os.close(handle)
     else:
         raise ControlError(f"{what} is in use by {_named(path)}", where=str(path), cure=cure)
+    before = _name_in(path)
     name = Holder(who=who, pid=os.getpid(), host=socket.gethostname(), since_ms=clock())
     _write_name(handle, name)
-    return Lease(path, file)
+    return Lease(path, file, before)
 
 
 def holder_of(path: Path) -> Holder | None:

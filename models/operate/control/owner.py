@@ -189,11 +189,16 @@ def occupy(place: OwnedPlace, bot: BotIdentity, clock: Clock = wall_clock_ms) ->
     if owner.doubts(bot):
         raise _doubtful(place, owner)
     known = owner.learned(bot)
-    if known == owner:
-        return Occupancy(place=place, lease=lease, owner=owner)
-    write_owner(place, known)
-    news = "another API key of the same account" if known.keys != owner.keys else ""
-    return Occupancy(place=place, lease=lease, owner=known, news=news)
+    news = []
+    if known != owner:
+        write_owner(place, known)
+    if known.keys != owner.keys:
+        news.append("another API key of the same account")
+    if host := lease.moved_from:
+        news.append(
+            f"last used on {host}: if a bot still runs there, two bots trade one account; end one"
+        )
+    return Occupancy(place=place, lease=lease, owner=known, news="; ".join(news))
 
 
 def checked_owner(place: OwnedPlace, bot: BotIdentity) -> Owner | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,11 +12,11 @@ from freqtrade.enums import RunMode
 
 from models.base.files import wall_clock_ms
 from models.operate.control.owner import BotStage
-from strategies.account.identity import bot_identity, stage_of
+from strategies.account.identity import account_uid, bot_identity, stage_of
 from strategies.desk.loopback.replay import ReplayedMarket, scripted_feed
 from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.client import trading_ccxt_config
-from tests.exchange.faults import Answer, Drop
+from tests.exchange.faults import Answer, Drop, HalfBody, Page
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
 
@@ -71,10 +72,9 @@ def test_identity_when_the_bot_has_wiped_its_keys_then_the_original_config_has_t
 
 @pytest.mark.parametrize(
     "fault",
-    [Drop(on=BALANCE), Answer(on=BALANCE, status=400, body={"code": -2015, "msg": "no"}),
-     Answer(on=BALANCE, status=200, body=[]), Answer(on=BALANCE, status=200, body={"a": 1}),
-     Answer(on=BALANCE, status=200, body=[{}])],
-    ids=["silent", "revoked", "empty", "another form", "no name"],
+    [Drop(on=BALANCE), Answer(on=BALANCE, status=401, code=-2015, message="no"),
+     HalfBody(on=BALANCE), Page(on=BALANCE)],
+    ids=["silent", "revoked", "half", "a page"],
 )  # fmt: skip
 def test_identity_when_the_exchange_tells_no_account_then_the_key_is_left_and_nobody_dies(
     url: str, state: ExchangeState, fault: Any, caplog: pytest.LogCaptureFixture
@@ -85,6 +85,14 @@ def test_identity_when_the_exchange_tells_no_account_then_the_key_is_left_and_no
     assert (bot.uid, bot.key) == ("", "a-key")
     assert "does not tell the account's name" in caplog.text
     assert "a-key" not in caplog.text
+
+
+@pytest.mark.parametrize("answer", [[], {"a": 1}, [{}], None, "text", [None]])
+def test_identity_when_the_answer_has_another_form_then_it_names_no_account(answer: Any) -> None:
+    client = SimpleNamespace(
+        walletAddress="", id="binance", apiKey="k", fapiPrivateV3GetBalance=lambda: answer
+    )
+    assert account_uid(client) == ""
 
 
 def test_identity_when_dry_then_the_exchange_is_not_asked_and_no_key_is_taken(

@@ -382,7 +382,7 @@ def test_hooks_when_freqtrade_itself_wraps_them_then_a_failure_adds_no_risk() ->
         def _refusal(self, *_: Any) -> str:
             raise ConnectionError("no data")
 
-    naked = Unguarded(config(user_data_dir=userdir))
+    naked = Unguarded(config(user_data_dir=userdir / "naked"))  # another strategy
     naked.dp, naked.wallets = BrokenProvider(), Wallets(10_000.0)
     assert wrap(confirm, default_retval=True)(naked) is True
     assert wrap(stake, default_retval=9000.0)(naked) == 9000.0

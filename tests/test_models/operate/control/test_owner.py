@@ -176,7 +176,7 @@ def test_owner_when_killed_between_making_and_filling_its_file_then_the_next_sta
     class KilledError(BaseException):
         """What a kill -9 is to a test: nothing after it runs."""
 
-    def killed(*_: Any) -> None:
+    def killed(*_: Any, **__: Any) -> None:
         raise KilledError
 
     monkeypatch.setattr(files.os, "replace", killed)
@@ -221,7 +221,11 @@ def test_folder_when_copied_then_the_copy_belongs_to_the_same_bot_and_to_no_othe
     (tmp_path / "b" / "control").mkdir(parents=True)
     copy = tmp_path / "b" / "control" / "owner.json"
     copy.write_bytes((tmp_path / "a" / "control" / "owner.json").read_bytes())
-    assert occupy(place(tmp_path / "b"), LIVE).owner == read_owner(copy)
+    name = {"who": "Mine", "pid": 7, "host": "elsewhere", "since_ms": 0}
+    (tmp_path / "b" / "control" / "bot.lock").write_text(json.dumps(name), encoding="utf-8")
+    taken = occupy(place(tmp_path / "b"), LIVE)
+    assert taken.owner == read_owner(copy)
+    assert taken.news.startswith("last used on elsewhere: if a bot still runs there, two bots")
     with pytest.raises(ControlError, match="another account"):
         occupy(place(tmp_path / "b"), changed(uid="another"))
 
