@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
+import os
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import ccxt
 from freqtrade.enums import TRADE_MODES, RunMode
 
 from models.base.errors import PackError
+from models.operate.control.lease import take_lease
 from models.operate.control.owner import BotIdentity, BotStage
 from strategies.account.exchange_client import account_client
 
@@ -57,6 +63,37 @@ def _with_account(bot: BotIdentity, block: Mapping[str, Any]) -> BotIdentity:
     return BotIdentity(
         stage=bot.stage, exchange=bot.exchange, stake=bot.stake, strategy=bot.strategy,
         key=str(client.apiKey or client.walletAddress or ""), uid=account_uid(client),
+        where=json.dumps(client.urls.get("api"), sort_keys=True),
+    )  # fmt: skip
+
+
+def hold_account(bot: BotIdentity) -> None:
+    """Keep a second bot of this machine off the same exchange account until this process ends.
+
+    Each would find positions of the other's that it cannot explain, and halt. On another machine
+    nothing but those halts tells.
+
+    Raises
+    ------
+    ControlError
+        If another bot of this machine's user trades the account.
+    """
+    name = bot.uid or bot.key
+    if not name:
+        return
+    folder = Path(tempfile.gettempdir()) / f"breakwater-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        logger.warning("a second bot on this account would go unnoticed: %s", error)
+        return
+    digest = hashlib.sha256(f"{bot.exchange} {bot.where} {name}".encode()).hexdigest()
+    if not os.access(folder, os.W_OK):
+        logger.warning("a second bot on this account would go unnoticed: %s is read-only", folder)
+        return
+    take_lease(
+        folder / f"{digest}.lock", str(bot), what="the exchange account of this API key",
+        cure="one bot, one account: give this one a sub-account, and a key of that",
     )  # fmt: skip
 
 

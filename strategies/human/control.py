@@ -25,7 +25,7 @@ from models.operate.control.review import Answer, ReviewConfig
 from models.operate.control.state import ControlMode, ControlState, GuardActor
 from models.operate.journal.records import ControlChange, DecisionRecord, Incident, JournalRecord
 from strategies.account.acknowledgement import leverage_digest
-from strategies.account.identity import bot_identity
+from strategies.account.identity import bot_identity, hold_account
 from strategies.account.trades_database import database_file, database_place
 
 logger = logging.getLogger(__name__)
@@ -85,11 +85,12 @@ def control_of(
 
 
 def _move_in(config: Mapping[str, Any], bot: BotIdentity) -> tuple[Path, list[Occupancy]]:
-    """Hold the bot's home and its trades database; return the home, and what is held."""
+    """Hold the bot's home, its trades database and its account; return the home and its holds."""
     userdir = Path(config["user_data_dir"])
     occupied = [occupy(state_place(userdir, bot), bot)]
     if (database := database_file(config)) is not None:
         occupied.append(occupy(database_place(database, bot), bot))
+    hold_account(bot)
     return home_of(userdir, bot.stage), occupied
 
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import last_beat
@@ -18,7 +23,7 @@ from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.state import ExchangeState
 from tests.test_integration.guarded_bot import STRATEGY, configuration
 from tests.test_integration.live_bot import LiveBot, running_bot
-from tests.test_integration.running import SECRET, write_strategy
+from tests.test_integration.running import SECRET, RunningProcess, running, write_strategy
 
 ANN = Person("ann", "telegram")
 OTHER = STRATEGY.replace("GuardedSignals", "OtherSignals")
@@ -102,6 +107,11 @@ def test_live_run_when_a_second_bot_comes_then_it_is_refused_by_name_and_the_fir
         (tmp_path / "b").mkdir()
         config["db_url"] = f"sqlite:///{tmp_path / 'trades.sqlite'}"
         assert "the trades database" in refused(tmp_path / "b", config, *arguments)
+        # A folder and a database of its own, and the first one's account.
+        config["db_url"] = "sqlite:///own.sqlite"
+        assert "the exchange account of this API key is in use by" in refused(
+            tmp_path / "b", config, *arguments
+        )
         assert len(account.orders) == sent
         bot.wait_for(lambda: desk.store.read().flatten is None, "nothing asked for")
         bot.kill()
@@ -121,4 +131,50 @@ def test_live_run_when_a_second_bot_comes_then_it_is_refused_by_name_and_the_fir
     assert "another API key" in line.record["what"]
     owner = (tmp_path / "user_data" / "control" / "owner.json").read_text(encoding="utf-8")
     assert "renewed-key" not in owner
+    assert state.unknown == []
+
+
+def keyless(command: Sequence[str], *, env: Mapping[str, str], **more: Any) -> Any:
+    """Start a process that has to find each bot's keys in its own config file."""
+    kept = {name: value for name, value in env.items() if "__EXCHANGE__" not in name}
+    return subprocess.Popen(command, env=kept, **more)
+
+
+@pytest.mark.slow
+def test_watchdog_when_one_of_two_bots_dies_then_that_is_seen_and_the_other_is_left_alone(
+    tmp_path: Path, url: str, venue: LoopbackVenue, account: Customer, state: ExchangeState
+) -> None:
+    arguments = write_strategy(tmp_path, STRATEGY)
+    accounts = {"a": account, "b": venue.open_account("b-key", SECRET)}
+    bots, words = {}, []
+    with ExitStack() as stack:
+        for name, own in accounts.items():
+            folder = tmp_path / name
+            folder.mkdir()
+            config = configuration(url)
+            bots[name] = stack.enter_context(running_bot(folder, config, *arguments, key=own.key))
+            config["exchange"] |= {"key": own.key, "secret": SECRET}
+            (folder / "watched.json").write_text(json.dumps(config), encoding="utf-8")
+            words += ["--bot", str(folder / "watched.json"), str(folder / "user_data")]
+        for name, own in accounts.items():
+            bots[name].wait_for(own.open_algos, "an entry and its stop")
+        module = ("strategies.desk.cli", "watchdog", *words)
+        dog = stack.enter_context(
+            running(RunningProcess, tmp_path, "watchdog", module, launch=keyless)
+        )
+        dog.wait_for(lambda: dog.log().count("watchdog: watching") == 2, "two watchdogs")
+        desks = {name: Commands(tmp_path / name / "user_data").store for name in accounts}
+        bots["b"].kill()
+        dog.wait_for(
+            lambda: f"bot {bots['b'].process.pid} has given no sign of life" in dog.log(),
+            "the death of one seen, though the other lives",
+        )
+        dog.wait_for(lambda: desks["b"].read().mode is ControlMode.REDUCING, "its state moved")
+        assert desks["a"].read().mode is ControlMode.ACTIVE
+        # The wrong account for that state: refused before it touches anything.
+        wrong = ("strategies.desk.cli", "watchdog", "--config", str(tmp_path / "a/watched.json"),
+                 "--userdir", str(tmp_path / "b/user_data"))  # fmt: skip
+        with running(RunningProcess, tmp_path, "wrong", wrong, launch=keyless) as other:
+            assert other.process.wait(120) == 2
+            assert "another account of the exchange" in other.log()
     assert state.unknown == []

@@ -50,6 +50,8 @@ class BotIdentity:
         Currency its equity and losses are counted in.
     key, uid
         API key, and the exchange's own name of the account; empty if not told.
+    where
+        Address of the exchange's interface: what a key is good for.
     """
 
     stage: BotStage
@@ -58,6 +60,7 @@ class BotIdentity:
     strategy: str
     key: str = field(default="", repr=False)
     uid: str = field(default="", repr=False)
+    where: str = field(default="", repr=False)
 
     def __str__(self) -> str:
         return f"{self.strategy or 'a strategy'}, {self.stage} on {self.exchange} in {self.stake}"

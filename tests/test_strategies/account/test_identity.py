@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from freqtrade.enums import RunMode
 
+from models.base.errors import ControlError
 from models.base.files import wall_clock_ms
 from models.operate.control.owner import BotStage
-from strategies.account.identity import account_uid, bot_identity, stage_of
+from strategies.account.identity import account_uid, bot_identity, hold_account, stage_of
 from strategies.desk.loopback.replay import ReplayedMarket, scripted_feed
 from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.client import trading_ccxt_config
@@ -121,3 +127,34 @@ def test_stage_when_a_bot_or_a_command_asks_then_it_is_that_of_the_money(
     settings: dict[str, Any], stage: BotStage
 ) -> None:
     assert stage_of(settings) is stage
+
+
+def test_account_when_another_bot_of_this_machine_trades_it_then_the_second_is_refused_by_name(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    first, other = bot_identity(config(url)), bot_identity(config(url, "b-key"))
+    renewed = replace(first, key="c-key", strategy="Another")
+    ready, told = os.pipe()
+    pid = os.fork()
+    if not pid:
+        hold_account(first)
+        os.write(told, b"x")
+        signal.pause()
+    os.read(ready, 1)
+    try:
+        with pytest.raises(ControlError, match=rf"in use by S, live on .*process {pid}") as refused:
+            hold_account(renewed)
+        assert "sub-account" in refused.value.cure
+        hold_account(other)
+        hold_account(replace(first, where="another exchange's address"))
+        hold_account(bot_identity(config(url, dry_run=True)))
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    hold_account(renewed)
+    written = "".join(f"{p.name} {p.read_text()}" for p in tmp_path.rglob("*.lock"))
+    assert not any(name in written for name in ("a-key", "b-key", first.uid))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    hold_account(first)  # where nothing can be locked it is said, and nobody is kept from trading
+    assert "would go unnoticed" in caplog.text
