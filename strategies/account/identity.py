@@ -8,6 +8,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ def bot_identity(config: Mapping[str, Any], strategy: str = "") -> BotIdentity:
     """
     bot = stated_identity(config, stage_of(config), strategy)
     if bot.stage is BotStage.DRY_RUN:
-        return bot
+        # Its account is the wallet it was given: with another one, its losses would be made up.
+        return replace(bot, uid=json.dumps(config.get("dry_run_wallet"), sort_keys=True))
     block = config.get("exchange") or {}
     # The bot wipes the exchange's keys from the config before it loads the strategy.
     original = (config.get("original_config") or config).get("exchange") or block
@@ -60,8 +62,8 @@ def _with_account(bot: BotIdentity, block: Mapping[str, Any]) -> BotIdentity:
     if not block.get("name"):
         return bot
     client = account_client(block)
-    return BotIdentity(
-        stage=bot.stage, exchange=bot.exchange, stake=bot.stake, strategy=bot.strategy,
+    return replace(
+        bot,
         key=str(client.apiKey or client.walletAddress or ""), uid=account_uid(client),
         where=json.dumps(client.urls.get("api"), sort_keys=True),
     )  # fmt: skip

@@ -6,7 +6,6 @@ import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,7 @@ def refused(folder: Path, config: dict[str, Any], *arguments: str, **more: Any) 
 
 
 def test_live_run_when_a_dry_run_went_before_then_neither_knows_the_others_losses(
-    tmp_path: Path, url: str, venue: LoopbackVenue, account: Customer, state: ExchangeState
+    tmp_path: Path, url: str, account: Customer, state: ExchangeState
 ) -> None:
     arguments, userdir = write_strategy(tmp_path, STRATEGY), tmp_path / "user_data"
     live = home_of(userdir, BotStage.LIVE)
@@ -69,16 +68,27 @@ def test_live_run_when_a_dry_run_went_before_then_neither_knows_the_others_losse
         bot.wait_for(lambda: account.open_positions(), "an entry")
         assert losses(live).day_start_quote == 10_000
         assert abs(losses(live).day_frac) < 0.01
-    # The other way round: a rich dry run, then an account with a tenth of it, and a position.
-    venue.transfer(account, Decimal(-9_000))
-    with running_bot(tmp_path, dry(url, 10_000), *arguments) as bot:
+    assert "another dry_run_wallet" in refused(tmp_path, dry(url, 10_000), *arguments)
+    assert losses(paper).day_start_quote == 1_000
+
+
+def test_live_run_when_a_richer_dry_run_went_before_then_it_starts_active_and_sells_nothing(
+    tmp_path: Path, url: str, account: Customer, state: ExchangeState
+) -> None:
+    arguments, userdir = write_strategy(tmp_path, STRATEGY), tmp_path / "user_data"
+    paper = home_of(userdir, BotStage.DRY_RUN)
+    with running_bot(tmp_path, configuration(url), *arguments) as bot:
+        bot.wait_for(lambda: account.open_algos(), "an entry and its stop")
+    with running_bot(tmp_path, dry(url, 100_000), *arguments) as bot:
         bot.wait_for(lambda: looped(bot, paper), "a dry run that has looped")
+        Commands(paper).store.request_flatten(ANN, "the dry run only")
     held = account.open_positions()["BTCUSDT"].amount
     with running_bot(tmp_path, configuration(url), *arguments) as bot:
-        bot.wait_for(lambda: looped(bot, live), "a live bot that has looped")
-        assert Commands(live).store.read().mode is ControlMode.ACTIVE
+        bot.wait_for(lambda: looped(bot, userdir), "a live bot that has looped")
+        loop = last_beat(userdir / "control").loop
+        bot.wait_for(lambda: last_beat(userdir / "control").loop > loop + 3, "what it would sell")
+        assert Commands(userdir).store.read().mode is ControlMode.ACTIVE
         assert account.open_positions()["BTCUSDT"].amount == held
-    assert losses(paper).day_start_quote == 1_000
     assert state.unknown == []
 
 

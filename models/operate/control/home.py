@@ -40,7 +40,8 @@ def state_place(userdir: Path, bot: BotIdentity) -> OwnedPlace:
         name=str(control),
         owner=control / OWNER_FILE,
         lock=control / LEASE_FILE,
-        instead=f"start this bot with a --userdir of its own, as {_own_userdir(userdir, bot)}",
+        instead=f"start this bot with a --userdir of its own, as {_own_userdir(userdir, bot)}"
+        + (f", or move {control.parent} away to start anew" if control.parent != userdir else ""),
         doubt=_doubt(userdir, control),
     )
 

@@ -40,7 +40,7 @@ class BotStage(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class BotIdentity:
-    """A bot as it starts; in a dry run `key` and `uid` are empty, it has no account.
+    """A bot as it starts; the account of a dry run is its wallet, which `uid` then tells.
 
     Attributes
     ----------
@@ -98,7 +98,8 @@ class Owner:
             if own != theirs:
                 return f"{what} {theirs}, not {own}"
         if self._is_other_account(bot):
-            return "another account of the exchange"
+            paper = self.stage is BotStage.DRY_RUN
+            return "another dry_run_wallet" if paper else "another account of the exchange"
         return ""
 
     def doubts(self, bot: BotIdentity) -> bool:

@@ -13,7 +13,7 @@ from models.base.errors import ControlError
 from models.operate.control.commands import Commands
 from models.operate.control.home import home_of, state_place
 from models.operate.control.owner import BotIdentity, read_owner
-from strategies.account.identity import bot_identity
+from strategies.account.identity import bot_identity, stage_of, stated_identity
 from strategies.bot.config import pack_config
 from strategies.desk.watch.alerts import Alerts
 from strategies.desk.watch.venue import Venue, venue_client
@@ -30,7 +30,8 @@ def run_watchdog(configs: Sequence[Path], userdir: Path | None) -> int:
         raise ControlError("expected the bot's user directory", where=str(folder))
     alerts = Alerts(config)
     dry = bool(config["dry_run"])
-    bot = bot_identity(config)
+    # A dry run's wallet may have been named on the bot's command line; it has no account to watch.
+    bot = stated_identity(config, stage_of(config)) if dry else bot_identity(config)
     doubt = _doubt(folder, bot)
     watchdog = Watchdog(
         Commands(home_of(folder, bot.stage), secrets=secrets_of(config)),

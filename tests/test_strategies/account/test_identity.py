@@ -104,8 +104,8 @@ def test_identity_when_the_answer_has_another_form_then_it_names_no_account(answ
 def test_identity_when_dry_then_the_exchange_is_not_asked_and_no_key_is_taken(
     url: str, state: ExchangeState
 ) -> None:
-    bot = bot_identity(config(url, dry_run=True), "Named")
-    assert (bot.stage, bot.key, bot.uid, bot.strategy) == (BotStage.DRY_RUN, "", "", "Named")
+    bot = bot_identity(config(url, dry_run=True, dry_run_wallet=1_000), "Named")
+    assert (bot.stage, bot.key, bot.uid, bot.strategy) == (BotStage.DRY_RUN, "", "1000", "Named")
     assert state.requests == []
 
 

@@ -84,6 +84,17 @@ def test_owner_when_another_bot_starts_then_it_is_refused_by_name_and_nothing_ha
     assert everything(tmp_path) == before
 
 
+def test_dry_run_when_its_wallet_is_another_then_it_is_refused_like_another_account(
+    tmp_path: Path,
+) -> None:
+    poor, rich = (dataclasses.replace(DRY, uid=wallet) for wallet in ("1000", "10000"))
+    occupy(place(tmp_path, poor), poor)
+    with pytest.raises(ControlError, match="another dry_run_wallet") as refused:
+        occupy(place(tmp_path, rich), rich)
+    assert f"or move {tmp_path / 'dry_run'} away to start anew" in refused.value.cure
+    assert checked_owner(place(tmp_path, DRY), DRY) is not None  # a command knows no wallet
+
+
 def test_owner_when_a_command_knows_no_strategy_then_the_rest_is_compared(tmp_path: Path) -> None:
     occupy(place(tmp_path), LIVE)
     assert checked_owner(place(tmp_path), changed(strategy="")) is not None
