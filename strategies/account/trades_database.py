@@ -18,7 +18,7 @@ from models.operate.control.owner import BotIdentity, BotStage, OwnedPlace
 logger = logging.getLogger(__name__)
 
 _SQLITE: Final = "sqlite:///"
-_MADE_UP: Final = "dry_run_"  # Freqtrade's orders that no exchange has heard of begin so
+MADE_UP: Final = "dry_run_"  # Freqtrade's orders that no exchange has heard of begin so
 _OPEN: Final = """
     SELECT DISTINCT t.strategy, t.exchange, substr(o.order_id, 1, 8) AS begins
     FROM trades t JOIN orders o ON o.ft_trade_id = t.id WHERE t.is_open = 1
@@ -70,7 +70,7 @@ def others_trades(file: Path, bot: BotIdentity) -> str:
         # Not yet a database of Freqtrade's, or one from long ago: it migrates or refuses it.
         return "" if "no such" in str(error) else f"it cannot be read: {error}"
     for strategy, exchange, begins in rows:
-        stage = BotStage.DRY_RUN if begins == _MADE_UP else BotStage.LIVE
+        stage = BotStage.DRY_RUN if begins == MADE_UP else BotStage.LIVE
         theirs = (strategy or bot.strategy, exchange or bot.exchange, stage)
         if theirs != (bot.strategy or strategy, bot.exchange, bot.stage):
             return f"it holds open trades of {strategy}, {stage} on {exchange}"

@@ -19,6 +19,7 @@ from models.operate.control.home import home_of, move_in, state_place, waiting_t
 from models.operate.control.lease import take_lease
 from models.operate.control.owner import (
     BotIdentity,
+    BotStage,
     NewerOwnerError,
     OwnedPlace,
     Owner,
@@ -29,7 +30,7 @@ from models.operate.control.owner import (
 from models.operate.control.state import Person
 from models.operate.journal.records import ControlChange
 from strategies.account.identity import bot_identity
-from strategies.account.trades_database import database_file, database_place
+from strategies.account.trades_database import MADE_UP, database_file, database_place
 
 _WORD: Final = "claim"
 
@@ -100,6 +101,23 @@ def _write(place: OwnedPlace, bot: BotIdentity) -> None:
 
 
 def _held(folder: Path, bot: BotIdentity) -> str:
-    """Return what will be the bot's: the control state as it stands."""
+    """Return what will be the bot's: the control state as it stands.
+
+    Raises
+    ------
+    ControlError
+        If the orders in its journal are of the other stage.
+    """
     old = waiting_to_move(folder, bot.stage)
-    return Commands(home_of(folder, bot.stage) if old is None else old.parent).risk()
+    home = home_of(folder, bot.stage) if old is None else old.parent
+    desk = Commands(home)
+    fills = desk.journal.entries(kind="order.filled", limit=1)
+    for fill in fills:
+        made_up = str(fill.record["order_id"]).startswith(MADE_UP)
+        if made_up is not (bot.stage is BotStage.DRY_RUN):
+            raise ControlError(
+                f"the orders in its journal are of a {'dry run' if made_up else 'live bot'}, "
+                f"and this bot is {bot}. That cannot be claimed",
+                where=str(desk.journal.folder), cure=state_place(folder, bot).instead,
+            )  # fmt: skip
+    return desk.risk()

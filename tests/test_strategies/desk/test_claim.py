@@ -17,6 +17,7 @@ from models.operate.control.home import home_of, state_place
 from models.operate.control.lease import take_lease
 from models.operate.control.owner import BotIdentity, BotStage, occupy
 from models.operate.control.state import ControlMode, GuardActor
+from models.operate.journal.records import OrderFilled
 from strategies.account.identity import stated_identity
 from strategies.desk.cli import main
 from tests.test_integration.live_bot import settings
@@ -76,6 +77,22 @@ def test_claim_when_an_earlier_version_left_state_then_a_person_binds_it_and_not
     assert line.record["before"] == line.record["after"] == "HALTED"
     mine = bot(config, stage)
     assert occupy(state_place(tmp_path, mine), mine).owner.strategy == "Mine"
+
+
+@pytest.mark.parametrize(("order", "dry"), [("dry_run_sell_1", False), ("8389765", True)])
+def test_claim_when_the_journal_tells_of_the_other_stages_orders_then_it_is_refused(
+    tmp_path: Path, typed: list[str], capsys: pytest.CaptureFixture[str], order: str, dry: bool
+) -> None:
+    old_state(tmp_path)
+    fill = OrderFilled(trade_id=1, pair="BTC/USDT:USDT", side="sell", order_id=order,
+                       amount_base=1.0, rate=1.0, opens=False)  # fmt: skip
+    Commands(tmp_path).journal.append("order.filled", fill)
+    assert claim(write_config(tmp_path, dry=dry)) == 2
+    whose = "live bot" if dry else "dry run"
+    assert f"the orders in its journal are of a {whose}" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("owner.json"))
+    typed.append("claim")
+    assert claim(write_config(tmp_path, dry=not dry)) == 0
 
 
 def test_claim_when_it_is_another_bots_then_no_word_of_a_person_gives_it_away(
