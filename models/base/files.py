@@ -24,6 +24,11 @@ def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def monotonic_ms() -> int:
+    """Return milliseconds that never jump, for measuring how long something has lasted."""
+    return time.monotonic_ns() // 1_000_000
+
+
 def iso_ms(time_ms: int) -> str:
     """Return a time as a person reads it.
 

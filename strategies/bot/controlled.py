@@ -26,6 +26,7 @@ from strategies.human.figures import (
     latency_figures,
     limit_figures,
 )
+from strategies.seams.bot_end import EndListener, listen_for_the_end
 from strategies.seams.data_provider import exchange_of
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
     control: Control | None
     guarding: Guarding
     lane: Lane  # from a candle's close to its order
+    _asked_to_stop = _was_stopped = False
 
     @property
     @abstractmethod
@@ -50,6 +52,20 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
     def _account(self, pair: str = "", rate: float = 0.0) -> Exposure:
         """Return the account marked at the newest prices, `pair` at `rate`."""
 
+    def _hear_of_the_end(self, control: Control) -> None:
+        """Have it written down when a person stops the bot; one that dies cannot."""
+
+        def stopped() -> None:
+            self._was_stopped = True
+            # Freqtrade also stops by itself, after an error: that is no sign of life.
+            if self._asked_to_stop or not control.has_looped:
+                control.stopped("/stop" if self._asked_to_stop else "initial_state")
+
+        def asked() -> None:
+            self._asked_to_stop = True
+
+        listen_for_the_end(EndListener(asked, stopped, lambda: control.stopped("end of process")))
+
     @on_error_return(None)
     def bot_loop_start(self, current_time: datetime, **kwargs: Any) -> None:
         """Read the control state, leave a sign of life, wait, and keep stops as large as positions.
@@ -59,6 +75,8 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
         """
         if self.control is None:
             return
+        if self._was_stopped:  # not at once: a loop may begin just after somebody said stop
+            self._was_stopped = self._asked_to_stop = False
         self._look_after_risk(current_time)
         state = self.control.loop(
             feed_ms=self._feed_ms(), candle_ms=self.candle_ms, numbers=self._figures()

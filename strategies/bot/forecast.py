@@ -236,7 +236,8 @@ class ForecastStrategy(ForecastColumns, GuardedStrategy):
         current_profit: float,
         **kwargs: Any,
     ) -> str | None:
-        held_ms = (current_time - trade.open_date_utc).total_seconds() * 1000
+        now = self.guarding.true_time(current_time)
+        held_ms = (now - trade.open_date_utc).total_seconds() * 1000
         return "max_hold" if held_ms >= self.decision.max_hold_candles * self.candle_ms else None
 
     # -- reading state ----------------------------------------------------------------------------

@@ -35,10 +35,15 @@ from strategies.bot.fail_closed import on_error_return
 from strategies.bot.memory import Sweeper
 from strategies.bot.stages import timed
 from strategies.fast.lane import Lane, longest_loop_s, open_lane
+from strategies.guard.clock_watch import ClockWatch
 from strategies.guard.guarding import Guarding
 from strategies.guard.second_source import SecondSource, SecondSourceConfig
 from strategies.human.control import control_of
 from strategies.seams.check import check_all
+from strategies.seams.data_provider import exchange_if_any
+from strategies.seams.fast_mode import FastMode
+from strategies.seams.rest_client import rest_client
+from strategies.seams.throttle import bound_loop_pause, pause_by_monotonic_time
 
 logger = logging.getLogger(__name__)
 
@@ -79,10 +84,19 @@ class GuardedStrategy(ControlledStrategy):
         except PackError as error:
             raise OperationalException(str(error)) from error
         if self.control is not None:
+            self._hear_of_the_end(self.control)
+            pause_by_monotonic_time()
+            bound_loop_pause(longest_loop_s(config, FastMode.OFF, pack.pacing))
             from strategies.human.telegram import install  # a backtest needs no Telegram client
 
             install()  # before Freqtrade makes its client
         self._sweeper = Sweeper(candle_s)
+        self._clock_watch = (
+            None if self.control is None else ClockWatch(self.control, self._say_to_a_person)
+        )
+
+    def _say_to_a_person(self, text: str) -> None:
+        self.dp.send_msg(text, always_send=True)
 
     def _read_settings(self, config: dict[str, Any], pack: PackConfig) -> None:
         self.decision, self.sizing, self.limits = pack.decision, pack.sizing, pack.limits
@@ -128,6 +142,7 @@ class GuardedStrategy(ControlledStrategy):
     @on_error_return(None)
     def _hold(self) -> None:
         """Wait for the next close or look at open trades, or until control asks for something."""
+        self._look_at_the_clock()
         self._look_at_sources()
         self._sweeper.sweep()
         if self._bare():
@@ -141,6 +156,13 @@ class GuardedStrategy(ControlledStrategy):
         """Have the model book, between candles, the forecasts it gave in a hurry."""
         if isinstance(self.freqai, LateBooking):
             self.freqai.catch_up()
+
+    @on_error_return(None)
+    def _look_at_the_clock(self) -> None:
+        """Hold the machine's clock against the exchange's."""
+        exchange = exchange_if_any(self.dp)
+        if self._clock_watch is not None and exchange is not None:
+            self._clock_watch.look(rest_client(exchange))
 
     def _bare(self) -> bool:
         """Whether a position waits for its stop: the exchange is asked again in the next loop."""

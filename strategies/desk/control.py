@@ -82,6 +82,10 @@ def add_commands(commands: Subcommands) -> None:
         "--bot", type=Path, nargs="+", action="append", metavar="FILE",
         help="one of several: its config files, and its user directory",
     )  # fmt: skip
+    watchdog.add_argument("--pulse", type=int, help=argparse.SUPPRESS)  # the supervisor's end
+    how = watchdog.add_mutually_exclusive_group()
+    how.add_argument("--supervise", action="store_true", help="start it again if it dies or hangs")
+    how.add_argument("--check", action="store_true", help="only say whether a watchdog looks")
     watchdog.set_defaults(run=_watchdog)
 
 
@@ -160,8 +164,9 @@ def _claim(options: argparse.Namespace) -> int:
 
 
 def _watchdog(options: argparse.Namespace) -> int:
-    from strategies.desk.watch.process import run_watchdog
+    from strategies.desk.watch.process import check_watchdog, run_watchdog
     from strategies.desk.watch.several import watch_each, watched_bot
+    from strategies.desk.watch.supervise import run_supervised
 
     if bool(options.bot) == bool(options.config):
         raise ConfigError(
@@ -169,8 +174,15 @@ def _watchdog(options: argparse.Namespace) -> int:
             cure="as `breakwater watchdog --config user_data/config_bitcoin.json`",
         )
     if options.bot:
-        return watch_each([watched_bot(paths) for paths in options.bot])
-    return run_watchdog(options.config, options.userdir)
+        bots = [watched_bot(paths) for paths in options.bot]
+        if options.check:
+            return max(check_watchdog(bot.configs, bot.userdir) for bot in bots)
+        return watch_each(bots, ["--supervise"] if options.supervise else [])
+    if options.check:
+        return check_watchdog(options.config, options.userdir)
+    if options.supervise:
+        return run_supervised(options.config, options.userdir)
+    return run_watchdog(options.config, options.userdir, options.pulse)
 
 
 def _trade_number(word: str) -> int:

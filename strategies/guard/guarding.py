@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from freqtrade.persistence import Order, Trade
@@ -67,7 +68,13 @@ class Guarding:
         # A kill -9 forgets neither what was sent nor what may have been executed since.
         journal = []
         if control is not None:
-            journal = control.journal.entries(since_ms=control.clock() - DAY_MS)
+            now_ms = control.clock()
+            journal = [
+                # Dated ahead, by a clock that was wrong: it would count until that time has come.
+                replace(entry, time_ms=min(entry.time_ms, now_ms))
+                for entry in control.journal.entries(since_ms=now_ms - DAY_MS)
+            ]
+        self._control = control
         losses = None if control is None else LossBook(control.store.folder)
         self.consequences = Consequences(control)
         self.readings = Readings(host, stage, None if control is None else control.clock)
@@ -82,17 +89,22 @@ class Guarding:
             consequences=self.consequences, control=control, losses=losses,
         )  # fmt: skip
 
+    def true_time(self, now: datetime) -> datetime:
+        """Return the time without a jump of the machine's clock; a backtest's as it is."""
+        jump_ms = 0 if self._control is None else self._control.jump_ms
+        return now - timedelta(milliseconds=jump_ms) if jump_ms else now
+
     # -- new risk -----------------------------------------------------------------------------
 
     def decide(
         self, pair: str, side: str, notional: float, price: float, now: datetime
     ) -> RiskDecision:
         """Return how much of an order for new risk may be sent; never raises for a broken input."""
-        return self.entries.decide(pair, side, notional, price, now)
+        return self.entries.decide(pair, side, notional, price, self.true_time(now))
 
     def sent(self, pair: str, side: str, amount: float, now: datetime) -> None:
         """Remember an order that was let through; `amount` in base units."""
-        self.entries.sent(pair, side, amount, now)
+        self.entries.sent(pair, side, amount, self.true_time(now))
 
     def look_ahead(self, pairs: Sequence[str]) -> None:
         """Ask just before a candle closes for what its orders need, off the way to them."""
@@ -104,13 +116,13 @@ class Guarding:
 
     def loop(self, now: datetime) -> None:
         """Look after open positions: losses, margin, books, feeds, and what must be closed."""
-        self.standing.loop(now)
+        self.standing.loop(self.true_time(now))
 
     def reduction_quote(
         self, trade: Trade, rate: float, smallest_quote: float, now: datetime
     ) -> float:
         """Return the notional of `trade` to close now, in a staged way; 0 for none."""
-        return self.standing.reduction_quote(trade, rate, smallest_quote, now)
+        return self.standing.reduction_quote(trade, rate, smallest_quote, self.true_time(now))
 
     @property
     def losses(self) -> LossState | None:
@@ -126,7 +138,7 @@ class Guarding:
         """Return why the second source forbids new risk in `pair`, if so, and the comparison."""
         agreement = self.readings.second(pair)
         snapshot = Snapshot(
-            now_ms=epoch_ms(now),
+            now_ms=epoch_ms(self.true_time(now)),
             stage=self.readings.stage,
             market=MarketState(candle_s=self.readings.candle_s),
             second=agreement,
@@ -142,7 +154,7 @@ class Guarding:
 
     def booked(self, pair: str, order: Order, now: datetime) -> None:
         """Remember a fill that Freqtrade has written down."""
-        self.recovery.booked(pair, order, now)
+        self.recovery.booked(pair, order, self.true_time(now))
 
     @property
     def exchange(self) -> ExchangeAccount | None:

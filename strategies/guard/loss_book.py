@@ -57,6 +57,20 @@ class LossBook:
             self._counted = {str(k): int(v) for k, v in kept["transfers"]["counted"].items()}
             self._until_ms = int(kept["transfers"]["until_ms"])
 
+    def redate(self, now_ms: int) -> int:
+        """Set a date ahead of now aside, and return by how much it was, milliseconds; 0 if by none.
+
+        A clock was wrong when it was written. What was lost stays; it counts on from now.
+        """
+        if self.state is None or self.state.time_ms <= now_ms:
+            return 0
+        ahead_ms = self.state.time_ms - now_ms
+        self.state = replace(self.state, time_ms=now_ms)
+        if self._until_ms is not None:
+            self._until_ms = min(self._until_ms, now_ms)
+        self._waits_ms = None
+        return ahead_ms
+
     def asks(self, wallet_quote: float) -> bool:
         """Whether there may be transfers not counted yet: only they, fills and fees move it."""
         return self._wallet != wallet_quote
@@ -85,7 +99,10 @@ class LossBook:
             Balance the equity contains. With transfers, a jump of both that none of them explains
             is waited with for a moment.
         """
-        before = self.state if armed_ms <= self._armed_ms else None
+        # Armed at a time that has not come: somebody resumed while a clock was wrong, and another
+        # date is another word of a person.
+        is_newer = armed_ms > self._armed_ms or (armed_ms and now_ms < self._armed_ms != armed_ms)
+        before = None if is_newer else self.state
         news = [t for t in transfers or () if t.id not in self._counted]
         if transfers is not None:
             if before is not None:
@@ -99,8 +116,9 @@ class LossBook:
         seen = observe_equity(before, now_ms, equity_quote)
         kept = self.state
         if kept is None or news or seen != replace(kept, time_ms=seen.time_ms) or before is None:
-            self._write(seen, max(self._armed_ms, armed_ms))
-        self.state, self._armed_ms = seen, max(self._armed_ms, armed_ms)
+            self._armed_ms = armed_ms if is_newer else self._armed_ms
+            self._write(seen, self._armed_ms)
+        self.state = seen
         return seen
 
     def _is_early(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 from freqtrade.persistence import Trade
 
+from models.operate.journal.records import Incident
 from models.trade.risk.limits import Limits
 from models.trade.risk.losses import LossState
 from models.trade.risk.reduction import next_step
@@ -21,6 +23,8 @@ from strategies.guard.loss_book import LossBook
 from strategies.guard.readings import Readings
 from strategies.guard.recovery import Recovery
 from strategies.human.control import Control
+
+logger = logging.getLogger(__name__)
 
 _BLIND_MS: Final = 60_000  # the exchange's account is asked for every few seconds
 
@@ -127,6 +131,8 @@ class StandingWatch:
         book, account = self.losses, self._recovery.account
         if book is None:
             return None
+        if ahead_ms := book.redate(now_ms):
+            self._note_redated(ahead_ms)
         if account is None or now_ms - account.time_ms >= _BLIND_MS:
             if exposure is None:  # an equity of 0 is known: everything is lost
                 return None
@@ -142,6 +148,13 @@ class StandingWatch:
         return book.observe(
             now_ms, account.equity_quote, self._armed_ms(), transfers, account.wallet_quote
         )
+
+    def _note_redated(self, ahead_ms: int) -> None:
+        what = f"the losses were dated {ahead_ms / 1000:.0f} s ahead: a clock was wrong"
+        logger.warning(what)
+        if self._control is not None:
+            done = "the date is set aside; what was lost counts on from now"
+            self._control.record("losses.redated", Incident(what=what, done=done))
 
     def _armed_ms(self) -> int:
         """Return when a person last resumed."""

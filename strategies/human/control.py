@@ -16,7 +16,8 @@ from typing import Any
 from freqtrade.enums import TRADE_MODES, RunMode
 
 from models.base.errors import ControlError, PackError
-from models.base.files import Clock, wall_clock_ms
+from models.base.files import Clock
+from models.base.steady import SteadyClock
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import Heartbeat, beat
 from models.operate.control.home import home_of, state_place
@@ -109,6 +110,8 @@ class Control:
         Digest of the settings whose risk a person must have acknowledged; empty for none.
     occupied
         What the bot holds alone while it runs.
+    clock
+        UTC milliseconds; the machine's without its jumps, unless named.
     """
 
     def __init__(
@@ -119,13 +122,16 @@ class Control:
         secrets: Sequence[str] = (),
         acknowledge: str = "",
         occupied: Sequence[Occupancy] = (),
-        clock: Clock = wall_clock_ms,
+        clock: Clock | None = None,
     ) -> None:
+        clock = SteadyClock() if clock is None else clock
+        self.steady = clock if isinstance(clock, SteadyClock) else None
         self.commands = Commands(home, clock, secrets=secrets)
         self.store, self.journal, self.clock = self.commands.store, self.commands.journal, clock
         self._review, self._acknowledge = review, acknowledge
         self._occupied = tuple(occupied)
         self._loops = 0
+        self._stopped_ms: int | None = None  # when a person stopped the bot
         self._mode: ControlMode | None = None  # as of the last loop
         self._trouble: dict[str, str] = {}  # what could not be written, and why
         self._said: dict[str, str] = {}  # pair and side -> the refusal last written down
@@ -150,18 +156,46 @@ class Control:
                               after=state.mode),
             )  # fmt: skip
             self._mode = state.mode
-        sign = Heartbeat(
-            time_ms=self.clock(), pid=os.getpid(), loop=self._loops, feed_ms=feed_ms,
-            candle_ms=candle_ms,
-            numbers=numbers,
-        )  # fmt: skip
+        self._stopped_ms = None
+        self._beat(feed_ms=feed_ms, candle_ms=candle_ms, numbers=numbers)
+        return state
+
+    @property
+    def jump_ms(self) -> int:
+        """How far the machine's clock is ahead of the time that counts; 0 unless it has jumped."""
+        return 0 if self.steady is None else self.steady.jump_ms
+
+    def forbid(self, subject: str, why: str) -> None:
+        """Refuse new risk because of `subject` until told why no more: an empty `why` lifts it."""
+        if why:
+            self._trouble[subject] = why
+        else:
+            self._trouble.pop(subject, None)
+
+    @property
+    def has_looped(self) -> bool:
+        """Whether the bot has looked after its positions at least once."""
+        return self._loops > 0
+
+    def stopped(self, how: str) -> None:
+        """Leave word that a person has stopped the bot: it is not dead, and does not look either.
+
+        Parameters
+        ----------
+        how
+            As a person knows it, "/stop".
+        """
+        self._stopped_ms = self.clock() if self._stopped_ms is None else self._stopped_ms
+        self._beat(stopped=how, stopped_ms=self._stopped_ms)
+
+    def _beat(self, **signs: Any) -> None:
+        sign = Heartbeat(time_ms=self.clock(), pid=os.getpid(), loop=self._loops, **signs)
         try:
             beat(self.store.folder, sign)
             self._trouble.pop("heartbeat", None)
         except OSError as error:
             self._trouble["heartbeat"] = f"no heartbeat can be written: {error}"
             logger.error(self._trouble["heartbeat"])
-        return state
 
     def flattened(self) -> None:
         """Note that nothing is left to close."""

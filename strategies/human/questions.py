@@ -30,7 +30,7 @@ class Questions:
     Parameters
     ----------
     clock
-        UTC milliseconds.
+        Milliseconds; of a clock that never jumps.
     """
 
     def __init__(self, clock: Clock) -> None:

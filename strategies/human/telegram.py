@@ -32,7 +32,7 @@ from telegram.error import TelegramError
 from telegram.ext import CallbackQueryHandler, CommandHandler, filters
 
 from models.base.errors import ControlError, PackError
-from models.base.files import Clock, wall_clock_ms
+from models.base.files import Clock, monotonic_ms
 from models.operate.control.commands import Commands, hedge_meaning
 from models.operate.control.review import Answer
 from models.operate.control.state import ControlMode, ControlState, Person
@@ -86,7 +86,7 @@ Told = tuple[ControlMode, str, str, bool]  # mode, by whom, why, flattening
 class PackTelegram(TelegramClient):
     """Freqtrade's client with the pack's commands in front of its own."""
 
-    def __init__(self, rpc: RPC, config: dict[str, Any], clock: Clock = wall_clock_ms) -> None:
+    def __init__(self, rpc: RPC, config: dict[str, Any], clock: Clock = monotonic_ms) -> None:
         self._questions = Questions(clock)
         self._speaking = asyncio.Lock()  # what a command has changed is not told twice
         self._told: Told | None = None

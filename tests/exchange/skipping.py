@@ -26,7 +26,7 @@ from tests.exchange.clock import SkippedClock
 _REAL = datetime.datetime
 
 
-class _AnyDatetime(type):
+class AnyDatetime(type):
     """Lets every datetime pass for one of `Datetime`: pandas and SQLAlchemy make their own."""
 
     def __instancecheck__(cls, instance: Any) -> bool:
@@ -40,7 +40,7 @@ def install(clock: SkippedClock) -> None:
     """Put this process on `clock`, before Freqtrade is imported."""
     wall_ns, monotonic, monotonic_ns = time.time_ns, time.monotonic, time.monotonic_ns
 
-    class Datetime(_REAL, metaclass=_AnyDatetime):
+    class Datetime(_REAL, metaclass=AnyDatetime):
         __slots__ = ()  # as large as the real one, for compiled code
 
         @classmethod

@@ -161,8 +161,5 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     (_LEDGER, "net: abs(new) > abs(held) -> abs(new) >= abs(held)"): (
         "a fill's amount is never 0: the position is another after it"
     ),
-    (_WATCHDOG, "Actions._closed: 0 -> 1"): (
-        "which of the first two milliseconds of 1970 the clock must not show"
-    ),
     (_WATCHDOG, "Actions._closed: 1.0 -> 1.5"): "a step is never more than what is held",
 }

@@ -47,6 +47,7 @@ _GUARDS: Final = (
     f"{_RISK}/test_guards.py", f"{_RISK}/test_limits.py", f"{_RISK}/test_losses.py",
     f"{_RISK}/test_after_trade.py", f"{_RISK}/test_second_source.py",
 )  # fmt: skip
+_WATCH: Final = "tests/test_strategies/desk/watch"
 
 
 def _risk(own: str, *modules: str) -> Room:
@@ -90,8 +91,14 @@ ROOMS: Final[dict[str, tuple[Room, ...]]] = {
              ("tests/test_strategies/desk/watch/test_watchdog.py",)),
     ),
     "watchdog": (
-        Room(("strategies.desk.watch.*",), ("tests/test_strategies/desk/watch",),
-             quick=False),
+        Room(tuple(f"strategies.desk.watch.{m}" for m in (
+                 "act", "look", "telling", "clocks", "watchdog", "venue")),
+             (f"{_WATCH}/test_stopped.py", f"{_WATCH}/test_isolation.py"),
+             (f"{_WATCH}/test_watchdog.py", f"{_WATCH}/test_fuzz.py"), quick=False),
+        Room(("strategies.desk.watch.process", "strategies.desk.watch.alerts"),
+             (f"{_WATCH}/test_watchdog.py",), quick=False),
+        Room(("strategies.desk.watch.supervise", "strategies.desk.watch.pulse"),
+             (f"{_WATCH}/test_supervise.py",), quick=False),
     ),
     "guard": (
         Room(("strategies.guard.*",), ("tests/test_strategies/guard",),

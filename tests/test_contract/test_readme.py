@@ -51,7 +51,7 @@ TYPED_BY = {
     ),
     ".venv/bin/breakwater journal show": "tests/test_strategies/desk/test_control_desk.py",
     ".venv/bin/breakwater journal verify": "tests/test_strategies/desk/test_control_desk.py",
-    ".venv/bin/breakwater watchdog --config user_data/config_bitcoin.json": (
+    ".venv/bin/breakwater watchdog --supervise --config user_data/config_bitcoin.json": (
         "tests/test_integration/controlled_bot.py"
     ),
     ".venv/bin/breakwater explain --time 2025-08-01T12:00": "tests/test_integration/test_demo.py",

@@ -6,16 +6,25 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
 from models.base.errors import ControlError
 from models.base.files import Sync, write_atomic
 
-FILE = "heartbeat.json"
+FILE: Final = "heartbeat.json"
+_EVER: Final = "has-run"  # there since the first sign of life: one that is missing is missed
+_LATEST_MS: Final = 253_402_300_799_999  # the last of year 9999
 
 
 @dataclass(frozen=True, kw_only=True)
 class Heartbeat:
-    """One loop of the bot."""
+    """One loop of the bot.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a field is of another kind, or a number that no bot writes.
+    """
 
     time_ms: int
     pid: int
@@ -23,11 +32,27 @@ class Heartbeat:
     feed_ms: int | None = None  # close of the oldest among the pairs' newest analysed candles
     candle_ms: int | None = None  # until the next one
     numbers: Mapping[str, float] = field(default_factory=dict)  # account figures, for people
+    stopped: str = ""  # how a person has stopped the bot, as "/stop"; empty while it runs
+    stopped_ms: int | None = None
+
+    def __post_init__(self) -> None:
+        wholes = (self.time_ms, self.pid, self.loop)
+        maybe = [v for v in (self.feed_ms, self.candle_ms, self.stopped_ms) if v is not None]
+        if not all(type(v) is int for v in (*wholes, *maybe)) or type(self.stopped) is not str:
+            raise TypeError("expected whole numbers and a text")
+        if not all(0 <= v <= _LATEST_MS for v in (*wholes, *maybe)) or self.candle_ms == 0:
+            raise ValueError("expected times from 1970 to 9999")
+        if not isinstance(self.numbers, Mapping) or not all(
+            type(v) in (int, float) for v in self.numbers.values()
+        ):
+            raise TypeError("expected numbers by name")
 
 
 def beat(folder: Path, heartbeat: Heartbeat) -> None:
     """Write the sign of life; raises OSError where nothing can be written."""
     data = json.dumps(asdict(heartbeat)).encode() + b"\n"
+    if not (folder / _EVER).exists():
+        (folder / _EVER).touch()
     write_atomic(folder / FILE, data, sync=Sync.NOTHING)
 
 
@@ -37,13 +62,17 @@ def last_beat(folder: Path) -> Heartbeat | None:
     Raises
     ------
     ControlError
-        If the file is there and cannot be read.
+        If the file is there and cannot be read, or is gone though there was one once.
     """
+    path = folder / FILE
     try:
-        return Heartbeat(**json.loads((folder / FILE).read_bytes()))
+        if path.exists() and not path.is_file():
+            raise OSError("no plain file")  # to read a pipe would wait for ever
+        values: dict[str, Any] = json.loads(path.read_bytes())
+        return Heartbeat(**values)
     except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError) as error:
-        raise ControlError(
-            f"expected a heartbeat, got {error!r:.100}", where=str(folder / FILE)
-        ) from error
+        if not (folder / _EVER).exists():
+            return None
+        raise ControlError("the bot's sign of life is gone", where=str(path)) from None
+    except Exception as error:
+        raise ControlError(f"expected a heartbeat, got {error!r:.100}", where=str(path)) from error

@@ -6,9 +6,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from models.base.errors import ControlError
+
+_CLOCKS_MS: Final = 5_000  # two processes may read the time one after the other
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +57,12 @@ class Proposal:
         return cls(**{**values, "answer": Answer(values["answer"])})
 
     def at(self, now_ms: int) -> Proposal:
-        """Return the proposal as of `now_ms`: unanswered or unused in time, it has expired."""
-        return self._expired() if now_ms >= self.expires_ms else self
+        """Return the proposal as of `now_ms`: unanswered or unused in time, it has expired.
+
+        So has one that is dated ahead: a clock was wrong, and nobody knows how old it is.
+        """
+        is_open = self.since_ms - _CLOCKS_MS <= now_ms < self.expires_ms
+        return self if is_open else self._expired()
 
     def superseded_by(self, other: Proposal) -> Proposal:
         """Return the proposal as it stands once `other` is made: of the same pair, expired."""

@@ -17,7 +17,7 @@ from models.operate.control.heartbeat import Heartbeat
 WITHIN_S: Final = 30.0
 _LOOP_S: Final = 5.0  # what a loop may take beside its waiting
 ON_SILENCE: Final = ("protect", "flatten")
-SILENT, FEED, MARGIN = "silent", "feed", "margin"  # alarms
+SILENT, FEED, MARGIN, AHEAD = "silent", "feed", "margin", "ahead"  # alarms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,9 @@ class WatchdogConfig:
     unprotected_s: float = 30.0  # with a live bot: how long a position may be without a stop
     stop_frac: float = 0.05  # distance of a stop the watchdog has to place, from the mark
     max_volume_frac: float = 0.05  # of the volume traded, closed by a stage
+    stopped_s: float = 900.0  # a bot a person has stopped may leave positions alone this long
+    again_s: float = 1800.0  # what lasts is told again after this long
+    clock_s: float = 1.0  # a person is told where machine and exchange differ by more
 
     def __post_init__(self) -> None:
         if self.on_silence not in ON_SILENCE:
@@ -50,6 +53,8 @@ class WatchdogConfig:
             raise ConfigError("expected stop_frac and max_volume_frac in (0, 1)")
         if not (0 <= self.feed_late_s < math.inf and 0 <= self.unprotected_s < math.inf):
             raise ConfigError("expected feed_late_s and unprotected_s finite and >= 0")
+        if not (0 <= self.stopped_s < math.inf and self.again_s > 0 and self.clock_s > 0):
+            raise ConfigError("expected stopped_s finite and >= 0, again_s and clock_s > 0")
 
     def allow(self, tick_s: float) -> None:
         """Raise ConfigError if a loop that waits `tick_s` between looks would count as silent."""
@@ -89,21 +94,70 @@ class Resting:
         return self.bot and self.reduce_only and self.trigger is not None
 
 
+class Life:
+    """How long a bot has given no new sign of life, by a clock that never jumps.
+
+    What a sign says of the time of day counts once, for a sign that was there before anybody
+    looked; one dated ahead is set aside: it is as old as it has been known.
+    """
+
+    def __init__(self) -> None:
+        self._seen: tuple[int, int, int] | None = None
+        self._since_s = 0.0  # by the clock of whoever looks
+        self._looked_s = 0.0
+
+    def silent_s(self, beat: Heartbeat, now_ms: int, now_s: float) -> float:
+        """Return the seconds since the sign was given.
+
+        Parameters
+        ----------
+        now_ms, now_s
+            The time of day and a clock that never jumps.
+
+        Examples
+        --------
+        >>> life, sign = Life(), Heartbeat(time_ms=0, pid=7, loop=1)
+        >>> life.silent_s(sign, 20_000, 100.0), life.silent_s(sign, 950_000, 103.0)
+        (20.0, 23.0)
+        """
+        sign = (beat.pid, beat.loop, beat.time_ms)
+        if sign != self._seen:
+            age_s = max(now_ms - beat.time_ms, 0) / 1000
+            known_s = age_s if self._seen is None else now_s - self._looked_s
+            self._seen, self._since_s = sign, now_s - min(age_s, known_s)
+        self._looked_s = now_s
+        return now_s - self._since_s
+
+
 def alarms(
-    now_ms: int, beat: Heartbeat | None, margin_ratio: float | None, config: WatchdogConfig
+    now_ms: int,
+    beat: Heartbeat | None,
+    silent_s: float,
+    margin_ratio: float | None,
+    config: WatchdogConfig,
 ) -> dict[str, str]:
     """Return what is wrong, alarm to sentence; nothing before any bot has given a sign of life.
 
+    Parameters
+    ----------
+    silent_s
+        Since the sign of life was given (`Life`).
+
     Examples
     --------
-    >>> alarms(20_000, Heartbeat(time_ms=0, pid=7, loop=1), 0.6, WatchdogConfig())
+    >>> alarms(20_000, Heartbeat(time_ms=0, pid=7, loop=1), 20.0, 0.6, WatchdogConfig())
     {'silent': 'bot 7 has given no sign of life for 20 s', 'margin': 'margin ratio 0.60'}
     """
     found = {}
-    if beat is not None:
-        silent_s = (now_ms - beat.time_ms) / 1000
-        if abs(silent_s) > config.silence_s:  # from the future: a clock that cannot be trusted
+    if beat is not None and not beat.stopped:
+        ahead_s = (beat.time_ms - now_ms) / 1000
+        if silent_s > config.silence_s:
             found[SILENT] = f"bot {beat.pid} has given no sign of life for {silent_s:.0f} s"
+        elif ahead_s > config.silence_s:
+            found[AHEAD] = (
+                f"the sign of life of bot {beat.pid} is dated {ahead_s:.0f} s ahead: one of two "
+                "clocks is wrong, and its date does not count"
+            )
         if beat.feed_ms is not None and beat.candle_ms is not None:
             late_s = (now_ms - beat.feed_ms - beat.candle_ms) / 1000
             if late_s > config.feed_late_s:
@@ -111,6 +165,14 @@ def alarms(
     if margin_ratio is not None and not margin_ratio < config.margin_reducing:
         found[MARGIN] = f"margin ratio {margin_ratio:.2f}"
     return found
+
+
+def stopped_for_s(beat: Heartbeat | None, now_ms: int) -> float | None:
+    """Return how long ago a person stopped the bot, seconds; None if nobody has."""
+    if beat is None or not beat.stopped:
+        return None
+    since_ms = beat.time_ms if beat.stopped_ms is None else beat.stopped_ms
+    return max(now_ms - since_ms, 0) / 1000
 
 
 def entries(orders: Iterable[Resting]) -> list[Resting]:

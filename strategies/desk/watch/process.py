@@ -3,55 +3,91 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Final
 
 from freqtrade.configuration import Configuration
 
 from models.base.errors import ControlError
-from models.operate.control.commands import Commands
+from models.operate.control.commands import CONTROL_FOLDER, Commands
 from models.operate.control.home import home_of, state_place
 from models.operate.control.owner import BotIdentity, read_owner
+from models.operate.control.watch import WITHIN_S
+from models.operate.control.watch_sign import sign_watch, watched_ago_s
 from strategies.account.identity import bot_identity, stage_of, stated_identity
 from strategies.bot.config import pack_config
 from strategies.desk.watch.alerts import Alerts
+from strategies.desk.watch.pulse import Pulse
 from strategies.desk.watch.venue import Venue, venue_client
 from strategies.desk.watch.watchdog import Watchdog
 from strategies.human.control import secrets_of
 
+_FORM: Final = "%(asctime)s %(levelname)s %(message)s"
 
-def run_watchdog(configs: Sequence[Path], userdir: Path | None) -> int:
-    """Watch the bot of these config files until the process is ended."""
+
+def run_watchdog(configs: Sequence[Path], userdir: Path | None, pulse: int | None = None) -> int:
+    """Watch the bot of these config files until a person ends the process.
+
+    Parameters
+    ----------
+    pulse
+        File descriptor on which a supervisor listens for signs of life.
+    """
     config = Configuration.from_files([str(path) for path in configs])
     settings = pack_config(config).watchdog
-    folder = Path(userdir or config["user_data_dir"])
-    if not folder.is_dir():
-        raise ControlError("expected the bot's user directory", where=str(folder))
+    folder = _userdir(config, userdir)
     alerts = Alerts(config)
     dry = bool(config["dry_run"])
     # A dry run's wallet may have been named on the bot's command line; it has no account to watch.
     bot = stated_identity(config, stage_of(config)) if dry else bot_identity(config)
     doubt = _doubt(folder, bot)
+    commands = Commands(home_of(folder, bot.stage), secrets=secrets_of(config))
+    alive = Pulse(pulse, alerts.say)
     watchdog = Watchdog(
-        Commands(home_of(folder, bot.stage), secrets=secrets_of(config)),
-        None if dry else Venue(venue_client(config)),
-        config["exchange"]["pair_whitelist"],
-        settings,
-        alerts.say,
-    )
+        commands, None if dry else Venue(venue_client(config)),
+        config["exchange"]["pair_whitelist"], settings, alerts.say, alive=alive,
+    )  # fmt: skip
     # Freqtrade has set up its own while reading the config, buffered and meant for a bot.
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True
-    )
+    logging.basicConfig(level=logging.INFO, format=_FORM, force=True)
     alerts.say(f"watchdog: watching {folder}" + (", dry-run: heartbeat and feed only" * dry))
     if doubt:
         alerts.say(f"watchdog: watching all the same, but {doubt}")
+    steps = (
+        alive, watchdog.round, alerts.deliver_beside,
+        lambda: sign_watch(commands.store.folder, os.getpid()),
+    )  # fmt: skip
     while True:
         started = time.monotonic()
-        watchdog.round()
-        alerts.deliver()
+        for step in steps:
+            _survived(step)
         time.sleep(max(0.0, settings.every_s - (time.monotonic() - started)))
+
+
+def check_watchdog(configs: Sequence[Path], userdir: Path | None) -> int:
+    """Print when a watchdog looked last; return 0 if that is no longer ago than it may be."""
+    config = Configuration.from_files([str(path) for path in configs])
+    home = home_of(_userdir(config, userdir), stage_of(config))
+    ago_s = watched_ago_s(home / CONTROL_FOLDER)
+    print("no watchdog" if ago_s is None else f"a watchdog looked {ago_s:.0f} s ago")
+    return 0 if ago_s is not None and ago_s <= WITHIN_S else 1
+
+
+def _userdir(config: Mapping[str, Any], userdir: Path | None) -> Path:
+    folder = Path(userdir or config["user_data_dir"])
+    if not folder.is_dir():
+        raise ControlError("expected the bot's user directory", where=str(folder))
+    return folder
+
+
+def _survived(step: Callable[[], object]) -> None:
+    """Take a step; whatever it raises is logged, and the next look comes in time."""
+    try:
+        step()
+    except Exception:  # of any kind: only a person ends the watchdog
+        logging.getLogger(__name__).exception("a step of the watchdog failed")
 
 
 def _doubt(folder: Path, bot: BotIdentity) -> str:

@@ -1,26 +1,45 @@
 """The exchange as the watchdog may use it: look, cancel, stop and close. It cannot open anything.
 
-A client of its own, so that it neither waits for the bot's nor dies with it.
+A client of its own, so that it neither waits for the bot's nor dies with it. Each row of an answer
+is read by itself: what cannot be read is named, and hides nothing else.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
-from typing import Any
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, Generic, TypeVar
 
 import ccxt
 
-from models.base.errors import ConfigError
+from models.base.errors import ConfigError, InputError
 from models.operate.control.watch import Resting, WatchedPosition
 from strategies.account.exchange_answers import (
     WATCHDOG,
+    AnswerRow,
     margin_ratio_of,
-    open_positions,
     resting_of,
-    watched_position,
+    signed_amount,
 )
 from strategies.account.exchange_client import account_client
+from strategies.account.exchange_clock import clock_ahead_s
+from strategies.seams.raw_answers import AnsweredRow, list_markets_apart, rows_apart
+from strategies.seams.throttle import pause_by_monotonic_time
+
+_AMOUNT: Final = "positionAmt"  # Binance's name; ccxt leaves rows out that it takes for empty
+
+_T = TypeVar("_T")
+
+
+@dataclass
+class ToldRows(Generic[_T]):
+    """What an answer tells, and which rows of it cannot be read, each with the reason."""
+
+    items: list[_T] = field(default_factory=list)
+    unread: dict[str, str] = field(default_factory=dict)
 
 
 def venue_client(config: Mapping[str, Any]) -> ccxt.Exchange:
@@ -28,14 +47,17 @@ def venue_client(config: Mapping[str, Any]) -> ccxt.Exchange:
     block = config["exchange"]
     if config.get("trading_mode") != "futures":
         raise ConfigError("expected trading_mode futures", cure="the watchdog minds margin only")
+    pause_by_monotonic_time()  # a clock set back must not stop it
     client: ccxt.Exchange = account_client(block)
+    # Leverage tiers, which ccxt would ask for with the positions, are nothing to the watchdog.
+    client.options["leverageBrackets"] = {}
     return client
 
 
 class Venue:
     """Positions, orders and margin of the account, and the four things that lower its risk.
 
-    Every method raises ccxt's own errors.
+    Every method raises ccxt's own errors, and InputError for an answer that is none.
     """
 
     def __init__(self, client: ccxt.Exchange) -> None:
@@ -43,21 +65,38 @@ class Venue:
         self._count = itertools.count()
         self._stamp = f"{WATCHDOG}{client.milliseconds()}"
 
-    def positions(self) -> list[WatchedPosition]:
-        """Return the open positions."""
-        self._client.load_markets()
-        return [watched_position(row) for row in open_positions(self._client.fetch_positions())]
+    # -- looking --------------------------------------------------------------------------------
 
-    def resting(self, symbol: str) -> list[Resting]:
+    def positions(self) -> ToldRows[WatchedPosition]:
+        """Return the open positions."""
+        self._know_markets()
+        rows = rows_apart(self._client, self._client.fetch_positions)
+        if not self._knows(row for answered in rows for row in answered.parsed):
+            list_markets_apart(self._client)  # listed since, or left out of the last list
+            rows = rows_apart(self._client, self._client.fetch_positions)
+        return _told(rows, self._position)
+
+    def resting(self, symbol: str) -> ToldRows[Resting]:
         """Return the orders that wait in one market, stops included."""
-        self._client.load_markets()
-        plain = self._client.fetch_open_orders(symbol)
-        stops = self._client.fetch_open_orders(symbol, params={"trigger": True})
-        return [resting_of(order) for order in (*plain, *stops)]
+        self._know_markets()
+        told: ToldRows[Resting] = ToldRows()
+        for params in ({}, {"trigger": True}):
+            ask = partial(self._client.fetch_open_orders, symbol, params=params)
+            part = _told(rows_apart(self._client, ask), partial(_order, symbol))
+            told.items += part.items
+            told.unread |= part.unread
+        return told
 
     def margin_ratio(self) -> float | None:
         """Return maintenance margin over equity as the exchange counts it; None if it does not."""
-        return margin_ratio_of(self._client.fetch_balance())
+        ratio = margin_ratio_of(self._client.fetch_balance())
+        if ratio is not None and not 0 <= ratio < math.inf:
+            raise InputError(f"expected a margin ratio >= 0, got {ratio}")
+        return ratio
+
+    def clock_ahead_s(self) -> float:
+        """Return how many seconds the machine's clock is ahead of the exchange's."""
+        return clock_ahead_s(self._client)
 
     def volume_1h_quote(self, symbol: str) -> float | None:
         """Return what was traded in the last full hour, quote units."""
@@ -68,6 +107,57 @@ class Venue:
         """Return the least notional of an order."""
         limits = self._client.market(symbol)["limits"]
         return float((limits.get("cost") or {}).get("min") or 0.0)
+
+    def _know_markets(self) -> None:
+        if not self._client.markets:
+            list_markets_apart(self._client)
+
+    def _knows(self, rows: Iterable[AnswerRow]) -> bool:
+        return all(row["symbol"] in self._client.markets for row in rows)
+
+    def _position(self, row: AnsweredRow) -> WatchedPosition | None:
+        """Return a row's position; None for one that is empty."""
+        parsed = row.parsed[0] if row.parsed else self._own_reading(row)
+        if not float(parsed.get("contracts") or 0.0):
+            return None
+        amount = signed_amount(parsed)
+        if parsed["side"] not in ("long", "short") or not math.isfinite(amount):
+            raise InputError(f"expected a size and a side, got {amount} {parsed['side']}")
+        return WatchedPosition(symbol=parsed["symbol"], amount=amount, mark=self._mark(parsed))
+
+    def _own_reading(self, row: AnsweredRow) -> AnswerRow:
+        """Return a row that ccxt cannot parse, or leaves out, by the little that matters of it."""
+        raw = row.raw
+        if not isinstance(raw, Mapping) or _AMOUNT not in raw:
+            raise InputError(row.error or "left out by ccxt")
+        amount = float(raw[_AMOUNT])
+        market = self._client.safe_market(str(raw["symbol"]), None, None, "swap")
+        if amount and market["symbol"] not in self._client.markets:
+            raise InputError("not listed")
+        return {
+            "symbol": market["symbol"], "contracts": abs(amount), "contractSize": 1.0,
+            "side": "short" if amount < 0 else "long",
+            "markPrice": raw.get("markPrice"), "entryPrice": raw.get("entryPrice"),
+        }  # fmt: skip
+
+    def _mark(self, parsed: AnswerRow) -> float:
+        """Return the mark; without one what was traded last, and then the entry's price."""
+        symbol = parsed["symbol"]
+        asks: tuple[Callable[[], Any], ...] = (
+            lambda: parsed["markPrice"],
+            lambda: self._client.fetch_ticker(symbol)["last"],
+            lambda: parsed["entryPrice"],
+        )
+        for ask in asks:
+            try:
+                price = float(ask())
+            except Exception:  # noqa: BLE001 - of any kind: the next one is asked
+                continue
+            if 0 < price < math.inf:
+                return price
+        raise InputError("no price")
+
+    # -- acting ---------------------------------------------------------------------------------
 
     def cancel(self, order: Resting) -> None:
         """Take an order back."""
@@ -92,3 +182,34 @@ class Venue:
         self._client.create_order(
             position.symbol, "market", side, size, None, {**extra, **params}
         )  # fmt: skip
+
+
+def _told(rows: Iterable[AnsweredRow], read: Callable[[AnsweredRow], _T | None]) -> ToldRows[_T]:
+    told: ToldRows[_T] = ToldRows()
+    for row in rows:
+        try:
+            item = read(row)
+        except Exception as error:  # noqa: BLE001 - of any kind: this row is named, others count
+            told.unread[_name(row)] = f"{type(error).__name__}: {error}"[:100]
+            continue
+        if item is not None:
+            told.items.append(item)
+    return told
+
+
+def _order(symbol: str, row: AnsweredRow) -> Resting:
+    if row.error or not row.parsed:
+        raise InputError(row.error or "left out by ccxt")
+    (parsed,) = row.parsed
+    order = resting_of(parsed)
+    whole = parsed["side"] in ("buy", "sell") and order.symbol == symbol and order.amount >= 0
+    # A stop that does not say it only reduces must not be taken for an entry, and back.
+    if not whole or (order.trigger is not None and parsed["reduceOnly"] is None):
+        raise InputError("expected side, size and kind of an order")
+    return order
+
+
+def _name(row: AnsweredRow) -> str:
+    """Return which row it is, in the exchange's words."""
+    named = row.raw.get("symbol") if isinstance(row.raw, Mapping) else None
+    return named[:20] if isinstance(named, str) else "a row"

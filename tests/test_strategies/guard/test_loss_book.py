@@ -169,3 +169,42 @@ def test_file_when_it_is_damaged_then_it_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the losses cannot be read") as error:
         LossBook(tmp_path)
     assert error.value.where == str(tmp_path / "losses.json")
+
+
+# -- a clock that was wrong -----------------------------------------------------------------------
+
+
+def test_book_when_it_was_written_by_a_clock_ahead_then_the_date_goes_and_the_loss_stays(
+    tmp_path: Path,
+) -> None:
+    book = book_of(tmp_path)
+    book.observe(NOW + 1_000, 9_500.0, 0)
+    later = LossBook(tmp_path)
+    ahead = 30 * DAY_MS
+    later.observe(NOW + ahead, 9_400.0, 0)  # one look, a month ahead
+    again = LossBook(tmp_path)
+    assert again.redate(NOW + 5_000) == ahead - 5_000
+    assert again.redate(NOW + 5_000) == 0
+    seen = again.observe(NOW + 5_000, 9_000.0, 0)
+    assert seen is not None
+    assert seen.peak_quote == 10_000.0
+    assert seen.peak_frac == pytest.approx(0.1)
+    assert again.since_ms(NOW + 6_000) <= NOW + 5_000  # transfers are asked for from then on
+    assert LossBook(tmp_path).redate(NOW + 6_000) == 0
+
+
+def test_book_when_somebody_resumed_while_a_clock_was_ahead_then_the_next_resume_counts(
+    tmp_path: Path,
+) -> None:
+    ahead = NOW + 30 * DAY_MS
+    book = book_of(tmp_path)
+    book.observe(NOW + 1_000, 9_000.0, ahead)
+    assert peak(book) == 9_000.0  # a person's word, whatever its date
+    book.observe(NOW + 2_000, 8_900.0, ahead)
+    book.observe(NOW + 3_000, 8_900.0, 0)  # not armed just now
+    assert peak(book) == 9_000.0
+    book = LossBook(tmp_path)
+    book.observe(NOW + 4_000, 8_800.0, NOW + 3_500)
+    assert peak(book) == 8_800.0
+    book.observe(NOW + 5_000, 8_700.0, NOW + 3_500)
+    assert peak(book) == 8_800.0

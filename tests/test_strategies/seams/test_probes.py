@@ -20,9 +20,11 @@ from freqtrade.rpc import RPC, rpc_manager
 from freqtrade.rpc import telegram as freqtrade_telegram
 from freqtrade.strategy import strategy_wrapper
 from freqtrade.wallets import Wallets
+from freqtrade.worker import Worker
 
 from strategies.seams import (
     async_client,
+    bot_end,
     contract_sizes,
     data_provider,
     freqai_booking,
@@ -37,9 +39,11 @@ from strategies.seams import (
     margin_tiers,
     order_parameters,
     order_setup,
+    raw_answers,
     reopened_orders,
     rest_client,
     telegram_client,
+    throttle,
     wallet_refresh,
     websocket,
 )
@@ -89,6 +93,20 @@ GONE: list[tuple[Seam, Breaks]] = [
     (wallet_refresh.WALLET_REFRESH, changed(Wallets, "get_trade_stake_amount")),
     (http_session.HTTP_SESSION, changed(ccxt.binanceusdm, "__init__")),
     (log_buffer.LOG_BUFFER, without(loggers, "bufferHandler")),
+    (raw_answers.RAW_ANSWERS, changed(ccxt.Exchange, "request")),
+    (raw_answers.RAW_ANSWERS, changed(ccxt.binanceusdm, "parse_market")),
+    (raw_answers.RAW_ANSWERS, lambda patch: patch.setattr(
+        ccxt, "binanceusdm", type("Other", (ccxt.binanceusdm,), {"__init__": _own_request}))),
+    (throttle.THROTTLE, changed(ccxt.Exchange, "throttle")),
+    (throttle.THROTTLE, changed(ccxt.Exchange, "fetch2")),
+    (throttle.THROTTLE, changed(throttle.throttler.Throttler, "leaky_bucket_loop")),
+    (throttle.THROTTLE, without(Worker, "_sleep")),
+    (throttle.THROTTLE, changed(Worker, "_throttle")),
+    (bot_end.BOT_END, without(RPC, "_rpc_stop")),
+    (bot_end.BOT_END, without(FreqtradeBot, "process_stopped")),
+    (bot_end.BOT_END, without(FreqtradeBot, "cleanup")),
+    (bot_end.BOT_END, changed(Worker, "_process_stopped")),
+    (bot_end.BOT_END, changed(Worker, "exit")),
     (hook_copies.HOOK_COPIES, lambda patch: patch.setattr(
         hook_copies, "strategy_safe_wrapper", _copying)),
     (freqai_model.TRAIN_QUEUE, without(IFreqaiModel, "_set_train_queue")),
@@ -121,6 +139,11 @@ GONE: list[tuple[Seam, Breaks]] = [
 def _no_ledger(self: ccxt.Exchange, *_: Any) -> None:
     ccxt.binance.__init__(self)
     self.has["fetchLedger"] = False
+
+
+def _own_request(self: ccxt.Exchange, *_: Any) -> None:
+    ccxt.binance.__init__(self)
+    vars(self)["request"] = print
 
 
 def _other_broker(self: ccxt.Exchange, *_: Any) -> None:

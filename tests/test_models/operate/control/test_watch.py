@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from models.base.errors import ConfigError
 from models.operate.control.heartbeat import Heartbeat
 from models.operate.control.watch import (
+    AHEAD,
     FEED,
     MARGIN,
     SILENT,
+    Life,
     Resting,
     WatchdogConfig,
     WatchedPosition,
     alarms,
     entries,
     stop_price,
+    stopped_for_s,
     superfluous,
     uncovered,
 )
@@ -91,13 +95,44 @@ def test_entries_when_orders_rest_then_those_that_reduce_stay() -> None:
 
 
 @pytest.mark.parametrize(
-    ("age_s", "silent"), [(15.0, False), (15.001, True), (-15.001, True), (0.0, False)]
+    ("age_s", "alarm"), [(15.0, None), (15.001, SILENT), (-15.001, AHEAD), (-15.0, None)]
 )  # fmt: skip
-def test_alarms_when_the_heartbeat_ages_then_silence_is_called_in_time(
-    age_s: float, silent: bool
+def test_alarms_when_the_heartbeat_ages_or_is_dated_ahead_then_it_is_called_in_time(
+    age_s: float, alarm: str | None
 ) -> None:
-    beat = Heartbeat(time_ms=NOW, pid=1, loop=1)
-    assert (SILENT in alarms(NOW + round(1000 * age_s), beat, None, CONFIG)) is silent
+    sign = Heartbeat(time_ms=NOW, pid=1, loop=1)
+    now = NOW + round(1000 * age_s)
+    found = alarms(now, sign, Life().silent_s(sign, now, 100.0), None, CONFIG)
+    assert list(found) == ([alarm] if alarm else [])
+    stopped = Heartbeat(time_ms=NOW, pid=1, loop=1, stopped="/stop")
+    assert alarms(now, stopped, 9e9, None, CONFIG) == {}
+
+
+def test_life_when_signs_come_then_it_is_measured_by_the_clock_that_never_jumps() -> None:
+    life, month_ms = Life(), 30 * 24 * HOUR
+    sign = Heartbeat(time_ms=NOW, pid=1, loop=1)
+    assert life.silent_s(sign, NOW + 4_000, 50.0) == 4.0  # it was there before anybody looked
+    assert life.silent_s(sign, NOW + month_ms, 53.0) == 7.0
+    assert life.silent_s(sign, NOW - month_ms, 56.0) == 10.0
+    newer = Heartbeat(time_ms=NOW + 1_000, pid=1, loop=2)
+    assert life.silent_s(newer, NOW + 2_500, 59.0) == 1.5
+    later = Heartbeat(time_ms=NOW + 2_000, pid=1, loop=3)
+    assert life.silent_s(later, NOW + month_ms, 62.0) == 3.0  # it was not there at the last look
+    ahead = Heartbeat(time_ms=NOW + month_ms, pid=1, loop=4)
+    assert life.silent_s(ahead, NOW, 65.0) == 0.0
+    assert life.silent_s(ahead, NOW, 85.0) == 20.0
+    other = Heartbeat(time_ms=NOW + month_ms, pid=2, loop=4)
+    assert life.silent_s(other, NOW, 88.0) == 0.0
+
+
+def test_stopped_for_when_a_person_stopped_the_bot_then_it_is_told_since_when() -> None:
+    sign = Heartbeat(time_ms=NOW, pid=1, loop=1)
+    assert stopped_for_s(None, NOW) is None
+    assert stopped_for_s(sign, NOW) is None
+    sign = replace(sign, stopped="/stop")
+    assert stopped_for_s(sign, NOW + 1_000) == 1.0
+    assert stopped_for_s(replace(sign, stopped_ms=NOW - 2_000), NOW) == 2.0
+    assert stopped_for_s(sign, NOW - 1_000) == 0.0
 
 
 @pytest.mark.parametrize(("late_s", "called"), [(60.0, False), (60.001, True), (-60.001, False)])
@@ -106,7 +141,7 @@ def test_alarms_when_a_candle_is_overdue_then_the_feed_is_called(
 ) -> None:
     closed = NOW - HOUR - round(1000 * late_s)  # the next one was due an hour later
     beat = Heartbeat(time_ms=NOW, pid=1, loop=1, feed_ms=closed, candle_ms=HOUR)
-    assert (FEED in alarms(NOW, beat, None, CONFIG)) is called
+    assert (FEED in alarms(NOW, beat, 0.0, None, CONFIG)) is called
 
 
 @pytest.mark.parametrize(
@@ -116,19 +151,20 @@ def test_alarms_when_a_candle_is_overdue_then_the_feed_is_called(
 def test_alarms_when_the_margin_ratio_is_high_or_no_number_then_margin_is_called(
     ratio: float | None, raised: bool
 ) -> None:
-    assert (MARGIN in alarms(0, None, ratio, CONFIG)) is raised
+    assert (MARGIN in alarms(0, None, 0.0, ratio, CONFIG)) is raised
 
 
 def test_alarms_when_the_feed_is_unknown_then_it_is_not_called_late() -> None:
     for feed_ms, candle_ms in ((None, 60_000), (NOW - 9 * HOUR, None)):
         beat = Heartbeat(time_ms=NOW, pid=1, loop=1, feed_ms=feed_ms, candle_ms=candle_ms)
-        assert alarms(NOW, beat, None, CONFIG) == {}
+        assert alarms(NOW, beat, 0.0, None, CONFIG) == {}
 
 
 def test_settings_when_left_alone_then_they_are_these() -> None:
     assert WatchdogConfig(
         silence_s=15.0, every_s=3.0, feed_late_s=60.0, margin_reducing=0.5, margin_flatten=0.7,
         on_silence="protect", unprotected_s=30.0, stop_frac=0.05, max_volume_frac=0.05,
+        stopped_s=900.0, again_s=1800.0, clock_s=1.0,
     ) == CONFIG  # fmt: skip
 
 
@@ -147,7 +183,11 @@ def test_settings_when_left_alone_then_they_are_these() -> None:
      ({"feed_late_s": 0.0}, {"feed_late_s": -1.0}),
      ({"feed_late_s": 1e9}, {"feed_late_s": math.inf}),
      ({"unprotected_s": 0.0}, {"unprotected_s": -1.0}),
-     ({"unprotected_s": 1e9}, {"unprotected_s": math.inf})],
+     ({"unprotected_s": 1e9}, {"unprotected_s": math.inf}),
+     ({"stopped_s": 0.0}, {"stopped_s": -1.0}),
+     ({"stopped_s": 1e9}, {"stopped_s": math.inf}),
+     ({"again_s": 1e-9}, {"again_s": 0.0}),
+     ({"clock_s": 1e-9}, {"clock_s": 0.0})],
 )  # fmt: skip
 def test_settings_when_at_their_limit_then_they_are_taken_and_past_it_refused(
     limit: dict[str, float], past: dict[str, float]

@@ -65,8 +65,9 @@ class World:
     def watchdog(self, *, dry: bool = False, **settings: Any) -> Watchdog:
         venue = None if dry else Venue(venue_client(self.config))
         return Watchdog(
-            self.commands, venue, [BTC, ETH], WatchdogConfig(**settings), self.said.append
-        )
+            self.commands, venue, [BTC, ETH], WatchdogConfig(**settings), self.said.append,
+            monotonic=lambda: self.now / 1000,
+        )  # fmt: skip
 
     def alive(self, **changes: Any) -> None:
         sign = {"time_ms": self.now, "pid": 42, "loop": 1, **changes}
@@ -330,7 +331,7 @@ def test_watchdog_when_the_run_is_dry_then_it_watches_the_heartbeat_and_asks_the
 def test_venue_when_it_reduces_then_it_can_never_turn_a_position_around(world: World) -> None:
     world.buy(0.01)
     venue = Venue(venue_client(world.config))
-    (position,) = venue.positions()
+    (position,) = venue.positions().items
     venue.close(position, 0.004)
     assert float(world.account.open_positions()["BTCUSDT"].amount) == pytest.approx(0.006)
     venue.close(position, 5.0)

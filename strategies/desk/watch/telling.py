@@ -1,0 +1,74 @@
+"""What the watchdog tells a person: each thing once, again after a while, and when it is over."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from models.base.units import Seconds
+from models.operate.journal.journal import Journal
+from models.operate.journal.records import Incident
+
+logger = logging.getLogger(__name__)
+
+
+class Telling:
+    """Says and journals; no failure of either gets in anybody's way.
+
+    Parameters
+    ----------
+    say
+        Tells a person; must not wait.
+    again_s
+        What lasts is told again after this long.
+    """
+
+    def __init__(
+        self, journal: Journal, say: Callable[[str], None], monotonic: Seconds, again_s: float
+    ) -> None:
+        self._journal, self._say = journal, say
+        self._monotonic, self._again_s = monotonic, again_s
+        self._alarms: dict[str, tuple[str, float]] = {}  # alarm -> sentence, when it was told
+        self._failed: dict[str, float] = {}  # failure -> when it was told
+
+    def alarms(self, found: Mapping[str, str]) -> tuple[list[str], list[str]]:
+        """Return what is to be told of these alarms, and what is over."""
+        now = self._monotonic()
+        news, kept = [], {}
+        for name, text in found.items():
+            before = self._alarms.get(name)
+            if before is None or now - before[1] >= self._again_s:
+                news.append(text if before is None else f"still: {text}")
+                before = (text, now)
+            kept[name] = before
+        over = [f"over: {text}" for name, (text, _) in self._alarms.items() if name not in kept]
+        self._alarms = kept
+        return news, over
+
+    def failed(self, what: str, error: Exception) -> list[str]:
+        """Return what is to be told of a failure: nothing while the same one is fresh."""
+        text, now = f"{what} ({type(error).__name__})", self._monotonic()
+        kind = "".join(c for c in text if not c.isdigit())
+        self._failed = {k: at for k, at in self._failed.items() if now - at < self._again_s}
+        if kind in self._failed:
+            return []
+        self._failed[kind] = now
+        return [text]
+
+    def tell(self, texts: Mapping[str, list[str]]) -> None:
+        """Say all texts, and then write them down by kind: a journal may have to be waited for."""
+        for said in texts.values():
+            for text in said:
+                self._guarded(partial(self._say, f"watchdog: {text}"))
+        for kind, said in texts.items():
+            for text in said:
+                self._guarded(
+                    partial(self._journal.append, f"watchdog.{kind}", Incident(what=text))
+                )
+
+    def _guarded(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001 - of any kind: it is no reason to stop looking
+            logger.warning("not told or not journalled: %s", error)

@@ -1,0 +1,120 @@
+"""A watchdog that dies or hangs is started again, and a person hears of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from strategies.desk.watch.pulse import Pulse
+from strategies.desk.watch.supervise import Supervisor
+
+BEAT = "import os, sys, time\npipe = int(sys.argv[1])\nos.write(pipe, b'.')\n"
+
+
+class Enough(Exception):
+    """The supervisor has paused as often as the test wants."""
+
+
+def supervised(
+    programs: list[str], pauses: int, **settings: float
+) -> tuple[list[str], list[float], list[subprocess.Popen[bytes]], int | None]:
+    """Run a supervisor over Python programs, one after the other; return what it said and did."""
+    said: list[str] = []
+    paused: list[float] = []
+    started: list[subprocess.Popen[bytes]] = []
+    waiting: Iterator[str] = iter(programs)
+
+    def start(pipe: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", next(waiting), str(pipe)]
+        started.append(subprocess.Popen(command, pass_fds=(pipe,)))
+        return started[-1]
+
+    def sleep(seconds: float) -> None:
+        if seconds < 1:  # between two looks at a process that is about to be gone
+            time.sleep(seconds)
+            return
+        paused.append(seconds)
+        if len(paused) == pauses:
+            raise Enough
+
+    try:
+        status = Supervisor(start, said.append, sleep=sleep, **settings).run()
+    except Enough:
+        status = None
+    return said, paused, started, status
+
+
+def test_supervisor_when_the_watchdog_dies_then_it_is_started_again_with_longer_pauses() -> None:
+    died = BEAT + "sys.exit(3)"
+    killed = BEAT + "os.kill(os.getpid(), 9)"
+    said, paused, _, _ = supervised([died, killed, died, died, died, died, died], 7)
+    assert paused == [1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 60.0]
+    assert said[:2] == [
+        "watchdog: it ended with status 3; started again in 1 s",
+        "watchdog: it ended with status -9; started again in 2 s",
+    ]
+
+
+def test_supervisor_when_the_watchdog_hangs_then_it_is_killed_and_started_again() -> None:
+    said, _, started, _ = supervised([BEAT + "time.sleep(600)"], 1, hangs_s=0.5)
+    assert said == [
+        "watchdog: it gave no sign of life for 0 s and was killed; started again in 1 s"
+    ]
+    assert started[0].returncode == -9
+
+
+def test_supervisor_when_nothing_begins_then_it_waits_longer_and_then_starts_again() -> None:
+    said, _, _, _ = supervised(["import time\ntime.sleep(600)"], 1, hangs_s=0.0, begin_s=2.0)
+    assert "no sign of life for 2 s" in said[0]
+
+
+def test_supervisor_when_the_settings_are_wrong_at_the_first_start_then_it_ends() -> None:
+    said, paused, _, status = supervised(["import sys\nsys.exit(2)"], 1)
+    assert (said, paused, status) == ([], [], 2)
+
+
+def test_supervisor_when_the_settings_are_spoilt_later_then_it_goes_on_trying() -> None:
+    _, paused, _, status = supervised([BEAT, "import sys\nsys.exit(2)"], 2)
+    assert (paused, status) == ([1.0, 2.0], None)
+
+
+def test_supervisor_when_a_person_ends_it_then_the_watchdog_ends_too() -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(pipe: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", BEAT + "time.sleep(600)", str(pipe)]
+        started.append(subprocess.Popen(command, pass_fds=(pipe,)))
+        return started[-1]
+
+    passed = iter(range(1_000))
+
+    def monotonic() -> float:
+        if next(passed) == 4:
+            raise KeyboardInterrupt
+        return 0.0
+
+    with pytest.raises(KeyboardInterrupt):
+        Supervisor(start, lambda _: None, monotonic=monotonic).run()
+    assert started[0].returncode == -15
+
+
+@pytest.mark.parametrize("ends", [os.close, lambda end: None])
+def test_pulse_when_nobody_listens_any_more_then_the_watchdog_goes_on_and_says_so_once(
+    ends: Callable[[int], None],
+) -> None:
+    reads, writes = os.pipe()
+    said: list[str] = []
+    pulse = Pulse(writes, said.append)
+    pulse()
+    assert os.read(reads, 10) == b"."
+    ends(reads)
+    for _ in range(100_000):  # more than a pipe holds
+        pulse()
+    gone = ends is os.close
+    assert said == (["watchdog: its supervisor is gone; it goes on alone"] if gone else [])
+    Pulse(None, said.append)()
