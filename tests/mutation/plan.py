@@ -90,6 +90,16 @@ ROOMS: Final[dict[str, tuple[Room, ...]]] = {
              ("tests/test_models/operate/control/test_watch.py",),
              ("tests/test_strategies/desk/watch/test_watchdog.py",)),
     ),
+    "owner": (
+        Room(("models.operate.control.lease",),
+             ("tests/test_models/operate/control/test_lease.py",), quick=False),
+        Room(("models.operate.control.owner", "models.operate.control.home"),
+             ("tests/test_models/operate/control/test_owner.py",),
+             ("tests/test_strategies/desk/test_claim.py",), quick=False),
+        Room(("strategies.account.identity", "strategies.account.trades_database"),
+             ("tests/test_strategies/account/test_identity.py",
+              "tests/test_strategies/account/test_trades_database.py"), quick=False),
+    ),
     "watchdog": (
         Room(tuple(f"strategies.desk.watch.{m}" for m in (
                  "act", "look", "telling", "clocks", "watchdog", "venue")),

@@ -125,7 +125,7 @@ def test_collector_when_told_to_stop_then_it_ends_cleanly_and_status_says_how_it
     assert "last sign of life" in out
 
 
-def test_collector_when_both_sources_die_then_it_goes_on_and_comes_back(tmp_path, served):
+def test_collector_when_both_sources_die_then_it_goes_on_and_comes_back(tmp_path, served, capsys):
     state, url = served
     with collector(tmp_path, url) as running:
 
@@ -140,6 +140,10 @@ def test_collector_when_both_sources_die_then_it_goes_on_and_comes_back(tmp_path
         state.dead.clear()
         before = told("binance")
         running.until(lambda: told("binance") > before)
+        again = ["collect", *configs(tmp_path, url), "--sources", "mempool", "--once"]
+        assert cli.main(again) == 2
+        by = f"in use by breakwater collect, process {running.process.pid} on"
+        assert by in capsys.readouterr().err
         assert running.end(signal.SIGTERM) == 0
     assert "from bybit now, not binance" in (tmp_path / "log").read_text()
     # Which of the other two it takes over from is who was up first.

@@ -119,6 +119,30 @@ def test_entry_when_the_halt_file_is_dropped_then_it_is_refused_and_exits_pass(
     assert s.custom_exit(PAIR, trade, OPENED + timedelta(hours=24), RATE, 0.0) == "max_hold"
 
 
+def test_entry_when_the_lock_that_keeps_a_second_bot_out_is_removed_then_it_is_refused(
+    make: Any, tmp_path: Path
+) -> None:
+    s = make()
+    assert confirm(s) is True
+    (tmp_path / DRY_RUN_HOME / "control" / "bot.lock").unlink()
+    assert confirm(s) is False
+    assert "cannot be looked at" in told(s, "entry.refused")[-1][1]["rules"][-1]
+    assert leave(s, OpenTrade()) is True
+
+
+def test_bot_when_the_folder_is_anothers_then_freqtrade_is_told_and_nothing_has_changed(
+    make: Any, tmp_path: Path
+) -> None:
+    class Another(BitcoinCrossMargin):
+        """Another strategy in the same user directory."""
+
+    make()
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    with pytest.raises(OperationalException, match="belongs to BitcoinCrossMargin, dry-run"):
+        Another(config(user_data_dir=tmp_path))
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
 @pytest.mark.parametrize("mode", [RunMode.BACKTEST, RunMode.HYPEROPT, RunMode.OTHER])
 def test_control_when_the_run_does_not_trade_then_there_is_none_and_nothing_is_written(
     make: Any, tmp_path: Path, mode: RunMode

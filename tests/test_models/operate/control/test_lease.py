@@ -135,8 +135,9 @@ def test_lease_when_its_process_has_forked_then_the_child_neither_has_nor_keeps_
 
 
 def test_lease_when_two_start_at_once_a_hundred_times_then_each_time_exactly_one_has_it(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(lease, "_PAUSE_S", 0.002)
     for race in range(RACES):
         path = tmp_path / f"{race}.lock"
         gate, open_gate = os.pipe()
