@@ -106,6 +106,8 @@ class Owner:
         """Whether nobody can tell `bot`'s account from another: its key is new, and no uid told."""
         if self._knows_uid(bot) or not (self.uid or self.keys):
             return False
+        if self.stage is BotStage.DRY_RUN:
+            return False  # it has no key; a command was not told its wallet
         return self._print(bot.key) not in self.keys
 
     def learned(self, bot: BotIdentity) -> Owner:

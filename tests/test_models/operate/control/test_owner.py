@@ -92,7 +92,9 @@ def test_dry_run_when_its_wallet_is_another_then_it_is_refused_like_another_acco
     with pytest.raises(ControlError, match="another dry_run_wallet") as refused:
         occupy(place(tmp_path, rich), rich)
     assert f"or move {tmp_path / 'dry_run'} away to start anew" in refused.value.cure
-    assert checked_owner(place(tmp_path, DRY), DRY) is not None  # a command knows no wallet
+    owner = checked_owner(place(tmp_path, DRY), DRY)  # a command knows no wallet
+    assert owner is not None
+    assert not owner.doubts(DRY)
 
 
 def test_owner_when_a_command_knows_no_strategy_then_the_rest_is_compared(tmp_path: Path) -> None:
