@@ -92,7 +92,8 @@ ROOMS: Final[dict[str, tuple[Room, ...]]] = {
     ),
     "owner": (
         Room(("models.operate.control.lease",),
-             ("tests/test_models/operate/control/test_lease.py",), quick=False),
+             ("tests/test_models/operate/control/test_lease.py",),
+             ("tests/test_models/operate/control/test_owner.py",), quick=False),
         Room(("models.operate.control.owner", "models.operate.control.home"),
              ("tests/test_models/operate/control/test_owner.py",),
              ("tests/test_strategies/desk/test_claim.py",), quick=False),

@@ -164,6 +164,7 @@ def test_watchdog_when_one_of_two_bots_dies_then_that_is_seen_and_the_other_is_l
             config = configuration(url)
             bots[name] = stack.enter_context(running_bot(folder, config, *arguments, key=own.key))
             config["exchange"] |= {"key": own.key, "secret": SECRET}
+            config["user_data_dir"] = str(folder / "user_data")
             (folder / "watched.json").write_text(json.dumps(config), encoding="utf-8")
             words += ["--bot", str(folder / "watched.json"), str(folder / "user_data")]
         for name, own in accounts.items():

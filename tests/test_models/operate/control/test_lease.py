@@ -94,6 +94,8 @@ def test_lease_when_another_process_holds_it_then_it_is_refused_by_name_until_th
     assert holder_of(path) is None
     took = take_lease(path, "the next")
     assert took.lost() == ""
+    assert took.before is not None
+    assert (took.before.pid, took.moved_from) == (pid, "")  # on the same machine
     assert str(holder_of(path)).startswith("the next, process")
 
 
