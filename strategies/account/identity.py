@@ -81,7 +81,7 @@ def hold_account(bot: BotIdentity) -> None:
         If another bot of this machine's user trades the account.
     """
     name = bot.uid or bot.key
-    if not name:
+    if not name or bot.stage is BotStage.DRY_RUN:  # any number of wallets can be made up
         return
     folder = Path(tempfile.gettempdir()) / f"breakwater-{os.getuid()}"
     try:

@@ -148,7 +148,9 @@ def test_account_when_another_bot_of_this_machine_trades_it_then_the_second_is_r
         assert "sub-account" in refused.value.cure
         hold_account(other)
         hold_account(replace(first, where="another exchange's address"))
-        hold_account(bot_identity(config(url, dry_run=True)))
+        locks = len(list(tmp_path.rglob("*.lock")))
+        hold_account(bot_identity(config(url, dry_run=True, dry_run_wallet=1_000)))
+        assert len(list(tmp_path.rglob("*.lock"))) == locks == 3
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
