@@ -188,11 +188,7 @@ class ForecastStrategy(ForecastColumns, GuardedStrategy):
             if wanted:
                 self._note_reduction(trade, rate, -wanted / trade.stake_amount)
             return wanted
-        pair, side = trade.pair, "short" if trade.is_short else "long"
-        self.guarding.leverage[pair] = trade.leverage
-        stake = min(wanted, max_stake)
-        refused = self._refusal(pair, side, stake * trade.leverage / rate, rate, now)
-        return stake if self._sent(pair, side, stake * trade.leverage, rate, refused, now) else None
+        return self.grown(trade, min(wanted, max_stake), rate, now)
 
     @on_error_return(None)
     def order_filled(

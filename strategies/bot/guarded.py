@@ -29,9 +29,9 @@ from models.serve.latency import CandleLatency
 from models.trade.risk.run import Guard
 from models.trade.risk.snapshot import Exposure, Stage
 from strategies.bot.config import PackConfig, pack_config
-from strategies.bot.controlled import ControlledStrategy
 from strategies.bot.data_check import check_backtest_data
 from strategies.bot.fail_closed import on_error_return
+from strategies.bot.gated import GatedStrategy
 from strategies.bot.memory import Sweeper
 from strategies.bot.stages import timed
 from strategies.fast.lane import Lane, longest_loop_s, open_lane
@@ -50,7 +50,7 @@ logger = logging.getLogger(__name__)
 _STAGES = {RunMode.LIVE: Stage.LIVE, RunMode.DRY_RUN: Stage.DRY_RUN}
 
 
-class GuardedStrategy(ControlledStrategy):
+class GuardedStrategy(GatedStrategy):
     """Base of the pack's strategies; see the module docstring for what holds.
 
     A subclass says what it wants (signals, a stake, an adjustment), which guards its orders pass
@@ -79,6 +79,7 @@ class GuardedStrategy(ControlledStrategy):
                 control=self.control,
                 guards=self.guards,
             )
+            self.gate = self._make_gate(stage)
             candle_s = float(timeframe_to_seconds(config.get("timeframe") or self.timeframe))
             self.lane = self._open_lane(pack, candle_s, live=stage is Stage.LIVE)
         except PackError as error:
@@ -128,6 +129,8 @@ class GuardedStrategy(ControlledStrategy):
     def bot_start(self, **kwargs: Any) -> None:
         """Probe what is installed, watch orders; refuse to backtest on data with holes."""
         check_all(self.config)
+        if missing := self._gate_missing():
+            raise OperationalException(f"Nothing can be held to the limits: {missing}.")
         if self.control is not None:
             self._sweeper.start()
             self.lane.start()
@@ -143,6 +146,7 @@ class GuardedStrategy(ControlledStrategy):
     def _hold(self) -> None:
         """Wait for the next close or look at open trades, or until control asks for something."""
         self._look_at_the_clock()
+        self._look_at_gate()
         self._look_at_sources()
         self._sweeper.sweep()
         if self._bare():
@@ -285,13 +289,46 @@ class GuardedStrategy(ControlledStrategy):
     def _sent(
         self, pair: str, side: str, notional: float, rate: float, refused: str, now: datetime
     ) -> bool:
-        """Settle an order for new risk; one that passes is remembered as sent."""
-        if not self._may_enter(pair, side, notional, rate, refused):
+        """Settle an order for new risk; one that passes is permitted and remembered as sent."""
+        if not self._may_enter(pair, side, notional, rate, refused or self._gate_missing()):
             return False
         self.guarding.sent(pair, side, notional / rate, now)
+        self.guarding.permit(pair, side, notional / rate, rate)
         self.lane.entry_leaves()
         self.lane.settle()
         return True
+
+    def grown(self, trade: Trade, stake: float, rate: float, now: datetime) -> float | None:
+        """Return `stake` if a position may grow by it now, else None: the one way to grow.
+
+        A subclass returns what it got here from `adjust_trade_position`; what it returns without
+        having asked is asked here for it. All guards are asked as for an entry, a person in review
+        mode, and what passes is permitted at the order gate, for one order.
+
+        Parameters
+        ----------
+        stake
+            In stake currency, before leverage, as Freqtrade's hook has it.
+        rate
+            `current_rate` of the hook.
+        """
+        amount = stake * trade.leverage / rate
+        return stake if self._may_add(trade, amount, rate, now) else None
+
+    def _moved(self, trade: Trade, order: Order, rate: float, now: datetime) -> bool:
+        """Return whether a resting entry may be replaced by one at `rate`.
+
+        Until it is cancelled it counts as well, so near a limit it stays where it is.
+        """
+        amount = order.safe_remaining * order.safe_price / rate  # as Freqtrade computes it
+        return self._may_add(trade, amount, rate, now)
+
+    @on_error_return(False)
+    def _may_add(self, trade: Trade, amount: float, rate: float, now: datetime) -> bool:
+        pair, side = trade.pair, "short" if trade.is_short else "long"
+        self.guarding.leverage[pair] = trade.leverage
+        refused = self._refusal(pair, side, amount, rate, now)
+        return self._sent(pair, side, amount * rate, rate, refused, now)
 
     # -- what is there --------------------------------------------------------------------------
 

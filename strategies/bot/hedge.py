@@ -283,7 +283,7 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
         self._note(trade.pair, plan, current_rate)
         change = plan.wanted - plan.held
         if change > 0:
-            stake = self._grown(trade, change, current_rate, min_stake or 0.0, current_time)
+            stake = self._added(trade, change, current_rate, min_stake or 0.0, current_time)
             return None if stake is None else (min(stake, max_stake), plan.reason)
         if change < 0:
             self._leaving(trade.pair)
@@ -301,19 +301,16 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
             reduced = self._entry(pair, self.hedge.side, rate, notional_quote=plan.held * rate)
             self.control.decided("hedge", replace(reduced, action="reduce", reason=plan.reason))
 
-    def _grown(
+    def _added(
         self, trade: Trade, change: float, rate: float, min_stake: float, now: datetime
     ) -> float | None:
-        """Return the stake to add; Freqtrade asks nobody else before it adds to a position."""
+        """Return the stake to add, as much of the change as the guards allow."""
         pair, side = trade.pair, "short" if trade.is_short else "long"
         self.guarding.leverage[pair] = trade.leverage
         notional = self._allowed(pair, side, change * rate, rate, now)
         if notional < min_stake * trade.leverage or not notional > 0:
             return None
-        refused = self._refusal(pair, side, notional / rate, rate, now)
-        if not self._sent(pair, side, notional, rate, refused, now):
-            return None
-        return float(notional / trade.leverage)
+        return self.grown(trade, notional / trade.leverage, rate, now)
 
 
 # A leg that is adjusted for years has thousands of orders, copied for each call of a hook.

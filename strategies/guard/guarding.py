@@ -29,6 +29,7 @@ from strategies.guard.entries import Entries
 from strategies.guard.host import Host
 from strategies.guard.known import epoch_ms
 from strategies.guard.loss_book import LossBook
+from strategies.guard.permits import NewRisk, Permits
 from strategies.guard.readings import Readings
 from strategies.guard.recovery import Recovery
 from strategies.guard.standing import StandingWatch
@@ -77,7 +78,9 @@ class Guarding:
         self._control = control
         losses = None if control is None else LossBook(control.store.folder)
         self.consequences = Consequences(control)
-        self.readings = Readings(host, stage, None if control is None else control.clock)
+        self.permits = Permits()
+        clock = None if control is None else control.clock
+        self.readings = Readings(host, stage, clock, self.permits)
         self.recovery = Recovery(host, self.readings, control, journal)
         self.entries = Entries(
             self.readings, self.recovery, limits=self.limits, guards=guards,
@@ -105,6 +108,14 @@ class Guarding:
     def sent(self, pair: str, side: str, amount: float, now: datetime) -> None:
         """Remember an order that was let through; `amount` in base units."""
         self.entries.sent(pair, side, amount, self.true_time(now))
+
+    def permit(self, pair: str, side: str, amount: float, rate: float) -> None:
+        """Let one order of at most `amount` (base units) pass the order gate, at once."""
+        sign = -1 if side == "short" else 1
+        leverage = self.leverage.get(pair, 1.0)
+        self.permits.issue(
+            NewRisk(pair=pair, side=sign, amount_base=amount, rate=rate, leverage=leverage)
+        )
 
     def look_ahead(self, pairs: Sequence[str]) -> None:
         """Ask just before a candle closes for what its orders need, off the way to them."""

@@ -22,6 +22,7 @@ from strategies.account.snapshot import candle_market, exposure_of, model_health
 from strategies.account.tiers import load_binance_tiers
 from strategies.guard.host import Host
 from strategies.guard.known import epoch_ms
+from strategies.guard.permits import Permits
 from strategies.seams.frames import candles
 
 
@@ -38,17 +39,28 @@ class Readings:
         Where the bot runs; a backtest has closed candles only.
     clock
         Of what the exchange answers; None in a backtest.
+    permits
+        Orders that may leave or are on their way: they count as pending.
     """
 
-    def __init__(self, host: Host, stage: Stage, clock: Clock | None) -> None:
-        self.stage = stage
+    def __init__(self, host: Host, stage: Stage, clock: Clock | None, permits: Permits) -> None:
+        self.stage, self._permits = stage, permits
         self._host, self._clock = host, clock or _no_clock
         self.view: MarketView | None = None  # made when first needed: Freqtrade's `dp` comes late
 
     # -- the account --------------------------------------------------------------------------
 
     def exposure(self, pair: str = "", rate: float = 0.0) -> Exposure:
-        """Return the account at the newest prices known, `pair` at `rate`."""
+        """Return the account at the newest prices known, `pair` at `rate`, permits included."""
+        known, permits = self._booked(pair, rate), self._permits
+        return replace(
+            known,
+            pending_long_quote=known.pending_long_quote + permits.pending_quote(1),
+            pending_short_quote=known.pending_short_quote + permits.pending_quote(-1),
+        )
+
+    def _booked(self, pair: str, rate: float) -> Exposure:
+        """Return what Freqtrade has in its books, resting entries included."""
         host = self._host
         if host.wallets is None:
             raise InputError("Freqtrade has not provided its wallets")

@@ -241,14 +241,15 @@ class Control:
         self._said.pop(f"{decision.pair} {decision.side}", None)
         return True
 
-    def refused(self, decision: DecisionRecord, why: str, kind: str = "entry.refused") -> None:
-        """Write a refusal down, once for as long as it stays the same."""
+    def refused(self, decision: DecisionRecord, why: str, kind: str = "entry.refused") -> bool:
+        """Write a refusal down, once for as long as it stays the same; return whether it was."""
         key, said = f"{decision.pair} {decision.side}", f"{decision.candle_ms} {why}"
         if self._said.get(key) == said:
-            return
+            return False
         self._said[key] = said
         logger.warning("%s %s: %s", key, kind, why)
         self.record(kind, _because(decision, why))
+        return True
 
     def _approved(self, decision: DecisionRecord) -> bool:
         key = f"{decision.pair} {decision.side} {decision.candle_ms}"

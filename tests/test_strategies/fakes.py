@@ -8,10 +8,7 @@ import pandas as pd
 from freqtrade.exceptions import FreqtradeException
 
 from models.operate.control.state import Person
-from tests.test_strategies.worlds import (
-    PAIR,
-    Provider,
-)
+from tests.test_strategies.worlds import PAIR, OrderBook, Provider
 
 ANN = Person("ann", "command line")
 
@@ -64,7 +61,7 @@ class Client:
         return [row for row in self.ledger if since <= row["timestamp"] <= params["until"]]
 
 
-class Exchange:
+class Exchange(OrderBook):
     """What the strategy asks the exchange by itself: its account, and to cancel a stop."""
 
     _leverage_tiers: ClassVar[dict[str, Any]] = {
@@ -73,6 +70,7 @@ class Exchange:
     }  # fmt: skip
 
     def __init__(self) -> None:
+        super().__init__()
         self._api = Client()
         self._params: dict[str, Any] = {}
         self.cancelled: list[tuple[str, str]] = []

@@ -15,6 +15,7 @@ from models.base.files import wall_clock_ms
 from models.operate.control.state import Person
 from strategies.bot import hedge_frame
 from strategies.LitecoinHedge import LitecoinHedge
+from tests.test_strategies.worlds import OrderBook
 
 LTC, BTC, ETH = "LTC/USDT:USDT", "BTC/USDT:USDT", "ETH/USDT:USDT"
 OPENED = datetime(2024, 1, 1, 12, tzinfo=UTC)  # open of the last analysed candle
@@ -83,6 +84,7 @@ def row(**changes: Any) -> dict[str, Any]:
 class Provider:
     def __init__(self, **changes: Any) -> None:
         self.frame = pd.DataFrame([row(**changes)])
+        self._exchange = OrderBook()
 
     def get_analyzed_dataframe(self, pair: str, timeframe: str) -> tuple[pd.DataFrame, datetime]:
         rows = 200  # enough for a volatility; only the last is decided on

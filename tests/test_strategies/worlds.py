@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
-from freqtrade.enums import CandleType, RunMode
+from freqtrade.enums import CandleType, RunMode, TradingMode
 
 from models.base import columns
 from models.base.files import wall_clock_ms
@@ -41,11 +41,37 @@ def analysed(**changes: Any) -> pd.DataFrame:
     return pd.DataFrame([{**row, **changes}])
 
 
+class OrderBook:
+    """The part of Freqtrade's exchange object that sends orders; keeps what was sent."""
+
+    def __init__(self) -> None:
+        self.trading_mode = TradingMode.FUTURES
+        self.sent: list[dict[str, Any]] = []
+        self.placed: list[dict[str, Any]] = []  # stops
+        self.breaks: Exception | None = None  # raised once an order has been sent
+
+    def create_order(self, **order: Any) -> dict[str, Any]:
+        self.sent.append(order)
+        if self.breaks is not None:
+            raise self.breaks
+        return {"id": str(len(self.sent)), **order}
+
+    def create_stoploss(self, **order: Any) -> dict[str, Any]:
+        self.placed.append(order)
+        return {"id": f"stop {len(self.placed)}", **order}
+
+
 class Provider:
     """Freqtrade's data provider with one analysed frame for every pair."""
 
     def __init__(self, frame: pd.DataFrame) -> None:
         self.frame = frame
+        self._exchange: Any = OrderBook()
+        self.said: list[str] = []
+
+    def send_msg(self, message: str, *, always_send: bool = False) -> None:
+        assert always_send
+        self.said.append(message)
 
     def get_analyzed_dataframe(self, pair: str, timeframe: str) -> tuple[pd.DataFrame, datetime]:
         assert timeframe == "1h"

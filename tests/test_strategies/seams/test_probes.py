@@ -37,6 +37,7 @@ from strategies.seams import (
     kept_candles,
     log_buffer,
     margin_tiers,
+    order_methods,
     order_parameters,
     order_setup,
     raw_answers,
@@ -109,6 +110,14 @@ GONE: list[tuple[Seam, Breaks]] = [
     (bot_end.BOT_END, changed(Worker, "exit")),
     (hook_copies.HOOK_COPIES, lambda patch: patch.setattr(
         hook_copies, "strategy_safe_wrapper", _copying)),
+    (order_methods.ORDER_METHODS, changed(Exchange, "create_order")),
+    (order_methods.ORDER_METHODS, changed(Exchange, "create_stoploss")),
+    (order_methods.ORDER_METHODS, changed(Exchange, "_get_params")),
+    (order_methods.ORDER_METHODS, changed(FreqtradeBot, "execute_entry")),
+    (order_methods.ORDER_METHODS, changed(FreqtradeBot, "execute_trade_exit")),
+    (order_methods.ORDER_METHODS, without(FreqtradeBot, "create_stoploss_order")),
+    (order_methods.ORDER_METHODS, lambda patch: patch.setattr(
+        order_methods, "Binance", _AnotherWay)),
     (freqai_model.TRAIN_QUEUE, without(IFreqaiModel, "_set_train_queue")),
     (freqai_model.TRAIN_QUEUE, changed(IFreqaiModel, "_start_scanning")),
     (freqai_model.BACKTEST_FAILURE, without(
@@ -149,6 +158,15 @@ def _own_request(self: ccxt.Exchange, *_: Any) -> None:
 def _other_broker(self: ccxt.Exchange, *_: Any) -> None:
     ccxt.binance.__init__(self)
     self.options["broker"] = {"future": "y-1", "swap": "y-2"}
+
+
+class _AnotherWay:
+    """An exchange that sends an order itself."""
+
+    _api: Any
+
+    def hurry(self) -> None:
+        self._api.create_order("BTC/USDT:USDT", "market", "buy", 1.0)
 
 
 def _copying(hook: Callable[..., Any], **_: Any) -> Callable[..., Any]:

@@ -1,0 +1,140 @@
+"""GatedStrategy: its orders pass the order gate, whatever a subclass overrides."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from abc import abstractmethod
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from freqtrade.data.dataprovider import DataProvider
+from freqtrade.persistence import Order, Trade
+
+from models.operate.control.state import GuardActor
+from models.trade.risk.snapshot import Stage
+from strategies.bot.controlled import ControlledStrategy
+from strategies.bot.fail_closed import on_error_return
+from strategies.guard.gate import OrderGate
+from strategies.guard.permits import NewRisk
+from strategies.seams.data_provider import exchange_if_any
+
+logger = logging.getLogger(__name__)
+
+# What `adjust_trade_position` answers: a stake, or a stake and a tag.
+Adjustment: TypeAlias = float | tuple[float | None, str] | None
+
+
+class GatedStrategy(ControlledStrategy):
+    """The part of a strategy that stands between Freqtrade's orders and the exchange.
+
+    A subclass may override any hook. What grows a position without having asked the guards is asked
+    of them here, before Freqtrade cancels anything for it; what comes another way, as Freqtrade's
+    own force-enter does, is stopped at the gate.
+    """
+
+    gate: OrderGate | None  # None in a backtest, which sends no order
+
+    def _make_gate(self, stage: Stage) -> OrderGate | None:
+        if self.control is None:
+            return None
+        return OrderGate(
+            self.guarding.permits, stage=stage, refusal=self.control.refusal,
+            refused=self._order_refused,
+        )  # fmt: skip
+
+    @property
+    def dp(self) -> DataProvider:
+        """Freqtrade's data provider."""
+        return self._provider
+
+    @dp.setter
+    def dp(self, provider: DataProvider) -> None:
+        """Take the provider; the gate stands from then on, before Freqtrade listens to anybody.
+
+        Also after `/reload_config`: that makes strategy, provider and exchange anew.
+        """
+        self._provider = provider
+        if self.gate is not None:
+            self.gate.stand_before(exchange_if_any(provider))
+            _ask_first(self, "adjust_trade_position", self._growth_asked)
+            _ask_first(self, "adjust_order_price", self._price_asked)
+
+    def _look_at_gate(self) -> None:
+        """Halt, and stand there again, if something has taken the gate's place."""
+        if self.gate is None or self.gate.stands or self.control is None:
+            return
+        self.control.store.halt(GuardActor("gate"), "something took the order gate's place")
+        self.gate.stand_before(exchange_if_any(self.dp))
+
+    def _gate_missing(self) -> str:
+        """Return why nothing may be opened if the gate does not stand."""
+        return "" if self.gate is None or self.gate.stands else "no order gate stands"
+
+    @on_error_return(None)
+    def _order_refused(self, order: NewRisk, why: str) -> None:
+        """Write down and tell an order stopped at the gate, once for as long as it is the same."""
+        if self.control is None:
+            return
+        side = "long" if order.side > 0 else "short"
+        refused = self._entry(
+            order.pair, side, order.rate,
+            notional_quote=order.notional_quote, leverage=order.leverage,
+        )  # fmt: skip
+        if self.control.refused(refused, why, "order.refused"):
+            self.dp.send_msg(
+                f"Order refused at the gate: {side} {order.amount_base:g} {order.pair} at "
+                f"{order.rate:g}: {why}",
+                always_send=True,
+            )
+
+    # -- growing, however a subclass goes about it --------------------------------------------
+
+    @abstractmethod
+    def grown(self, trade: Trade, stake: float, rate: float, now: datetime) -> float | None:
+        """Return the stake by which a position may grow now, None for not at all."""
+
+    @abstractmethod
+    def _moved(self, trade: Trade, order: Order, rate: float, now: datetime) -> bool:
+        """Return whether a resting entry may be replaced by one at `rate`."""
+
+    def _growth_asked(self, answer: Adjustment, asked: dict[str, Any]) -> Adjustment:
+        """Return a subclass's answer, which grows a position only as far as the guards allow."""
+        stake = answer[0] if isinstance(answer, tuple) else answer
+        trade, rate = asked["trade"], asked["current_rate"]
+        if stake is None or not stake > 0 or self._is_permitted(trade, stake, rate):
+            return answer
+        allowed = self.grown(trade, stake, rate, asked["current_time"])
+        return (allowed, answer[1]) if isinstance(answer, tuple) else allowed
+
+    def _is_permitted(self, trade: Trade, stake: float, rate: float) -> bool:
+        wanted = NewRisk(
+            pair=trade.pair, side=-1 if trade.is_short else 1, rate=rate,
+            amount_base=stake * trade.leverage / rate, leverage=trade.leverage,
+        )  # fmt: skip
+        return not self.guarding.permits.why_not(wanted)
+
+    def _price_asked(self, answer: float | None, asked: dict[str, Any]) -> float | None:
+        """Return a subclass's price; an entry stays where it is unless the guards let it move."""
+        stays: float = asked["current_order_rate"]
+        if not asked["is_entry"] or not answer or answer == stays:
+            return answer
+        may = self._moved(asked["trade"], asked["order"], answer, asked["current_time"])
+        return answer if may else stays
+
+
+def _ask_first(
+    strategy: GatedStrategy, name: str, ask: Callable[[Any, dict[str, Any]], Any]
+) -> None:
+    """Have a hook's answer looked at before Freqtrade acts on it; Freqtrade names all arguments."""
+    if name in vars(strategy):  # asked already: the provider was set a second time
+        return
+    hook = getattr(strategy, name)
+
+    @functools.wraps(hook)
+    def asked(*args: Any, **kwargs: Any) -> Any:
+        answer = hook(*args, **kwargs)
+        return answer if args else ask(answer, kwargs)
+
+    setattr(strategy, name, asked)

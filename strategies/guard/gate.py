@@ -1,0 +1,175 @@
+"""The order gate: the last place before an order leaves, live and in a dry run.
+
+Whatever is not known to reduce a position needs a permit of the guards, whoever asks for it: the
+strategy, a subclass of it, a person through Freqtrade's API or Telegram. A stop or an exit never
+needs one. A backtest has no exchange object to send orders through, and no gate.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from freqtrade.enums import TradingMode
+from freqtrade.exceptions import DependencyException, InvalidOrderException, OperationalException
+from freqtrade.exchange import Exchange
+from freqtrade.persistence import Trade
+from freqtrade.rpc import RPCException
+
+from models.trade.risk.snapshot import Stage
+from strategies.guard.permits import NewRisk, Permits
+from strategies.seams.order_methods import (
+    ORDER_METHODS,
+    OrderMethod,
+    order_method,
+    replace_order_methods,
+    stop_method,
+)
+
+logger = logging.getLogger(__name__)
+
+_SIGNS: Final = {"buy": 1, "sell": -1}
+
+
+class OrderRefusedError(DependencyException, RPCException):  # type: ignore[misc]  # no types
+    """An order stopped at the gate.
+
+    Freqtrade's loop goes on to the next pair, as it does without enough money; its API and its
+    Telegram answer with the text.
+    """
+
+
+class OrderGate:
+    """Stands in front of one exchange object's orders.
+
+    Parameters
+    ----------
+    permits
+        What the guards have allowed.
+    stage
+        Where the bot runs: live, the exchange itself holds a reduce-only order to what it says.
+    refusal
+        Why no risk may be added now; asked last, a halt between decision and order counts.
+    refused
+        Is told of each order that is stopped, and why; must not raise.
+    """
+
+    def __init__(
+        self,
+        permits: Permits,
+        *,
+        stage: Stage,
+        refusal: Callable[[], str],
+        refused: Callable[[NewRisk, str], None],
+    ) -> None:
+        self.permits, self._stage = permits, stage
+        self._refusal, self._refused = refusal, refused
+        self._exchange: Exchange | None = None
+        self._orders: OrderMethod = _not_standing  # Freqtrade's own, once the gate stands
+        self._stops: OrderMethod = _not_standing
+
+    def stand_before(self, exchange: Exchange | None) -> None:
+        """Have every order of `exchange` pass here; without one the gate does not stand.
+
+        Raises
+        ------
+        OperationalException
+            If this Freqtrade sends orders in another way than the gate was made for.
+        """
+        if why := ORDER_METHODS.missing():
+            raise OperationalException(
+                f"No order can be held to the limits in this Freqtrade: {why}. "
+                "Install the versions the pack is made for, then `breakwater doctor`."
+            )
+        self._exchange = exchange
+        if exchange is None or self.stands:
+            return
+        self._orders, self._stops = order_method(exchange), stop_method(exchange)
+        replace_order_methods(exchange, self.create_order, self.create_stoploss)
+
+    @property
+    def stands(self) -> bool:
+        """Whether the exchange object's orders pass here now."""
+        exchange = self._exchange
+        return exchange is not None and (
+            order_method(exchange) == self.create_order
+            and stop_method(exchange) == self.create_stoploss
+        )
+
+    # -- in the place of Freqtrade's own ------------------------------------------------------
+
+    def create_order(self, **order: Any) -> dict[str, Any]:
+        """Send an order that reduces a position, or one that the guards have permitted.
+
+        Raises
+        ------
+        OrderRefusedError
+            If it is neither.
+        """
+        risk = _risk_of(order, order["rate"])
+        if order.get("reduceOnly") or (self._is_spot and risk.side < 0):
+            return self._orders(**{**order, "amount": self._reducing(risk)})
+        self._let_through(risk)
+        try:
+            answer = self._orders(**order)
+        except BaseException as error:
+            # What the exchange has refused was not executed; all else may have been.
+            self.permits.settle(risk, answered=isinstance(error, InvalidOrderException))
+            raise
+        self.permits.settle(risk, answered=True)
+        return answer
+
+    def create_stoploss(self, **order: Any) -> dict[str, Any]:
+        """Place a stop, as large as what it protects at most."""
+        risk = _risk_of(order, order["stop_price"])
+        return self._stops(**{**order, "amount": self._reducing(risk)})
+
+    # -- what decides -------------------------------------------------------------------------
+
+    def _let_through(self, order: NewRisk) -> None:
+        try:
+            why = self._refusal() or self.permits.take(order)
+        except Exception as error:
+            logger.exception("the order gate refuses what it cannot judge")
+            why = f"{type(error).__name__}: {error}"
+        if why:
+            self._stop(order, why)
+
+    def _stop(self, order: NewRisk, why: str) -> None:
+        self._refused(order, why)
+        side = "long" if order.side > 0 else "short"
+        raise OrderRefusedError(
+            f"Refused at the order gate, {side} {order.amount_base:g} {order.pair}: {why}. "
+            "A position grows through the strategy and its guards only."
+        )
+
+    @property
+    def _is_spot(self) -> bool:
+        """Whether nothing can be sold short, and no exit claims to reduce."""
+        return self._exchange is not None and self._exchange.trading_mode == TradingMode.SPOT
+
+    def _reducing(self, order: NewRisk) -> float:
+        """Return the amount by which an order that claims to reduce may do so.
+
+        Live, the exchange executes no more of it than there is, and what it holds counts, not what
+        Freqtrade believes. In a dry run nobody would hold it to that.
+        """
+        if self._stage is Stage.LIVE and not self._is_spot:
+            return order.amount_base
+        trades = [trade for trade in Trade.get_open_trades() if trade.pair == order.pair]
+        held = sum(-trade.amount if trade.is_short else trade.amount for trade in trades)
+        if not order.side * held < 0:
+            self._stop(order, "it claims to reduce a position that is not there")
+        return float(min(order.amount_base, abs(held)))
+
+
+def _risk_of(order: Mapping[str, Any], rate: float) -> NewRisk:
+    return NewRisk(
+        pair=order["pair"], side=_SIGNS.get(order["side"], 0), amount_base=order["amount"],
+        rate=rate, leverage=order["leverage"],
+    )  # fmt: skip
+
+
+def _not_standing(**order: Any) -> dict[str, Any]:
+    raise OrderRefusedError("the order gate stands before no exchange")
