@@ -22,6 +22,7 @@ from models.trade.hedging.baseline import BaselineConfig
 from strategies.bot import hedge_book, hedge_frame
 from strategies.bot.config import pack_config
 from strategies.bot.hedge_config import HedgeConfig, HedgeMode, required_hedge
+from strategies.guard.gate import OrderRefusedError
 from strategies.LitecoinHedge import LitecoinHedge
 from tests.places import USER_DATA
 from tests.test_strategies.hedges import (
@@ -117,6 +118,23 @@ def test_leg_when_too_small_then_it_grows_and_when_too_large_then_it_shrinks(
     change, why = adjust(make(), trades[1])
     assert change == pytest.approx(-0.1 * 2000 / 50 / 20 * trades[1].stake_amount)
     assert why.startswith("decrease")
+
+
+def test_leg_when_it_grows_then_one_order_of_that_size_passes_the_gate(
+    make, trades: list[Held]
+) -> None:
+    trades += [leg(BTC, 0.7), leg(ETH, 12.0)]
+    s = make()
+    stake_quote, _ = adjust(s, trades[0])
+    order = {"pair": BTC, "ordertype": "market", "side": "sell", "rate": RATES[BTC],
+             "leverage": 2.0, "reduceOnly": False, "amount": stake_quote * 2 / RATES[BTC]}  # fmt: skip
+    assert s.dp._exchange.create_order(**order)["id"] == "1"
+    with pytest.raises(OrderRefusedError, match="no guard has been asked"):
+        s.dp._exchange.create_order(**order)
+    s.control.store.halt(ANN, "a test")
+    more = {**order, "pair": LTC, "side": "buy"}  # the position, by force-enter
+    with pytest.raises(OrderRefusedError, match="control is HALTED"):
+        s.dp._exchange.create_order(**more)
 
 
 def test_leg_when_asked_again_in_the_same_candle_then_it_does_not_act_twice(
