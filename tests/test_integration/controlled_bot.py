@@ -44,7 +44,8 @@ class ControlledSignals(ForecastStrategy):
     def leverage(self, **kwargs):
         return 3.0
 
-    def custom_stake_amount(self, proposed_stake, **kwargs):
+    def custom_stake_amount(self, pair, proposed_stake, leverage, **kwargs):
+        self.guarding.leverage[pair] = leverage  # what the order gate is to let through
         return proposed_stake
 
     def custom_entry_price(self, pair, proposed_rate, **kwargs):

@@ -127,7 +127,7 @@ def test_leg_when_it_grows_then_one_order_of_that_size_passes_the_gate(
     s = make()
     stake_quote, _ = adjust(s, trades[0])
     order = {"pair": BTC, "ordertype": "market", "side": "sell", "rate": RATES[BTC],
-             "leverage": 2.0, "reduceOnly": False, "amount": stake_quote * 2 / RATES[BTC]}  # fmt: skip
+             "leverage": 2.0, "amount": stake_quote * 2 / RATES[BTC]}  # fmt: skip
     assert s.dp._exchange.create_order(**order)["id"] == "1"
     with pytest.raises(OrderRefusedError, match="no guard has been asked"):
         s.dp._exchange.create_order(**order)
