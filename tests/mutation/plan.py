@@ -111,6 +111,13 @@ ROOMS: Final[dict[str, tuple[Room, ...]]] = {
         Room(("strategies.desk.watch.supervise", "strategies.desk.watch.pulse"),
              (f"{_WATCH}/test_supervise.py",), quick=False),
     ),
+    "gate": (
+        Room(("strategies.guard.permits",), ("tests/test_strategies/guard/test_permits.py",),
+             ("tests/test_strategies/guard/test_gate.py",)),
+        Room(("strategies.guard.gate",), ("tests/test_strategies/guard/test_gate.py",),
+             ("tests/test_strategies/bot/test_gated.py",)),
+        Room(("strategies.bot.gated",), ("tests/test_strategies/bot/test_gated.py",), quick=False),
+    ),
     "guard": (
         Room(("strategies.guard.*",), ("tests/test_strategies/guard",),
              ("tests/test_strategies/human/test_control.py",

@@ -16,7 +16,8 @@ import pytest
 
 from strategies.guard import gate, guarding
 from strategies.guard.permits import NewRisk, Permits
-from tests.test_strategies.guard.order_storm import Beyond, Storm
+from tests.test_strategies.bot.order_storm import Storm
+from tests.test_strategies.bot.storm_market import Beyond
 
 SEQUENCES: Final = int(os.environ.get("BREAKWATER_TEST_STORMS", "1500"))
 PLANTED: Final = 3_000  # sequences within which a planted mistake has to show
