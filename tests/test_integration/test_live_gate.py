@@ -11,6 +11,7 @@ import pytest
 from models.base.files import wall_clock_ms
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import last_beat
+from models.operate.control.home import DRY_RUN_HOME
 from models.operate.control.review import Answer
 from models.operate.control.state import Person
 from strategies.desk.loopback.replay import ReplayedMarket, scripted_feed
@@ -71,7 +72,8 @@ def approve(bot: LiveBot, desk: Commands, pair: str) -> None:
 def test_position_when_api_or_a_subclass_would_grow_it_then_the_gate_refuses_and_says_why(
     tmp_path: Path, url: str, state: ExchangeState, telegram: None, chat: Chat, dry_run: bool
 ) -> None:
-    api, desk = Api.somewhere(), Commands(tmp_path / "user_data")
+    home = tmp_path / "user_data" / (DRY_RUN_HOME if dry_run else "")
+    api, desk = Api.somewhere(), Commands(home)
     config = {
         **settings(url, [BTC], dry_run=dry_run), **api.settings(), "stake_amount": "unlimited",
         "breakwater": {"review": {"enabled": True, "expire_s": 900.0}},
@@ -148,7 +150,7 @@ def hedged_url() -> Iterator[str]:
 def test_hedged_position_when_halted_then_force_enter_does_not_grow_it(
     tmp_path: Path, hedged_url: str
 ) -> None:
-    api, desk = Api.somewhere(), Commands(tmp_path / "user_data")
+    api, desk = Api.somewhere(), Commands(tmp_path / "user_data" / DRY_RUN_HOME)
     config = {
         **settings(hedged_url, [LTC, BTC], dry_run=True), **api.settings(),
         "stake_amount": "unlimited", "timeframe": "1m",
