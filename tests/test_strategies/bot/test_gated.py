@@ -170,6 +170,20 @@ def test_two_entries_when_one_is_permitted_or_rests_then_the_other_gets_what_is_
     assert confirm(s, pair=ETH, amount=50.0) is True
 
 
+def test_bot_when_the_gate_stands_then_a_loop_leaves_everything_as_it_is(make: Any) -> None:
+    s = make()
+    s.bot_loop_start(current_time=NOW)
+    assert s.control.store.read().mode is ControlMode.ACTIVE
+    make(runmode=RunMode.BACKTEST, user_data_dir=None)._look_at_gate()
+
+
+def test_order_when_its_side_is_none_then_that_is_told_as_what_it_could_be(make: Any) -> None:
+    s = make()
+    with pytest.raises(OrderRefusedError):
+        order(s, 5.0, side="hold")
+    assert "short 5" in s.dp.said[-1]
+
+
 def test_bot_when_something_takes_the_gates_place_then_it_halts_and_the_gate_stands_again(
     make: Any,
 ) -> None:
@@ -218,6 +232,8 @@ def test_growth_when_halted_then_a_subclass_gets_none_and_the_reason_is_written_
     assert adjust(s, position()) is None
     s.answer = (500.0, "dip")
     assert adjust(s, position()) == (None, "dip")
+    s.answer = 0.5
+    assert adjust(s, position()) is None
     assert any("HALTED" in why for why in written(s, "entry.refused"))
 
 
@@ -251,6 +267,9 @@ def test_growth_when_the_strategy_has_asked_already_then_it_is_asked_once(make: 
     assert adjust(s, position()) == 500.0
     assert len(written_all(s, "entry.accepted")) == 1
     assert order(s, 10.0)["id"] == "1"
+    assert adjust(s, position(is_short=True)) == 500.0
+    assert len(written_all(s, "entry.accepted")) == 2
+    assert order(s, 10.0, side="sell")["id"] == "2"
 
 
 def test_growth_when_more_is_answered_than_the_guards_allowed_then_it_is_asked_anew(

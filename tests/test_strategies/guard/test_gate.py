@@ -115,7 +115,10 @@ def test_refusal_when_raised_then_freqtrades_loop_and_its_api_both_know_what_to_
 def test_order_when_its_side_is_none_then_it_is_refused(side: Any) -> None:
     s = Gated()
     s.permit()
-    with pytest.raises(OrderRefusedError):
+    with pytest.raises(OrderRefusedError, match=f"short 2 {PAIR}: expected side"):
+        s.order(side)
+    s.exchange.trading_mode = TradingMode.SPOT
+    with pytest.raises(OrderRefusedError, match="no guard has been asked"):
         s.order(side)
 
 

@@ -45,7 +45,9 @@ WITHIN = {
     "as_permitted": {},
     "smaller": {"amount_base": 0.1},
     "one_part_in_ten_million_larger": {"amount_base": 2.0 * (1 + 1e-7)},
+    "as_much_larger_as_rounding_makes_it": {"amount_base": 2.0 * (1 + 1e-6)},
     "less_leverage": {"leverage": 1.0},
+    "leverage_as_rounding_makes_it": {"leverage": 3.0 * (1 + 1e-6)},
     "leverage_rounded": {"leverage": 3.0 * (1 + 1e-7)},
     "a_better_rate": {"rate": 90.0},
     "a_rate_rounded": {"rate": 100.0 * (1 + 1e-7)},
@@ -54,6 +56,7 @@ BEYOND = {
     "another_pair": ({"pair": ETH}, "no guard has been asked"),
     "another_side": ({"side": -1}, "expected side +1 of BTC/USDT:USDT"),
     "no_side": ({"side": 0}, "expected side +1"),
+    "larger_than_rounding": ({"amount_base": 2.0 * (1 + 1.2e-6)}, "expected at most 2,"),
     "larger": ({"amount_base": 2.0 * (1 + 1e-5)}, "expected at most 2,"),
     "nothing": ({"amount_base": 0.0}, "expected at most 2,"),
     "negative": ({"amount_base": -1.0}, "expected at most 2,"),
@@ -88,6 +91,16 @@ def test_short_when_its_rate_is_lower_then_that_is_worse(permits: Permits) -> No
     assert permits.why_not(risk(side=-1, rate=101.0)) == ""
     assert permits.why_not(risk(side=-1, rate=100.0 * (1 - 1e-7))) == ""
     assert "or better" in permits.why_not(risk(side=-1, rate=99.99))
+
+
+def test_rate_when_small_or_at_the_edge_of_rounding_then_it_is_one_like_others(
+    permits: Permits,
+) -> None:
+    permits.issue(risk(rate=0.5))
+    assert permits.why_not(risk(rate=0.5)) == ""
+    permits.issue(risk(rate=1e6))
+    assert permits.why_not(risk(rate=1e6 + 1)) == ""
+    assert "or better" in permits.why_not(risk(rate=1e6 + 1.1))
 
 
 def test_permit_when_used_then_it_is_gone(permits: Permits) -> None:
