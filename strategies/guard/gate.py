@@ -109,6 +109,7 @@ class OrderGate:
         """
         risk = _risk_of(order, order["rate"])
         if order.get("reduceOnly") or (self._is_spot and risk.side < 0):
+            self.permits.void()
             return self._orders(**{**order, "amount": self._reducing(risk)})
         self._let_through(risk)
         try:

@@ -102,6 +102,14 @@ class Permits:
                 self._sent.append(_Timed(order=order, until_s=None))
             return why
 
+    def void(self) -> None:
+        """Take back what no order has used: the account it was allowed for is no more.
+
+        A short that is closed makes room for no long, but its net exposure was counted on.
+        """
+        with self._lock:
+            self._issued.clear()
+
     def settle(self, order: NewRisk, *, answered: bool) -> None:
         """Note that the exchange has answered an order that was sent, or has failed to."""
         with self._lock:

@@ -204,6 +204,18 @@ def test_exit_and_stop_when_halted_and_no_permit_then_they_pass_as_they_are(
     assert s.told == []
 
 
+def test_permit_when_a_position_is_reduced_before_it_is_used_then_it_is_void(
+    open_trades: list[Any],
+) -> None:
+    s = Gated()
+    open_trades.append(position(amount=1.0, is_short=True))  # a long was allowed because of it
+    s.permit()
+    s.order("buy", amount=1.0, reduceOnly=True)
+    assert s.permits.pending_quote(1) == 0.0
+    with pytest.raises(OrderRefusedError, match="no guard has been asked"):
+        s.order()
+
+
 def test_exit_when_larger_than_the_position_then_a_dry_run_executes_no_more_than_there_is(
     open_trades: list[Any],
 ) -> None:
