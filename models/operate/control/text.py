@@ -60,10 +60,19 @@ def state_lines(state: ControlState, beat: Heartbeat | None, now_ms: int) -> lis
     lines += [proposal_line(p) for p in state.proposals if p.answer is Answer.WAITING]
     if beat is None:
         return [*lines, "no sign of life from a bot"]
-    lines.append(f"bot {beat.pid} alive {(now_ms - beat.time_ms) / 1000:.0f} s ago")
+    lines.append(_life(beat, now_ms))
     if beat.feed_ms is not None:
         lines.append(f"newest candle closed {(now_ms - beat.feed_ms) / 1000:.0f} s ago")
     return lines + [f"{name}: {_number(value)}" for name, value in beat.numbers.items()]
+
+
+def _life(beat: Heartbeat, now_ms: int) -> str:
+    ago_s = (now_ms - beat.time_ms) / 1000
+    if beat.stopped:
+        return f"bot {beat.pid} was stopped by a person ({beat.stopped}): it looks after nothing"
+    if ago_s <= -1:
+        return f"bot {beat.pid} gave a sign of life dated {-ago_s:.0f} s ahead: a clock is wrong"
+    return f"bot {beat.pid} alive {max(ago_s, 0.0):.0f} s ago"
 
 
 def proposal_line(proposal: Proposal) -> str:

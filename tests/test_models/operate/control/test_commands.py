@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -191,3 +192,19 @@ def test_why_when_a_trade_has_every_kind_of_line_then_each_is_told_in_words(
     said = "trade 3 closed by stop_loss: -1,234.50, -1.23% of stake, after 1 h 30 min"
     assert outcome.splitlines()[1:] == [said]
     assert note.splitlines()[1:] == ["trade_id: 3", "said: by hand"]
+
+
+@pytest.mark.parametrize(
+    ("sign", "said"),
+    [({"time_ms": NOW - 3_000}, "bot 42 alive 3 s ago"),
+     ({"time_ms": NOW + 900}, "bot 42 alive 0 s ago"),
+     ({"time_ms": NOW + 900_000}, "bot 42 gave a sign of life dated 900 s ahead: a clock is wrong"),
+     ({"time_ms": NOW, "stopped": "/stop"},
+      "bot 42 was stopped by a person (/stop): it looks after nothing")],
+)  # fmt: skip
+def test_risk_when_the_bot_is_stopped_or_a_clock_is_wrong_then_it_is_not_said_to_be_well(
+    tmp_path: Path, sign: dict[str, Any], said: str
+) -> None:
+    commands = Commands(tmp_path, lambda: NOW)
+    beat(commands.store.folder, Heartbeat(**{"pid": 42, "loop": 7, **sign}))
+    assert said in commands.risk().splitlines()

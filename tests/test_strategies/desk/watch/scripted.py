@@ -109,7 +109,7 @@ class ScriptedAccount:
             return {"algoId": 1, "orderId": 1, "symbol": asked.get("symbol", "")}
         found = self.answers.get(f"{last} {asked.get('symbol', '')}", self.answers.get(last))
         if isinstance(found, Exception):
-            raise found
+            raise type(found)(*found.args)  # one raised again and again keeps all its traces
         return copy.deepcopy(found)
 
 
