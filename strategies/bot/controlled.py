@@ -82,10 +82,12 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
             feed_ms=self._feed_ms(), candle_ms=self.candle_ms, numbers=self._figures()
         )
         if state.flatten is not None and not Trade.get_open_trades():
-            self.control.flattened()
+            self.control.flattened(self.guarding.held())
         self._hold()
         for stop in cancel_outgrown(Trade.get_open_trades(), exchange_of(self.dp)):
-            self.control.record("stop.resized", Incident(what=stop, done="cancelled, placed anew"))
+            self.control.record(
+                "stop.resized", Incident(what=stop, done="cancelled, to be placed anew at once")
+            )
 
     def _source_figures(self) -> dict[str, float]:
         """Return how far a second source of candles is from the exchange."""

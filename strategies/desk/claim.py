@@ -120,4 +120,4 @@ def _held(folder: Path, bot: BotIdentity) -> str:
                 f"and this bot is {bot}. That cannot be claimed",
                 where=str(desk.journal.folder), cure=state_place(folder, bot).instead,
             )  # fmt: skip
-    return desk.risk()
+    return desk.risk().text

@@ -42,7 +42,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="breakwater", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="breakwater", description=__doc__,
+        epilog="exit codes: 0 done, 1 a check has found something, 2 not done",
+    )  # fmt: skip
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_backtests(commands)
     _add_compare(commands)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,10 +16,13 @@ from models.operate.control.commands import (
     CONTROL_FOLDER,
     DANGEROUS,
     JOURNAL_FOLDER,
+    STOPPING,
     Commands,
+    Said,
     hedge_meaning,
 )
-from models.operate.control.state import Person
+from models.operate.control.state import ControlState, Person, StateChanged
+from models.operate.control.state_file import STATE_FILE
 from models.operate.control.text import entry_text
 from models.operate.journal.journal import Journal
 from strategies.desk.homes import add_stage, homes_meant, whose
@@ -35,28 +39,28 @@ class Word:
     name: str
     argument: str  # empty: it has none; with "?" it may be left out
     help: str
-    say: Callable[[Commands, str], str]
+    say: Callable[[Commands, str, ControlState], object]  # commands, argument, state as shown
 
 
 WORDS: Final = (
     Word("risk", "", "show the control state and the bot's last sign of life",
-         lambda console, _: console.risk()),
+         lambda console, *_: console.risk()),
     Word("halt", "reason?", "forbid everything but closing",
-         lambda console, reason: console.halt(person(), reason)),
+         lambda console, reason, _: console.halt(person(), reason)),
     Word("reduce", "reason?", "forbid whatever raises exposure",
-         lambda console, reason: console.reduce(person(), reason)),
-    Word("resume", "", "let the bot trade again",
-         lambda console, _: console.resume(person())),
+         lambda console, reason, _: console.reduce(person(), reason)),
+    Word("resume", "number?", "lift every reason that stands, or the one of this number",
+         lambda console, number, shown: console.resume(person(), shown, number)),
     Word("flatten", "reason?", "halt, and close every position in stages",
-         lambda console, reason: console.flatten(person(), reason)),
+         lambda console, reason, shown: console.flatten(person(), reason, shown)),
     Word("hedge", "word?", "show the hedge override, or set it: a ratio, freeze or release",
-         lambda console, word: console.hedge(person(), word)),
+         lambda console, word, shown: console.hedge(person(), word, shown)),
     Word("why", "trade", "what the journal knows about a trade",
-         lambda console, trade: console.why(_trade_number(trade))),
+         lambda console, trade, _: console.why(_trade_number(trade))),
     Word("approve", "proposal", "let a proposed entry happen (review mode)",
-         lambda console, proposal: console.approve(person(), proposal)),
+         lambda console, proposal, _: console.approve(person(), proposal)),
     Word("deny", "proposal", "refuse a proposed entry (review mode)",
-         lambda console, proposal: console.deny(person(), proposal)),
+         lambda console, proposal, _: console.deny(person(), proposal)),
 )  # fmt: skip
 
 
@@ -108,6 +112,9 @@ def _add_journal(commands: Subcommands) -> None:
     journal.add_argument("--userdir", type=Path, default=USERDIR, help=f"default: {USERDIR}")
     add_stage(journal)
     journal.add_argument("--expect", default="", help="verify: a head hash written down earlier")
+    journal.add_argument(
+        "--first", type=int, help="verify: number of the oldest line that is to be here; 1"
+    )
     journal.add_argument("--kind", default="", help='show: such lines only, as "entry"')
     journal.add_argument("--pair", default="", help="show: such lines only")
     journal.add_argument("--lines", type=int, default=20, help="show: the newest; 20")
@@ -121,11 +128,20 @@ def person() -> Person:
 
 def _run(word: Word, options: argparse.Namespace) -> int:
     """Say the word to the bot, or to each, of the user directory."""
-    homes, codes = homes_meant(options.userdir, options.stage, word.name), []
-    for home in homes:
-        if len(homes) > 1:
-            print(whose(home))
-        codes.append(_say(word, argparse.Namespace(**{**vars(options), "userdir": home})))
+    try:
+        homes = homes_meant(options.userdir, options.stage, word.name)
+    except OSError as error:
+        raise _not_allowed(f"{word.name} was not carried out", error) from error
+    if len(homes) == 1:
+        return _say(word, argparse.Namespace(**{**vars(options), "userdir": homes[0]}))
+    codes = []
+    for home in homes:  # one that cannot be told must not keep the other from hearing it
+        print(whose(home))
+        try:
+            codes.append(_say(word, argparse.Namespace(**{**vars(options), "userdir": home})))
+        except ControlError as error:
+            print(f"error: {error}", file=sys.stderr)
+            codes.append(2)
     return max(codes)
 
 
@@ -138,17 +154,57 @@ def _say(word: Word, options: argparse.Namespace) -> int:
             cure=f"give the bot's --userdir; a bot not yet started is halted by a file "
             f"{CONTROL_FOLDER}/HALT in it",
         )
-    console = Commands(options.userdir)
     argument: str = options.argument if word.argument else ""
-    shown_only = word.name == "hedge" and not argument
-    if word.name in DANGEROUS and not shown_only and not options.yes:
-        print(console.risk())
-        if word.name == "hedge":
-            print(f"about to: {hedge_meaning(argument)}")
-        if input(f"type {word.name} to go on: ").strip() != word.name:
-            raise ControlError(f"{word.name} was not confirmed; nothing has changed")
-    print(word.say(console, argument))
+    if word.name not in STOPPING:
+        _require_readable(options.userdir / CONTROL_FOLDER / STATE_FILE)
+    console = Commands(options.userdir)
+    try:
+        said = _confirmed(word, console, argument, options)
+    except OSError as error:
+        raise _not_allowed(f"{word.name} was not carried out", error) from error
+    if isinstance(said, Said) and said.unwritten:
+        raise ControlError(
+            f"{word.name} was not carried out: {said.unwritten}",
+            where=str(options.userdir / CONTROL_FOLDER),
+            cure="run it as the user the bot runs as; or halt by Telegram, or end the bot",
+        )
+    print(said)
     return 0
+
+
+def _require_readable(path: Path) -> None:
+    """Refuse to speak of a state that this user may not read: to the bot it is another one."""
+    try:
+        path.open("rb").close()
+    except FileNotFoundError:
+        return  # HALTED, as the bot reads it
+    except OSError as error:
+        raise _not_allowed("what the bot may do cannot be read", error) from error
+
+
+def _confirmed(word: Word, console: Commands, argument: str, options: argparse.Namespace) -> object:
+    """Say the word, where it is dangerous only to the state the person has seen."""
+    asks = word.name in DANGEROUS and not (word.name == "hedge" and not argument)
+    while True:
+        shown = console.store.read()
+        if asks and not options.yes:
+            print(console.risk(shown))
+            if word.name == "hedge":
+                print(f"about to: {hedge_meaning(argument)}")
+            if input(f"type {word.name} to go on: ").strip() != word.name:
+                raise ControlError(f"{word.name} was not confirmed; nothing has changed")
+        try:
+            return word.say(console, argument, shown)
+        except StateChanged as error:
+            if not asks or options.yes:
+                raise
+            print(f"{error.problem}. It is now:")
+
+
+def _not_allowed(what: str, error: OSError) -> ControlError:
+    return ControlError(
+        f"{what}: {error}", cure="run it as the user the bot runs as; look at disk and permissions"
+    )
 
 
 def _acknowledge(options: argparse.Namespace) -> int:
@@ -195,16 +251,61 @@ def _trade_number(word: str) -> int:
 def _journal(options: argparse.Namespace) -> int:
     (home,) = homes_meant(options.userdir, options.stage, "journal")
     journal = Journal(home / JOURNAL_FOLDER)
-    if options.what == "show":
-        shown = journal.entries(kind=options.kind, pair=options.pair, limit=options.lines)
-        print("\n\n".join(entry_text(entry) for entry in shown) or "no such lines")
-        return 0
+    try:
+        if not journal.is_begun():
+            raise ControlError(
+                "no journal was found: nothing can be said of it",
+                where=str(journal.folder),
+                cure="give the bot's --userdir; one that has traded and has no journal lost it",
+            )
+        return _shown(journal, options) if options.what == "show" else _verified(home, options)
+    except OSError as error:
+        raise _not_allowed("the journal cannot be read", error) from error
+
+
+def _shown(journal: Journal, options: argparse.Namespace) -> int:
+    shown = journal.entries(kind=options.kind, pair=options.pair, limit=options.lines)
+    print("\n\n".join(entry_text(entry) for entry in shown) or "no such lines")
+    return 0
+
+
+def _verified(home: Path, options: argparse.Namespace) -> int:
+    """Print what can be concluded from the chain, and what cannot; 1 unless it is whole."""
+    journal = Journal(home / JOURNAL_FOLDER)
     found = journal.verify(expect=options.expect)
-    print(f"{found.lines} lines in {found.files} files, from number {found.first or 0}")
+    first = found.first or 0
+    print(f"{found.lines} lines in {found.files} files, from number {first}")
     if found.torn:
         print("the last write was cut off; the next one repairs it")
     if found.fault:
         print(f"BROKEN: {found.fault}")
         return 1
-    print(f"the chain holds; head {found.head}")
+    if not found.lines:
+        print("BROKEN: there are files and not one whole line")
+        return 1
+    has_state = (home / CONTROL_FOLDER).is_dir()
+    if has_state and (why := Commands(home).strange()):
+        print(f"NOT THIS BOT'S: {why}")
+        return 1
+    wanted = 1 if options.first is None else options.first
+    if first != wanted:
+        print(_incomplete(first, wanted))
+        return 1
+    before = "" if first == 1 else f" from line {first} on; of the lines before nothing is said"
+    print(f"the chain holds{before}; head {found.head}")
+    if not options.expect:
+        print(
+            "no line was changed, moved or removed, unless by somebody who wrote all of it anew: "
+            "that a head written down elsewhere would show (--expect)"
+        )
     return 0
+
+
+def _incomplete(first: int, wanted: int) -> str:
+    if first < wanted:
+        return f"INCOMPLETE: expected the first line to be number {wanted}, it is {first}"
+    return (
+        f"INCOMPLETE: lines {wanted} to {first - 1} are not here; the others hang together. "
+        "Moved away or removed, that cannot be told: put the older files back beside these, or, "
+        f"if you keep them elsewhere, verify with --first {first}"
+    )

@@ -167,6 +167,10 @@ class Guarding:
         """Remember a fill that Freqtrade has written down."""
         self.recovery.booked(pair, order, self.true_time(now))
 
+    def held(self) -> tuple[str, ...] | None:
+        """Return what the exchange holds now, by pair; None while that is not known."""
+        return self.recovery.held()
+
     @property
     def exchange(self) -> ExchangeAccount | None:
         """The exchange's own count of the account as of its last answer; live only."""

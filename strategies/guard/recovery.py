@@ -5,9 +5,11 @@ Live only; elsewhere there is no exchange to disagree with.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
+from typing import Final
 
 from freqtrade.persistence import Order, Trade
 
@@ -18,7 +20,12 @@ from models.trade.risk.losses import Transfer
 from models.trade.risk.recall import reducing_orders, unanswered
 from models.trade.risk.reconciliation import Books, differences, lost_entries
 from models.trade.risk.snapshot import ExchangeAccount, Stage
-from strategies.account.exchange_account import read_transfers, resting_orders
+from strategies.account.exchange_account import (
+    books_of_exchange,
+    read_positions,
+    read_transfers,
+    resting_orders,
+)
 from strategies.account.snapshot import books_of, pending_of
 from strategies.account.stops import protect
 from strategies.guard.adoption import adopt_exits, reopen_exit
@@ -28,6 +35,8 @@ from strategies.guard.readings import Readings
 from strategies.guard.reconciling import Reconciler
 from strategies.human.control import Control
 from strategies.seams.data_provider import exchange_of
+
+_ASK_AGAIN_S: Final = 5.0  # for positions, while some are left
 
 
 class Recovery:
@@ -48,6 +57,8 @@ class Recovery:
     ) -> None:
         self._host, self._readings, self._control = host, readings, control
         self.books = Reconciler(host) if readings.stage is Stage.LIVE else None
+        self._held: tuple[str, ...] | None = ()  # by the exchange's last answer, and when
+        self._held_s = 0.0
         self.approved = unanswered(journal)  # pair -> signed amount of the last entry
         # Pair -> when its last reducing order was let through.
         self._leaving = reducing_orders(journal)
@@ -56,6 +67,23 @@ class Recovery:
     def account(self) -> ExchangeAccount | None:
         """The exchange's own count of the account as of its last answer; live only."""
         return None if self.books is None else self.books.account
+
+    def held(self) -> tuple[str, ...] | None:
+        """Return what the exchange holds by its own answer; None without one.
+
+        A dry run has no exchange that could hold what the bot does not know.
+        """
+        if self.books is None:
+            return ()
+        now_s = time.monotonic()
+        if self._held != () and now_s - self._held_s < _ASK_AGAIN_S:
+            return self._held
+        exchange = exchange_of(self._host.dp)
+        rows = known_or_none("the exchange's positions", lambda: read_positions(exchange))
+        held = None if rows is None else books_of_exchange(exchange, rows).positions
+        self._held_s = now_s
+        self._held = None if held is None else tuple(f"{p} {held[p]:g}" for p in sorted(held))
+        return self._held
 
     def leaving(self, pair: str) -> None:
         """Note that an order that reduces `pair` is about to be sent; the next loop looks after it.
@@ -141,7 +169,9 @@ class Recovery:
             for what in reopen_exit(trade, missing) or adopt_exits(
                 trade, exchange, asked_ms, missing
             ):
-                self._control.record("exit.lost", Incident(what=what, done="found and booked"))
+                self._control.record(
+                    "exit.lost", Incident(what=what, done="found, and given to its trade to book")
+                )
 
     def _note_leftover(self, what: str) -> None:
         if self._control is not None:

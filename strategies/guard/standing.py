@@ -160,8 +160,7 @@ class StandingWatch:
         """Return when a person last resumed."""
         if self._control is None:
             return 0
-        state = self._control.store.read()
-        return state.since_ms if state.may_add_risk else 0
+        return self._control.store.read().armed_ms
 
 
 def _own_ratio(exposure: Exposure | None) -> float | None:

@@ -11,19 +11,21 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from freqtrade.enums import TRADE_MODES, RunMode
 
 from models.base.errors import ControlError, PackError
 from models.base.files import Clock
 from models.base.steady import SteadyClock
-from models.operate.control.commands import Commands
+from models.operate.control.commands import BEGUN, Commands, begun_words
 from models.operate.control.heartbeat import Heartbeat, beat
 from models.operate.control.home import home_of, state_place
 from models.operate.control.owner import BotIdentity, Occupancy, occupy
 from models.operate.control.review import Answer, ReviewConfig
 from models.operate.control.state import ControlMode, ControlState, GuardActor
+from models.operate.control.state_file import HaltMemory
+from models.operate.control.text import notice_line
 from models.operate.journal.records import ControlChange, DecisionRecord, Incident, JournalRecord
 from strategies.account.acknowledgement import leverage_digest
 from strategies.account.identity import bot_identity, hold_account
@@ -31,6 +33,8 @@ from strategies.account.trades_database import database_file, database_place
 
 logger = logging.getLogger(__name__)
 
+# By user directory: /reload_config makes a new strategy, and lifts nothing.
+_MEMORY: Final[dict[Path, HaltMemory]] = {}
 _SECRETS = {
     "exchange": ("key", "secret", "password", "uid", "walletAddress", "privateKey"),
     "telegram": ("token",),
@@ -126,13 +130,17 @@ class Control:
     ) -> None:
         clock = SteadyClock() if clock is None else clock
         self.steady = clock if isinstance(clock, SteadyClock) else None
-        self.commands = Commands(home, clock, secrets=secrets)
+        memory = _MEMORY.setdefault(home.resolve(), HaltMemory())
+        self.commands = Commands(home, clock, secrets=secrets, memory=memory)
         self.store, self.journal, self.clock = self.commands.store, self.commands.journal, clock
         self._review, self._acknowledge = review, acknowledge
         self._occupied = tuple(occupied)
         self._loops = 0
         self._stopped_ms: int | None = None  # when a person stopped the bot
         self._mode: ControlMode | None = None  # as of the last loop
+        self._left = ""  # what was said last of a flatten that is not done
+        self._made_ms: int | None = None  # of the control state the journal goes with
+        self._heard: int | None = None  # number of the next notice control will hear
         self._trouble: dict[str, str] = {}  # what could not be written, and why
         self._said: dict[str, str] = {}  # pair and side -> the refusal last written down
         self._led: dict[str, int] = {}  # pair -> number of the decision behind its next fill
@@ -144,6 +152,7 @@ class Control:
     ) -> ControlState:
         """Read the state, note a changed mode, and leave a sign of life."""
         self._loops += 1
+        self.store.settle()
         state = self.store.read()
         if "journal" in self._trouble:
             self.record("journal.back", Incident(what="the journal can be written again"))
@@ -156,6 +165,7 @@ class Control:
                               after=state.mode),
             )  # fmt: skip
             self._mode = state.mode
+        self._note_reasons(state)
         self._stopped_ms = None
         self._beat(feed_ms=feed_ms, candle_ms=candle_ms, numbers=numbers)
         return state
@@ -197,14 +207,45 @@ class Control:
             self._trouble["heartbeat"] = f"no heartbeat can be written: {error}"
             logger.error(self._trouble["heartbeat"])
 
-    def flattened(self) -> None:
-        """Note that nothing is left to close."""
+    def _note_reasons(self, state: ControlState) -> None:
+        """Write each reason down that came since the last loop, whether the mode moved or not."""
+        if state.made_ms < 0:
+            return  # it stands in for one that cannot be read
+        if state.made_ms != self._made_ms:
+            self._made_ms = state.made_ms
+            self.record(BEGUN, Incident(what=begun_words(state.made_ms)))
+        if self._heard is None:
+            self._heard = state.next_notice
+        elif state.next_notice < self._heard:
+            self._heard = 1  # another state, which counts anew
+        for notice in state.notices:
+            if notice.n >= self._heard:
+                self.record("control.heard", Incident(what=notice_line(notice)))
+        self._heard = state.next_notice
+
+    def flattened(self, held: Sequence[str] | None) -> None:
+        """Note that the bot has nothing left to close; done is what the exchange agrees with.
+
+        Parameters
+        ----------
+        held
+            What the exchange still holds; None while it does not answer.
+        """
+        actor = GuardActor("flatten")
         try:
-            self.store.flattened(GuardActor("flatten"))
+            if held is not None and not held:
+                what = "every position is closed, and the exchange holds none"
+                self.store.flattened(actor, what)
+                self.record("control.flattened", Incident(what=what))
+                self._left = ""
+                return
+            left = _left(held)
+            if left != self._left:
+                self.store.note(actor, left)
+                self._left = left
+                self.record("control.flattening", Incident(what=left, done="asked for again"))
         except (PackError, OSError) as error:
             logger.error("control: %s", error)  # asked again in the next loop
-            return
-        self.record("control.flattened", Incident(what="every position is closed"))
 
     # -- new risk -----------------------------------------------------------------------------
 
@@ -290,6 +331,13 @@ class Control:
         number = self.record(kind, decision)
         if number is not None:
             self._led[decision.pair] = number
+
+
+def _left(held: Sequence[str] | None) -> str:
+    known = "the bot has closed every position it knows of"
+    if held is None:
+        return f"{known}; the exchange does not answer, so whether it holds more is not known"
+    return f"{known}; the exchange still holds {', '.join(held)}: close it there"
 
 
 def _because(decision: DecisionRecord, why: str) -> DecisionRecord:

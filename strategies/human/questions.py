@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -10,8 +11,10 @@ from typing import Final
 from models.base.errors import ControlError
 from models.base.files import Clock
 from models.operate.control.state import Person
+from strategies.human.messages import Reply
 
 VALID_MS: Final = 60_000
+_REMEMBERED: Final = 100  # questions that are closed, for saying why
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +23,7 @@ class Question:
 
     token: str
     by: Person
-    act: Callable[[], str]
+    act: Callable[[], Reply]
     until_ms: int
 
 
@@ -36,12 +39,16 @@ class Questions:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._open: dict[str, Question] = {}
+        self._closed: OrderedDict[str, str] = OrderedDict()  # token -> why
 
-    def ask(self, by: Person, act: Callable[[], str]) -> Question:
+    def ask(self, by: Person, act: Callable[[], Reply]) -> Question:
         """Return a new question; a person's earlier one is void, so one yes means one thing."""
         now = self._clock()
-        kept = (q for q in self._open.values() if q.by != by and now < q.until_ms)
-        self._open = {q.token: q for q in kept}
+        for token, earlier in list(self._open.items()):
+            if earlier.by == by:
+                self._close(token, "a newer question of yours has taken its place")
+            elif now >= earlier.until_ms:
+                self._close(token, _over())
         # By chance, not by number: a button of the last run must not answer a question of this one.
         question = Question(token=secrets.token_hex(8), by=by, act=act, until_ms=now + VALID_MS)
         self._open[question.token] = question
@@ -56,12 +63,23 @@ class Questions:
             If it was answered, has expired, is unknown, or somebody else asked for it.
         """
         question = self._open.get(token)
-        if question is not None and question.by != by:
+        if question is None:
+            why = self._closed.get(token, "this question is older than the bot's last start")
+            raise ControlError(why, cure="send the command again")
+        if question.by != by:
             raise ControlError(f"only {question.by.name}, who asked for it, can answer this")
-        self._open.pop(token, None)
-        if question is None or self._clock() >= question.until_ms:
-            raise ControlError(
-                f"this question was open for {VALID_MS // 1000} seconds and is closed",
-                cure="send the command again",
-            )
+        if self._clock() >= question.until_ms:
+            self._close(token, _over())
+            raise ControlError(_over(), cure="send the command again")
+        self._close(token, "this question was answered already")
         return question
+
+    def _close(self, token: str, why: str) -> None:
+        self._open.pop(token, None)
+        self._closed[token] = why
+        while len(self._closed) > _REMEMBERED:
+            self._closed.popitem(last=False)
+
+
+def _over() -> str:
+    return f"this question was open for {VALID_MS // 1000} seconds and is closed"

@@ -19,8 +19,8 @@ from freqtrade.enums import RPCMessageType
 from freqtrade.rpc import RPC, rpc_manager
 from freqtrade.rpc import telegram as freqtrade_telegram
 from telegram import Update
-from telegram.error import TelegramError
-from telegram.ext import Application, BaseHandler, CallbackContext
+from telegram.error import InvalidToken, TelegramError
+from telegram.ext import Application, BaseHandler, CallbackContext, ExtBot
 from telegram.helpers import escape_markdown
 
 from strategies.seams.record import (
@@ -36,6 +36,29 @@ logger = logging.getLogger(__name__)
 
 Context = CallbackContext[Any, Any, Any, Any]
 Handler = BaseHandler[Any, Any, Any]
+
+
+class _PollingBot(ExtBot[None]):
+    """The library's bot; each request for commands is reported, and none ends the asking."""
+
+    def __init__(self, token: str, polled: Callable[[TelegramError | None], None]) -> None:
+        super().__init__(token)
+        self._polled = polled
+
+    async def get_updates(self, *args: Any, **options: Any) -> tuple[Update, ...]:
+        """As ever; a refused token is an error like others, for which it is asked again.
+
+        The library would ask no more, and Freqtrade take it for listening.
+        """
+        try:
+            updates: tuple[Update, ...] = await super().get_updates(*args, **options)
+        except TelegramError as error:
+            self._polled(error)
+            if isinstance(error, InvalidToken):
+                raise TelegramError(error.message) from error
+            raise
+        self._polled(None)
+        return updates
 
 
 class TelegramClient(freqtrade_telegram.Telegram):  # type: ignore[misc]  # freqtrade has no types
@@ -62,6 +85,9 @@ class TelegramClient(freqtrade_telegram.Telegram):  # type: ignore[misc]  # freq
     @abstractmethod
     async def watch(self) -> None:
         """Tell what nobody has asked for, until cancelled."""
+
+    def polled(self, error: TelegramError | None) -> None:
+        """Be told of each request for commands: None where Telegram has answered it."""
 
     @abstractmethod
     async def say_help(self) -> None:
@@ -132,8 +158,10 @@ class TelegramClient(freqtrade_telegram.Telegram):  # type: ignore[misc]  # freq
                 return
 
     def _init_telegram_app(self) -> Application[Any, Any, Any, Any, Any, Any]:
+        """As ever, with a bot that says how its requests for commands fare."""
         self._ready.set()
-        app: Application[Any, Any, Any, Any, Any, Any] = super()._init_telegram_app()
+        bot = _PollingBot(self.settings["token"], self.polled)
+        app: Application[Any, Any, Any, Any, Any, Any] = Application.builder().bot(bot).build()
         for handler in self.own_handlers():
             app.add_handler(handler)
         return app
@@ -197,6 +225,7 @@ def _command_probe() -> str:
         lacks_method(stock, "_init_telegram_app"),
         lacks_method(stock, "_startup_telegram"),
         lacks_method(stock, "_cleanup_telegram"),
+        lacks_text(stock, "_init_telegram_app", "Application.builder().token("),
         lacks_text(stock, "__init__", "self._start_thread()"),
         lacks_text(stock, "_start_thread", "target=self._init"),
         lacks_text(stock, "_init", "self._init_telegram_app()", "self._startup_telegram()"),

@@ -69,15 +69,19 @@ class Chat:
     def press(self, label: str) -> Query:
         """Press the newest inline button whose label contains `label`."""
         message, button = self._find(label)
+        return self.press_data(message, button.data)
+
+    def press_data(self, message: Message, data: str) -> Query:
+        """Press a button with this data under a message, be it one that is shown no longer."""
         with self._state.changed:
             self._spoke = self._state.next_id()
-            query = self._state.ask(button.data)
+            query = self._state.ask(data)
             content = {
                 "id": query.query_id,
                 "from": self._user.to_json(),
                 "message": message.to_json(self._room.to_json()),
                 "chat_instance": str(self.chat_id),
-                "data": button.data,
+                "data": data,
             }
             self._state.queue("callback_query", content)
         return query

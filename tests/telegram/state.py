@@ -135,6 +135,12 @@ class BotApiState:
             if not self._allowed or kind in self._allowed:
                 self._updates.append({"update_id": self.next_id(), kind: content})
 
+    def poll_elsewhere(self) -> None:
+        """Let another client ask for updates: the one that waits now is ended with 409."""
+        with self.changed:
+            self.polls += 1
+            self.changed.notify_all()
+
     def allow(self, kinds: list[str]) -> None:
         """Remember which updates the bot wants; none named means all."""
         with self.changed:

@@ -65,7 +65,7 @@ def test_commands_when_the_bot_trades_then_each_is_answered_and_obeyed(
 
         bot.wait_for(lambda: exposed(store), "a loop that has seen the positions")
         chat.say("/risk")
-        shown = chat.wait_for("ACTIVE: the bot trades").text
+        shown = chat.wait_for("ACTIVE: new positions are allowed").text
         for figure in ("equity: 9,9", "room for new longs: ", "margin used, % ", "lost today, % "):
             assert figure in shown
         assert f"bot {bot.process.pid} alive" in shown
@@ -96,7 +96,7 @@ def test_commands_when_the_bot_trades_then_each_is_answered_and_obeyed(
         chat.say("/flatten storm")
         assert BTC in chat.wait_for("close every position?").text
         chat.press("Yes")
-        chat.wait_for("closing every position since")
+        chat.wait_for("every position is to be closed")
         bot.wait_for(lambda: none_open(bot), "every position closed")
         bot.wait_for(lambda: store.read().flatten is None, "the request done")
         chat.say(f"/why {bot.trades()[BTC]['id']}")
@@ -169,7 +169,7 @@ def test_telegram_when_it_is_out_of_reach_then_the_bot_trades_on_and_a_file_stil
         chat.wait_for("the file HALT is there")
         chat.say("go on")
         file.unlink()
-        chat.wait_for("ACTIVE: the bot trades")
+        chat.wait_for("ACTIVE: new positions are allowed")
 
 
 @pytest.mark.slow

@@ -1,31 +1,56 @@
 """What a person can tell the bot, the same whichever way the word comes.
 
 Each command changes the state first and is journalled second: a journal that cannot be written
-never keeps a halt from happening. Answers are plain texts for a terminal or a chat.
+never keeps a halt from happening. Answers are plain texts for a terminal or a chat, made from the
+state as it is read after the change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 from models.base.errors import ControlError, PackError
-from models.base.files import Clock, wall_clock_ms
-from models.operate.control.heartbeat import last_beat
+from models.base.files import Clock, iso_ms, wall_clock_ms
+from models.operate.control.heartbeat import Heartbeat, last_beat
+from models.operate.control.reach import reach_lines
 from models.operate.control.review import Answer
-from models.operate.control.state import ControlState, HedgeOverride, Person, checked_ratio
+from models.operate.control.state import ControlMode, ControlState, Person, checked_ratio
+from models.operate.control.state_file import HaltMemory
 from models.operate.control.store import ControlStore
-from models.operate.control.text import entry_text, mode_lines, state_lines
+from models.operate.control.text import (
+    entry_text,
+    mode_lines,
+    mode_tells,
+    state_lines,
+    unheard_lines,
+)
 from models.operate.journal.journal import Journal
 from models.operate.journal.records import ControlChange
 
 CONTROL_FOLDER: Final = "control"  # in Freqtrade's user directory
 JOURNAL_FOLDER: Final = "journal"
 # Asked twice. Halting and reducing never are: stopping must be as short as it can be.
+BEGUN: Final = "control.begun"  # the journal's line that says which control state it goes with
+STOPPING: Final = frozenset({"halt", "reduce", "flatten"})
 DANGEROUS: Final = frozenset({"resume", "flatten", "hedge"})
 
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What a command answers."""
+
+    text: str
+    tells: frozenset[int] = field(default=frozenset())  # numbers of the notices the text tells of
+    unwritten: str = ""  # why it holds in this process only
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Commands:
@@ -37,76 +62,99 @@ class Commands:
         Freqtrade's user directory; control and journal are folders in it.
     secrets
         Values the journal must never show.
+    memory
+        Halts of this process that found no disk; None for a process that has had none.
     """
 
     def __init__(
-        self, userdir: Path, clock: Clock = wall_clock_ms, *, secrets: Collection[str] = ()
+        self,
+        userdir: Path,
+        clock: Clock = wall_clock_ms,
+        *,
+        secrets: Collection[str] = (),
+        memory: HaltMemory | None = None,
     ) -> None:
         self.clock = clock
-        self.store = ControlStore(userdir / CONTROL_FOLDER, clock)
+        self.store = ControlStore(userdir / CONTROL_FOLDER, clock, memory)
         self.journal = Journal(userdir / JOURNAL_FOLDER, clock, secrets=secrets)
 
-    def risk(self) -> str:
-        """Return the state, the bot's last sign of life and the proposals that wait."""
-        try:
-            beat = last_beat(self.store.folder)
-        except ControlError as error:
-            return "\n".join([*state_lines(self.store.read(), None, self.clock()), str(error)])
-        return "\n".join(state_lines(self.store.read(), beat, self.clock()))
+    def risk(self, state: ControlState | None = None) -> Said:
+        """Return the state, the bot's last sign of life and the proposals that wait.
 
-    def halt(self, by: Person, reason: str = "") -> str:
+        Parameters
+        ----------
+        state
+            As it is to be shown; None for the one that holds now.
+        """
+        state = self.store.read() if state is None else state
+        beat, broken = self._beat()
+        lines = state_lines(state, beat, self.clock())
+        lines += [*broken, *reach_lines(self.store.folder)]
+        return Said(text="\n".join(lines), tells=mode_tells(state))
+
+    def halt(self, by: Person, reason: str = "") -> Said:
         """Forbid everything but closing."""
         reason = reason or "a person said so"
         return self._mode("halt", by, reason, lambda: self.store.halt(by, reason))
 
-    def reduce(self, by: Person, reason: str = "") -> str:
+    def reduce(self, by: Person, reason: str = "") -> Said:
         """Forbid whatever raises exposure."""
         reason = reason or "a person said so"
         return self._mode("reduce", by, reason, lambda: self.store.reduce(by, reason))
 
-    def resume(self, by: Person) -> str:
-        """Arm the bot again."""
-        return self._mode("resume", by, "", lambda: self.store.resume(by))
+    def resume(self, by: Person, shown: ControlState | None = None, only: str = "") -> Said:
+        """Lift every reason that stands, or the one of this number.
 
-    def flatten(self, by: Person, reason: str = "") -> str:
+        Parameters
+        ----------
+        shown
+            What the person saw when he said so; if that has changed, StateChanged is raised.
+        """
+        number = reason_number(only)
+        act = partial(self.store.resume, by, shown=shown, only=number)
+        return self._mode(f"resume {only}".strip(), by, "", act)
+
+    def flatten(self, by: Person, reason: str = "", shown: ControlState | None = None) -> Said:
         """Halt, and close every position in stages."""
         reason = reason or "a person said so"
-        return self._mode("flatten", by, reason, lambda: self.store.request_flatten(by, reason))
+        act = partial(self.store.request_flatten, by, reason, shown=shown)
+        return self._mode("flatten", by, reason, act)
 
-    def hedge(self, by: Person, word: str = "") -> str:
+    def hedge(self, by: Person, word: str = "", shown: ControlState | None = None) -> str:
         """Show the hedge override, or set it: a ratio from 0 to 1, "freeze" or "release"."""
         if not word:
-            return _hedge_text(self.store.read().hedge)
+            return hedge_text(self.store.read())
+        act: Callable[[], ControlState]
         if word == "freeze":
-            act = self.store.freeze_hedge
+            act = partial(self.store.freeze_hedge, by, shown=shown)
         elif word == "release":
-            act = self.store.release_hedge
+            act = partial(self.store.release_hedge, by, shown=shown)
         else:
-            ratio = _ratio(word)
-
-            def act(by: Person) -> ControlState:
-                return self.store.set_hedge(by, ratio)
-
-        state, trouble = self._did(f"hedge {word}", by, "", lambda: act(by))
-        return _hedge_text(state.hedge) + trouble
+            act = partial(self.store.set_hedge, by, _ratio(word), shown=shown)
+        state, trouble = self._did(f"hedge {word}", by, "", act)
+        return hedge_text(state) + trouble
 
     def acknowledge(self, by: Person, digest: str) -> str:
         """Note that a person accepts the risk of the settings with this digest."""
-        _, trouble = self._did(
+        state, trouble = self._did(
             "acknowledge", by, digest, lambda: self.store.acknowledge(by, digest)
         )
+        if digest not in state.acknowledged:
+            raise ControlError(f"the acknowledgement of {digest} is not in the control state")
         return f"risk of settings {digest} acknowledged" + trouble
 
-    def approve(self, by: Person, proposal_id: str) -> str:
-        """Let a proposed entry happen."""
-        return self._answer("approve", by, proposal_id, self.store.approve)
+    def approve(self, by: Person, proposal_id: str, shown: str = "") -> str:
+        """Let a proposed entry happen; `shown` is the mark of the one a button was made for."""
+        return self._answer("approve", by, proposal_id, partial(self.store.approve, shown=shown))
 
-    def deny(self, by: Person, proposal_id: str) -> str:
+    def deny(self, by: Person, proposal_id: str, shown: str = "") -> str:
         """Refuse a proposed entry."""
-        return self._answer("deny", by, proposal_id, self.store.deny)
+        return self._answer("deny", by, proposal_id, partial(self.store.deny, shown=shown))
 
     def why(self, trade_id: int) -> str:
         """Return everything the journal knows about a trade, oldest first."""
+        if not self.journal.folder.is_dir():
+            return f"there is no journal in {self.journal.folder}"
         found = self.journal.why(trade_id)
         if not found:
             return f"the journal has nothing about trade {trade_id}"
@@ -116,17 +164,37 @@ class Commands:
         """Return the numbers of the proposals that wait for an answer."""
         return [p.id for p in self.store.read().proposals if p.answer is Answer.WAITING]
 
+    def strange(self) -> str:
+        """Return why the journal may be of another bot than the control state, or nothing."""
+        made_ms = self.store.on_disk().made_ms
+        begun = [entry.record["what"] for entry in self.journal.entries(kind=BEGUN)]
+        if not begun or made_ms < 0 or begun_words(made_ms) in begun:
+            return ""
+        return (
+            f"it goes with {begun[-1]}, and the control folder beside it has "
+            f"{begun_words(made_ms)}: it is another bot's, or that folder is, or the state was "
+            "started anew and no bot has run since"
+        )
+
     # -- carrying out -------------------------------------------------------------------------
 
-    def _mode(self, command: str, by: Person, reason: str, act: Callable[[], ControlState]) -> str:
+    def _mode(self, command: str, by: Person, reason: str, act: Callable[[], ControlState]) -> Said:
         state, trouble = self._did(command, by, reason, act)
-        return "\n".join(mode_lines(state)) + trouble
+        lines = [*mode_lines(state), *unheard_lines(self._beat()[0], self.clock())]
+        unwritten = "; ".join(self.store.unwritten)
+        if unwritten:
+            lines.append(f"NOT WRITTEN, it ends with this process: {unwritten}")
+        text = "\n".join(lines) + trouble
+        return Said(text=text, tells=mode_tells(state), unwritten=unwritten)
 
     def _answer(
         self, command: str, by: Person, proposal_id: str, act: Callable[[Person, str], object]
     ) -> str:
         _, trouble = self._did(command, by, proposal_id, lambda: act(by, proposal_id))
-        return f"{proposal_id}: {command} noted" + trouble
+        mode = self.store.read().mode
+        barred = command == "approve" and mode is not ControlMode.ACTIVE
+        but = f", and nothing is opened while control is {mode}" if barred else ""
+        return f"{proposal_id}: {command} noted{but}" + trouble
 
     def _did(self, command: str, by: Person, reason: str, act: Callable[[], _T]) -> tuple[_T, str]:
         """Act, journal it, and return what came of it and what went wrong with the journal."""
@@ -141,6 +209,34 @@ class Commands:
         except (PackError, OSError) as error:
             return done, f"\nnot journalled: {error}"
         return done, ""
+
+    def _beat(self) -> tuple[Heartbeat | None, list[str]]:
+        """Return the last sign of life, and what is wrong with its file."""
+        try:
+            return last_beat(self.store.folder), []
+        except ControlError as error:
+            return None, [str(error)]
+
+
+def begun_words(made_ms: int) -> str:
+    """Return the name of a control state, by when it was made."""
+    return f"the control state of {iso_ms(made_ms)}"
+
+
+def reason_number(word: str) -> int | None:
+    """Return the number of the one reason a person wants lifted; None for all of them.
+
+    Raises
+    ------
+    ControlError
+        If the word is no number.
+    """
+    if word and not word.isdecimal():
+        raise ControlError(
+            f"expected the number of a reason, got {word!r}",
+            cure="leave it out to lift them all; risk shows the numbers",
+        )
+    return int(word) if word else None
 
 
 def hedge_meaning(word: str) -> str:
@@ -172,8 +268,18 @@ def _ratio(word: str) -> float:
         ) from None
 
 
-def _hedge_text(hedge: HedgeOverride | None) -> str:
+def hedge_text(state: ControlState) -> str:
+    """Return who sets the hedge, as long as the bot may move it.
+
+    Examples
+    --------
+    >>> hedge_text(ControlState())
+    "hedge: the model's"
+    """
+    hedge = state.hedge
     if hedge is None:
-        return "hedge: the model's"
-    held = "frozen as it is" if hedge.ratio is None else f"held at {hedge.ratio:.0%}"
-    return f"hedge: {held}, by {hedge.by}"
+        said = "hedge: the model's"
+    else:
+        held = "frozen as it is" if hedge.ratio is None else f"held at {hedge.ratio:.0%}"
+        said = f"hedge: {held}, by {hedge.by}"
+    return said if state.may_add_risk else f"{said}; its legs stay as they are while {state.mode}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -50,6 +51,12 @@ class Proposal:
     expires_ms: int
     answer: Answer = Answer.WAITING
     by: str = ""
+
+    @property
+    def mark(self) -> str:
+        """What a button carries so that it answers this entry and no other of its number."""
+        asked = f"{self.id} {self.key} {self.notional_quote} {self.rate} {self.since_ms}"
+        return hashlib.sha256(asked.encode()).hexdigest()[:8]
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Proposal:

@@ -10,15 +10,16 @@ from typing import Any, Final
 from models.base import columns
 from models.operate.control.heartbeat import Heartbeat
 from models.operate.control.review import Answer, Proposal
-from models.operate.control.state import ControlMode, ControlState
+from models.operate.control.state import ControlMode, ControlState, Notice
 from models.operate.journal import records
 from models.operate.journal.chain import JournalEntry
 
 _MEANING: Final = {
-    ControlMode.ACTIVE: "the bot trades",
+    ControlMode.ACTIVE: "new positions are allowed",
     ControlMode.REDUCING: "no new positions, and none is made larger",
     ControlMode.HALTED: "positions are only closed",
 }
+_SILENT_S: Final = 30.0  # without a sign of life for longer, a bot is not taken for alive
 _CHANCES: Final = {columns.P_UP: "up", columns.P_FLAT: "flat", columns.P_DOWN: "down"}
 
 
@@ -34,21 +35,73 @@ def readable(time_ms: int) -> str:
 
 
 def mode_lines(state: ControlState) -> list[str]:
-    """Return what the bot may do, and who said so, when and why.
+    """Return what the bot may do, and who said so, when and why: every reason that stands.
 
     Examples
     --------
-    >>> mode_lines(ControlState(since_ms=0))
-    ['ACTIVE: the bot trades', 'since 1970-01-01 00:00:00 UTC']
+    >>> mode_lines(ControlState(armed_ms=0))
+    ['ACTIVE: new positions are allowed', 'since 1970-01-01 00:00:00 UTC']
     """
     who = f", {state.by}: {state.reason}" if state.by else ""
     lines = [f"{state.mode}: {_MEANING[state.mode]}", f"since {readable(state.since_ms)}{who}"]
+    others = [notice for notice in state.standing if notice is not state.strictest]
+    if others and state.strictest is not None:
+        lines[1] += _number_of(state.strictest)
+    lines += [
+        f"also {n.mode} since {readable(n.time_ms)}, {n.by}: {n.reason}{_number_of(n)}"
+        for n in others
+    ]
     if state.flatten is not None:
         requester = f"{state.flatten.by}: {state.flatten.reason}"
-        lines.append(
-            f"closing every position since {readable(state.flatten.since_ms)}, {requester}"
-        )
+        since = readable(state.flatten.since_ms)
+        lines.append(f"every position is to be closed: asked for {since}, {requester}")
     return lines
+
+
+def mode_tells(state: ControlState) -> frozenset[int]:
+    """Return the numbers of the notices that `mode_lines` tells of."""
+    if not state.may_add_risk:
+        return frozenset(notice.n for notice in state.standing)
+    last = [n for n in state.notices if n.what == "resume" and n.time_ms == state.armed_ms]
+    return frozenset(notice.n for notice in last[-1:])
+
+
+def unheard_lines(beat: Heartbeat | None, now_ms: int) -> list[str]:
+    """Return that no bot seems to be there to do what it is told, or nothing."""
+    if beat is None:
+        return ["no bot has given a sign of life here: it holds from a bot's next start"]
+    silent_s = (now_ms - beat.time_ms) / 1000
+    if abs(silent_s) <= _SILENT_S:
+        return []
+    return [
+        f"bot {beat.pid} last gave a sign of life {silent_s:.0f} s ago: if it runs no more, it "
+        "holds from the next start, and till then only the watchdog closes anything"
+    ]
+
+
+def notice_line(notice: Notice) -> str:
+    """Return one thing control heard, as of its time: it may hold no longer.
+
+    Examples
+    --------
+    >>> notice_line(Notice(n=1, what="halt", mode=ControlMode.HALTED, by="guard loss_day",
+    ...                    reason="2.1% lost today", time_ms=0, stands=False))
+    '1970-01-01 00:00:00 UTC: HALTED by guard loss_day: 2.1% lost today; lifted since'
+    """
+    lifted = notice.mode is not ControlMode.ACTIVE and not notice.stands
+    said = f"{readable(notice.time_ms)}: {notice_words(notice)}"
+    return said + ("; lifted since" if lifted else "")
+
+
+def notice_words(notice: Notice) -> str:
+    """Return one thing control heard, without its time."""
+    if notice.mode is ControlMode.ACTIVE:
+        return f"{notice.reason}, {notice.by}"
+    return f"{notice.mode} by {notice.by}: {notice.reason}"
+
+
+def _number_of(notice: Notice) -> str:
+    return f" (reason {notice.n})" if notice.n else ""
 
 
 def state_lines(state: ControlState, beat: Heartbeat | None, now_ms: int) -> list[str]:

@@ -166,6 +166,10 @@ class Journal:
         )
         return self._write(tail, TORN, plain(note), durable=True)[1]
 
+    def is_begun(self) -> bool:
+        """Whether there is anything of a journal here: a file, or the head of one."""
+        return bool(self._files()) or (self.folder / "head.json").exists()
+
     # -- reading ------------------------------------------------------------------------------
 
     def entries(

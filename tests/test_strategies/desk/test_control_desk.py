@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
+from models.base.files import locked
 from models.operate.control.commands import Commands
-from models.operate.control.state import ControlMode
+from models.operate.control.review import ReviewConfig
+from models.operate.control.state import ControlMode, GuardActor, Person
+from models.operate.journal.journal import Journal
 from models.operate.journal.records import Incident
 from strategies.desk.cli import main
+from strategies.human.control import Control
+
+NOBODY = 65_534
 
 
 @pytest.fixture
@@ -116,10 +129,222 @@ def test_journal_when_verified_and_tampered_with_then_the_exit_code_tells(
     assert say(tmp_path, "journal", "show") == 0
     assert "the bot was here" in capsys.readouterr().out
     assert say(tmp_path, "journal", "verify") == 0
-    head = capsys.readouterr().out.split()[-1]
+    out = capsys.readouterr().out
+    assert "unless by somebody who wrote all of it anew" in out
+    head = out.partition("the chain holds; head ")[2].split()[0]
     assert say(tmp_path, "journal", "verify", "--expect", head) == 0
     assert say(tmp_path, "journal", "verify", "--expect", "0" * 64) == 1
     (path,) = (tmp_path / "journal").glob("*.jsonl")
     path.write_bytes(path.read_bytes().replace(b"here", b"away"))
     assert say(tmp_path, "journal", "verify") == 1
     assert "BROKEN: journal-000001.jsonl, line 1: was changed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("folder", [None, "journal"])
+def test_journal_when_there_is_none_then_verify_and_show_are_errors_and_make_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], folder: str | None
+) -> None:
+    if folder is not None:
+        (tmp_path / folder).mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    for what in ("verify", "show"):
+        assert say(tmp_path, "journal", what) == 2
+        said = capsys.readouterr()
+        assert "no journal was found: nothing can be said of it" in said.err
+        assert "holds" not in said.out
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_journal_when_only_its_head_is_left_then_verify_says_that_lines_were_cut(
+    tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (path,) = (tmp_path / "journal").glob("*.jsonl")
+    path.unlink()
+    assert say(tmp_path, "journal", "verify") == 1
+    assert "BROKEN: lines up to 1 were written" in capsys.readouterr().out
+    (tmp_path / "journal" / "head.json").unlink()
+    path.touch()  # nor is an empty file a journal whose chain holds
+    assert say(tmp_path, "journal", "verify") == 1
+    assert "not one whole line" in capsys.readouterr().out
+
+
+def test_journal_when_its_oldest_files_are_gone_then_verify_says_which_lines_and_what_that_means(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal = Journal(tmp_path / "journal", max_bytes=1000)
+    for i in range(12):
+        journal.append("test", Incident(what=f"line {i + 1}"))
+    files = sorted(journal.folder.glob("*.jsonl"))
+    kept = files[0].rename(tmp_path / files[0].name)
+    assert say(tmp_path, "journal", "verify") == 1
+    said = capsys.readouterr().out
+    first = journal.verify().first
+    assert first is not None
+    assert f"INCOMPLETE: lines 1 to {first - 1} are not here" in said
+    assert "holds" not in said
+    assert say(tmp_path, "journal", "verify", "--first", str(first)) == 0
+    assert f"from line {first} on; of the lines before nothing" in capsys.readouterr().out
+    files[1].unlink()  # and one more: what the person named is no longer the first
+    assert say(tmp_path, "journal", "verify", "--first", str(first)) == 1
+    kept.rename(files[0])
+    assert say(tmp_path, "journal", "verify") == 1
+    assert "BROKEN" in capsys.readouterr().out
+
+
+def test_journal_when_it_is_another_bots_then_verify_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, begun in (("one", 1_700_000_000_000), ("two", 1_700_000_099_000)):
+        Control(tmp_path / name, review=ReviewConfig(), clock=lambda begun=begun: begun).loop(
+            feed_ms=None, candle_ms=60_000, numbers={}
+        )
+    assert say(tmp_path / "one", "journal", "verify") == 0
+    shutil.rmtree(tmp_path / "one" / "journal")
+    shutil.copytree(tmp_path / "two" / "journal", tmp_path / "one" / "journal")
+    capsys.readouterr()
+    assert say(tmp_path / "one", "journal", "verify") == 1
+    said = capsys.readouterr().out
+    assert "NOT THIS BOT'S: it goes with the control state of 2023-11-14T22:14:59" in said
+    assert "holds" not in said
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.9])
+def test_journal_when_its_newest_file_is_truncated_then_verify_says_so(
+    tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str], kept: float
+) -> None:
+    for i in range(4):
+        commands.journal.append("test", Incident(what=f"line {i + 1}"))
+    (path,) = (tmp_path / "journal").glob("*.jsonl")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * kept)])
+    assert say(tmp_path, "journal", "verify") == 1
+    assert "BROKEN: lines up to 5 were written" in capsys.readouterr().out
+
+
+# -- what was not done is not said to be done ----------------------------------------------------
+
+
+def no_permission(*_: object, **__: object) -> None:
+    raise PermissionError(errno.EACCES, "Permission denied")
+
+
+@pytest.fixture
+def not_permitted(monkeypatch: pytest.MonkeyPatch, commands: Commands) -> None:
+    """Nothing under the control folder can be opened for writing, as for another user."""
+    folder, real = str(commands.store.folder), os.open
+
+    def guarded(path: Any, flags: int, *rest: Any, **options: Any) -> int:
+        if str(path).startswith(folder) and flags & (os.O_WRONLY | os.O_RDWR):
+            no_permission()
+        return real(path, flags, *rest, **options)
+
+    def opened(path: Path, mode: str = "r", **options: Any) -> Any:
+        if str(path).startswith(folder) and set(mode) & set("wa+x"):
+            no_permission()
+        return open(path, mode, **options)
+
+    monkeypatch.setattr(os, "open", guarded)
+    monkeypatch.setattr(Path, "open", opened)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("halt",), ("reduce", "storm"), ("flatten", "--yes"), ("resume", "--yes"),
+        ("hedge", "0.5", "--yes"), ("approve", "r1"), ("deny", "r1"),
+    ],
+)  # fmt: skip
+def test_command_when_nothing_can_be_written_then_it_is_an_error_and_claims_nothing(
+    tmp_path: Path, commands: Commands, not_permitted: None,
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...],
+) -> None:  # fmt: skip
+    before = commands.store.on_disk()
+    assert say(tmp_path, *words) == 2
+    said = capsys.readouterr()
+    assert "was not carried out" in said.err
+    assert said.out == ""
+    assert commands.store.on_disk() == before
+
+
+def said_by_nobody(*words: str) -> tuple[int, str]:
+    """Run a command as a user who may read everything and write nowhere; its code and output."""
+    read, write = os.pipe()
+    if child := os.fork():
+        os.close(write)
+        with os.fdopen(read) as said:
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said.read()
+    code = 99
+    try:
+        if os.getuid() == 0:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+        with os.fdopen(write, "w") as out, redirect_stdout(out), redirect_stderr(out):
+            code = main([*words])
+    finally:
+        os._exit(code)
+
+
+@pytest.mark.parametrize("word", ["halt", "reduce"])
+def test_halt_when_another_user_runs_the_bot_then_it_is_an_error_and_claims_nothing(
+    word: str,
+) -> None:
+    with suppress(SystemExit), redirect_stdout(StringIO()):
+        main(["--help"])  # what it imports late is out of the other user's reach
+    with TemporaryDirectory() as name:
+        store = Commands(Path(name)).store
+        for path, mode in ((Path(name), 0o755), (store.folder, 0o555)):
+            path.chmod(mode)  # read by all, written by nobody; root is another user then
+        code, said = said_by_nobody(word, "--userdir", name)
+        store.folder.chmod(0o755)
+        assert (code, f"{word} was not carried out" in said) == (2, True), said
+        assert "Permission denied" in said
+        assert "HALTED:" not in said
+        assert store.on_disk().mode is ControlMode.ACTIVE
+
+
+def test_halt_when_the_state_is_locked_for_good_then_what_is_said_is_what_the_bot_reads(
+    tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("models.base.files.time.sleep", lambda _: None)
+    with locked(commands.store.folder / "lock"):
+        assert say(tmp_path, "halt", "storm") == 0
+    assert "the file HALT is there" in capsys.readouterr().out
+    assert Commands(tmp_path).store.on_disk().mode is ControlMode.HALTED
+
+
+# -- a question is about what was shown -----------------------------------------------------------
+
+
+def test_resume_when_a_guard_halts_while_it_is_asked_then_the_new_state_is_shown_and_asked_anew(
+    tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    commands.store.reduce(GuardActor("price_fresh"), "silent")
+    said = ["resume", "no"]
+
+    def asked(_: str) -> str:
+        if len(said) == 2:
+            commands.store.halt(GuardActor("loss_day"), "2.1 % lost today")
+        return said.pop(0)
+
+    monkeypatch.setattr("strategies.desk.control.input", asked, raising=False)
+    assert say(tmp_path, "resume") == 2
+    shown = capsys.readouterr()
+    assert "no longer what was shown; nothing was changed. It is now:" in shown.out
+    assert "HALTED" in shown.out.partition("It is now:")[2]
+    assert commands.store.read().mode is ControlMode.HALTED
+
+
+def test_resume_when_given_a_number_then_that_reason_goes_and_the_others_stay(
+    tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands.store.reduce(GuardActor("price_fresh"), "silent")
+    commands.store.halt(Person("bob", "telegram"), "holiday")
+    assert say(tmp_path, "resume", "2", "--yes") == 0
+    assert capsys.readouterr().out.startswith("REDUCING")
+    assert say(tmp_path, "resume", "2", "--yes") == 2
+    assert "no reason 2 stands" in capsys.readouterr().err
+    assert say(tmp_path, "resume", "1", "--yes") == 0
+    assert commands.store.read().mode is ControlMode.ACTIVE

@@ -39,7 +39,7 @@ OTHER = "LTC/USDT:USDT"
 def s(tmp_path: Path) -> Any:
     made = BitcoinCrossMargin(config(user_data_dir=tmp_path, runmode=RunMode.LIVE))
     state = made.control.store.folder / "state.json"  # a person armed it an hour ago
-    kept = json.loads(state.read_text(encoding="utf-8")) | {"since_ms": ms(-3600)}
+    kept = json.loads(state.read_text(encoding="utf-8")) | {"armed_ms": ms(-3600)}
     state.write_text(json.dumps(kept), encoding="utf-8")
     made.control._acknowledge, made._hold = "", lambda: None
     made.dp, made.wallets = LiveProvider(analysed()), Wallets(10_000.0)

@@ -193,6 +193,64 @@ def test_loop_when_the_mode_has_changed_then_the_journal_says_so_once(make: Any)
     ]
 
 
+def test_flatten_when_the_books_are_empty_then_it_is_done_when_the_exchange_says_so(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s = make()
+    s.control.store.request_flatten(ANN, "out")
+    answers = [("BTC/USDT:USDT 0.3",), ("BTC/USDT:USDT 0.3",), None, ()]
+    for held, said in zip(
+        answers,
+        ["still holds BTC/USDT:USDT 0.3: close it there", "still holds BTC/USDT:USDT 0.3",
+         "does not answer, so whether it holds more is not known", "the exchange holds none"],
+        strict=True,
+    ):  # fmt: skip
+        monkeypatch.setattr(s.guarding, "held", lambda held=held: held)
+        loop(s)
+        assert said in s.control.store.read().notices[-1].reason
+        assert (s.control.store.read().flatten is None) is (held == ())
+    assert [kind for kind, _ in told(s, "control") if "flatten" in kind] == [
+        "control.flattening", "control.flattening", "control.flattened",
+    ]  # fmt: skip
+    assert s.control.store.read().mode is ControlMode.HALTED
+
+
+def test_loop_when_a_guard_adds_a_reason_then_it_is_journalled_though_the_mode_stays(
+    make: Any,
+) -> None:
+    s = make()
+    s.control.store.halt(GuardActor("loss_day"), "lost 2 %")
+    loop(s)
+    s.control.store.halt(GuardActor("margin"), "margin ratio 0.8")
+    loop(s)
+    loop(s)
+    assert [r["what"].partition(": ")[2] for _, r in told(s, "control.heard")] == [
+        "HALTED by guard margin: margin ratio 0.8",
+    ]
+
+
+def test_reload_when_a_halt_has_found_no_disk_then_the_new_strategy_is_halted_too(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s, real = make(), Path.open
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError("No space left on device")
+
+    def opened(path: Path, mode: str = "r", *rest: Any, **options: Any) -> Any:
+        return full() if mode == "a" else real(path, mode, *rest, **options)
+
+    with monkeypatch.context() as broken:
+        broken.setattr("models.operate.control.state_file.write_atomic", full)
+        broken.setattr(Path, "open", opened)
+        s.control.store.halt(GuardActor("loss_day"), "lost 2 %")
+    again = make()
+    assert confirm(again) is False
+    loop(again)  # the disk is back: written down now, for a restart too
+    assert again.control.store.unwritten == ()
+    assert "lost 2 %" in again.control.store.on_disk().reason
+
+
 def test_loop_when_flattening_is_done_then_the_request_is_dropped_and_the_halt_stays(
     make: Any, open_trades: list[Any]
 ) -> None:

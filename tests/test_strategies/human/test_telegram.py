@@ -8,111 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from freqtrade.enums import RPCMessageType, TradingMode
-from freqtrade.persistence import Trade, init_db
+from freqtrade.enums import RPCMessageType
+from freqtrade.persistence import Trade
 from freqtrade.rpc import telegram as freqtrade_telegram
 
-from models.operate.control.commands import Commands
 from models.operate.control.review import Answer
-from models.operate.control.state import ControlMode, GuardActor, Person
+from models.operate.control.state import ControlMode, GuardActor
 from models.operate.control.store import HALT_FILE
 from models.operate.journal.records import DecisionRecord
-from strategies.human import telegram as pack_telegram
 from strategies.human.questions import VALID_MS
 from strategies.human.telegram import PackTelegram, install
 from tests.telegram.chat import Chat
 from tests.telegram.faults import Drop, bad_gateway
-from tests.telegram.server import running_bot_api
 from tests.telegram.state import BotApiState
-
-GROUP, ANN, BOB, CARL, STRANGER = -1001, 1, 2, 3, 4
-
-
-class Clock:
-    """Starts at the time of day, which the trades in Freqtrade's database go by."""
-
-    def __init__(self) -> None:
-        self.now = round(datetime.now(UTC).timestamp() * 1000)
-
-    def __call__(self) -> int:
-        return self.now
-
-
-@dataclass(frozen=True)
-class Desk:
-    """A client that listens to a group, in which Ann and Bob are authorised and Carl is not."""
-
-    api: BotApiState
-    commands: Commands
-    clock: Clock
-    ann: Chat
-    bob: Chat
-    carl: Chat
-    rpc: SimpleNamespace
-    client: PackTelegram
-
-    @property
-    def mode(self) -> ControlMode:
-        return self.commands.store.read().mode
-
-
-@pytest.fixture(scope="module")
-def listening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    api, clock = BotApiState(), Clock()
-    commands = Commands(tmp_path_factory.mktemp("user_data"), clock)
-    control = SimpleNamespace(commands=commands)
-    bot = SimpleNamespace(
-        strategy=SimpleNamespace(control=control), trading_mode=TradingMode.FUTURES
-    )
-    config = {
-        "stake_currency": "USDT",
-        "telegram": {
-            "token": api.token,
-            "chat_id": str(GROUP),
-            "authorized_users": [str(ANN), str(BOB)],
-            "keyboard": [["/status", "/help"]],
-        },
-    }
-    ann, bob, carl = (Chat(api, GROUP, user_id=user) for user in (ANN, BOB, CARL))
-    init_db("sqlite://")
-    with running_bot_api(api) as endpoint, pytest.MonkeyPatch.context() as environment:
-        for name, value in endpoint.environment().items():
-            environment.setenv(name, value)
-        environment.setattr(pack_telegram, "_LOOK_S", 0.02)
-        environment.setattr(PackTelegram, "again_s", 0.2)
-        rpc = SimpleNamespace(_freqtrade=bot)
-        client = PackTelegram(rpc, config, clock)
-        try:
-            api.wait_for_listener()
-            yield Desk(api, commands, clock, ann, bob, carl, rpc, client)
-        finally:
-            client.cleanup()
-
-
-@pytest.fixture
-def desk(listening: Desk) -> Iterator[Desk]:
-    """The desk with nothing said yet; nothing the client asked for was unknown to the server."""
-    (listening.commands.store.folder / HALT_FILE).unlink(missing_ok=True)
-    if listening.mode is not ControlMode.ACTIVE:
-        listening.ann.say("a new test begins")
-        listening.commands.store.resume(Person("fixture", "test"))
-        listening.ann.wait_for("fixture by test: resumed")
-    yield listening
-    listening.api.faults.clear()
-    assert not listening.api.unknown
-
-
-def after_all_others(desk: Desk, chat: Chat) -> None:
-    """Wait until every command and press so far was handled: they are, in order."""
-    chat.say("/risk")
-    assert "ACTIVE" in chat.wait_for("no sign of life from a bot").text
+from tests.test_strategies.human.desk import STRANGER, Desk, after_all_others, proposed
 
 
 def test_halt_when_said_then_it_holds_at_once_with_who_and_why_in_the_journal(desk: Desk) -> None:
@@ -153,7 +67,7 @@ def test_resume_when_said_then_only_a_yes_does_it(desk: Desk) -> None:
     desk.ann.say("/resume")
     desk.ann.wait_for("Trade again?")
     query = desk.ann.press("Yes")
-    desk.ann.wait_for("ACTIVE: the bot trades")
+    desk.ann.wait_for("ACTIVE: new positions are allowed")
     assert desk.mode is ControlMode.ACTIVE
     desk.api.wait_until(lambda: query.answered, "the progress bar ended")
 
@@ -189,7 +103,7 @@ def test_flatten_when_confirmed_then_it_halts_and_asks_for_every_position(desk: 
     assert "BTC/USDT:USDT short 0.05" in asked
     assert desk.mode is ControlMode.ACTIVE
     desk.ann.press("Yes")
-    desk.ann.wait_for("closing every position since")
+    desk.ann.wait_for("every position is to be closed")
     flatten = desk.commands.store.read().flatten
     assert flatten is not None
     assert flatten.reason == "storm"
@@ -252,13 +166,6 @@ def test_why_when_the_journal_knows_the_trade_then_it_tells_however_long_it_is(d
     assert "because: no 59" in told
     assert "lines left out)" in told
     assert "forecast: up 50%" in told
-
-
-def proposed(desk: Desk, key: str) -> str:
-    return desk.commands.store.propose(
-        key=key, pair=f"{key}/USDT:USDT", side="long", notional_quote=1000.0, rate=60_000.0,
-        note="p_up 0.6", expires_ms=desk.clock() + 600_000,
-    ).id  # fmt: skip
 
 
 def test_review_when_entries_wait_then_they_are_answered_by_word_or_button(desk: Desk) -> None:
@@ -332,7 +239,7 @@ def test_question_when_a_newer_one_was_asked_then_the_old_button_is_dead(desk: D
     newest = desk.ann.wait_for("close every position?")
     desk.api.forget(newest)
     desk.ann.press("Yes")  # of the hedge
-    desk.ann.wait_for("Not done: this question was open")
+    desk.ann.wait_for("Not done: a newer question of yours has taken its place")
     state = desk.commands.store.read()
     assert (state.hedge, state.flatten) == (None, None)
 
@@ -395,7 +302,7 @@ def test_yes_when_its_answer_is_lost_then_it_is_done_once_and_told_anew(
     desk.ann.wait_for("close every position?")
     desk.api.faults.add(Drop(on=method, times=1))
     desk.ann.press("Yes")
-    desk.ann.wait_for("closing every position since")
+    desk.ann.wait_for("every position is to be closed")
     assert len(desk.commands.journal.entries(kind="control.flatten")) == before + 1
 
 
@@ -435,7 +342,7 @@ def test_news_when_a_guard_or_a_file_halts_then_it_is_told_unasked_and_once(desk
     file.unlink()
     desk.ann.wait_for("REDUCING")
     desk.commands.store.request_flatten(GuardActor("loss_peak"), "10 % lost")
-    desk.ann.wait_for("closing every position")
+    desk.ann.wait_for("every position is to be closed")
     desk.ann.say("/risk")
     desk.ann.wait_for("no sign of life from a bot")
     told = [message.text.split(":")[0] for message in desk.ann.received()[len(before) :]]

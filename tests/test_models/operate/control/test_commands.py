@@ -41,14 +41,17 @@ def journalled(commands: Commands) -> list[tuple[str, str, str]]:
 def test_commands_when_said_in_turn_then_state_answer_and_journal_agree(
     commands: Commands,
 ) -> None:
-    assert commands.reduce(ANN).splitlines() == [
+    assert commands.reduce(ANN).text.splitlines() == [
         "REDUCING: no new positions, and none is made larger",
         "since 2023-11-14 22:13:20 UTC, ann by command line: a person said so",
+        "no bot has given a sign of life here: it holds from a bot's next start",
     ]
-    assert commands.halt(ANN, "storm").endswith("storm")
-    assert commands.flatten(ANN).startswith("HALTED")
+    halted = commands.halt(ANN, "storm").text.splitlines()
+    assert halted[1].endswith("ann by command line: storm (reason 2)")
+    assert halted[2].startswith("also REDUCING since")
+    assert commands.flatten(ANN).text.startswith("HALTED")
     assert commands.store.read().flatten is not None
-    assert commands.resume(ANN).startswith("ACTIVE")
+    assert commands.resume(ANN).text.startswith("ACTIVE")
     assert journalled(commands) == [
         ("control.reduce", "ACTIVE", "REDUCING"),
         ("control.halt", "REDUCING", "HALTED"),
@@ -65,7 +68,7 @@ def test_halt_when_the_journal_cannot_be_written_then_it_halts_and_says_so(
     commands: Commands, tmp_path: Path
 ) -> None:
     (tmp_path / "journal").touch()  # a file where the folder should be
-    said = commands.halt(ANN, "storm")
+    said = commands.halt(ANN, "storm").text
     assert "not journalled" in said
     assert commands.store.read().mode is ControlMode.HALTED
 
@@ -103,7 +106,7 @@ def test_proposals_when_answered_then_the_answer_is_in_the_journal(commands: Com
             note="p_up 0.6", expires_ms=NOW + 1,
         )  # fmt: skip
     assert commands.waiting() == ["r1", "r2"]
-    assert "UTC: long BTC/USDT:USDT, 1,000.00 at 60,000.00; p_up 0.6" in commands.risk()
+    assert "UTC: long BTC/USDT:USDT, 1,000.00 at 60,000.00; p_up 0.6" in commands.risk().text
     assert commands.approve(ANN, "r1") == "r1: approve noted"
     assert commands.deny(ANN, "r2") == "r2: deny noted"
     assert commands.waiting() == []
@@ -140,13 +143,13 @@ def test_why_when_asked_then_the_trades_story_is_told_in_order(commands: Command
 def test_risk_when_the_bot_lives_then_its_age_feed_and_numbers_are_shown(
     commands: Commands,
 ) -> None:
-    assert commands.risk().endswith("no sign of life from a bot")
+    assert commands.risk().text.endswith("no sign of life from a bot")
     beat(
         commands.store.folder,
         Heartbeat(time_ms=NOW - 3000, pid=42, loop=7, feed_ms=NOW - 60_000,
                   numbers={"equity": 10_000.0}),
     )  # fmt: skip
-    assert commands.risk().splitlines()[1:] == [
+    assert commands.risk().text.splitlines()[1:] == [
         "since 2023-11-14 22:13:20 UTC",
         "bot 42 alive 3 s ago", "newest candle closed 60 s ago", "equity: 10,000.00",
     ]  # fmt: skip
@@ -160,8 +163,8 @@ def test_heartbeat_when_broken_then_it_is_an_error_and_status_still_answers(
     (commands.store.folder / FILE).write_bytes(content)
     with pytest.raises(ControlError, match="expected a heartbeat"):
         last_beat(commands.store.folder)
-    assert "expected a heartbeat" in commands.risk()
-    assert commands.risk().startswith("ACTIVE")
+    assert "expected a heartbeat" in commands.risk().text
+    assert commands.risk().text.startswith("ACTIVE")
 
 
 def test_why_when_a_trade_has_every_kind_of_line_then_each_is_told_in_words(

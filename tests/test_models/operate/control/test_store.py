@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import threading
 from pathlib import Path
@@ -12,13 +13,14 @@ import pytest
 
 from models.base.errors import ControlError
 from models.base.files import locked
-from models.operate.control import store as store_module
+from models.operate.control import state_file
 from models.operate.control.review import Answer
 from models.operate.control.state import (
     ControlMode,
     ControlState,
     GuardActor,
     Person,
+    StateChanged,
     from_bytes,
     to_bytes,
 )
@@ -196,7 +198,7 @@ def cannot_append(path: Path, mode: str = "r", **options: Any) -> Any:
 def test_halt_when_the_state_cannot_be_written_then_the_halt_file_says_it(
     store: ControlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "write_atomic", full_disk)
+    monkeypatch.setattr(state_file, "write_atomic", full_disk)
     assert store.reduce(LOSS, "lost 2 %").mode is ControlMode.HALTED
     assert other(store).read().mode is ControlMode.HALTED
     assert "lost 2 %" in other(store).read().reason
@@ -205,17 +207,21 @@ def test_halt_when_the_state_cannot_be_written_then_the_halt_file_says_it(
     assert "lost 2 %" in (store.folder / HALT_FILE).read_text(encoding="utf-8")
 
 
-def test_halt_when_nothing_at_all_can_be_written_then_this_process_is_halted_until_resumed(
+def test_halt_when_nothing_at_all_can_be_written_then_this_process_is_halted_until_it_is_lifted(
     store: ControlStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(store_module, "write_atomic", full_disk)
+        broken.setattr(state_file, "write_atomic", full_disk)
         broken.setattr(Path, "open", cannot_append)
         assert store.halt(LOSS, "loss").mode is ControlMode.HALTED
     clock.now += 5
     other(store).set_hedge(ANN, 0.5)  # no word about the mode
     assert store.read().mode is ControlMode.HALTED
     assert "No space" in store.read().reason
+    other(store).resume(ANN)  # by somebody to whom no other process could show this halt
+    assert store.read().mode is ControlMode.HALTED
+    store.settle()  # the disk is back
+    assert "loss (HALTED asked for); and" in other(store).read().reason
     other(store).resume(ANN)
     assert store.read().mode is ControlMode.ACTIVE
 
@@ -263,6 +269,137 @@ def test_store_when_it_writes_then_no_other_user_may_and_nothing_is_left_lying_a
 ) -> None:
     store.halt(ANN, "x")
     assert sorted(os.listdir(store.folder)) == ["lock", "state.json"]
+
+
+# -- reasons and what was shown -----------------------------------------------------------------
+
+
+def test_guard_when_it_repeats_itself_with_other_numbers_then_its_first_word_stands_alone(
+    store: ControlStore,
+) -> None:
+    for lost in (2.01, 2.02, 2.03):
+        store.halt(LOSS, f"lost {lost} %")
+    store.halt(LOSS, "lost too much this week")
+    assert [n.reason for n in store.read().standing] == ["lost 2.01 %", "lost too much this week"]
+
+
+def test_reasons_when_one_guard_finds_ever_new_words_then_only_a_few_of_them_stand(
+    store: ControlStore,
+) -> None:
+    for i in range(20):
+        store.halt(LOSS, "x" * (i + 1))
+    standing = store.read().standing
+    assert len(standing) == 4
+    assert standing[-1].reason == "x" * 20  # and a person who was shown the one before has to look
+
+
+def test_resume_when_a_halt_came_since_it_was_shown_then_nothing_is_lifted(
+    store: ControlStore,
+) -> None:
+    shown = store.reduce(LOSS, "silent")
+    other(store).halt(GuardActor("margin"), "0.6")
+    with pytest.raises(StateChanged, match="no longer what was shown"):
+        store.resume(ANN, shown=shown)
+    assert store.read().mode is ControlMode.HALTED
+    assert store.resume(ANN, shown=store.read()).may_add_risk
+
+
+@pytest.mark.parametrize("since", ["file", "resumed", "lifted and said again", "gone"])
+def test_resume_when_what_stands_changed_in_any_way_then_it_is_another_question(
+    store: ControlStore, since: str
+) -> None:
+    shown = store.halt(LOSS, "lost 2 %")
+    if since == "file":
+        (store.folder / HALT_FILE).touch()
+    elif since == "gone":
+        (store.folder / "state.json").unlink()
+    else:
+        other(store).resume(Person("bob", "telegram"))
+        if since != "resumed":
+            other(store).halt(LOSS, "lost 2 %")
+    before = store.read()
+    with pytest.raises(ControlError):
+        store.resume(ANN, shown=shown)
+    assert store.read() == before
+
+
+def test_question_when_something_else_changed_then_the_answer_still_counts(
+    store: ControlStore,
+) -> None:
+    shown = store.halt(LOSS, "lost 2 %")
+    store.acknowledge(ANN, "digest")
+    propose(store)
+    store.set_hedge(ANN, 0.5)
+    assert store.resume(ANN, shown=shown).may_add_risk
+
+
+def test_flatten_when_it_became_stricter_since_then_it_is_not_held_up(store: ControlStore) -> None:
+    shown = store.read()
+    store.halt(LOSS, "lost 2 %")
+    assert store.request_flatten(ANN, "out", shown=shown).flatten is not None
+    with pytest.raises(StateChanged):  # it is being closed already: another question
+        store.request_flatten(ANN, "out", shown=shown)
+
+
+def test_hedge_when_it_or_the_mode_changed_since_it_was_shown_then_it_stays(
+    store: ControlStore,
+) -> None:
+    for change in (lambda: store.set_hedge(ANN, 0.1), lambda: store.reduce(LOSS, "x")):
+        shown = store.read()
+        change()
+        before = store.read()
+        for act in (
+            lambda shown=shown: store.set_hedge(ANN, 0.9, shown=shown),
+            lambda shown=shown: store.freeze_hedge(ANN, shown=shown),
+            lambda shown=shown: store.release_hedge(ANN, shown=shown),
+        ):
+            with pytest.raises(StateChanged):
+                act()
+        assert store.read() == before
+
+
+def test_proposal_when_its_number_stands_for_another_entry_then_an_old_button_is_refused(
+    store: ControlStore, clock: Clock
+) -> None:
+    propose(store)
+    (old,) = store.read().proposals
+    (store.folder / "state.json").unlink()
+    store.resume(ANN)
+    clock.now += 5
+    assert propose(store, key="LTC short 9") == old.id
+    for answer in (store.approve, store.deny):
+        with pytest.raises(StateChanged, match="another entry than the one shown"):
+            answer(ANN, old.id, shown=old.mark)
+    assert answers(store) == ["waiting"]
+    (new,) = store.read().proposals
+    assert store.approve(ANN, new.id, shown=new.mark).answer is Answer.APPROVED
+
+
+@pytest.mark.parametrize("mode", list(ControlMode))
+def test_state_when_written_by_the_version_before_then_its_mode_and_reason_are_kept(
+    store: ControlStore, mode: ControlMode
+) -> None:
+    old = {
+        "format": 1, "mode": mode, "reason": "lost 2 %", "by": "guard loss_day", "since_ms": 5,
+        "flatten": {"by": "ann", "reason": "out", "since_ms": 7}, "hedge": None, "proposals": [],
+        "next_proposal": 3, "changes": 9, "acknowledged": {"d": "ann"},
+    }  # fmt: skip
+    (store.folder / "state.json").write_text(json.dumps(old), encoding="utf-8")
+    state = store.read()
+    assert (state.mode, state.by, state.since_ms) == (mode, "guard loss_day", 5)
+    assert (state.next_proposal, state.acknowledged) == (3, {"d": "ann"})
+    store.halt(ANN, "now")
+    assert store.read().mode is ControlMode.HALTED
+    assert store.resume(ANN).may_add_risk
+
+
+def test_state_when_somebody_edits_its_mode_then_it_is_halted(store: ControlStore) -> None:
+    store.halt(LOSS, "lost 2 %")
+    path = store.folder / "state.json"
+    path.write_text(path.read_text().replace('"mode": "HALTED",\n "notices"',
+                                             '"mode": "ACTIVE",\n "notices"'))  # fmt: skip
+    assert store.read().mode is ControlMode.HALTED
+    assert "it was edited" in store.read().reason
 
 
 # -- hedge --------------------------------------------------------------------------------------
