@@ -226,6 +226,9 @@ class Storm(StormMarket):
                 self.strategy.control.store.halt(ANN, "a test")
         for pair in pairs * rng.choice((1, 2)):
             reduces = rng.random() < 0.2
+            trade = next((t for t in self.trades if t.pair == pair), None)
+            if trade is not None and trade.open_orders and trade.entry_side != side:
+                continue  # Freqtrade's books have one side to a trade
             with suppress(DependencyException):
                 answer = self._exchange.create_order(
                     pair=pair, ordertype="market", side=side, amount=amount,
