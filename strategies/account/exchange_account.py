@@ -27,7 +27,7 @@ from strategies.account.exchange_answers import (
 from strategies.seams.contract_sizes import base_amount, executions_in_base, order_in_base
 from strategies.seams.rest_client import allow_every_market, rest_client
 
-_ALL_AT_ONCE: Final = 40  # weight of one request for every pair; one pair's is 1
+ALL_AT_ONCE: Final = 40  # weight of one request for every pair; one pair's is 1
 _ROWS: Final = 1000  # most the exchange answers at once
 _WEEK_MS: Final = 7 * DAY_MS  # longest span it answers at once
 
@@ -61,7 +61,7 @@ def resting_orders(exchange: Exchange, pairs: Sequence[str]) -> list[Resting]:
     """Return what waits on the exchange in `pairs`, stops included; weight 2 a pair, at most 80."""
     found: list[Resting] = []
     for params in ({}, {"trigger": True}):
-        for pair in pairs if len(pairs) < _ALL_AT_ONCE else (None,):
+        for pair in pairs if len(pairs) < ALL_AT_ONCE else (None,):
             # The client warns of the weight of asking for every pair, by refusing.
             allow_every_market(exchange)
             rows = rest_client(exchange).fetch_open_orders(pair, params=params)

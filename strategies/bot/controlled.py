@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from freqtrade.enums import ExitType
 from freqtrade.persistence import Order, Trade
 from freqtrade.strategy import IStrategy
 from pandas import Series
@@ -124,6 +125,8 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
         """Write the exit down; it is never refused."""
         self._leaving(pair)
         if self.control is not None:
+            if exit_reason == ExitType.EMERGENCY_EXIT.value:
+                self.control.unprotected(pair)
             row = self._last_row(pair)
             leaving = decisions.exit_record(trade, exit_reason, rate, row, self._numbers())
             self.control.decided("exit", leaving)
@@ -167,6 +170,8 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
         if self.control is None or not order.safe_filled:
             return
         self.guarding.booked(trade.pair, order, current_time)
+        if order.ft_order_side != trade.entry_side:
+            self.guarding.closed(trade.pair, current_time)
         led = self.control.led(trade.pair)
         self.control.record("order.filled", decisions.filled(trade, order, led))
         if not trade.is_open:
@@ -213,7 +218,11 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
         try:
             account = self._account()
             shown |= account_figures(account)
-            shown |= limit_figures(account, self.guarding.losses, self.guarding.limits)
+            refused = "" if self.control is None else self.control.refusal()
+            shown |= limit_figures(
+                account, self.guarding.losses, self.guarding.limits,
+                refused or ", ".join(self.guarding.unknowns.concerning("")),
+            )  # fmt: skip
             shown |= exchange_figures(self.guarding.exchange)
             shown |= self._source_figures()
             shown |= latency_figures(self.lane.latency())

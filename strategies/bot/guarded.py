@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -28,6 +28,8 @@ from models.operate.journal.records import Incident
 from models.serve.latency import CandleLatency
 from models.trade.risk.run import Guard
 from models.trade.risk.snapshot import Exposure, Stage
+from strategies.account.collateral import require_own_collateral
+from strategies.account.trades_lock import before_it_ends, unwritable
 from strategies.bot.config import PackConfig, pack_config
 from strategies.bot.data_check import check_backtest_data
 from strategies.bot.fail_closed import on_error_return
@@ -40,7 +42,7 @@ from strategies.guard.guarding import Guarding
 from strategies.guard.second_source import SecondSource, SecondSourceConfig
 from strategies.human.control import control_of
 from strategies.seams.check import check_all
-from strategies.seams.data_provider import exchange_if_any
+from strategies.seams.data_provider import exchange_if_any, exchange_of
 from strategies.seams.fast_mode import FastMode
 from strategies.seams.rest_client import rest_client
 from strategies.seams.throttle import bound_loop_pause, pause_by_monotonic_time
@@ -92,6 +94,7 @@ class GuardedStrategy(GatedStrategy):
 
             install()  # before Freqtrade makes its client
         self._sweeper = Sweeper(candle_s)
+        self._unwritable: Callable[[], str] = str  # Freqtrade opens its database before the start
         self._clock_watch = (
             None if self.control is None else ClockWatch(self.control, self._say_to_a_person)
         )
@@ -134,6 +137,13 @@ class GuardedStrategy(GatedStrategy):
         if self.control is not None:
             self._sweeper.start()
             self.lane.start()
+            before_it_ends(self.guarding.recovery.before_the_end)
+            self._unwritable = unwritable
+        if self.config["runmode"] == RunMode.LIVE:
+            try:
+                require_own_collateral(self.config, exchange_of(self.dp))
+            except PackError as error:
+                raise OperationalException(str(error)) from error
         if self.config["runmode"] == RunMode.BACKTEST:
             try:
                 check_backtest_data(self.config, self.startup_candle_count)
@@ -268,6 +278,8 @@ class GuardedStrategy(GatedStrategy):
         """Return why an order must not be sent, or nothing; whatever breaks is a reason."""
         try:
             if against := self._objection(pair, side, amount, rate, current_time):
+                return against
+            if against := self._unwritable():
                 return against
             notional = amount * rate
             decision = self.guarding.decide(pair, side, notional, rate, current_time)

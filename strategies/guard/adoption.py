@@ -19,6 +19,8 @@ from strategies.seams.reopened_orders import give_orders, reopen_order
 
 _SPAN_MS: Final = 60_000  # between the decision and the order; clocks may differ by some of it
 _SAME: Final = 1e-6  # relative; amounts are whole lots
+# How the client ids of Binance's own closings begin: liquidation, auto-deleveraging, settlement.
+_FORCED: Final = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
 
 
 def reopen_exit(trade: Trade, missing: float) -> list[str]:
@@ -78,3 +80,30 @@ def adopt_exits(trade: Trade, exchange: Exchange, asked_ms: int, missing: float)
         return []
     give_orders(trade, found, ExitType.SOLD_ON_EXCHANGE.value)
     return [f"{trade.pair}: the answer to an exit of {o['filled']:g} was lost" for o in found]
+
+
+def adopt_forced(trade: Trade, exchange: Exchange, missing: float) -> list[str]:
+    """Give `trade` the closings the exchange made by itself since its last fill, and say which.
+
+    A trade that does not hear of its liquidation gets a new stop of its full size, which rests on
+    a flat account. All or none, as in `adopt_exits`.
+
+    Raises
+    ------
+    FreqtradeException
+        If the exchange does not answer.
+    """
+    known = {order.order_id for order in trade.orders}
+    filled = trade.date_last_filled_utc or trade.open_date_utc
+    found = [
+        order
+        for order in exchange.fetch_orders(trade.pair, filled)
+        if str(order["id"]) not in known
+        and str(order.get("clientOrderId") or "").startswith(_FORCED)
+        and order.get("side") == trade.exit_side
+        and (order.get("filled") or 0) > 0
+    ]
+    if not math.isclose(sum(order["filled"] for order in found), missing, rel_tol=_SAME):
+        return []
+    give_orders(trade, found, ExitType.LIQUIDATION.value)
+    return [f"{trade.pair}: {o['filled']:g} was closed by the exchange itself" for o in found]

@@ -33,6 +33,7 @@ from strategies.guard.permits import NewRisk, Permits
 from strategies.guard.readings import Readings
 from strategies.guard.recovery import Recovery
 from strategies.guard.standing import StandingWatch
+from strategies.guard.unknowns import Unknowns
 from strategies.human.control import Control
 
 
@@ -77,19 +78,22 @@ class Guarding:
             ]
         self._control = control
         losses = None if control is None else LossBook(control.store.folder)
-        self.consequences = Consequences(control)
+        self.unknowns = Unknowns(control, self.limits.soft)
+        self.consequences = Consequences(control, self.unknowns)
         self.permits = Permits()
         clock = None if control is None else control.clock
         self.readings = Readings(host, stage, clock, self.permits)
-        self.recovery = Recovery(host, self.readings, control, journal)
+        self.recovery = Recovery(host, self.readings, control, journal, self.unknowns)
         self.entries = Entries(
             self.readings, self.recovery, limits=self.limits, guards=guards,
             consequences=self.consequences, control=control, losses=losses, journal=journal,
+            unknowns=self.unknowns,
         )  # fmt: skip
         self.leverage = self.entries.leverage  # pair -> as ordered from Freqtrade last
         self.standing = StandingWatch(
             self.readings, self.recovery, limits=self.limits, guards=guards,
             consequences=self.consequences, control=control, losses=losses,
+            unknowns=self.unknowns,
         )  # fmt: skip
 
     def true_time(self, now: datetime) -> datetime:
@@ -154,8 +158,9 @@ class Guarding:
             market=MarketState(candle_s=self.readings.candle_s),
             second=agreement,
         )
-        reason = watch(snapshot, self.limits, Standing.SOURCE, self._guards).reason
-        return reason, agreement
+        observed = watch(snapshot, self.limits, Standing.SOURCE, self._guards)
+        self.consequences.obey(observed, pair, "source")
+        return observed.reason, agreement
 
     # -- lost answers -------------------------------------------------------------------------
 
@@ -170,6 +175,11 @@ class Guarding:
     def held(self) -> tuple[str, ...] | None:
         """Return what the exchange holds now, by pair; None while that is not known."""
         return self.recovery.held()
+
+    def closed(self, pair: str, now: datetime) -> None:
+        """Note a fill that took from a position: entries wait until the losses contain it."""
+        if self.standing.losses is not None:
+            self.standing.losses.closed(pair, epoch_ms(now))
 
     @property
     def exchange(self) -> ExchangeAccount | None:

@@ -41,6 +41,8 @@ class LossBook:
         self._until_ms: int | None = None  # transfers are counted up to here
         self._wallet: float | None = None  # balance at the last observation
         self._waits_ms: int | None = None  # since when a jump is without an explanation
+        self._closings: dict[str, int] = {}  # pair -> its last closing fill not counted yet
+        self._observed = False  # anything in this run
         if self._path.is_file():
             try:
                 self._load(json.loads(self._path.read_text(encoding="utf-8")))
@@ -62,6 +64,7 @@ class LossBook:
 
         A clock was wrong when it was written. What was lost stays; it counts on from now.
         """
+        self._closings = {pair: min(t, now_ms) for pair, t in self._closings.items()}
         if self.state is None or self.state.time_ms <= now_ms:
             return 0
         ahead_ms = self.state.time_ms - now_ms
@@ -70,6 +73,20 @@ class LossBook:
             self._until_ms = min(self._until_ms, now_ms)
         self._waits_ms = None
         return ahead_ms
+
+    def closed(self, pair: str, now_ms: int) -> None:
+        """Note a fill that took from a position: what it lost is in no equity observed so far."""
+        self._closings[pair] = now_ms
+
+    @property
+    def uncounted(self) -> tuple[str, ...]:
+        """What the losses do not contain yet, in words; nothing new may be opened on them."""
+        waits = [f"the result of a fill in {pair}" for pair in sorted(self._closings)]
+        if not self._observed:
+            waits.append("the equity since the start")
+        if self._waits_ms is not None:
+            waits.append("the reason of a jump in equity")
+        return tuple(waits)
 
     def asks(self, wallet_quote: float) -> bool:
         """Whether there may be transfers not counted yet: only they, fills and fees move it."""
@@ -114,6 +131,8 @@ class LossBook:
             self._count(news, now_ms)
             self._wallet = wallet_quote
         seen = observe_equity(before, now_ms, equity_quote)
+        self._closings = {p: t for p, t in self._closings.items() if t >= now_ms}
+        self._observed = True
         kept = self.state
         if kept is None or news or seen != replace(kept, time_ms=seen.time_ms) or before is None:
             self._armed_ms = armed_ms if is_newer else self._armed_ms

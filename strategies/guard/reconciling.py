@@ -6,9 +6,9 @@ placed. A difference has to last before it counts: what is on its way explains i
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from freqtrade.exchange import Exchange
@@ -26,6 +26,7 @@ from models.trade.risk.reconciliation import (
 )
 from models.trade.risk.snapshot import ExchangeAccount
 from strategies.account.exchange_account import (
+    ALL_AT_ONCE,
     books_of_exchange,
     order_behind,
     positions_of,
@@ -37,13 +38,13 @@ from strategies.account.exchange_account import (
 from strategies.account.exchange_answers import fills_of
 from strategies.account.snapshot import books_of, pending_of
 from strategies.guard.host import Host
+from strategies.guard.unknowns import Unknowns
 from strategies.seams.data_provider import exchange_of
-
-logger = logging.getLogger(__name__)
 
 _EVERY_MS: Final = 5_000  # positions and account
 _ORDERS_MS: Final = 15_000  # resting orders; every turn while they differ
 _UNEXPLAINED_MS: Final = 15_000  # Freqtrade looks at its stops once a loop
+_SAME: Final = 1e-9  # relative; amounts are whole steps of the exchange
 _BEFORE_CLOSE_MS: Final = 2_000
 _AFTER_CLOSE_MS: Final = 3_000
 # Of fills nobody knows, the youngest; what the books hold of them and the exchange's list must
@@ -69,15 +70,16 @@ class Reconciler:
     ----------
     host
         Whose data provider, order types and candle length are read when asked.
+    unknowns
+        Where subjects go that the exchange does not answer for: one pair's stays one pair's.
     """
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, host: Host, unknowns: Unknowns) -> None:
+        self._host, self._unknowns = host, unknowns
         self.account: ExchangeAccount | None = None
         self._asked_ms: dict[str, int] = {}  # subject -> when it was looked at last
         self._odd: dict[str, tuple[str, ...]] = {}  # subject -> its differences
         self._since: dict[str, int] = {}  # difference -> since when it is seen
-        self._unknown: set[str] = set()  # subjects the exchange did not answer for
         self._started_ms: int | None = None
         self._armed_ms = 0  # when a person last resumed
         self._rows: list[Mapping[str, Any]] = []  # positions, as the exchange's client tells them
@@ -96,6 +98,7 @@ class Reconciler:
             time_ms=now_ms,
         )
         self._busy.add(pair)
+        self._asked_ms.pop("account", None)  # what it won or lost is to be counted soon
 
     def hurry(self) -> None:
         """Let the positions be looked at in the next turn, however soon that comes."""
@@ -129,7 +132,7 @@ class Reconciler:
         Returns
         -------
         tuple of str or None
-            None if the exchange did not answer for something.
+            None if the exchange did not answer for something and nothing else differs.
         """
         # Control knows of a resumption only while it lasts; what was seen to stays seen to.
         self._armed_ms = armed_ms = max(self._armed_ms, armed_ms)
@@ -140,17 +143,22 @@ class Reconciler:
         if first or self._is_quiet(now_ms):
             if self._is_due("account", _EVERY_MS, now_ms):
                 self._look("account", lambda: self._account(now_ms, computed_ratio), now_ms)
-            every_ms = _EVERY_MS if self._odd.get("orders") else _ORDERS_MS
+            every_ms = _EVERY_MS if self._is_odd("orders") else _ORDERS_MS
             if self._is_due("orders", every_ms, now_ms):
-                self._look("orders", lambda: self._orders(trades, left), now_ms)
+                self._look_at_orders(trades, left, now_ms)
             if self._busy and self._is_due("fills", _EVERY_MS, now_ms):
-                self._look("fills", lambda: self._fills(trades, now_ms, armed_ms), now_ms)
+                self._look_at_fills(trades, now_ms, armed_ms)
         return self._lasting(now_ms)
 
     @property
-    def unanswered(self) -> tuple[str, ...]:
-        """What the exchange did not answer for when it was asked last."""
-        return tuple(sorted(self._unknown))
+    def held(self) -> frozenset[str]:
+        """Pairs the exchange held when it was asked last."""
+        return frozenset(row["symbol"] for row in self._rows)
+
+    def unanswered(self, pair: str) -> tuple[str, ...]:
+        """Return what the exchange did not answer for of `pair` when it was asked last."""
+        subjects = ("positions", "account", f"orders of {pair}", f"fills of {pair}")
+        return tuple(s for s in map(_named, subjects) if self._unknowns.is_unknown(s))
 
     # -- one subject each -----------------------------------------------------------------------
 
@@ -159,7 +167,8 @@ class Reconciler:
     ) -> tuple[str, ...]:
         self._rows = read_positions(self._exchange)
         theirs, ours = books_of_exchange(self._exchange, self._rows), books_of(trades)
-        found(theirs, ours)
+        # An error in explaining a difference must not hide it.
+        self._unknowns.ask("what explains the positions", lambda: found(theirs, ours))
         return differences(ours, theirs, pending_of(trades))
 
     def _account(self, now_ms: int, ratio: float | None) -> tuple[str, ...]:
@@ -173,62 +182,102 @@ class Reconciler:
         self._wallet = self.account.wallet_quote
         return ()
 
-    def _orders(self, trades: list[Trade], left: Callable[[str], None]) -> tuple[str, ...]:
-        pairs = [*self._host.dp.current_whitelist(), *(t.pair for t in trades)]
-        resting = resting_orders(self._exchange, list(dict.fromkeys(pairs)))
-        for stop in self._left_over(trades, resting):
+    def _look_at_orders(
+        self, trades: list[Trade], left: Callable[[str], None], now_ms: int
+    ) -> None:  # fmt: skip
+        """Compare the resting orders pair by pair: one the exchange knows no more hides no other.
+
+        Of many pairs they are asked for all at once.
+        """
+        asked = [*self._host.dp.current_whitelist(), *(t.pair for t in trades)]
+        pairs = list(dict.fromkeys(asked))
+        rows = self._resting
+        if len(pairs) >= ALL_AT_ONCE:
+            every = self._unknowns.ask("the exchange's orders", lambda: self._resting(*pairs))
+            if every is None:
+                return
+            rows = partial(_of, every)
+        for pair in pairs:
+            own = [trade for trade in trades if trade.pair == pair]
+            compare = partial(self._orders, pair, own, rows, left)
+            self._look(f"orders of {pair}", compare, now_ms, pair=pair)
+        self._only("orders", pairs)
+        self._asked_ms["orders"] = now_ms
+
+    def _resting(self, *pairs: str) -> list[Resting]:
+        return resting_orders(self._exchange, pairs)
+
+    def _orders(
+        self, pair: str, trades: list[Trade], rows: Callable[[str], list[Resting]],
+        left: Callable[[str], None],
+    ) -> tuple[str, ...]:  # fmt: skip
+        resting = rows(pair)
+        for stop, why in self._superfluous(pair, trades, resting):
             self._exchange.cancel_stoploss_order(stop.id, stop.symbol)
             resting.remove(stop)
-            left(f"{stop.symbol}: a stop of {stop.amount:g} that no trade knows")
+            left(f"{stop.symbol}: a stop of {stop.amount:g} {why}")
         believed = {
-            str(o.order_id): t.pair for t in trades for o in (*t.open_orders, *t.open_sl_orders)
+            str(o.order_id): pair for t in trades for o in (*t.open_orders, *t.open_sl_orders)
         }
         bare: tuple[str, ...] = ()
         if self._host.order_types.get("stoploss_on_exchange"):
-            bare = bare_positions(positions_of(self._exchange, self._rows), resting)
+            held = [row for row in self._rows if row["symbol"] == pair]
+            bare = bare_positions(positions_of(self._exchange, held), resting)
         return (*order_differences(believed, resting), *bare)
 
-    def _left_over(self, trades: list[Trade], resting: list[Resting]) -> list[Resting]:
-        """Return the bot's own stops that no trade knows: it was killed before they were answered.
+    def _superfluous(
+        self, pair: str, trades: list[Trade], resting: list[Resting]
+    ) -> list[tuple[Resting, str]]:
+        """Return the bot's own stops to take back, and why.
 
-        Left alone they would close the next position at an old price. Not where the positions
-        differ, and not before the trade has another: it may be all that protects.
+        Those no trade knows, left by a kill before they were answered, would close the next
+        position at an old price; not before the trade has another: it may be all that protects.
+        Of several a trade knows the newest stays. Nothing is taken back where positions differ.
         """
-        if self._odd.get("positions"):
+        if self._odd.get("positions") or self._is_missing("positions"):
             return []
-        known = {str(order.order_id) for trade in trades for order in trade.open_sl_orders}
-        held = {trade.pair for trade in trades}
-        stopped = {order.symbol for order in resting if order.id in known}
+        known = [str(order.order_id) for trade in trades for order in trade.open_sl_orders]
+        stops = [order for order in resting if order.is_bots_stop]
+        mine = sorted((s for s in stops if s.id in known), key=lambda s: known.index(s.id))
+        strange = [s for s in stops if s.id not in known] if mine or not trades else []
+        amount = sum(abs(trade.amount) for trade in trades)
+        whole = [stop for stop in mine if stop.amount >= amount * (1 - _SAME)]
+        twice = [stop for stop in mine if stop is not whole[-1]] if whole else []
         return [
-            order
-            for order in resting
-            if order.is_bots_stop
-            and order.id not in known
-            and (order.symbol not in held or order.symbol in stopped)
+            *((stop, "that no trade knows") for stop in strange),
+            *((stop, f"beside another of {whole[-1].amount:g}") for stop in twice),
         ]
 
-    def _fills(self, trades: list[Trade], now_ms: int, armed_ms: int) -> tuple[str, ...]:
-        pairs = set(self._busy)
-        for pair in pairs:
-            self._read_executions(pair, now_ms)
+    def _look_at_fills(self, trades: list[Trade], now_ms: int, armed_ms: int) -> None:
         self._booked = {
             order: b for order, b in self._booked.items()
             if b.time_ms >= max(armed_ms, now_ms - _BOOKED_MS)
         }  # fmt: skip
-        executed = {f.order: f for p in pairs for f in fills_of(self._executed[p])}
-        known = self._known(trades, pairs, executed)
+        pairs = sorted(self._busy)
+        for pair in pairs:
+            subject = f"fills of {pair}"
+            compare = partial(self._fills, pair, trades, now_ms, armed_ms)
+            self._look(subject, compare, now_ms, pair=pair)
+            if not (self._odd.get(subject) or self._is_missing(subject)):
+                self._busy.discard(pair)
+        self._only("fills", pairs)
+        self._asked_ms["fills"] = now_ms
+
+    def _fills(
+        self, pair: str, trades: list[Trade], now_ms: int, armed_ms: int
+    ) -> tuple[str, ...]:  # fmt: skip
+        self._read_executions(pair, now_ms)
+        executed = {f.order: f for f in fills_of(self._executed[pair])}
+        known = self._known(trades, pair, executed)
         since_ms = max(armed_ms, self._started_ms or 0, now_ms - _STRANGE_MS)
         young = {
-            str(row["order"]) for p in pairs for row in self._executed[p]
-            if row["timestamp"] >= since_ms
+            str(row["order"]) for row in self._executed[pair] if row["timestamp"] >= since_ms
         }  # fmt: skip
-        odd = fill_differences(
+        return fill_differences(
             known.values(),
             [f for f in executed.values() if f.order in young | known.keys()],
             self._waiting(trades),
         )
-        self._busy = pairs if odd else set()
-        return odd
 
     def _read_executions(self, pair: str, now_ms: int) -> None:
         kept = [r for r in self._executed.get(pair, ()) if r["timestamp"] >= now_ms - _EXECUTED_MS]
@@ -236,7 +285,7 @@ class Reconciler:
         self._executed[pair] = kept + read_executions(self._exchange, pair, since_ms)
 
     def _known(
-        self, trades: list[Trade], pairs: set[str], executed: dict[str, ReportedFill]
+        self, trades: list[Trade], pair: str, executed: dict[str, ReportedFill]
     ) -> dict[str, ReportedFill]:
         """Return the bot's own fills by the order that the exchange executed."""
         for trade in trades:
@@ -246,7 +295,7 @@ class Reconciler:
                     self._remember(trade.pair, order)
         fills = {}
         for booked in self._booked.values():
-            if booked.fill.pair in pairs:
+            if booked.fill.pair == pair:
                 order = self._behind_of(booked)
                 fills[order] = replace(booked.fill, order=order)
         return fills
@@ -281,23 +330,45 @@ class Reconciler:
         into_ms = now_ms % candle_ms
         return bool(into_ms >= _AFTER_CLOSE_MS and candle_ms - into_ms >= _BEFORE_CLOSE_MS)
 
-    def _look(self, subject: str, compare: Callable[[], tuple[str, ...]], now_ms: int) -> None:
+    def _look(
+        self, subject: str, compare: Callable[[], tuple[str, ...]], now_ms: int, *, pair: str = ""
+    ) -> None:
         """Compare one subject; without an answer it is unknown, and asked for again next time."""
-        try:
-            self._odd[subject] = compare()
-        except Exception as error:  # noqa: BLE001 - of whatever kind, it is not known
-            logger.warning("the exchange's %s cannot be had: %s", subject, error)
-            self._unknown.add(subject)
+        found = self._unknowns.ask(_named(subject), compare, pair=pair)
+        if found is None:
             return
-        self._asked_ms[subject] = now_ms
-        self._unknown.discard(subject)
+        self._odd[subject], self._asked_ms[subject] = found, now_ms
         odd = {d for found in self._odd.values() for d in found}
         self._since = {d: self._since.get(d, now_ms) for d in odd}
+
+    def _only(self, kind: str, pairs: Collection[str]) -> None:
+        """Forget what differed in pairs that are looked at no more."""
+        begin, asked = f"{kind} of ", {f"{kind} of {pair}" for pair in pairs}
+        self._odd = {
+            s: odd for s, odd in self._odd.items() if s in asked or not s.startswith(begin)
+        }
+
+    def _is_odd(self, kind: str) -> bool:
+        return any(odd for s, odd in self._odd.items() if s.startswith(kind))
+
+    def _is_missing(self, subject: str) -> bool:
+        return self._unknowns.is_unknown(_named(subject))
 
     def _lasting(self, now_ms: int) -> tuple[str, ...] | None:
         lasting = tuple(
             d
-            for subject, found in self._odd.items() if subject not in self._unknown
+            for subject, found in self._odd.items() if not self._is_missing(subject)
             for d in found if now_ms - self._since[d] >= _UNEXPLAINED_MS
         )  # fmt: skip
-        return None if self._unknown and not lasting else lasting
+        own = (f"{kind} of {pair}" for kind in ("orders", "fills") for pair in self.held)
+        missing = any(map(self._is_missing, ("positions", "account", "orders", *own)))
+        return None if missing and not lasting else lasting
+
+
+def _of(every: Iterable[Resting], pair: str) -> list[Resting]:
+    return [order for order in every if order.symbol == pair]
+
+
+def _named(subject: str) -> str:
+    """Return a subject as a person reads it; one pair's carries the pair."""
+    return f"the {subject}" if " of " in subject else f"the exchange's {subject}"

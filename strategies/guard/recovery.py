@@ -6,7 +6,7 @@ Live only; elsewhere there is no exchange to disagree with.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 from freqtrade.persistence import Order, Trade
 
 from models.base.errors import InputError
+from models.operate.control.state import GuardActor
 from models.operate.journal.chain import JournalEntry
 from models.operate.journal.records import Incident
 from models.trade.risk.losses import Transfer
@@ -28,11 +29,12 @@ from strategies.account.exchange_account import (
 )
 from strategies.account.snapshot import books_of, pending_of
 from strategies.account.stops import protect
-from strategies.guard.adoption import adopt_exits, reopen_exit
+from strategies.guard.adoption import adopt_exits, adopt_forced, reopen_exit
 from strategies.guard.host import Host
-from strategies.guard.known import epoch_ms, known_or_none
+from strategies.guard.known import epoch_ms
 from strategies.guard.readings import Readings
 from strategies.guard.reconciling import Reconciler
+from strategies.guard.unknowns import Unknowns
 from strategies.human.control import Control
 from strategies.seams.data_provider import exchange_of
 
@@ -54,12 +56,15 @@ class Recovery:
         readings: Readings,
         control: Control | None,
         journal: Sequence[JournalEntry],
+        unknowns: Unknowns,
     ) -> None:
         self._host, self._readings, self._control = host, readings, control
-        self.books = Reconciler(host) if readings.stage is Stage.LIVE else None
+        self._unknowns = unknowns
+        self.books = Reconciler(host, unknowns) if readings.stage is Stage.LIVE else None
         self._held: tuple[str, ...] | None = ()  # by the exchange's last answer, and when
         self._held_s = 0.0
         self.approved = unanswered(journal)  # pair -> signed amount of the last entry
+        self._unexplained: frozenset[str] = frozenset()  # what the last comparison asked about
         # Pair -> when its last reducing order was let through.
         self._leaving = reducing_orders(journal)
 
@@ -79,11 +84,16 @@ class Recovery:
         if self._held != () and now_s - self._held_s < _ASK_AGAIN_S:
             return self._held
         exchange = exchange_of(self._host.dp)
-        rows = known_or_none("the exchange's positions", lambda: read_positions(exchange))
+        rows = self._unknowns.ask("what the exchange holds", lambda: read_positions(exchange))
         held = None if rows is None else books_of_exchange(exchange, rows).positions
         self._held_s = now_s
         self._held = None if held is None else tuple(f"{p} {held[p]:g}" for p in sorted(held))
         return self._held
+
+    @property
+    def on_exchange(self) -> frozenset[str]:
+        """Pairs the exchange held when it was compared last; live only."""
+        return frozenset() if self.books is None else self.books.held
 
     def leaving(self, pair: str) -> None:
         """Note that an order that reduces `pair` is about to be sent; the next loop looks after it.
@@ -114,8 +124,8 @@ class Recovery:
         """
         if self.books is None:
             return ()
-        if self.books.unanswered:
-            raise InputError(f"the exchange does not tell its {', '.join(self.books.unanswered)}")
+        if missing := self.books.unanswered(pair):
+            raise InputError(f"the exchange does not tell {', '.join(missing)}")
         trades = [t for t in Trade.get_open_trades() if t.pair == pair]
         return differences(books_of(trades), self._readings.quotes.books(pair), pending_of(trades))
 
@@ -127,8 +137,10 @@ class Recovery:
             return ()
 
         def found(theirs: Books, ours: Books) -> None:
-            self._protect_lost(theirs, ours)
-            self._book_lost(trades, theirs, ours)
+            asked = {*self._protect_lost(theirs, ours), *self._book_lost(trades, theirs, ours)}
+            for what in self._unexplained - asked:
+                self._unknowns.known(what)  # nothing is left of it to explain
+            self._unexplained = frozenset(asked)
 
         return self.books.turn(
             trades, now_ms, armed_ms=armed_ms, computed_ratio=ratio,
@@ -140,38 +152,79 @@ class Recovery:
         stake = self._host.config["stake_currency"]
         return read_transfers(exchange_of(self._host.dp), stake, since_ms, now_ms)
 
-    def _protect_lost(self, theirs: Books, ours: Books) -> None:
+    def _protect_lost(self, theirs: Books, ours: Books) -> Iterator[str]:
         """Stop a position whose entry was executed and never answered; a person sees to the rest.
 
-        Freqtrade does not know of it and never will.
+        Freqtrade does not know of it and never will. Yields what was asked about.
         """
-        frac, exchange = self._host.sizing.max_stop_frac, exchange_of(self._host.dp)
         for pair, amount in lost_entries(theirs, ours, self.approved):
-            mark = self._readings.quotes.market(pair).mark
-            if mark is None or self._control is None:
-                continue
-            ask = partial(resting_orders, exchange, [pair])
-            stops = known_or_none(f"the orders of {pair}", ask) or []
-            if sum(order.amount for order in stops if order.is_bots_stop) < abs(amount):
-                protect(exchange, pair, amount, mark, frac)
-            del self.approved[pair]
-            what = f"{pair}: an entry of {amount:g} was executed and its answer lost"
-            self._control.record("entry.lost", Incident(what=what, done="stopped at the exchange"))
+            what = f"whether a lost entry in {pair} has a stop"
+            self._unknowns.ask(what, partial(self._protect, pair, amount), pair=pair)
+            yield what
 
-    def _book_lost(self, trades: Sequence[Trade], theirs: Books, ours: Books) -> None:
-        """Give trades the exits that were executed and that they have not heard of."""
+    def _protect(self, pair: str, amount: float) -> None:
+        frac, exchange = self._host.sizing.max_stop_frac, exchange_of(self._host.dp)
+        mark = self._readings.quotes.market(pair).mark
+        if mark is None or self._control is None:
+            return
+        ask = partial(resting_orders, exchange, [pair])
+        stops = self._unknowns.ask(f"the orders of {pair}", ask, pair=pair) or []
+        if sum(order.amount for order in stops if order.is_bots_stop) < abs(amount):
+            protect(exchange, pair, amount, mark, frac)
+        del self.approved[pair]
+        what = f"{pair}: an entry of {amount:g} was executed and its answer lost"
+        self._control.record("entry.lost", Incident(what=what, done="stopped at the exchange"))
+
+    def _book_lost(
+        self, trades: Sequence[Trade], theirs: Books, ours: Books
+    ) -> Iterator[str]:  # fmt: skip
+        """Give trades the exits that were executed and that they have not heard of.
+
+        What cannot be explained stays a difference, whatever keeps it from being explained. Yields
+        what was asked about.
+        """
         for trade in trades:
-            asked_ms, pair = self._leaving.get(trade.pair), trade.pair
-            missing = abs(ours.positions[pair]) - abs(theirs.positions.get(pair, 0.0))
-            if asked_ms is None or self._control is None or missing <= 0:
-                continue
-            exchange = exchange_of(self._host.dp)
-            for what in reopen_exit(trade, missing) or adopt_exits(
-                trade, exchange, asked_ms, missing
-            ):
-                self._control.record(
-                    "exit.lost", Incident(what=what, done="found, and given to its trade to book")
-                )
+            missing = abs(ours.positions[trade.pair]) - abs(theirs.positions.get(trade.pair, 0.0))
+            if missing > 0 and self._control is not None:
+                explain = partial(self._book, self._control, trade, missing)
+                what = f"why {trade.pair} differs"
+                self._unknowns.ask(what, explain, pair=trade.pair)
+                yield what
+
+    def _book(self, control: Control, trade: Trade, missing: float) -> None:
+        asked_ms, exchange = self._leaving.get(trade.pair), exchange_of(self._host.dp)
+        ours: list[str] = []
+        if asked_ms is not None:
+            ours = reopen_exit(trade, missing) or adopt_exits(trade, exchange, asked_ms, missing)
+        for what in ours:
+            control.record("exit.lost", Incident(what=what, done="found, and given to its trade to book"))
+        for what in [] if ours else adopt_forced(trade, exchange, missing):
+            control.record("exit.forced", Incident(what=what, done="booked; halted"))
+            control.store.halt(GuardActor("liquidation"), what)
+
+    def before_the_end(self, why: str) -> None:
+        """Stop what the last entries opened, where they cannot be booked: the bot ends with that.
+
+        The journal has the entry, so that the next start knows of it.
+        """
+        for pair, amount in list(self.approved.items()) if self.books is not None else ():
+            stop = partial(self._stop_unbooked, pair, amount, why)
+            self._unknowns.ask(f"whether an entry in {pair} has a stop", stop, pair=pair)
+
+    def _stop_unbooked(self, pair: str, amount: float, why: str) -> None:
+        exchange, frac = exchange_of(self._host.dp), self._host.sizing.max_stop_frac
+        rows = read_positions(exchange, pair)
+        theirs = books_of_exchange(exchange, rows)
+        lost = lost_entries(theirs, Books(positions={}), {pair: amount})
+        stops = [o.amount for o in resting_orders(exchange, [pair]) if o.is_bots_stop]
+        for (_, held), row in zip(lost, rows, strict=False):
+            if sum(stops) < abs(held):
+                protect(exchange, pair, held, float(row["markPrice"]), frac)
+                what = f"{pair}: an entry of {held:g} cannot be booked: {why}"
+                if self._control is not None:
+                    self._control.record(
+                        "entry.unbooked", Incident(what=what, done="stopped at the exchange")
+                    )
 
     def _note_leftover(self, what: str) -> None:
         if self._control is not None:

@@ -17,11 +17,12 @@ from models.trade.risk.run import Guard, Standing, watch
 from models.trade.risk.snapshot import Exposure, Snapshot
 from models.trade.risk.verdict import RiskDecision
 from strategies.guard.consequences import Consequences
-from strategies.guard.entries import model_known
-from strategies.guard.known import epoch_ms, known_or_none
+from strategies.guard.entries import market_known, model_known
+from strategies.guard.known import epoch_ms
 from strategies.guard.loss_book import LossBook
 from strategies.guard.readings import Readings
 from strategies.guard.recovery import Recovery
+from strategies.guard.unknowns import Unknowns
 from strategies.human.control import Control
 
 logger = logging.getLogger(__name__)
@@ -48,8 +49,9 @@ class StandingWatch:
         consequences: Consequences,
         control: Control | None,
         losses: LossBook | None,
+        unknowns: Unknowns,
     ) -> None:
-        self._readings, self._recovery = readings, recovery
+        self._readings, self._recovery, self._unknowns = readings, recovery, unknowns
         self._limits, self._guards = limits, guards
         self._consequences, self._control = consequences, control
         self.losses = losses
@@ -70,33 +72,34 @@ class StandingWatch:
         for trade in trades:
             self._shed_pairs[trade.pair] = self._watch_position(trade, now).shed_frac
         self._targets = {p: t for p, t in self._targets.items() if self._shed(p) > 0}
+        self._unknowns.settle({*(trade.pair for trade in trades), *self._recovery.on_exchange})
 
     def _watch_account(self, trades: list[Trade], now: datetime) -> RiskDecision:
-        now_ms = epoch_ms(now)
-        exposure = known_or_none("the account", self._readings.exposure)
-        ratio = known_or_none("the margin ratio", lambda: _own_ratio(exposure))
-        odd = known_or_none(
+        now_ms, ask = epoch_ms(now), self._unknowns.ask
+        exposure = ask("the account's exposure", self._readings.exposure)
+        ratio = ask("the margin ratio", lambda: _own_ratio(exposure))
+        odd = ask(
             "the exchange's books",
             lambda: self._recovery.reconcile(trades, now_ms, self._armed_ms(), ratio),
         )
         account = Snapshot(
             now_ms=now_ms, stage=self._readings.stage, exposure=exposure, differences=odd,
-            losses=known_or_none("the losses", lambda: self._observe(exposure, now_ms)),
+            losses=ask("the losses", lambda: self._observe(exposure, now_ms)),
             exchange=self._recovery.account,
         )  # fmt: skip
         observed = watch(account, self._limits, Standing.ACCOUNT, self._guards)
-        self._consequences.obey(observed)
+        self._consequences.obey(observed, asked_for="loop")
         return observed
 
     def _watch_position(self, trade: Trade, now: datetime) -> RiskDecision:
         pair, sign = trade.pair, -1 if trade.is_short else 1
+        market = market_known(self._readings, self._unknowns, pair, now)
+        model = model_known(self._readings, self._unknowns, self._guards, pair, sign)
         position = Snapshot(
-            now_ms=epoch_ms(now), stage=self._readings.stage,
-            market=known_or_none(f"the market of {pair}", lambda: self._readings.market(pair, now)),
-            model=model_known(self._readings, self._guards, pair, sign),
-        )  # fmt: skip
+            now_ms=epoch_ms(now), stage=self._readings.stage, market=market, model=model
+        )
         observed = watch(position, self._limits, Standing.POSITION, self._guards)
-        self._consequences.obey(observed, pair)
+        self._consequences.obey(observed, pair, "loop")
         return observed
 
     def reduction_quote(
@@ -107,9 +110,9 @@ class StandingWatch:
         if share <= 0 or epoch_ms(now) < self._next_step_ms.get(pair, 0):
             return 0.0
         target = self._targets.setdefault(pair, trade.amount * (1 - share))
-        closed = known_or_none(
-            f"the volume of {pair}", lambda: self._readings.candle_market(pair, now)
-        )  # fmt: skip
+        closed = self._unknowns.ask(
+            f"the volume of {pair}", lambda: self._readings.candle_market(pair, now), pair=pair
+        )
         step = next_step(
             now_ms=epoch_ms(now),
             held_quote=trade.amount * rate,
@@ -141,7 +144,7 @@ class StandingWatch:
             return book.state
         transfers = None
         if book.asks(account.wallet_quote):
-            transfers = known_or_none(
+            transfers = self._unknowns.ask(
                 "deposits and withdrawals",
                 lambda: self._recovery.transfers(book.since_ms(now_ms), now_ms),
             )

@@ -247,6 +247,15 @@ class Control:
         except (PackError, OSError) as error:
             logger.error("control: %s", error)  # asked again in the next loop
 
+    def unprotected(self, pair: str) -> None:
+        """Note that a position was sold because it could get no stop; halts until a person looks.
+
+        Entered again it would be sold again, and lose spread and fees each time.
+        """
+        what = f"{pair}: sold in an emergency, as its stop was refused or its exit did not fill"
+        self.store.halt(GuardActor("protection"), what)
+        self.record("protection.failed", Incident(what=what, done="halted"))
+
     # -- new risk -----------------------------------------------------------------------------
 
     def refusal(self) -> str:

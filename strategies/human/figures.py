@@ -20,10 +20,21 @@ def account_figures(exposure: Exposure) -> dict[str, float]:
     }
 
 
-def limit_figures(exposure: Exposure, losses: LossState | None, limits: Limits) -> dict[str, float]:
-    """Return how much of each limit is used, and the room for new positions by side."""
+def limit_figures(
+    exposure: Exposure, losses: LossState | None, limits: Limits, refused: str = ""
+) -> dict[str, float]:
+    """Return how much of each limit is used, and the room for new positions by side.
+
+    Parameters
+    ----------
+    refused
+        Why nothing new is opened now, whatever the limits say: there is no room then.
+    """
     hard = limits.hard
-    figures = {f"room for new {side}s": _room(exposure, limits, side) for side in ("long", "short")}
+    figures = {
+        f"room for new {side}s": 0.0 if refused else _room(exposure, limits, side)
+        for side in ("long", "short")
+    }
     if exposure.account.positions:
         used = exposure.account.margin_ratio(exposure.marks)
         figures[f"margin used, % (no new risk from {_percent(hard.margin_reduce)})"] = round(

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 
 from models.base.errors import ControlError
 from models.operate.control.review import Proposal
+from models.operate.control.unknown import Unknown, reducing
 
 STATE_FORMAT: Final = 2
 _KEPT_REASONS: Final = 4  # standing at once, of one actor for one mode
@@ -138,6 +139,7 @@ class ControlState:
     next_proposal: int = 1
     changes: int = 0
     acknowledged: Mapping[str, str] = field(default_factory=dict)  # digest -> who and when
+    unknown: tuple[Unknown, ...] = ()  # what the bot is not told; a while longer once it is over
 
     # -- what holds ---------------------------------------------------------------------------
 
@@ -244,6 +246,20 @@ class ControlState:
         kept = tuple(replace(n, stands=False) if n.n in numbers else n for n in self.notices)
         return replace(self, notices=kept)
 
+    def in_force(self) -> ControlState:
+        """Return the state as it has to be obeyed: REDUCING while something has long been unknown.
+
+        Only what is read is moved: once the answer is back, what stood before stands again.
+        """
+        lasting = reducing(self.unknown)
+        if not lasting:
+            return self
+        since_ms = min(u.reduces_ms for u in lasting if u.reduces_ms is not None)
+        return self.at_least(
+            ControlMode.REDUCING, by=str(GuardActor("unknown")), now_ms=since_ms,
+            reason=f"unknown: {', '.join(u.what for u in lasting)}",
+        )  # fmt: skip
+
 
 def halted(reason: str, *, since_ms: int = 0) -> ControlState:
     """Return the state that stands in for one that cannot be read."""
@@ -278,6 +294,7 @@ def from_bytes(data: bytes) -> ControlState:
     for name, kind in (("flatten", FlattenRequest), ("hedge", HedgeOverride)):
         values[name] = None if values[name] is None else kind(**values[name])
     values["proposals"] = tuple(Proposal.from_values(v) for v in values["proposals"])
+    values["unknown"] = tuple(Unknown.from_values(v) for v in values.get("unknown", ()))
     state = ControlState(**values)
     if state.mode is not mode:
         raise ValueError(f"its mode is {mode}, its reasons make it {state.mode}: it was edited")

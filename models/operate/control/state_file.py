@@ -102,7 +102,7 @@ class StateFile:
 
     def on_disk(self) -> ControlState:
         """Return the state as every other process reads it, without what only this one knows."""
-        state, now = self._written(), self.clock()
+        state, now = self._written().in_force(), self.clock()
         if why := self._halt_file():
             state = state.at_least(ControlMode.HALTED, by="file", reason=why, now_ms=now)
         return replace(state, proposals=tuple(p.at(now) for p in state.proposals))

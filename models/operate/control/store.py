@@ -5,6 +5,7 @@ A person's answer may carry the state he was `shown`: where that no longer holds
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -23,6 +24,7 @@ from models.operate.control.state import (
     checked_ratio,
 )
 from models.operate.control.state_file import HALT_FILE, StateFile
+from models.operate.control.unknown import Unknown
 
 _KEPT_PROPOSALS: Final = 50
 
@@ -143,6 +145,22 @@ class ControlStore(StateFile):
         except (OSError, ControlError):
             self._halt_beside(by, f"{reason} ({mode} asked for)")
             return self.read()
+
+    def note_unknown(self, unknown: Sequence[Unknown], said: Sequence[str] = ()) -> ControlState:
+        """Write down what the bot is not told, and what people are to be told of that.
+
+        The mode beneath stays as it was set.
+        """
+
+        def change(state: ControlState, now: int) -> ControlState:
+            for words in said:
+                state = state.noted(
+                    "unknown", ControlMode.ACTIVE, by=str(GuardActor("unknown")), reason=words,
+                    now_ms=now,
+                )  # fmt: skip
+            return replace(state, unknown=tuple(unknown))
+
+        return self._change(change)
 
     # -- hedge --------------------------------------------------------------------------------
 

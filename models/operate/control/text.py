@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from models.base import columns
 from models.operate.control.heartbeat import Heartbeat
 from models.operate.control.review import Answer, Proposal
 from models.operate.control.state import ControlMode, ControlState, Notice
+from models.operate.control.unknown import Unknown, span, still_unknown
 from models.operate.journal import records
 from models.operate.journal.chain import JournalEntry
 
@@ -19,6 +20,7 @@ _MEANING: Final = {
     ControlMode.REDUCING: "no new positions, and none is made larger",
     ControlMode.HALTED: "positions are only closed",
 }
+_NOT_WHOLE: Final = "nothing new is opened that the unknown below concerns"  # ACTIVE as it is
 _SILENT_S: Final = 30.0  # without a sign of life for longer, a bot is not taken for alive
 _CHANCES: Final = {columns.P_UP: "up", columns.P_FLAT: "flat", columns.P_DOWN: "down"}
 
@@ -43,7 +45,9 @@ def mode_lines(state: ControlState) -> list[str]:
     ['ACTIVE: new positions are allowed', 'since 1970-01-01 00:00:00 UTC']
     """
     who = f", {state.by}: {state.reason}" if state.by else ""
-    lines = [f"{state.mode}: {_MEANING[state.mode]}", f"since {readable(state.since_ms)}{who}"]
+    partly = state.may_add_risk and still_unknown(state.unknown)
+    meaning = _NOT_WHOLE if partly else _MEANING[state.mode]
+    lines = [f"{state.mode}: {meaning}", f"since {readable(state.since_ms)}{who}"]
     others = [notice for notice in state.standing if notice is not state.strictest]
     if others and state.strictest is not None:
         lines[1] += _number_of(state.strictest)
@@ -55,7 +59,26 @@ def mode_lines(state: ControlState) -> list[str]:
         requester = f"{state.flatten.by}: {state.flatten.reason}"
         since = readable(state.flatten.since_ms)
         lines.append(f"every position is to be closed: asked for {since}, {requester}")
-    return lines
+    return [*lines, *unknown_lines(state.unknown)]
+
+
+def unknown_lines(unknown: Iterable[Unknown]) -> list[str]:
+    """Return what is unknown since when and why, and what is known again.
+
+    Examples
+    --------
+    >>> unknown_lines([Unknown(what="the exchange's orders", since_ms=0, why="timeout")])
+    ["unknown since 1970-01-01 00:00:00 UTC: the exchange's orders (timeout)"]
+    """
+    every = tuple(unknown)
+    lines = [
+        f"unknown since {readable(u.since_ms)}: {u.what} ({u.why})" for u in still_unknown(every)
+    ]
+    return lines + [
+        f"known again since {readable(u.over_ms)}, after {span(u.over_ms - u.since_ms)}: {u.what}"
+        for u in every
+        if u.over_ms is not None
+    ]
 
 
 def mode_tells(state: ControlState) -> frozenset[int]:
@@ -106,6 +129,14 @@ def _number_of(notice: Notice) -> str:
 
 def state_lines(state: ControlState, beat: Heartbeat | None, now_ms: int) -> list[str]:
     """Return the state line by line, the mode first."""
+    silent_ms = 0 if beat is None or beat.stopped else now_ms - beat.time_ms
+    silent = silent_ms > 1000 * _SILENT_S
+    if beat is not None and silent:
+        gone = Unknown(
+            what="what the bot does", since_ms=beat.time_ms,
+            why=f"no sign of life for {span(silent_ms)}",
+        )  # fmt: skip
+        state = replace(state, unknown=(*state.unknown, gone))
     lines = mode_lines(state)
     if state.hedge is not None:
         ratio = "as it is" if state.hedge.ratio is None else f"at {state.hedge.ratio:.0%}"
@@ -116,6 +147,8 @@ def state_lines(state: ControlState, beat: Heartbeat | None, now_ms: int) -> lis
     lines.append(_life(beat, now_ms))
     if beat.feed_ms is not None:
         lines.append(f"newest candle closed {(now_ms - beat.feed_ms) / 1000:.0f} s ago")
+    if silent and beat.numbers:
+        lines.append(f"as it was at {readable(beat.time_ms)}:")
     return lines + [f"{name}: {_number(value)}" for name, value in beat.numbers.items()]
 
 

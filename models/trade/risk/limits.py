@@ -92,6 +92,9 @@ class GuardConfig:
     price_stop_s: float = _at_most(10.0, soft=True)  # no new risk
     price_silent_s: float = _at_most(60.0)  # reducing
     max_candle_age: float = _at_most(1.0)  # of the last analysed candle, in candles
+    # What nobody answers for: new risk is refused at once, a person told, then only reduced.
+    unknown_told_s: float = _at_most(60.0, 60.0)
+    unknown_reduce_s: float = _at_most(180.0, 180.0)
     # Measured: `models.data.feeds.agreement`. Both need a second source.
     max_source_gap_frac: float = _at_most(0.003, 1.0)  # between the closes of two venues
     max_source_age: float = _at_most(2.0)  # of the last candle compared, in candles

@@ -26,7 +26,9 @@ def margin_ratio(s: Snapshot, limits: Limits) -> Verdict:
     Of the pack's number and the exchange's own, where it is known, the worse one decides.
     """
     hard, theirs = limits.hard, s.exchange
-    ratio = max(_own_ratio(s), 0.0 if theirs is None else _exchange_ratio(theirs))
+    real = 0.0 if theirs is None else _exchange_ratio(theirs)
+    # An account the pack cannot value must not hide what the exchange says of it.
+    ratio = real if s.exposure is None and real >= hard.margin_warn else max(_own_ratio(s), real)
     said = f"maintenance margin is {ratio:.2f} of equity"
     if ratio >= hard.margin_flatten:
         return refused(f"{said}: closing in stages", Demand.REDUCING, shed_frac=1.0)
@@ -42,7 +44,8 @@ def margin_agrees(s: Snapshot, limits: Limits) -> Verdict:
     theirs = need(s.exchange, "the exchange's own margin")
     age_s = (s.now_ms - theirs.time_ms) / 1000
     if not abs(age_s) <= _OLD_S:
-        return refused(f"the exchange's own margin is {age_s:.0f} s old", Demand.WARN)
+        said = f"the exchange's own margin is {age_s:.0f} s old"
+        return refused(said, Demand.WARN, unknown=True)
     ours, real = need(theirs.computed_ratio, "margin ratio"), _exchange_ratio(theirs)
     said = f"margin ratio {real:.3f} by the exchange, {ours:.3f} by the pack"
     if real - ours > limits.hard.max_margin_gap:

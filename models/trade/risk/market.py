@@ -42,7 +42,7 @@ def price_fresh(s: Snapshot, limits: Limits) -> Verdict:
     soft, age = limits.soft, need(_market(s).price_age_s, "age of the price")
     said = f"the newest price is {age:.0f} s old"
     if age > soft.price_silent_s:
-        return refused(said, Demand.REDUCING)
+        return refused(said, Demand.REDUCING, unknown=True)
     if age > soft.price_stop_s or age < -soft.price_warn_s:  # or from the future: a broken clock
         return refused(said, Demand.WARN)
     if age > soft.price_warn_s:

@@ -32,3 +32,9 @@ def reconciled(s: Snapshot, limits: Limits) -> Verdict:
     if differences:
         return refused("; ".join(differences), Demand.HALTED)
     return PASSED
+
+
+def all_known(s: Snapshot, limits: Limits) -> Verdict:
+    """Refuse while nobody answers for something that concerns the order."""
+    unknown = need(s.unknown, "what is unknown")
+    return refused(f"unknown: {', '.join(unknown)}") if unknown else PASSED

@@ -77,6 +77,7 @@ GUARDS: Final[Sequence[Guard]] = (
     Guard(check=oversight.losses_bearable, stages=_ONLINE, standing=Standing.ACCOUNT),
     Guard(check=oversight.control_active, stages=_ONLINE),
     Guard(check=oversight.reconciled, stages=_LIVE, standing=Standing.ACCOUNT),
+    Guard(check=oversight.all_known, stages=_ONLINE),
 )
 
 
@@ -136,9 +137,10 @@ def _ask(guard: Guard, s: Snapshot, limits: Limits) -> Verdict:
         verdict = guard.check(s, limits)
         sound = verdict.limit_quote >= 0  # not NaN, and not a guard that returned nothing
     except Exception as error:  # noqa: BLE001 - whatever breaks, the answer is no
-        verdict, sound = refused(str(error) or type(error).__name__, Demand.WARN), True
+        why = str(error) or type(error).__name__
+        verdict, sound = refused(why, Demand.WARN, unknown=True), True
     if not sound:
-        verdict = refused(f"answered {verdict.limit_quote}", Demand.WARN)
+        verdict = refused(f"answered {verdict.limit_quote}", Demand.WARN, unknown=True)
     return replace(verdict, guard=guard.name)
 
 

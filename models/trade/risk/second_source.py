@@ -19,7 +19,7 @@ def sources_agree(s: Snapshot, limits: Limits) -> Verdict:
     most_s = limits.soft.max_source_age * need(need(s.market, "market").candle_s, "candle length")
     compared = f"compared on the candle closed {age_s:.0f} s ago"
     if not 0 <= age_s <= most_s:
-        return refused(f"sources were last {compared}, at most {most_s:.0f}")
+        return refused(f"sources were last {compared}, at most {most_s:.0f}", unknown=True)
     if seen.odd:
         return refused(f"candles of the sources differ: {seen.odd[-1]}; {compared}")
     gap = need(seen.gap_frac, "gap between the sources")

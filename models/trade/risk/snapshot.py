@@ -164,5 +164,6 @@ class Snapshot:
     losses: LossState | None = None
     control_mode: str | None = None  # ACTIVE, REDUCING or HALTED
     differences: tuple[str, ...] | None = None  # what the last reconciliation could not explain
+    unknown: tuple[str, ...] | None = None  # what nobody answers for, of account and intent
     second: SourceAgreement | None = None  # of the intent's candles, with a second source
     exchange: ExchangeAccount | None = None  # the exchange's own count, live only

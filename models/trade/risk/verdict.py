@@ -25,14 +25,19 @@ class Verdict:
     demand: Demand = Demand.NONE
     shed_frac: float = 0.0  # share of the open positions to close in stages
     guard: str = ""  # filled in by `models.trade.risk.run`
+    unknown: bool = False  # it could not answer: what it asks for is missing or too old
 
 
 PASSED = Verdict()
 
 
-def refused(reason: str, demand: Demand = Demand.NONE, shed_frac: float = 0.0) -> Verdict:
+def refused(
+    reason: str, demand: Demand = Demand.NONE, shed_frac: float = 0.0, *, unknown: bool = False
+) -> Verdict:
     """Return "no new risk"."""
-    return Verdict(limit_quote=0.0, reason=reason, demand=demand, shed_frac=shed_frac)
+    return Verdict(
+        limit_quote=0.0, reason=reason, demand=demand, shed_frac=shed_frac, unknown=unknown
+    )
 
 
 def limited(limit_quote: float, reason: str) -> Verdict:

@@ -63,6 +63,7 @@ class Customer:
     secret: str
     alias: str = "loopback"  # the exchange's own name of the account; a new key leaves it
     wallet: Decimal = Decimal(10_000)
+    asset: str = "USDT"  # in which the wallet is counted; credits trading mode has BNFCR
     taker_fee: Decimal = Decimal("0.0005")
     maker_fee: Decimal = Decimal("0.0002")
     positions: dict[str, OpenPosition] = field(default_factory=dict)

@@ -69,7 +69,7 @@ def account_info(venue: LoopbackVenue, account: Customer, params: Params) -> dic
         "totalCrossUnPnl": totals["unrealizedProfit"],
         "availableBalance": totals["availableBalance"],
         "maxWithdrawAmount": totals["availableBalance"],
-        "assets": [{"asset": "USDT", **totals}],
+        "assets": [{"asset": account.asset, **totals}],
         "positions": [_position(venue, account, s) for s in venue.symbols if s.name in held],
     }
 
@@ -80,7 +80,7 @@ def balance(venue: LoopbackVenue, account: Customer, params: Params) -> list[dic
     return [
         {
             "accountAlias": account.alias,
-            "asset": "USDT",
+            "asset": account.asset,
             "balance": totals["walletBalance"],
             "crossWalletBalance": totals["walletBalance"],
             "crossUnPnl": totals["unrealizedProfit"],

@@ -9,9 +9,11 @@ import pytest
 from freqtrade.enums import RunMode
 
 from models.operate.control.state import ControlMode
+from models.trade.risk.limits import GuardConfig
 from models.trade.risk.verdict import Demand, RiskDecision, Verdict
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from strategies.guard.consequences import Consequences
+from strategies.guard.unknowns import Unknowns
 from tests.test_strategies.worlds import config
 
 
@@ -58,7 +60,7 @@ def test_warning_when_only_its_numbers_change_then_it_is_said_once(s: Any) -> No
 
 
 def test_backtest_when_guards_demand_anything_then_nothing_follows() -> None:
-    quiet = Consequences(None)
+    quiet = Consequences(None, Unknowns(None, GuardConfig()))
     quiet.obey(found(Demand.HALTED))
     quiet.obey(found(Demand.WARN))
     assert quiet.warned == {}

@@ -360,11 +360,11 @@ def test_exchange_when_it_does_not_answer_then_entries_wait_and_nothing_halts(
     with monkeypatch.context() as m:
         m.setattr(client, broken, down)
         assert loops(s, 20, 40, 60) is ControlMode.ACTIVE
-        assert s.guarding.recovery.books._lasting(ms(60)) is None
+        assert s.guarding.unknowns.concerning(PAIR) != ()
         assert confirm(s, current_time=at(61)) is False
     assert loops(s, 80) is ControlMode.ACTIVE
-    assert s.guarding.recovery.books._lasting(ms(80)) == ()
     assert confirm(s, current_time=at(81)) is True
+    assert s.guarding.unknowns.concerning(PAIR) == ()
 
 
 def test_losses_when_the_account_was_last_seen_a_minute_ago_then_the_bots_own_count_decides(
@@ -482,7 +482,7 @@ def test_transfers_when_they_cannot_be_asked_for_then_references_stay_and_it_is_
     monkeypatch.setattr(client, "fetch_ledger", down)
     client.wallet = 9_950.0
     loops(s, 20)
-    assert "deposits and withdrawals cannot be had: down" in caplog.text
+    assert "deposits and withdrawals cannot be had: ConnectionError: down" in caplog.text
     assert s.guarding.losses.day_start_quote == 10_000.0
     assert s.guarding.losses.equity_quote == 9_950.0
 

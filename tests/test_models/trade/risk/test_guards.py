@@ -38,7 +38,7 @@ from tests.test_models.trade.risk.worlds import (
 BY_NAME = {guard.name: guard for guard in GUARDS}
 HIDDEN = (
     "exposure", "market", "model", "sent", "losses", "control_mode", "differences", "exchange",
-    "intent",
+    "unknown", "intent",
 )  # fmt: skip
 
 
@@ -120,6 +120,8 @@ REFUSED: list[tuple[str, dict[str, Any], str, Demand]] = [
     ("losses_bearable", {"losses": lost(peak=0.1001)}, "10.0% lost from the peak", Demand.HALTED),
     ("control_active", {"control_mode": "REDUCING"}, "control is REDUCING", Demand.NONE),
     ("control_active", {"control_mode": "HALTED"}, "control is HALTED", Demand.NONE),
+    ("all_known", {"unknown": ("the account", "the orders of LTC")},
+     "unknown: the account, the orders of LTC", Demand.NONE),
     ("reconciled", {"differences": ("LTC: one", "BTC: two")}, "LTC: one; BTC: two", Demand.HALTED),
 ]  # fmt: skip
 
@@ -504,12 +506,13 @@ READS = {
     "losses_bearable": ["losses", "intent"],
     "control_active": ["control_mode", "intent"],
     "reconciled": ["differences", "intent"],
+    "all_known": ["unknown", "intent"],
 }  # fmt: skip
 
 
 def test_guards_when_listed_then_each_one_is_in_the_table_of_what_it_reads() -> None:
     assert sorted(READS) == sorted(BY_NAME)
-    assert len(GUARDS) == len(BY_NAME) == 29
+    assert len(GUARDS) == len(BY_NAME) == 30
 
 
 @pytest.mark.parametrize("name", READS)
@@ -615,6 +618,7 @@ STAGES = {
     "depth_enough": {"dry-run", "live"}, "funding_bearable": {"dry-run", "live"},
     "fast_enough": {"dry-run", "live"}, "losses_bearable": {"dry-run", "live"},
     "control_active": {"dry-run", "live"}, "reconciled": {"live"},
+    "all_known": {"dry-run", "live"},
     "margin_agrees": {"live"},
 }  # fmt: skip
 STANDING = {

@@ -22,6 +22,7 @@ CEILINGS = {
     "collar_mark_frac": 1.0, "collar_index_frac": 1.0, "max_gap_frac": 1.0, "max_hazard": 1.0,
     "cascade_shed_frac": 1.0, "max_spread_frac": 1.0, "max_depth_frac": 1.0, "min_coverage": 0.9,
     "step_volume_frac": 0.05, "max_latency_frac": 1.0, "jitter_frac": 0.5,
+    "unknown_told_s": 60.0, "unknown_reduce_s": 180.0,
 }  # fmt: skip
 ZERO_IS_FINE = {
     "reserve_quote", "planned_withdrawals_quote", "isolated_leverage", "min_distance_frac",

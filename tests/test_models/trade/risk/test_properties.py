@@ -73,6 +73,7 @@ WORSE: dict[str, Callable[[Snapshot], Snapshot]] = {
     "fuller": lambda s: _in(s, exchange=replace(EXCHANGE, maintenance_quote=4000.0)),
     "reducing": lambda s: _in(s, control_mode="REDUCING"),
     "difference": lambda s: _in(s, differences=("BTC",)),
+    "not all known": lambda s: _in(s, unknown=("the exchange's positions",)),
     "sent before": lambda s: _in(s, sent=(*s.sent, sent(1), sent(2), sent(3))),
     **{
         f"{part} unknown": lambda s, part=part: _in(s, **{part: None})
@@ -84,6 +85,7 @@ WORSE: dict[str, Callable[[Snapshot], Snapshot]] = {
             "losses",
             "control_mode",
             "differences",
+            "unknown",
             "exchange",
         )
     },

@@ -66,7 +66,7 @@ def exposure(
 
 SOUND = Snapshot(
     now_ms=NOW, stage=Stage.LIVE, intent=INTENT, exposure=exposure(), market=MARKET, model=MODEL,
-    sent=(), losses=LOSSES, control_mode="ACTIVE", differences=(), exchange=EXCHANGE,
+    sent=(), losses=LOSSES, control_mode="ACTIVE", differences=(), unknown=(), exchange=EXCHANGE,
 )  # fmt: skip
 
 

@@ -1,0 +1,54 @@
+"""Whether the account's money is in the currency the bot counts in."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+import ccxt
+from freqtrade.exchange import Exchange
+
+from models.base.errors import ConfigError
+from strategies.seams.rest_client import rest_client
+
+logger = logging.getLogger(__name__)
+
+_CURE: Final = (
+    "trade an account whose futures wallet holds the stake currency itself; limits on loss and "
+    "margin cannot be kept on another asset's count"
+)
+
+
+def require_own_collateral(config: Mapping[str, Any], exchange: Exchange) -> None:
+    """Refuse an account that counts its collateral in another asset than the stake currency.
+
+    Binance's credits trading mode keeps it in BNFCR (Freqtrade's `proxy_coin`): equity, losses and
+    margin in the stake currency all read 0 there.
+
+    Raises
+    ------
+    ConfigError
+        If the config or the account says so; an exchange that does not answer says nothing.
+    """
+    stake, proxy = config["stake_currency"], config.get("proxy_coin")
+    if proxy:
+        raise ConfigError(
+            f"expected collateral in {stake}, got proxy_coin {proxy!r}",
+            where="proxy_coin", cure=_CURE,
+        )  # fmt: skip
+    try:
+        info = rest_client(exchange).fetch_balance()["info"]
+    except ccxt.BaseError as error:
+        logger.warning("the collateral cannot be looked at: %s", error)
+        return
+    if not isinstance(info, Mapping) or "assets" not in info:
+        return
+    held = {row["asset"]: float(row["walletBalance"]) for row in info["assets"]}
+    others = sorted(asset for asset, amount in held.items() if amount and asset != stake)
+    if (not held.get(stake) and others) or "BNFCR" in others:
+        raise ConfigError(
+            f"expected an account with {stake}, got one with {', '.join(others)} only"
+            if not held.get(stake) else f"expected an account without BNFCR, got {others}",
+            where="the futures wallet", cure=_CURE,
+        )  # fmt: skip

@@ -1,0 +1,67 @@
+"""What the exchange tells no more: the live bot says so, reduces, and comes back by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from models.operate.control.state import ControlMode
+from tests.exchange.faults import Answer
+from tests.test_integration.fault_rounds import ANN, Rounds, running_rounds
+
+SIGNED = ("v3/account", "positionRisk", "balance", "rder", "userTrades", "income")
+REFUSALS = {
+    "key revoked": (401, -2015, "Invalid API-key, IP, or permissions for action."),
+    "clock refused": (400, -1021, "Timestamp for this request is outside of the recvWindow."),
+}
+
+
+def entered(rounds: Rounds) -> None:
+    rounds.desk.resume(ANN)
+    rounds.bot.wait_for(lambda: rounds.stopped() == rounds.held() > 0, "an entry and its stop")
+    rounds.bot.wait_for(lambda: rounds.open_trade() is not None, "its trade")
+
+
+def minutes(rounds: Rounds, number: float) -> None:
+    until = rounds.clock() + number * 60_000
+    rounds.bot.wait_for(lambda: rounds.clock() >= until, f"{number} minutes")
+
+
+@pytest.mark.parametrize("refusal", list(REFUSALS))
+def test_exchange_when_it_refuses_every_signed_request_then_it_is_told_reduces_and_comes_back(
+    tmp_path: Path, refusal: str
+) -> None:
+    status, code, message = REFUSALS[refusal]
+    with running_rounds(tmp_path) as rounds:
+        entered(rounds)
+        rounds.state.faults.add(*(
+            Answer(on=on, status=status, code=code, message=message) for on in SIGNED
+        ))  # fmt: skip
+        rounds.bot.wait_for(lambda: open_unknown(rounds), "it to stand in the state at once")
+        shown = rounds.desk.risk()
+        assert f"{code}" in shown
+        assert "the bot trades" not in shown
+        assert "unknown since" in shown
+        began = rounds.clock()
+        rounds.bot.wait_for(lambda: rounds.desk.store.read().mode is ControlMode.REDUCING, "it")
+        assert rounds.clock() - began < 6 * 60_000
+        minutes(rounds, 30)
+        shown = rounds.desk.risk()
+        assert shown.startswith("REDUCING")
+        assert "the exchange's positions" in shown
+        assert all(line.endswith(": 0") for line in shown.splitlines() if "room for new" in line)
+        lasting = [e.record["what"] for e in rounds.desk.journal.entries(kind="unknown.lasts")]
+        assert any("the exchange's positions: unknown for 1 min" in what for what in lasting)
+        assert rounds.desk.journal.entries(kind="unknown.reduces")
+        rounds.state.faults.clear()
+        rounds.bot.wait_for(lambda: rounds.desk.store.read().mode is ControlMode.ACTIVE, "ACTIVE")
+        shown = rounds.desk.risk()
+        assert "known again since" in shown
+        assert rounds.stopped() == rounds.held() > 0
+        over = [e.record["what"] for e in rounds.desk.journal.entries(kind="unknown.over")]
+        assert any("the exchange's positions: known again after" in what for what in over)
+
+
+def open_unknown(rounds: Rounds) -> list[str]:
+    return [u.what for u in rounds.desk.store.read().unknown if u.lasts]
