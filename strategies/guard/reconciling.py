@@ -80,6 +80,7 @@ class Reconciler:
         self._asked_ms: dict[str, int] = {}  # subject -> when it was looked at last
         self._odd: dict[str, tuple[str, ...]] = {}  # subject -> its differences
         self._since: dict[str, int] = {}  # difference -> since when it is seen
+        self._taken_back: set[str] = set()  # stops Freqtrade may not know to be cancelled yet
         self._started_ms: int | None = None
         self._armed_ms = 0  # when a person last resumed
         self._rows: list[Mapping[str, Any]] = []  # positions, as the exchange's client tells them
@@ -215,10 +216,12 @@ class Reconciler:
         for stop, why in self._superfluous(pair, trades, resting):
             self._exchange.cancel_stoploss_order(stop.id, stop.symbol)
             resting.remove(stop)
+            self._taken_back.add(stop.id)
             left(f"{stop.symbol}: a stop of {stop.amount:g} {why}")
         believed = {
             str(o.order_id): pair for t in trades for o in (*t.open_orders, *t.open_sl_orders)
-        }
+            if str(o.order_id) not in self._taken_back
+        }  # fmt: skip
         bare: tuple[str, ...] = ()
         if self._host.order_types.get("stoploss_on_exchange"):
             held = [row for row in self._rows if row["symbol"] == pair]

@@ -252,7 +252,7 @@ class Control:
 
         Entered again it would be sold again, and lose spread and fees each time.
         """
-        what = f"{pair}: sold in an emergency, as its stop was refused or its exit did not fill"
+        what = f"{pair}: its stop was refused or its exit did not fill: closed in an emergency"
         self.store.halt(GuardActor("protection"), what)
         self.record("protection.failed", Incident(what=what, done="halted"))
 

@@ -52,6 +52,7 @@ class LoopbackVenue:
         self.tiers: Mapping[str, MarginTiers] = margin_tiers(self.symbols)
         self.at_ms = self.clock()
         self.number = count(1)
+        self.settled: set[str] = set()  # symbols that are no more
         self._taken: dict[tuple[str, int], tuple[int, dict[Decimal, Decimal]]] = {}
 
     # -- customers and prices -----------------------------------------------------------------
@@ -73,7 +74,7 @@ class LoopbackVenue:
 
     def symbol(self, name: str | None) -> Symbol:
         """Return the symbol called `name`."""
-        if name not in self.by_name:
+        if name not in self.by_name or name in self.settled:
             raise ApiError(-1121, "Invalid symbol.")
         return self.by_name[name]
 
@@ -345,6 +346,16 @@ class LoopbackVenue:
                 raise ValueError(f"expected a quantity up to the position {held}, got {quantity}")
             side = 1 if held > 0 else -1
             self._force(account, symbol, -side * quantity, price, "adl_autoclose-")
+
+    def settle(self, symbol: str) -> None:
+        """Close every position in `symbol` at its mark, and know the symbol no more."""
+        with self.lock:
+            self.advance()
+            for account in self.accounts.values():
+                if held := account.position(symbol).amount:
+                    mark = self.mark(symbol)
+                    self._force(account, symbol, -held, mark, "settlement_autoclose-")
+            self.settled.add(symbol)
 
     def _cancel_open(self, account: Customer, symbol: str | None = None) -> None:
         for order in account.open_orders(symbol):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from freqtrade.persistence import Order, Trade, init_db
 
-from strategies.guard.adoption import adopt_exits
+from strategies.guard.adoption import adopt_exits, adopt_forced
 
 PAIR = "BTC/USDT:USDT"
 OPENED = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -134,3 +134,41 @@ def test_order_when_it_was_executed_before_the_trades_last_fill_then_it_is_anoth
 ) -> None:
     trade.orders[0].order_filled_date = OPENED + timedelta(hours=1)
     assert adopt_exits(trade, Exchange(sell("2", 0.4, after_s=-1)), ASKED_MS, 0.4) == []
+
+
+# -- what the exchange closed by itself -----------------------------------------------------------
+
+
+def forced(order_id: str, filled: float, **changes: Any) -> dict[str, Any]:
+    return sell(order_id, filled, after_s=600.0, **{"clientOrderId": "autoclose-7"} | changes)
+
+
+@pytest.mark.parametrize("begin", ["autoclose-1", "adl_autoclose-1", "settlement_autoclose-1"])
+def test_position_when_the_exchange_closed_it_then_the_trade_hears_of_it(
+    trade: Trade, begin: str
+) -> None:
+    exchange = Exchange(forced("2", 1.0, clientOrderId=begin), sell("3", 0.5))
+    (said,) = adopt_forced(trade, exchange, missing=1.0)
+    assert said == f"{PAIR}: 1 was closed by the exchange itself"
+    assert [order.order_id for order in trade.open_orders] == ["2"]
+    assert trade.exit_reason == "liquidation"
+    assert exchange.since == OPENED
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        forced("2", 0.3),
+        forced("1", 0.4),
+        forced("2", 0.4, side="buy"),
+        forced("2", 0.4, clientOrderId="web_autoclose-"),
+        forced("2", 0.4, clientOrderId=None),
+        forced("2", 0.4, filled=None),
+    ],
+    ids=["amount", "known", "side", "a person's", "nobody's", "unfilled"],
+)
+def test_position_when_that_is_not_what_the_exchange_closed_then_the_difference_stays(
+    trade: Trade, order: dict[str, Any]
+) -> None:
+    assert adopt_forced(trade, Exchange(order), missing=0.4) == []
+    assert trade.open_orders == []

@@ -506,3 +506,194 @@ def test_executions_when_there_are_more_than_one_page_then_all_are_read_and_coun
     (fill,) = fills_of(rows)
     assert (fill.amount, fill.price) == (2500.0, pytest.approx(RATE + 0.5))
     assert len(rows) > 2500  # pages overlap
+
+
+# -- one pair is one pair -------------------------------------------------------------------------
+
+
+def gone(*args: Any, **kwargs: Any) -> Any:
+    raise ConnectionError("binance -1121 Invalid symbol.")
+
+
+def unknown(s: Any) -> set[str]:
+    return {u.what for u in s.control.store.read().unknown if u.lasts}
+
+
+def test_positions_when_why_they_differ_cannot_be_found_out_then_the_difference_halts_all_the_same(
+    s: Any, client: Client, open_trades: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holding(s, open_trades, STOP)
+    s.dp._exchange.positions = []  # settled: nothing is held, and its orders cannot be asked for
+    s.guarding.leaving(PAIR)
+    assert loops(s, 20, 25) is ControlMode.ACTIVE
+    assert f"why {PAIR} differs" in unknown(s)  # this exchange tells no orders at all
+    assert loops(s, 36) is ControlMode.HALTED
+    assert f"{PAIR}: the exchange holds 0, the books 5" in why(s)
+    s.dp._exchange.positions = [{"symbol": PAIR, "contracts": 5.0, "side": "long",
+                                 "markPrice": RATE, "liquidationPrice": 40.0}]  # fmt: skip
+    loops(s, 45)
+    assert f"why {PAIR} differs" not in unknown(s)  # nothing is left to explain
+
+
+def test_positions_when_explaining_breaks_as_a_whole_then_the_difference_is_seen_all_the_same(
+    s: Any, open_trades: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holding(s, open_trades, STOP)
+    s.dp._exchange.positions = []
+    monkeypatch.setattr(s.guarding.recovery, "_protect_lost", gone)
+    assert loops(s, 20, 36) is ControlMode.HALTED
+    assert "the exchange holds 0, the books 5" in why(s)
+
+
+@pytest.mark.parametrize("kind", ["orders", "fills"])
+def test_pair_when_the_exchange_knows_it_no_more_then_the_others_are_compared_and_may_be_entered(
+    s: Any, client: Client, open_trades: list[Any], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    asked = {"orders": "fetch_open_orders", "fills": "fetch_my_trades"}[kind]
+    answer = getattr(client, asked)
+
+    def dead(pair: str, *args: Any, **kwargs: Any) -> Any:
+        return gone() if pair == OTHER else answer(pair, *args, **kwargs)
+
+    monkeypatch.setattr(client, asked, dead)
+    s.dp.current_whitelist = lambda: [OTHER, PAIR]
+    trade = holding(s, open_trades, order("1"), STOP)
+    client.orders = [resting("7")]
+    s.order_filled(PAIR, trade, order("1"), at(10))
+    s.guarding.booked(OTHER, order("5"), at(10))
+    client.executions = [executed("1", 9)]
+    assert loops(s, 20, 40, 60) is ControlMode.ACTIVE
+    assert unknown(s) == {f"the {kind} of {OTHER}"}
+    assert s.guarding.decide(PAIR, "long", 100.0, RATE, at(61)).allowed
+    assert not s.guarding.decide(OTHER, "long", 100.0, RATE, at(61)).allowed
+    client.orders, client.executions = [], [executed("1", 9), executed("2", 65)]
+    client.wallet -= 1.0
+    assert loops(s, 66, 72, 90) is ControlMode.HALTED
+    assert ("no stop on the exchange" in why(s)) or ("order 7" in why(s)) or ("order 2" in why(s))
+    assert OTHER not in why(s)
+
+
+def test_pair_when_it_is_looked_at_no_more_then_what_differed_in_it_is_forgotten(
+    s: Any, client: Client
+) -> None:
+    s.dp.current_whitelist = lambda: [PAIR, OTHER]
+    client.orders = [resting("66", symbol=OTHER, clientOrderId="web_1")]
+    assert loops(s, 20, 30) is ControlMode.ACTIVE
+    s.dp.current_whitelist = lambda: [PAIR]
+    assert loops(s, 36, 50, 70) is ControlMode.ACTIVE
+
+
+def test_orders_when_many_pairs_are_not_answered_for_then_the_account_is_unknown(
+    s: Any, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s.dp.current_whitelist = lambda: [PAIR, *(f"P{n}/USDT:USDT" for n in range(45))]
+    monkeypatch.setattr(client, "fetch_open_orders", gone)
+    loops(s, 20)
+    assert unknown(s) == {"the exchange's orders"}
+    assert confirm(s, current_time=at(21)) is False
+
+
+def test_stops_when_there_are_several_of_one_trade_then_the_newest_whole_one_stays_and_it_is_said(
+    s: Any, client: Client, open_trades: list[Any]
+) -> None:
+    numbers = ("7", "8", "9", "10")
+    stops = [order(n, "stoploss", ft_is_open=True, safe_filled=0.0) for n in numbers]
+    holding(s, open_trades, *stops)
+    client.orders = [resting(n, remaining=2.0 if n == "10" else 5.0) for n in numbers]
+    loops(s, 20)
+    assert s.dp._exchange.cancelled == [("7", PAIR), ("8", PAIR), ("10", PAIR)]
+    noted = [entry.record["what"] for entry in s.control.journal.entries(kind="stop.left")]
+    assert noted[0] == f"{PAIR}: a stop of 5 beside another of 5"
+    assert len(noted) == 3
+    client.orders = [resting("9")]  # Freqtrade has not asked after the others yet
+    assert loops(s, 40, 60, 80) is ControlMode.ACTIVE
+
+
+def test_stops_when_none_of_them_is_whole_or_positions_are_unknown_then_all_stay(
+    s: Any, client: Client, open_trades: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stops = [order(n, "stoploss", ft_is_open=True, safe_filled=0.0) for n in ("7", "8")]
+    holding(s, open_trades, *stops)
+    client.orders = [resting("7", remaining=2.0), resting("8", remaining=3.0)]
+    loops(s, 20)
+    assert s.dp._exchange.cancelled == []
+    client.orders = [resting("7"), resting("8")]
+    monkeypatch.setattr(s.dp._exchange, "fetch_positions", gone)
+    loops(s, 40)
+    assert s.dp._exchange.cancelled == []
+
+
+def test_fill_when_only_its_trade_told_of_it_then_it_stays_known_once_the_trade_is_closed(
+    s: Any, client: Client, open_trades: list[Any]
+) -> None:
+    holding(s, open_trades, order("1"), STOP)
+    client.orders, client.executions = [resting("7")], [executed("1", 20)]
+    loops(s, 22)
+    client.wallet -= 0.25
+    assert loops(s, 30, 36) is ControlMode.ACTIVE
+    assert "executions" in client.asked
+    open_trades.clear()
+    client.orders, s.dp._exchange.positions = [], []
+    client.executions.append(executed("2", 40))
+    s.guarding.booked(PAIR, order("2", "sell"), at(41))
+    assert loops(s, 45, 61, 77) is ControlMode.ACTIVE
+
+
+# -- losses that are not counted yet --------------------------------------------------------------
+
+
+def test_entry_when_a_stop_has_filled_then_it_waits_until_the_losses_contain_it(
+    s: Any, client: Client, open_trades: list[Any]
+) -> None:
+    trade = holding(s, open_trades, STOP)
+    trade.is_open = False
+    client.orders = [resting("7")]
+    loops(s, 20)
+    assert s.guarding.decide(PAIR, "long", 100.0, RATE, at(21)).allowed
+    trade.is_open = True  # of the fill; what else closing writes down is another matter
+    s.order_filled(PAIR, trade, order("7", "stoploss", safe_price=97.0), at(21.5))
+    refused = s.guarding.decide(PAIR, "long", 100.0, RATE, at(22))
+    assert not refused.allowed
+    assert f"the result of a fill in {PAIR}" in refused.reason
+    open_trades.clear()
+    s.dp._exchange.positions, client.orders = [], []
+    client.executions = [executed("70", 21, price=97.0)]
+    client.wallet -= 150.0  # 1.5 %: its reason is waited for
+    loops(s, 23)
+    assert "the reason of a jump" in s.guarding.decide(PAIR, "long", 1.0, RATE, at(24)).reason
+    loops(s, 30, 39)
+    assert s.guarding.losses.day_frac == pytest.approx(0.015)
+    assert s.guarding.decide(PAIR, "long", 100.0, RATE, at(40)).allowed
+    client.wallet -= 60.0
+    loops(s, 45, 61)
+    assert not s.guarding.decide(PAIR, "long", 100.0, RATE, at(62)).allowed  # 2.1 % lost
+
+
+def test_entry_when_the_equity_was_never_seen_in_this_run_then_it_waits(
+    tmp_path: Path, s: Any
+) -> None:
+    again = BitcoinCrossMargin(config(user_data_dir=tmp_path, runmode=RunMode.LIVE))
+    again.control._acknowledge = ""
+    again.dp, again.wallets = s.dp, s.wallets
+    again.guarding.leverage[PAIR] = 2.0
+    refused = again.guarding.decide(PAIR, "long", 100.0, RATE, at(1))
+    assert "the equity since the start" in refused.reason
+    again.guarding.loop(at(2))
+    assert again.guarding.decide(PAIR, "long", 100.0, RATE, at(3)).allowed
+
+
+def test_position_when_it_was_sold_in_an_emergency_then_nothing_is_opened_until_a_person_resumes(
+    s: Any, open_trades: list[Any]
+) -> None:
+    trade = holding(s, open_trades)
+    trade.id = 1
+    leaving = {"order_type": "market", "amount": 5.0, "rate": RATE, "time_in_force": "GTC",
+               "current_time": at(5)}  # fmt: skip
+    assert s.confirm_trade_exit(PAIR, trade, exit_reason="exit_signal", **leaving) is True
+    assert s.control.store.read().mode is ControlMode.ACTIVE
+    assert s.confirm_trade_exit(PAIR, trade, exit_reason="emergency_exit", **leaving) is True
+    assert s.control.store.read().mode is ControlMode.HALTED
+    assert f"{PAIR}: its stop was refused" in why(s)
+    assert len(s.control.journal.entries(kind="protection.failed")) == 1
+    s.control.store.resume(ANN)
+    assert s.control.store.read().mode is ControlMode.ACTIVE

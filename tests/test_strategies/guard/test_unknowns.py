@@ -1,5 +1,5 @@
-"""What nobody answers: it stands in the state at once, is told, reduces, and leaves no trace in what
-a person or another guard has set."""
+"""What nobody answers: it stands in the state at once, is told, reduces, and is over by itself,
+without a trace in what a person or another guard has set."""
 
 from __future__ import annotations
 
