@@ -197,7 +197,9 @@ class Recovery:
         if asked_ms is not None:
             ours = reopen_exit(trade, missing) or adopt_exits(trade, exchange, asked_ms, missing)
         for what in ours:
-            control.record("exit.lost", Incident(what=what, done="found, and given to its trade to book"))
+            control.record(
+                "exit.lost", Incident(what=what, done="found, and given to its trade to book")
+            )
         for what in [] if ours else adopt_forced(trade, exchange, missing):
             control.record("exit.forced", Incident(what=what, done="booked; halted"))
             control.store.halt(GuardActor("liquidation"), what)

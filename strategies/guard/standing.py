@@ -27,6 +27,7 @@ from strategies.human.control import Control
 
 logger = logging.getLogger(__name__)
 
+_ALL: Final = "what stands: positions, losses and margin"
 _BLIND_MS: Final = 60_000  # the exchange's account is asked for every few seconds
 
 
@@ -59,20 +60,32 @@ class StandingWatch:
         self._next_step_ms: dict[str, int] = {}
         self._shed_pairs: dict[str, float] = {}  # pair -> share the position guards want closed
         self._shed_all = 0.0
+        self._held: frozenset[str] = frozenset()  # pairs of the open trades, as of the last loop
 
     def loop(self, now: datetime) -> None:
         """Look after open positions: losses, margin, books, feeds, and what must be closed."""
         if self._control is None:
             return
+        try:
+            self._look(self._control, now)
+        except Exception as error:
+            self._unknowns.note(_ALL, error)
+            raise
+        else:
+            self._unknowns.known(_ALL)
+        finally:  # whatever broke, what is unknown goes on being counted
+            self._unknowns.settle(self._held | self._recovery.on_exchange)
+
+    def _look(self, control: Control, now: datetime) -> None:
         trades = Trade.get_open_trades()
+        self._held = frozenset(trade.pair for trade in trades)
         observed = self._watch_account(trades, now)
-        flatten = self._control.store.read().flatten is not None
+        flatten = control.store.read().flatten is not None
         self._shed_all = 1.0 if flatten else observed.shed_frac
         self._shed_pairs = {}
         for trade in trades:
             self._shed_pairs[trade.pair] = self._watch_position(trade, now).shed_frac
         self._targets = {p: t for p, t in self._targets.items() if self._shed(p) > 0}
-        self._unknowns.settle({*(trade.pair for trade in trades), *self._recovery.on_exchange})
 
     def _watch_account(self, trades: list[Trade], now: datetime) -> RiskDecision:
         now_ms, ask = epoch_ms(now), self._unknowns.ask

@@ -61,6 +61,7 @@ class Unknowns:
         self._over: list[Unknown] = []
         self._held: frozenset[str] = frozenset()
         self._written: tuple[Unknown, ...] = ()
+        self._said: list[str] = []  # what people are to be told, until it is written down
         if control is not None:
             self._recall(control)
 
@@ -173,15 +174,16 @@ class Unknowns:
     def _tell(self, kind: str, what: str, done: str) -> None:
         logger.warning("%s; %s", what, done)
         if self._control is not None:
+            self._said.append(f"{what}; {done}")
             self._control.record(kind, Incident(what=what, done=done))
 
     def _write(self, control: Control) -> None:
         """Write down what changed; `/risk`, Telegram and the mode in force go by it."""
         now = (*(u.seen for u in self._open.values()), *self._over)
-        if now == self._written:
+        if now == self._written and not self._said:
             return
         try:
-            control.store.note_unknown(now)
-            self._written = now
+            control.store.note_unknown(now, self._said)
+            self._written, self._said = now, []
         except (PackError, OSError) as error:
             logger.error("what is unknown cannot be written down: %s", error)  # tried again

@@ -41,7 +41,7 @@ def test_exchange_when_it_refuses_every_signed_request_then_it_is_told_reduces_a
         rounds.bot.wait_for(lambda: open_unknown(rounds), "it to stand in the state at once")
         shown = rounds.desk.risk()
         assert f"{code}" in shown
-        assert "the bot trades" not in shown
+        assert "new positions are allowed" not in shown
         assert "unknown since" in shown
         began = rounds.clock()
         rounds.bot.wait_for(lambda: rounds.desk.store.read().mode is ControlMode.REDUCING, "it")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from freqtrade.persistence import Trade
 
 from models.base import columns
 from models.operate.control.state import Person
@@ -52,3 +53,20 @@ def test_position_when_a_squeeze_is_near_then_half_of_a_short_goes_and_a_long_st
     open_trades.append(position(amount=10.0, is_short=is_short, entry_side="sell"))
     s.guarding.loop(LATER)
     assert closes(s, open_trades[0]) == pytest.approx(closed)
+
+
+def test_loop_when_it_breaks_then_what_is_unknown_is_counted_on_and_that_is_unknown_too(
+    s: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> Any:
+        raise ConnectionError("database is locked")
+
+    s.guarding.unknowns.note("the exchange's account", "silent")
+    with monkeypatch.context() as m:
+        m.setattr(Trade, "get_open_trades", broken)
+        with pytest.raises(ConnectionError):
+            s.guarding.loop(LATER)
+    shown = {u.what for u in s.control.store.read().unknown}
+    assert shown == {"the exchange's account", "what stands: positions, losses and margin"}
+    s.guarding.loop(LATER)
+    assert {u.what for u in s.control.store.read().unknown} == {"the exchange's account"}
