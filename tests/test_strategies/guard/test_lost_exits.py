@@ -163,7 +163,7 @@ def test_position_when_the_exchange_closed_it_then_the_trade_hears_of_it(
         forced("2", 0.4, side="buy"),
         forced("2", 0.4, clientOrderId="web_autoclose-"),
         forced("2", 0.4, clientOrderId=None),
-        forced("2", 0.4, filled=None),
+        {**forced("2", 0.4), "filled": None},
     ],
     ids=["amount", "known", "side", "a person's", "nobody's", "unfilled"],
 )
