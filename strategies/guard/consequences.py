@@ -51,6 +51,10 @@ class Consequences:
             elif finding.demand is not Demand.NONE:
                 self._warn(self._control, f"{finding.guard} {pair}".strip(), finding.reason)
 
+    def silent(self, pair: str, asked_for: str) -> frozenset[str]:
+        """Return which guards could not answer him who asks, as he has noted them."""
+        return self._silent.get((asked_for, pair), frozenset())
+
     def _note_silent(self, decision: RiskDecision, pair: str, asked_for: str) -> None:
         """Note the guards that could not answer, unless what they lack has been noted itself."""
         found = {
@@ -63,7 +67,7 @@ class Consequences:
         for what, verdict in found.items():
             at_once = verdict.demand is Demand.REDUCING
             self._unknowns.note(what, verdict.reason, pair=pair, at_once=at_once)
-        before = self._silent.get((asked_for, pair), frozenset())
+        before = self.silent(pair, asked_for)
         self._silent[asked_for, pair] = frozenset(found)
         for what in before - frozenset().union(*self._silent.values()):
             self._unknowns.known(what)

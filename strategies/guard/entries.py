@@ -98,13 +98,19 @@ class Entries:
             control_mode=None if self._control is None else self._control.store.read().mode,
             differences=differences,
             exchange=self._recovery.account,
-            unknown=(*self._unknowns.concerning(pair), *self._uncounted()),
+            unknown=self._unknown(pair),
             second=read.second(pair),
         )  # fmt: skip
 
-    def _uncounted(self) -> tuple[str, ...]:
-        """Return what the losses do not count yet: an entry on old losses would pass any limit."""
-        return () if self._losses is None else self._losses.uncounted
+    def _unknown(self, pair: str) -> tuple[str, ...]:
+        """Return what is unknown of account and pair; and what the losses do not count yet.
+
+        An entry on old losses would pass any limit. What the guards could not answer the last
+        entry in `pair` they are asked anew.
+        """
+        anew = self._consequences.silent(pair, "entry")
+        known = tuple(w for w in self._unknowns.concerning(pair) if w not in anew)
+        return known if self._losses is None else (*known, *self._losses.uncounted)
 
     def sent(self, pair: str, side: str, amount: float, now: datetime) -> None:
         """Remember an order that was let through; `amount` in base units."""

@@ -180,6 +180,7 @@ class Guarding:
         """Note a fill that took from a position: entries wait until the losses contain it."""
         if self.standing.losses is not None:
             self.standing.losses.closed(pair, epoch_ms(now))
+            self.readings.quotes.forget(pair)  # the position kept for the next seconds is no more
 
     @property
     def exchange(self) -> ExchangeAccount | None:

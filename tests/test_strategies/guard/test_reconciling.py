@@ -561,12 +561,13 @@ def test_pair_when_the_exchange_knows_it_no_more_then_the_others_are_compared_an
     client.orders = [resting("7")]
     s.order_filled(PAIR, trade, order("1"), at(10))
     s.guarding.booked(OTHER, order("5"), at(10))
-    client.executions = [executed("1", 9)]
+    client.executions = [executed("1", 9), executed("5", 9, symbol=OTHER)]
     assert loops(s, 20, 40, 60) is ControlMode.ACTIVE
     assert unknown(s) == {f"the {kind} of {OTHER}"}
     assert s.guarding.decide(PAIR, "long", 100.0, RATE, at(61)).allowed
     assert not s.guarding.decide(OTHER, "long", 100.0, RATE, at(61)).allowed
-    client.orders, client.executions = [], [executed("1", 9), executed("2", 65)]
+    client.orders = []
+    client.executions.append(executed("2", 65))
     client.wallet -= 1.0
     assert loops(s, 66, 72, 90) is ControlMode.HALTED
     assert ("no stop on the exchange" in why(s)) or ("order 7" in why(s)) or ("order 2" in why(s))
