@@ -651,13 +651,13 @@ def test_entry_when_a_stop_has_filled_then_it_waits_until_the_losses_contain_it(
     client.orders = [resting("7")]
     loops(s, 20)
     assert s.guarding.decide(PAIR, "long", 100.0, RATE, at(21)).allowed
-    trade.is_open = True  # of the fill; what else closing writes down is another matter
+    trade.is_open, trade.id = True, 1  # of the fill; what closing writes down is another matter
+    open_trades.clear()
+    s.dp._exchange.positions, client.orders = [], []
     s.order_filled(PAIR, trade, order("7", "stoploss", safe_price=97.0), at(21.5))
     refused = s.guarding.decide(PAIR, "long", 100.0, RATE, at(22))
     assert not refused.allowed
     assert f"the result of a fill in {PAIR}" in refused.reason
-    open_trades.clear()
-    s.dp._exchange.positions, client.orders = [], []
     client.executions = [executed("70", 21, price=97.0)]
     client.wallet -= 150.0  # 1.5 %: its reason is waited for
     loops(s, 23)
