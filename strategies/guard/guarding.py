@@ -179,7 +179,7 @@ class Guarding:
     def closed(self, pair: str, now: datetime) -> None:
         """Note a fill that took from a position: entries wait until the losses contain it."""
         if self.standing.losses is not None:
-            self.standing.losses.closed(pair, epoch_ms(now))
+            self.standing.losses.closed(pair, epoch_ms(self.true_time(now)))
             self.readings.quotes.forget(pair)  # the position kept for the next seconds is no more
 
     @property
