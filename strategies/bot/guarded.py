@@ -137,9 +137,9 @@ class GuardedStrategy(GatedStrategy):
         if self.control is not None:
             self._sweeper.start()
             self.lane.start()
-            before_it_ends(self.guarding.recovery.before_the_end)
             self._unwritable = unwritable
         if self.config["runmode"] == RunMode.LIVE:
+            before_it_ends(self.guarding.recovery.before_the_end)
             try:
                 require_own_collateral(self.config, exchange_of(self.dp))
             except PackError as error:
