@@ -39,7 +39,7 @@ def test_exchange_when_it_refuses_every_signed_request_then_it_is_told_reduces_a
             Answer(on=on, status=status, code=code, message=message) for on in SIGNED
         ))  # fmt: skip
         rounds.bot.wait_for(lambda: open_unknown(rounds), "it to stand in the state at once")
-        shown = rounds.desk.risk()
+        shown = rounds.desk.risk().text
         assert f"{code}" in shown
         assert "new positions are allowed" not in shown
         assert "unknown since" in shown
@@ -47,7 +47,7 @@ def test_exchange_when_it_refuses_every_signed_request_then_it_is_told_reduces_a
         rounds.bot.wait_for(lambda: rounds.desk.store.read().mode is ControlMode.REDUCING, "it")
         assert rounds.clock() - began < 6 * 60_000
         minutes(rounds, 30)
-        shown = rounds.desk.risk()
+        shown = rounds.desk.risk().text
         assert shown.startswith("REDUCING")
         assert "the exchange's positions" in shown
         assert all(line.endswith(": 0") for line in shown.splitlines() if "room for new" in line)
@@ -56,7 +56,7 @@ def test_exchange_when_it_refuses_every_signed_request_then_it_is_told_reduces_a
         assert rounds.desk.journal.entries(kind="unknown.reduces")
         rounds.state.faults.clear()
         rounds.bot.wait_for(lambda: rounds.desk.store.read().mode is ControlMode.ACTIVE, "ACTIVE")
-        shown = rounds.desk.risk()
+        shown = rounds.desk.risk().text
         assert "known again since" in shown
         assert rounds.stopped() == rounds.held() > 0
         over = [e.record["what"] for e in rounds.desk.journal.entries(kind="unknown.over")]

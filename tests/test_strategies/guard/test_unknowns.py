@@ -67,7 +67,7 @@ class Desk:
         return [e.record["what"] for e in self.control.journal.entries(kind=kind)]
 
     def shown(self) -> str:
-        return Commands(self.folder, self.time.ms).risk()
+        return Commands(self.folder, self.time.ms).risk().text
 
 
 SUBJECTS = {

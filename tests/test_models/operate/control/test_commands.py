@@ -210,4 +210,4 @@ def test_risk_when_the_bot_is_stopped_or_a_clock_is_wrong_then_it_is_not_said_to
 ) -> None:
     commands = Commands(tmp_path, lambda: NOW)
     beat(commands.store.folder, Heartbeat(**{"pid": 42, "loop": 7, **sign}))
-    assert said in commands.risk().splitlines()
+    assert said in commands.risk().text.splitlines()
