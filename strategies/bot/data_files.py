@@ -19,6 +19,7 @@ from models.base.types import FloatArray, IntArray
 from models.data.feeds.candles import timerange
 
 MARKER: Final = "SIMULATED.json"  # its presence is what makes a data directory simulated
+_UTC: Final = ("UTC", "Etc/UTC")  # names of the one zone that is read
 _LISTED: Final = 8  # file names shown when one is missing
 
 
@@ -172,4 +173,10 @@ def _column_fault(frame: pd.DataFrame, wanted: list[str]) -> str:
             f"(numbers, and dates with a time zone), got {got}"
         )
     empty = np.flatnonzero(frame["date"].isna())
-    return f"{empty.size} dates are empty, the first in row {empty[0]}" if empty.size else ""
+    if empty.size:
+        return f"{empty.size} dates are empty, the first in row {empty[0]}"
+    zone = str(types["date"].tz)
+    if zone in _UTC or not len(frame):
+        return ""
+    # Freqtrade takes the stamps as they are, and every fill is hours off.
+    return f"dates in UTC wanted, got {zone}: row 0 is stamped {frame['date'].iloc[0]}"

@@ -26,8 +26,10 @@ from models.data.feeds.candles import (
     check_funding,
     check_funding_span,
     check_span,
+    iso,
     timerange,
 )
+from models.data.feeds.clocks import hours_apart
 from strategies.bot.data_files import MARKER, DataFile, listing
 
 MARK_TIMEFRAME: Final = "1h"  # Freqtrade reads mark prices and funding from files of this name
@@ -180,8 +182,12 @@ def check_datadir(
                for pair in others
                if (path := _futures_path(datadir, pair, timeframe)).is_file()]  # fmt: skip
     files, problems = _outcomes(checks)
+    if not problems:  # of sound files only can be said whether they fit
+        clocks = [partial(_check_clock, datadir, pair, timeframe, start_ms, stop_ms)
+                  for pair in pairs]  # fmt: skip
+        _, problems = _outcomes(clocks)
     if problems:
-        raise _joined(datadir, problems, len(problems) + len(files))
+        raise _joined(datadir, problems, len(files) + len(problems))
     digest = hashlib.sha256("".join(f"{f.path.name} {f.sha256}\n" for f in files).encode())
     return DataSummary(
         source="simulated" if (datadir / MARKER).is_file() else "real",
@@ -205,6 +211,35 @@ def _check_file(
         ).time_ms
     path = DataFile(datadir=datadir, pair=pair, timeframe=timeframe, candle_type=kind).path
     return _summary(path, time_ms)
+
+
+def _check_clock(
+    datadir: Path, pair: str, timeframe: str, start_ms: int, stop_ms: int
+) -> FileSummary:
+    """Raise where a pair's candles and mark prices are stamped in different time zones."""
+    traded = DataFile(
+        datadir=datadir, pair=pair, timeframe=timeframe, candle_type=CandleType.FUTURES,
+        start_ms=start_ms, stop_ms=stop_ms,
+    )  # fmt: skip
+    candles = load_checked(datadir, pair, timeframe, start_ms=start_ms, stop_ms=stop_ms)
+    hour = start_ms - start_ms % HOUR_MS
+    marks = load_checked(
+        datadir, pair, MARK_TIMEFRAME, CandleType.MARK, start_ms=hour,
+        stop_ms=stop_ms - stop_ms % HOUR_MS,
+    )  # fmt: skip
+    hours = hours_apart(
+        candles.time_ms + timeframe_to_msecs(timeframe), candles.close,
+        marks.time_ms + HOUR_MS, marks.close,
+    )  # fmt: skip
+    if hours:
+        raise InputError(
+            f"expected {traded.path.name} in UTC, got times {hours:+d} h from those of the mark "
+            f"prices: row 0 is stamped {iso(int(candles.time_ms[0]))}",
+            where=str(traded.path),
+            cure=traded.cure(f"find out which of the two is not UTC and delete it, then "
+                             f"{traded.download()}"),
+        )  # fmt: skip
+    return _summary(traded.path, candles.time_ms)
 
 
 def _check_pooled(path: Path, datadir: Path, pair: str, timeframe: str) -> FileSummary:

@@ -192,8 +192,9 @@ def check_funding(
     ------
     InputError
         For no rows; times that go back, repeat, leave a gap or miss the full hour by more than a
-        second (Freqtrade joins payments to hourly mark candles and drops what does not match);
-        rates that are NaN, infinite or beyond 5 %.
+        second (Freqtrade joins payments to hourly mark candles and drops what does not match), or
+        those at which the exchange pays every eight hours; rates that are NaN, infinite or beyond
+        5 %.
 
     Examples
     --------
@@ -215,6 +216,13 @@ def check_funding(
         )
     floored = np.asarray(time_ms - time_ms % _FUNDING_JITTER_MS, dtype=np.int64)
     offences = _time_faults(floored, HOUR_MS, "payment", longest_ms=interval_ms)
+    offences += _each(
+        (np.diff(floored, prepend=0) == FUNDING_MS) & (floored % FUNDING_MS != 0),
+        lambda i: (
+            f"payments every 8 h are at 00:00, 08:00 and 16:00 UTC; is {iso(int(floored[i]))} "
+            "a time of another zone?"
+        ),
+    )
     offences += _each(~np.isfinite(rate), lambda i: f"rate is {rate[i]}")
     offences += _each(
         np.abs(rate) > MAX_FUNDING_FRAC,

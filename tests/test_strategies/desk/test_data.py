@@ -153,6 +153,15 @@ def test_funding_in_the_older_layout_is_read(datadir: Path) -> None:
         (lambda f: f.assign(close=f["close"].astype(str)), "wrong type of close"),
         (lambda f: f.assign(date=f["date"].dt.tz_localize(None)), "wrong type of date"),
         (with_value("date", 3, pd.NaT), "1 dates are empty, the first in row 3"),
+        (
+            lambda f: f.assign(date=f["date"].dt.tz_convert("Asia/Dubai")),
+            "dates in UTC wanted, got Asia/Dubai: row 0 is stamped 2024-01-01 04:00:00+04:00",
+        ),
+        (lambda f: f.assign(date=f["date"].dt.tz_convert("Europe/London")), "got Europe/London"),
+        (
+            lambda f: f.assign(date=f["date"].dt.tz_localize(None).dt.tz_localize("+04:00")),
+            "got UTC+04:00",
+        ),
     ],
 )
 def test_wrong_columns_are_named(
@@ -162,6 +171,31 @@ def test_wrong_columns_are_named(
     text = refused(datadir)
     assert CANDLES in text
     assert says in text
+
+
+@pytest.mark.parametrize("hours", [-11, -4, 1, 4, 14])
+def test_candles_when_stamped_with_another_zones_times_as_utc_then_they_are_refused(
+    datadir: Path, hours: int
+) -> None:
+    def late(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.assign(date=frame["date"] + pd.Timedelta(hours=hours))
+
+    spoil(datadir, late, CANDLES)
+    inside = START_MS + 48 * HOUR_MS, STOP_MS - 48 * HOUR_MS  # nothing is missing there
+    text = refused(datadir, *inside)
+    assert f"expected {CANDLES} in UTC, got times {hours:+d} h from those of the mark" in text
+    assert "row 0 is stamped 2024-01-03T00:00Z" in text
+    assert "find out which of the two is not UTC" in text
+
+
+@pytest.mark.parametrize("hours", [-5, 4, 12])
+def test_funding_when_stamped_with_another_zones_times_as_utc_then_it_is_refused(
+    datadir: Path, hours: int
+) -> None:
+    name = "BTC_USDT_USDT-1h-funding_rate.feather"
+    spoil(datadir, lambda f: f.assign(date=f["date"] + pd.Timedelta(hours=hours)), name)
+    text = refused(datadir, START_MS + 48 * HOUR_MS, STOP_MS - 48 * HOUR_MS)
+    assert "payments every 8 h are at 00:00, 08:00 and 16:00 UTC" in text
 
 
 def test_run_beyond_all_data_is_refused(datadir: Path) -> None:
