@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -17,6 +19,12 @@ from models.base.errors import ControlError
 Clock: TypeAlias = Callable[[], int]  # UTC milliseconds
 
 _PAUSE_S: Final = 0.01  # between two attempts to get a lock
+LARGEST_FILE: Final = 1 << 30  # bytes read at once: nothing the pack writes comes near
+
+_KINDS: Final = (
+    (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
+)  # fmt: skip
 
 
 def wall_clock_ms() -> int:
@@ -49,6 +57,64 @@ class Sync(Enum):
     NOTHING = "nothing"
 
 
+def open_regular(path: Path, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
+    """Return a handle on the regular file `path`; the caller closes it.
+
+    Anything else in its place is an error at once: a FIFO would hang whoever opens it, for ever.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none and `flags` do not make one.
+    OSError
+        If it is no regular file, or cannot be opened; names the path, what is there, and the cure.
+    """
+    try:
+        handle = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, mode)
+    except OSError as error:
+        if error.errno in (errno.EISDIR, errno.ENXIO, errno.ELOOP, errno.ENODEV):
+            raise _not_regular(path, error.errno) from error
+        raise
+    found = os.fstat(handle).st_mode
+    if not stat.S_ISREG(found):
+        os.close(handle)
+        raise _not_regular(path, errno.EINVAL, found)
+    os.set_blocking(handle, True)
+    return handle
+
+
+def _not_regular(path: Path, number: int, mode: int | None = None) -> OSError:
+    """Return the error of something else in a file's place."""
+    if mode is None and number != errno.ELOOP:
+        with contextlib.suppress(OSError):
+            mode = path.stat().st_mode
+    kinds = [what for test, what in _KINDS if mode is not None and test(mode)]
+    what = kinds[0] if kinds else "a loop of links"
+    return OSError(
+        number, f"expected a regular file, got {what}; move it away or put the file back", str(path)
+    )
+
+
+def read_regular(path: Path, *, limit: int = LARGEST_FILE) -> bytes:
+    """Return the content of the regular file `path`, read once.
+
+    Parameters
+    ----------
+    limit
+        Bytes it may have.
+
+    Raises
+    ------
+    OSError
+        As `open_regular`, and if it is larger than `limit`.
+    """
+    with open(open_regular(path), "rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"expected at most {limit:,} bytes; move it away", str(path))
+    return data
+
+
 def write_atomic(path: Path, data: bytes, *, sync: Sync = Sync.ALL) -> None:
     """Replace `path` by `data`: a reader, or a restart after a kill, sees the old or the new.
 
@@ -66,7 +132,8 @@ def write_atomic(path: Path, data: bytes, *, sync: Sync = Sync.ALL) -> None:
     """
     fresh = path.with_name(f".{path.name}.new")
     try:
-        with fresh.open("wb") as file:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        with open(open_regular(fresh, flags, 0o666), "wb") as file:
             file.write(data)
             file.flush()
             if sync is not Sync.NOTHING:
@@ -104,7 +171,7 @@ def locked(path: Path, *, attempts: int = 200) -> Iterator[None]:
     OSError
         If the file cannot be opened.
     """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = open_regular(path, os.O_RDWR | os.O_CREAT)
     try:
         for attempt in range(attempts):
             try:

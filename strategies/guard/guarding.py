@@ -7,6 +7,7 @@ price and no person to re-arm: guards that need one are not applicable there
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from pathlib import Path
 from freqtrade.persistence import Order, Trade
 
 from models.base.errors import InputError
-from models.base.files import write_atomic
+from models.base.files import read_regular, write_atomic
 from models.base.units import DAY_MS
 from models.data.feeds.agreement import SourceAgreement
 from models.trade.risk.limits import GuardConfig, HardLimits, Limits, jittered
@@ -197,12 +198,12 @@ def installation_seed(folder: Path) -> int:
         If there is one and it is not a number.
     """
     path = folder / "seed"
-    if not path.is_file():
+    if not os.path.lexists(path):
         folder.mkdir(parents=True, exist_ok=True)
         write_atomic(path, str(secrets.randbits(64)).encode())
     try:
-        return int(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        return int(read_regular(path, limit=1000))
+    except (OSError, ValueError) as error:
         raise InputError(
             f"expected a whole number, got {error}", where=str(path), cure="remove the file"
         ) from error

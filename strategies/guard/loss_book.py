@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from models.base.errors import InputError, PackError
-from models.base.files import write_atomic
+from models.base.files import read_regular, write_atomic
 from models.base.units import HOUR_MS
 from models.trade.risk.losses import (
     LossState,
@@ -43,10 +44,14 @@ class LossBook:
         self._waits_ms: int | None = None  # since when a jump is without an explanation
         self._closings: dict[str, int] = {}  # pair -> its last closing fill not counted yet
         self._observed = False  # anything in this run
-        if self._path.is_file():
+        with contextlib.suppress(FileNotFoundError):
             try:
-                self._load(json.loads(self._path.read_text(encoding="utf-8")))
-            except (ValueError, KeyError, TypeError, AttributeError, PackError) as error:
+                self._load(json.loads(read_regular(self._path)))
+            except FileNotFoundError:
+                raise  # nothing counted yet
+            except (
+                OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, PackError,
+            ) as error:  # fmt: skip
                 raise InputError(
                     f"the losses cannot be read: {error}",
                     where=str(self._path),

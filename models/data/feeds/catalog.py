@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from models.base.config import EXPECTED, from_mapping
 from models.base.errors import ConfigError, InputError
+from models.base.files import read_regular
 
 _WHERE: Final = "breakwater.collect"
 
@@ -141,12 +142,12 @@ def freshness(config: CollectConfig, root: Path, now_ms: int) -> FeedReport:
     """
     path = root / STATUS
     try:
-        report = json.loads(path.read_bytes())
+        report = json.loads(read_regular(path))
         blocks = {(f["feed"], f["coin"]): f for f in report["feeds"]}
         silent: float | None = float(now_ms - report["time_ms"])
     except FileNotFoundError:
         blocks, silent = {}, None
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise InputError(
             f"expected the collector's report, got {error!r:.100}", where=str(path)
         ) from error

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from models.base.errors import InputError
-from models.base.files import sync_folder
+from models.base.files import open_regular, sync_folder
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ def files(root: Path, origin: Origin, from_ms: int, to_ms: int) -> list[Path]:
 
 def records(path: Path) -> Iterator[FeedRecord]:
     """Yield the records of one file, in the order they were received; see `read`."""
-    with path.open("rb") as file:
+    with open(open_regular(path), "rb") as file:
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 return
@@ -206,7 +206,8 @@ class Writer:
             path = self._folder / f"{day}{_SUFFIX}"
             _drop_torn(path)
             # Unbuffered: a write that fails leaves nothing behind to be written at closing.
-            self._file, self._day = path.open("ab", buffering=0), day
+            handle = open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            self._file, self._day = os.fdopen(handle, "ab", buffering=0), day
             sync_folder(self._folder)
         return self._file
 
@@ -230,7 +231,7 @@ class Writer:
 def _drop_torn(path: Path) -> None:
     """Cut a last line that a kill has left without its end, and say so."""
     try:
-        file = path.open("r+b")
+        file = os.fdopen(open_regular(path, os.O_RDWR), "r+b")
     except FileNotFoundError:
         return
     with file:

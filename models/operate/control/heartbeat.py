@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from models.base.errors import ControlError
-from models.base.files import Sync, write_atomic
+from models.base.files import Sync, read_regular, write_atomic
 
 FILE: Final = "heartbeat.json"
 _EVER: Final = "has-run"  # there since the first sign of life: one that is missing is missed
@@ -66,13 +66,15 @@ def last_beat(folder: Path) -> Heartbeat | None:
     """
     path = folder / FILE
     try:
-        if path.exists() and not path.is_file():
-            raise OSError("no plain file")  # to read a pipe would wait for ever
-        values: dict[str, Any] = json.loads(path.read_bytes())
+        values: dict[str, Any] = json.loads(read_regular(path))
         return Heartbeat(**values)
     except FileNotFoundError:
         if not (folder / _EVER).exists():
             return None
         raise ControlError("the bot's sign of life is gone", where=str(path)) from None
     except Exception as error:
-        raise ControlError(f"expected a heartbeat, got {error!r:.100}", where=str(path)) from error
+        raise ControlError(
+            f"expected a heartbeat, got {error!r:.200}",
+            where=str(path),
+            cure="remove the file; a running bot writes it anew in its next loop",
+        ) from error

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from models.base.errors import ControlError
-from models.base.files import Clock, iso_ms, wall_clock_ms
+from models.base.files import Clock, iso_ms, read_regular, wall_clock_ms
 
 _NAME_TRIES: Final = 20  # a holder writes its name right after it has the lock
 _TRIES: Final = 5  # somebody who only looks holds the lock for a moment
@@ -202,10 +202,10 @@ def _write_name(handle: int, holder: Holder) -> None:
 
 def _name_in(path: Path) -> Holder | None:
     try:
-        values = json.loads(path.read_bytes()[:_LONGEST])
+        values = json.loads(read_regular(path)[:_LONGEST])
         return Holder(who=str(values["who"]), pid=int(values["pid"]), host=str(values["host"]),
                       since_ms=int(values["since_ms"]))  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from models.base.files import Sync, write_atomic
+from models.base.files import Sync, read_regular, write_atomic
 from models.operate.control.state import ControlState, Notice
 from models.operate.control.text import mode_lines, mode_tells, notice_line, notice_words
 
@@ -52,7 +52,7 @@ class News:
         self._beside: dict[str, bool] = {}  # sentence seen -> told
         self._begun = False  # a bot that starts and may not trade says so, be it no news
         try:
-            kept: dict[str, Any] = json.loads(self._path.read_bytes())
+            kept: dict[str, Any] = json.loads(read_regular(self._path))
             self._made_ms, self._upto = int(kept["made_ms"]), int(kept["upto"])
             self._beyond = {int(n) for n in kept["beyond"]}
             self._beside = {str(k): bool(v) for k, v in kept["beside"].items()}

@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import json
 import secrets
-import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from models.base.errors import ControlError
-from models.base.files import Clock, iso_ms, wall_clock_ms, write_atomic
+from models.base.files import Clock, iso_ms, read_regular, wall_clock_ms, write_atomic
 from models.operate.control.lease import Lease, take_lease
 
 OWNER_FORMAT: Final = 1
@@ -252,13 +251,13 @@ def read_owner(path: Path) -> Owner | None:
         If the file is there and is no owner, or a newer version's.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise ValueError("no plain file")
-        values = json.loads(path.read_bytes())
+        values = json.loads(read_regular(path))
         written = values.pop("format")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError,
+    ) as error:  # fmt: skip
         _unreadable(path, error)
     if isinstance(written, int) and written > OWNER_FORMAT:
         raise NewerOwnerError(

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from models.base.files import Sync, write_atomic
+from models.base.files import Sync, read_regular, write_atomic
 from models.operate.control.text import readable
 
 REACH_FILE: Final = "telegram.json"
@@ -51,8 +51,8 @@ def note_reach(folder: Path, reach: Reach) -> None:
 def reach_lines(folder: Path) -> list[str]:
     """Return what is wrong in words; nothing if no bot has found anything wrong."""
     try:
-        return Reach(**json.loads((folder / REACH_FILE).read_bytes())).lines()
+        return Reach(**json.loads(read_regular(folder / REACH_FILE))).lines()
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         return [f"how Telegram fares cannot be read: {error!r:.100}"]

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 from models.base.errors import ControlError
+from models.base.typed import check_fields
 from models.operate.control.review import Proposal
 from models.operate.control.unknown import Unknown, reducing
 
@@ -296,6 +297,7 @@ def from_bytes(data: bytes) -> ControlState:
     values["proposals"] = tuple(Proposal.from_values(v) for v in values["proposals"])
     values["unknown"] = tuple(Unknown.from_values(v) for v in values.get("unknown", ()))
     state = ControlState(**values)
+    check_fields(state)
     if state.mode is not mode:
         raise ValueError(f"its mode is {mode}, its reasons make it {state.mode}: it was edited")
     return state

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Final, NoReturn, TypeVar
 
 from models.base.errors import ControlError
-from models.base.files import Clock, iso_ms, locked, wall_clock_ms, write_atomic
+from models.base.files import (
+    Clock,
+    iso_ms,
+    locked,
+    open_regular,
+    read_regular,
+    wall_clock_ms,
+    write_atomic,
+)
 from models.operate.control.state import (
     Actor,
     ControlMode,
@@ -28,6 +36,8 @@ from models.operate.control.state import (
 
 STATE_FILE: Final = "state.json"
 HALT_FILE: Final = "HALT"
+_LONGEST_HALT: Final = 1 << 20  # bytes; it counts whatever is in it
+_APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
 _T = TypeVar("_T")
 
@@ -115,7 +125,7 @@ class StateFile:
     def _written(self) -> ControlState:
         # Read whole every time, 20 us: time stamps are too coarse to tell two quick writes apart.
         try:
-            data = self._path.read_bytes()
+            data = read_regular(self._path)
             if self._last is None or self._last.data != data:
                 self._last = _Read(data, from_bytes(data))
             return self._last.state
@@ -130,7 +140,8 @@ class StateFile:
         except OSError as error:
             return f"the file {HALT_FILE} cannot be looked for: {error}"
         try:
-            content = self._halt.read_text(encoding="utf-8", errors="replace")[:1000].strip()
+            whole = read_regular(self._halt, limit=_LONGEST_HALT)
+            content = whole.decode(errors="replace")[:1000].strip()
         except OSError as error:
             content = str(error)
         return f"the file {HALT_FILE} is there" + (f": {content}" if content else "")
@@ -156,7 +167,7 @@ class StateFile:
         if self._halt_file() and any(_alike(halt, kept) for kept in memory.filed):
             return  # a guard says it again in every loop
         try:
-            with self._halt.open("a", encoding="utf-8") as file:
+            with open(open_regular(self._halt, _APPEND, 0o666), "a", encoding="utf-8") as file:
                 file.write(f"{iso_ms(now)} {by}: {reason}\n")
             memory.filed = (*memory.filed, halt)
         except OSError as error:
@@ -192,7 +203,7 @@ class StateFile:
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self._lock):
             try:
-                state = from_bytes(self._path.read_bytes())
+                state = from_bytes(read_regular(self._path))
             except Exception as error:  # noqa: BLE001 - of any kind: it is not to be written over
                 if not over_unreadable:
                     _refuse_unreadable(self._path, error)

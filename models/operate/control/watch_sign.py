@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from models.base.files import Sync, write_atomic
+from models.base.files import Sync, read_regular, write_atomic
 from models.base.units import Seconds
 
 WATCH_FILE: Final = "watchdog.json"
@@ -21,11 +21,9 @@ def sign_watch(folder: Path, pid: int, monotonic: Seconds = time.monotonic) -> N
 
 def watched_ago_s(folder: Path, monotonic: Seconds = time.monotonic) -> float | None:
     """Return how long ago a watchdog looked; None if none has since the machine was started."""
-    path = folder / WATCH_FILE
     try:
-        if not path.is_file():
-            return None
-        ago_s = monotonic() - float(json.loads(path.read_bytes())["since_boot_s"])
-    except (OSError, ValueError, KeyError, TypeError):
+        kept = json.loads(read_regular(folder / WATCH_FILE))
+        ago_s = monotonic() - float(kept["since_boot_s"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return ago_s if ago_s >= 0 else None

@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Final
 
 from models.base.errors import ControlError
-from models.base.files import Clock, Sync, locked, sync_folder, wall_clock_ms, write_atomic
+from models.base.files import (
+    Clock,
+    Sync,
+    locked,
+    open_regular,
+    read_regular,
+    sync_folder,
+    wall_clock_ms,
+    write_atomic,
+)
 from models.operate.journal.chain import GENESIS, JournalEntry, encode, follows, from_line, to_line
 from models.operate.journal.records import Incident, JournalRecord, plain
 
@@ -111,7 +120,7 @@ class Journal:
             self._write_head(0, GENESIS)  # a journal without a head is one that lost it
         entry = encode(n, self.clock(), kind, values, prev)
         line = to_line(entry)
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
             written = os.write(handle, line)
             if written != len(line):
@@ -153,7 +162,7 @@ class Journal:
 
     def _cut(self, tail: _Tail) -> _Tail:
         """Cut a torn last line off, and say so in the chain."""
-        with tail.path.open("rb+") as file:
+        with open(open_regular(tail.path, os.O_RDWR), "rb+") as file:
             file.seek(tail.size)
             torn = file.read()
             file.truncate(tail.size)
@@ -207,7 +216,7 @@ class Journal:
 
     def _readable(self, since_ms: int | None = None) -> Iterator[JournalEntry]:
         for path in self._files() if since_ms is None else self._files_since(since_ms):
-            with path.open("rb") as file:
+            with open(open_regular(path), "rb") as file:
                 for line in file:
                     try:
                         yield from_line(line)
@@ -252,11 +261,11 @@ class Journal:
     def _head(self) -> tuple[int, str] | None:
         path = self.folder / "head.json"
         try:
-            values = json.loads(path.read_bytes())
+            values = json.loads(read_regular(path))
             return int(values["n"]), str(values["hash"])
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise _damaged(f"head.json cannot be read ({error!r:.100})", path) from error
 
     def _files(self) -> list[Path]:
@@ -282,7 +291,7 @@ class _Walk:
     def fault(self) -> str:
         """Return the first fault and where it is, or nothing."""
         for path in self.files:
-            with path.open("rb") as file:
+            with open(open_regular(path), "rb") as file:
                 for row, line in enumerate(file, start=1):
                     if path == self.files[-1] and not line.endswith(b"\n"):
                         self.torn = True  # the next append cuts it off
@@ -321,7 +330,7 @@ def _numbered(folder: Path, number: int) -> Path:
 
 
 def _begins_before(path: Path, time_ms: int) -> bool:
-    with path.open("rb") as file:
+    with open(open_regular(path), "rb") as file:
         try:
             return from_line(file.readline()).time_ms < time_ms
         except ValueError:  # a line that cannot be read tells nothing
@@ -337,7 +346,7 @@ def _last_whole_line(path: Path) -> tuple[int, JournalEntry | None]:
     size, block = path.stat().st_size, _BLOCK
     while True:
         start = max(0, size - block)
-        with path.open("rb") as file:
+        with open(open_regular(path), "rb") as file:
             file.seek(start)
             data = file.read(size - start)
         end = data.rfind(b"\n") + 1

@@ -179,7 +179,7 @@ def test_owner_when_something_else_lies_in_its_place_then_that_is_an_error_and_n
 ) -> None:
     (tmp_path / "control").mkdir()
     make(tmp_path / "control" / "owner.json")
-    with pytest.raises(ControlError, match="no plain file"):
+    with pytest.raises(ControlError, match="expected a regular file"):
         occupy(place(tmp_path), LIVE)
 
 

@@ -7,10 +7,10 @@ import json
 import os
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from models.base import files
 from models.base.errors import ControlError
 from models.base.files import locked
 from models.operate.control import state_file
@@ -191,8 +191,10 @@ def full_disk(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def cannot_append(path: Path, mode: str = "r", **options: Any) -> Any:
-    return full_disk() if mode == "a" else open(path, mode, **options)
+def cannot_append(path: Path, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
+    if flags & os.O_APPEND:
+        full_disk()
+    return files.open_regular(path, flags, mode)
 
 
 def test_halt_when_the_state_cannot_be_written_then_the_halt_file_says_it(
@@ -212,7 +214,7 @@ def test_halt_when_nothing_at_all_can_be_written_then_this_process_is_halted_unt
 ) -> None:
     with monkeypatch.context() as broken:
         broken.setattr(state_file, "write_atomic", full_disk)
-        broken.setattr(Path, "open", cannot_append)
+        broken.setattr(state_file, "open_regular", cannot_append)
         assert store.halt(LOSS, "loss").mode is ControlMode.HALTED
     clock.now += 5
     other(store).set_hedge(ANN, 0.5)  # no word about the mode
