@@ -27,10 +27,11 @@ from pandas import DataFrame
 from freqaimodels.base.fast_answers import FastAnswers, fast_answers_run
 from freqaimodels.base.history import unify_dates
 from freqaimodels.base.learning_on import LearningOn
+from freqaimodels.base.model_files import PredictorFiles, RefusedModels
 from freqaimodels.base.pool import Pool, noted
 from freqaimodels.base.settings import candle_files, feed_files, read_settings
 from models.base import columns
-from models.base.errors import ConfigError, PackError
+from models.base.errors import ArtifactError, ConfigError, PackError
 from models.base.fingerprint import code_digest, data_digest, identifier
 from models.base.types import Artifact, TrainingJob
 from models.base.windows import MAX_CONTEXT_CANDLES
@@ -86,6 +87,7 @@ class PackModel(SeamedModel):
         leave_tensorboard_out()
         super().__init__(config)
         self._failure: Exception | None = None
+        self._refused = RefusedModels()
         self._pause_s: dict[str, float] = {}  # before the next try, by pair whose training failed
         self.candle_ms = timeframe_to_msecs(config["timeframe"])
         self.fast = FastAnswers(self, config, self.candle_ms, MAX_CONTEXT_CANDLES, runs=fast)
@@ -106,6 +108,9 @@ class PackModel(SeamedModel):
     def make_executor(self) -> Executor:
         """Return where training runs; a seam for tests and for other machines."""
         return ProcessExecutor(threads=self.settings.training.threads)
+
+    def model_files(self) -> PredictorFiles:
+        return PredictorFiles()
 
     def _identifier(self, config: dict[str, Any]) -> str:
         freqai = {k: v for k, v in config["freqai"].items() if k != "identifier"}
@@ -272,7 +277,11 @@ class PackModel(SeamedModel):
         if not self.fast.answer(pair, dataframe, strategy, dk):
             self.catch_up()
             self.fast.close(pair)
-            dk = super().start_live(dataframe, metadata, strategy, dk)
+            try:
+                dk = super().start_live(dataframe, metadata, strategy, dk)
+            except ArtifactError as error:
+                self._refused.tell(pair, error, strategy.dp.send_msg)
+                raise
             self.fast.open(pair, strategy, dk)
         return dk
 
@@ -385,9 +394,6 @@ def _log_training(m: Mapping[str, Any]) -> None:
     for warning in m.get("card", {}).get("warnings", ()):
         logger.warning("%s: %s", m["title"], warning)
     logger.info(
-        "%s: %.1f s, validation gain %.1f millibits, context %d candles",
-        m["title"],
-        m["seconds"]["all"],
-        m["metrics"]["validation"]["gain_millibits"],
-        m["context_candles"],
-    )
+        "%s: %.1f s, validation gain %.1f millibits, context %d candles", m["title"],
+        m["seconds"]["all"], m["metrics"]["validation"]["gain_millibits"], m["context_candles"],
+    )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from models.base.errors import ArtifactError
 from models.base.heads import HeadLayout
 from models.base.types import Artifact, BoolArray
 
+MOST_CONTEXT = 16_384  # candles; the pack's networks look back on a few hundred
 MANIFEST_FORMAT = 3  # of the manifest and its graph; raised when their meaning changes
 
 
@@ -30,7 +31,11 @@ def check_artifact(artifact: Artifact) -> None:
             cure="the artifact is corrupt or its parts come from two models; train again",
         )
     missing = [name for name in _NEEDED if name not in m]
-    problems = [f"{name} is missing" for name in missing] or _contradictions(m)
+    problems = [f"{name} is missing" for name in missing] or _unlike(m)
+    try:
+        problems = problems or _contradictions(m)
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
+        problems = [f"a field is of another kind ({type(error).__name__}: {error})"]
     if problems:
         raise ArtifactError(
             f"the manifest cannot be served: {'; '.join(problems)}",
@@ -56,6 +61,55 @@ _NEEDED = (
 )  # fmt: skip
 
 
+_LARGEST = 1 << 40  # of a count
+_LONGEST = 100_000  # of a list
+
+
+def _count(value: object) -> bool:
+    return type(value) is int and -_LARGEST < value < _LARGEST
+
+
+def _list(of: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: (
+        isinstance(value, list | tuple) and len(value) <= _LONGEST and all(map(of, value))
+    )
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _table(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+# What each field of a manifest is that is read while a forecast is made; others are only told.
+_KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "feature_names": (_list(_text), "a list of names"),
+    "optional_features": (_list(_text), "a list of names"),
+    "absent_heads": (_list(_text), "a list of names"),
+    "hazard_bin_edges": (_list(_count), "a list of counts"),
+    "peak_edges": (_list(_count), "a list of counts"),
+    "calibration": (_table, "a table"),
+    "novelty": (_table, "a table"),
+    "drift": (_table, "a table"),
+    "streaming": (_table, "a table"),
+    "time_origin_ms": (lambda value: value is None or _count(value), "UTC milliseconds"),
+    **dict.fromkeys(
+        ("candle_ms", "horizon_candles", "context_candles", "outputs"), (_count, "a count")
+    ),
+}
+
+
+def _unlike(m: Mapping[str, Any]) -> list[str]:
+    """Return which fields are not of their kind."""
+    return [
+        f"expected {name} to be {what}, got {str(m[name])[:60]!r}"
+        for name, (fits, what) in _KINDS.items()
+        if name in m and not fits(m[name])
+    ]
+
+
 def _contradictions(m: dict[str, Any]) -> list[str]:
     """Return what in a complete manifest cannot be true."""
     problems = [
@@ -63,6 +117,8 @@ def _contradictions(m: dict[str, Any]) -> list[str]:
         for name in ("candle_ms", "horizon_candles", "context_candles")
         if not m[name] > 0
     ]
+    if m["context_candles"] > MOST_CONTEXT:
+        problems.append(f"expected context_candles <= {MOST_CONTEXT}, got {m['context_candles']}")
     if not carried_candles(m) >= 0:
         problems.append(f"expected streaming.candles >= 0, got {carried_candles(m)!r}")
     if columns.FEATURE_SIGMA not in m["feature_names"]:

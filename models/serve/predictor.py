@@ -26,6 +26,7 @@ from models.serve.stream import Carried, advance
 
 _STEPS = 256  # rows counted per sequence of a long pass
 _BATCH = 16  # sequences per call; larger batches are slower on CPU
+FULL_BATCH = _STEPS * _BATCH  # rows counted of the largest call
 
 
 class Predictor:

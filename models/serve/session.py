@@ -10,6 +10,7 @@ import onnxruntime
 
 from models.base.errors import ArtifactError
 from models.base.types import Float32Array, IntArray
+from models.serve.graph import check_graph
 
 
 def graph_input(
@@ -44,15 +45,17 @@ class Session:
     Raises
     ------
     ArtifactError
-        If the bytes are no graph, or one whose past does not fit itself.
+        If the bytes are no graph to run (`models.serve.graph`), or one whose past does not fit.
     """
 
     def __init__(self, onnx: bytes) -> None:
+        check_graph(onnx)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         # A spinning worker burns a core between candles.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.load_model_format", "ONNX")
         options.log_severity_level = 3
         try:
             self._session: Any = onnxruntime.InferenceSession(

@@ -20,7 +20,7 @@ from freqtrade.exchange import timeframe_to_msecs, timeframe_to_seconds
 from freqtrade.persistence import Order, Trade
 from pandas import Series
 
-from models.base.errors import InputError, NoForecastError, PackError
+from models.base.errors import ConfigError, InputError, NoForecastError, PackError
 from models.base.protocols import LateBooking, StageTimer
 from models.data.labels.settings import LabelSettings
 from models.learn.training.settings import ModelSettings
@@ -103,6 +103,12 @@ class GuardedStrategy(GatedStrategy):
         self.dp.send_msg(text, always_send=True)
 
     def _read_settings(self, config: dict[str, Any], pack: PackConfig) -> None:
+        if config.get("freqai_backtest_live_models") and config["runmode"] is RunMode.BACKTEST:
+            raise ConfigError(
+                "--freqai-backtest-live-models has FreqAI load pickles, which run code",
+                where="freqai_backtest_live_models",
+                cure="leave it out; a backtest trains its own models",
+            )
         self.decision, self.sizing, self.limits = pack.decision, pack.sizing, pack.limits
         pack.watchdog.allow(longest_loop_s(config, pack.fast, pack.pacing))
         self.labels: LabelSettings = ModelSettings.from_blocks(

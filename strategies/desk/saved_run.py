@@ -9,7 +9,6 @@ only if the model, given those features, repeats what the run stored.
 from __future__ import annotations
 
 import json
-import pickle
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +23,7 @@ from freqtrade.resolvers import StrategyResolver
 
 from models.base import columns
 from models.base.errors import AlignmentError, ArtifactError, InputError
+from models.base.files import read_regular
 from models.base.types import Float32Array, IntArray
 from models.evaluate.explain import (
     EVALUATIONS,
@@ -35,6 +35,8 @@ from models.evaluate.explain import (
 from models.evaluate.explain.importance import Importance, evaluations
 from models.reports.text import utc
 from models.serve.predictor import Predictor
+from models.serve.rehearsal import admitted
+from models.serve.saved import ENDING
 from strategies.bot import frames
 from strategies.desk.data import load_checked
 from strategies.desk.places import STRATEGIES
@@ -82,7 +84,7 @@ class SavedRun:
         """Return FreqAI's settings of the run, as it stamped them."""
         path = self.model_dir / "run_params.json"
         try:
-            loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            loaded: dict[str, Any] = json.loads(read_regular(path))
         except FileNotFoundError as error:
             raise InputError("the run's models are not there any more", where=str(path)) from error
         return loaded
@@ -183,7 +185,7 @@ class PairForecasts:
             If it is damaged or of another version.
         """
         until = [stamp for stamp in self._folders if stamp <= time_ms]
-        found = sorted(self._folders[max(until)].glob("*_model.joblib")) if until else []
+        found = sorted(self._folders[max(until)].glob(f"*{ENDING}")) if until else []
         if not found:
             raise InputError(
                 f"the model behind the forecast of {self.pair} at {utc(time_ms)} is not there",
@@ -289,13 +291,14 @@ class PairForecasts:
 
 
 def _loaded(path: Path) -> Predictor:
-    """Return the predictor FreqAI saved: a plain pickle, which needs no torch."""
+    """Return the predictor a run kept.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is not the pack's, or must not be run.
+    """
     try:
-        predictor = pickle.loads(path.read_bytes())
-    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError) as error:
-        raise ArtifactError(f"cannot read the model: {error}", where=str(path)) from error
-    if not isinstance(predictor, Predictor):
-        raise ArtifactError(
-            f"expected a model of the pack, got {type(predictor).__name__}", where=str(path)
-        )
-    return predictor
+        return admitted(read_regular(path), str(path))
+    except OSError as error:
+        raise ArtifactError(f"cannot read the model: {error.strerror}", where=str(path)) from error

@@ -23,7 +23,7 @@ _FILES: Final[Mapping[Library, tuple[str, ...]]] = {
     ),
     Library.FREQAI: (
         "freqai_model", "freqai_trained_time", "freqai_tensorboard", "freqai_context",
-        "freqai_booking",
+        "freqai_booking", "freqai_drawer",
     ),
     Library.TELEGRAM: ("telegram_client",),
 }  # fmt: skip

@@ -10,13 +10,17 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from freqtrade.configuration import TimeRange  # noqa: F401  # first: loads freqtrade before FreqAI
+from freqtrade.exceptions import OperationalException
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from freqtrade.freqai.freqai_interface import IFreqaiModel
 from pandas import DataFrame
 
+from models.base.errors import PackError
+from strategies.seams.freqai_drawer import ModelFiles, plain_drawer
 from strategies.seams.record import (
     Library,
     Seam,
@@ -32,6 +36,21 @@ class SeamedModel(IFreqaiModel):  # type: ignore[misc]  # freqtrade has no types
 
     train_queue: deque[str]
     scanning: bool
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        try:
+            with plain_drawer(self.model_files()):
+                super().__init__(config)
+        except PackError as error:
+            raise OperationalException(str(error)) from error
+
+    @abstractmethod
+    def model_files(self) -> ModelFiles:
+        """Return how a model becomes a file."""
+
+    def model_exists(self, dk: FreqaiDataKitchen) -> bool:
+        """Return whether a training's model is kept."""
+        return self.model_files().path(Path(dk.data_path), dk.model_filename).is_file()
 
     @abstractmethod
     def first_to_train(self) -> Iterable[str]:

@@ -271,7 +271,7 @@ def test_artifact_when_its_network_cannot_be_read_then_the_first_forecast_says_s
     junk: bytes,
 ) -> None:
     artifact = Artifact(junk, changed(onnx_sha256=Artifact.digest(junk)).manifest)
-    with pytest.raises(ArtifactError, match="ONNX Runtime cannot load the network"):
+    with pytest.raises(ArtifactError, match="the network's graph is not one to run"):
         forecast(artifact, echo.echo_rows(9), planted.times(9))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import pickle
 import shutil
 from datetime import UTC, datetime
@@ -23,10 +24,12 @@ from models.data.features.candles import candle_features
 from models.reports.backtest.record import TradeRecord
 from models.serve.drift import fit_drift
 from models.serve.predictor import Predictor
+from models.serve.saved import predictor_from_bytes, predictor_to_bytes
 from strategies.desk.cli import main
 from strategies.desk.data import MARKER, load_checked, write_simulated
 from strategies.desk.explain import ExplainOptions, chosen, drivers_of, run_explain
 from strategies.desk.saved_run import PairForecasts, SavedRun
+from tests.hostile import Marks
 from tests.test_contract.echo import CONTEXT, echo_artifact, graph_of
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
@@ -73,7 +76,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, datadir: Path) -> Path:
     predictor = Predictor(artifact(names))
     folder = model_dir / f"sub-train-BTC_{hour(FIRST) // 1000}"
     folder.mkdir()
-    (folder / "cb_btc_1_model.joblib").write_bytes(pickle.dumps(predictor))
+    (folder / "cb_btc_1_model.arrays").write_bytes(predictor_to_bytes(predictor))
     forecast = pd.DataFrame(predictor.predict(rows, times, names)).assign(
         date=pd.to_datetime(times, unit="ms", utc=True)
     )
@@ -85,7 +88,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, datadir: Path) -> Path:
     report.mkdir(parents=True)
     told = {
         "run": {"strategy": "BitcoinCrossMargin"},
-        "provenance": {"config": {"datadir": str(datadir)}},
+        "provenance": {"datadir": str(datadir)},
     }
     (report / "report.json").write_text(json.dumps(told), encoding="utf-8")
     return userdir
@@ -186,7 +189,7 @@ def test_explain_when_an_option_is_wrong_then_it_says_what_there_is(
 
 
 def test_explain_when_the_model_was_deleted_then_it_says_so(userdir: Path) -> None:
-    for path in model_dir(userdir).glob("sub-train-*/*.joblib"):
+    for path in model_dir(userdir).glob("sub-train-*/*.arrays"):
         path.unlink()
     assert "save_backtest_models" in refusal(userdir)
 
@@ -202,11 +205,17 @@ def test_explain_when_the_candles_are_not_the_runs_then_refused(
 
 
 def test_explain_when_a_file_is_no_model_of_the_pack_then_refused(userdir: Path) -> None:
-    (path,) = model_dir(userdir).glob("sub-train-*/*.joblib")
-    path.write_bytes(pickle.dumps({"not": "a model"}))
-    assert "expected a model of the pack, got dict" in refusal(userdir)
-    path.write_bytes(b"half a fi")
-    assert "cannot read the model" in refusal(userdir)
+    (path,) = model_dir(userdir).glob("sub-train-*/*.arrays")
+    sound = path.read_bytes()
+    for other in (pickle.dumps(Marks(userdir / "ran")), b"half a fi", sound[:-1], sound + b"x"):
+        path.write_bytes(other)
+        assert "cannot read the arrays" in refusal(userdir)
+    path.unlink()
+    os.mkfifo(path)
+    assert "expected a regular file, got a FIFO" in refusal(userdir)
+    assert not (userdir / "ran").exists()
+    pickle.loads(pickle.dumps(Marks(userdir / "ran")))  # the control: that pickle does run
+    assert (userdir / "ran").exists()
 
 
 # -- the report -----------------------------------------------------------------------------------
@@ -272,10 +281,10 @@ def test_forecaster_when_trained_twice_then_the_later_training_before_the_candle
     (first,) = model_dir(userdir).glob("sub-train-*")
     second = first.with_name(f"sub-train-BTC_{hour(FIRST + 24) // 1000}")
     second.mkdir()
-    predictor = pickle.loads((first / "cb_btc_1_model.joblib").read_bytes())
+    predictor = predictor_from_bytes((first / "cb_btc_1_model.arrays").read_bytes())
     manifest = {**predictor.manifest, "title": "second"}
     later = Predictor(dataclasses.replace(predictor.artifact, manifest=manifest))
-    (second / "cb_btc_2_model.joblib").write_bytes(pickle.dumps(later))
+    (second / "cb_btc_2_model.arrays").write_bytes(predictor_to_bytes(later))
     forecasts = PairForecasts(saved(userdir, datadir), BTC)
     titles = [forecasts.forecaster(hour(FIRST + h)).manifest["title"] for h in (23, 24)]
     assert titles == ["echo", "second"]

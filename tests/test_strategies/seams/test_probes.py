@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,7 @@ from strategies.seams import (
     data_provider,
     freqai_booking,
     freqai_context,
+    freqai_drawer,
     freqai_model,
     freqai_tensorboard,
     freqai_trained_time,
@@ -132,6 +134,11 @@ GONE: list[tuple[Seam, Breaks]] = [
     (freqai_context.LIVE_CONTEXT, changed(IFreqaiModel, "build_strategy_return_arrays")),
     (freqai_booking.ANSWER_BOOKING, without(FreqaiDataDrawer, "append_model_predictions")),
     (freqai_booking.ANSWER_BOOKING, changed(FreqaiDataDrawer, "update_historic_data")),
+    (freqai_drawer.PLAIN_DRAWER, changed(IFreqaiModel, "__init__")),
+    (freqai_drawer.PLAIN_DRAWER, without(FreqaiDataDrawer, "save_data")),
+    (freqai_drawer.PLAIN_DRAWER, without(FreqaiDataDrawer, "load_historic_predictions_from_disk")),
+    (freqai_drawer.PLAIN_DRAWER, lambda patch: patch.setattr(
+        FreqaiDataDrawer, "recall", _unpickles, raising=False)),
     (telegram_client.TELEGRAM_COMMANDS, without(STOCK, "_init_telegram_app")),
     (telegram_client.TELEGRAM_COMMANDS, without(STOCK, "_startup_telegram")),
     (telegram_client.TELEGRAM_COMMANDS, changed(STOCK, "_init")),
@@ -143,6 +150,11 @@ GONE: list[tuple[Seam, Breaks]] = [
     (telegram_client.TELEGRAM_MANNER, without(STOCK, "_force_enter_inline")),
     (telegram_client.TELEGRAM_MANNER, changed(STOCK, "_init_keyboard")),
 ]  # fmt: skip
+
+
+def _unpickles(self: object, path: str) -> object:
+    with open(path, "rb") as file:
+        return pickle.load(file)
 
 
 def _no_ledger(self: ccxt.Exchange, *_: Any) -> None:
