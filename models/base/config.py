@@ -33,6 +33,8 @@ _WANTED: Final[Mapping[str, str]] = {
     "dict_type": "a block of settings",
 }
 EXPECTED: Final = "expected"  # metadata of a field: what to ask for, in its own words
+_SHORT: Final = 24  # characters of a word; keys are longer
+_FEW: Final = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +98,9 @@ def from_mapping(cls: type[_T], values: Mapping[str, Any], *, where: str) -> _T:
     settings = _settings(cls)
     cure = f"known settings: {', '.join(settings)}"
     if not isinstance(values, Mapping):
-        raise ConfigError(f"expected a block of settings, got {values!r}", where=where, cure=cure)
+        raise ConfigError(
+            f"expected a block of settings, got {shown(values)}", where=where, cure=cure
+        )
     parsed, problems, within = _parsed(settings, values, where)
     errors = [ConfigError("; ".join(problems), where=where, cure=cure)] if problems else []
     if errors or within:
@@ -155,16 +159,38 @@ def _setting(field: dataclasses.Field[Any], hint: Any) -> _Setting:
     )
 
 
+def shown(value: object) -> str:
+    """Return a setting as an error may repeat it: a long text may be a key in the wrong place.
+
+    Examples
+    --------
+    >>> shown("isolated"), shown(3.5), shown("vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6")
+    ("'isolated'", '3.5', 'a text of 45 characters')
+    """
+    match value:
+        case str() if len(value) > _SHORT:
+            return f"a text of {len(value)} characters"
+        case Mapping():
+            names = ", ".join(shown(str(name)) for name in list(value)[:_FEW])
+            return f"a block of {len(value)} settings ({names})" if value else "an empty block"
+        case list() | tuple():
+            return f"[{', '.join(shown(part) for part in value[:_FEW])}" + (
+                ", ..]" if len(value) > _FEW else "]"
+            )
+        case _:
+            return repr(value)
+
+
 def _member(kind: type[Enum], given: Any, name: str) -> Enum:
     known = [str(member.value) for member in kind]
     if given not in known:
-        raise ConfigError(f"expected {name} {', '.join(known)}, got {given!r}")
+        raise ConfigError(f"expected {name} {', '.join(known)}, got {shown(given)}")
     return kind(given)
 
 
 def _unknown(key: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-    return f"unknown setting {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    return f"unknown setting {shown(key)}" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
 def _wrong(setting: _Setting, given: Any, error: ValidationError) -> str:
@@ -175,8 +201,8 @@ def _wrong(setting: _Setting, given: Any, error: ValidationError) -> str:
     wanted = setting.expected or " or ".join(dict.fromkeys(kinds))
     if found[0]["loc"] and len(found) == 1 and not setting.expected:
         inner = ".".join(str(part) for part in found[0]["loc"])
-        return f"expected {wanted} for {setting.name}.{inner}, got {found[0]['input']!r}"
-    return f"expected {wanted} for {setting.name}, got {given!r}"
+        return f"expected {wanted} for {setting.name}.{inner}, got {shown(found[0]['input'])}"
+    return f"expected {wanted} for {setting.name}, got {shown(given)}"
 
 
 def _joined(errors: Sequence[ConfigError], where: str) -> ConfigError:

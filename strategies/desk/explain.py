@@ -12,6 +12,7 @@ from typing import Any
 from freqtrade.exceptions import FreqtradeException
 
 from models.base.errors import InputError, PackError
+from models.base.files import read_regular
 from models.evaluate.explain import TARGETS
 from models.evaluate.explain.text import attribution_table
 from models.reports.backtest.record import DrivenForecast, Drivers, RunRecord
@@ -116,8 +117,8 @@ def _reported(userdir: Path) -> dict[str, Any]:
     found = list((userdir / "reports").glob("backtest-*/report.json"))
     if not found:
         return {}
-    n = json.loads(max(found, key=lambda p: p.stat().st_mtime).read_text(encoding="utf-8"))
+    n = json.loads(read_regular(max(found, key=lambda p: p.stat().st_mtime)))
     return {
         "strategy": n["run"]["strategy"],
-        "datadir": Path(n["provenance"]["config"]["datadir"]),
+        "datadir": Path(n["provenance"]["datadir"]),
     }

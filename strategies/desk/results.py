@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from freqtrade.exchange import timeframe_to_msecs
 
 from models.base import columns
 from models.base.errors import InputError
+from models.base.files import read_regular
 from models.base.types import Candles, FloatArray
 from models.data.labels.returns import forward_log_return
 from models.data.labels.settings import LabelSettings
@@ -89,6 +91,7 @@ def load_record(run: Run) -> RunRecord:
         command=run.command,
         created_ms=run.created_ms,
         failures=run.failures,
+        datadir=str(run.data.datadir),
     )
 
 
@@ -177,7 +180,9 @@ def predictions(model_dir: Path, pair: str) -> pd.DataFrame:
     files = sorted(folder.glob(f"cb_{coin}_*_prediction.feather"))
     if not files:
         raise InputError(f"no stored forecasts for {pair}", where=str(folder))
-    frame = pd.concat([pd.read_feather(path) for path in files], ignore_index=True)
+    frame = pd.concat(
+        [pd.read_feather(io.BytesIO(read_regular(path))) for path in files], ignore_index=True
+    )
     frame = frame.drop_duplicates("date", keep="last").sort_values("date", ignore_index=True)
     return frames.restore_missing_forecasts(frame)
 
@@ -186,7 +191,7 @@ def trainings(model_dir: Path) -> tuple[TrainingRecord, ...]:
     """Return the manifest of every training the run made or reused, oldest first."""
     out = []
     for path in model_dir.glob("sub-train-*/*_metadata.json"):
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_regular(path))
         if "breakwater_manifest" in data:
             coin, stamp = path.parent.name.removeprefix("sub-train-").rsplit("_", 1)
             out.append(

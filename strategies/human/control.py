@@ -30,28 +30,12 @@ from models.operate.journal.records import ControlChange, DecisionRecord, Incide
 from strategies.account.acknowledgement import leverage_digest
 from strategies.account.identity import bot_identity, hold_account
 from strategies.account.trades_database import database_file, database_place
+from strategies.human.secrets import secrets_of
 
 logger = logging.getLogger(__name__)
 
 # By user directory: /reload_config makes a new strategy, and lifts nothing.
 _MEMORY: Final[dict[Path, HaltMemory]] = {}
-_SECRETS = {
-    "exchange": ("key", "secret", "password", "uid", "walletAddress", "privateKey"),
-    "telegram": ("token",),
-    "api_server": ("password", "jwt_secret_key", "ws_token"),
-}
-
-
-def secrets_of(config: Mapping[str, Any]) -> list[str]:
-    """Return the values of a Freqtrade config that nobody but their owner may read."""
-    # The bot wipes the exchange's keys from the config before it loads the strategy.
-    config = config.get("original_config") or config
-    found: list[str] = []
-    for block, names in _SECRETS.items():
-        for name in names:
-            value = (config.get(block) or {}).get(name) or ""
-            found += [value] if isinstance(value, str) else value
-    return [secret for secret in found if secret]
 
 
 def control_of(

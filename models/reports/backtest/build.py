@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -24,14 +24,11 @@ from models.reports.backtest.drivers import drivers
 from models.reports.backtest.money import waterfall
 from models.reports.backtest.record import ForecastSeries, RunRecord, TradeRecord, TrainingRecord
 from models.reports.backtest.verdict import backtest_verdict
+from models.reports.redaction import redacted
 from models.reports.text import finite
 
 REPORT_FORMAT: Final = 1  # of report.json; raised when the meaning of a number changes
 SEED: Final = 20_240_229  # of the bootstrap; the same run gives the same intervals
-_SECRETS: Final = frozenset({
-    "key", "secret", "password", "token", "uid", "chat_id", "jwt_secret_key", "privatekey",
-    "walletaddress", "ws_token",
-})  # fmt: skip
 
 
 def backtest_numbers(record: RunRecord, seed: int = SEED) -> dict[str, Any]:
@@ -139,16 +136,6 @@ def given(series: ForecastSeries, record: RunRecord) -> BoolArray:
     return np.asarray(in_span(series, record) & willing)
 
 
-def redacted(config: Any) -> Any:
-    """Return `config` with anything that is named like a secret blanked, at any depth."""
-    if isinstance(config, Mapping):
-        return {
-            k: "(removed)" if str(k).lower() in _SECRETS and v else redacted(v)
-            for k, v in config.items()
-        }
-    return [redacted(v) for v in config] if isinstance(config, list | tuple) else config
-
-
 def _run(record: RunRecord) -> dict[str, Any]:
     names = (
         "title", "strategy", "model", "pairs", "timeframe", "candle_ms", "start_ms", "stop_ms",
@@ -164,6 +151,7 @@ def _provenance(record: RunRecord, seed: int) -> dict[str, Any]:
     return {
         "data_source": record.data_source,
         "data_sha256": record.data_sha256,
+        "datadir": record.datadir,
         "commit": record.commit,
         "command": record.command,
         "seeds": dict(record.seeds),

@@ -154,10 +154,11 @@ class RunRecord:
     data_source: str
     data_sha256: str
     commit: str
-    config: Mapping[str, Any]  # secrets already removed
+    config: Mapping[str, Any]  # as it was; what is shown of it: models.reports.redaction
     seeds: Mapping[str, int]
     command: str
     created_ms: int
+    datadir: str = ""  # where the candles lie
     failures: tuple[str, ...] = field(default=())
     drivers: Drivers = field(default_factory=lambda: Drivers(missing="nobody asked for it"))
 

@@ -23,7 +23,7 @@ from strategies.desk.watch.alerts import Alerts
 from strategies.desk.watch.pulse import Pulse
 from strategies.desk.watch.venue import Venue, venue_client
 from strategies.desk.watch.watchdog import Watchdog
-from strategies.human.control import secrets_of
+from strategies.human.secrets import secrets_of
 
 _FORM: Final = "%(asctime)s %(levelname)s %(message)s"
 

@@ -20,7 +20,7 @@ from strategies.account.acknowledgement import leverage_digest
 from strategies.account.stops import cancel_outgrown
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from strategies.bot.forecast import ForecastStrategy
-from strategies.human.control import secrets_of
+from strategies.human.secrets import secrets_of
 from tests.test_strategies.fakes import ANN, Exchange, LiveProvider
 from tests.test_strategies.worlds import (
     NOW,

@@ -92,7 +92,7 @@ def test_page_when_rendered_then_fetches_nothing(page: str) -> None:
 
 def test_report_when_config_has_secrets_then_they_are_not_in_it(page: str) -> None:
     assert "not for print" not in page
-    assert "(removed)" in page
+    assert "(settings left out)" in page
 
 
 def test_numbers_when_made_then_valid_json_and_repeatable(record: RunRecord, n: Any) -> None:
