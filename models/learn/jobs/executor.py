@@ -71,13 +71,7 @@ class ProcessExecutor:
         return result
 
     def _call(self, function: Any, *arguments: Any, what: str) -> Any:
-        cap = str(self.threads)
-        executor = get_reusable_executor(
-            max_workers=1,
-            timeout=_IDLE_S,
-            initializer=_start_worker,
-            env={"OMP_NUM_THREADS": cap, "MKL_NUM_THREADS": cap, "OPENBLAS_NUM_THREADS": cap},
-        )
+        executor = self._worker(what)
         try:
             future = executor.submit(function, *arguments)
             if not wait([future], timeout=self.timeout_s).done:
@@ -98,6 +92,25 @@ class ProcessExecutor:
             ) from death
         except Exception as error:
             raise TrainingError(f"{type(error).__name__}: {error}", where=what) from error
+
+    def _worker(self, what: str) -> Any:
+        """Return loky's executor; it needs semaphores, which live in shared memory."""
+        cap = str(self.threads)
+        try:
+            return get_reusable_executor(
+                max_workers=1,
+                timeout=_IDLE_S,
+                initializer=_start_worker,
+                env={"OMP_NUM_THREADS": cap, "MKL_NUM_THREADS": cap, "OPENBLAS_NUM_THREADS": cap},
+            )
+        except OSError as error:
+            raise TrainingError(
+                "the training worker cannot be started: it needs shared memory in /dev/shm "
+                f"({error.strerror or error})",
+                where=what,
+                cure="make /dev/shm writable with some room: --shm-size=256m for docker, "
+                "shm_size: 256m for compose, or mount -o remount,rw,size=256m /dev/shm",
+            ) from error
 
 
 def _start_worker() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -13,6 +15,7 @@ from loky import get_reusable_executor
 from models.base.errors import AlignmentError, ConfigError, TrainingError
 from models.learn.jobs import executor as executor_module
 from models.learn.jobs.executor import ProcessExecutor
+from tests.places import ROOT
 from tests.test_models.learn.jobs import worker_jobs
 
 
@@ -109,3 +112,37 @@ def test_machine_without_torch_when_asked_then_it_serves_but_refuses_to_train(
     with pytest.raises(TrainingError, match="torch is not installed") as caught:
         executor.run(job)  # type: ignore[arg-type]
     assert "[train]" in caught.value.cure
+
+
+ELSEWHERE = """
+from models.base.errors import TrainingError
+from models.learn.jobs.executor import ProcessExecutor
+try:
+    ProcessExecutor().check("linear", {"labels": {}, "training": {}, "network": {}})
+except TrainingError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("mount", "why"),
+    [
+        ("mount -t tmpfs -o ro none /dev/shm", "Read-only file system"),
+        ("mount -t tmpfs -o size=4k none /dev/shm && head -c 4096 /dev/zero > /dev/shm/x",
+         "No space left on device"),
+    ],
+    ids=["read-only", "full"],
+)  # fmt: skip
+def test_worker_when_shared_memory_cannot_be_used_then_the_error_says_what_to_do(
+    mount: str, why: str
+) -> None:
+    inside = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    if subprocess.run([*inside, mount], capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets nobody mount a /dev/shm of his own")
+    said = subprocess.run(
+        [*inside, f'{mount} && exec "$0" -c "$1"', sys.executable, ELSEWHERE],
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=120,
+    ).stdout  # fmt: skip
+    assert "it needs shared memory in /dev/shm" in said
+    assert why in said
+    assert "--shm-size=256m" in said
