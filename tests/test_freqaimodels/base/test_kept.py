@@ -224,6 +224,16 @@ while True:
 """
 
 
+STARTED = """
+import sys
+from pathlib import Path
+from tests.test_freqaimodels.bots import BTC, Bot
+bot = Bot(Path(sys.argv[1]), hours=int(sys.argv[2]))
+bot.candle()
+print(bot.served().split()[0], "answers" if BTC in bot.model.dd.historic_predictions else "none")
+"""
+
+
 def test_bot_when_killed_while_it_saves_then_the_next_one_starts_on_what_it_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,7 +249,10 @@ def test_bot_when_killed_while_it_saves_then_the_next_one_starts_on_what_it_left
         time.sleep(rng.uniform(0.1, 0.8))
         process.send_signal(signal.SIGKILL)
         process.wait()
-        started = Bot(tmp_path, hours=40 + round_)
-        started.candle()
-        assert started.served().startswith("echo")
-        assert BTC in started.model.dd.historic_predictions
+        # In a process of its own too: a bot keeps its folder locked as long as it lives.
+        started = subprocess.run(
+            [sys.executable, "-c", STARTED, str(tmp_path), str(40 + round_)], cwd=ROOT,
+            capture_output=True, text=True, check=True, timeout=120,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        assert started.stdout.split() == ["echo", "answers"], started.stderr
