@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from models.base.errors import ConfigError, ControlError
+from models.base.files import open_regular
 from models.operate.control.commands import (
     CONTROL_FOLDER,
     DANGEROUS,
@@ -175,7 +177,7 @@ def _say(word: Word, options: argparse.Namespace) -> int:
 def _require_readable(path: Path) -> None:
     """Refuse to speak of a state that this user may not read: to the bot it is another one."""
     try:
-        path.open("rb").close()
+        os.close(open_regular(path))
     except FileNotFoundError:
         return  # HALTED, as the bot reads it
     except OSError as error:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -18,8 +19,13 @@ from models.base.json_files import read_json_object
 from models.data.feeds.catalog import STATUS, CollectConfig, freshness
 from models.data.feeds.store import records
 from models.operate.control.heartbeat import FILE, Heartbeat, beat, last_beat
-from models.operate.control.state import ControlMode, Person, to_bytes
+from models.operate.control.news import TOLD_FILE, News
+from models.operate.control.reach import REACH_FILE, reach_lines
+from models.operate.control.state import ControlMode, GuardActor, Person, to_bytes
+from models.operate.control.state_file import STATE_FILE
 from models.operate.control.store import HALT_FILE, ControlStore
+from models.operate.control.unknown import Unknown
+from models.operate.control.watch_sign import WATCH_FILE, watched_ago_s
 from models.operate.journal.journal import Journal
 from strategies.guard.guarding import installation_seed
 from strategies.guard.loss_book import LossBook
@@ -133,6 +139,7 @@ def test_readers_when_something_else_stands_in_their_files_place_then_each_says_
         "lock": ("lock", lambda folder: ControlStore(folder).halt(PERSON, "x")),
         "halt": (HALT_FILE, control),
         "heartbeat": (FILE, last_beat),
+        "reach": (REACH_FILE, reach_lines),
         "losses": ("losses.json", LossBook),
         "seed": ("seed", installation_seed),
         "feeds": (STATUS, lambda folder: freshness(CollectConfig(), folder, wall_clock_ms())),
@@ -153,6 +160,25 @@ def test_readers_when_something_else_stands_in_their_files_place_then_each_says_
             assert "HALT is there" in got
             continue
         assert f"got {what}" in str(got), (name, got)
+
+
+def test_what_was_told_when_something_else_stands_in_its_place_then_all_is_told_again(
+    short: Path, placed: tuple[Callable[[Path], object], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    make, what = placed
+    store = ControlStore(short)
+    store.halt(PERSON, "because")
+    make(short / TOLD_FILE)
+    news = at_once(lambda: News(short))
+    assert any("because" in line for line in news.look(store.read()).lines)
+    assert f"got {what}" in caplog.text
+
+
+def test_watchdog_sign_when_something_else_stands_in_its_place_then_none_has_looked(
+    short: Path, placed: tuple[Callable[[Path], object], str]
+) -> None:
+    placed[0](short / WATCH_FILE)
+    assert at_once(lambda: watched_ago_s(short)) is None
 
 
 def test_losses_and_seed_when_something_else_stands_there_then_nothing_is_counted_anew(
@@ -189,19 +215,36 @@ def _mutated(rng: random.Random, data: bytes) -> bytes:
     return data[: rng.randrange(len(data))]
 
 
+_OLD_STATE: Final = json.dumps({
+    "format": 1, "mode": "HALTED", "reason": "lost 2 %", "by": "guard loss_day", "since_ms": 5,
+    "flatten": {"by": "ann", "reason": "out", "since_ms": 7}, "hedge": None, "proposals": [],
+    "next_proposal": 3, "changes": 9, "acknowledged": {"d": "ann"},
+}, indent=1).encode()  # fmt: skip
+
+
+def _full_state(folder: Path) -> bytes:
+    """A state with something of every kind in it."""
+    store = ControlStore(folder)
+    store.reduce(GuardActor("loss_day"), "lost 2.1 %")
+    store.request_flatten(PERSON, "because")
+    store.set_hedge(PERSON, 0.4)
+    store.propose(key="k", pair="BTC", side="long", notional_quote=1.0, rate=1.0, note="",
+                  expires_ms=2_000_000)  # fmt: skip
+    store.note_unknown([Unknown(what="equity", since_ms=5, why="x", reduces_ms=7)], ["unknown"])
+    return (folder / STATE_FILE).read_bytes()
+
+
 @pytest.mark.parametrize("rounds", [1500, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_state_files_when_mutated_then_each_is_used_whole_or_refused_in_words(
     tmp_path: Path, rounds: int
 ) -> None:
     rng, now = random.Random(rounds), wall_clock_ms()
-    store = ControlStore(tmp_path)
-    store.request_flatten(PERSON, "because")
-    state = (tmp_path / "state.json").read_bytes()
+    states = [_full_state(tmp_path), _OLD_STATE]
     beat(tmp_path, Heartbeat(time_ms=now, pid=1, loop=2, feed_ms=now, numbers={"equity": 1.0}))
     heartbeat = (tmp_path / FILE).read_bytes()
     refused = 0
     for _ in range(rounds):
-        (tmp_path / "state.json").write_bytes(_mutated(rng, state))
+        (tmp_path / "state.json").write_bytes(_mutated(rng, rng.choice(states)))
         found = ControlStore(tmp_path).read()
         assert to_bytes(found)  # typed through and through: it can be written again
         if "cannot be read" in found.reason:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
+from subprocess import run
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -17,6 +19,7 @@ from models.base.files import locked
 from models.operate.control.commands import Commands
 from models.operate.control.review import ReviewConfig
 from models.operate.control.state import ControlMode, GuardActor, Person
+from models.operate.control.state_file import STATE_FILE
 from models.operate.journal.journal import Journal
 from models.operate.journal.records import Incident
 from strategies.desk.cli import main
@@ -301,6 +304,21 @@ def test_halt_when_another_user_runs_the_bot_then_it_is_an_error_and_claims_noth
         assert "Permission denied" in said
         assert "HALTED:" not in said
         assert store.on_disk().mode is ControlMode.ACTIVE
+
+
+def test_command_when_a_fifo_stands_in_the_states_place_then_it_is_refused_at_once_in_words(
+    tmp_path: Path, commands: Commands
+) -> None:
+    path = commands.store.folder / STATE_FILE
+    path.unlink()
+    os.mkfifo(path)
+    done = run(  # a process of its own: one that hangs is ended
+        [sys.executable, "-m", "strategies.desk.cli", "hedge", "--userdir", str(tmp_path)],
+        timeout=60, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "expected a regular file, got a FIFO; move it away" in done.stderr
+    assert commands.store.read().mode is ControlMode.HALTED
 
 
 def test_halt_when_the_state_is_locked_for_good_then_what_is_said_is_what_the_bot_reads(
