@@ -232,18 +232,16 @@ def test_loop_when_a_guard_adds_a_reason_then_it_is_journalled_though_the_mode_s
 def test_reload_when_a_halt_has_found_no_disk_then_the_new_strategy_is_halted_too(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    s, real = make(), Path.open
+    s = make()
 
     def full(*_: object, **__: object) -> None:
         raise OSError("No space left on device")
 
-    def opened(path: Path, mode: str = "r", *rest: Any, **options: Any) -> Any:
-        return full() if mode == "a" else real(path, mode, *rest, **options)
-
     with monkeypatch.context() as broken:
         broken.setattr("models.operate.control.state_file.write_atomic", full)
-        broken.setattr(Path, "open", opened)
+        broken.setattr("models.operate.control.state_file.open_regular", full)
         s.control.store.halt(GuardActor("loss_day"), "lost 2 %")
+        assert s.control.store.unwritten  # not even as the file HALT
     again = make()
     assert confirm(again) is False
     loop(again)  # the disk is back: written down now, for a restart too

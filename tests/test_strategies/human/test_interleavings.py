@@ -262,7 +262,7 @@ class World:
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], None]:
     """Let the disk of a world be full when the world says so; nothing waits for a disk."""
     current: list[World] = []
-    real_open, real_write = Path.open, state_file.write_atomic
+    real_open, real_write = state_file.open_regular, state_file.write_atomic
 
     def full() -> None:
         if current and current[-1].disk_full:
@@ -272,14 +272,13 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], None]:
         full()
         real_write(path, data, **options)
 
-    def opened(path: Path, mode: str = "r", *rest: Any, **options: Any) -> Any:
-        if mode == "a":
-            full()
-        return real_open(path, mode, *rest, **options)
+    def opened(path: Path, flags: int, mode: int) -> int:
+        full()  # it is opened to append to HALT only
+        return real_open(path, flags, mode)
 
     monkeypatch.setattr(state_file, "write_atomic", write)
     monkeypatch.setattr(news_module, "write_atomic", write)
-    monkeypatch.setattr(Path, "open", opened)
+    monkeypatch.setattr(state_file, "open_regular", opened)
     monkeypatch.setattr("os.fsync", lambda _: None)
     monkeypatch.setattr("strategies.human.telegram._held", dict)  # there is no database
     return current.append
