@@ -18,6 +18,7 @@ from models.trade.account.cross import CrossAccount, Position
 from models.trade.account.tiers import MarginTiers
 from models.trade.risk.reconciliation import Books
 from models.trade.risk.snapshot import Exposure, MarketState, ModelHealth
+from models.trade.risk.worst_hours import WorstHour
 
 _OUTCOMES: Final = 720  # forecasts looked back on: a month of hours
 
@@ -29,6 +30,8 @@ def exposure_of(
     tiers: Mapping[str, MarginTiers],
     *,
     isolated: bool = False,
+    worst_hours: Mapping[str, WorstHour] | None = None,
+    at_marks: bool = False,
 ) -> Exposure:
     """Return the marked account with its pending entries.
 
@@ -42,6 +45,8 @@ def exposure_of(
         Current price of every pair with an open trade.
     tiers
         Margin tiers of every pair with an open trade.
+    isolated, worst_hours, at_marks
+        As `Exposure` has them.
 
     Raises
     ------
@@ -72,6 +77,8 @@ def exposure_of(
         pending_long_quote=pending[1],
         pending_short_quote=pending[-1],
         isolated=isolated,
+        worst_hours=worst_hours or {},
+        at_marks=at_marks,
     )
 
 

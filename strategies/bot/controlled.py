@@ -220,7 +220,7 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
             shown |= account_figures(account)
             refused = "" if self.control is None else self.control.refusal()
             shown |= limit_figures(
-                account, self.guarding.losses, self.guarding.limits,
+                account, self.guarding.losses, self.guarding.limits, self.dp.current_whitelist(),
                 refused or ", ".join(self.guarding.unknowns.concerning("")),
             )  # fmt: skip
             shown |= exchange_figures(self.guarding.exchange)

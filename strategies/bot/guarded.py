@@ -63,6 +63,7 @@ class GuardedStrategy(GatedStrategy):
     can_short = True
     process_only_new_candles = True
     minimal_roi: ClassVar[dict[str, float]] = {"0": 100.0}
+    has_stops: ClassVar[bool] = True  # what a repeat of the worst hour is measured by
     position_adjustment_enable = True  # closing in stages; growth goes through the guards
 
     def __init__(self, config: dict[str, Any]) -> None:

@@ -46,6 +46,7 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
 
     use_custom_stoploss = False
     use_exit_signal = False  # a leg is closed by its plan, the position by the person who holds it
+    has_stops: ClassVar[bool] = False
     stoploss = -10.0  # of stake, never reached: see the module docstring
     order_types: ClassVar[dict[str, Any]] = {
         "entry": "market",

@@ -13,7 +13,6 @@ from freqtrade.exceptions import FreqtradeException
 from models.base.errors import PackError
 from strategies.desk.control import Subcommands, add_commands
 from strategies.desk.loopback.options import add_exchange_options
-from strategies.desk.places import CONFIGS, USER_DATA
 
 _OWN: Final = ("", "models", "strategies", "freqaimodels")
 _DATA_HELP: Final = "a Freqtrade data directory (holds futures/)"
@@ -156,18 +155,19 @@ def _add_explain(commands: Subcommands) -> None:
 
 
 def _add_risk(commands: Subcommands) -> None:
-    stress = commands.add_parser("stress", help="replay crashes with and without the guards")
+    stress = _add(commands, "stress", _stress, "replay crashes from every hour, behind the guards")
     stress.add_argument("--data", type=Path, help="data directory, or a folder of them; simulated")
-    stress.add_argument("--pair", default="BTC/USDT:USDT")
-    stress.add_argument(
-        "--config",
-        type=Path,
-        default=CONFIGS / "config_bitcoin.json",
-        help="whose limits; the shipped one",
-    )
-    stress.add_argument("--every-hours", type=float, default=12.0, help="between two starts; 12")
-    stress.add_argument("--userdir", type=Path, default=USER_DATA)
-    stress.set_defaults(run=_stress)
+    stress.add_argument("--pair", dest="pairs", nargs="+", help="BTC, ETH and LTC/USDT:USDT")
+    stress.add_argument("--config", type=Path, help="whose limits; the shipped one")
+    stress.add_argument("--hedge-config", type=Path, help="the hedged account's; the shipped one")
+    stress.add_argument("--every-hours", type=int, help="between two starts; 1")
+    stress.add_argument("--jobs", type=int, help="processes; one for each core")
+    stress.add_argument("--userdir", type=Path, help="default: user_data")
+    hours = commands.add_parser("worst-hours", help="measure the worst hour of each coin")
+    hours.add_argument("--data", type=Path, nargs="+", required=True, help=_DATA_HELP)
+    hours.add_argument("--source", default="own candles", help="named in the table")
+    hours.add_argument("--write", type=Path, help="table to renew: .../worst_hours.json")
+    hours.set_defaults(run=_worst_hours)
     liquidation = commands.add_parser("liquidation", help="share of entries liquidated by leverage")
     liquidation.add_argument("--data", type=Path, required=True, help=_DATA_HELP)
     liquidation.add_argument("--pair", nargs="+", default=["BTC/USDT:USDT"])
@@ -245,11 +245,15 @@ def _collect(options: argparse.Namespace) -> int:
 
 
 def _stress(options: argparse.Namespace) -> int:
-    from strategies.desk.stress import run_stress
+    from strategies.desk.stress import StressOptions, run_stress
 
-    return run_stress(
-        options.data, options.pair, options.config, options.userdir, options.every_hours
-    )
+    return run_stress(StressOptions(**_given(options)))
+
+
+def _worst_hours(options: argparse.Namespace) -> int:
+    from strategies.desk.worst_hours import run_worst_hours
+
+    return run_worst_hours(options.data, options.source, options.write)
 
 
 def _liquidation(options: argparse.Namespace) -> int:

@@ -3,122 +3,174 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Sequence
+import importlib.metadata
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 from freqtrade.exchange import timeframe_to_msecs
 
-from models.base.errors import InputError
-from models.base.units import DAY_MS, HOUR_MS, MINUTE_MS
-from models.reports.folder import write_folder
-from models.studies.stress.replay import RecordedCrash, Summary, simulated_crash, summarise
+from models.base.units import DAY_MS, MINUTE_MS
+from models.reports.stress.page import HEDGED, stress_markdown, stress_verdict, write_stress
+from models.studies.stress.crash import RecordedCrash, simulated_crash
+from models.studies.stress.hedged import HedgedCrash, HedgeRules, hedged_starts, replay_hedged
+from models.studies.stress.replay import ReplayRules
+from models.studies.stress.summary import (
+    NaiveSummary,
+    StressSummary,
+    naive_summary,
+    summarise,
+    summary_of,
+)
 from models.trade.account.first_passage import LiquidationRow, liquidation_table
 from models.trade.risk.limits import Limits
 from strategies.account.tiers import load_binance_tiers
-from strategies.bot.config import pack_config
+from strategies.bot.config import PackConfig, pack_config
 from strategies.bot.data_files import MARKER
 from strategies.desk.configured import configured
-from strategies.desk.data import load_checked, load_funding
-from strategies.desk.places import USER_DATA
+from strategies.desk.crashes import find_crashes, find_hedged
+from strategies.desk.data import load_checked
+from strategies.desk.places import CONFIGS, USER_DATA
+from strategies.desk.results import commit
 
-_FINEST: Final = ("5m", "15m", "1h")  # of those that reach through the whole crash
+OUTAGE_MS: Final = 15 * MINUTE_MS  # how long an overloaded exchange refuses a stop
+
+
+@dataclass(frozen=True, kw_only=True)
+class StressOptions:
+    """What to replay; `data` None is a simulated crash."""
+
+    data: Path | None = None
+    pairs: Sequence[str] = ("BTC/USDT:USDT", "ETH/USDT:USDT", "LTC/USDT:USDT")
+    config: Path = CONFIGS / "config_bitcoin.json"  # limits and stops of the lone accounts
+    hedge_config: Path = CONFIGS / "config_litecoin_hedge.json"
+    userdir: Path = USER_DATA
+    every_hours: int = 1  # between two starts
+    jobs: int = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
 
 
 def limits_of(config_file: Path, userdir: Path = USER_DATA) -> Limits:
     """Return the limits of a Freqtrade config, unjittered."""
-    config = configured(config_file, userdir)
-    pack = pack_config(config)
+    pack = _pack(config_file, userdir)
     return Limits(hard=pack.limits, soft=pack.guards)
 
 
-def run_stress(
-    data: Path | None, pair: str, config: Path, userdir: Path, every_hours: float
-) -> int:
-    """Replay every crash found, print the table and write it as a report; 1 if an account died."""
-    limits, (tiers,) = limits_of(config, userdir), load_binance_tiers([pair]).values()
-    crashes = [simulated_crash()] if data is None else find_crashes(data, pair)
-    summaries = []
-    for crash in crashes:
-        summaries.append(summarise(crash, tiers, limits, every_ms=round(every_hours * HOUR_MS)))
-        print(f"replayed {crash.name}: {summaries[-1].starts} starts", flush=True)
-    table = stress_table(summaries)
-    report = {
-        "data": "real" if data is not None and not _is_simulated(data) else "simulated",
-        "pair": pair,
-        "limits": dataclasses.asdict(limits),
-        "crashes": [dataclasses.asdict(s) for s in summaries],
-    }
-    files = {"stress.md": table, "report.json": json.dumps(report, indent=1)}
+def run_stress(options: StressOptions) -> int:
+    """Replay every crash found, write the page and print its table; 1 if an account died."""
+    with ProcessPoolExecutor(max_workers=options.jobs) as pool:
+        left_out: list[str] = []
+        lone, naive = _lone(options, pool, left_out)
+        hedged = _hedged(options, pool)
+        rows = [f.result() for f in _told((*lone, *hedged))]
+        without = [(name, f.result()) for name, f in naive]
+    order = {name: i for i, name in enumerate(dict.fromkeys(r.name for r in rows))}
+    rows.sort(key=lambda r: (order[r.name], r.account == HEDGED))
     now_ms = int(datetime.now(tz=UTC).timestamp() * 1000)
-    folder = write_folder("stress", files, userdir / "reports", now_ms)
-    print(f"\n{table}\nreport: {folder / 'report.json'}")
-    return int(any(s.guarded_liquidated for s in summaries))
+    folder = write_stress(
+        rows, without, _run(options, left_out), options.userdir / "reports", now_ms
+    )
+    _, headline, sentence = stress_verdict(rows)
+    print(f"\n{stress_markdown(rows)}\n{headline} {sentence}\nreport: {folder / 'index.html'}")
+    return int(any(r.liquidated for r in rows))
+
+
+def _lone(
+    options: StressOptions, pool: ProcessPoolExecutor, left_out: list[str]
+) -> tuple[list[Future[StressSummary]], list[tuple[str, Future[NaiveSummary]]]]:
+    """Start the replays of accounts in one coin, both sides, with stops and with stops refused."""
+    pack = _pack(options.config, options.userdir)
+    limits = Limits(hard=pack.limits, soft=pack.guards)
+    rows, naive = [], []
+    for crash in _crashes(options, left_out):
+        (tiers,) = load_binance_tiers([crash.pair]).values()
+        for side in (1, -1):
+            for outage_ms in (0, OUTAGE_MS):
+                rules = ReplayRules(tiers=tiers, limits=limits, sizing=pack.sizing, side=side,
+                              outage_ms=outage_ms)  # fmt: skip
+                rows.append(pool.submit(summarise, crash, rules, every_hours=options.every_hours))
+        long = ReplayRules(tiers=tiers, limits=limits, sizing=pack.sizing)
+        name = f"{crash.name}, {crash.pair.split('/')[0]}, {crash.market}"
+        naive.append(
+            (name, pool.submit(naive_summary, crash, long, every_hours=options.every_hours))
+        )
+    return rows, naive
+
+
+def _crashes(options: StressOptions, left_out: list[str]) -> list[RecordedCrash]:
+    if options.data is None:
+        return [simulated_crash()]
+    return [c for pair in options.pairs for c in find_crashes(options.data, pair, left_out)]
+
+
+def _hedged(options: StressOptions, pool: ProcessPoolExecutor) -> list[Future[StressSummary]]:
+    """Start the replays of the hedged account, where its coins and their marks are there."""
+    pack = _pack(options.hedge_config, options.userdir)
+    hedge = pack.hedge
+    if options.data is None or hedge is None:
+        return []
+    pairs = (hedge.primary.pair, *hedge.instruments)
+    rules = HedgeRules(
+        tiers=load_binance_tiers(pairs),
+        limits=Limits(hard=pack.limits, soft=pack.guards),
+        amount_base=hedge.primary.amount_base,
+        wallet_quote=float(configured(options.hedge_config, options.userdir)["dry_run_wallet"]),
+        leverage=hedge.leverage,
+        policy=hedge.policy,
+    )
+    return [
+        pool.submit(summarise_hedged, crash, rules, options.every_hours)
+        for crash in find_hedged(options.data, pairs)
+    ]
+
+
+def summarise_hedged(crash: HedgedCrash, rules: HedgeRules, every_hours: int) -> StressSummary:
+    """Replay the hedged account from every hour, and return the worst of it."""
+    outcomes = [
+        replay_hedged(crash, rules, hour=hour) for hour in hedged_starts(crash, every_hours)
+    ]
+    return summary_of(crash.traded[0], HEDGED, outcomes, 0, every_hours)
+
+
+def _told(futures: Iterable[Future[StressSummary]]) -> Iterable[Future[StressSummary]]:
+    for future in futures:
+        row = future.result()
+        print(
+            f"replayed {row.name}, {row.coin} {row.account}, {row.candle_ms // MINUTE_MS} min "
+            f"{row.market}: {row.starts} starts", flush=True,
+        )  # fmt: skip
+        yield future
+
+
+def _run(options: StressOptions, left_out: list[str]) -> dict[str, Any]:
+    simulated = options.data is None or _is_simulated(options.data)
+    hours = "hour" if options.every_hours == 1 else f"{options.every_hours} hours"
+    return {
+        "title": "What recorded crashes did to accounts behind the guards",
+        "data": "simulated market" if simulated else "recorded candles",
+        "simulated": simulated,
+        "every": hours,
+        "outage": f"{OUTAGE_MS // MINUTE_MS} minutes",
+        "config": ", ".join(p.name for p in (options.config, options.hedge_config)),
+        "left_out": left_out,
+        "limits": dataclasses.asdict(limits_of(options.config, options.userdir)),
+        "hedge_limits": dataclasses.asdict(limits_of(options.hedge_config, options.userdir)),
+        "commit": commit(),
+        "versions": {
+            name: importlib.metadata.version(name) for name in ("breakwater", "freqtrade", "numpy")
+        },
+    }
+
+
+def _pack(config_file: Path, userdir: Path) -> PackConfig:
+    return pack_config(configured(config_file, userdir))
 
 
 def _is_simulated(data: Path) -> bool:
     return any((folder / MARKER).is_file() for folder in (data, *data.glob("*")))
-
-
-def find_crashes(data: Path, pair: str) -> list[RecordedCrash]:
-    """Return the crash of each data directory in `data`, or of `data` itself.
-
-    Raises
-    ------
-    InputError
-        If there is none with futures candles of the pair.
-    """
-    folders = [f for f in sorted(data.glob("*")) if (f / "futures").is_dir()]
-    if (data / "futures").is_dir():
-        folders = [data]  # what lies below it is something else, another exchange for example
-    found = [crash for f in folders if (crash := read_crash(f, pair)) is not None]
-    if not found:
-        raise InputError(
-            f"no futures candles of {pair}",
-            where=str(data),
-            cure="name a Freqtrade data directory (it holds futures/), or a folder of such",
-        )
-    return found
-
-
-def read_crash(datadir: Path, pair: str) -> RecordedCrash | None:
-    """Return the crash in the finest candles that reach as far as the hourly ones; None if none."""
-    stem = pair.replace("/", "_").replace(":", "_")
-    there = [t for t in _FINEST if (datadir / "futures" / f"{stem}-{t}-futures.feather").is_file()]
-    if not there:
-        return None
-    read = {t: load_checked(datadir, pair, t) for t in there}
-    stop_ms = {t: int(c.time_ms[-1]) + timeframe_to_msecs(t) for t, c in read.items()}
-    timeframe = next(t for t in there if stop_ms[t] == max(stop_ms.values()))
-    candles, step = read[timeframe], timeframe_to_msecs(timeframe)
-    funding = np.full(len(candles), np.nan)
-    paid_ms, rate = load_funding(datadir, pair)
-    row = (paid_ms - candles.time_ms[0]) // step
-    here = (row >= 0) & (row < len(candles))
-    funding[row[here]] = rate[here]
-    return RecordedCrash(
-        name=datadir.name, pair=pair, candles=candles, candle_ms=step, funding_rate=funding
-    )
-
-
-def stress_table(summaries: Sequence[Summary]) -> str:
-    """Return the summaries as a Markdown table."""
-    lines = [
-        "| crash | candles | starts | naive 20x long: liquidated | fastest, median | behind the "
-        "guards: liquidated | worst end | worst drawdown | nearest liquidation | halted |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for s in summaries:
-        lines.append(
-            f"| {s.name} | {s.candle_ms // MINUTE_MS}m | {s.starts} | {s.naive_liquidated} "
-            f"| {_hours(s.naive_fastest_ms)}, {_hours(s.naive_median_ms)} "
-            f"| {s.guarded_liquidated} | {s.worst_final_frac - 1:+.1%} "
-            f"| {-s.worst_drawdown_frac:.1%} | {s.nearest_frac:.0%} away | {s.halts} |"
-        )
-    return "\n".join(lines) + "\n"
 
 
 def run_liquidation(
@@ -153,10 +205,6 @@ def share_table(rows: Sequence[LiquidationRow]) -> str:
 
 def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _hours(ms: int | None) -> str:
-    return "–" if ms is None else f"{ms / HOUR_MS:.1f} h"
 
 
 def _day(ms: Any) -> str:

@@ -42,6 +42,10 @@ class Host(Protocol):
         """Freqtrade's block, with `stoploss_on_exchange`."""
 
     @property
+    def has_stops(self) -> bool:
+        """Whether positions have stops, which a traded price sets off; else only marks count."""
+
+    @property
     def labels(self) -> LabelSettings:
         """What the forecasts answer."""
 

@@ -6,24 +6,27 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
+import numpy as np
 from freqtrade.exceptions import FreqtradeException
 from freqtrade.persistence import Trade
 from pandas import DataFrame
 
 from models.base.errors import InputError
 from models.base.files import Clock
+from models.base.units import HOUR_MS
 from models.data.feeds.agreement import SourceAgreement
 from models.trade.account.tiers import MarginTiers
 from models.trade.risk.recall import decision_key
 from models.trade.risk.snapshot import Exposure, MarketState, ModelHealth, Stage
+from models.trade.risk.worst_hours import CALM, SeenHours, WorstHour
 from strategies.account.acknowledgement import may_isolate
 from strategies.account.market_view import MarketView
 from strategies.account.snapshot import candle_market, exposure_of, model_health
 from strategies.account.tiers import load_binance_tiers
 from strategies.guard.host import Host
-from strategies.guard.known import epoch_ms
+from strategies.guard.known import epoch_ms, known_or_none
 from strategies.guard.permits import Permits
-from strategies.seams.frames import candles
+from strategies.seams.frames import candles, time_ms
 
 
 class Readings:
@@ -46,6 +49,7 @@ class Readings:
     def __init__(self, host: Host, stage: Stage, clock: Clock | None, permits: Permits) -> None:
         self.stage, self._permits = stage, permits
         self._host, self._clock = host, clock or _no_clock
+        self._hours = SeenHours()
         self.view: MarketView | None = None  # made when first needed: Freqtrade's `dp` comes late
 
     # -- the account --------------------------------------------------------------------------
@@ -75,7 +79,32 @@ class Readings:
             prices,
             self._tiers(prices),
             isolated=may_isolate(host.config),
+            worst_hours={p: self._shown(p) for p in prices},
+            at_marks=not host.has_stops,
         )
+
+    def _shown(self, pair: str) -> WorstHour:
+        """Return the worst hour the pair's candles have shown; the record stands without any."""
+        shown = known_or_none(f"hours of {pair}", lambda: self._look_at_hours(pair))
+        return self._hours.known(pair)[0] if shown is None else shown
+
+    def _look_at_hours(self, pair: str) -> WorstHour:
+        candle_ms = self._host.candle_ms
+        frame, _ = self._host.dp.get_analyzed_dataframe(pair, self._host.timeframe)
+        if frame.empty:
+            return CALM
+        newest_ms = epoch_ms(frame["date"].iloc[-1])
+        known, seen_ms = self._hours.known(pair)
+        if newest_ms == seen_ms:
+            return known
+        new = len(frame) if newest_ms < seen_ms else (newest_ms - seen_ms) // candle_ms
+        tail = frame.iloc[-(new + self._overlap()) :]
+        high, low, close = (tail[name].to_numpy(np.float64) for name in ("high", "low", "close"))
+        return self._hours.look(pair, time_ms(tail), high, low, close, candle_ms)
+
+    def _overlap(self) -> int:
+        """Return how many candles make an hour and the close before it."""
+        return max(1, HOUR_MS // self._host.candle_ms) + 1
 
     def _price(self, pair: str) -> float:
         if self.stage is not Stage.BACKTEST:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from models.serve.latency import TO_DECISION, TO_ORDER, Percentiles
 from models.trade.risk.exposure import gross_within, net_within
+from models.trade.risk.gap import worst_hour_bearable, worst_loss_quote
 from models.trade.risk.limits import HardLimits, Limits
 from models.trade.risk.losses import LossState
 from models.trade.risk.snapshot import ExchangeAccount, Exposure, Intent, Snapshot, Stage
+
+_ON_EXPOSURE: Final = (gross_within, net_within, worst_hour_bearable)
+_FEW: Final = 3  # pairs that are shown one by one
 
 
 def account_figures(exposure: Exposure) -> dict[str, float]:
@@ -21,20 +26,29 @@ def account_figures(exposure: Exposure) -> dict[str, float]:
 
 
 def limit_figures(
-    exposure: Exposure, losses: LossState | None, limits: Limits, refused: str = ""
+    exposure: Exposure,
+    losses: LossState | None,
+    limits: Limits,
+    pairs: Sequence[str],
+    refused: str = "",
 ) -> dict[str, float]:
     """Return how much of each limit is used, and the room for new positions by side.
 
     Parameters
     ----------
+    pairs
+        Those the bot may enter; of many, the room is that in the tightest.
     refused
         Why nothing new is opened now, whatever the limits say: there is no room then.
     """
     hard = limits.hard
-    figures = {
-        f"room for new {side}s": 0.0 if refused else _room(exposure, limits, side)
-        for side in ("long", "short")
-    }
+    figures = _room_figures(exposure, limits, pairs)
+    if refused:
+        figures = dict.fromkeys(figures, 0.0)
+    if exposure.account.positions and (equity := exposure.equity_quote) > 0:
+        limit = _percent(hard.worst_hour_loss_frac)
+        name = f"a repeat of the worst hour would cost, % of equity (limit {limit})"
+        figures[name] = round(100 * worst_loss_quote(exposure) / equity, 1)
     if exposure.account.positions:
         used = exposure.account.margin_ratio(exposure.marks)
         figures[f"margin used, % (no new risk from {_percent(hard.margin_reduce)})"] = round(
@@ -69,11 +83,23 @@ def latency_figures(table: Mapping[str, Percentiles]) -> dict[str, float]:
     return figures
 
 
-def _room(exposure: Exposure, limits: Limits, side: str) -> float:
+def _room_figures(exposure: Exposure, limits: Limits, pairs: Sequence[str]) -> dict[str, float]:
+    """Return the room for new positions by side, and by coin where those are few."""
+    figures: dict[str, float] = {}
+    for side in ("long", "short"):
+        rooms = {pair: _room(exposure, limits, side, pair) for pair in pairs}
+        if len(rooms) <= _FEW:
+            figures |= {f"room for new {side}s in {p.split('/')[0]}": r for p, r in rooms.items()}
+        else:
+            figures[f"room for new {side}s in any coin"] = min(rooms.values())
+    return figures
+
+
+def _room(exposure: Exposure, limits: Limits, side: str, pair: str) -> float:
     """Return the largest notional the guards on exposure would let through."""
-    order = Intent(pair="", side=1 if side == "long" else -1, notional_quote=0.0)
+    order = Intent(pair=pair, side=1 if side == "long" else -1, notional_quote=0.0)
     s = Snapshot(now_ms=0, stage=Stage.LIVE, intent=order, exposure=exposure)
-    return min(guard(s, limits).limit_quote for guard in (gross_within, net_within))
+    return min(guard(s, limits).limit_quote for guard in _ON_EXPOSURE)
 
 
 def _loss_figures(losses: LossState | None, hard: HardLimits) -> dict[str, float]:

@@ -62,6 +62,7 @@ ROOMS: Final[dict[str, tuple[Room, ...]]] = {
         _risk("test_losses", "losses"),
         _risk("test_after_trade", "reduction", "reconciliation"),
         _risk("test_second_source", "second_source"),
+        _risk("test_gap", "gap", "worst_hours"),
     ),
     "decision": (Room(("models.trade.decision.*",), ("tests/test_models/trade/decision",)),),
     "account": (

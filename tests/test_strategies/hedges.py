@@ -90,7 +90,8 @@ class Provider:
         rows = 200  # enough for a volatility; only the last is decided on
         frame = pd.concat([self.frame] * rows, ignore_index=True)
         wave = 1 + 0.002 * (np.arange(rows) % 2)
-        return frame.assign(close=RATES[pair] * wave / wave[-1], volume=1e7), NOW
+        close = RATES[pair] * wave / wave[-1]
+        return frame.assign(high=close, low=close, close=close, volume=1e7), NOW
 
     def funding_rate(self, pair: str) -> dict[str, Any]:
         return {"markPrice": RATES[pair], "indexPrice": RATES[pair], "fundingRate": 0.0001,

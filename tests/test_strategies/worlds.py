@@ -37,7 +37,8 @@ def config(*, user_data_dir: Path | None, **blocks: Any) -> dict[str, Any]:
 def analysed(**changes: Any) -> pd.DataFrame:
     """One analysed candle with a trusted forecast; `changes` replace its columns."""
     row = dict.fromkeys(columns.FORECAST, 0.01) | {columns.SIGMA: 0.02, columns.ABSTAIN: 0.0}
-    row |= {"date": OPENED, "close": RATE, "volume": 1e7, "do_predict": 1}
+    row |= {"date": OPENED, "high": RATE, "low": RATE, "close": RATE, "volume": 1e7,
+            "do_predict": 1}  # fmt: skip
     return pd.DataFrame([{**row, **changes}])
 
 

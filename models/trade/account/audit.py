@@ -121,6 +121,7 @@ def _audit(ledger: Ledger, stages: Stages, tiers: Mapping[str, MarginTiers]) -> 
         margin_ratio_worst=_ratio(maintenance, worst),
         gross_notional=np.abs(notional).sum(axis=1),
         distance_to_liquidation_frac=uniform_distance(equity, notional, tables),
+        distance_worst_frac=stages.nearest(len(ledger.grid), tables),
         start_wallet_quote=ledger.wallet,
         fees_quote=float(ledger.fees[-1]),
         funding_quote=float(ledger.funding[-1]),
@@ -156,6 +157,7 @@ def _closed(
         margin_ratio_worst=ends(lived.margin_ratio_worst, None, 0.0),
         gross_notional=ends(lived.gross_notional, 0.0, 0.0),
         distance_to_liquidation_frac=ends(lived.distance_to_liquidation_frac, 0.0, np.nan),
+        distance_worst_frac=ends(lived.distance_worst_frac, 0.0, np.nan),
         funding_quote=funding,
         # What the closing made of price: equity is wallet plus price, less every cost so far.
         realised_quote=equity - ledger.wallet - funding + lived.fees_quote + lived.slippage_quote,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.base.types import FloatArray, IntArray
-from models.trade.account.distance import total_margin
+from models.trade.account.distance import total_margin, uniform_distance
 from models.trade.account.records import Fill, MarketPath
 from models.trade.account.tiers import MarginTiers
 
@@ -30,6 +30,14 @@ class Stages:
     equity: FloatArray  # (S,) at the adverse extremes
     margin: FloatArray  # (S,)
     notional: FloatArray  # (S,) gross
+    legs: FloatArray  # (S, A) signed
+
+    def nearest(self, candles: int, tiers: Sequence[MarginTiers]) -> FloatArray:
+        """Return the least adverse move left at any stage of each candle, (N,); NaN when flat."""
+        left = uniform_distance(self.equity, self.legs, tiers)
+        out = np.full(candles, np.nan)
+        np.fmin.at(out, self.candle, left)
+        return out
 
     def worst(self, candles: int) -> tuple[FloatArray, FloatArray]:
         """Return (equity, margin) at the stage of each candle nearest to liquidation, (N,)."""
@@ -130,6 +138,7 @@ class Ledger:
             equity=self.cash[state] + self.funding[candle] + notional.sum(axis=1),
             margin=total_margin(notional, [tiers[m.pair] for m in self.markets]),
             notional=np.abs(notional).sum(axis=1),
+            legs=notional,
         )
 
 

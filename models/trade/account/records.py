@@ -56,6 +56,8 @@ class AccountAudit:
     gross_notional: FloatArray  # at the close
     # Adverse move of all legs at once, from the close; NaN when flat, 0 where liquidated.
     distance_to_liquidation_frac: FloatArray
+    # The same from each candle's adverse extremes, before an order inside it counts.
+    distance_worst_frac: FloatArray
     start_wallet_quote: float
     fees_quote: float  # paid
     funding_quote: float  # received, negative = paid
@@ -87,6 +89,7 @@ class AccountAudit:
             "liquidated_at_ms": self.liquidated_at_ms,
             "min_distance_frac": float(distance[nearest]) if held.any() else None,
             "min_distance_at_ms": int(self.time_ms[nearest]) if held.any() else None,
+            "min_distance_worst_frac": _least(self.distance_worst_frac),
             "max_margin_ratio": float(self.margin_ratio_worst[fullest]),
             "max_margin_ratio_at_ms": int(self.time_ms[fullest]),
             "max_drawdown_close_frac": account_drawdown(self.equity_close, self.start_wallet_quote),
@@ -120,3 +123,9 @@ def account_drawdown(equity: FloatArray, start: float, troughs: FloatArray | Non
     low = equity if troughs is None else troughs
     before = peak[:-1] if troughs is not None else peak[1:]
     return float(max(0.0, (1 - low / before).max()))
+
+
+def _least(values: FloatArray) -> float | None:
+    """Return the least value that is known, None if none is."""
+    known = values[~np.isnan(values)]
+    return float(known.min()) if len(known) else None

@@ -16,7 +16,8 @@ from typing import Any, Final
 from models.base.errors import ConfigError
 from models.serve.latency import SLOW_MS
 
-HARD_MAX_LEVERAGE: Final = 5.0  # no config raises these two
+HARD_MAX_LEVERAGE: Final = 5.0  # no config raises these
+HARD_MAX_WORST_HOUR_LOSS_FRAC: Final = 0.25
 HARD_MAX_ISOLATED_LEVERAGE: Final = 20.0
 HARD_MAX_ISOLATED_EQUITY_FRAC: Final = 0.01
 
@@ -45,6 +46,8 @@ class HardLimits:
     max_net_leverage: float = _at_most(2.0)  # |sum of signed notional| over usable equity
     max_order_equity_frac: float = _at_most(0.05)  # notional of one order over usable equity
     max_order_volume_frac: float = _at_most(0.01, 1.0)  # notional over the last hour's volume
+    # Of the equity, in a repeat of the worst hour recorded of each coin held, through every stop.
+    worst_hour_loss_frac: float = _at_most(0.25, HARD_MAX_WORST_HOUR_LOSS_FRAC)
     reserve_quote: float = _at_least(0.0)  # part of the equity the bot may never use
     planned_withdrawals_quote: float = _at_least(0.0)  # promised elsewhere: the same
     # Leverage above max_leverage exists only for a position margined on its own whose risk a person

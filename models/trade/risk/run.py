@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from models.trade.risk import exposure, margin, market, model, orders, oversight, second_source
+from models.trade.risk import exposure, gap, margin, market, model, orders, oversight, second_source
 from models.trade.risk.limits import Limits
 from models.trade.risk.snapshot import Effect, Intent, Snapshot, Stage
 from models.trade.risk.verdict import Demand, RiskDecision, Verdict, refused
@@ -58,6 +58,7 @@ GUARDS: Final[Sequence[Guard]] = (
     Guard(check=exposure.equity_left),
     Guard(check=exposure.gross_within),
     Guard(check=exposure.net_within),
+    Guard(check=gap.worst_hour_bearable, standing=Standing.ACCOUNT),
     Guard(check=margin.margin_ratio, standing=Standing.ACCOUNT),
     Guard(check=margin.margin_agrees, stages=_LIVE, standing=Standing.ACCOUNT),
     Guard(check=margin.distance_kept),

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from models.data.feeds.agreement import SourceAgreement
 from models.trade.account.cross import CrossAccount
 from models.trade.risk.losses import LossState
+from models.trade.risk.worst_hours import WorstHour
 
 
 class Stage(StrEnum):
@@ -57,6 +58,10 @@ class Exposure:
         Notional of entry orders placed and not yet filled, by side.
     isolated
         Whether the intent's position would be margined on its own, as a person has accepted.
+    worst_hours
+        The worst hour that loaded candles have shown of a pair, where there are any.
+    at_marks
+        Whether no position has a stop: then only the mark price closes one, by liquidation.
     """
 
     account: CrossAccount
@@ -64,6 +69,8 @@ class Exposure:
     pending_long_quote: float = 0.0
     pending_short_quote: float = 0.0
     isolated: bool = False
+    worst_hours: Mapping[str, WorstHour] = field(default_factory=dict)
+    at_marks: bool = False
 
     @property
     def equity_quote(self) -> float:

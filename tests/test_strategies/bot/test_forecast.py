@@ -125,14 +125,17 @@ def test_entry_when_all_is_sound_then_it_is_confirmed_up_to_the_limits(
 ) -> None:
     calm = analysed(sigma=0.001)
     assert confirm(strategy(calm)) is True
-    assert confirm(strategy(calm), amount=200.0) is True  # 2 x equity, the net limit
-    assert confirm(strategy(calm), amount=200.1) is False
-    open_trades.append(position(pair="ETH/USDT:USDT", amount=195.0))
-    assert confirm(strategy(calm), amount=5.0) is True
-    assert confirm(strategy(calm), amount=6.0) is False
-    assert confirm(strategy(calm), amount=6.0, side="short") is True
+    # A repeat of bitcoin's worst hour, 29.3 % down, may cost 25 % of 10,000; entries use 22.5 %.
+    assert confirm(strategy(calm), amount=76.6) is True
+    assert confirm(strategy(calm), amount=76.8) is False
+    # 50 ether would lose 40 % of 5,000 in theirs: 250 are left.
+    open_trades.append(position(pair="ETH/USDT:USDT", amount=50.0))
+    assert confirm(strategy(calm), amount=8.5) is True
+    assert confirm(strategy(calm), amount=8.6) is False
+    assert confirm(strategy(calm), amount=8.6, side="short") is True
     # Two days of volatility further, liquidation would be nearer than three daily ES 99 %.
     wild = strategy(analysed(sigma=0.03))
+    open_trades[0].amount = 195.0
     assert confirm(wild, amount=6.0, side="short") is False
 
 

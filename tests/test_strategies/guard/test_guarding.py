@@ -60,8 +60,10 @@ def again(s: Any) -> bool:
     return s.confirm_trade_entry(PAIR, "market", 5.0, RATE, "GTC", NOW, None, "long")
 
 
-def adjust(s: Any, trade: Any, now: datetime = LATER, min_stake: float = 5.0) -> float | None:
-    return s.adjust_trade_position(trade, now, RATE, 0.0, min_stake, 5000.0)
+def adjust(
+    s: Any, trade: Any, now: datetime = LATER, min_stake: float = 5.0, max_stake: float = 5000.0
+) -> float | None:
+    return s.adjust_trade_position(trade, now, RATE, 0.0, min_stake, max_stake)
 
 
 def mode(s: Any) -> ControlMode:
@@ -446,7 +448,9 @@ def test_growth_when_it_is_asked_for_then_it_passes_the_guards_like_an_entry(
     assert adjust(s, trade) is None  # the same decision
     s.guarding.entries.orders.clear()
     s.wanted = 50_000.0
-    assert adjust(s, trade) == 5000.0  # what Freqtrade offers at most
+    assert adjust(s, trade) is None  # 10,000 in one coin: too much for a repeat of its worst hour
+    s.guarding.entries.orders.clear()
+    assert adjust(s, trade, max_stake=3000.0) == 3000.0  # what Freqtrade offers at most
     s.guarding.entries.orders.clear()
     trade.leverage = 4.0
     assert adjust(s, trade) is None

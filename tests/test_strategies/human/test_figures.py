@@ -9,6 +9,7 @@ from models.trade.risk.limits import GuardConfig, HardLimits, Limits
 from strategies.human.figures import account_figures, latency_figures, limit_figures
 from tests.test_models.trade.risk.worlds import exposure, held, lost
 
+PAIRS = ("BTC/USDT:USDT",)
 LIMITS = Limits(hard=HardLimits(reserve_quote=2_000.0), soft=GuardConfig())
 
 
@@ -18,12 +19,14 @@ def test_account_when_it_holds_a_position_then_equity_and_exposures_are_shown() 
 
 
 def test_limits_when_a_short_is_held_then_room_margin_and_losses_are_by_hand() -> None:
-    shown = limit_figures(exposure(held(-50.0)), lost(day=0.01, peak=0.04), LIMITS)
+    shown = limit_figures(exposure(held(-50.0)), lost(day=0.01, peak=0.04), LIMITS, PAIRS)
     assert shown == pytest.approx(
         {
-            # Usable 8,000: gross 3 x 8,000 - 5,000 = 19,000; net 2 x 8,000 with and against it.
-            "room for new longs": 19_000.0,
-            "room for new shorts": 11_000.0,
+            # Usable 8,000: a repeat of bitcoin's worst hours, 29.34 % down and 31.13 % up, may cost
+            # 22.5 % of them, the short's in litecoin's worst, 36.36 % up, counted first.
+            "room for new longs in BTC": 1_800 / 0.2934,
+            "room for new shorts in BTC": 0.0,
+            "a repeat of the worst hour would cost, % of equity (limit 25)": 18.2,
             "margin used, % (no new risk from 50)": 0.5,  # 1 % of 5,000 over 10,000
             "lost today, % (halts at 2)": 1.0,
             "lost this week, % (halts at 5)": 0.0,
@@ -33,8 +36,26 @@ def test_limits_when_a_short_is_held_then_room_margin_and_losses_are_by_hand() -
 
 
 def test_limits_when_nothing_is_held_or_known_then_only_the_room_is_shown() -> None:
-    shown = limit_figures(exposure(), None, LIMITS)
-    assert shown == {"room for new longs": 16_000.0, "room for new shorts": 16_000.0}
+    shown = limit_figures(exposure(), None, LIMITS, PAIRS)
+    assert shown == pytest.approx(
+        {"room for new longs in BTC": 1_800 / 0.2934, "room for new shorts in BTC": 1_800 / 0.3112}
+    )
+    # Where the worst hour leaves more, leverage limits: 2 x 8,000 net.
+    calm = Limits(hard=HardLimits(reserve_quote=2_000.0, max_net_leverage=0.5))
+    assert limit_figures(exposure(), None, calm, PAIRS)["room for new longs in BTC"] == 4_000.0
+
+
+def test_limits_when_pairs_are_many_then_the_room_is_that_in_the_tightest_coin() -> None:
+    many = [f"{coin}/USDT:USDT" for coin in ("BTC", "ETH", "LTC", "NEW")]
+    shown = limit_figures(exposure(), None, LIMITS, many)
+    assert shown == pytest.approx(
+        {"room for new longs in any coin": 1_800 / 0.85, "room for new shorts in any coin": 720.0}
+    )
+
+
+def test_limits_when_there_is_no_equity_then_no_share_of_it_is_told() -> None:
+    shown = limit_figures(exposure(held(1.0), wallet=-5.0), None, LIMITS, PAIRS)
+    assert not [name for name in shown if "worst hour" in name]
 
 
 def test_latency_when_measured_then_each_percentile_is_a_measured_value() -> None:

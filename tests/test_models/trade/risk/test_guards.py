@@ -396,8 +396,9 @@ def test_thresholds_when_they_are_exactly_met_then_margin_acts_and_prices_pass()
 
 
 def test_decision_when_a_limit_is_just_what_was_asked_then_it_is_no_objection() -> None:
-    exact = decide_order(world(intent__notional_quote=20_000.0), LIMITS)
-    assert (exact.notional_quote, exact.findings) == (20_000.0, ())
+    half_equity = Limits(hard=replace(LIMITS.hard, max_order_equity_frac=0.5))
+    exact = decide_order(world(intent__notional_quote=5_000.0), half_equity)
+    assert (exact.notional_quote, exact.findings) == (5_000.0, ())
     half = [Guard(check=lambda s, limits: limited(0.5, "half"))]
     small = decide_order(world(intent__notional_quote=0.4), LIMITS, half)
     assert (small.notional_quote, small.findings) == (0.4, ())
@@ -483,6 +484,7 @@ READS = {
     "equity_left": ["exposure", "intent"],
     "gross_within": ["exposure", "intent"],
     "net_within": ["exposure", "intent"],
+    "worst_hour_bearable": ["exposure", "intent"],
     "margin_ratio": ["exposure", "exchange__equity_quote", "exchange__maintenance_quote",
                      "intent"],
     "margin_agrees": ["exchange", "exchange__time_ms", "exchange__equity_quote",
@@ -533,7 +535,8 @@ def test_guard_when_what_it_reads_is_not_finite_then_it_refuses(name: str, value
 
 def test_guard_when_the_mark_of_a_position_is_missing_then_it_refuses() -> None:
     unmarked = world(exposure=replace(exposure(held(1.0)), marks={PAIR: 100.0}))
-    for name in ("gross_within", "net_within", "margin_ratio", "distance_kept", "equity_left"):
+    for name in ("gross_within", "net_within", "margin_ratio", "distance_kept", "equity_left",
+                 "worst_hour_bearable"):  # fmt: skip
         assert refuses(name, unmarked)
     assert refuses("distance_kept", world(exposure=replace(exposure(), marks={})))
 
@@ -585,12 +588,13 @@ def test_decision_when_several_guards_object_then_the_smallest_wins_and_all_reas
     None
 ):
     s = world(
-        intent__notional_quote=50_000.0, market__bid_depth_quote=90_000.0, model__sigma_day=0.001
+        intent__notional_quote=50_000.0, market__bid_depth_quote=70_000.0, model__sigma_day=0.001
     )
     decision = decide_order(s, LIMITS)
-    assert decision.notional_quote == 9_000.0
+    assert decision.notional_quote == 7_000.0
     assert {v.guard for v in decision.findings} == {
         "depth_enough", "share_of_equity", "equity_left", "gross_within", "net_within",
+        "worst_hour_bearable",
     }  # fmt: skip
     assert decision.allowed
 
@@ -623,6 +627,7 @@ STAGES = {
 }  # fmt: skip
 STANDING = {
     "margin_ratio": Standing.ACCOUNT, "margin_agrees": Standing.ACCOUNT,
+    "worst_hour_bearable": Standing.ACCOUNT,
     "losses_bearable": Standing.ACCOUNT,
     "reconciled": Standing.ACCOUNT, "price_fresh": Standing.POSITION,
     "no_cascade": Standing.POSITION,

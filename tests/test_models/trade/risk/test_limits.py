@@ -18,6 +18,7 @@ CEILINGS = {
     "max_leverage": 5.0, "isolated_leverage": 20.0, "isolated_equity_frac": 0.01,
     "max_order_volume_frac": 1.0, "margin_warn": 1.0, "margin_reduce": 1.0, "margin_flatten": 1.0,
     "max_margin_gap": 1.0, "max_source_gap_frac": 1.0, "min_distance_frac": 1.0,
+    "worst_hour_loss_frac": 0.25,
     "loss_day_frac": 1.0, "loss_week_frac": 1.0, "loss_peak_frac": 1.0,
     "collar_mark_frac": 1.0, "collar_index_frac": 1.0, "max_gap_frac": 1.0, "max_hazard": 1.0,
     "cascade_shed_frac": 1.0, "max_spread_frac": 1.0, "max_depth_frac": 1.0, "min_coverage": 0.9,
@@ -122,7 +123,8 @@ def test_jitter_when_drawn_then_soft_thresholds_move_to_the_strict_side_and_no_o
 def test_limits_when_thresholds_are_the_defaults_then_they_are_the_strict_ones() -> None:
     assert HardLimits() == HardLimits(
         max_leverage=3.0, max_gross_leverage=3.0, max_net_leverage=2.0,
-        max_order_equity_frac=0.05, max_order_volume_frac=0.01, reserve_quote=0.0,
+        max_order_equity_frac=0.05, max_order_volume_frac=0.01, worst_hour_loss_frac=0.25,
+        reserve_quote=0.0,
         planned_withdrawals_quote=0.0, isolated_leverage=0.0, isolated_equity_frac=0.01,
         margin_warn=0.3, margin_reduce=0.5, margin_flatten=0.7, min_distance_frac=0.15,
         distance_es99_days=3.0, loss_day_frac=0.02, loss_week_frac=0.05, loss_peak_frac=0.1,

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.trade.risk.gap import worst_loss_quote
 from models.trade.risk.limits import GuardConfig, HardLimits, Limits, jittered
 from models.trade.risk.run import GUARDS, Guard, decide_order
 from models.trade.risk.snapshot import Effect, ModelHealth, Snapshot, Stage
 from models.trade.risk.verdict import Verdict, refused
+from models.trade.risk.worst_hours import recorded
 from tests.test_models.trade.risk.worlds import (
     EXCHANGE,
     LIMITS,
@@ -121,10 +123,11 @@ def test_decision_when_any_warning_is_added_then_exposure_never_rises(
 def test_warning_when_it_is_the_only_one_then_it_does_limit_a_live_order(name: str) -> None:
     large = replace(SOUND, intent=replace(SOUND.intent, notional_quote=30_000.0))
     before, after = decide_order(large, LIMITS), decide_order(WORSE[name](large), LIMITS)
-    assert before.notional_quote == 20_000.0
+    most = before.notional_quote
+    assert most == pytest.approx(0.9 * 0.25 * 10_000 / recorded(PAIR).fall_frac)
     short = replace(large, intent=replace(large.intent, side=-1))
     other = decide_order(WORSE[name](short), LIMITS).notional_quote
-    assert min(after.notional_quote, other) < 20_000.0 or name == "older price"  # which only warns
+    assert min(after.notional_quote, other) < most or name == "older price"  # which only warns
 
 
 @settings(max_examples=200, deadline=None)
@@ -152,7 +155,7 @@ def test_decision_when_limits_are_tightened_or_jittered_then_exposure_never_rise
 ) -> None:
     before = decide_order(s, LIMITS).notional_quote * (1 + 1e-8)
     for name in ("max_gross_leverage", "max_net_leverage", "max_order_equity_frac",
-                 "max_order_volume_frac", "margin_warn"):  # fmt: skip
+                 "max_order_volume_frac", "margin_warn", "worst_hour_loss_frac"):  # fmt: skip
         hard = replace(LIMITS.hard, **{name: getattr(LIMITS.hard, name) * share})
         assert decide_order(s, replace(LIMITS, hard=hard)).notional_quote <= before
     for name, value in (("reserve_quote", 400.0), ("planned_withdrawals_quote", 400.0),
@@ -252,6 +255,7 @@ def test_hard_limits_when_random_model_outputs_come_then_none_passes_them(
             assert gross <= 3 * usable * (1 + 1e-9)
             assert abs(net) <= 2 * usable * (1 + 1e-9)
             account = book.exposure()
+            assert worst_loss_quote(account) <= 0.9 * 0.25 * usable * (1 + 1e-9)
             distance = account.account.distance_to_liquidation_frac(account.marks)
             assert distance >= 0.15 - 1e-6
         allowed += taken == wanted

@@ -1,0 +1,72 @@
+"""The stress page: the worst is told first, and nothing is better on it than in its numbers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from models.reports.stress.page import (
+    HEDGED,
+    lowest_by_crash,
+    stress_markdown,
+    stress_verdict,
+    write_stress,
+)
+from models.studies.stress.summary import NaiveSummary, StressSummary, WorstPath
+
+RUN = {"title": "Crashes", "data": "recorded candles", "simulated": False, "every": "hour",
+       "outage": "15 minutes", "config": "a.json",
+       "left_out": ["2020, BTC/USDT, 5m: 3 holes"]}  # fmt: skip
+BTC = StressSummary(
+    name="2020", coin="BTC", market="perpetual", account="always long", candle_ms=3_600_000,
+    first_ms=0, last_ms=10**9, outage_s=0.0, starts=700, between_starts_s=3600.0, liquidated=0,
+    quantiles_frac=[0.75, 0.8, 0.9, 0.95, 0.97], worst_start_ms=1_583_992_800_000,
+    worst_final_frac=0.76, nearest_frac=float("inf"), gap_frac=0.28, halts=650,
+    worst=WorstPath(start_ms=0, time_ms=[0, 3_600_000], equity_frac=[1.0, 0.75]),
+)  # fmt: skip
+LATE = replace(BTC, outage_s=900.0, quantiles_frac=[0.72, 0.8, 0.9, 0.95, 0.97])
+LTC = replace(BTC, coin="LTC", name="2025", account="always short", nearest_frac=0.4)
+HEDGE = replace(BTC, coin="LTC", account=HEDGED, quantiles_frac=[0.9] * 5)
+ROWS = [BTC, LATE, LTC, HEDGE]
+NAIVE = [("2020, BTC, perpetual", NaiveSummary(starts=9, liquidated=8, fastest_ms=3_600_000,
+                                               median_ms=7_200_000))]  # fmt: skip
+
+
+def test_page_when_written_then_the_worst_of_all_is_first_and_every_replay_is_on_it(
+    tmp_path: Path,
+) -> None:
+    folder = write_stress(ROWS, NAIVE, RUN, tmp_path, 1_700_000_000_000)
+    page = (folder / "index.html").read_text().split("<script>")[0]
+    assert "The worst account fell to −28.0 %; none below −30%." in page
+    assert "BTC always long, 2020, switched on 2020-03-12 06:00 UTC: −28.0 % at the lowest." in page
+    assert "SIMULATED" not in page
+    assert "LTC, hedged" in page
+    assert "15 min" in page
+    assert "out of reach" in page
+    assert "40% away" in page
+    assert "2020, BTC/USDT, 5m: 3 holes" in page
+    assert "1.0 h" in page
+    numbers = json.loads((folder / "report.json").read_text())
+    assert [a["coin"] for a in numbers["accounts"]] == ["BTC", "BTC", "LTC", "LTC"]
+    assert numbers["naive"][0]["liquidated"] == 8
+    assert (folder / "stress.md").read_text() == stress_markdown(ROWS)
+    simulated = write_stress(ROWS, NAIVE, {**RUN, "simulated": True}, tmp_path, 0)
+    assert "SIMULATED MARKET" in (simulated / "index.html").read_text()
+
+
+def test_table_when_a_crash_was_replayed_in_several_ways_then_the_worst_way_counts() -> None:
+    assert lowest_by_crash(ROWS) == {
+        ("2020", "BTC"): 0.72 - 1, ("2025", "LTC"): -0.25, ("2020", "LTC, hedged"): 0.9 - 1,
+    }  # fmt: skip
+    assert "| 2020 | −28.0 % | – | −10.0 % |" in stress_markdown(ROWS)
+
+
+def test_verdict_when_the_bar_is_missed_or_an_account_died_then_it_says_so() -> None:
+    assert stress_verdict(ROWS)[0] == "warn"
+    below = replace(LTC, quantiles_frac=[0.69, 0.7, 0.8, 0.9, 0.9])
+    kind, headline, _ = stress_verdict([*ROWS, below])
+    assert (kind, headline) == ("bad", "An account fell to −31.0 %: below the bar of −30%.")
+    kind, headline, sentence = stress_verdict([*ROWS, replace(LTC, liquidated=3)])
+    assert (kind, headline) == ("bad", "3 accounts were liquidated.")
+    assert "2,800 accounts".replace("2,800", "3,500") in sentence

@@ -1,0 +1,244 @@
+"""The gap limit: a repeat of the worst hour, through every stop, is bearable or not taken on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.base.errors import InputError
+from models.trade.risk import worst_hours
+from models.trade.risk.gap import hour_of, worst_hour_bearable, worst_loss_quote
+from models.trade.risk.limits import HardLimits, Limits
+from models.trade.risk.run import GUARDS, HEDGING, Standing, decide_order, watch
+from models.trade.risk.verdict import PASSED, Demand
+from models.trade.risk.worst_hours import (
+    ASSUMED,
+    CALM,
+    SeenHours,
+    WorstHour,
+    parsed_hours,
+    recorded,
+    worst_hour,
+)
+from tests.test_models.trade.risk.worlds import LIMITS, OTHER, PAIR, SOUND, exposure, held, world
+
+BTC, LTC = recorded(PAIR), recorded(OTHER)
+HOUR = 3_600_000
+SHIPPED = ("BTC", "ETH", "LTC", "BCH", "XRP")
+
+
+# -- how large an order may be ----------------------------------------------------------------
+
+
+def test_order_when_the_account_is_flat_then_the_worst_hour_costs_nine_tenths_of_the_limit() -> (
+    None
+):
+    for side, worst in ((1, BTC.fall_frac), (-1, BTC.rise_frac)):
+        verdict = worst_hour_bearable(world(intent__side=side), LIMITS)
+        assert verdict.limit_quote == pytest.approx(0.225 * 10_000 / worst)
+        assert f"BTC's worst hour ({-side * worst:+.1%})" in verdict.reason
+        assert "may lose 25% of equity" in verdict.reason
+        assert verdict.demand == Demand.NONE
+    decision = decide_order(world(intent__notional_quote=20_000.0), LIMITS)
+    assert decision.notional_quote == pytest.approx(0.225 * 10_000 / BTC.fall_frac)
+    assert "worst_hour_bearable: sized for a repeat" in decision.reason
+
+
+def test_order_when_something_is_held_then_its_side_counts_at_its_own_worst_hour() -> None:
+    same = world(exposure=exposure(held(10.0)))  # 1,000 of LTC
+    left = 0.225 * 10_000 - 1_000 * LTC.fall_frac
+    assert worst_hour_bearable(same, LIMITS).limit_quote == pytest.approx(left / BTC.fall_frac)
+    against = world(exposure=exposure(held(-10.0)))
+    whole = 0.225 * 10_000 / BTC.fall_frac
+    # A short is no relief to a long, and takes none of its room: one of both may be gone.
+    assert worst_hour_bearable(against, LIMITS).limit_quote == pytest.approx(whole)
+    waiting = world(exposure=exposure(pending_long_quote=500.0, pending_short_quote=9_000.0))
+    left = 0.225 * 10_000 - 500 * max(BTC.fall_frac, LTC.fall_frac)
+    assert worst_hour_bearable(waiting, LIMITS).limit_quote == pytest.approx(left / BTC.fall_frac)
+    full = world(exposure=exposure(held(50.0)))
+    assert worst_hour_bearable(full, LIMITS).limit_quote == 0.0
+    losing = world(exposure=exposure(held(10.0, 500.0)))  # 4,000 lost already
+    left = 0.225 * 6_000 - 1_000 * LTC.fall_frac
+    assert worst_hour_bearable(losing, LIMITS).limit_quote == pytest.approx(left / BTC.fall_frac)
+
+
+def test_order_when_part_of_the_equity_is_reserved_then_the_rest_bears_the_hour() -> None:
+    kept = Limits(hard=replace(LIMITS.hard, reserve_quote=3_000.0, planned_withdrawals_quote=2e3))
+    verdict = worst_hour_bearable(SOUND, kept)
+    assert verdict.limit_quote == pytest.approx(0.225 * 5_000 / BTC.fall_frac)
+
+
+def test_order_when_the_coin_is_unknown_then_it_is_worse_than_any_on_record() -> None:
+    assert recorded("NEW/USDT:USDT") == recorded("LTC/BTC") == recorded("") == ASSUMED
+    assert recorded("BTC/USDC:USDC") == BTC
+    for coin in SHIPPED:
+        hour = recorded(f"{coin}/USDT:USDT")
+        assert hour != ASSUMED
+        assert hour.or_worse(ASSUMED) == ASSUMED
+        assert recorded(f"{coin}/USDT:USDT", at_marks=True).or_worse(hour) == hour
+
+
+def test_order_when_the_candles_have_shown_worse_then_that_counts_and_calm_ones_never_help() -> (
+    None
+):
+    shown = WorstHour(fall_frac=0.9, rise_frac=0.01)
+    seen = world(exposure=exposure(worst_hours={PAIR: shown, OTHER: CALM}))
+    assert worst_hour_bearable(seen, LIMITS).limit_quote == pytest.approx(0.225 * 10_000 / 0.9)
+    short = replace(seen, intent=replace(seen.intent, side=-1))
+    assert worst_hour_bearable(short, LIMITS).limit_quote == pytest.approx(2_250 / BTC.rise_frac)
+    assert hour_of(seen.exposure, "NEW/USDT:USDT") == ASSUMED
+    calm = world(exposure=exposure(worst_hours={PAIR: CALM}))
+    assert worst_hour_bearable(calm, LIMITS) == worst_hour_bearable(SOUND, LIMITS)
+
+
+def test_order_when_nothing_has_a_stop_then_the_marks_worst_hour_counts() -> None:
+    ether = "ETH/USDT:USDT"
+    marks = recorded(ether, at_marks=True)
+    assert marks.rise_frac < recorded(ether).rise_frac  # a print no mark has followed
+    bare = exposure(at_marks=True)
+    s = world(exposure=replace(bare, marks={ether: 100.0}), intent__pair=ether, intent__side=-1)
+    assert worst_hour_bearable(s, LIMITS).limit_quote == pytest.approx(2_250 / marks.rise_frac)
+
+
+# -- nothing overrides it ---------------------------------------------------------------------
+
+
+def test_limit_when_a_setting_would_raise_it_then_there_is_no_such_setting() -> None:
+    for value in (0.2500001, 0.5, 1.0, math.inf):
+        with pytest.raises(Exception, match=r"worst_hour_loss_frac <= 0\.25"):
+            HardLimits(worst_hour_loss_frac=value)
+    strict = Limits(hard=HardLimits(worst_hour_loss_frac=0.1, max_order_equity_frac=2.0))
+    assert decide_order(world(intent__notional_quote=20_000.0), strict).notional_quote == (
+        pytest.approx(0.09 * 10_000 / BTC.fall_frac)
+    )
+    for guards in (GUARDS, HEDGING):
+        assert [g.standing for g in guards if g.check is worst_hour_bearable] == [Standing.ACCOUNT]
+
+
+# -- what stands beyond it --------------------------------------------------------------------
+
+
+def test_standing_when_a_position_has_outgrown_the_limit_then_it_is_cut_to_where_entries_end() -> (
+    None
+):
+    quiet = replace(SOUND, intent=None)
+    at = 0.25 * 10_000 / LTC.fall_frac / 100
+    fine = replace(quiet, exposure=exposure(held(at * 0.999)))
+    assert watch(fine, LIMITS, Standing.ACCOUNT).findings == ()
+    grown = replace(quiet, exposure=exposure(held(1.252 * at)))
+    seen = watch(grown, LIMITS, Standing.ACCOUNT)
+    assert seen.demand == Demand.WARN
+    assert "would cost 31.3% of equity, limit 25%" in seen.reason
+    assert seen.shed_frac == pytest.approx(1 - 0.9 / 1.252)
+    left = exposure(held(1.252 * at * (1 - seen.shed_frac)))
+    assert worst_loss_quote(left) == pytest.approx(0.225 * 10_000)
+
+
+def test_standing_when_there_is_no_equity_or_no_position_then_all_goes_or_nothing_is_said() -> None:
+    quiet = replace(SOUND, intent=None)
+    ruined = replace(quiet, exposure=exposure(held(10.0), wallet=-5.0))
+    assert worst_hour_bearable(ruined, LIMITS).shed_frac == 1.0
+    assert worst_hour_bearable(replace(quiet, exposure=exposure(wallet=-5.0)), LIMITS) == PASSED
+
+
+def test_standing_when_a_hedge_is_held_then_it_neither_adds_to_the_cost_nor_takes_from_it() -> None:
+    alone, hedged = exposure(held(40.0)), exposure(held(40.0), held(-10.0, pair=PAIR))
+    assert worst_loss_quote(hedged) == worst_loss_quote(alone) == 4_000 * LTC.fall_frac
+    turned = exposure(held(5.0), held(-60.0, pair=PAIR))
+    assert worst_loss_quote(turned) == pytest.approx(6_000 * BTC.rise_frac)
+
+
+positions = st.lists(
+    st.tuples(st.sampled_from([PAIR, OTHER]), st.floats(-200, 200).filter(lambda a: abs(a) > 1e-3)),
+    max_size=2, unique_by=lambda p: p[0],
+)  # fmt: skip
+
+
+@settings(max_examples=500, deadline=None)
+@given(held_now=positions, side=st.sampled_from([-1, 1]), asked=st.floats(1, 1e6),
+       wallet=st.floats(1_000, 50_000), pair=st.sampled_from([PAIR, OTHER]))  # fmt: skip
+def test_account_when_the_guard_let_an_order_through_then_its_side_bears_the_worst_hour(
+    held_now: list[tuple[str, float]], side: int, asked: float, wallet: float, pair: str
+) -> None:
+    # Worked out here again, leg by leg, from prices after the hour.
+    before = exposure(*(held(a, pair=p) for p, a in held_now), wallet=wallet)
+    s = world(exposure=before, intent__side=side, intent__pair=pair, intent__notional_quote=asked)
+    taken = min(worst_hour_bearable(s, LIMITS).limit_quote, asked)
+    legs = [*held_now, *([(pair, side * taken / 100)] if taken > 0 else [])]
+    after_hour = {
+        p: 100 * (1 - recorded(p).fall_frac if side > 0 else 1 + recorded(p).rise_frac)
+        for p in (PAIR, OTHER)
+    }
+    lost = sum(a * (100 - after_hour[p]) for p, a in legs if a * side > 0)
+    already = sum(a * (100 - after_hour[p]) for p, a in held_now if a * side > 0)
+    assert lost <= max(0.225 * wallet, already) * (1 + 1e-9) + 1e-6
+
+
+# -- what candles show ------------------------------------------------------------------------
+
+
+def test_hours_when_candles_are_short_long_or_missing_then_each_is_read_as_it_can_be() -> None:
+    # Two hours of half-hours: closes 100, 100 | low 60, close 80.
+    t = np.arange(4) * (HOUR // 2)
+    high, low = np.array([100.0, 101.0, 130.0, 90.0]), np.array([99.0, 99.0, 70.0, 60.0])
+    close = np.array([100.0, 100.0, 75.0, 80.0])
+    half = worst_hour(t, high, low, close, HOUR // 2)
+    assert (half.fall_frac, half.rise_frac) == pytest.approx((0.4, 0.3))
+    # The same prices as candles of four hours: at least one hour in them moved a quarter of that.
+    four = worst_hour(t * 8, high, low, close, 4 * HOUR)
+    assert four.fall_frac == pytest.approx(1 - 0.7 ** (1 / 4))
+    assert four.rise_frac == pytest.approx(1.3 ** (1 / 4) - 1)
+    hole = np.array([0, HOUR // 2, 20 * HOUR, 20 * HOUR + HOUR // 2])
+    assert worst_hour(hole, high, low, close, HOUR // 2) == CALM
+    assert worst_hour(t[:1], high[:1], low[:1], close[:1], HOUR) == CALM
+    with pytest.raises(InputError, match="finite prices > 0"):
+        worst_hour(t, high, np.array([99.0, math.nan, 70.0, 60.0]), close, HOUR // 2)
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 10**6), per_hour=st.sampled_from([1, 4, 12]))
+def test_hours_when_looked_at_candle_by_candle_then_they_are_those_of_all_candles(
+    seed: int, per_hour: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    step, n = HOUR // per_hour, 30 * per_hour
+    t = np.arange(n) * step + 7 * HOUR
+    close = 100 * np.exp(np.cumsum(0.03 * rng.standard_normal(n)))
+    high, low = close * (1 + 0.05 * rng.random(n)), close * (1 - 0.05 * rng.random(n))
+    seen, i = SeenHours(), 0
+    while i < n:
+        i = min(n, i + int(rng.integers(1, 2 * per_hour + 1)))
+        start = max(0, i - 4 * per_hour - int(rng.integers(0, n)))
+        got = seen.look("X", t[start:i], high[start:i], low[start:i], close[start:i], step)
+    assert got == worst_hour(t, high, low, close, step)
+    again = seen.look("X", t[: 2 * per_hour], high[: 2 * per_hour], low[: 2 * per_hour],
+                      close[: 2 * per_hour], step)  # fmt: skip
+    assert again == worst_hour(t[: 2 * per_hour], high[: 2 * per_hour], low[: 2 * per_hour],
+                               close[: 2 * per_hour], step)  # fmt: skip
+
+
+def test_table_when_a_row_is_wrong_then_it_is_refused_by_name() -> None:
+    good = {"coin": "A", "traded": {"fall_frac": 0.5, "rise_frac": 0.5}}
+    assert parsed_hours([good]) == {"A": {"traded": WorstHour(fall_frac=0.5, rise_frac=0.5)}}
+    with pytest.raises(InputError, match="A is there twice"):
+        parsed_hours([good, good])
+    for wrong in ({"coin": "A"}, {"traded": good["traded"]}, {**good, "traded": {}}):
+        with pytest.raises(InputError, match="expected coin and traded"):
+            parsed_hours([wrong])
+    with pytest.raises(InputError, match="0 <= fall <= 1"):
+        parsed_hours([{**good, "traded": {"fall_frac": 1.1, "rise_frac": 0.5}}])
+
+
+def test_table_when_read_then_it_is_the_shipped_one_and_a_planted_calm_coin_would_be_noticed() -> (
+    None
+):
+    table = worst_hours._table()
+    assert set(SHIPPED) <= set(table)
+    for coin, row in table.items():
+        assert row["traded"].fall_frac > 0.25, coin
+        assert row["traded"].rise_frac > 0.25, coin
