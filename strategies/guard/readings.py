@@ -18,13 +18,13 @@ from models.data.feeds.agreement import SourceAgreement
 from models.trade.account.tiers import MarginTiers
 from models.trade.risk.recall import decision_key
 from models.trade.risk.snapshot import Exposure, MarketState, ModelHealth, Stage
-from models.trade.risk.worst_hours import CALM, SeenHours, WorstHour
+from models.trade.risk.worst_hours import SeenHours, WorstHour
 from strategies.account.acknowledgement import may_isolate
 from strategies.account.market_view import MarketView
 from strategies.account.snapshot import candle_market, exposure_of, model_health
 from strategies.account.tiers import load_binance_tiers
 from strategies.guard.host import Host
-from strategies.guard.known import epoch_ms, known_or_none
+from strategies.guard.known import epoch_ms
 from strategies.guard.permits import Permits
 from strategies.seams.frames import candles, time_ms
 
@@ -84,17 +84,13 @@ class Readings:
         )
 
     def _shown(self, pair: str) -> WorstHour:
-        """Return the worst hour the pair's candles have shown; the record stands without any."""
-        shown = known_or_none(f"hours of {pair}", lambda: self._look_at_hours(pair))
-        return self._hours.known(pair)[0] if shown is None else shown
-
-    def _look_at_hours(self, pair: str) -> WorstHour:
+        """Return the worst hour the pair's candles have shown; calm where there are none yet."""
         candle_ms = self._host.candle_ms
         frame, _ = self._host.dp.get_analyzed_dataframe(pair, self._host.timeframe)
-        if frame.empty:
-            return CALM
-        newest_ms = epoch_ms(frame["date"].iloc[-1])
         known, seen_ms = self._hours.known(pair)
+        if frame.empty:
+            return known
+        newest_ms = epoch_ms(frame["date"].iloc[-1])
         if newest_ms == seen_ms:
             return known
         new = len(frame) if newest_ms < seen_ms else (newest_ms - seen_ms) // candle_ms
