@@ -120,12 +120,18 @@ class Permits:
 
     def pending_quote(self, side: int) -> float:
         """Return the notional of a side that is permitted or on its way and in no trade yet."""
+        return sum(order.notional_quote for order in self._pending() if order.side == side)
+
+    def pending_pairs(self) -> frozenset[str]:
+        """Return the pairs in which something is permitted or on its way."""
+        return frozenset(order.pair for order in self._pending())
+
+    def _pending(self) -> list[NewRisk]:
         with self._lock:
             now_s = self._clock_s()
             self._sent = [sent for sent in self._sent if _counts(sent, now_s)]
             issued = (permit for permit in self._issued.values() if _counts(permit, now_s))
-            both = (*issued, *self._sent)
-            return sum(timed.order.notional_quote for timed in both if timed.order.side == side)
+            return [timed.order for timed in (*issued, *self._sent)]
 
     def _why_not(self, order: NewRisk) -> str:
         permit = self._issued.get(order.pair)

@@ -70,9 +70,10 @@ class Readings:
             raise InputError("Freqtrade has not provided its wallets")
         trades = Trade.get_open_trades()
         prices = {pair: rate} if pair else {}
-        for trade in trades:
-            if trade.pair not in prices:
-                prices[trade.pair] = self._price(trade.pair)
+        # What is on its way counts with the worst hour of its own coin, in no trade yet or not.
+        for name in (*(trade.pair for trade in trades), *sorted(self._permits.pending_pairs())):
+            if name not in prices:
+                prices[name] = self._price(name)
         return exposure_of(
             host.wallets.get_total(host.config["stake_currency"]),
             trades,

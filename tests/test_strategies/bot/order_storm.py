@@ -211,7 +211,7 @@ class Storm(StormMarket):
     def _rogue(self) -> None:
         """Hoard permits by confirming entries, and send orders of one's own accord."""
         rng = self.rng
-        amount, side = rng.choice((0.5, 5.0, 50.0, 79.9, 500.0)), rng.choice(("buy", "sell"))
+        amount, side = rng.choice((0.5, 5.0, 20.0, 29.9, 500.0)), rng.choice(("buy", "sell"))
         pairs = rng.sample(PAIRS, rng.choice((1, 2, 3)))
         if rng.random() < 0.5:
             for pair in pairs:

@@ -22,6 +22,7 @@ from freqtrade.exceptions import InvalidOrderException, TemporaryError
 from models.base.files import wall_clock_ms
 from models.operate.control.state import Person
 from models.trade.risk.snapshot import MarketState, Stage
+from models.trade.risk.worst_hours import recorded
 from strategies.account.tiers import load_binance_tiers
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from strategies.guard.permits import VALID_S
@@ -29,7 +30,9 @@ from tests.test_strategies.worlds import analysed, config
 
 BTC, ETH, LTC = PAIRS = ("BTC/USDT:USDT", "ETH/USDT:USDT", "LTC/USDT:USDT")
 WALLET: Final = 10_000.0
-LIMITS: Final = {"max_order_equity_frac": 0.8, "max_gross_leverage": 2.0, "max_net_leverage": 1.5}
+# So small that each of them is reached before a repeat of the worst hour forbids more.
+LIMITS: Final = {"max_order_equity_frac": 0.3, "max_gross_leverage": 0.9, "max_net_leverage": 0.5}
+WORST_HOUR_LOSS_FRAC: Final = 0.25
 MAX_LEVERAGE: Final = 3.0
 ANN: Final = Person("ann", "command line")
 RECONCILED_S: Final = 20.0  # the books are compared within this time after a lost answer
@@ -235,6 +238,12 @@ class StormMarket:
             raise Beyond(f"net exposure: {said}")
         if not size <= LIMITS["max_order_equity_frac"] * equity * (slack + 0.005):  # a lower price
             raise Beyond(f"size of one order: {said}")
+        lost = sum(abs(a) * self.marks[p] * recorded(p).against(new.sign)
+                   for p, a in self.held.items() if a * new.sign > 0)  # fmt: skip
+        lost += sum(r.remaining * self.marks[r.pair] * recorded(r.pair).against(new.sign)
+                    for r in waiting if r.sign == new.sign)  # fmt: skip
+        if not lost <= WORST_HOUR_LOSS_FRAC * equity * slack:
+            raise Beyond(f"a repeat of the worst hour would cost {lost:.1f}: {said}")
         if not leverage <= MAX_LEVERAGE * slack:
             raise Beyond(f"leverage {leverage:g}: {said}")
 

@@ -158,16 +158,29 @@ def test_two_entries_when_one_is_permitted_or_rests_then_the_other_gets_what_is_
     make: Any, open_trades: list[Any]
 ) -> None:
     s = make()
-    assert confirm(s, amount=150.0) is True  # net limit 2 x 10,000
+    # A repeat of the worst hour may cost new positions 2,250. What waits counts as if it were
+    # ether, which fell 40 %: 5,000 of it leave 250, and those 625 more.
+    assert confirm(s, amount=50.0) is True
     s.guarding.leverage[ETH] = 2.0
-    assert confirm(s, pair=ETH, amount=51.0) is False
-    assert confirm(s, pair=ETH, amount=50.0) is True
-    order(s, 150.0)
-    order(s, 50.0, pair=ETH)
-    resting = SimpleNamespace(ft_order_side="buy", safe_remaining=150.0)
+    assert confirm(s, pair=ETH, amount=6.3) is False
+    assert confirm(s, pair=ETH, amount=6.2) is True
+    order(s, 50.0)
+    order(s, 6.2, pair=ETH)
+    resting = SimpleNamespace(ft_order_side="buy", safe_remaining=50.0)
     open_trades.append(position(amount=0.0, open_orders=[resting]))  # as after a restart
-    assert confirm(s, pair=ETH, amount=51.0) is False
-    assert confirm(s, pair=ETH, amount=50.0) is True
+    assert confirm(s, pair=ETH, amount=6.3) is False
+    assert confirm(s, pair=ETH, amount=6.2) is True
+
+
+def test_entry_when_something_of_a_wilder_coin_waits_then_it_counts_with_that_coins_worst_hour(
+    make: Any,
+) -> None:
+    s = make()
+    s.guarding.leverage[ETH] = 2.0
+    assert confirm(s, pair=ETH, amount=56.0) is True  # 2,240 of the 2,250 in ether's worst hour
+    assert confirm(s, amount=1.0) is False
+    s.guarding.permits.void()
+    assert confirm(s, amount=1.0) is True
 
 
 def test_bot_when_the_gate_stands_then_a_loop_leaves_everything_as_it_is(make: Any) -> None:
@@ -241,11 +254,11 @@ def test_growth_when_beyond_a_limit_then_a_subclass_gets_none(
     make: Any, open_trades: list[Any]
 ) -> None:
     s = make()
-    open_trades.append(position(amount=150.0))
-    s.answer = 2_501.0  # at leverage 2 beyond the net limit of 20,000
+    open_trades.append(position(amount=50.0))
+    s.answer = 1_335.0  # at leverage 2 beyond the 2,668 that a repeat of the worst hour leaves
     assert adjust(s, open_trades[0]) is None
-    s.answer = (2_499.0, "dip")
-    assert adjust(s, open_trades[0]) == (2_499.0, "dip")
+    s.answer = (1_334.0, "dip")
+    assert adjust(s, open_trades[0]) == (1_334.0, "dip")
 
 
 @pytest.mark.parametrize("answer", [None, 0.0, -20.0, (None, ""), (-20.0, "less")])

@@ -514,7 +514,7 @@ READS = {
 
 def test_guards_when_listed_then_each_one_is_in_the_table_of_what_it_reads() -> None:
     assert sorted(READS) == sorted(BY_NAME)
-    assert len(GUARDS) == len(BY_NAME) == 30
+    assert len(GUARDS) == len(BY_NAME) == 31
 
 
 @pytest.mark.parametrize("name", READS)
