@@ -29,7 +29,7 @@ SHOWN = {
         "from models.trade.risk.run import GUARDS; from models.trade.risk.limits import Limits;"
         "print([g.name for g in GUARDS if g.name == 'book_two_sided'], len(GUARDS),"
         " Limits().soft.max_book_skew)",
-        "['book_two_sided'] 31 20.0",
+        "['book_two_sided'] 32 20.0",
     ),
     "Add a feature": (
         "from tests.test_models.markets import random_walk;"
