@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 # By user directory: /reload_config makes a new strategy, and lifts nothing.
 _MEMORY: Final[dict[Path, HaltMemory]] = {}
+_UNACKNOWLEDGED = "nobody has acknowledged the risk of these settings: breakwater acknowledge"
 
 
 def control_of(
@@ -115,7 +116,9 @@ class Control:
         clock = SteadyClock() if clock is None else clock
         self.steady = clock if isinstance(clock, SteadyClock) else None
         memory = _MEMORY.setdefault(home.resolve(), HaltMemory())
-        self.commands = Commands(home, clock, secrets=secrets, memory=memory)
+        self.commands = Commands(
+            home, clock, secrets=secrets, memory=memory, obstacles=self.obstacles
+        )
         self.store, self.journal, self.clock = self.commands.store, self.commands.journal, clock
         self._review, self._acknowledge = review, acknowledge
         self._occupied = tuple(occupied)
@@ -183,7 +186,10 @@ class Control:
         self._beat(stopped=how, stopped_ms=self._stopped_ms)
 
     def _beat(self, **signs: Any) -> None:
-        sign = Heartbeat(time_ms=self.clock(), pid=os.getpid(), loop=self._loops, **signs)
+        sign = Heartbeat(
+            time_ms=self.clock(), pid=os.getpid(), loop=self._loops,
+            obstacles=self.obstacles(), **signs,
+        )  # fmt: skip
         try:
             beat(self.store.folder, sign)
             self._trouble.pop("heartbeat", None)
@@ -247,10 +253,16 @@ class Control:
         state = self.store.read()
         if not state.may_add_risk:
             return f"control is {state.mode}: {state.reason}"
-        if self._acknowledge and self._acknowledge not in state.acknowledged:
-            return "nobody has acknowledged the risk of these settings: breakwater acknowledge"
+        return "; ".join(self._obstacles(state))
+
+    def obstacles(self) -> list[str]:
+        """Return why nothing is opened even where the mode lets it: unacknowledged, unsafe."""
+        return self._obstacles(self.store.read())
+
+    def _obstacles(self, state: ControlState) -> list[str]:
+        unknown = self._acknowledge and self._acknowledge not in state.acknowledged
         lost = [why for place in self._occupied if (why := place.lease.lost())]
-        return "; ".join([*lost, *self._trouble.values()])
+        return [*([_UNACKNOWLEDGED] if unknown else []), *lost, *self._trouble.values()]
 
     def may_enter(self, decision: DecisionRecord, refused: str) -> bool:
         """Settle one entry and write it down: refused, waiting for a person, or accepted.

@@ -145,7 +145,10 @@ class TellingClient(TelegramClient):
         """Say everything that is due; return whether all of it was accepted."""
         state = self.operations.store.read()
         late = frozenset(n for _, reply in self._late for n in reply.tells)
-        untold = self.news.look(state, self.hearing.troubles(), without=self._answering | late)
+        untold = self.news.look(
+            state, self.hearing.troubles(), obstacles=self.operations.obstacles(),
+            without=self._answering | late, starting=not self.strategy.control.has_looped,
+        )  # fmt: skip
         if self.app.updater is None or not self.app.updater.running:
             return True  # not connected yet; what was seen is remembered
         return await self._tell_late() and await self._tell_news(state, untold)

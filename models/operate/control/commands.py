@@ -7,7 +7,7 @@ state as it is read after the change.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -64,6 +64,8 @@ class Commands:
         Values the journal must never show.
     memory
         Halts of this process that found no disk; None for a process that has had none.
+    obstacles
+        Says why the bot opens nothing whatever the mode; None asks its last sign of life.
     """
 
     def __init__(
@@ -73,10 +75,23 @@ class Commands:
         *,
         secrets: Collection[str] = (),
         memory: HaltMemory | None = None,
+        obstacles: Callable[[], Sequence[str]] | None = None,
     ) -> None:
         self.clock = clock
+        self._obstacles = obstacles
         self.store = ControlStore(userdir / CONTROL_FOLDER, clock, memory)
         self.journal = Journal(userdir / JOURNAL_FOLDER, clock, secrets=secrets)
+
+    def mode_lines(self, state: ControlState) -> list[str]:
+        """Return what the bot may do in `state`, with what keeps it from opening anything."""
+        return mode_lines(state, self.obstacles())
+
+    def obstacles(self) -> Sequence[str]:
+        """Return why the bot opens nothing although the mode may let it; empty if it does."""
+        if self._obstacles is not None:
+            return self._obstacles()
+        beat, _ = self._beat()  # `risk` shows what is wrong with it
+        return () if beat is None else beat.obstacles
 
     def risk(self, state: ControlState | None = None) -> Said:
         """Return the state, the bot's last sign of life and the proposals that wait.
@@ -88,7 +103,7 @@ class Commands:
         """
         state = self.store.read() if state is None else state
         beat, broken = self._beat()
-        lines = state_lines(state, beat, self.clock())
+        lines = state_lines(state, beat, self.clock(), self.obstacles())
         lines += [*broken, *reach_lines(self.store.folder)]
         return Said(text="\n".join(lines), tells=mode_tells(state))
 
@@ -180,7 +195,7 @@ class Commands:
 
     def _mode(self, command: str, by: Person, reason: str, act: Callable[[], ControlState]) -> Said:
         state, trouble = self._did(command, by, reason, act)
-        lines = [*mode_lines(state), *unheard_lines(self._beat()[0], self.clock())]
+        lines = [*self.mode_lines(state), *unheard_lines(self._beat()[0], self.clock())]
         unwritten = "; ".join(self.store.unwritten)
         if unwritten:
             lines.append(f"NOT WRITTEN, it ends with this process: {unwritten}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +34,7 @@ class Heartbeat:
     numbers: Mapping[str, float] = field(default_factory=dict)  # account figures, for people
     stopped: str = ""  # how a person has stopped the bot, as "/stop"; empty while it runs
     stopped_ms: int | None = None
+    obstacles: Sequence[str] = ()  # why the bot opens nothing, whatever the mode allows
 
     def __post_init__(self) -> None:
         wholes = (self.time_ms, self.pid, self.loop)
@@ -46,6 +47,9 @@ class Heartbeat:
             type(v) in (int, float) for v in self.numbers.values()
         ):
             raise TypeError("expected numbers by name")
+        texts = self.obstacles
+        if not isinstance(texts, list | tuple) or not all(type(v) is str for v in texts):
+            raise TypeError("expected obstacles as texts")
 
 
 def beat(folder: Path, heartbeat: Heartbeat) -> None:

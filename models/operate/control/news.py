@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -36,7 +36,8 @@ class News:
     """What one bot's people were told; one process at a time.
 
     Two kinds of things are news: the state's numbered notices, each told once, and sentences that
-    hold for a while (a file HALT, a second poller), told when they appear and when they are over.
+    hold for a while (a file HALT, a second poller, what keeps the bot from opening anything), told
+    when they appear and when they are over.
 
     Parameters
     ----------
@@ -50,12 +51,14 @@ class News:
         self._upto = 1  # every notice before this number is told
         self._beyond: set[int] = set()  # of those from there on, the ones that are told
         self._beside: dict[str, bool] = {}  # sentence seen -> told
+        self._before: frozenset[str] = frozenset()  # sentences an earlier run has left
         self._begun = False  # a bot that starts and may not trade says so, be it no news
         try:
             kept: dict[str, Any] = json.loads(read_regular(self._path))
             self._made_ms, self._upto = int(kept["made_ms"]), int(kept["upto"])
             self._beyond = {int(n) for n in kept["beyond"]}
             self._beside = {str(k): bool(v) for k, v in kept["beside"].items()}
+            self._before = frozenset(self._beside)
         except FileNotFoundError:
             pass  # nobody was told anything yet
         except Exception as error:  # noqa: BLE001 - whatever it holds, what is kept is told again
@@ -63,29 +66,40 @@ class News:
             self._made_ms, self._upto, self._beyond, self._beside = 0, 1, set(), {}
 
     def look(
-        self, state: ControlState, beside: Iterable[str] = (), *, without: Collection[int] = ()
-    ) -> Untold:
+        self, state: ControlState, beside: Iterable[str] = (), *,
+        obstacles: Sequence[str] = (), without: Collection[int] = (), starting: bool = False,
+    ) -> Untold:  # fmt: skip
         """Return what is to be told of this state.
 
         Parameters
         ----------
         beside
             Sentences that hold now.
+        obstacles
+            Why the bot opens nothing although the mode may let it; other figures are no news.
         without
             Numbers of notices that an answer on its way tells of.
+        starting
+            Whether the bot has yet to look: what an earlier run has left is not over till then.
         """
         self._number(state)
-        holds = {notice_words(n) for n in state.standing if not n.n} | set(beside)
+        plain = {notice_words(n) for n in state.standing if not n.n}
+        barring = {self._as_seen(obstacle) for obstacle in obstacles}
+        holds = plain | set(beside) | barring
         self._see(holds)
         began = tuple(sorted(s for s in holds if not self._beside[s]))
-        over = tuple(s for s in self._beside if s not in holds)
+        lasting = holds | self._before if starting else holds
+        over = tuple(s for s in self._beside if s not in lasting)
         fresh = [n for n in state.notices if n.n and not self._is_told(n.n)]
         due, lost = [n for n in fresh if n.n not in without], self._lost(state)
-        self._begun = self._begun or state.may_add_risk
+        self._begun = self._begun or (state.may_add_risk and not obstacles)
         if not (due or lost or began or over) and self._begun:
             return Untold()
+        first = plain | barring if state.may_add_risk else plain  # the mode's lines have these
+        beyond = [s for s in began if s not in first]
         return Untold(
-            lines=(*mode_lines(state), *self._more(state, due, began, over, len(lost))),
+            lines=(*mode_lines(state, obstacles),
+                   *self._more(state, due, beyond, over, len(lost))),
             numbers=lost.union(n.n for n in due), began=began, over=over,
         )  # fmt: skip
 
@@ -121,6 +135,11 @@ class News:
             self._beside |= dict.fromkeys(fresh, False)
             self._write()
 
+    def _as_seen(self, obstacle: str) -> str:
+        """Return an obstacle as it was seen first: how wrong a clock is changes in every loop."""
+        alike = (s for s in self._beside if _without_figures(s) == _without_figures(obstacle))
+        return next(alike, obstacle)
+
     def _lost(self, state: ControlState) -> frozenset[int]:
         """Return the numbers of notices the state no longer keeps and nobody was told of."""
         if state.made_ms < 0:
@@ -135,9 +154,8 @@ class News:
     ) -> list[str]:  # fmt: skip
         """Return what the lines of the mode do not tell."""
         shown = mode_tells(state)
-        words = {notice_words(n) for n in state.standing if not n.n}  # the mode's lines have these
         lines = [notice_line(n) for n in due if n.n not in shown]
-        lines += [s for s in began if s not in words]
+        lines += began
         lines += [
             f"no longer: {s}" if self._beside[s] else f"it was so, and is over: {s}" for s in over
         ]
@@ -152,3 +170,7 @@ class News:
             write_atomic(self._path, json.dumps(kept).encode() + b"\n", sync=Sync.CONTENT)
         except OSError as error:
             logger.warning("what was told cannot be written, a restart tells it again: %s", error)
+
+
+def _without_figures(sentence: str) -> str:
+    return "".join(c for c in sentence if not c.isdigit())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -36,18 +36,28 @@ def readable(time_ms: int) -> str:
     return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def mode_lines(state: ControlState) -> list[str]:
+def mode_lines(state: ControlState, obstacles: Sequence[str] = ()) -> list[str]:
     """Return what the bot may do, and who said so, when and why: every reason that stands.
+
+    Parameters
+    ----------
+    obstacles
+        Why the bot opens nothing although the mode lets it, as it says itself.
 
     Examples
     --------
     >>> mode_lines(ControlState(armed_ms=0))
     ['ACTIVE: new positions are allowed', 'since 1970-01-01 00:00:00 UTC']
+    >>> mode_lines(ControlState(armed_ms=0), ["the journal cannot be written"])[0]
+    'ACTIVE, but nothing is opened: the journal cannot be written'
     """
     who = f", {state.by}: {state.reason}" if state.by else ""
     partly = state.may_add_risk and still_unknown(state.unknown)
     meaning = _NOT_WHOLE if partly else _MEANING[state.mode]
-    lines = [f"{state.mode}: {meaning}", f"since {readable(state.since_ms)}{who}"]
+    first = f"{state.mode}: {meaning}"
+    if state.may_add_risk and obstacles:
+        first = f"{state.mode}, but nothing is opened: {'; '.join(obstacles)}"
+    lines = [first, f"since {readable(state.since_ms)}{who}"]
     others = [notice for notice in state.standing if notice is not state.strictest]
     if others and state.strictest is not None:
         lines[1] += _number_of(state.strictest)
@@ -127,8 +137,10 @@ def _number_of(notice: Notice) -> str:
     return f" (reason {notice.n})" if notice.n else ""
 
 
-def state_lines(state: ControlState, beat: Heartbeat | None, now_ms: int) -> list[str]:
-    """Return the state line by line, the mode first."""
+def state_lines(
+    state: ControlState, beat: Heartbeat | None, now_ms: int, obstacles: Sequence[str] = ()
+) -> list[str]:
+    """Return the state line by line, the mode first; `obstacles` as in `mode_lines`."""
     silent_ms = 0 if beat is None or beat.stopped else now_ms - beat.time_ms
     silent = silent_ms > 1000 * _SILENT_S
     if beat is not None and silent:
@@ -137,7 +149,7 @@ def state_lines(state: ControlState, beat: Heartbeat | None, now_ms: int) -> lis
             why=f"no sign of life for {span(silent_ms)}",
         )  # fmt: skip
         state = replace(state, unknown=(*state.unknown, gone))
-    lines = mode_lines(state)
+    lines = mode_lines(state, obstacles)
     if state.hedge is not None:
         ratio = "as it is" if state.hedge.ratio is None else f"at {state.hedge.ratio:.0%}"
         lines.append(f"hedge held {ratio} by {state.hedge.by}")

@@ -24,7 +24,7 @@ from tests.test_strategies.human.desk import ANN, BOB, CARL, GROUP, Clock, Desk
 def listening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     api, clock = BotApiState(), Clock()
     commands = Commands(tmp_path_factory.mktemp("user_data"), clock)
-    control = SimpleNamespace(commands=commands)
+    control = SimpleNamespace(commands=commands, has_looped=True)
     bot = SimpleNamespace(
         strategy=SimpleNamespace(control=control), trading_mode=TradingMode.FUTURES
     )

@@ -12,6 +12,7 @@ import pytest
 from freqtrade.enums import RunMode
 from freqtrade.exceptions import OperationalException
 
+from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import last_beat
 from models.operate.control.home import DRY_RUN_HOME
 from models.operate.control.state import ControlMode, GuardActor
@@ -409,8 +410,14 @@ def test_live_start_when_nobody_has_acknowledged_the_risk_then_nothing_is_entere
     assert confirm(s) is False
     assert stake(s) == 0.0
     assert leave(s, OpenTrade()) is True
+    loop(s)
+    desk = Commands(s.control.store.folder.parent)  # another process on the machine
+    assert desk.risk().text.startswith("ACTIVE, but nothing is opened: nobody has acknowledged")
+    assert desk.resume(ANN).text.startswith("ACTIVE, but nothing is opened")
     s.control.store.acknowledge(ANN, leverage_digest(s.config))
     assert confirm(s) is True
+    loop(s)
+    assert desk.risk().text.startswith("ACTIVE: new positions are allowed")
     more = make(runmode=RunMode.LIVE, breakwater={"limits": {"max_leverage": 4.0}})
     assert confirm(more) is False  # another risk
     assert confirm(make()) is True  # dry-run risks nothing

@@ -46,6 +46,7 @@ class Quiet:
     """A strategy's control; the client asks for no more."""
 
     commands: Commands
+    has_looped: bool = True
 
 
 class Silent(PackTelegram):

@@ -29,6 +29,19 @@ from tests.telegram.state import BotApiState
 from tests.test_strategies.human.desk import STRANGER, Desk, after_all_others, proposed
 
 
+def test_news_when_the_bot_opens_nothing_though_active_then_it_is_told_unasked_and_when_it_ends(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    why = ["nobody has acknowledged the risk of these settings: breakwater acknowledge"]
+    monkeypatch.setattr(desk.commands, "_obstacles", lambda: why)
+    desk.ann.wait_for("ACTIVE, but nothing is opened: nobody has acknowledged")
+    desk.ann.say("/risk")
+    shown = desk.ann.wait_for("ACTIVE, but nothing is opened").text
+    assert "new positions are allowed" not in shown
+    why.clear()
+    desk.ann.wait_for("ACTIVE: new positions are allowed")
+
+
 def test_halt_when_said_then_it_holds_at_once_with_who_and_why_in_the_journal(desk: Desk) -> None:
     desk.ann.say("/halt strange <prices> & a_b")
     answer = desk.ann.wait_for("HALTED: positions are only closed").text

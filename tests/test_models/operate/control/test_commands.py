@@ -155,6 +155,22 @@ def test_risk_when_the_bot_lives_then_its_age_feed_and_numbers_are_shown(
     ]  # fmt: skip
 
 
+def test_risk_when_the_bot_says_why_it_opens_nothing_then_nobody_reads_that_it_trades(
+    commands: Commands,
+) -> None:
+    why = "nobody has acknowledged the risk of these settings: breakwater acknowledge"
+    beat(commands.store.folder, Heartbeat(time_ms=NOW, pid=42, loop=7, obstacles=[why, "no disk"]))
+    first = f"ACTIVE, but nothing is opened: {why}; no disk"
+    assert commands.risk().text.splitlines()[0] == first
+    commands.halt(ANN)
+    assert commands.risk().text.splitlines()[0] == "HALTED: positions are only closed"
+    assert commands.resume(ANN).text.splitlines()[0] == first
+    beat(commands.store.folder, Heartbeat(time_ms=NOW, pid=42, loop=8))
+    assert commands.risk().text.splitlines()[0] == "ACTIVE: new positions are allowed"
+    own = Commands(commands.store.folder.parent, commands.clock, obstacles=lambda: ["a lost key"])
+    assert own.risk().text.splitlines()[0] == "ACTIVE, but nothing is opened: a lost key"
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"{}", b'{"pid": 1}', b"[]"])
 def test_heartbeat_when_broken_then_it_is_an_error_and_status_still_answers(
     commands: Commands, content: bytes

@@ -156,3 +156,54 @@ def test_reasons_when_there_are_several_then_lifting_one_leaves_the_others(
     left = store.resume(ANN, only=third)
     assert (left.mode, left.reason) == (ControlMode.REDUCING, "margin ratio 0.5")
     assert store.resume(ANN, only=first).may_add_risk
+
+
+def test_news_when_nothing_is_opened_though_active_then_that_is_told_once_and_so_is_its_end(
+    store: ControlStore,
+) -> None:
+    news = News(store.folder)
+    for obstacles, first, last in (
+        (["the clock is 2.1 s behind"], "ACTIVE, but nothing is opened: the clock is 2.1 s", ""),
+        (["the clock is 2.2 s behind"], None, None),  # as wrong as it was
+        (["the clock is 2.3 s behind", "no disk"],
+         "ACTIVE, but nothing is opened: the clock is 2.3 s behind; no disk", ""),
+        (["no disk"], "ACTIVE, but nothing is opened: no disk",
+         "no longer: the clock is 2.1 s behind"),
+        ([], "ACTIVE: new positions are allowed", "no longer: no disk"),
+        ([], None, None),
+    ):  # fmt: skip
+        untold = news.look(store.read(), obstacles=obstacles)
+        news.told(untold)
+        if first is None:
+            assert untold == Untold()
+            continue
+        assert untold.lines[0].startswith(first)
+        assert (untold.lines[-1] == last) if last else len(untold.lines) == 2
+
+
+def test_news_when_halted_with_an_obstacle_then_neither_hides_the_other(
+    store: ControlStore,
+) -> None:
+    news = News(store.folder)
+    store.halt(LOSS, "lost 2 %")
+    untold = news.look(store.read(), obstacles=["no disk"])
+    assert untold.lines[0] == "HALTED: positions are only closed"
+    assert untold.lines[-1] == "no disk"
+    news.told(untold)
+    store.resume(ANN)
+    untold = news.look(store.read(), obstacles=["no disk"])
+    assert untold.lines[0] == "ACTIVE, but nothing is opened: no disk"
+    assert not [line for line in untold.lines if "no longer" in line]
+
+
+def test_news_when_a_bot_that_opened_nothing_starts_anew_then_it_is_not_over_before_it_has_looked(
+    store: ControlStore,
+) -> None:
+    news = News(store.folder)
+    news.told(news.look(store.read(), ["a second poller"], obstacles=["unsafe settings"]))
+    again = News(store.folder)
+    assert again.look(store.read(), starting=True) == Untold()
+    settled = again.look(store.read(), obstacles=["unsafe settings"])
+    assert settled.lines[-1] == "no longer: a second poller"
+    again.told(settled)
+    assert again.look(store.read()).lines[-1] == "no longer: unsafe settings"
