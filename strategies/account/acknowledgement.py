@@ -1,7 +1,8 @@
 """Which settings decide how fast an account can be lost, as one digest.
 
 A person acknowledges the risk of these settings before the first live start; a change of any of
-them is another risk and asks again.
+them is another risk and asks again. Blocks of the pack are parsed first: a default that is written
+down is the same setting as one that is not.
 """
 
 from __future__ import annotations
@@ -9,27 +10,70 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from models.base.config import from_mapping
 from models.operate.control.commands import CONTROL_FOLDER
 from models.operate.control.home import home_of
 from models.operate.control.owner import BotStage
 from models.operate.control.store import ControlStore
+from models.trade.decision.sizing import SizingConfig
+from models.trade.risk.limits import GuardConfig, HardLimits
+from strategies.account.hedge_config import HedgeConfig
 
-_PACK = ("limits", "sizing")
-_FREQTRADE = ("trading_mode", "margin_mode", "stake_amount", "tradable_balance_ratio")
+_FORMAT: Final = 2  # of what is acknowledged; what was accepted of an older one is not enough
+_PACK: Final[Mapping[str, type[Any]]] = {
+    "limits": HardLimits, "sizing": SizingConfig, "guards": GuardConfig, "hedge": HedgeConfig,
+}  # fmt: skip
+# Those of Freqtrade's settings that may be anything and decide how large a position can get; all
+# else that safety leans on has a value it must have (`strategies.account.safety_table`).
+FREQTRADE_SETTINGS: Final = (
+    "trading_mode", "margin_mode", "stake_amount", "tradable_balance_ratio", "available_capital",
+)  # fmt: skip
+DEFAULTS: Final = {"tradable_balance_ratio": 0.99}  # that Freqtrade adds after a strategy is made
 
 
 def leverage_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that bear on leverage, as they stand in a Freqtrade config."""
+    """Return the settings that bear on leverage, as they stand in a Freqtrade config.
+
+    Raises
+    ------
+    ConfigError
+        If a setting of a block of the pack is unknown, missing, of a wrong type or out of range.
+    """
     pack = config.get("breakwater") or {}
     slots = config.get("max_open_trades", -1)
     return {
-        **{name: config.get(name) for name in _FREQTRADE},
-        **{name: pack.get(name) or {} for name in _PACK},
+        **{name: config.get(name, DEFAULTS.get(name)) for name in FREQTRADE_SETTINGS},
+        **{name: _parsed(name, pack.get(name)) for name in _PACK},
         "max_open_trades": -1 if slots == float("inf") else slots,  # Freqtrade rewrites its -1
     }
+
+
+def settings_line(config: Mapping[str, Any]) -> str:
+    """Return `leverage_settings` for a person: of the pack's blocks what differs from defaults.
+
+    Examples
+    --------
+    >>> line = settings_line({"breakwater": {"limits": {"max_leverage": 2.0}}})
+    >>> "limits {'max_leverage': 2.0}, sizing default, guards default" in line
+    True
+    """
+    told = []
+    for name, value in leverage_settings(config).items():
+        if name in _PACK and name != "hedge":
+            usual = asdict(_PACK[name]())
+            value = {k: v for k, v in value.items() if v != usual[k]} or "default"
+        told.append(f"{name} {value}")
+    return ", ".join(told)
+
+
+def _parsed(name: str, block: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if name == "hedge" and block is None:
+        return None
+    return asdict(from_mapping(_PACK[name], block or {}, where=f"breakwater.{name}"))
 
 
 def may_isolate(config: Mapping[str, Any]) -> bool:
@@ -53,8 +97,10 @@ def leverage_digest(config: Mapping[str, Any]) -> str:
     >>> a = leverage_digest({"breakwater": {"limits": {"max_leverage": 2.0}}})
     >>> b = leverage_digest({"breakwater": {"limits": {"max_leverage": 3.0}}})
     >>> c = leverage_digest({"breakwater": {"limits": {"max_leverage": 2.0}}, "fee": 0.1})
-    >>> a == b, a == c
-    (False, True)
+    >>> d = leverage_digest({"breakwater": {"guards": {"max_spread_frac": 0.001}, "limits": {}}})
+    >>> a == b, a == c, b == d
+    (False, True, True)
     """
-    text = json.dumps(leverage_settings(config), sort_keys=True, default=str)
+    settings = {"format": _FORMAT, **leverage_settings(config)}
+    text = json.dumps(settings, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -13,7 +13,7 @@ from models.operate.control.watch import WatchdogConfig
 from models.trade.decision.signals import DecisionConfig
 from models.trade.decision.sizing import SizingConfig
 from models.trade.risk.limits import GuardConfig, HardLimits
-from strategies.bot.hedge_config import HedgeConfig
+from strategies.account.hedge_config import HedgeConfig
 from strategies.fast.pacing import PacingConfig
 from strategies.guard.second_source import SecondSourceConfig
 from strategies.seams.fast_mode import FastMode

@@ -78,6 +78,7 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
             return
         if self._was_stopped:  # not at once: a loop may begin just after somebody said stop
             self._was_stopped = self._asked_to_stop = False
+        self._look_at_settings()
         self._look_after_risk(current_time)
         state = self.control.loop(
             feed_ms=self._feed_ms(), candle_ms=self.candle_ms, numbers=self._figures()
@@ -93,6 +94,9 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
     def _source_figures(self) -> dict[str, float]:
         """Return how far a second source of candles is from the exchange."""
         return {}
+
+    def _look_at_settings(self) -> None:
+        """Hold the settings safety leans on; must not raise."""
 
     def _hold(self) -> None:
         """Wait for what the loop should wait for; must not raise."""

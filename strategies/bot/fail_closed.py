@@ -9,10 +9,13 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
-from models.base.errors import NoForecastError
+from freqtrade.exceptions import OperationalException
+
+from models.base.errors import NoForecastError, PackError
 
 logger = logging.getLogger(__name__)
 
@@ -48,3 +51,12 @@ def on_error_return(safe: _S) -> Callable[[Callable[_P, _R]], Callable[_P, _R | 
         return guarded
 
     return decorate
+
+
+@contextmanager
+def refusing_to_start() -> Iterator[None]:
+    """Raise what the pack finds wrong as the error with which Freqtrade ends a start."""
+    try:
+        yield
+    except PackError as error:
+        raise OperationalException(str(error)) from error

@@ -28,7 +28,7 @@ from strategies.account.acknowledgement import may_isolate
 from strategies.bot import frames
 from strategies.bot.fail_closed import on_error_return
 from strategies.bot.forecast_columns import WARM_UP_CANDLES, ForecastColumns
-from strategies.bot.guarded import GuardedStrategy, require_positive
+from strategies.bot.guarded import GuardedStrategy
 from strategies.bot.stages import timed
 
 logger = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ class ForecastStrategy(ForecastColumns, GuardedStrategy):
     ) -> float:
         if self._no_new_risk(pair, side, current_rate):
             return 0.0
-        require_positive(
+        _require_positive(
             current_rate=current_rate,
             proposed_stake=proposed_stake,
             max_stake=max_stake,
@@ -152,7 +152,7 @@ class ForecastStrategy(ForecastColumns, GuardedStrategy):
     ) -> str:
         """Raise without a fresh, trusted forecast, or where a number is not one."""
         self._sigma(pair, current_time)
-        require_positive(amount=amount, rate=rate)
+        _require_positive(amount=amount, rate=rate)
         return ""
 
     def wanted_adjustment(
@@ -247,3 +247,10 @@ class ForecastStrategy(ForecastColumns, GuardedStrategy):
         if not (math.isfinite(sigma) and sigma > 0):
             raise InputError(f"expected a volatility > 0 for {pair} at {row['date']}, got {sigma}")
         return sigma
+
+
+def _require_positive(**values: float) -> None:
+    """Raise InputError unless every value is a finite number > 0; min() would let NaN through."""
+    wrong = {k: v for k, v in values.items() if v is None or not (math.isfinite(v) and v > 0)}
+    if wrong:
+        raise InputError(f"expected finite numbers > 0, got {wrong}")

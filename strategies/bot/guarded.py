@@ -8,7 +8,6 @@ of candle t + 1.
 from __future__ import annotations
 
 import logging
-import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from freqtrade.exchange import timeframe_to_msecs, timeframe_to_seconds
 from freqtrade.persistence import Order, Trade
 from pandas import Series
 
-from models.base.errors import ConfigError, InputError, NoForecastError, PackError
+from models.base.errors import ConfigError, NoForecastError
 from models.base.protocols import LateBooking, StageTimer
 from models.data.labels.settings import LabelSettings
 from models.learn.training.settings import ModelSettings
@@ -29,12 +28,14 @@ from models.serve.latency import CandleLatency
 from models.trade.risk.run import Guard
 from models.trade.risk.snapshot import Exposure, Stage
 from strategies.account.collateral import require_own_collateral
+from strategies.account.safety_rules import Purpose
 from strategies.account.trades_lock import before_it_ends, unwritable
 from strategies.bot.config import PackConfig, pack_config
 from strategies.bot.data_check import check_backtest_data
-from strategies.bot.fail_closed import on_error_return
+from strategies.bot.fail_closed import on_error_return, refusing_to_start
 from strategies.bot.gated import GatedStrategy
 from strategies.bot.memory import Sweeper
+from strategies.bot.settings_check import SettingsCheck
 from strategies.bot.stages import timed
 from strategies.fast.lane import Lane, longest_loop_s, open_lane
 from strategies.guard.clock_watch import ClockWatch
@@ -65,10 +66,11 @@ class GuardedStrategy(GatedStrategy):
     minimal_roi: ClassVar[dict[str, float]] = {"0": 100.0}
     has_stops: ClassVar[bool] = True  # what a repeat of the worst hour is measured by
     position_adjustment_enable = True  # closing in stages; growth goes through the guards
+    kind: ClassVar[Purpose] = Purpose.FORECAST  # which decides what its stops and exits have to be
 
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__(config)
-        try:
+        with refusing_to_start():
             pack = pack_config(config)
             self._read_settings(config, pack)
             self.control = control_of(config, pack.review, type(self).__name__)
@@ -85,8 +87,8 @@ class GuardedStrategy(GatedStrategy):
             self.gate = self._make_gate(stage)
             candle_s = float(timeframe_to_seconds(config.get("timeframe") or self.timeframe))
             self.lane = self._open_lane(pack, candle_s, live=stage is Stage.LIVE)
-        except PackError as error:
-            raise OperationalException(str(error)) from error
+            self._settings = SettingsCheck(self, self.kind, self.control)
+            self._settings.made()
         if self.control is not None:
             self._hear_of_the_end(self.control)
             pause_by_monotonic_time()
@@ -136,6 +138,16 @@ class GuardedStrategy(GatedStrategy):
         """Length of one candle; Freqtrade sets the configured timeframe after construction."""
         return int(timeframe_to_msecs(self.timeframe))
 
+    def ft_bot_start(self, **kwargs: Any) -> None:
+        """Refuse settings that switch safety off; nothing a subclass does at its start skips it."""
+        with refusing_to_start():
+            self._settings.start()
+        super().ft_bot_start(**kwargs)
+
+    @on_error_return(None)
+    def _look_at_settings(self) -> None:
+        self._settings.loop()
+
     def bot_start(self, **kwargs: Any) -> None:
         """Probe what is installed, watch orders; refuse to backtest on data with holes."""
         check_all(self.config)
@@ -147,15 +159,11 @@ class GuardedStrategy(GatedStrategy):
             self._unwritable = unwritable
         if self.config["runmode"] == RunMode.LIVE:
             before_it_ends(self.guarding.recovery.before_the_end)
-            try:
+            with refusing_to_start():
                 require_own_collateral(self.config, exchange_of(self.dp))
-            except PackError as error:
-                raise OperationalException(str(error)) from error
         if self.config["runmode"] == RunMode.BACKTEST:
-            try:
+            with refusing_to_start():
                 check_backtest_data(self.config, self.startup_candle_count)
-            except PackError as error:
-                raise OperationalException(str(error)) from error
 
     # -- the loop -----------------------------------------------------------------------------
 
@@ -386,10 +394,3 @@ class GuardedStrategy(GatedStrategy):
 
     def _account(self, pair: str = "", rate: float = 0.0) -> Exposure:
         return self.guarding.exposure(pair, rate)
-
-
-def require_positive(**values: float) -> None:
-    """Raise InputError unless every value is a finite number > 0; min() would let NaN through."""
-    wrong = {k: v for k, v in values.items() if v is None or not (math.isfinite(v) and v > 0)}
-    if wrong:
-        raise InputError(f"expected finite numbers > 0, got {wrong}")

@@ -24,14 +24,15 @@ from models.base.errors import ConfigError, PackError
 from models.base.files import wall_clock_ms
 from models.operate.journal.records import Incident
 from models.trade.risk.run import HEDGING, Guard
+from strategies.account.hedge_config import HedgeConfig, HedgeMode, required_hedge
 from strategies.account.hedge_primary import PositionReader
+from strategies.account.safety_rules import Purpose
 from strategies.bot import hedge_book, hedge_frame
 from strategies.bot.config import pack_config
 from strategies.bot.fail_closed import on_error_return
 from strategies.bot.forecast_columns import ForecastColumns
 from strategies.bot.guarded import GuardedStrategy
 from strategies.bot.hedge_advice import HedgeAdvice
-from strategies.bot.hedge_config import HedgeConfig, HedgeMode, required_hedge
 from strategies.bot.hedge_feeds import HedgeFeeds
 from strategies.bot.hedge_plan import Plan, Planner, warm_up_candles
 from strategies.seams.hook_copies import spare_the_copy
@@ -44,6 +45,7 @@ TAG_HEDGE, TAG_PRIMARY = "hedge", "primary"
 class HedgeStrategy(ForecastColumns, GuardedStrategy):
     """Base of the hedging strategies; the pure part is `models.trade.hedging`."""
 
+    kind = Purpose.HEDGE
     use_custom_stoploss = False
     use_exit_signal = False  # a leg is closed by its plan, the position by the person who holds it
     has_stops: ClassVar[bool] = False

@@ -8,9 +8,9 @@ from datetime import datetime
 from pandas import Series
 
 from models.trade.hedging.transfer import transfer_need
+from strategies.account.hedge_config import HedgeConfig
 from strategies.account.tiers import load_binance_tiers
 from strategies.bot import hedge_frame
-from strategies.bot.hedge_config import HedgeConfig
 from strategies.bot.hedge_plan import Plan, Planner, note_advised
 
 

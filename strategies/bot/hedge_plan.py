@@ -14,10 +14,10 @@ from pandas import Series
 from models.base.errors import InputError
 from models.trade.hedging.policy import HedgeStep, Situation, decide_hedge
 from models.trade.hedging.rounding import reachable
+from strategies.account.hedge_config import HedgeConfig, HedgeMode
 from strategies.account.hedge_primary import PositionReader
 from strategies.bot import hedge_book, hedge_frame
 from strategies.bot.forecast_columns import WARM_UP_CANDLES
-from strategies.bot.hedge_config import HedgeConfig, HedgeMode
 from strategies.human.control import Control
 
 _ADVISED: Final = "hedge_advised_"  # names under which the advised amounts survive a restart

@@ -17,7 +17,7 @@ from models.operate.control.commands import Commands
 from models.operate.control.home import home_of, state_place
 from models.operate.control.owner import BotStage, checked_owner
 from models.operate.control.state import Person
-from strategies.account.acknowledgement import leverage_digest, leverage_settings
+from strategies.account.acknowledgement import leverage_digest, settings_line
 from strategies.account.identity import stated_identity
 from strategies.bot.config import pack_config
 from strategies.bot.data_files import MARKER
@@ -60,8 +60,7 @@ def run_acknowledge(
     )
     print(
         f"This bot may open positions of up to {most:g}x. {alone if isolated else shared}\n"
-        "Settings: "
-        + ", ".join(f"{name} {value}" for name, value in leverage_settings(config).items())
+        f"Settings: {settings_line(config)}"
     )
     wanted = phrase(most)
     if input(f"To accept, type: {wanted}\n> ").strip() != wanted:

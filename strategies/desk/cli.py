@@ -59,6 +59,14 @@ def _parser() -> argparse.ArgumentParser:
     exchange = commands.add_parser("exchange", help="serve the loopback exchange until stopped")
     add_exchange_options(exchange)
     doctor = commands.add_parser("doctor", help="whether this Freqtrade is the one the pack knows")
+    doctor.add_argument(
+        "--config",
+        type=Path,
+        action="append",
+        default=[],
+        help="judge the settings of a bot with this config, too",
+    )
+    doctor.add_argument("--strategy", default="", help="default: the config's")
     doctor.set_defaults(run=_doctor)
     add_commands(commands)
     return parser
@@ -275,7 +283,13 @@ def _simulate(options: argparse.Namespace) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     from strategies.desk.doctor import run_doctor
 
-    return run_doctor()
+    code = run_doctor()
+    if not options.config:
+        return code
+    # Not before the probes have said what of Freqtrade is not as expected.
+    from strategies.desk.settings import judge_settings
+
+    return max(code, min(judge_settings(options.config, options.strategy), 1))
 
 
 if __name__ == "__main__":

@@ -37,12 +37,12 @@ from models.trade.account.audit import audit_account
 from models.trade.account.records import AccountAudit, Fill
 from models.trade.hedging.policy import HedgeSignal
 from models.trade.hedging.simulate import Costs, HedgeMarket
+from strategies.account.hedge_config import HedgeConfig, HedgeMode, required_hedge
 from strategies.account.tiers import load_binance_tiers
 from strategies.bot import hedge_frame
 from strategies.bot.config import PackConfig, pack_config
 from strategies.bot.data_check import check_backtest_data
 from strategies.bot.data_files import DataFile
-from strategies.bot.hedge_config import HedgeConfig, HedgeMode, required_hedge
 from strategies.bot.hedge_plan import warm_up_candles
 from strategies.desk.configured import configured
 from strategies.desk.data import (

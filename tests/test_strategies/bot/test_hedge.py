@@ -19,9 +19,9 @@ from models.base import columns
 from models.base.errors import ConfigError
 from models.operate.control.state import GuardActor
 from models.trade.hedging.baseline import BaselineConfig
+from strategies.account.hedge_config import HedgeConfig, HedgeMode, required_hedge
 from strategies.bot import hedge_book, hedge_frame
 from strategies.bot.config import pack_config
-from strategies.bot.hedge_config import HedgeConfig, HedgeMode, required_hedge
 from strategies.guard.gate import OrderRefusedError
 from strategies.LitecoinHedge import LitecoinHedge
 from tests.places import USER_DATA

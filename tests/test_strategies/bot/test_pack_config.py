@@ -17,8 +17,8 @@ from models.base.config import from_mapping
 from models.base.errors import ConfigError
 from models.learn import catalog
 from models.learn.training.settings import ModelSettings
+from strategies.account.hedge_config import HedgeConfig, HedgeMode, PrimaryConfig
 from strategies.bot.config import PackConfig, pack_config
-from strategies.bot.hedge_config import HedgeConfig, HedgeMode, PrimaryConfig
 from strategies.seams.fast_mode import FastMode
 from tests.places import USER_DATA
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from strategies.seams.check import check_all
 from strategies.seams.fast_mode import FastMode, fast_lane_runs, fast_mode
 from strategies.seams.freqai_booking import ANSWER_BOOKING
 from strategies.seams.record import Library
-from tests.places import ROOT
+from tests.places import ROOT, USER_DATA
 
 
 def config(runmode: RunMode, **more: Any) -> dict[str, Any]:
@@ -139,6 +140,25 @@ def test_doctor_when_all_is_well_then_it_lists_every_seam_and_the_versions(
     assert f"all {len(seams_in())} seams are as expected" in said
     for name in ("freqtrade", "ccxt", "onnxruntime", "python", "Exchange._api", "Telegram._init"):
         assert name in said
+
+
+def test_doctor_when_given_a_config_then_it_judges_what_a_live_bot_would_start_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = ["--config", str(USER_DATA / "config_bitcoin.json")]
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("FREQTRADE__DRY_RUN", "false")
+    assert main(["doctor", *shipped]) == 0
+    assert "safety can rely on all of them" in capsys.readouterr().out
+    loose = tmp_path / "loose.json"
+    loose.write_text(json.dumps({"trailing_stop": True, "initial_state": "stopped"}))
+    monkeypatch.setenv("FREQTRADE__USE_CUSTOM_STOPLOSS", "false")
+    assert main(["doctor", *shipped, "--config", str(loose)]) == 1
+    said = capsys.readouterr().out
+    assert "- refused: use_custom_stoploss: expected true, got false from the environment" in said
+    assert "- refused: trailing_stop: expected false, got true from the config" in said
+    assert "- overridden: initial_state" in said
+    assert "2 refused" in said
 
 
 def test_doctor_when_a_feature_is_gone_then_it_says_what_is_off_and_ends_well(

@@ -1,0 +1,87 @@
+"""Settings of the exchange's client and of the REST server that safety leans on."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from strategies.account.safety_rules import Need
+
+# Everything else is refused: an option nobody has looked at may send orders to another account
+# (portfolioMargin), in another mode (hedged), or leave out what makes an order reduce-only.
+_OPTIONS: Final = frozenset({
+    "adjustForTimeDifference", "broker", "defaultType", "fetchCurrencies", "fetchMargins",
+    "fetchMarkets", "recvWindow",
+})  # fmt: skip
+_KEYS: Final = frozenset({
+    "aiohttp_proxy", "aiohttp_trust_env", "apiKey", "enableRateLimit", "headers", "httpProxy",
+    "httpsProxy", "options", "proxies", "rateLimit", "requests_trust_env", "secret", "socksProxy",
+    "timeout", "urls", "userAgent", "verbose", "verify", "wsProxy", "wssProxy",
+})  # fmt: skip
+_ORDERS: Final = frozenset({"fapiPublic", "fapiPrivate", "fapiPrivateV2", "fapiPrivateV3"})
+_TYPES: Final = (None, "future", "linear", "swap")
+_TIMEOUT_MS: Final = (1_000, 60_000)
+_RECEIVE_MS: Final = (1_000, 60_000)
+_KNOWN_SECRETS: Final = frozenset({
+    "", "super-secret", "somethingrandom", "somethingRandom", "somethingRandomSomethingRandom123",
+})  # fmt: skip  # of Freqtrade's schema, examples and documentation
+
+
+def known_abilities(params: Any, _: Mapping[str, Any]) -> bool:
+    """Whether nothing is changed of what Freqtrade takes the exchange to be able to do."""
+    return set(params) <= {"ohlcv_candle_limit"}
+
+
+def closed_api(block: Any, _: Mapping[str, Any]) -> bool:
+    """Whether a REST server, if there is one, asks everybody for something not publicly known."""
+    if not block.get("enabled", False):
+        return True
+    named = all(str(block.get(name) or "").strip() for name in ("username", "password"))
+    return named and str(block.get("jwt_secret_key") or "") not in _KNOWN_SECRETS
+
+
+def sound_client(block: Any, _: Mapping[str, Any]) -> bool:
+    """Whether a block of settings for ccxt's client leaves orders where and what they are."""
+    options = block.get("options") or {}
+    low, high = _TIMEOUT_MS
+    early, late = _RECEIVE_MS
+    return (
+        set(block) <= _KEYS
+        and set(options) <= _OPTIONS
+        and options.get("defaultType") in _TYPES
+        and early <= options.get("recvWindow", early) <= late
+        and low <= block.get("timeout", low) <= high
+        and (block.get("verify", True) is True or _stays_here(block.get("urls")))
+    )
+
+
+CLIENT_RULE: Final = Need(
+    f"no options but {', '.join(sorted(_OPTIONS))}; a timeout of 1 to 60 s, and certificates "
+    "verified (but for an exchange on this machine)",
+    sound_client,
+)
+
+
+def _stays_here(urls: Any) -> bool:
+    """Whether every address is this machine's own, those of orders among them."""
+    hosts = [urlsplit(address).hostname for address in _texts(urls)]
+    return set(urls["api"]) >= _ORDERS and all(host is not None and _local(host) for host in hosts)
+
+
+def _local(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _texts(part)
