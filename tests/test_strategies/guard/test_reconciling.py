@@ -150,8 +150,10 @@ def test_orders_when_a_difference_passes_by_itself_then_nothing_halts(
 
 
 def test_orders_when_the_strategy_keeps_no_stops_there_then_none_is_missed(
-    s: Any, open_trades: list[Any]
+    s: Any, open_trades: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # As a hedge has it: of a strategy that must keep them there, the setting is put back.
+    monkeypatch.setattr(s, "_look_at_settings", lambda: None)
     s.order_types = {**s.order_types, "stoploss_on_exchange": False}
     holding(s, open_trades)
     assert loops(s, 20, 40, 60) is ControlMode.ACTIVE
