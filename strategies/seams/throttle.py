@@ -13,11 +13,13 @@ from weakref import WeakKeyDictionary
 
 import ccxt
 from ccxt.async_support.base import throttler
+from freqtrade import worker
 from freqtrade.worker import Worker
 
 from strategies.seams.record import Library, Seam, lacks_method, lacks_text, problems
 
 _LOOP_SLACK_S = 1.5  # Freqtrade may wait a second longer than a loop, for a candle just begun
+_RETRY_S = 5  # after an error of the exchange; its own 30 s read as a dead bot to the watchdog
 
 _asked_s: WeakKeyDictionary[ccxt.Exchange, float] = WeakKeyDictionary()
 
@@ -35,6 +37,7 @@ def bound_loop_pause(throttle_s: float) -> None:
         time.sleep(min(seconds, throttle_s + _LOOP_SLACK_S))
 
     Worker._sleep = staticmethod(sleep)
+    worker.RETRY_TIMEOUT = _RETRY_S
 
 
 def _throttle(client: ccxt.Exchange, cost: float | None = None) -> None:
@@ -54,11 +57,12 @@ def _probe() -> str:
         lacks_text(owner, "leaky_bucket_loop", "time() * 1000", "asyncio.sleep("),
         lacks_method(Worker, "_sleep"),
         lacks_text(Worker, "_throttle", "self._sleep(sleep_duration)"),
+        lacks_text(Worker, "_process_running", "time.sleep(RETRY_TIMEOUT)"),
     )
 
 
 THROTTLE = Seam(
-    name="Exchange.throttle, Throttler's time, Worker._sleep",
+    name="Exchange.throttle, Throttler's time, Worker._sleep, worker.RETRY_TIMEOUT",
     what="replaced on their classes and in their module",
     why="a machine's clock that is set back must not freeze the bot or the watchdog",
     since="freqtrade 2021.4",

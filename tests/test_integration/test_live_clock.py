@@ -93,9 +93,7 @@ def test_live_bot_when_its_clock_jumps_then_neither_it_nor_its_watchdog_stops_or
         assert bot.process.poll() is None
         assert dog.process.poll() is None
         assert "the machine's clock has jumped" in dog.log()
-    # Refused its balance, Freqtrade sleeps for half a minute: the watchdog may call that silence.
-    state = Commands(folder / "user_data").store.read()
-    assert state.mode is ControlMode.ACTIVE or "no sign of life" in state.reason
+    assert Commands(folder / "user_data").store.read().mode is ControlMode.ACTIVE
 
 
 @pytest.mark.slow

@@ -23,12 +23,12 @@ from models.base.errors import AlignmentError
 from models.base.types import BoolArray, FloatArray
 from models.base.units import DAY_MS, HOUR_MS, SECOND_MS
 from models.studies.stress.crash import RecordedCrash
-from models.studies.stress.replay import FEE_FRAC, SLIPPAGE_FRAC
+from models.studies.stress.replay import FEE_FRAC, SLIPPAGE_FRAC, ReplayOutcome
 from models.trade.account.audit import audit_account
 from models.trade.account.cross import CrossAccount, Position
 from models.trade.account.distance import total_margin
 from models.trade.account.ledger import net
-from models.trade.account.records import AccountAudit, Fill, MarketPath
+from models.trade.account.records import Fill, MarketPath
 from models.trade.account.tiers import MarginTiers
 from models.trade.hedging.policy import PolicyConfig, Situation, decide_hedge
 from models.trade.risk import oversight
@@ -83,35 +83,11 @@ class HedgeRules:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HedgedOutcome:
-    """The account from one start; as `models.studies.stress.replay.ReplayOutcome` has it."""
+class HedgedOutcome(ReplayOutcome):
+    """The hedged account from one start: every leg at its adverse extreme at once."""
 
-    audit: AccountAudit
-    fills: tuple[Fill, ...]
-    start_ms: int
-    halted: str
     deleveraged: int  # times a leg was closed by the exchange
     gap_frac: float = 0.0  # there are no stops
-
-    @property
-    def survived(self) -> bool:
-        return self.audit.liquidated_at_ms is None
-
-    @property
-    def lowest_frac(self) -> float:
-        """Least equity with every leg at its adverse extreme."""
-        a = self.audit
-        return float(np.minimum(a.equity_worst, a.equity_close).min()) / a.start_wallet_quote
-
-    @property
-    def final_frac(self) -> float:
-        return float(self.audit.equity_close[-1]) / self.audit.start_wallet_quote
-
-    @property
-    def nearest_frac(self) -> float:
-        """Least adverse move of all legs left to liquidation; inf if never invested."""
-        nearest = self.audit.summary()["min_distance_worst_frac"]
-        return math.inf if nearest is None else float(nearest)
 
 
 def replay_hedged(crash: HedgedCrash, rules: HedgeRules, *, hour: int) -> HedgedOutcome:

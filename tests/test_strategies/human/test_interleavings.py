@@ -211,11 +211,7 @@ class World:
         await self.client._tell()
 
     def kill(self) -> None:
-        """End the bot; what found no disk, or only a file that a person took away, is gone."""
-        file = self.userdir / "control" / HALT_FILE
-        kept = file.read_text(encoding="utf-8") if file.exists() else ""
-        filed = (halt.reason for halt in self.store._memory.filed if halt.reason not in kept)
-        memory = " ".join([*self.store.unwritten, *filed])
+        memory = " ".join(self.store.unwritten)
         self.standing = {w: m for w, m in self.standing.items() if w not in memory}
         self.said = [w for w in self.said if w not in memory]
         self.questions = [q for q in self.questions if self.rng.random() < 0.5]  # old buttons too

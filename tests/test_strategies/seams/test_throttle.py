@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from types import SimpleNamespace
 
 import ccxt
 import ccxt.async_support
 import pytest
+from freqtrade import worker
+from freqtrade.exceptions import TemporaryError
 from freqtrade.worker import Worker
 
+from models.operate.control.watch import WatchdogConfig
 from strategies.seams import throttle as seam
 
 
@@ -68,7 +72,25 @@ def test_loop_when_freqtrade_would_sleep_until_an_old_time_then_it_sleeps_a_loop
     slept: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Worker, "_sleep", Worker._sleep)  # put back afterwards
+    monkeypatch.setattr(worker, "RETRY_TIMEOUT", worker.RETRY_TIMEOUT)
     seam.bound_loop_pause(5.0)
     Worker._sleep(900.0)
     Worker._sleep(4.0)
     assert slept == [6.5, 4.0]
+
+
+def test_loop_when_the_exchange_fails_it_then_it_is_back_before_that_reads_as_death(
+    slept: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Worker, "_sleep", Worker._sleep)
+    monkeypatch.setattr(worker, "RETRY_TIMEOUT", worker.RETRY_TIMEOUT)
+    seam.bound_loop_pause(5.0)
+
+    def refused() -> None:
+        raise TemporaryError("no balance")
+
+    bot = object.__new__(Worker)
+    bot.freqtrade = SimpleNamespace(process=refused)
+    bot._process_running()
+    assert slept == [5]
+    assert slept[0] < WatchdogConfig().silence_s / 2
