@@ -33,10 +33,8 @@ def worst_hour_bearable(s: Snapshot, limits: Limits) -> Verdict:
     against = worst.against(order.side)
     room = FOR_ENTRIES * most * usable_equity(s, limits) - gap_loss_quote(exposure, order.side)
     coin = order.pair.partition("/")[0]
-    if against == 0 and room >= 0:
-        return PASSED
     return limited(
-        room / against if against > 0 else 0.0,
+        room / against,
         f"sized for a repeat of {coin}'s worst hour ({-order.side * against:+.1%}): the account "
         f"may lose {most:.0%} of equity in it, new positions use {FOR_ENTRIES * most:.1%}",
     )

@@ -21,6 +21,7 @@ from models.trade.risk.worst_hours import (
     CALM,
     SeenHours,
     WorstHour,
+    hourly_moves,
     parsed_hours,
     recorded,
     worst_hour,
@@ -242,3 +243,16 @@ def test_table_when_read_then_it_is_the_shipped_one_and_a_planted_calm_coin_woul
     for coin, row in table.items():
         assert row["traded"].fall_frac > 0.25, coin
         assert row["traded"].rise_frac > 0.25, coin
+
+
+def test_hours_when_their_moves_are_told_then_each_stands_beside_the_open_of_its_hour() -> None:
+    begin = 1_700_000_000_000 // HOUR * HOUR
+    time_ms = begin + np.arange(12) * HOUR // 4
+    close = np.full(12, 100.0)
+    low, high = (
+        np.where(np.arange(12) == 9, 80.0, 100.0),
+        np.where(np.arange(12) == 5, 130.0, 100.0),
+    )
+    fall, rise, opens = hourly_moves(time_ms, high, low, close, HOUR // 4)
+    assert opens.tolist() == [begin + HOUR, begin + 2 * HOUR]
+    assert (fall, rise) == (pytest.approx([0.0, 0.2]), pytest.approx([0.3, 0.0]))
