@@ -46,7 +46,8 @@ class ControlledSignals(ForecastStrategy):
 
     def custom_stake_amount(self, pair, proposed_stake, leverage, **kwargs):
         self.guarding.leverage[pair] = leverage  # what the order gate is to let through
-        return proposed_stake
+        # The bid rests at half the price: as much of it as the standing guards bear beside BTC.
+        return proposed_stake if pair.startswith("BTC") else proposed_stake / 4
 
     def custom_entry_price(self, pair, proposed_rate, **kwargs):
         return proposed_rate * (1.001 if pair.startswith("BTC") else 0.5)

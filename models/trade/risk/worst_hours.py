@@ -92,9 +92,9 @@ def worst_hour(
     Examples
     --------
     >>> hours = np.arange(3) * 3_600_000
-    >>> worst_hour(hours, np.array([100.0, 110.0, 90.0]), np.array([100.0, 90.0, 45.0]),
+    >>> worst_hour(hours, np.array([100.0, 125.0, 90.0]), np.array([100.0, 90.0, 45.0]),
     ...            np.array([100.0, 90.0, 80.0]), 3_600_000)
-    WorstHour(fall_frac=0.5, rise_frac=0.1)
+    WorstHour(fall_frac=0.5, rise_frac=0.25)
     """
     fall, rise, _ = hourly_moves(time_ms, high, low, close, candle_ms)
     if not len(fall):

@@ -221,6 +221,17 @@ def test_backtest_when_it_runs_then_there_is_no_gate_and_hooks_are_the_subclasss
     assert order(s, 5.0)["id"] == "1"
 
 
+def test_backtest_when_an_entry_was_let_through_then_only_its_trade_counts_from_then_on(
+    make: Any,
+) -> None:
+    """A permit that no gate uses up would count as long as it is valid, by the wall's clock."""
+    s, live = make(runmode=RunMode.BACKTEST, user_data_dir=None), make()
+    for bot in (s, live):
+        assert confirm(bot, amount=5.0) is True
+    assert s.guarding.exposure(PAIR, RATE).gross_notional_quote == 0.0
+    assert live.guarding.exposure(PAIR, RATE).gross_notional_quote == 5.0 * RATE
+
+
 # -- growing --------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from models.trade.account.tiers import MarginTiers
 from models.trade.decision.sizing import SizingConfig
 from models.trade.risk import gap
 from models.trade.risk.limits import HardLimits, Limits
-from models.trade.risk.worst_hours import CALM, recorded
+from models.trade.risk.worst_hours import WorstHour, recorded
 from strategies.account.tiers import load_binance_tiers
 from tests.test_models.studies.stress.brute import Brute, wild_crash
 
@@ -37,8 +37,9 @@ def tiers() -> MarginTiers:
 @pytest.fixture
 def no_gap_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: sizes as they were before a repeat of the worst hour limited them."""
-    monkeypatch.setattr(gap, "recorded", lambda pair, at_marks=False: CALM)
-    monkeypatch.setattr("models.studies.stress.replay.recorded", lambda pair: CALM)
+    mild = WorstHour(fall_frac=1e-6, rise_frac=1e-6)
+    monkeypatch.setattr(gap, "recorded", lambda pair, at_marks=False: mild)
+    monkeypatch.setattr("models.studies.stress.replay.recorded", lambda pair: mild)
 
 
 def cut(crash: RecordedCrash, start: int, stop: int) -> RecordedCrash:
