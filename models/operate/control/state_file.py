@@ -1,14 +1,17 @@
 """The control state's file: one small one, written whole, read in every loop by every process.
 
 Fails closed: what cannot be read is HALTED, a halt that cannot be written becomes the file `HALT`,
-and that file, dropped by anyone, wins over everything. Nothing here asks the configuration.
+and that file, dropped by anyone, wins over everything. Nothing here asks the configuration. Such a
+halt waits in a file of its own as well until the state can take it: who removes `HALT` in between,
+and a kill, lose no word of it.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn, TypeVar
@@ -23,6 +26,7 @@ from models.base.files import (
     wall_clock_ms,
     write_atomic,
 )
+from models.base.typed import check_fields
 from models.operate.control.state import (
     Actor,
     ControlMode,
@@ -36,6 +40,7 @@ from models.operate.control.state import (
 
 STATE_FILE: Final = "state.json"
 HALT_FILE: Final = "HALT"
+WAITING_FILE: Final = "halts.jsonl"  # what the file HALT told and the state has not taken yet
 _LONGEST_HALT: Final = 1 << 20  # bytes; it counts whatever is in it
 _APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
@@ -50,19 +55,13 @@ class _Read:
 
 @dataclass
 class HaltMemory:
-    """The halts of one process that its state could not take; they outlive a store."""
+    """The halts of one process that found no disk at all; they outlive a store."""
 
-    nowhere: tuple[Notice, ...] = ()  # that found no disk at all
-    filed: tuple[Notice, ...] = ()  # that the file HALT tells of
-
-    @property
-    def halts(self) -> tuple[Notice, ...]:
-        return (*self.nowhere, *self.filed)
+    halts: tuple[Notice, ...] = ()
 
     def forget(self, lifted: Collection[Notice]) -> None:
         """Drop halts that are in the state now, or lifted."""
-        self.nowhere = tuple(halt for halt in self.nowhere if halt not in lifted)
-        self.filed = tuple(halt for halt in self.filed if halt not in lifted)
+        self.halts = tuple(halt for halt in self.halts if halt not in lifted)
 
 
 def _anything(now: ControlState, then: ControlState) -> bool:
@@ -89,7 +88,7 @@ class StateFile:
         self.folder, self.clock = folder, clock
         self._path = folder / STATE_FILE
         self._lock = folder / "lock"
-        self._halt = folder / HALT_FILE
+        self._halt, self._waiting = folder / HALT_FILE, folder / WAITING_FILE
         self._last: _Read | None = None
         self._memory = HaltMemory() if memory is None else memory
         try:
@@ -115,12 +114,14 @@ class StateFile:
         state, now = self._written().in_force(), self.clock()
         if why := self._halt_file():
             state = state.at_least(ControlMode.HALTED, by="file", reason=why, now_ms=now)
-        return replace(state, proposals=tuple(p.at(now) for p in state.proposals))
+        notices = (*state.notices, *self._halts_waiting())
+        proposals = tuple(p.at(now) for p in state.proposals)
+        return replace(state, notices=notices, proposals=proposals)
 
     @property
     def unwritten(self) -> tuple[str, ...]:
         """The halts that hold in this process only, because nothing could be written."""
-        return tuple(halt.reason for halt in self._memory.nowhere)
+        return tuple(halt.reason for halt in self._memory.halts)
 
     def _written(self) -> ControlState:
         # Read whole every time, 20 us: time stamps are too coarse to tell two quick writes apart.
@@ -149,31 +150,58 @@ class StateFile:
     # -- what cannot be written ------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Write the halts down that found no disk, as soon as there is one; must not raise."""
-        for halt in self._memory.halts:
+        """Write the halts down that the state could not take, as soon as it can; must not raise."""
+        for halt in self._beside():
             try:
                 self._change(partial(_with_halt, halt))
+                self._forget([halt])
             except (OSError, ControlError):
                 return
-            self._memory.forget([halt])
+
+    def _beside(self) -> tuple[Notice, ...]:
+        """Return the halts that stand beside the state: of this process, and of the folder."""
+        return (*self._memory.halts, *self._halts_waiting())
+
+    def _forget(self, halts: Collection[Notice]) -> None:
+        """Drop halts that are in the state now, or that a person has lifted; others stay."""
+        self._memory.forget(halts)
+        waiting = self._halts_waiting()
+        if not any(halt in halts for halt in waiting):
+            return
+        taken = self._waiting.with_suffix(".taken")
+        os.replace(self._waiting, taken)
+        # Halts are added without a lock: one that came since it was looked at is in there as well.
+        for halt in self._halts_waiting(taken):
+            if halt not in halts:
+                self._wait(halt)
+        taken.unlink()
 
     def _halt_beside(self, by: Actor, reason: str) -> None:
-        """Halt through the file HALT, which needs no lock; without a disk, in this process.
-
-        Either way this process remembers: once its state can be written, it stands there.
-        """
-        memory, mode, now = self._memory, ControlMode.HALTED, self.clock()
+        """Halt through the file HALT, which needs no lock; without a disk, in this process."""
+        mode, now = ControlMode.HALTED, self.clock()
         halt = Notice(n=0, what="halt", mode=mode, by=str(by), reason=reason, time_ms=now)
-        if self._halt_file() and any(_alike(halt, kept) for kept in memory.filed):
+        if self._halt_file() and any(_alike(halt, kept) for kept in self._halts_waiting()):
             return  # a guard says it again in every loop
         try:
-            with open(open_regular(self._halt, _APPEND, 0o666), "a", encoding="utf-8") as file:
-                file.write(f"{iso_ms(now)} {by}: {reason}\n")
-            memory.filed = (*memory.filed, halt)
+            _append(self._halt, f"{iso_ms(now)} {by}: {reason}")
+            self._wait(halt)
         except OSError as error:
             halt = replace(halt, reason=f"{reason}; and the state cannot be written: {error}")
-            if not any(_alike(halt, kept) for kept in memory.nowhere):
-                memory.nowhere = (*memory.nowhere, halt)
+            if not any(_alike(halt, kept) for kept in self._memory.halts):
+                self._memory.halts = (*self._memory.halts, halt)
+
+    def _wait(self, halt: Notice) -> None:
+        _append(self._waiting, json.dumps(asdict(halt)))
+
+    def _halts_waiting(self, path: Path | None = None) -> tuple[Notice, ...]:
+        """Return the halts that wait for the state to take them; whatever is there is one."""
+        try:
+            lines = read_regular(path or self._waiting, limit=_LONGEST_HALT).splitlines()
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            return (_unreadable(error),)
+        return tuple(_halt_of(line) for line in lines)
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -225,6 +253,28 @@ def _new(now_ms: int) -> ControlState:
 
 def _alike(halt: Notice, other: Notice) -> bool:
     return halt.says(other.what, other.mode, other.by, other.reason)
+
+
+def _append(path: Path, line: str) -> None:
+    with open(open_regular(path, _APPEND, 0o666), "a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
+
+
+def _halt_of(line: bytes) -> Notice:
+    try:
+        values = json.loads(line)
+        halt = Notice(**{**values, "mode": ControlMode(values["mode"])})
+        check_fields(halt)
+    except Exception as error:  # noqa: BLE001 - whatever it is, somebody wanted a halt
+        return _unreadable(error)
+    return halt
+
+
+def _unreadable(error: Exception) -> Notice:
+    return Notice(
+        n=0, what="halt", mode=ControlMode.HALTED, by="file", time_ms=0,
+        reason=f"a halt in the file {WAITING_FILE} cannot be read: {error!r:.200}",
+    )  # fmt: skip
 
 
 def _with_halt(halt: Notice, state: ControlState, now_ms: int) -> ControlState:

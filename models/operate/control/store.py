@@ -127,13 +127,13 @@ class ControlStore(StateFile):
         def change(state: ControlState, now: int) -> ControlState:
             return state.lifted(by=str(by), now_ms=now, only=only)
 
-        unwritten = self._memory.halts
+        beside = self._beside()
         self._change(
             change, over_unreadable=only is None, shown=shown,
             same=lambda now, then: now.heard == then.heard,
         )  # fmt: skip
         if only is None:  # what came while it was written stays
-            self._memory.forget(unwritten)
+            self._forget(beside)
         return self.read()
 
     def _down(self, what: str, mode: ControlMode, by: Actor, reason: str) -> ControlState:

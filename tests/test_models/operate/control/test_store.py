@@ -24,6 +24,7 @@ from models.operate.control.state import (
     from_bytes,
     to_bytes,
 )
+from models.operate.control.state_file import WAITING_FILE
 from models.operate.control.store import HALT_FILE, ControlStore
 
 ANN = Person("ann", "telegram")
@@ -207,6 +208,82 @@ def test_halt_when_the_state_cannot_be_written_then_the_halt_file_says_it(
     with pytest.raises(OSError, match="No space"):
         store.request_flatten(ANN, "out")  # the caller must know that nothing will be closed
     assert "lost 2 %" in (store.folder / HALT_FILE).read_text(encoding="utf-8")
+
+
+def test_halt_when_its_file_is_removed_and_the_bot_killed_then_the_word_waits_for_the_state(
+    store: ControlStore,
+) -> None:
+    """What somebody removed unread, before the state could take it, is told all the same."""
+    kept = (store.folder / "state.json").read_bytes()
+    (store.folder / "state.json").write_bytes(b"broken")
+    store.halt(LOSS, "lost 2 %")
+    (store.folder / HALT_FILE).unlink()
+    (store.folder / "state.json").write_bytes(kept)
+    after = other(store)  # memory is gone
+    assert after.read().mode is ControlMode.HALTED
+    assert "lost 2 %" in after.read().reason
+    after.settle()
+    assert not (store.folder / WAITING_FILE).exists()
+    assert [n.n for n in other(store).read().standing] == [1]
+    assert other(store).resume(ANN).mode is ControlMode.ACTIVE
+
+
+def test_halt_when_a_person_has_lifted_it_before_the_state_took_it_then_it_does_not_come_back(
+    store: ControlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(state_file, "write_atomic", full_disk)
+        store.halt(LOSS, "lost 2 %")
+    (store.folder / HALT_FILE).unlink()
+    shown = other(store).read()
+    assert other(store).resume(ANN, shown=shown).mode is ControlMode.ACTIVE
+    store.settle()
+    assert store.read().mode is ControlMode.ACTIVE
+
+
+def test_halt_when_another_comes_while_one_is_taken_then_it_waits_on(
+    store: ControlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(state_file, "write_atomic", full_disk)
+        store.halt(LOSS, "lost 2 %")
+    real = os.replace
+
+    def meanwhile(source: Path, target: Path) -> None:
+        if source.name == WAITING_FILE:
+            with monkeypatch.context() as broken:
+                broken.setattr(state_file, "write_atomic", full_disk)
+                other(store).halt(GuardActor("margin"), "margin ratio 0.8")
+        real(source, target)
+
+    monkeypatch.setattr("models.operate.control.state_file.os.replace", meanwhile)
+    store.settle()
+    monkeypatch.undo()
+    (store.folder / HALT_FILE).unlink()
+    reasons = [n.reason for n in other(store).read().standing]
+    assert len(reasons) == 2
+    assert "margin ratio 0.8" in reasons[1]
+
+
+@pytest.mark.parametrize("what", ["words", "values", "folder", "pipe"])
+def test_halt_when_what_waits_cannot_be_read_then_it_is_a_halt_itself_and_is_taken_once(
+    store: ControlStore, what: str
+) -> None:
+    place = store.folder / WAITING_FILE
+    if what == "folder":
+        place.mkdir()
+    elif what == "pipe":
+        os.mkfifo(place)
+    else:
+        place.write_text("because\n" if what == "words" else '{"mode": "HALTED", "n": "1"}\n')
+    assert other(store).read().mode is ControlMode.HALTED
+    assert WAITING_FILE in store.read().reason
+    for _ in range(3):
+        store.settle()
+    assert [n for n in store.read().standing if not n.n] == []
+    assert store.resume(ANN).mode is ControlMode.ACTIVE
+    store.settle()
+    assert store.read().mode is ControlMode.ACTIVE
 
 
 def test_halt_when_nothing_at_all_can_be_written_then_this_process_is_halted_until_it_is_lifted(

@@ -28,9 +28,11 @@ _JUNK: Final[tuple[Any, ...]] = (
 _OTHER: Final = ("openOrders ETHUSDT", "openAlgoOrders ETHUSDT")
 _WHOLE: Final = ("account", "balance", "time", "24hr ETHUSDT", *_OTHER)
 _BLINDING: Final = ("positionRisk", "exchangeInfo", "openOrders BTCUSDT", "openAlgoOrders BTCUSDT")
-_ERRORS: Final = (KeyError("x"), TypeError("x"), ValueError("x"), AttributeError("x"),
-                  RecursionError("x"), MemoryError("x"), OSError("x"), AssertionError("x"),
-                  ZeroDivisionError("x"), StopIteration("x"), UnicodeError("x"))  # fmt: skip
+# Made anew each time: an exception raised again holds every frame it has ever passed through.
+_ERRORS: Final[tuple[type[Exception], ...]] = (
+    KeyError, TypeError, ValueError, AttributeError, RecursionError, MemoryError, OSError,
+    AssertionError, ZeroDivisionError, StopIteration, UnicodeError,
+)  # fmt: skip
 
 Places = list[tuple[Any, Any]]  # a container and a key in it
 
@@ -68,7 +70,7 @@ def _broken(value: Any, chance: random.Random) -> Any:
     """Return a whole answer in a broken form."""
     return chance.choice(
         [lambda: chance.choice(_JUNK), lambda: _cut(json.dumps(value), chance),
-         lambda: chance.choice(_ERRORS), lambda: [chance.choice(_JUNK) for _ in range(3)]]
+         lambda: chance.choice(_ERRORS)("x"), lambda: [chance.choice(_JUNK) for _ in range(3)]]
     )()  # fmt: skip
 
 
