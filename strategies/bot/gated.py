@@ -83,11 +83,8 @@ class GatedStrategy(ControlledStrategy):
             notional_quote=order.notional_quote, leverage=order.leverage,
         )  # fmt: skip
         if self.control.refused(refused, why, "order.refused"):
-            self.dp.send_msg(
-                f"Order refused at the gate: {side} {order.amount_base:g} {order.pair} at "
-                f"{order.rate:g}: {why}",
-                always_send=True,
-            )
+            rate = f" at {order.rate:g}" if order.rate else ""
+            self.dp.send_msg(f"Order refused at the gate: {order}{rate}: {why}", always_send=True)
 
     # -- growing, however a subclass goes about it --------------------------------------------
 

@@ -22,6 +22,7 @@ from strategies.account.identity import stated_identity
 from strategies.bot.config import pack_config
 from strategies.bot.data_files import MARKER
 from strategies.desk.stress import run_liquidation
+from strategies.desk.typed import typed
 
 _BESIDE: Final = (2.0, 3.0, 5.0, 10.0, 20.0)  # leverages shown for comparison
 _NOTIONAL: Final = 10_000.0
@@ -63,7 +64,7 @@ def run_acknowledge(
         f"Settings: {settings_line(config)}"
     )
     wanted = phrase(most)
-    if input(f"To accept, type: {wanted}\n> ").strip() != wanted:
+    if typed(f"To accept, type: {wanted}\n> ") != wanted:
         raise ControlError("the risk was not acknowledged; a live bot opens nothing")
     desk = Commands(home_of(folder, BotStage.LIVE))
     print(desk.acknowledge(by, leverage_digest(config)))

@@ -14,7 +14,7 @@ from freqtrade.configuration import Configuration
 
 from models.base.errors import ControlError
 from models.base.files import wall_clock_ms
-from models.operate.control.commands import Commands
+from models.operate.control.commands import CONTROL_FOLDER, JOURNAL_FOLDER, Commands
 from models.operate.control.home import home_of, move_in, state_place, waiting_to_move
 from models.operate.control.lease import take_lease
 from models.operate.control.owner import (
@@ -28,9 +28,12 @@ from models.operate.control.owner import (
     write_owner,
 )
 from models.operate.control.state import Person
+from models.operate.control.state_file import STATE_FILE
+from models.operate.journal.journal import Journal
 from models.operate.journal.records import ControlChange
 from strategies.account.identity import bot_identity
 from strategies.account.trades_database import MADE_UP, database_file, database_place
+from strategies.desk.typed import typed
 
 _WORD: Final = "claim"
 
@@ -55,7 +58,7 @@ def run_claim(configs: Sequence[Path], userdir: Path | None, strategy: str, by: 
     for name, said in found.items():
         print(f"{name}: {said}")
     print(_held(folder, bot))
-    if input(f"type {_WORD} if all of that is this bot's: ").strip() != _WORD:
+    if typed(f"type {_WORD} if all of that is this bot's: ") != _WORD:
         raise ControlError(f"{_WORD} was not confirmed; nothing has changed")
     move_in(folder, bot)
     for place in places:
@@ -110,14 +113,16 @@ def _held(folder: Path, bot: BotIdentity) -> str:
     """
     old = waiting_to_move(folder, bot.stage)
     home = home_of(folder, bot.stage) if old is None else old.parent
-    desk = Commands(home)
-    fills = desk.journal.entries(kind="order.filled", limit=1)
+    journal = Journal(home / JOURNAL_FOLDER)
+    fills = journal.entries(kind="order.filled", limit=1)
     for fill in fills:
         made_up = str(fill.record["order_id"]).startswith(MADE_UP)
         if made_up is not (bot.stage is BotStage.DRY_RUN):
             raise ControlError(
                 f"the orders in its journal are of a {'dry run' if made_up else 'live bot'}, "
                 f"and this bot is {bot}. That cannot be claimed",
-                where=str(desk.journal.folder), cure=state_place(folder, bot).instead,
+                where=str(journal.folder), cure=state_place(folder, bot).instead,
             )  # fmt: skip
-    return desk.risk().text
+    if not (home / CONTROL_FOLDER / STATE_FILE).exists():
+        return "no control state yet: it begins with ACTIVE"  # to look must not make one
+    return Commands(home).risk().text

@@ -13,8 +13,10 @@ from freqtrade.exceptions import FreqtradeException
 from models.base.errors import PackError
 from strategies.desk.control import Subcommands, add_commands
 from strategies.desk.loopback.options import add_exchange_options
+from strategies.desk.typed import positive, whole_number
 
 _OWN: Final = ("", "models", "strategies", "freqaimodels")
+_INTERRUPTED: Final = 130  # as a shell says it
 _DATA_HELP: Final = "a Freqtrade data directory (holds futures/)"
 
 RunCommand: TypeAlias = Callable[[argparse.Namespace], int]
@@ -29,6 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (PackError, FreqtradeException) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted: only what was said to be done is sure to be", file=sys.stderr)
+        return _INTERRUPTED
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] in _OWN:
             raise  # not a missing extra, a mistake of ours
@@ -43,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="breakwater", description=__doc__,
-        epilog="exit codes: 0 done, 1 a check has found something, 2 not done",
+        epilog="exit codes: 0 done, 1 a check has found something, 2 not done, 130 interrupted",
     )  # fmt: skip
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_backtests(commands)
@@ -168,8 +173,8 @@ def _add_risk(commands: Subcommands) -> None:
     stress.add_argument("--pair", dest="pairs", nargs="+", help="BTC, ETH and LTC/USDT:USDT")
     stress.add_argument("--config", type=Path, help="whose limits; the shipped one")
     stress.add_argument("--hedge-config", type=Path, help="the hedged account's; the shipped one")
-    stress.add_argument("--every-hours", type=int, help="between two starts; 1")
-    stress.add_argument("--jobs", type=int, help="processes; one for each core")
+    stress.add_argument("--every-hours", type=whole_number, help="between two starts; 1")
+    stress.add_argument("--jobs", type=whole_number, help="processes; one for each core")
     stress.add_argument("--userdir", type=Path, help="default: user_data")
     hours = commands.add_parser("worst-hours", help="measure the worst hour of each coin")
     hours.add_argument("--data", type=Path, nargs="+", required=True, help=_DATA_HELP)
@@ -180,9 +185,9 @@ def _add_risk(commands: Subcommands) -> None:
     liquidation.add_argument("--data", type=Path, required=True, help=_DATA_HELP)
     liquidation.add_argument("--pair", nargs="+", default=["BTC/USDT:USDT"])
     liquidation.add_argument("--timeframe", default="1h")
-    liquidation.add_argument("--leverage", nargs="+", type=float, default=[2, 3, 5, 10, 20])
+    liquidation.add_argument("--leverage", nargs="+", type=positive, default=[2, 3, 5, 10, 20])
     liquidation.add_argument(
-        "--notional", type=float, default=10_000.0, help="position size; 10000"
+        "--notional", type=positive, default=10_000.0, help="position size; 10000"
     )
     liquidation.set_defaults(run=_liquidation)
 

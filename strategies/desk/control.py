@@ -23,11 +23,13 @@ from models.operate.control.commands import (
     Said,
     hedge_meaning,
 )
+from models.operate.control.home import DRY_RUN_HOME
 from models.operate.control.state import ControlState, Person, StateChanged
 from models.operate.control.state_file import STATE_FILE
 from models.operate.control.text import entry_text
 from models.operate.journal.journal import Journal
 from strategies.desk.homes import add_stage, homes_meant, whose
+from strategies.desk.typed import typed, whole_number
 
 USERDIR = Path("user_data")
 
@@ -119,7 +121,7 @@ def _add_journal(commands: Subcommands) -> None:
     )
     journal.add_argument("--kind", default="", help='show: such lines only, as "entry"')
     journal.add_argument("--pair", default="", help="show: such lines only")
-    journal.add_argument("--lines", type=int, default=20, help="show: the newest; 20")
+    journal.add_argument("--lines", type=whole_number, default=20, help="show: the newest; 20")
     journal.set_defaults(run=_journal)
 
 
@@ -153,8 +155,8 @@ def _say(word: Word, options: argparse.Namespace) -> int:
         raise ControlError(
             "no bot has run with this user directory",
             where=str(options.userdir),
-            cure=f"give the bot's --userdir; a bot not yet started is halted by a file "
-            f"{CONTROL_FOLDER}/HALT in it",
+            cure=f"give the bot's --userdir; a live bot not yet started is halted by a file "
+            f"{CONTROL_FOLDER}/HALT in it, a dry run by {DRY_RUN_HOME}/{CONTROL_FOLDER}/HALT",
         )
     argument: str = options.argument if word.argument else ""
     if word.name not in STOPPING:
@@ -193,7 +195,7 @@ def _confirmed(word: Word, console: Commands, argument: str, options: argparse.N
             print(console.risk(shown))
             if word.name == "hedge":
                 print(f"about to: {hedge_meaning(argument)}")
-            if input(f"type {word.name} to go on: ").strip() != word.name:
+            if typed(f"type {word.name} to go on: ") != word.name:
                 raise ControlError(f"{word.name} was not confirmed; nothing has changed")
         try:
             return word.say(console, argument, shown)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from freqtrade.exchange import timeframe_to_msecs
 
+from models.base.errors import InputError
 from models.base.units import DAY_MS, MINUTE_MS
 from models.reports.stress.page import HEDGED, stress_markdown, stress_verdict, write_stress
 from models.studies.stress.crash import RecordedCrash, simulated_crash
@@ -102,8 +103,20 @@ def _lone(
 
 def _crashes(options: StressOptions, left_out: list[str]) -> list[RecordedCrash]:
     if options.data is None:
-        return [simulated_crash()]
+        return [_simulated(options.pairs)]
     return [c for pair in options.pairs for c in find_crashes(options.data, pair, left_out)]
+
+
+def _simulated(pairs: Sequence[str]) -> RecordedCrash:
+    """Return the crash that is replayed without data; InputError if another coin is wanted."""
+    crash = simulated_crash()
+    if crash.pair not in pairs:
+        raise InputError(
+            f"expected candles of {', '.join(pairs)}: without any, a simulated crash of "
+            f"{crash.pair} is replayed",
+            cure="name a folder of recorded crashes with --data",
+        )
+    return crash
 
 
 def _hedged(options: StressOptions, pool: ProcessPoolExecutor) -> list[Future[StressSummary]]:

@@ -3,12 +3,18 @@
 Whatever is not known to reduce a position needs a permit of the guards, whoever asks for it: the
 strategy, a subclass of it, a person through Freqtrade's API or Telegram. A stop or an exit never
 needs one. A backtest has no exchange object to send orders through, and no gate.
+
+It stands twice: before the methods Freqtrade orders with, and before whatever else its ccxt clients
+are about to change. There only an order that has passed the first, or one that the exchange itself
+holds to reducing, goes on; a transfer or a withdrawal never does.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Final
 
 from freqtrade.enums import TradingMode
@@ -26,10 +32,28 @@ from strategies.seams.order_methods import (
     replace_order_methods,
     stop_method,
 )
+from strategies.seams.order_requests import (
+    ORDER_REQUESTS,
+    ChangeRequest,
+    look_at_requests,
+    looked_at,
+)
 
 logger = logging.getLogger(__name__)
 
 _SIGNS: Final = {"buy": 1, "sell": -1}
+
+# Whether the request on its way is of an order that has passed: of this thread, and this call.
+_passing: ContextVar[bool] = ContextVar("passing", default=False)
+
+
+@contextmanager
+def _passed() -> Iterator[None]:
+    before = _passing.set(True)
+    try:
+        yield
+    finally:
+        _passing.reset(before)
 
 
 class OrderRefusedError(DependencyException, RPCException):  # type: ignore[misc]  # no types
@@ -38,6 +62,10 @@ class OrderRefusedError(DependencyException, RPCException):  # type: ignore[misc
     Freqtrade's loop goes on to the next pair, as it does without enough money; its API and its
     Telegram answer with the text.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.args = (message,)  # RPCException puts itself there, and no repr of it ever ends
 
 
 class OrderGate:
@@ -77,7 +105,7 @@ class OrderGate:
         OperationalException
             If this Freqtrade sends orders in another way than the gate was made for.
         """
-        if why := ORDER_METHODS.missing():
+        if why := ORDER_METHODS.missing() or ORDER_REQUESTS.missing():
             raise OperationalException(
                 f"No order can be held to the limits in this Freqtrade: {why}. "
                 "Install the versions the pack is made for, then `breakwater doctor`."
@@ -85,14 +113,23 @@ class OrderGate:
         self._exchange = exchange
         if exchange is None or self.stands:
             return
-        self._orders, self._stops = order_method(exchange), stop_method(exchange)
-        replace_order_methods(exchange, self.create_order, self.create_stoploss)
+        if not self._stands_before_methods(exchange):
+            self._orders, self._stops = order_method(exchange), stop_method(exchange)
+            replace_order_methods(exchange, self.create_order, self.create_stoploss)
+        look_at_requests(exchange, self.request)
 
     @property
     def stands(self) -> bool:
         """Whether the exchange object's orders pass here now."""
         exchange = self._exchange
-        return exchange is not None and (
+        return (
+            exchange is not None
+            and self._stands_before_methods(exchange)
+            and looked_at(exchange, self.request)
+        )
+
+    def _stands_before_methods(self, exchange: Exchange) -> bool:
+        return (
             order_method(exchange) == self.create_order
             and stop_method(exchange) == self.create_stoploss
         )
@@ -110,10 +147,13 @@ class OrderGate:
         risk = _risk_of(order, order["rate"])
         if order.get("reduceOnly") or (self._is_spot and risk.side < 0):
             self.permits.void()
-            return self._orders(**{**order, "amount": self._reducing(risk)})
+            amount = self._reducing(risk)
+            with _passed():
+                return self._orders(**{**order, "amount": amount})
         self._let_through(risk)
         try:
-            answer = self._orders(**order)
+            with _passed():
+                answer = self._orders(**order)
         except BaseException as error:
             # What the exchange has refused was not executed; all else may have been.
             self.permits.settle(risk, answered=isinstance(error, InvalidOrderException))
@@ -123,8 +163,27 @@ class OrderGate:
 
     def create_stoploss(self, **order: Any) -> dict[str, Any]:
         """Place a stop, as large as what it protects at most."""
-        risk = _risk_of(order, order["stop_price"])
-        return self._stops(**{**order, "amount": self._reducing(risk)})
+        amount = self._reducing(_risk_of(order, order["stop_price"]))
+        with _passed():
+            return self._stops(**{**order, "amount": amount})
+
+    # -- before the clients -------------------------------------------------------------------
+
+    def request(self, asked: ChangeRequest) -> None:
+        """Let a client's request leave if it is of an order that has passed, or only reduces.
+
+        Raises
+        ------
+        OrderRefusedError
+            If it is of neither: it was sent past Freqtrade, and so past every guard.
+        """
+        if _passing.get() or asked.reduces:
+            return
+        order = NewRisk(
+            pair=asked.pair or asked.what, side=asked.side, amount_base=asked.amount_base,
+            rate=asked.price, leverage=1.0,
+        )  # fmt: skip
+        self._stop(order, f"{asked.what} by the exchange's client, past Freqtrade and the guards")
 
     # -- what decides -------------------------------------------------------------------------
 
@@ -139,9 +198,8 @@ class OrderGate:
 
     def _stop(self, order: NewRisk, why: str) -> None:
         self._refused(order, why)
-        side = "long" if order.side > 0 else "short"
         raise OrderRefusedError(
-            f"Refused at the order gate, {side} {order.amount_base:g} {order.pair}: {why}. "
+            f"Refused at the order gate, {order}: {why}. "
             "A position grows through the strategy and its guards only."
         )
 

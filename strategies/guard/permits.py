@@ -30,6 +30,11 @@ class NewRisk:
     def notional_quote(self) -> float:
         return self.amount_base * self.rate
 
+    def __str__(self) -> str:
+        """Return the order in words; a request that names no amount is no order."""
+        side = "long" if self.side > 0 else "short"
+        return f"{side} {self.amount_base:g} {self.pair}" if self.amount_base else self.pair
+
     def excess_over(self, permitted: NewRisk) -> str:
         """Return in what this order goes beyond `permitted`, or nothing.
 

@@ -19,7 +19,7 @@ _FILES: Final[Mapping[Library, tuple[str, ...]]] = {
         "data_provider", "rest_client", "contract_sizes", "margin_tiers", "reopened_orders",
         "async_client", "kept_candles", "websocket", "order_parameters", "order_setup",
         "wallet_refresh", "http_session", "log_buffer", "hook_copies", "raw_answers",
-        "throttle", "bot_end", "order_methods",
+        "throttle", "bot_end", "order_methods", "order_requests",
     ),
     Library.FREQAI: (
         "freqai_model", "freqai_trained_time", "freqai_tensorboard", "freqai_context",

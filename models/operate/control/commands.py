@@ -195,7 +195,7 @@ class Commands:
 
     def _mode(self, command: str, by: Person, reason: str, act: Callable[[], ControlState]) -> Said:
         state, trouble = self._did(command, by, reason, act)
-        lines = [*self.mode_lines(state), *unheard_lines(self._beat()[0], self.clock())]
+        lines = [*self.mode_lines(state), *self._unheard()]
         unwritten = "; ".join(self.store.unwritten)
         if unwritten:
             lines.append(f"NOT WRITTEN, it ends with this process: {unwritten}")
@@ -224,6 +224,9 @@ class Commands:
         except (PackError, OSError) as error:
             return done, f"\nnot journalled: {error}"
         return done, ""
+
+    def _unheard(self) -> list[str]:
+        return unheard_lines(self._beat()[0], self.clock(), self.store.folder)
 
     def _beat(self) -> tuple[Heartbeat | None, list[str]]:
         """Return the last sign of life, and what is wrong with its file."""

@@ -30,7 +30,12 @@ def homes_in(userdir: Path) -> dict[BotStage, Path]:
     if owner is not None and owner.stage is BotStage.DRY_RUN:
         return {BotStage.DRY_RUN: userdir}
     found = {stage: home_of(userdir, stage) for stage in (BotStage.LIVE, BotStage.DRY_RUN)}
-    return {stage: home for stage, home in found.items() if (home / CONTROL_FOLDER).is_dir()}
+    return {stage: home for stage, home in found.items() if _used(home / CONTROL_FOLDER)}
+
+
+def _used(control: Path) -> bool:
+    """Whether there is more than the lock of somebody who only looked whether it is free."""
+    return control.is_dir() and any(path.name != LEASE_FILE for path in control.iterdir())
 
 
 def state_place(userdir: Path, bot: BotIdentity) -> OwnedPlace:

@@ -112,8 +112,10 @@ class StateFile:
     def on_disk(self) -> ControlState:
         """Return the state as every other process reads it, without what only this one knows."""
         state, now = self._written().in_force(), self.clock()
-        if why := self._halt_file():
-            state = state.at_least(ControlMode.HALTED, by="file", reason=why, now_ms=now)
+        why, path = self._halt_file()
+        if why:
+            since_ms = self._changed_ms(path)
+            state = state.at_least(ControlMode.HALTED, by="file", reason=why, now_ms=since_ms)
         notices = (*state.notices, *self._halts_waiting())
         proposals = tuple(p.at(now) for p in state.proposals)
         return replace(state, notices=notices, proposals=proposals)
@@ -131,21 +133,40 @@ class StateFile:
                 self._last = _Read(data, from_bytes(data))
             return self._last.state
         except Exception as error:  # noqa: BLE001 - whatever it is, the answer is HALTED
-            return halted(f"the control state cannot be read: {error!r:.200}")
+            since_ms = self._changed_ms(self._path)
+            return halted(f"the control state cannot be read: {error!r:.200}", since_ms=since_ms)
 
-    def _halt_file(self) -> str:
+    def _changed_ms(self, path: Path) -> int:
+        """Return when a file was last changed, the folder if it is not there; else now."""
+        for there in (path, self.folder):
+            try:
+                return os.lstat(there).st_mtime_ns // 1_000_000
+            except OSError:
+                continue
+        return self.clock()
+
+    def _halt_there(self) -> Path | None:
+        """Return the file HALT as somebody in a hurry may have named it: halt, HALT.txt."""
+        names = os.listdir(self.folder)
+        name = min((n for n in names if n.split(".")[0].upper() == HALT_FILE), default=None)
+        return None if name is None else self.folder / name
+
+    def _halt_file(self) -> tuple[str, Path]:
+        """Return what is to be said of the file HALT, nothing without one, and where it is."""
         try:
-            os.lstat(self._halt)  # a dangling link counts
+            path = self._halt_there()  # a dangling link counts
         except FileNotFoundError:
-            return ""
+            path = None
         except OSError as error:
-            return f"the file {HALT_FILE} cannot be looked for: {error}"
+            return f"the file {HALT_FILE} cannot be looked for: {error}", self._halt
+        if path is None:
+            return "", self._halt
         try:
-            whole = read_regular(self._halt, limit=_LONGEST_HALT)
+            whole = read_regular(path, limit=_LONGEST_HALT)
             content = whole.decode(errors="replace")[:1000].strip()
         except OSError as error:
             content = str(error)
-        return f"the file {HALT_FILE} is there" + (f": {content}" if content else "")
+        return f"the file {path.name} is there" + (f": {content}" if content else ""), path
 
     # -- what cannot be written ------------------------------------------------------------------
 
@@ -180,7 +201,7 @@ class StateFile:
         """Halt through the file HALT, which needs no lock; without a disk, in this process."""
         mode, now = ControlMode.HALTED, self.clock()
         halt = Notice(n=0, what="halt", mode=mode, by=str(by), reason=reason, time_ms=now)
-        if self._halt_file() and any(_alike(halt, kept) for kept in self._halts_waiting()):
+        if self._halt_file()[0] and any(_alike(halt, kept) for kept in self._halts_waiting()):
             return  # a guard says it again in every loop
         try:
             _append(self._halt, f"{iso_ms(now)} {by}: {reason}")

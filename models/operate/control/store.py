@@ -117,10 +117,11 @@ class ControlStore(StateFile):
             If what stands is no longer what he was shown.
         """
         _require_person(by, "resume")
-        if self._halt_file():
+        there, path = self._halt_file()
+        if there:
             raise ControlError(
                 f"expected no file {HALT_FILE}, which wins over every command",
-                where=str(self._halt),
+                where=str(path),
                 cure="remove it, then resume",
             )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 from models.base import columns
@@ -34,6 +35,20 @@ def readable(time_ms: int) -> str:
     '2023-11-14 22:13:20 UTC'
     """
     return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def one_line(text: str) -> str:
+    """Return a text as one line: what a stranger wrote must not look like a line of ours.
+
+    Reasons quote people, files and the exchange; a line break or a terminal's control character in
+    them could pretend another state.
+
+    Examples
+    --------
+    >>> one_line("timeout" + chr(10) + "ACTIVE: the bot trades" + chr(27) + "[2J")
+    'timeout ACTIVE: the bot trades [2J'
+    """
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def mode_lines(state: ControlState, obstacles: Sequence[str] = ()) -> list[str]:
@@ -69,7 +84,7 @@ def mode_lines(state: ControlState, obstacles: Sequence[str] = ()) -> list[str]:
         requester = f"{state.flatten.by}: {state.flatten.reason}"
         since = readable(state.flatten.since_ms)
         lines.append(f"every position is to be closed: asked for {since}, {requester}")
-    return [*lines, *unknown_lines(state.unknown)]
+    return [one_line(line) for line in lines] + unknown_lines(state.unknown)
 
 
 def unknown_lines(unknown: Iterable[Unknown]) -> list[str]:
@@ -84,11 +99,12 @@ def unknown_lines(unknown: Iterable[Unknown]) -> list[str]:
     lines = [
         f"unknown since {readable(u.since_ms)}: {u.what} ({u.why})" for u in still_unknown(every)
     ]
-    return lines + [
+    lines += [
         f"known again since {readable(u.over_ms)}, after {span(u.over_ms - u.since_ms)}: {u.what}"
         for u in every
         if u.over_ms is not None
     ]
+    return [one_line(line) for line in lines]
 
 
 def mode_tells(state: ControlState) -> frozenset[int]:
@@ -99,10 +115,13 @@ def mode_tells(state: ControlState) -> frozenset[int]:
     return frozenset(notice.n for notice in last[-1:])
 
 
-def unheard_lines(beat: Heartbeat | None, now_ms: int) -> list[str]:
+def unheard_lines(beat: Heartbeat | None, now_ms: int, folder: Path) -> list[str]:
     """Return that no bot seems to be there to do what it is told, or nothing."""
     if beat is None:
-        return ["no bot has given a sign of life here: it holds from a bot's next start"]
+        return [
+            f"no bot has given a sign of life in {folder}: it holds from the next start of the bot "
+            "that keeps its state there; live and dry run have each their own"
+        ]
     silent_s = (now_ms - beat.time_ms) / 1000
     if abs(silent_s) <= _SILENT_S:
         return []
@@ -123,14 +142,14 @@ def notice_line(notice: Notice) -> str:
     """
     lifted = notice.mode is not ControlMode.ACTIVE and not notice.stands
     said = f"{readable(notice.time_ms)}: {notice_words(notice)}"
-    return said + ("; lifted since" if lifted else "")
+    return one_line(said) + ("; lifted since" if lifted else "")
 
 
 def notice_words(notice: Notice) -> str:
     """Return one thing control heard, without its time."""
     if notice.mode is ControlMode.ACTIVE:
-        return f"{notice.reason}, {notice.by}"
-    return f"{notice.mode} by {notice.by}: {notice.reason}"
+        return one_line(f"{notice.reason}, {notice.by}")
+    return one_line(f"{notice.mode} by {notice.by}: {notice.reason}")
 
 
 def _number_of(notice: Notice) -> str:
@@ -178,7 +197,7 @@ def proposal_line(proposal: Proposal) -> str:
     answer = proposal.answer
     until = f"waits until {readable(proposal.expires_ms)}" if answer is Answer.WAITING else answer
     by = f" by {proposal.by}" if proposal.by else ""
-    return (
+    return one_line(
         f"{proposal.id} {until}{by}: {proposal.side} {proposal.pair}, "
         f"{_number(proposal.notional_quote)} at {_number(proposal.rate)}"
         + (f"; {proposal.note}" if proposal.note else "")
@@ -189,7 +208,7 @@ def entry_text(entry: JournalEntry) -> str:
     """Return a journal line in sentences; the line itself has every number."""
     tell = _TELL.get(frozenset(entry.record), _other)
     head = f"{readable(entry.time_ms)}, line {entry.n}: {entry.kind}"
-    return "\n".join([head, *tell(entry.record)])
+    return "\n".join([head, *map(one_line, tell(entry.record))])
 
 
 def _decision(v: Mapping[str, Any]) -> list[str]:

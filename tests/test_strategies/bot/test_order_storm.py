@@ -35,7 +35,8 @@ def storm(
     tmp_path: Path, open_trades: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[], Storm]:
     # Read from the source anew for each exchange object, and tried where the seams are.
-    monkeypatch.setattr(gate, "ORDER_METHODS", SimpleNamespace(missing=str))
+    for seam in ("ORDER_METHODS", "ORDER_REQUESTS"):
+        monkeypatch.setattr(gate, seam, SimpleNamespace(missing=str))
     monkeypatch.setattr(os, "fsync", lambda fd: None)
 
     def made() -> Storm:

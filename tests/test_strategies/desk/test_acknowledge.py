@@ -33,9 +33,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     answers: list[str] = []
-    monkeypatch.setattr(
-        "strategies.desk.acknowledge.input", lambda _: answers.pop(0), raising=False
-    )
+    monkeypatch.setattr("strategies.desk.typed.input", lambda _: answers.pop(0), raising=False)
     return answers
 
 

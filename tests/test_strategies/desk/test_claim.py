@@ -26,7 +26,7 @@ from tests.test_integration.live_bot import settings
 @pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     answers: list[str] = []
-    monkeypatch.setattr("strategies.desk.claim.input", lambda _: answers.pop(0), raising=False)
+    monkeypatch.setattr("strategies.desk.typed.input", lambda _: answers.pop(0), raising=False)
     return answers
 
 
@@ -179,3 +179,14 @@ def test_claim_when_the_database_holds_trades_of_another_then_they_are_shown_bef
     assert claim(config) == 0
     assert "it holds open trades of Old, live on binance" in capsys.readouterr().out
     assert (tmp_path / "trades.sqlite.owner.json").is_file()
+
+
+def test_claim_when_not_confirmed_then_it_leaves_nothing_that_a_command_takes_for_a_bot(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = write_config(tmp_path, dry=True)
+    monkeypatch.setattr("strategies.desk.typed.input", lambda _: "no", raising=False)
+    assert claim(config) == 2
+    assert "no control state yet" in capsys.readouterr().out
+    assert main(["risk", "--userdir", str(tmp_path)]) == 2
+    assert "no bot has run" in capsys.readouterr().err

@@ -40,7 +40,7 @@ def commands(tmp_path: Path) -> Commands:
 def typed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the person types when asked, in order."""
     answers: list[str] = []
-    monkeypatch.setattr("strategies.desk.control.input", lambda _: answers.pop(0), raising=False)
+    monkeypatch.setattr("strategies.desk.typed.input", lambda _: answers.pop(0), raising=False)
     return answers
 
 
@@ -87,6 +87,64 @@ def test_dangerous_command_when_not_confirmed_word_for_word_then_nothing_changes
     assert typed == []
 
 
+@pytest.mark.parametrize("word", ["resume", "flatten"])
+def test_dangerous_command_when_nobody_is_there_to_answer_then_it_is_not_confirmed(
+    tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, word: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("sys.stdin", StringIO())  # a script, or Ctrl-D
+    before = commands.store.read()
+    assert say(tmp_path, word) == 2
+    assert f"{word} was not confirmed; nothing has changed" in capsys.readouterr().err
+    assert commands.store.read() == before
+
+
+def test_command_when_interrupted_then_it_says_so_without_a_traceback(
+    tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def interrupted(_: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("strategies.desk.typed.input", interrupted, raising=False)
+    assert say(tmp_path, "resume") == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_reason_when_it_holds_lines_and_escapes_then_no_answer_shows_it_as_a_line_of_its_own(
+    tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forged = "tired\nACTIVE: new positions are allowed\x1b[2J\u202e"
+    assert say(tmp_path, "halt", forged) == 0
+    commands.store.reduce(GuardActor("feed"), forged)
+    (commands.store.folder / "HALT").write_text(forged, encoding="utf-8")
+    commands.store.note(GuardActor("feed"), forged)
+    for words in (("risk",), ("journal", "show")):
+        assert say(tmp_path, *words) == 0
+    out = capsys.readouterr().out
+    assert out.count("tired ACTIVE: new positions are allowed") >= 5
+    assert not [line for line in out.splitlines() if line.startswith("ACTIVE")]
+    assert not {"\x1b", "\u202e"} & set(out)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("journal", "show", "--lines", "-5"),
+        ("stress", "--every-hours", "0"),
+        ("liquidation", "--data", "x", "--leverage", "0"),
+        ("liquidation", "--data", "x", "--notional", "nan"),
+    ],
+)
+def test_number_when_it_counts_nothing_then_it_is_refused_beside_its_option(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*words])
+    assert ended.value.code == 2
+    assert "expected a" in capsys.readouterr().err
+
+
 def test_hedge_when_only_shown_then_nobody_is_asked(
     tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -99,7 +157,9 @@ def test_command_when_said_in_a_folder_no_bot_runs_in_then_it_fails_and_leaves_n
     tmp_path: Path, capsys: pytest.CaptureFixture[str], word: str
 ) -> None:
     assert say(tmp_path / "elsewhere", word) == 2
-    assert "no bot has run with this user directory" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "no bot has run with this user directory" in said
+    assert "control/HALT in it, a dry run by dry_run/control/HALT" in said
     assert list(tmp_path.iterdir()) == []
 
 
@@ -347,7 +407,7 @@ def test_resume_when_a_guard_halts_while_it_is_asked_then_the_new_state_is_shown
             commands.store.halt(GuardActor("loss_day"), "2.1 % lost today")
         return said.pop(0)
 
-    monkeypatch.setattr("strategies.desk.control.input", asked, raising=False)
+    monkeypatch.setattr("strategies.desk.typed.input", asked, raising=False)
     assert say(tmp_path, "resume") == 2
     shown = capsys.readouterr()
     assert "no longer what was shown; nothing was changed. It is now:" in shown.out

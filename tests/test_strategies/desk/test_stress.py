@@ -107,3 +107,11 @@ def test_real_crash_when_every_hour_is_a_start_then_no_account_falls_below_the_b
         assert (
             naive_summary(crash, ReplayRules(tiers=tiers, limits=limits_of(CONFIG))).liquidated > 0
         )
+
+
+def test_stress_when_another_coin_is_wanted_and_no_data_named_then_it_answers_for_none(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The simulated crash is one coin's: who asked for another would take it for his."""
+    assert main(["stress", "--pair", "LTC/USDT:USDT", "--userdir", str(tmp_path)]) == 2
+    assert "expected candles of LTC/USDT:USDT" in capsys.readouterr().err

@@ -108,6 +108,7 @@ def test_refusal_when_raised_then_freqtrades_loop_and_its_api_both_know_what_to_
     assert isinstance(error, DependencyException)  # the loop goes on
     assert isinstance(error, RPCException)  # the API answers
     assert error.message == str(error) == "why"
+    assert repr(error) == "OrderRefusedError('why')"  # what logs and tasks show of it
     assert not isinstance(error, TemporaryError)  # nobody tries again
 
 

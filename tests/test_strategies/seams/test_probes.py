@@ -41,6 +41,7 @@ from strategies.seams import (
     margin_tiers,
     order_methods,
     order_parameters,
+    order_requests,
     order_setup,
     raw_answers,
     reopened_orders,
@@ -120,6 +121,11 @@ GONE: list[tuple[Seam, Breaks]] = [
     (order_methods.ORDER_METHODS, without(FreqtradeBot, "create_stoploss_order")),
     (order_methods.ORDER_METHODS, lambda patch: patch.setattr(
         order_methods, "Binance", _AnotherWay)),
+    (order_requests.ORDER_REQUESTS, changed(Exchange, "__init__")),
+    (order_requests.ORDER_REQUESTS, changed(ccxt.Exchange, "fetch2")),
+    (order_requests.ORDER_REQUESTS, changed(ccxt.async_support.Exchange, "fetch2")),
+    (order_requests.ORDER_REQUESTS, changed(ccxt.binance, "sign")),
+    (order_requests.ORDER_REQUESTS, changed(ccxt.binance, "create_order_request")),
     (freqai_model.TRAIN_QUEUE, without(IFreqaiModel, "_set_train_queue")),
     (freqai_model.TRAIN_QUEUE, changed(IFreqaiModel, "_start_scanning")),
     (freqai_model.BACKTEST_FAILURE, without(

@@ -44,7 +44,8 @@ def test_commands_when_said_in_turn_then_state_answer_and_journal_agree(
     assert commands.reduce(ANN).text.splitlines() == [
         "REDUCING: no new positions, and none is made larger",
         "since 2023-11-14 22:13:20 UTC, ann by command line: a person said so",
-        "no bot has given a sign of life here: it holds from a bot's next start",
+        f"no bot has given a sign of life in {commands.store.folder}: it holds from the next start "
+        "of the bot that keeps its state there; live and dry run have each their own",
     ]
     halted = commands.halt(ANN, "storm").text.splitlines()
     assert halted[1].endswith("ann by command line: storm (reason 2)")

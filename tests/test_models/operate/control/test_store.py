@@ -131,6 +131,36 @@ def test_halt_file_when_dropped_then_it_wins_and_no_resume_helps_until_it_is_gon
     assert store.read().mode is ControlMode.HALTED  # removing the file resumes nothing
 
 
+@pytest.mark.parametrize("name", ["halt", "Halt.txt", "HALT.md"])
+def test_halt_file_when_named_in_a_hurry_then_it_counts_and_is_named_as_it_is(
+    store: ControlStore, name: str
+) -> None:
+    file = store.folder / name
+    file.touch()
+    os.utime(file, (1_000_000, 1_000_000))
+    (halt,) = store.read().standing
+    assert (halt.mode, halt.reason) == (ControlMode.HALTED, f"the file {name} is there")
+    assert halt.time_ms == 1_000_000_000  # since it is there, not since somebody looks
+    with pytest.raises(ControlError) as refused:
+        store.resume(ANN)
+    assert refused.value.where == str(file)
+    file.unlink()
+    for other in ("halts.jsonl.old", "asphalt", "no-halt"):
+        (store.folder / other).touch()
+    assert store.read().mode is ControlMode.ACTIVE
+
+
+def test_state_when_it_cannot_be_read_then_it_is_halted_since_its_file_was_changed(
+    store: ControlStore,
+) -> None:
+    path = store.folder / "state.json"
+    path.write_bytes(b"{")
+    os.utime(path, (1_000_000, 1_000_000))
+    assert store.read().since_ms == 1_000_000_000
+    path.unlink()
+    assert store.read().since_ms > 1_000_000_000
+
+
 def test_halt_file_when_dropped_before_the_first_start_then_the_bot_starts_halted(
     tmp_path: Path, clock: Clock
 ) -> None:

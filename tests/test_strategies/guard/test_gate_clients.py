@@ -1,0 +1,199 @@
+"""The order gate before the ccxt clients themselves: what a strategy sends past Freqtrade stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ccxt
+import pytest
+from ccxt import async_support, pro
+from freqtrade.enums import TradingMode
+
+from models.trade.risk.snapshot import Stage
+from strategies.guard.gate import OrderGate, OrderRefusedError
+from strategies.guard.permits import NewRisk, Permits
+
+BTC = "BTC/USDT:USDT"
+KEYS = {"apiKey": "k", "secret": "s"}
+MARKET = {
+    "id": "BTCUSDT", "symbol": BTC, "base": "BTC", "quote": "USDT", "settle": "USDT",
+    "settleId": "USDT", "type": "swap", "spot": False, "margin": False, "swap": True,
+    "future": False, "option": False, "linear": True, "inverse": False, "contract": True,
+    "contractSize": 1.0, "active": True, "precision": {"amount": 0.001, "price": 0.1},
+    "limits": {"amount": {"min": 0.001}, "price": {}, "cost": {}},
+    "info": {"orderTypes": ["LIMIT", "MARKET", "STOP_MARKET"]},
+}  # fmt: skip
+
+
+class Venue:
+    """The part of Freqtrade's exchange object with real ccxt clients; nothing leaves them."""
+
+    def __init__(self) -> None:
+        self.trading_mode = TradingMode.FUTURES
+        self.left: list[str] = []  # what would have gone over the wire
+        self._api = self._client(ccxt.binanceusdm(KEYS))
+        self._api_async = self._client(async_support.binanceusdm(KEYS))
+        self._ws_async = self._client(pro.binanceusdm(KEYS))
+
+    def _client(self, client: Any) -> Any:
+        def fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+            self.left.append(f"{method} {url.split('?')[0].rpartition('/')[2]}")
+            return {"orderId": 1, "symbol": "BTCUSDT", "status": "NEW", "side": "BUY"}
+
+        async def fetched(*asked: Any, **more: Any) -> Any:
+            return fetch(*asked, **more)
+
+        client.fetch = fetch if isinstance(client, ccxt.Exchange) else fetched
+        client.enableRateLimit = False
+        client.set_markets([MARKET])
+        return client
+
+    def create_order(self, **order: Any) -> dict[str, Any]:
+        reduces = {"reduceOnly": True} if order["reduceOnly"] else {}
+        answer: dict[str, Any] = self._api.create_order(
+            order["pair"], "market", order["side"], order["amount"], None, reduces
+        )
+        return answer
+
+    def create_stoploss(self, **order: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = self._api.create_order(
+            order["pair"], "market", order["side"], order["amount"], None,
+            {"stopPrice": order["stop_price"], "reduceOnly": True},
+        )  # fmt: skip
+        return answer
+
+
+@pytest.fixture
+def venue() -> Iterator[Venue]:
+    made = Venue()
+    yield made
+    for client in (made._api_async, made._ws_async):
+        asyncio.run(client.close())
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def gate(venue: Venue, told: list[str]) -> OrderGate:
+    made = OrderGate(
+        Permits(), stage=Stage.LIVE, refusal=str,
+        refused=lambda order, why: told.append(f"{order}: {why}"),
+    )  # fmt: skip
+    made.stand_before(venue)  # type: ignore[arg-type]  # the part that orders go through
+    return made
+
+
+PAST: dict[str, Callable[[Venue], Any]] = {
+    "create_order": lambda v: v._api.create_order(BTC, "market", "buy", 0.5),
+    "camel case": lambda v: v._api.createOrder(BTC, "market", "buy", 0.5),
+    "market order": lambda v: v._api.create_market_sell_order(BTC, 0.5),
+    "several": lambda v: v._api.create_orders(
+        [{"symbol": BTC, "type": "market", "side": "buy", "amount": 0.5}]
+    ),
+    "edited": lambda v: v._api.edit_order("1", BTC, "limit", "buy", 0.5, 60_000.0),
+    "raw": lambda v: v._api.fapiPrivatePostOrder({"symbol": "BTCUSDT", "quantity": "0.5"}),
+    "raw, false": lambda v: v._api.fapiPrivatePostOrder({"side": "BUY", "reduceOnly": "false"}),
+    "spot": lambda v: v._api.privatePostOrder({"symbol": "BTCUSDT", "side": "BUY"}),
+    "request": lambda v: v._api.request("batchOrders", "fapiPrivate", "POST", {}),
+    "list": lambda v: v._api.request("batchOrders", "fapiPrivate", "PUT", []),
+    "withdrawal": lambda v: v._api.sapiPostCapitalWithdrawApply({"coin": "USDT", "amount": "9"}),
+    "transfer": lambda v: v._api.sapiPostAssetTransfer({"type": "UMFUTURE_MAIN"}),
+    "asynchronous": lambda v: asyncio.run(v._api_async.create_order(BTC, "market", "buy", 0.5)),
+    "the streams' REST": lambda v: asyncio.run(v._ws_async.create_order(BTC, "market", "buy", 1)),
+    "by stream": lambda v: asyncio.run(v._ws_async.create_order_ws(BTC, "market", "buy", 0.5)),
+    "edited by stream": lambda v: asyncio.run(v._ws_async.editOrderWs("1", BTC, "limit", "buy")),
+    "class's own": lambda v: type(v).create_order(
+        v, pair=BTC, side="buy", amount=0.5, reduceOnly=False
+    ),
+}
+
+
+@pytest.mark.parametrize("way", PAST)
+def test_order_when_sent_past_freqtrade_then_it_stops_and_is_told(
+    venue: Venue, gate: OrderGate, told: list[str], way: str
+) -> None:
+    with pytest.raises(OrderRefusedError, match="past Freqtrade and the guards"):
+        PAST[way](venue)
+    assert venue.left == []
+    assert len(told) == 1
+
+
+def test_refusal_when_an_order_goes_past_freqtrade_then_it_says_which_and_which_way(
+    venue: Venue, gate: OrderGate, told: list[str]
+) -> None:
+    with pytest.raises(OrderRefusedError):
+        venue._api.create_order(BTC, "limit", "sell", 0.5, 60_000.0)
+    assert told == [f"short 0.5 {BTC}: POST order by the exchange's client, past Freqtrade and the "
+                    "guards"]  # fmt: skip
+    with pytest.raises(OrderRefusedError, match="gate, POST asset/transfer: POST asset/transfer"):
+        venue._api.sapiPostAssetTransfer({"amount": "9"})
+    with pytest.raises(OrderRefusedError, match=f"gate, {BTC}: POST order"):
+        venue._api.fapiPrivatePostOrder({"symbol": "BTCUSDT", "quantity": "many"})
+
+
+def send(venue: Venue, *, reduces: bool, amount: float = 0.5) -> Any:
+    return venue.create_order(
+        pair=BTC, side="buy", amount=amount, rate=60_000.0, leverage=1.0, reduceOnly=reduces
+    )
+
+
+def test_order_when_permitted_then_its_one_request_leaves_and_no_second_one(
+    venue: Venue, gate: OrderGate
+) -> None:
+    gate.permits.issue(NewRisk(pair=BTC, side=1, amount_base=0.5, rate=60_000.0, leverage=1.0))
+    assert send(venue, reduces=False)["id"] == "1"
+    with pytest.raises(OrderRefusedError):
+        venue._api.create_order(BTC, "market", "buy", 0.5)
+    with pytest.raises(OrderRefusedError, match="no guard has been asked"):
+        send(venue, reduces=False)
+    assert venue.left == ["POST order"]
+
+
+def test_request_when_an_order_that_passed_has_failed_then_nothing_passes_after_it(
+    venue: Venue, gate: OrderGate
+) -> None:
+    def lost(*_: Any, **__: Any) -> Any:
+        raise ccxt.NetworkError("no answer")
+
+    gate.permits.issue(NewRisk(pair=BTC, side=1, amount_base=0.5, rate=60_000.0, leverage=1.0))
+    own, venue._api.fetch = venue._api.fetch, lost
+    with pytest.raises(ccxt.NetworkError):
+        send(venue, reduces=False)
+    venue._api.fetch = own
+    with pytest.raises(OrderRefusedError):
+        venue._api.create_order(BTC, "market", "buy", 0.5)
+
+
+def test_exit_stop_cancellation_and_settings_when_sent_then_they_leave(
+    venue: Venue, gate: OrderGate, told: list[str]
+) -> None:
+    api = venue._api
+    send(venue, reduces=True)
+    venue.create_stoploss(pair=BTC, side="sell", amount=0.5, stop_price=57_000.0, leverage=1.0)
+    api.create_order(BTC, "market", "sell", 0.5, None, {"reduceOnly": True})
+    api.fapiPrivatePostAlgoOrder({"symbol": "BTCUSDT", "side": "SELL", "closePosition": "true"})
+    api.cancel_order("1", BTC)
+    api.set_leverage(2, BTC)
+    api.fapiPrivateGetBalance()
+    assert venue.left == ["POST order", "POST algoOrder", "POST order", "POST algoOrder",
+                          "DELETE order", "POST leverage", "GET balance"]  # fmt: skip
+    assert told == []
+
+
+@pytest.mark.parametrize("client", ["_api", "_api_async", "_ws_async"])
+def test_gate_when_a_client_signs_for_itself_again_then_it_no_longer_stands_until_it_does(
+    venue: Venue, gate: OrderGate, client: str
+) -> None:
+    assert gate.stands
+    del vars(getattr(venue, client))["sign"]
+    assert not gate.stands
+    gate.stand_before(venue)  # type: ignore[arg-type]
+    assert gate.stands
+    gate.permits.issue(NewRisk(pair=BTC, side=1, amount_base=0.5, rate=60_000.0, leverage=1.0))
+    send(venue, reduces=False)
+    assert venue.left == ["POST order"]
