@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 _SIDE: Final = "a side is +1 or -1; `sound_order` refuses any other"
+_SIDE_SIGN: Final = "of a side only the sign is read"
+_GAP: Final = "models.trade.risk.gap"
 
 _ENTERS: Final = (
     "exactly at max_hazard the exit takes the entry back, whichever way the veto decides"
@@ -23,6 +25,9 @@ _SIDES: Final = "a side is +1 or -1; `cascade_hits` refuses any other"
 
 _HELD: Final = "a position of 0 is none; the venue reports none"
 _WATCH: Final = "models.operate.control.watch"
+_LEASE: Final = "models.operate.control.lease"
+_OWNER: Final = "models.operate.control.owner"
+_WAIT: Final = "how long it is waited for another process, not what is found then"
 _WATCHDOG: Final = "strategies.desk.watch.act"
 _CROSS: Final = "models.trade.account.cross"
 _DISTANCE: Final = "models.trade.account.distance"
@@ -47,6 +52,14 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     ("models.trade.risk.losses", "observe_equity: 0.0 -> 1.0"): (
         "the start of a day without money is a tiny number, whichever: any loss of it is total"
     ),
+    (_GAP, "worst_loss_quote: 1 -> 2"): _SIDE_SIGN,
+    (_GAP, "worst_loss_quote: 1 -> 2 #2"): _SIDE_SIGN,
+    (_GAP, "gap_loss_quote: p.amount_base * side > 0 -> p.amount_base * side >= 0"): (
+        "a position of 0 costs 0, and an account of Freqtrade's trades has none"
+    ),
+    (_GAP, "gap_loss_quote: p.amount_base * side -> p.amount_base / side"): _SIDE,
+    (_GAP, "gap_loss_quote: side > 0 -> side >= 0"): _SIDE,
+    ("models.trade.risk.worst_hours", "WorstHour.against: side > 0 -> side >= 0"): _SIDE,
     ("models.trade.risk.exposure", "net_within: side > 0 -> side >= 0"): _SIDE,
     ("models.trade.risk.margin", "_survivor: order.side > 0 -> order.side >= 0"): _SIDE,
     (
@@ -178,5 +191,13 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     (_LEDGER, "net: abs(new) > abs(held) -> abs(new) >= abs(held)"): (
         "a fill's amount is never 0: the position is another after it"
     ),
+    (_LEASE, "_NAME_TRIES: 20 -> 21"): _WAIT,
+    (_LEASE, "_TRIES: 5 -> 6"): _WAIT,
+    (_LEASE, "_PAUSE_S: 0.05 -> 0.07500000000000001"): _WAIT,
+    (_LEASE, "_LONGEST: 4096 -> 4097"): "a name is far shorter; this bounds what is none",
+    (_LEASE, "_write_name: 0 -> 1"): "the first byte is written over in the next line",
+    (_OWNER, "owner_of: 16 -> 17"): "a salt of 16 bytes is long enough, and so is a longer one",
+    (_OWNER, "write_owner: 1 -> 2"): "the file's indent is for the eye",
+    ("strategies.account.trades_database", "others_trades: 5 -> 6"): _WAIT,
     (_WATCHDOG, "Actions._closed: 1.0 -> 1.5"): "a step is never more than what is held",
 }

@@ -47,6 +47,7 @@ _GUARDS: Final = (
     f"{_RISK}/test_guards.py", f"{_RISK}/test_limits.py", f"{_RISK}/test_losses.py",
     f"{_RISK}/test_after_trade.py", f"{_RISK}/test_second_source.py",
 )  # fmt: skip
+_CONTROL: Final = "tests/test_models/operate/control"
 _WATCH: Final = "tests/test_strategies/desk/watch"
 
 
@@ -63,7 +64,10 @@ ROOMS: Final[dict[str, tuple[Room, ...]]] = {
         _risk("test_after_trade", "reduction", "reconciliation"),
         _risk("test_second_source", "second_source"),
     ),
-    "gap": (_risk("test_gap", "gap", "worst_hours"),),
+    "gap": (
+        Room(("models.trade.risk.gap", "models.trade.risk.worst_hours"),
+             (f"{_RISK}/test_worst_hours.py", f"{_RISK}/test_gap.py"), _GUARDS),
+    ),
     "decision": (Room(("models.trade.decision.*",), ("tests/test_models/trade/decision",)),),
     "account": (
         Room(("models.trade.account.cross", "models.trade.account.records",
@@ -88,15 +92,20 @@ ROOMS: Final[dict[str, tuple[Room, ...]]] = {
     ),
     "watch": (
         Room(("models.operate.control.watch",),
-             ("tests/test_models/operate/control/test_watch.py",),
+             (f"{_CONTROL}/test_watch.py",),
              ("tests/test_strategies/desk/watch/test_watchdog.py",)),
+    ),
+    "state": (
+        Room(tuple(f"models.operate.control.{m}" for m in ("state_file", "state", "store")),
+             (f"{_CONTROL}/test_state_file.py", f"{_CONTROL}/test_store.py"),
+             (f"{_CONTROL}/test_commands.py", f"{_CONTROL}/test_news.py")),
     ),
     "owner": (
         Room(("models.operate.control.lease",),
-             ("tests/test_models/operate/control/test_lease.py",),
-             ("tests/test_models/operate/control/test_owner.py",), quick=False),
+             (f"{_CONTROL}/test_lease.py",),
+             (f"{_CONTROL}/test_owner.py",), quick=False),
         Room(("models.operate.control.owner", "models.operate.control.home"),
-             ("tests/test_models/operate/control/test_owner.py",),
+             (f"{_CONTROL}/test_owner.py",),
              ("tests/test_strategies/desk/test_claim.py",), quick=False),
         Room(("strategies.account.identity", "strategies.account.trades_database"),
              ("tests/test_strategies/account/test_identity.py",

@@ -161,6 +161,8 @@ def _lock(handle: int, path: Path, what: str) -> None:
         second = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except BlockingIOError:
         raise
+    except FileNotFoundError:
+        return  # removed in between: nothing is held, and `take_lease` tries again
     except OSError as error:
         _no_locks(path, what, errno.errorcode.get(error.errno or 0, str(error)))
     try:

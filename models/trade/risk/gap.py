@@ -17,7 +17,7 @@ from models.trade.risk.need import intent_of, need, need_price
 from models.trade.risk.orders import usable_equity
 from models.trade.risk.snapshot import Exposure, Snapshot
 from models.trade.risk.verdict import PASSED, Demand, Verdict, limited, refused
-from models.trade.risk.worst_hours import CALM, WorstHour, recorded
+from models.trade.risk.worst_hours import ASSUMED, CALM, WorstHour, recorded
 
 # New risk uses this part of the limit, so that a position may drift before it has to be cut.
 FOR_ENTRIES: Final = 0.9
@@ -74,8 +74,8 @@ def gap_loss_quote(exposure: Exposure, side: int) -> float:
         if p.amount_base * side > 0
     )
     pending = exposure.pending_long_quote if side > 0 else exposure.pending_short_quote
-    worst = max((hour_of(exposure, pair).against(side) for pair in exposure.marks), default=0.0)
-    return float(held + pending * worst)
+    coins = [hour_of(exposure, pair) for pair in exposure.marks] or [ASSUMED]
+    return float(held + pending * max(hour.against(side) for hour in coins))
 
 
 def hour_of(exposure: Exposure, pair: str) -> WorstHour:

@@ -100,10 +100,9 @@ def worst_hour(
     if not len(fall):
         return CALM
     hours = max(1.0, candle_ms / HOUR_MS)
-    down, up = float(fall.max()), float(rise.max())
-    if hours > 1:
-        down, up = 1 - (1 - down) ** (1 / hours), (1 + up) ** (1 / hours) - 1
-    return WorstHour(fall_frac=min(max(down, 0.0), 1.0), rise_frac=max(up, 0.0))
+    down = 1 - (1 - float(fall.max())) ** (1 / hours)
+    up = (1 + float(rise.max())) ** (1 / hours) - 1
+    return WorstHour(fall_frac=max(down, 0.0), rise_frac=max(up, 0.0))
 
 
 def hourly_moves(
@@ -121,9 +120,7 @@ def hourly_moves(
         raise InputError("expected finite prices > 0", where="worst hour")
     step = max(candle_ms, HOUR_MS)
     hour = time_ms // step
-    first = np.flatnonzero(np.diff(hour, prepend=-1))
-    if len(first) < 2:
-        return np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.int64)
+    _, first = np.unique(hour, return_index=True)  # of each hour, its first candle
     lows, highs = np.minimum.reduceat(low, first), np.maximum.reduceat(high, first)
     before = close[first[1:] - 1]
     known = time_ms[first[1:]] - time_ms[first[1:] - 1] == candle_ms
@@ -156,15 +153,17 @@ class SeenHours:
         Time that runs backwards is another run: it forgets what came later.
         """
         worst, newest = self.known(pair)
-        if len(time_ms) and time_ms[-1] < newest:
-            worst, newest = CALM, 0
-        if len(time_ms):
-            # The hour of the newest candle may have gone on since, and needs the close before it.
-            start = newest // HOUR_MS * HOUR_MS - candle_ms
-            new = time_ms >= start
-            now = worst_hour(time_ms[new], high[new], low[new], close[new], candle_ms)
-            newest, worst = int(time_ms[-1]), worst.or_worse(now)
-        self._seen[pair] = newest, worst
+        if not len(time_ms):
+            return worst
+        if time_ms[-1] < newest:
+            del self._seen[pair]
+            worst, newest = self.known(pair)
+        # The hour of the newest candle may have gone on since, and needs the close before it.
+        start = newest // HOUR_MS * HOUR_MS - candle_ms
+        new = time_ms >= start
+        now = worst_hour(time_ms[new], high[new], low[new], close[new], candle_ms)
+        worst = worst.or_worse(now)
+        self._seen[pair] = int(time_ms[-1]), worst
         return worst
 
 

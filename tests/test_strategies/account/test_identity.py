@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import stat
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +19,7 @@ from freqtrade.enums import RunMode
 from models.base.errors import ControlError
 from models.base.files import wall_clock_ms
 from models.operate.control.owner import BotStage
+from strategies.account import identity
 from strategies.account.identity import account_uid, bot_identity, hold_account, stage_of
 from strategies.desk.loopback.replay import ReplayedMarket, scripted_feed
 from strategies.desk.loopback.venue import LoopbackVenue
@@ -57,6 +59,7 @@ def test_identity_when_live_then_the_exchange_names_the_account_whatever_the_key
     first, second = bot_identity(config(url)), bot_identity(config(url, "b-key"))
     assert first.uid != second.uid
     assert (first.key, first.strategy, first.stake) == ("a-key", "S", "USDT")
+    assert first.exchange == "binance"
     assert "a-key" not in f"{first} {first!r}"
     venue = state.venue
     assert venue is not None
@@ -99,6 +102,31 @@ def test_identity_when_the_answer_has_another_form_then_it_names_no_account(answ
         walletAddress="", id="binance", apiKey="k", fapiPrivateV3GetBalance=lambda: answer
     )
     assert account_uid(client) == ""
+
+
+@pytest.mark.parametrize(("exchange", "key"), [("okx", "k"), ("binance", "")])
+def test_identity_when_the_exchange_cannot_be_asked_then_nobody_asks_it(
+    exchange: str, key: str
+) -> None:
+    client = SimpleNamespace(walletAddress="", id=exchange, apiKey=key)  # asked, it would raise
+    assert account_uid(client) == ""
+
+
+def test_identity_when_settings_stand_in_another_order_then_it_is_the_same_account(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Else an edit of the config that changes nothing would read as another bot's.
+    wallets = ({"USDT": 1_000, "BTC": 0.1}, {"BTC": 0.1, "USDT": 1_000})
+    first, second = (bot_identity({"dry_run": True, "dry_run_wallet": w}) for w in wallets)
+    assert first == second
+    addresses = ({"public": "https://a", "private": "https://b"},
+                 {"private": "https://b", "public": "https://a"})  # fmt: skip
+    clients = iter(
+        SimpleNamespace(walletAddress="0x1", apiKey="", urls={"api": urls}) for urls in addresses
+    )
+    monkeypatch.setattr(identity, "account_client", lambda block: next(clients))
+    live = {"dry_run": False, "exchange": {"name": "hyperliquid"}}
+    assert bot_identity(live).where == bot_identity(live).where
 
 
 def test_identity_when_dry_then_the_exchange_is_not_asked_and_no_key_is_taken(
@@ -155,6 +183,8 @@ def test_account_when_another_bot_of_this_machine_trades_it_then_the_second_is_r
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
     hold_account(renewed)
+    (folder,) = tmp_path.glob("breakwater-*")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     written = "".join(f"{p.name} {p.read_text()}" for p in tmp_path.rglob("*.lock"))
     assert not any(name in written for name in ("a-key", "b-key", first.uid))
     monkeypatch.setattr(os, "access", lambda *_: False)

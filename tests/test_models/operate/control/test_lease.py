@@ -76,7 +76,7 @@ def end(pid: int) -> None:
 def test_lease_when_another_process_holds_it_then_it_is_refused_by_name_until_that_is_killed(
     tmp_path: Path,
 ) -> None:
-    path = tmp_path / "new" / "bot.lock"
+    path = tmp_path / "new" / "folder" / "bot.lock"
     pid = holding(path)
     try:
         with pytest.raises(ControlError) as refused:
@@ -175,6 +175,27 @@ def test_lease_when_its_file_is_removed_under_it_then_it_says_that_it_is_lost(
     assert "was removed or replaced" in took.lost()
 
 
+@pytest.mark.parametrize("step", [1, 2], ids=["locked", "looked whether it keeps others out"])
+def test_lease_when_its_file_is_removed_just_as_it_is_locked_then_the_one_in_its_place_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    path, real, calls = tmp_path / "bot.lock", fcntl.flock, []
+
+    def removed(handle: int, how: int) -> None:
+        calls.append(how)
+        try:
+            real(handle, how)
+        finally:
+            if len(calls) == step:
+                path.unlink()
+
+    monkeypatch.setattr(fcntl, "flock", removed)
+    took = take_lease(path, "a bot")
+    assert took.lost() == ""
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert tried_elsewhere(path) == 1
+
+
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL])
 def test_lease_when_the_filesystem_has_no_locks_then_that_is_an_error_with_a_cure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
@@ -187,6 +208,36 @@ def test_lease_when_the_filesystem_has_no_locks_then_that_is_an_error_with_a_cur
         take_lease(tmp_path / "bot.lock", "a bot")
     assert errno.errorcode[number] in refused.value.problem
     assert "local disk" in refused.value.cure
+
+
+def test_lease_when_the_lock_fails_without_a_number_then_what_was_said_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def odd(handle: int, how: int) -> None:
+        raise OSError("the server is gone")
+
+    monkeypatch.setattr(fcntl, "flock", odd)
+    with pytest.raises(ControlError, match=r"keeps no locks \(the server is gone\)"):
+        take_lease(tmp_path / "bot.lock", "a bot")
+
+
+def test_lease_when_another_user_of_the_machine_holds_it_then_that_one_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "bot.lock"
+    pid = holding(path)
+    real = os.kill
+
+    def not_ours(number: int, what: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    try:
+        monkeypatch.setattr(os, "kill", not_ours)
+        with pytest.raises(ControlError, match=f"in use by GuardedSignals, live, process {pid}"):
+            take_lease(path, "another")
+    finally:
+        monkeypatch.setattr(os, "kill", real)
+        end(pid)
 
 
 def test_lease_when_the_filesystem_only_pretends_to_lock_then_that_is_found_out(

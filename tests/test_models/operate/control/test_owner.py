@@ -55,10 +55,19 @@ def test_owner_when_a_bot_starts_first_then_it_is_written_without_key_and_accoun
     text = (tmp_path / "control" / "owner.json").read_text(encoding="utf-8")
     assert LIVE.key not in text
     assert LIVE.uid not in text
-    assert LIVE.key not in f"{LIVE!r} {LIVE} {occupied.owner}"
+    secret = changed(where="https://user:password@127.0.0.1")
+    said = f"{secret!r} {secret} {occupied.owner}"
+    assert not any(word in said for word in (LIVE.key, LIVE.uid, "password"))
     assert read_owner(tmp_path / "control" / "owner.json") == occupied.owner
     assert occupy(place(tmp_path), LIVE).owner == occupied.owner
-    assert "BitcoinCrossMargin, live on binance in USDT (account #" in str(occupied.owner)
+    shown = occupied.owner.uid[:8]
+    assert f"BitcoinCrossMargin, live on binance in USDT (account #{shown})," in str(occupied.owner)
+
+
+def test_owner_when_shown_then_its_account_goes_by_the_uid_or_else_the_key_or_by_nothing() -> None:
+    by_key, by_nothing = owner_of(changed(uid=""), 0), owner_of(changed(uid="", key=""), 0)
+    assert f"in USDT (account #{by_key.keys[0][:8]}), since" in str(by_key)
+    assert "in USDT, since 1970-01-01" in str(by_nothing)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +91,18 @@ def test_owner_when_another_bot_starts_then_it_is_refused_by_name_and_nothing_ha
     assert "belongs to BitcoinCrossMargin, live on binance" in refused.value.problem
     assert refused.value.cure == "use yours"
     assert everything(tmp_path) == before
+
+
+def test_folder_when_another_bots_then_the_cure_names_one_for_this_bot_alone(
+    tmp_path: Path,
+) -> None:
+    occupy(place(tmp_path), LIVE)
+    other = changed(strategy="Litecoin-Hedge 2")
+    with pytest.raises(ControlError) as refused:
+        occupy(place(tmp_path, other), other)
+    assert f"--userdir of its own, as {tmp_path}_litecoinhedge2_live" in refused.value.cure
+    unnamed = dataclasses.replace(DRY, strategy="")
+    assert f"as {tmp_path}_other_dry_run" in place(tmp_path, unnamed).instead
 
 
 def test_dry_run_when_its_wallet_is_another_then_it_is_refused_like_another_account(

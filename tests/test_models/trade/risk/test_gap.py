@@ -5,31 +5,23 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.base.errors import InputError
-from models.trade.risk import worst_hours
-from models.trade.risk.gap import hour_of, worst_hour_bearable, worst_loss_quote
+from models.trade.risk.gap import (
+    gap_loss_quote,
+    hour_of,
+    worst_hour_bearable,
+    worst_loss_quote,
+)
 from models.trade.risk.limits import HardLimits, Limits
 from models.trade.risk.run import GUARDS, HEDGING, Standing, decide_order, watch
 from models.trade.risk.verdict import PASSED, Demand
-from models.trade.risk.worst_hours import (
-    ASSUMED,
-    CALM,
-    SeenHours,
-    WorstHour,
-    hourly_moves,
-    parsed_hours,
-    recorded,
-    worst_hour,
-)
+from models.trade.risk.worst_hours import ASSUMED, CALM, WorstHour, recorded
 from tests.test_models.trade.risk.worlds import LIMITS, OTHER, PAIR, SOUND, exposure, held, world
 
 BTC, LTC = recorded(PAIR), recorded(OTHER)
-HOUR = 3_600_000
 SHIPPED = ("BTC", "ETH", "LTC", "BCH", "XRP")
 
 
@@ -82,6 +74,29 @@ def test_order_when_the_coin_is_unknown_then_it_is_worse_than_any_on_record() ->
         assert hour != ASSUMED
         assert hour.or_worse(ASSUMED) == ASSUMED
         assert recorded(f"{coin}/USDT:USDT", at_marks=True).or_worse(hour) == hour
+    new = world(exposure=exposure(marks={"NEW/USDT:USDT": 100.0}), intent__pair="NEW/USDT:USDT")
+    assert worst_hour_bearable(new, LIMITS).limit_quote == pytest.approx(2_250 / 0.85)
+    short = replace(new, intent=replace(new.intent, side=-1))
+    assert worst_hour_bearable(short, LIMITS).limit_quote == pytest.approx(2_250 / 2.5)
+
+
+def test_order_when_half_a_coin_is_held_then_its_whole_worth_counts() -> None:
+    half = exposure(held(0.5, 4_000.0, pair=PAIR), marks={PAIR: 4_000.0})
+    left = 0.225 * 10_000 - 2_000 * BTC.fall_frac
+    assert worst_hour_bearable(world(exposure=half), LIMITS).limit_quote == pytest.approx(
+        left / BTC.fall_frac
+    )
+    sold = exposure(held(-0.5, 4_000.0, pair=PAIR), marks={PAIR: 4_000.0})
+    assert gap_loss_quote(sold, -1) == pytest.approx(2_000 * BTC.rise_frac)
+
+
+def test_order_when_what_waits_is_of_no_coin_with_a_mark_then_it_counts_as_an_unknown_coin() -> (
+    None
+):
+    waiting = exposure(pending_long_quote=100.0, pending_short_quote=10.0)
+    unmarked = replace(waiting, marks={})
+    assert gap_loss_quote(unmarked, 1) == pytest.approx(85.0)
+    assert gap_loss_quote(unmarked, -1) == pytest.approx(25.0)
 
 
 def test_order_when_the_candles_have_shown_worse_then_that_counts_and_calm_ones_never_help() -> (
@@ -140,10 +155,31 @@ def test_standing_when_a_position_has_outgrown_the_limit_then_it_is_cut_to_where
     assert worst_loss_quote(left) == pytest.approx(0.225 * 10_000)
 
 
+def test_standing_when_the_cost_is_the_limit_to_the_cent_then_nothing_is_closed() -> None:
+    quiet, to_nothing = replace(SOUND, intent=None), WorstHour(fall_frac=1.0, rise_frac=0.0)
+    for amount, cut in ((25.0, False), (25.0001, True)):
+        at = exposure(held(amount, pair=PAIR), worst_hours={PAIR: to_nothing})
+        assert (worst_hour_bearable(replace(quiet, exposure=at), LIMITS) != PASSED) is cut
+
+
+def test_standing_when_an_account_is_counted_in_whole_coins_then_it_is_cut_like_one_in_cents() -> (
+    None
+):
+    quiet = replace(SOUND, intent=None)
+    large = replace(quiet, exposure=exposure(held(100.0)))
+    small = replace(quiet, exposure=exposure(held(0.01), wallet=1.0))
+    cut = worst_hour_bearable(small, LIMITS).shed_frac
+    assert cut == pytest.approx(worst_hour_bearable(large, LIMITS).shed_frac)
+    assert cut == pytest.approx(1 - 0.225 / LTC.fall_frac)
+
+
 def test_standing_when_there_is_no_equity_or_no_position_then_all_goes_or_nothing_is_said() -> None:
     quiet = replace(SOUND, intent=None)
-    ruined = replace(quiet, exposure=exposure(held(10.0), wallet=-5.0))
-    assert worst_hour_bearable(ruined, LIMITS).shed_frac == 1.0
+    for wallet in (-5.0, 0.0):
+        ruined = replace(quiet, exposure=exposure(held(10.0), wallet=wallet))
+        seen = worst_hour_bearable(ruined, LIMITS)
+        assert (seen.shed_frac, seen.demand) == (1.0, Demand.WARN)
+        assert "no equity left" in seen.reason
     assert worst_hour_bearable(replace(quiet, exposure=exposure(wallet=-5.0)), LIMITS) == PASSED
 
 
@@ -178,81 +214,3 @@ def test_account_when_the_guard_let_an_order_through_then_its_side_bears_the_wor
     lost = sum(a * (100 - after_hour[p]) for p, a in legs if a * side > 0)
     already = sum(a * (100 - after_hour[p]) for p, a in held_now if a * side > 0)
     assert lost <= max(0.225 * wallet, already) * (1 + 1e-9) + 1e-6
-
-
-# -- what candles show ------------------------------------------------------------------------
-
-
-def test_hours_when_candles_are_short_long_or_missing_then_each_is_read_as_it_can_be() -> None:
-    # Two hours of half-hours: closes 100, 100 | low 60, close 80.
-    t = np.arange(4) * (HOUR // 2)
-    high, low = np.array([100.0, 101.0, 130.0, 90.0]), np.array([99.0, 99.0, 70.0, 60.0])
-    close = np.array([100.0, 100.0, 75.0, 80.0])
-    half = worst_hour(t, high, low, close, HOUR // 2)
-    assert (half.fall_frac, half.rise_frac) == pytest.approx((0.4, 0.3))
-    # The same prices as candles of four hours: at least one hour in them moved a quarter of that.
-    four = worst_hour(t * 8, high, low, close, 4 * HOUR)
-    assert four.fall_frac == pytest.approx(1 - 0.7 ** (1 / 4))
-    assert four.rise_frac == pytest.approx(1.3 ** (1 / 4) - 1)
-    hole = np.array([0, HOUR // 2, 20 * HOUR, 20 * HOUR + HOUR // 2])
-    assert worst_hour(hole, high, low, close, HOUR // 2) == CALM
-    assert worst_hour(t[:1], high[:1], low[:1], close[:1], HOUR) == CALM
-    with pytest.raises(InputError, match="finite prices > 0"):
-        worst_hour(t, high, np.array([99.0, math.nan, 70.0, 60.0]), close, HOUR // 2)
-
-
-@settings(max_examples=100, deadline=None)
-@given(seed=st.integers(0, 10**6), per_hour=st.sampled_from([1, 4, 12]))
-def test_hours_when_looked_at_candle_by_candle_then_they_are_those_of_all_candles(
-    seed: int, per_hour: int
-) -> None:
-    rng = np.random.default_rng(seed)
-    step, n = HOUR // per_hour, 30 * per_hour
-    t = np.arange(n) * step + 7 * HOUR
-    close = 100 * np.exp(np.cumsum(0.03 * rng.standard_normal(n)))
-    high, low = close * (1 + 0.05 * rng.random(n)), close * (1 - 0.05 * rng.random(n))
-    seen, i = SeenHours(), 0
-    while i < n:
-        i = min(n, i + int(rng.integers(1, 2 * per_hour + 1)))
-        start = max(0, i - 4 * per_hour - int(rng.integers(0, n)))
-        got = seen.look("X", t[start:i], high[start:i], low[start:i], close[start:i], step)
-    assert got == worst_hour(t, high, low, close, step)
-    again = seen.look("X", t[: 2 * per_hour], high[: 2 * per_hour], low[: 2 * per_hour],
-                      close[: 2 * per_hour], step)  # fmt: skip
-    assert again == worst_hour(t[: 2 * per_hour], high[: 2 * per_hour], low[: 2 * per_hour],
-                               close[: 2 * per_hour], step)  # fmt: skip
-
-
-def test_table_when_a_row_is_wrong_then_it_is_refused_by_name() -> None:
-    good = {"coin": "A", "traded": {"fall_frac": 0.5, "rise_frac": 0.5}}
-    assert parsed_hours([good]) == {"A": {"traded": WorstHour(fall_frac=0.5, rise_frac=0.5)}}
-    with pytest.raises(InputError, match="A is there twice"):
-        parsed_hours([good, good])
-    for wrong in ({"coin": "A"}, {"traded": good["traded"]}, {**good, "traded": {}}):
-        with pytest.raises(InputError, match="expected coin and traded"):
-            parsed_hours([wrong])
-    with pytest.raises(InputError, match="0 <= fall <= 1"):
-        parsed_hours([{**good, "traded": {"fall_frac": 1.1, "rise_frac": 0.5}}])
-
-
-def test_table_when_read_then_it_is_the_shipped_one_and_a_planted_calm_coin_would_be_noticed() -> (
-    None
-):
-    table = worst_hours._table()
-    assert set(SHIPPED) <= set(table)
-    for coin, row in table.items():
-        assert row["traded"].fall_frac > 0.25, coin
-        assert row["traded"].rise_frac > 0.25, coin
-
-
-def test_hours_when_their_moves_are_told_then_each_stands_beside_the_open_of_its_hour() -> None:
-    begin = 1_700_000_000_000 // HOUR * HOUR
-    time_ms = begin + np.arange(12) * HOUR // 4
-    close = np.full(12, 100.0)
-    low, high = (
-        np.where(np.arange(12) == 9, 80.0, 100.0),
-        np.where(np.arange(12) == 5, 130.0, 100.0),
-    )
-    fall, rise, opens = hourly_moves(time_ms, high, low, close, HOUR // 4)
-    assert opens.tolist() == [begin + HOUR, begin + 2 * HOUR]
-    assert (fall, rise) == (pytest.approx([0.0, 0.2]), pytest.approx([0.3, 0.0]))
