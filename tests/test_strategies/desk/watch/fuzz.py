@@ -34,6 +34,8 @@ _ERRORS: Final[tuple[type[Exception], ...]] = (
     AssertionError, ZeroDivisionError, StopIteration, UnicodeError,
 )  # fmt: skip
 
+_TURNS_IN_A_FOLDER: Final = 30  # each watchdog reads the whole journal when it starts
+
 Places = list[tuple[Any, Any]]  # a container and a key in it
 
 
@@ -150,9 +152,12 @@ def turn(world: ScriptedWorld, seed: int) -> str:
 def fuzz(turns: int, begin: int = 0) -> list[str]:
     """Return the faults found in `turns` turns, one seed each."""
     logging.disable(logging.CRITICAL)
-    with tempfile.TemporaryDirectory() as folder:
-        world = ScriptedWorld(Path(folder))
-        faults = [fault for seed in range(begin, begin + turns) if (fault := turn(world, seed))]
+    faults = []
+    for first in range(begin, begin + turns, _TURNS_IN_A_FOLDER):
+        with tempfile.TemporaryDirectory() as folder:
+            world = ScriptedWorld(Path(folder))
+            seeds = range(first, min(first + _TURNS_IN_A_FOLDER, begin + turns))
+            faults += [fault for seed in seeds if (fault := turn(world, seed))]
     logging.disable(logging.NOTSET)
     return faults
 
