@@ -174,7 +174,7 @@ class StateFile:
         """Write the halts down that the state could not take, as soon as it can; must not raise."""
         for halt in self._beside():
             try:
-                self._change(partial(_with_halt, halt))
+                self._change(partial(with_halt, halt))
                 self._forget([halt])
             except (OSError, ControlError):
                 return
@@ -298,7 +298,8 @@ def _unreadable(error: Exception) -> Notice:
     )  # fmt: skip
 
 
-def _with_halt(halt: Notice, state: ControlState, now_ms: int) -> ControlState:
+def with_halt(halt: Notice, state: ControlState, now_ms: int) -> ControlState:
+    """Return the state with a halt that stood beside it."""
     return state.down(halt.what, halt.mode, by=halt.by, reason=halt.reason, now_ms=now_ms)
 
 

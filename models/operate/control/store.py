@@ -23,7 +23,7 @@ from models.operate.control.state import (
     StateChanged,
     checked_ratio,
 )
-from models.operate.control.state_file import HALT_FILE, StateFile
+from models.operate.control.state_file import HALT_FILE, StateFile, with_halt
 from models.operate.control.unknown import Unknown
 
 _KEPT_PROPOSALS: Final = 50
@@ -125,16 +125,18 @@ class ControlStore(StateFile):
                 cure="remove it, then resume",
             )
 
+        beside = self._beside() if only is None else ()
+
         def change(state: ControlState, now: int) -> ControlState:
+            for halt in beside:  # taken before it is lifted: people are told of it all the same
+                state = with_halt(halt, state, now)
             return state.lifted(by=str(by), now_ms=now, only=only)
 
-        beside = self._beside()
         self._change(
             change, over_unreadable=only is None, shown=shown,
             same=lambda now, then: now.heard == then.heard,
         )  # fmt: skip
-        if only is None:  # what came while it was written stays
-            self._forget(beside)
+        self._forget(beside)  # what came while it was written stays
         return self.read()
 
     def _down(self, what: str, mode: ControlMode, by: Actor, reason: str) -> ControlState:

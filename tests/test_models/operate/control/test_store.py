@@ -266,7 +266,11 @@ def test_halt_when_a_person_has_lifted_it_before_the_state_took_it_then_it_does_
         store.halt(LOSS, "lost 2 %")
     (store.folder / HALT_FILE).unlink()
     shown = other(store).read()
-    assert other(store).resume(ANN, shown=shown).mode is ControlMode.ACTIVE
+    lifted = other(store).resume(ANN, shown=shown)
+    assert lifted.mode is ControlMode.ACTIVE
+    taken = [n for n in lifted.notices if n.what == "halt"]
+    assert [(n.n, n.stands) for n in taken] == [(1, False)]  # numbered: it will be told
+    assert "lost 2 %" in taken[0].reason
     store.settle()
     assert store.read().mode is ControlMode.ACTIVE
 
