@@ -23,8 +23,12 @@ class ModelSpec:
         Fewest rows each of train, validation and calibration must have, beside twice the longest
         context.
     reads_time
-        Whether the model goes by the candle's open time, and of the features by sigma alone. Its
-        graph then has one more input column, see `models.serve.session.graph_input`.
+        Whether the model goes by the candle's open time, and of the features by volatility alone:
+        by sigma, or by ranges too. Its graph then has one more input column, see
+        `models.serve.session.graph_input`.
+    directional
+        Whether it says which way. One that does not answers with the training rows' shares of up
+        and down, given a move, and with a median of zero.
     absent
         Heads it does not have, of `models.base.columns.OF_HEAD`: its graph answers NaN there, and
         so do their forecast columns. The strategy enters no trade without them.
@@ -52,6 +56,7 @@ class ModelSpec:
     source: str
     minimum_rows: int = 0
     reads_time: bool = False
+    directional: bool = True
     absent: tuple[str, ...] = ()
     description: str = ""
     failure_modes: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ from models.base.errors import ConfigError
 from models.base.spec import ModelSpec
 
 NETWORKS = "nets"  # torch modules under the one training loop
-ROOMS = (NETWORKS, "trees", "hybrid", "prophet", "agents", "gan")
+ROOMS = (NETWORKS, "trees", "hybrid", "prophet", "agents", "gan", "volatility")
 _LEARN = Path(__file__).resolve().parent
 _TITLE = re.compile(r'\btitle="([^"]+)"')
 _MARK = re.compile(r"^SPEC = ", re.MULTILINE)

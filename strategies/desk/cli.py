@@ -122,6 +122,7 @@ def _add_compare(commands: Subcommands) -> None:
         compare.add_argument(f"--{name}", type=int, help=what)
     compare.add_argument("--pair", help="BTC/USDT:USDT")
     compare.add_argument("--timeframe", help="1h")
+    compare.add_argument("--reference", help="whom all are held against, always in; volatility")
     _add_max_steps(compare)
 
 

@@ -66,7 +66,7 @@ class CompareOptions:
     test_days: int = 60
     pair: str = "BTC/USDT:USDT"
     timeframe: str = "1h"
-    reference: str = "linear"
+    reference: str = "volatility"  # always among the models
     userdir: Path = USER_DATA
     settings: Mapping[str, Any] = field(default_factory=dict)  # of model_training_parameters
 

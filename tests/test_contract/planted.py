@@ -6,7 +6,8 @@ that is one candle early or late has nothing to go by.
 
 A model that reads the time and no feature (`ModelSpec.reads_time`) is asked the same of what it
 reads: candles are days, and the label follows the day of the week in a pattern that correlates
-with none of its own shifts.
+with none of its own shifts. One that says how far and never which way (not
+`ModelSpec.directional`) is asked that: the pattern is the log of the next candle's volatility.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 import torch
 
 from models.base import columns
-from models.base.types import Artifact, Float32Array, FloatArray, TrainingJob
+from models.base.types import Artifact, BoolArray, Float32Array, FloatArray, TrainingJob
 from models.base.units import DAY_MS
 from models.learn import catalog
 from models.learn.jobs.pipeline import train
@@ -62,7 +63,10 @@ def times(rows: int, candle_ms: int = CANDLE_MS) -> np.ndarray:
 
 
 def signal(job: TrainingJob) -> FloatArray:
-    """What decides the labels of each row but for noise, (N,): a feature, or the weekday."""
+    """What decides the labels of each row but for noise, (N,): a feature, or the weekday.
+
+    It is their mean, or, for a model without direction, the log of their volatility.
+    """
     if catalog.load(job.network).reads_time:
         return WEEK[job.time_ms // DAY_MS % len(WEEK)]
     return job.features[:, 0].astype(np.float64)
@@ -84,7 +88,12 @@ def planted_job(network: str, seed: int = 0, **changes: Any) -> TrainingJob:
         settings=SETTINGS,
         title=f"planted {network}",
     )
-    outcome = signal(job) + 0.5 * rng.normal(size=rows)
+    noise = rng.normal(size=rows)
+    if catalog.load(network).directional:
+        outcome = signal(job) + 0.5 * noise
+    else:
+        outcome = np.exp(signal(job)) * noise
+        job = _with_ranges(job, rng)
     labels = {
         columns.LABEL_RETURN: outcome,
         columns.LABEL_DIRECTION: np.where(np.abs(outcome) > 0.5, np.sign(outcome), 0.0),
@@ -95,6 +104,38 @@ def planted_job(network: str, seed: int = 0, **changes: Any) -> TrainingJob:
         columns.LABEL_ACTION: -np.where(np.abs(outcome) > 0.5, np.sign(outcome), 0.0),
     }
     return dataclasses.replace(job, **{"labels": labels, **changes})
+
+
+def _with_ranges(job: TrainingJob, rng: np.random.Generator) -> TrainingJob:
+    """The job with the range of each candle, in sigma, as its first feature.
+
+    It is what the row before it was told of: row t's label is about candle t + 1.
+    """
+    x = job.features.copy()
+    x[0, 0] = 1.0
+    x[1:, 0] = np.exp(signal(job)[:-1] + 0.2 * rng.normal(size=len(x) - 1))
+    return dataclasses.replace(job, features=x, feature_names=("%-range", *NAMES[1:]))
+
+
+def asked(job: TrainingJob, out: dict[str, FloatArray]) -> tuple[BoolArray, FloatArray]:
+    """What a model is asked of the held-out rows, and its answers, (R,) each.
+
+    Up or down of the rows that moved; of a model without direction, whether each row moved.
+    """
+    rows = held_out_rows(job)
+    label = job.labels[columns.LABEL_DIRECTION][rows]
+    if not catalog.load(job.network).directional:
+        return label != 0, -out[columns.P_FLAT][rows]
+    moved = label != 0
+    return label[moved] > 0, out[columns.LABEL_DIRECTION][rows][moved]
+
+
+def answer(network: str, out: dict[str, FloatArray]) -> FloatArray:
+    """What a model says of the planted `signal`, (N,)."""
+    if not catalog.load(network).directional:
+        return np.asarray(np.log(out[columns.RETURN_QUANTILES[-1]]))
+    (name,) = {columns.LABEL_RETURN} & set(answered(network)) or {columns.LABEL_DIRECTION}
+    return out[name]
 
 
 def prepared(job: TrainingJob) -> Prepared:

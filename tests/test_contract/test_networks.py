@@ -82,12 +82,8 @@ def forecast(
 
 
 def held_out_auc(artifact: Artifact, job: TrainingJob) -> float:
-    """Area under the curve of p_up - p_down against up / down, on rows training never saw."""
-    rows = planted.held_out_rows(job)
-    label = job.labels[columns.LABEL_DIRECTION][rows]
-    score = forecast(artifact, job)[columns.LABEL_DIRECTION][rows]
-    moved = label != 0
-    return float(roc_auc_score(label[moved] > 0, score[moved]))
+    """Area under the curve of what the model is asked, on rows training never saw."""
+    return float(roc_auc_score(*planted.asked(job, forecast(artifact, job))))
 
 
 # -- the network ------------------------------------------------------------------------------
@@ -250,9 +246,7 @@ def check_measured_context(network: str) -> None:
 def check_alignment(network: str) -> None:
     artifact, job = planted.planted_artifact(network), planted.planted_job(network)
     rows = planted.held_out_rows(job)
-    out = forecast(artifact, job)
-    (name,) = {columns.LABEL_RETURN} & set(planted.answered(network)) or {columns.LABEL_DIRECTION}
-    score = out[name]
+    score = planted.answer(network, forecast(artifact, job))
     match = {
         shift: np.corrcoef(score[rows], np.roll(planted.signal(job), shift)[rows])[0, 1]
         for shift in range(-3, 4)

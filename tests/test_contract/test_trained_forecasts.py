@@ -46,12 +46,10 @@ def shuffled(network: str, leak: bool) -> TrainingJob:
 
 
 def held_out_auc(job: TrainingJob) -> float:
-    rows = planted.held_out_rows(job)
     out = Predictor(train(job)).predict(job.features, job.time_ms, job.feature_names)
-    label, score = job.labels[columns.LABEL_DIRECTION][rows], out[columns.LABEL_DIRECTION][rows]
-    moved = label != 0
-    assert 1 / math.sqrt(3 * moved.sum()) < CHANCE / 2.9  # the band is wide enough to mean chance
-    return float(roc_auc_score(label[moved] > 0, score[moved]))
+    label, score = planted.asked(job, out)
+    assert 1 / math.sqrt(3 * len(label)) < CHANCE / 2.9  # the band is wide enough to mean chance
+    return float(roc_auc_score(label, score))
 
 
 def predict(artifact: Artifact, x: np.ndarray) -> dict[str, FloatArray]:

@@ -61,6 +61,12 @@ def _gan(data: Prepared) -> Fitted:
     return fit_gan(data)
 
 
+def _volatility(data: Prepared) -> Fitted:
+    from models.learn.volatility.fitting import fit_volatility
+
+    return fit_volatility(data)
+
+
 FITTERS: Mapping[str, Callable[[Prepared], Fitted]] = {
     "network": _network,
     "network or simpler hazard": _network_or_simpler,
@@ -69,6 +75,7 @@ FITTERS: Mapping[str, Callable[[Prepared], Fitted]] = {
     "prophet": _prophet,
     "agent": _agent,
     "gan": _gan,
+    "volatility": _volatility,
 }
 
 

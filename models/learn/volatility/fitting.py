@@ -1,0 +1,235 @@
+"""From a job's data to the regression, the heads that hang on it, and the graph."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import sklearn
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
+
+from models.base import columns
+from models.base.errors import InputError
+from models.base.types import FloatArray, IntArray
+from models.base.windows import Span
+from models.learn.export.onnx import to_onnx
+from models.learn.hazard.proportional import (
+    COVARIATE_CLIP,
+    ProportionalHazard,
+    fit_proportional,
+)
+from models.learn.training.fitted import Fitted
+from models.learn.training.loop import clip_runs
+from models.learn.training.prepare import Prepared
+from models.learn.volatility.inputs import (
+    PARKINSON,
+    SMALLEST_VARIANCE,
+    WEEK_HOURS,
+    RangeInputs,
+    hour_of_week,
+    range_columns,
+    range_inputs,
+    squared_ranges,
+)
+from models.learn.volatility.served import LogVolatility, ServedVolatility, VolatilityHeads
+
+_HOURS = 24
+
+
+@dataclass(frozen=True)
+class RangeRows:
+    """Rows with a whole context, and the range that followed each."""
+
+    row: IntArray  # (R,) position in the job's frame, increasing
+    logs: FloatArray  # (R, W) of `RangeInputs`
+    hour: IntArray  # (R,) of the week
+    realised: FloatArray  # (R,) log volatility over the horizon, from the ranges within it
+    weight: FloatArray  # (R,)
+
+
+def fit_volatility(data: Prepared) -> Fitted:
+    """Regress the coming range on the training rows, hang the heads on it, and export.
+
+    Raises
+    ------
+    InputError
+        If the frame has no range, or no training row a whole context before it.
+    ArtifactError
+        If the exported graph does not answer as the module.
+    """
+    started = time.monotonic()
+    job = data.job
+    regression, heads, facts = fit_parts(data)
+    seconds = time.monotonic() - started
+    origin_ms = int(job.time_ms[0])
+    served = ServedVolatility(
+        regression, heads, data.layout,
+        columns=range_columns(job.feature_names, job.candle_ms),
+        horizon=data.settings.labels.horizon_candles,
+        candle_ms=job.candle_ms,
+        origin_ms=origin_ms,
+    )  # fmt: skip
+    return Fitted(
+        onnx=to_onnx(served, len(job.feature_names) + 1, carries=True),
+        seconds=seconds,
+        facts={
+            "time_origin_ms": origin_ms,
+            "parameters": len(regression.slope) + _HOURS + WEEK_HOURS // _HOURS + 1,
+            "volatility": facts,
+            "libraries": {"scikit-learn": sklearn.__version__},
+        },
+    )
+
+
+def fit_parts(data: Prepared) -> tuple[LogVolatility, VolatilityHeads, dict[str, Any]]:
+    """Return the regression, what hangs on it, and what the manifest tells of both."""
+    job, horizon = data.job, data.settings.labels.horizon_candles
+    inputs = range_inputs(data.config, horizon, job.candle_ms)
+    at = range_columns(job.feature_names, job.candle_ms)
+    rows = range_rows(data, inputs, data.split.train, at)
+    regression, heads = _heads(data, rows, fit_regression(rows, inputs, data.config.ridge))
+    held = range_rows(data, inputs, data.split.validation, at)
+    return regression, heads, _facts(regression, heads, rows, held)
+
+
+def range_rows(data: Prepared, inputs: RangeInputs, span: Span, at: tuple[int, int]) -> RangeRows:
+    """Return the rows of `span` with a whole context before and a whole horizon behind them.
+
+    The horizon of a span's last row ends within the purge behind it.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    job, horizon = data.job, data.settings.labels.horizon_candles
+    squared = squared_ranges(job.features, *at)
+    row, logs, realised = [], [], []
+    reach = Span(span.start, span.stop + horizon)  # ranges of the purge are labels, not inputs
+    for run in clip_runs(data.rows.runs, reach, inputs.reach - 1):
+        last = min(run.stop - horizon, span.stop)
+        first = run.start + inputs.reach - 1
+        if last <= first:
+            continue
+        row.append(np.arange(first, last))
+        logs.append(inputs.logs(squared[run.start : last]))
+        ahead = np.lib.stride_tricks.sliding_window_view(squared[first + 1 :], horizon)
+        realised.append(
+            0.5 * np.log(ahead[: last - first].sum(axis=1) / PARKINSON + SMALLEST_VARIANCE)
+        )
+    if not row:
+        raise InputError(
+            f"expected {inputs.reach + horizon} candles without a gap, got none so long",
+            where=f"{job.title}, rows {span.start} to {span.stop}",
+            cure="bring candles without gaps, or shorten network.windows",
+        )
+    every = np.concatenate(row)
+    return RangeRows(
+        every,
+        np.concatenate(logs),
+        hour_of_week(job.time_ms[every], job.candle_ms),
+        np.concatenate(realised),
+        data.rows.weight.numpy()[every].astype(np.float64),
+    )
+
+
+def fit_regression(rows: RangeRows, inputs: RangeInputs, ridge: float) -> LogVolatility:
+    """Return the ridge regression of the range to come on past ranges, hour and weekday."""
+    scaler = StandardScaler().fit(rows.logs, sample_weight=rows.weight)
+    z = np.clip(scaler.transform(rows.logs), -COVARIATE_CLIP, COVARIATE_CLIP)  # (R, W)
+    clock = _clock_flags()  # (168, 31)
+    x = np.hstack((z, clock[rows.hour]))
+    model = Ridge(alpha=ridge, solver="cholesky").fit(x, rows.realised, sample_weight=rows.weight)
+    of_ranges = z.shape[1]
+    return LogVolatility(
+        inputs=inputs,
+        mean=scaler.mean_,
+        std=scaler.scale_,
+        slope=model.coef_[:of_ranges],
+        clock=clock @ model.coef_[of_ranges:],
+        intercept=float(model.intercept_),
+    )
+
+
+def _clock_flags() -> FloatArray:
+    """Return which hour of the day and which weekday each hour of the week is, (168, 24 + 7)."""
+    hour = np.arange(WEEK_HOURS)
+    return np.hstack((np.eye(_HOURS)[hour % _HOURS], np.eye(WEEK_HOURS // _HOURS)[hour // _HOURS]))
+
+
+def _heads(
+    data: Prepared, rows: RangeRows, regression: LogVolatility
+) -> tuple[LogVolatility, VolatilityHeads]:
+    """Return the regression in units of the returns' spread, and what is made of it."""
+    job, layout, labels = data.job, data.layout, data.settings.labels
+    sigma = job.features[rows.row, job.feature_names.index(columns.FEATURE_SIGMA)]
+    outcome = job.labels[columns.LABEL_RETURN][rows.row] * sigma * np.sqrt(labels.horizon_candles)
+    log_v = regression(rows.logs, rows.hour)
+    known = np.isfinite(outcome)
+    z, weight = np.abs(outcome[known]) * np.exp(-log_v[known]), rows.weight[known]
+    # A range understates what a price that jumps goes; the spread of the outcomes is the measure.
+    spread = max(float(np.sqrt(np.average(z**2, weights=weight))), SMALLEST_VARIANCE)
+    half = np.quantile(z / spread, (0.5, 0.9), weights=weight, method="inverted_cdf")
+    prior = data.prior.double().numpy()
+    down, flat, up = prior[layout.classes]
+    direction = job.labels[columns.LABEL_DIRECTION][rows.row]
+    moved, judged = np.nan_to_num(np.abs(direction)), np.isfinite(direction)
+    covariate, t = (log_v + np.log(spread))[:, None], data.rows.targets
+
+    def hazard(event: FloatArray, at_risk: FloatArray, base: FloatArray) -> ProportionalHazard:
+        return _on_volatility(covariate, event, at_risk * rows.weight[:, None], base)
+
+    fall, squeeze = (
+        hazard(
+            t.event[rows.row, side].double().numpy(),
+            t.at_risk[rows.row, side].double().numpy(),
+            prior[layout.hazard(sign)],
+        )
+        for side, sign in ((0, -1), (1, 1))
+    )
+    odds = np.array([np.logaddexp(down, up) - flat])
+    return replace(
+        regression, intercept=regression.intercept + float(np.log(spread))
+    ), VolatilityHeads(
+        moves=hazard(moved[:, None], judged[:, None].astype(np.float64), odds),
+        sides=(fall, squeeze),
+        quantiles=np.array([-half[1], -half[0], 0.0, half[0], half[1]]),
+        prior=prior,
+    )
+
+
+def _on_volatility(
+    covariate: FloatArray, event: FloatArray, at_risk: FloatArray, prior: FloatArray
+) -> ProportionalHazard:
+    """Return the hazard of K bins on log v (R, 1); rows count as much as they are `at_risk`.
+
+    Where it never happened, or always, no slope can be told: the constant `prior` (K,).
+    """
+    happened = float((event * at_risk).sum())
+    if not 0 < happened < float(at_risk.sum()):
+        return ProportionalHazard(prior, np.zeros(1), covariate.mean(axis=0), np.ones(1))
+    return fit_proportional(covariate, event, at_risk)
+
+
+def _facts(
+    regression: LogVolatility, heads: VolatilityHeads, rows: RangeRows, held: RangeRows
+) -> dict[str, Any]:
+    """Return what the manifest tells: coefficients, and the variance of log ranges explained."""
+
+    def explained(of: RangeRows) -> float:
+        error = of.realised - regression(of.logs, of.hour)
+        return float(1.0 - error.var() / max(of.realised.var(), SMALLEST_VARIANCE))
+
+    names = regression.inputs.names
+    return {
+        "rows": len(rows.row),
+        "slopes": dict(zip(names, regression.slope.tolist(), strict=True)),
+        "clock_sd": float(regression.clock.std()),
+        "explained_frac": {"train": explained(rows), "validation": explained(held)},
+        "moves_slope": float(heads.moves.slope[0]),
+        "hazard_slopes": [float(side.slope[0]) for side in heads.sides],
+        "quantiles": heads.quantiles.tolist(),
+    }
