@@ -6,6 +6,7 @@ import logging
 from abc import abstractmethod
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from freqtrade.enums import ExitType
@@ -17,6 +18,8 @@ from models.operate.journal.records import DecisionRecord, Incident
 from models.trade.risk.snapshot import Exposure
 from strategies.account.stops import cancel_outgrown
 from strategies.bot.fail_closed import on_error_return
+from strategies.bot.hooks import kept
+from strategies.bot.reload import check_reload
 from strategies.fast.lane import Lane
 from strategies.guard.guarding import Guarding
 from strategies.human import decisions
@@ -29,6 +32,7 @@ from strategies.human.figures import (
 )
 from strategies.seams.bot_end import EndListener, listen_for_the_end
 from strategies.seams.data_provider import exchange_of
+from strategies.seams.worker import try_before_reloading
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +70,9 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
             self._asked_to_stop = True
 
         listen_for_the_end(EndListener(asked, stopped, lambda: control.stopped("end of process")))
+        try_before_reloading(partial(check_reload, dict(self.config)))
 
+    @kept
     @on_error_return(None)
     def bot_loop_start(self, current_time: datetime, **kwargs: Any) -> None:
         """Read the control state, leave a sign of life, wait, and keep stops as large as positions.
@@ -113,6 +119,7 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
         """Cancel an entry that waits in the book as soon as no risk may be added."""
         return self.control is not None and bool(self.control.refusal())
 
+    @kept
     @on_error_return(True)
     def confirm_trade_exit(
         self,

@@ -177,7 +177,6 @@ class ForecastStrategy(ForecastColumns, GuardedStrategy):
         """
         closing = self._staged(trade, current_rate, min_stake or 0.0, current_time)
         if closing > 0:
-            self._note_reduction(trade, current_rate, closing / trade.stake_amount)
             return -closing
         return self._adjusted(trade, current_rate, max_stake, current_time)
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 from abc import abstractmethod
-from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from freqtrade.data.dataprovider import DataProvider
 from freqtrade.persistence import Order, Trade
@@ -16,6 +14,7 @@ from models.operate.control.state import GuardActor
 from models.trade.risk.snapshot import Stage
 from strategies.bot.controlled import ControlledStrategy
 from strategies.bot.fail_closed import on_error_return
+from strategies.bot.hooks import Answers, Hook, around, keep
 from strategies.guard.gate import OrderGate
 from strategies.guard.permits import NewRisk
 from strategies.seams.data_provider import exchange_if_any
@@ -25,13 +24,23 @@ logger = logging.getLogger(__name__)
 # What `adjust_trade_position` answers: a stake, or a stake and a tag.
 Adjustment: TypeAlias = float | tuple[float | None, str] | None
 
+# Whatever a subclass answers: an exit passes, and an entry that waits is taken back when we say so.
+_ANSWERS: Final[Answers] = {
+    "bot_start": lambda *_: None,
+    "bot_loop_start": lambda *_: None,
+    "order_filled": lambda *_: None,
+    "confirm_trade_exit": lambda *_: True,
+    "check_entry_timeout": lambda said, ours: bool(said or ours),
+}
+
 
 class GatedStrategy(ControlledStrategy):
     """The part of a strategy that stands between Freqtrade's orders and the exchange.
 
-    A subclass may override any hook. What grows a position without having asked the guards is asked
-    of them here, before Freqtrade cancels anything for it; what comes another way, as Freqtrade's
-    own force-enter does, is stopped at the gate.
+    A subclass may override any hook, and forget `super()`. What grows a position without having
+    asked the guards is asked of them here, before Freqtrade cancels anything for it, and what they
+    want closed is closed without asking it; what comes another way, as Freqtrade's own force-enter
+    does, is stopped at the gate.
     """
 
     gate: OrderGate | None  # None in a backtest, which sends no order
@@ -58,8 +67,9 @@ class GatedStrategy(ControlledStrategy):
         self._provider = provider
         if self.gate is not None:
             self.gate.stand_before(exchange_if_any(provider))
-            _ask_first(self, "adjust_trade_position", self._growth_asked)
-            _ask_first(self, "adjust_order_price", self._price_asked)
+            around(self, "adjust_trade_position", self._adjustment_asked)
+            around(self, "adjust_order_price", self._price_asked)
+            keep(self, _ANSWERS)
 
     def _look_at_gate(self) -> None:
         """Halt, and stand there again, if something has taken the gate's place."""
@@ -96,6 +106,16 @@ class GatedStrategy(ControlledStrategy):
     def _moved(self, trade: Trade, order: Order, rate: float, now: datetime) -> bool:
         """Return whether a resting entry may be replaced by one at `rate`."""
 
+    @abstractmethod
+    def _staged(self, trade: Trade, rate: float, min_stake: float, now: datetime) -> float:
+        """Return the stake to take out of a position now because the guards want it closed."""
+
+    def _adjustment_asked(self, hook: Hook, asked: dict[str, Any]) -> Adjustment:
+        """Close what the guards want closed; else ask a subclass, and the guards about growth."""
+        trade, rate, now = asked["trade"], asked["current_rate"], asked["current_time"]
+        closing = self._staged(trade, rate, asked["min_stake"] or 0.0, now)
+        return -closing if closing > 0 else self._growth_asked(hook(**asked), asked)
+
     def _growth_asked(self, answer: Adjustment, asked: dict[str, Any]) -> Adjustment:
         """Return a subclass's answer, which grows a position only as far as the guards allow."""
         stake = answer[0] if isinstance(answer, tuple) else answer
@@ -112,26 +132,11 @@ class GatedStrategy(ControlledStrategy):
         )  # fmt: skip
         return not self.guarding.permits.why_not(wanted)
 
-    def _price_asked(self, answer: float | None, asked: dict[str, Any]) -> float | None:
+    def _price_asked(self, hook: Hook, asked: dict[str, Any]) -> float | None:
         """Return a subclass's price; an entry stays where it is unless the guards let it move."""
+        answer: float | None = hook(**asked)
         stays: float = asked["current_order_rate"]
         if not asked["is_entry"] or not answer or answer == stays:
             return answer
         may = self._moved(asked["trade"], asked["order"], answer, asked["current_time"])
         return answer if may else stays
-
-
-def _ask_first(
-    strategy: GatedStrategy, name: str, ask: Callable[[Any, dict[str, Any]], Any]
-) -> None:
-    """Have a hook's answer looked at before Freqtrade acts on it; Freqtrade names all arguments."""
-    if name in vars(strategy):  # asked already: the provider was set a second time
-        return
-    hook = getattr(strategy, name)
-
-    @functools.wraps(hook)
-    def asked(*args: Any, **kwargs: Any) -> Any:
-        answer = hook(*args, **kwargs)
-        return answer if args else ask(answer, kwargs)
-
-    setattr(strategy, name, asked)

@@ -34,6 +34,7 @@ from strategies.bot.config import PackConfig, pack_config
 from strategies.bot.data_check import check_backtest_data
 from strategies.bot.fail_closed import on_error_return, refusing_to_start
 from strategies.bot.gated import GatedStrategy
+from strategies.bot.hooks import kept
 from strategies.bot.memory import Sweeper
 from strategies.bot.settings_check import SettingsCheck
 from strategies.bot.stages import timed
@@ -148,6 +149,7 @@ class GuardedStrategy(GatedStrategy):
     def _look_at_settings(self) -> None:
         self._settings.loop()
 
+    @kept
     def bot_start(self, **kwargs: Any) -> None:
         """Probe what is installed, watch orders; refuse to backtest on data with holes."""
         check_all(self.config)
@@ -362,13 +364,15 @@ class GuardedStrategy(GatedStrategy):
     @on_error_return(0.0)
     def _staged(self, trade: Trade, rate: float, min_stake: float, now: datetime) -> float:
         """Return the stake to take out of a position now because the guards want it closed."""
-        smallest = min_stake * trade.leverage
-        notional = self.guarding.reduction_quote(trade, rate, smallest, now)
+        notional = self.guarding.reduction_quote(trade, rate, min_stake * trade.leverage, now)
         if not notional > 0:
             return 0.0
         # Freqtrade takes the same share of the amount as of the stake.
-        return float(min(notional / (trade.amount * rate), 1.0) * trade.stake_amount)
+        share = min(notional / (trade.amount * rate), 1.0)
+        self._note_reduction(trade, rate, share)
+        return float(share * trade.stake_amount)
 
+    @kept
     @on_error_return(None)
     def order_filled(
         self, pair: str, trade: Trade, order: Order, current_time: datetime, **kwargs: Any

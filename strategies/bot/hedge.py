@@ -276,7 +276,6 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
         """Close in stages what the guards want closed; else grow or shrink a leg, once a candle."""
         closing = self._staged(trade, current_rate, min_stake or 0.0, current_time)
         if closing > 0:
-            self._leaving(trade.pair)
             return -closing
         if trade.pair not in self.hedge.instruments or trade.has_open_orders:
             return None

@@ -31,6 +31,7 @@ from strategies.account.acknowledgement import leverage_digest
 from strategies.account.identity import bot_identity, hold_account
 from strategies.account.trades_database import database_file, database_place
 from strategies.human.secrets import secrets_of
+from strategies.seams.worker import is_paused
 
 logger = logging.getLogger(__name__)
 
@@ -122,6 +123,7 @@ class Control:
         self.store, self.journal, self.clock = self.commands.store, self.commands.journal, clock
         self._review, self._acknowledge = review, acknowledge
         self._occupied = tuple(occupied)
+        self.is_paused = is_paused  # says nothing of a hedge's legs: Freqtrade adjusts them
         self._loops = 0
         self._stopped_ms: int | None = None  # when a person stopped the bot
         self._mode: ControlMode | None = None  # as of the last loop
@@ -188,7 +190,8 @@ class Control:
     def _beat(self, **signs: Any) -> None:
         sign = Heartbeat(
             time_ms=self.clock(), pid=os.getpid(), loop=self._loops,
-            obstacles=self.obstacles(), **signs,
+            # That it can be written is known by who reads it.
+            obstacles=self.obstacles(without="heartbeat"), **signs,
         )  # fmt: skip
         try:
             beat(self.store.folder, sign)
@@ -255,14 +258,22 @@ class Control:
             return f"control is {state.mode}: {state.reason}"
         return "; ".join(self._obstacles(state))
 
-    def obstacles(self) -> list[str]:
-        """Return why nothing is opened even where the mode lets it: unacknowledged, unsafe."""
-        return self._obstacles(self.store.read())
+    def obstacles(self, without: str = "") -> list[str]:
+        """Return why nothing is opened even where the mode lets it: unacknowledged, unsafe.
 
-    def _obstacles(self, state: ControlState) -> list[str]:
+        Parameters
+        ----------
+        without
+            Subject of a trouble that is over when this is read.
+        """
+        paused = ["Freqtrade is paused, until /start"] if self.is_paused() else []
+        return [*self._obstacles(self.store.read(), without), *paused]
+
+    def _obstacles(self, state: ControlState, without: str = "") -> list[str]:
         unknown = self._acknowledge and self._acknowledge not in state.acknowledged
         lost = [why for place in self._occupied if (why := place.lease.lost())]
-        return [*([_UNACKNOWLEDGED] if unknown else []), *lost, *self._trouble.values()]
+        troubles = [why for subject, why in self._trouble.items() if subject != without]
+        return [*([_UNACKNOWLEDGED] if unknown else []), *lost, *troubles]
 
     def may_enter(self, decision: DecisionRecord, refused: str) -> bool:
         """Settle one entry and write it down: refused, waiting for a person, or accepted.

@@ -454,3 +454,39 @@ def test_journal_when_the_bot_restarts_then_the_chain_goes_on(make: Any, tmp_pat
     confirm(make())
     confirm(make())
     assert Journal(tmp_path / DRY_RUN_HOME / "journal").verify().lines == 2
+
+
+def test_bot_when_freqtrade_is_paused_then_it_never_reads_as_one_that_trades(
+    make: Any,
+) -> None:
+    s = make()
+    s.control.is_paused = lambda: True
+    loop(s)
+    assert obstacles_told(s) == ["Freqtrade is paused, until /start"]
+    assert s.control.refusal() == ""  # a hedge's legs are adjusted all the same
+    s.control.is_paused = lambda: False
+    loop(s)
+    assert not obstacles_told(s)
+
+
+def obstacles_told(s: ForecastStrategy) -> list[str]:
+    assert s.control is not None
+    beat = last_beat(s.control.store.folder)
+    assert beat is not None
+    return list(beat.obstacles)
+
+
+def test_sign_of_life_when_it_can_be_written_again_then_it_no_longer_says_that_it_cannot(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s = make()
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("strategies.human.control.beat", full)
+        loop(s)
+        assert "no heartbeat can be written" in s.control.refusal()
+    loop(s)
+    assert not obstacles_told(s)

@@ -51,6 +51,7 @@ from strategies.seams import (
     wallet_refresh,
     websocket,
 )
+from strategies.seams import worker as worker_seam
 from strategies.seams.catalog import seams_in
 from strategies.seams.record import Seam
 
@@ -126,6 +127,11 @@ GONE: list[tuple[Seam, Breaks]] = [
     (order_requests.ORDER_REQUESTS, changed(ccxt.async_support.Exchange, "fetch2")),
     (order_requests.ORDER_REQUESTS, changed(ccxt.binance, "sign")),
     (order_requests.ORDER_REQUESTS, changed(ccxt.binance, "create_order_request")),
+    (worker_seam.WORKER, changed(Worker, "__init__")),
+    (worker_seam.WORKER, changed(Worker, "_init")),
+    (worker_seam.WORKER, without(Worker, "_worker")),
+    (worker_seam.WORKER, changed(Worker, "run")),
+    (worker_seam.WORKER, without(RPC, "_rpc_reload_config")),
     (freqai_model.TRAIN_QUEUE, without(IFreqaiModel, "_set_train_queue")),
     (freqai_model.TRAIN_QUEUE, changed(IFreqaiModel, "_start_scanning")),
     (freqai_model.BACKTEST_FAILURE, without(

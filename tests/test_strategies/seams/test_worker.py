@@ -1,0 +1,115 @@
+"""A new configuration for a running bot: refused before the old one ends, if it cannot be used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from freqtrade.configuration import Configuration
+from freqtrade.enums import RunMode, State
+from freqtrade.rpc import RPC, RPCException
+from freqtrade.worker import Worker
+
+from strategies.bot.reload import check_reload
+from strategies.seams import worker
+from strategies.seams.worker import is_paused, try_before_reloading
+from tests.test_integration.live_bot import settings
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "config.json"
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> dict[str, Any]:
+    return {
+        **settings("https://127.0.0.1:1", ["BTC/USDT:USDT"], dry_run=False),
+        "user_data_dir": str(tmp_path), "strategy": "Mine", "stake_amount": "unlimited",
+        "exit_pricing": {"price_side": "other", "use_order_book": True, "order_book_top": 1},
+    }  # fmt: skip
+
+
+@pytest.fixture
+def bot(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The bot of a worker in its second loop."""
+    for owner, name in ((Worker, "_worker"), (RPC, "_rpc_reload_config")):
+        monkeypatch.setattr(owner, name, vars(owner)[name])
+    monkeypatch.setattr(worker, "_WORKER", lambda at, old_state: at.freqtrade.state)
+    yield SimpleNamespace(state=State.RUNNING)
+    worker._workers.clear()
+    worker._checks.clear()
+
+
+@pytest.fixture
+def reload(
+    bot: Any, file: Path, good: dict[str, Any], tmp_path: Path
+) -> Callable[[str | dict[str, Any]], Any]:
+    """Write a configuration and say /reload_config."""
+    file.write_text(json.dumps(good), encoding="utf-8")
+    args = {"config": [str(file)], "user_data_dir": str(tmp_path)}
+    running = Configuration(args, RunMode.LIVE).get_config()
+    bot.config = {**running, "timeframe": "1h", "stoploss": -0.5, "minimal_roi": {"0": 100.0}}
+    try_before_reloading(partial(check_reload, running))
+    one = SimpleNamespace(freqtrade=bot, _args=args)
+    Worker._worker(one, old_state=None)
+
+    def said(content: str | dict[str, Any]) -> Any:
+        file.write_text(content if isinstance(content, str) else json.dumps(content))
+        return RPC._rpc_reload_config(SimpleNamespace(_freqtrade=bot))
+
+    return said
+
+
+def test_reload_when_the_configuration_can_be_used_then_freqtrade_reloads_it(
+    bot: Any, good: dict[str, Any], reload: Any
+) -> None:
+    assert reload({**good, "bot_name": "other"}) == {"status": "Reloading config ..."}
+    assert bot.state == State.RELOAD_CONFIG
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"stoploss": "far"}, "'far' is not of type"),
+        ({"breakwater": {"limitz": {}}}, "limits"),
+        ({"breakwater": {"limits": {"max_leverage": 50.0}}}, "max_leverage"),
+        ({"dry_run": True}, "what is open would be left alone"),
+        ({"strategy": "Another"}, "what is open would be left alone"),
+        ({"stake_currency": "USDC"}, "what is open would be left alone"),
+        ({"exchange": {"name": "nowhere"}}, "nowhere"),
+    ],
+)
+def test_reload_when_the_bot_would_end_or_be_another_then_it_goes_on_and_the_caller_hears_why(
+    bot: Any, good: dict[str, Any], reload: Any, change: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(RPCException, match="goes on with the settings it has") as refused:
+        reload(good | change)
+    assert said in str(refused.value)
+    assert bot.state == State.RUNNING
+
+
+def test_reload_when_the_file_cannot_be_parsed_then_no_line_of_it_is_repeated(
+    bot: Any, good: dict[str, Any], reload: Any
+) -> None:
+    text = json.dumps({**good, "secret": "hunter2"}, indent=1)
+    with pytest.raises(RPCException) as refused:
+        reload(text.replace('"secret": "hunter2"', '"secret": "hunter2'))
+    assert "goes on with the settings it has" in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+    assert bot.state == State.RUNNING
+
+
+def test_worker_when_paused_then_that_is_known_and_without_one_nothing_is(
+    bot: Any, reload: Any
+) -> None:
+    assert not is_paused()
+    bot.state = State.PAUSED
+    assert is_paused()
+    worker._workers.clear()
+    assert not is_paused()
