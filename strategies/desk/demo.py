@@ -30,6 +30,7 @@ from strategies.desk.configured import configured
 from strategies.desk.data import choose_datadir, load_checked
 from strategies.desk.explain import drivers_of
 from strategies.desk.places import CONFIGS, FREQAIMODELS, STRATEGIES, USER_DATA
+from strategies.desk.reference import reference_of
 from strategies.desk.results import Run, load_record
 
 _DEFAULT_DAYS = 240  # of backtest when no timerange is given: eight monthly trainings
@@ -99,7 +100,8 @@ def _report(run: Run, options: DemoOptions, datadir: Path) -> None:
     """Write the report of a run, with what drove its forecasts, and say where it is."""
     record = load_record(run)
     drivers = drivers_of(record, run.model_dir, datadir, options.strategy)
-    report = write_report(dataclasses.replace(record, drivers=drivers), options.userdir / "reports")
+    complete = dataclasses.replace(record, drivers=drivers, reference=reference_of(record, run))
+    report = write_report(complete, options.userdir / "reports")
     print(f"\nreport: {report / 'index.html'}\nnumbers: {report / 'report.json'}")
 
 

@@ -47,4 +47,6 @@ def test_model_when_backtested_by_freqtrade_then_it_trains_forecasts_and_is_repo
     numbers = json.loads((latest / "report.json").read_text(encoding="utf-8"))
     assert len(numbers["trainings"]) == 2
     assert numbers["forecast"]["given_frac"] > 0.99
+    assert numbers["reference"]["missing"] == ""
+    assert numbers["reference"]["rows"] == numbers["forecast"]["pooled"]["rows_class_known"]
     assert catalog.load(name).title in (latest / "card.md").read_text(encoding="utf-8")

@@ -9,6 +9,7 @@ from models.evaluate.metrics.equity import (
 )
 from models.evaluate.metrics.forecast import Forecasts, forecast_metrics, reliability
 from models.evaluate.metrics.hazard import average_precision, hazard_metrics
+from models.evaluate.metrics.reference import reference_metrics
 from models.evaluate.metrics.resampling import Estimate, circular_ratio
 from models.evaluate.metrics.skill import SplitGain, split_gain
 from models.evaluate.metrics.trades import trade_metrics, wilson
@@ -16,5 +17,5 @@ from models.evaluate.metrics.trades import trade_metrics, wilson
 __all__ = [
     "Estimate", "Forecasts", "SplitGain", "average_precision", "circular_ratio", "daily_returns",
     "drawdown", "equity_metrics", "excess_return", "forecast_metrics", "hazard_metrics",
-    "period_closes", "reliability", "split_gain", "trade_metrics", "wilson",
+    "period_closes", "reference_metrics", "reliability", "split_gain", "trade_metrics", "wilson",
 ]  # fmt: skip

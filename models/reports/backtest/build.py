@@ -16,6 +16,7 @@ from models.evaluate.metrics import (
     excess_return,
     forecast_metrics,
     hazard_metrics,
+    reference_metrics,
     reliability,
     trade_metrics,
 )
@@ -61,6 +62,7 @@ def backtest_numbers(record: RunRecord, seed: int = SEED) -> dict[str, Any]:
         "money": waterfall(record),
         "trades": _trades(record.trades),
         "forecast": _forecasts(record, rng),
+        "reference": _reference(record, rng.spawn(1)[0]),
         "hazard": [_hazard(f, record, rng) for f in record.forecasts],
         "drivers": drivers(record),
         "trainings": [training_row(t) for t in record.trainings],
@@ -222,6 +224,24 @@ def _forecasts(record: RunRecord, rng: np.random.Generator) -> dict[str, Any]:
             "down": reliability(pooled, -1, rng),
         },
     }
+
+
+def _reference(record: RunRecord, rng: np.random.Generator) -> dict[str, Any]:
+    """Return what the volatility reference gains on the rows the model answered, and who is ahead.
+
+    Rows of several pairs are sorted by time as the forecasts are.
+    """
+    found = [
+        (forecasts_of(f, record), record.reference.p[f.pair][given(f, record)])
+        for f in record.forecasts
+        if f.pair in record.reference.p
+    ]
+    out = {"title": record.reference.title, "missing": record.reference.missing, "rows": 0}
+    if not found:
+        return out
+    series, p = zip(*found, strict=True)
+    order = np.argsort(np.concatenate([f.time_ms for f in series]), kind="stable")
+    return out | reference_metrics(Forecasts.joined(series), np.concatenate(p)[order], rng)
 
 
 def _hazard(series: ForecastSeries, record: RunRecord, rng: np.random.Generator) -> dict[str, Any]:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from models.reports.backtest.record import RunRecord
 from models.reports.text import MISSING, day, known, show
+
+_REFERENCE: Final = {
+    "what volatility alone gains on the same rows (reference)": "gain_millibits",
+    "beyond that reference": "over_millibits",
+}
 
 
 def model_card(record: RunRecord, n: Mapping[str, Any]) -> str:
@@ -125,6 +130,11 @@ def _skill(n: Mapping[str, Any]) -> str:
         (
             "of it direction (up or down, given that it moves)",
             estimate(probability.get("gain_direction_millibits"), "millibits"),
+        ),
+        *(
+            (text, estimate(n["reference"][name], "millibits"))
+            for text, name in _REFERENCE.items()
+            if n["reference"]["rows"]
         ),
         ("coverage of the 90 % interval", estimate(interval.get("coverage"), "pct")),
         ("net result of the run", estimate(n["equity"]["total_return_frac"], "gain")),

@@ -131,6 +131,15 @@ class Drivers:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reference:
+    """What a model that knows volatility only says of the same rows."""
+
+    title: str = ""
+    p: Mapping[str, FloatArray] = field(default_factory=dict)  # by pair: (N, 3) down, flat, up
+    missing: str = ""  # why there is none
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunRecord:
     """One finished backtest."""
 
@@ -161,6 +170,7 @@ class RunRecord:
     datadir: str = ""  # where the candles lie
     failures: tuple[str, ...] = field(default=())
     drivers: Drivers = field(default_factory=lambda: Drivers(missing="nobody asked for it"))
+    reference: Reference = field(default_factory=lambda: Reference(missing="nobody asked for it"))
 
     def __post_init__(self) -> None:
         if self.data_label not in ("real", "simulated"):

@@ -132,7 +132,7 @@ def _edge(n: Numbers, edge: bool) -> dict[str, str]:
             f"Forecasts against constant class frequencies: {show(gain['value'], 'millibits')} "
             f"per candle ({between(gain, 'millibits')})."
         )
-        parts += _parts_of_gain(n)
+        parts += _parts_of_gain(n) + _beside_reference(n)
     else:
         parts.append("No forecast has a known outcome.")
     if edge:
@@ -149,6 +149,17 @@ def _parts_of_gain(n: Numbers) -> list[str]:
         f"Of it, {show(volatility['value'], 'millibits')} "
         f"({between(volatility, 'millibits')}) is knowing whether the price moves, and "
         f"{show(direction['value'], 'millibits')} ({between(direction, 'millibits')}) where to."
+    ]
+
+
+def _beside_reference(n: Numbers) -> list[str]:
+    """Return what a regression that knows volatility only gains on the same rows."""
+    gain, over = (n["reference"].get(name, {}) for name in ("gain_millibits", "over_millibits"))
+    if not (known(gain.get("value")) and known(over.get("value"))):
+        return []
+    return [
+        f"A linear regression of volatility gains {show(gain['value'], 'millibits')} on the same "
+        f"rows; beyond it are {show(over['value'], 'millibits')} ({between(over, 'millibits')})."
     ]
 
 

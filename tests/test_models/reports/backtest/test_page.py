@@ -16,8 +16,9 @@ import pytest
 from models.base import columns
 from models.base.errors import AlignmentError, InputError
 from models.reports.backtest.build import backtest_numbers
+from models.reports.backtest.card import model_card
 from models.reports.backtest.page import backtest_page, write_report
-from models.reports.backtest.record import RunRecord
+from models.reports.backtest.record import Reference, RunRecord
 from models.reports.backtest.verdict import backtest_verdict
 from models.reports.style import band, thinned
 from tests.test_models.reports.records import PAIR, make_audit, make_record
@@ -194,6 +195,26 @@ def test_verdict_when_the_gain_is_volatility_alone_then_it_is_no_edge_and_said_s
     assert "−1.50 millibits (95 % interval −7.80 to +4.70 millibits) where to." in edge["detail"]
     skill["gain_direction_millibits"] = {"value": 7.4, "low": 1.6, "high": 12.7}
     assert backtest_verdict(changed)["edge_shown"]
+
+
+def test_page_when_there_is_a_volatility_reference_then_it_stands_beside_the_model(
+    record: RunRecord, page: str
+) -> None:
+    assert "No volatility reference: nobody asked for it." in page
+    rows = len(record.forecasts[0].time_ms)
+    p = np.tile([0.25, 0.5, 0.25], (rows, 1))
+    with_one = dataclasses.replace(record, reference=Reference(title="Volatility", p={PAIR: p}))
+    numbers = backtest_numbers(with_one)
+    found, pooled = numbers["reference"], numbers["forecast"]["pooled"]["probability"]
+    gap = pooled["gain_millibits"]["value"] - found["gain_millibits"]["value"]
+    assert found["rows"] == numbers["forecast"]["pooled"]["rows_class_known"]
+    assert found["over_millibits"]["value"] == pytest.approx(gap)
+    text = backtest_page(with_one, numbers)
+    shown = {key for key, _ in SHOWN.findall(text)}
+    assert {"reference.gain_millibits.value", "reference.over_millibits.value"} <= shown
+    edge = numbers["verdict"]["sentences"][2]["detail"]
+    assert "A linear regression of volatility gains" in edge
+    assert "beyond that reference" in model_card(with_one, numbers)
 
 
 @pytest.mark.parametrize(("accuracy", "ratio"), [(0.61, 0.5), (0.53, 2.1)])
