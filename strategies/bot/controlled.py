@@ -32,6 +32,7 @@ from strategies.human.figures import (
 )
 from strategies.seams.bot_end import EndListener, listen_for_the_end
 from strategies.seams.data_provider import exchange_of
+from strategies.seams.force_entry import explain_force_entry
 from strategies.seams.worker import try_before_reloading
 
 logger = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
             self._asked_to_stop = True
 
         listen_for_the_end(EndListener(asked, stopped, lambda: control.stopped("end of process")))
+        explain_force_entry(control.reasons)
         try_before_reloading(partial(check_reload, dict(self.config)))
 
     @kept
@@ -162,6 +164,12 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
         if why and self.control is not None:
             self.control.refused(self._entry(pair, side, rate), why)
         return why
+
+    def _note_small(self, pair: str, allowed_quote: float, least_quote: float, why: str) -> None:
+        """Keep why an entry is smaller than the exchange takes, or nothing."""
+        if self.control is not None:
+            small = f"{allowed_quote:.2f} is allowed, the smallest order is {least_quote:.2f}"
+            self.control.reasons[pair] = f"{small}: {why}" if why else small
 
     @on_error_return(None)
     def _note_reduction(self, trade: Trade, rate: float, share: float) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from freqtrade.exceptions import OperationalException
 
@@ -39,9 +39,11 @@ def on_error_return(safe: _S) -> Callable[[Callable[_P, _R]], Callable[_P, _R | 
             try:
                 return hook(*args, **kwargs)
             except NoForecastError as error:
+                _note_reason(error.problem, args, kwargs)
                 logger.info("%s: %s; answering %r", hook.__name__, error.problem, safe)
                 return safe
-            except Exception:
+            except Exception as error:
+                _note_reason(f"{type(error).__name__}: {error}", args, kwargs)
                 logger.exception("%s raised exception; answering %r", hook.__name__, safe)
                 return safe
 
@@ -51,6 +53,13 @@ def on_error_return(safe: _S) -> Callable[[Callable[_P, _R]], Callable[_P, _R | 
         return guarded
 
     return decorate
+
+
+def _note_reason(why: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Keep why a hook of a strategy refuses a pair, for who asked for an entry."""
+    control = getattr(next(iter(args), None), "control", None)
+    if control is not None and "pair" in kwargs:
+        control.reasons[kwargs["pair"]] = why
 
 
 @contextmanager

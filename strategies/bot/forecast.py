@@ -143,7 +143,8 @@ class ForecastStrategy(ForecastColumns, GuardedStrategy):
         if not decision.allowed:
             logger.info("%s %s entry refused: %s", pair, side, decision.reason)
         stake = min(decision.notional_quote / leverage, max_stake)
-        if min_stake is not None and stake < min_stake:
+        if stake < (least := min_stake or 0.0) or not stake > 0:
+            self._note_small(pair, stake * leverage, least * leverage, decision.reason)
             return 0.0  # never rounded up to the exchange's minimum
         return stake
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from models.base.errors import ControlError
 from strategies.account.identity import stage_of, stated_identity
 from strategies.bot.config import pack_config
+
+# Where a position is open: under other ones it would be found nowhere, or nothing would start.
+_FIXED: Final = ("trading_mode", "margin_mode", "db_url", "user_data_dir")
 
 
 def check_reload(running: Mapping[str, Any], new: dict[str, Any]) -> None:
@@ -21,8 +24,8 @@ def check_reload(running: Mapping[str, Any], new: dict[str, Any]) -> None:
     Raises
     ------
     PackError
-        If a setting of ours cannot be read, or stage, exchange, currency or strategy are others:
-        what is open would be left to nobody.
+        If a setting of ours cannot be read, or stage, exchange, currency, strategy, database, user
+        directory or margin are others: what is open would be left to nobody.
     """
     pack_config(new)
     now, then = (stated_identity(config, stage_of(config)) for config in (running, new))
@@ -30,4 +33,9 @@ def check_reload(running: Mapping[str, Any], new: dict[str, Any]) -> None:
         raise ControlError(
             f"this bot is {now}, the configuration is of {then}: what is open would be left alone",
             cure="end this bot, and start the other one with a --userdir of its own",
+        )
+    if others := [name for name in _FIXED if running.get(name) != new.get(name)]:
+        raise ControlError(
+            f"{', '.join(others)} cannot change in a running bot: what is open would be left alone",
+            cure="close what is open, end this bot, and start it again",
         )

@@ -115,7 +115,10 @@ class Recovery:
             self.books.booked(pair, order, epoch_ms(now))
 
     def differences_of(self, pair: str) -> tuple[str, ...]:
-        """Return what the exchange holds of `pair` that the books do not.
+        """Return what the exchange holds that the books do not: of `pair`, and by somebody else.
+
+        A position somebody else has opened shares the account: with it, no limit is what was
+        counted. What this bot has ordered itself explains itself within a loop or two.
 
         Raises
         ------
@@ -126,8 +129,15 @@ class Recovery:
             return ()
         if missing := self.books.unanswered(pair):
             raise InputError(f"the exchange does not tell {', '.join(missing)}")
-        trades = [t for t in Trade.get_open_trades() if t.pair == pair]
-        return differences(books_of(trades), self._readings.quotes.books(pair), pending_of(trades))
+        every = Trade.get_open_trades()
+        trades = [trade for trade in every if trade.pair == pair]
+        mine = {trade.pair for trade in every} | self.approved.keys() | self._leaving.keys()
+        strange = tuple(
+            f"{other}: the exchange holds a position that is not this bot's"
+            for other in sorted(self.books.held - mine - {pair})
+        )
+        theirs = self._readings.quotes.books(pair)
+        return (*differences(books_of(trades), theirs, pending_of(trades)), *strange)
 
     def reconcile(
         self, trades: list[Trade], now_ms: int, armed_ms: int, ratio: float | None

@@ -123,6 +123,7 @@ class Control:
         self.store, self.journal, self.clock = self.commands.store, self.commands.journal, clock
         self._review, self._acknowledge = review, acknowledge
         self._occupied = tuple(occupied)
+        self.reasons: dict[str, str] = {}  # pair -> why the newest entry into it was not made
         self.is_paused = is_paused  # says nothing of a hedge's legs: Freqtrade adjusts them
         self._loops = 0
         self._stopped_ms: int | None = None  # when a person stopped the bot
@@ -300,6 +301,7 @@ class Control:
 
     def refused(self, decision: DecisionRecord, why: str, kind: str = "entry.refused") -> bool:
         """Write a refusal down, once for as long as it stays the same; return whether it was."""
+        self.reasons[decision.pair] = why
         key, said = f"{decision.pair} {decision.side}", f"{decision.candle_ms} {why}"
         if self._said.get(key) == said:
             return False

@@ -700,3 +700,35 @@ def test_position_when_it_was_sold_in_an_emergency_then_nothing_is_opened_until_
     assert len(s.control.journal.entries(kind="protection.failed")) == 1
     s.control.store.resume(ANN)
     assert s.control.store.read().mode is ControlMode.ACTIVE
+
+
+# -- somebody else's positions --------------------------------------------------------------------
+
+
+def test_entry_when_somebody_else_holds_another_pair_then_it_is_refused_before_the_halt(
+    s: Any, open_trades: list[Any]
+) -> None:
+    """Within the time a difference may take to explain itself, both together pass any limit."""
+    s.dp._exchange.positions = [{"symbol": OTHER, "contracts": 60.0, "side": "long",
+                                 "markPrice": RATE, "liquidationPrice": 40.0}]  # fmt: skip
+    assert loops(s, 20) is ControlMode.ACTIVE
+    assert confirm(s, current_time=at(21)) is False
+    assert f"{OTHER}: the exchange holds a position that is not this bot's" in why(s)
+
+
+def test_position_when_it_is_the_bots_own_and_not_booked_yet_then_it_is_nobody_elses(
+    s: Any, open_trades: list[Any]
+) -> None:
+    s.dp._exchange.positions = [{"symbol": OTHER, "contracts": 5.0, "side": "long",
+                                 "markPrice": RATE, "liquidationPrice": 40.0}]  # fmt: skip
+    s.guarding.recovery.approved[OTHER] = 5.0
+    assert loops(s, 20) is ControlMode.ACTIVE
+    assert not strangers(s)
+    del s.guarding.recovery.approved[OTHER]
+    assert strangers(s)
+    s.guarding.leaving(OTHER)  # it was closed a moment ago
+    assert not strangers(s)
+
+
+def strangers(s: Any) -> list[str]:
+    return [d for d in s.guarding.recovery.differences_of(PAIR) if "not this bot's" in d]

@@ -81,6 +81,8 @@ def test_reload_when_the_configuration_can_be_used_then_freqtrade_reloads_it(
         ({"breakwater": {"limits": {"max_leverage": 50.0}}}, "max_leverage"),
         ({"dry_run": True}, "what is open would be left alone"),
         ({"strategy": "Another"}, "what is open would be left alone"),
+        ({"trading_mode": "spot", "margin_mode": ""}, "trading_mode, margin_mode cannot change"),
+        ({"db_url": "sqlite:///other.sqlite"}, "db_url cannot change"),
         ({"stake_currency": "USDC"}, "what is open would be left alone"),
         ({"exchange": {"name": "nowhere"}}, "nowhere"),
     ],
