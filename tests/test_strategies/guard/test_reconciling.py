@@ -721,8 +721,8 @@ def test_position_when_it_is_the_bots_own_and_not_booked_yet_then_it_is_nobody_e
 ) -> None:
     s.dp._exchange.positions = [{"symbol": OTHER, "contracts": 5.0, "side": "long",
                                  "markPrice": RATE, "liquidationPrice": 40.0}]  # fmt: skip
-    s.guarding.recovery.approved[OTHER] = 5.0
     assert loops(s, 20) is ControlMode.ACTIVE
+    s.guarding.recovery.approved[OTHER] = 5.0
     assert not strangers(s)
     del s.guarding.recovery.approved[OTHER]
     assert strangers(s)
