@@ -32,7 +32,7 @@ P_UP: Final = "p_up"
 RETURN_QUANTILES: Final = tuple(f"r_q{round(100 * q):02d}" for q in QUANTILES)  # log return
 RETURN_LOW: Final = "r_low"  # ends of the conformal 90 % interval of the log return
 RETURN_HIGH: Final = "r_high"
-SIGMA: Final = "sigma"  # volatility of the log return over the horizon, causal estimate
+SIGMA: Final = "sigma"  # volatility of the log return over the horizon: a forecast, or an estimate
 HAZARD_DOWN: Final = "hazard_down"  # P(cascade onset in the next candle)
 HAZARD_UP: Final = "hazard_up"
 NOVELTY: Final = "novelty"  # distance from the training data; > 1 is out of distribution
@@ -56,12 +56,14 @@ HEAD_HAZARD: Final = "hazard"
 # Heads only some models have.
 HEAD_PEAK: Final = "peak"
 HEAD_ACTION: Final = "action"
-EXTRA_HEADS: Final = (HEAD_PEAK, HEAD_ACTION)
+HEAD_VOLATILITY: Final = "volatility"  # without it, SIGMA is the past's
+EXTRA_HEADS: Final = (HEAD_PEAK, HEAD_ACTION, HEAD_VOLATILITY)
 OF_HEAD: Final = {
     HEAD_QUANTILES: (LABEL_RETURN, *RETURN_QUANTILES, RETURN_LOW, RETURN_HIGH),
     HEAD_HAZARD: (LABEL_CASCADE_DOWN, LABEL_CASCADE_UP, HAZARD_DOWN, HAZARD_UP),
     HEAD_PEAK: (LABEL_PEAK, PEAK_PASSED),
     HEAD_ACTION: (LABEL_ACTION, P_DECREASE, P_MAINTAIN, P_INCREASE),
+    HEAD_VOLATILITY: (),
 }
 
 # Classic indicators among the features (models/data/features/indicators.py).

@@ -2,7 +2,8 @@
 
 Raw outputs (.., H): 3 class logits (down, flat, up), 5 ordered quantiles of the forward log
 return in units of sigma over the horizon, then K hazard logits per cascade side (down, up). Models
-with the hedge's heads go on with J hazard logits of the peak and 3 of the action.
+with the hedge's heads go on with J hazard logits of the peak and 3 of the action; those with the
+volatility head with the log of the volatility they forecast, in units of sigma.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from models.base.columns import (
     HEAD_HAZARD,
     HEAD_PEAK,
     HEAD_QUANTILES,
+    HEAD_VOLATILITY,
     QUANTILES,
 )
 from models.base.types import BoolArray, FloatArray
@@ -38,6 +40,7 @@ class HeadLayout:
     bin_edges: tuple[int, ...]  # upper edges of the hazard bins, candles
     peak_edges: tuple[int, ...] = ()  # of 1 + candles to the peak; empty: no such head
     action: bool = False  # whether there is an action head
+    volatility: bool = False  # whether there is a volatility head
 
     @classmethod
     def of(cls, manifest: Mapping[str, Any]) -> HeadLayout:
@@ -46,6 +49,7 @@ class HeadLayout:
             bin_edges=tuple(manifest["hazard_bin_edges"]),
             peak_edges=tuple(manifest.get("peak_edges", ())),
             action=bool(manifest.get("action_head", False)),
+            volatility=bool(manifest.get("volatility_head", False)),
         )
 
     @property
@@ -66,9 +70,17 @@ class HeadLayout:
         return slice(self.peak.stop, self.peak.stop + 3 * self.action)
 
     @property
+    def log_volatility(self) -> slice:
+        return slice(self.actions.stop, self.actions.stop + self.volatility)
+
+    @property
     def lacks(self) -> tuple[str, ...]:
         """The extra heads that are not there."""
-        here = {HEAD_PEAK: bool(self.peak_edges), HEAD_ACTION: self.action}
+        here = {
+            HEAD_PEAK: bool(self.peak_edges),
+            HEAD_ACTION: self.action,
+            HEAD_VOLATILITY: self.volatility,
+        }
         return tuple(name for name, present in here.items() if not present)
 
     @property
@@ -90,7 +102,7 @@ class HeadLayout:
 
     @property
     def width(self) -> int:
-        return int(self.actions.stop)
+        return int(self.log_volatility.stop)
 
     def present(self, absent: Collection[str] = ()) -> BoolArray:
         """Return which outputs (H,) remain without the heads `absent`, which are NaN.
@@ -104,6 +116,21 @@ class HeadLayout:
         out[self.quantiles] = HEAD_QUANTILES not in absent
         out[self.hazards] = HEAD_HAZARD not in absent
         return out
+
+
+def relative_volatility(raw: FloatArray, layout: HeadLayout) -> FloatArray:
+    """Return the volatility forecast in units of sigma, (N, H) -> (N,); 1 without such a head.
+
+    Examples
+    --------
+    >>> layout = HeadLayout(bin_edges=(1,), volatility=True)
+    >>> relative_volatility(np.log([[1.0] * 10 + [2.0]]), layout).round(6), layout.width
+    (array([2.]), 11)
+    """
+    if not layout.volatility:
+        return np.ones(len(raw))
+    out: FloatArray = np.exp(raw[:, layout.log_volatility.start])
+    return out
 
 
 def softmax(logits: FloatArray) -> FloatArray:

@@ -12,6 +12,7 @@ from models.base.heads import (
     HeadLayout,
     cumulative_incidence,
     onset_probability,
+    relative_volatility,
     sigmoid,
     softmax,
 )
@@ -54,7 +55,8 @@ class Decoder:
         unknown = 0.0 * raw[:, 0]  # NaN where there is no forecast
         scale = sigma * self._unit + unknown
         q = raw[:, layout.quantiles] * scale[:, None]  # (N, 5) log return over the horizon
-        offset = self._offset * scale
+        volatility = scale * relative_volatility(raw, layout)
+        offset = self._offset * volatility
         hazard = calibrated_hazards(raw, layout, self._calibration)  # (N, side, K)
         onset, soon = self._onset(hazard), self._onset(hazard[..., :1])  # (N, side)
         z = (x - self._mean) / self._std
@@ -72,7 +74,7 @@ class Decoder:
             **{name: q[:, i] for i, name in enumerate(columns.RETURN_QUANTILES)},
             columns.RETURN_LOW: np.minimum(q[:, 0] - offset, q[:, 2]),
             columns.RETURN_HIGH: np.maximum(q[:, -1] + offset, q[:, 2]),
-            columns.SIGMA: scale,
+            columns.SIGMA: volatility,
             columns.HAZARD_DOWN: soon[:, 0],
             columns.HAZARD_UP: soon[:, 1],
             columns.NOVELTY: novelty,

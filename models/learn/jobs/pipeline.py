@@ -11,7 +11,7 @@ import numpy as np
 from models.base import columns
 from models.base.config import from_mapping
 from models.base.errors import ConfigError
-from models.base.heads import softmax
+from models.base.heads import relative_volatility, softmax
 from models.base.types import Artifact, Float32Array, FloatArray, TrainingJob
 from models.base.windows import Span
 from models.learn import catalog
@@ -131,12 +131,14 @@ def _identity(data: Prepared) -> dict[str, Any]:
 
 
 def _extras(data: Prepared) -> dict[str, Any]:
-    """Return what only models with the hedge's heads, feeds or peers have to tell."""
+    """Return what only models with extra heads, feeds or peers have to tell."""
     out: dict[str, Any] = {}
     if data.layout.peak_edges:
         out["peak_edges"] = list(data.layout.peak_edges)
     if data.layout.action:
         out["action_head"] = True
+    if data.layout.volatility:
+        out["volatility_head"] = True
     if data.spec.competing:
         out["competing_sides"] = True
     if data.optional.any():
@@ -222,7 +224,10 @@ def _calibrate(
     offset, inside = None, None
     if columns.HEAD_QUANTILES not in data.spec.absent:
         low, high = raw[known][:, layout.quantiles][:, [0, -1]].T
-        offset = fit_conformal_offset(low, high, scaled[known], settings.interval_coverage)
+        unit = relative_volatility(raw[known], layout)  # of the scores; what it is served in
+        offset = fit_conformal_offset(
+            low / unit, high / unit, scaled[known] / unit, settings.interval_coverage
+        )
         inside = float(((scaled[known] >= low) & (scaled[known] <= high)).mean())
     metrics = {
         "rows": int(known.sum()),

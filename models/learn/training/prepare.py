@@ -102,7 +102,7 @@ def prepare(job: TrainingJob, spec: ModelSpec) -> Prepared:
         [spec.reads_feeds and name.startswith(columns.FEED) for name in job.feature_names],
         dtype=np.bool_,
     )
-    finite = check_job(job, optional, tuple(_LABEL_OF_EXTRA[name] for name in spec.extra))
+    finite = check_job(job, optional, _extra_labels(spec))
     split = _split(len(job.time_ms), spec, settings)
     layout = _layout(spec, settings)
     own = Rows(
@@ -147,7 +147,13 @@ def _layout(spec: ModelSpec, settings: ModelSettings) -> HeadLayout:
         bin_edges=settings.labels.bin_edges,
         peak_edges=settings.labels.peak_edges if columns.HEAD_PEAK in spec.extra else (),
         action=columns.HEAD_ACTION in spec.extra,
+        volatility=columns.HEAD_VOLATILITY in spec.extra,
     )
+
+
+def _extra_labels(spec: ModelSpec) -> tuple[str, ...]:
+    """Return the labels only its extra heads need; volatility is learnt from ranges ahead."""
+    return tuple(_LABEL_OF_EXTRA[name] for name in spec.extra if name in _LABEL_OF_EXTRA)
 
 
 def _prior(rows: Rows, split: Split, peers: list[Peer], layout: HeadLayout) -> torch.Tensor:

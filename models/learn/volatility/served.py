@@ -115,11 +115,9 @@ class ServedVolatility(nn.Module):
         moves, down, up = (self._logits(i, log_v) for i in range(3))
         lowest, _, highest = self.prior[self.layout.classes]
         still = float(np.logaddexp(lowest, highest)) - moves  # P(flat) = 1 / (1 + exp(moves))
-        same = torch.zeros_like(moves)
-        return torch.cat(
-            (same + lowest, still, same + highest, torch.exp(relative) * self.quantiles, down, up),
-            dim=-1,
-        )
+        same, returns = torch.zeros_like(moves), torch.exp(relative) * self.quantiles
+        heads = (same + lowest, still, same + highest, returns, down, up, relative)
+        return torch.cat(heads, dim=-1)
 
     def _log_volatility(self, x: Tensor, past: Past) -> Tensor:
         """Return log v, (B, T, F + 1) -> (B, T)."""

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from models.base.columns import HEAD_VOLATILITY
 from models.base.config import EXPECTED
 from models.base.spec import ModelSpec
 from models.base.windows import CONTEXTS, MAX_CONTEXT_CANDLES
@@ -73,5 +74,6 @@ SPEC = VolatilitySpec(
     source="Parkinson 1980; Corsi 2009",
     reads_time=True,
     directional=False,
+    extra=(HEAD_VOLATILITY,),
     minimum_rows=500,
 )

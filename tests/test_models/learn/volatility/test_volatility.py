@@ -200,6 +200,18 @@ def test_forecast_when_given_then_its_median_is_zero_and_its_quantiles_are_symme
     assert (np.diff(q, axis=1) > 0).all()
 
 
+def test_forecast_when_given_then_sigma_is_its_forecast_and_the_unit_of_the_interval() -> None:
+    job = market_job(market())
+    out, rows = forecast(job), planted.held_out_rows(job)
+    sigma, high = out[columns.SIGMA][rows], out[columns.RETURN_HIGH][rows]
+    past = 2 * job.features[rows, -1].astype(np.float64)  # four candles
+    r = np.abs(job.labels[columns.LABEL_RETURN][rows] * past)
+    known = np.isfinite(r)
+    assert (r / sigma)[known].std() < (r / past)[known].std()  # the better unit
+    np.testing.assert_allclose((r[known] ** 2).mean() / (sigma[known] ** 2).mean(), 1.0, atol=0.3)
+    assert np.ptp(high / sigma) < 1e-4 * (high / sigma).mean()
+
+
 # -- no look-ahead -----------------------------------------------------------------------------
 
 
@@ -250,6 +262,9 @@ def test_graph_when_run_then_its_outputs_are_the_worked_out_heads() -> None:
     sigma = job.features[rows, job.feature_names.index(columns.FEATURE_SIGMA)].astype(np.float64)
     expected = np.exp(log_v)[:, None] * heads.quantiles / (2 * sigma[:, None])  # 4 candles
     np.testing.assert_allclose(got[:, layout.quantiles], expected, rtol=1e-4)
+    np.testing.assert_allclose(
+        got[:, layout.log_volatility.start], log_v - np.log(2 * sigma), atol=1e-4
+    )
     p = np.exp(got[:, layout.classes])
     p /= p.sum(axis=1, keepdims=True)
     moves = heads.moves.hazard(log_v[:, None])[:, 0]
