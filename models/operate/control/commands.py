@@ -197,6 +197,10 @@ class Commands:
         state, trouble = self._did(command, by, reason, act)
         lines = [*self.mode_lines(state), *self._unheard()]
         unwritten = "; ".join(self.store.unwritten)
+        if unwritten and self.store.on_disk().mode.severity >= state.mode.severity:
+            # A full disk still takes a file without a word in it, and every process obeys it.
+            lines.append(f"it holds; its reason could not be written: {unwritten}")
+            unwritten = ""
         if unwritten:
             lines.append(f"NOT WRITTEN, it ends with this process: {unwritten}")
         text = "\n".join(lines) + trouble

@@ -1,4 +1,9 @@
-"""Words to a person: the log at once, and Telegram as soon as it can be reached."""
+"""Words to a person: the log at once, and Telegram as soon as it can be reached.
+
+What Telegram refuses (a closed topic, a character, a length) is sent once more as plainly as can
+be. What it refuses even so is counted, and told of with the next text it takes: an alert is never
+lost without a word.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +21,14 @@ logger = logging.getLogger(__name__)
 _URL: Final = "https://api.telegram.org/bot{token}/sendMessage"
 _KEPT: Final = 50  # unsent messages; the oldest go first
 _LONGEST: Final = 4000  # characters; Telegram refuses more than 4,096
+_PLAIN: Final = 1000  # of a text that was refused
 _TIMEOUT_S: Final = 5.0
 _REFUSED: Final = 400  # this text, whatever the hour
+_WHY: Final = 200  # characters of Telegram's reason
+
+
+class _RefusedError(Exception):
+    """Telegram does not take this text, however often it is sent."""
 
 
 class Alerts:
@@ -27,9 +38,11 @@ class Alerts:
         block = config.get("telegram") or {}
         self._token = str(block.get("token") or "")
         self._chat = str(block.get("chat_id") or "")
+        self._topic = block.get("topic_id")
         self._on = bool(block.get("enabled") and self._token and self._chat)
         self._unsent: deque[str] = deque(maxlen=_KEPT)
         self._sender: Thread | None = None
+        self._refused, self._why = 0, ""  # alerts not taken since the last one that was
 
     def say(self, text: str) -> None:
         """Log a text and queue it for the chat."""
@@ -48,21 +61,61 @@ class Alerts:
         while self._unsent:
             text = self._unsent.popleft()
             try:
-                self._send(text)
+                self._send_somehow(text)
+            except _RefusedError as error:
+                # Sent again it would be refused again, and keep all others back.
+                self._refused, self._why = self._refused + 1, str(error)
+                logger.error("Telegram refuses an alert: %s", error)
             except Exception as error:  # noqa: BLE001 - of any kind: the next ones wait their turn
                 # The address holds the token: only the error's kind is told.
                 logger.warning("Telegram cannot be reached: %s", type(error).__name__)
-                if isinstance(error, HTTPError) and error.code == _REFUSED:
-                    continue  # sent again it would be refused again, and keep all others back
                 if len(self._unsent) < _KEPT:
                     self._unsent.appendleft(text)
                 return
 
-    def _send(self, text: str) -> None:
-        body = json.dumps({"chat_id": self._chat, "text": text}).encode()
+    def _send_somehow(self, text: str) -> None:
+        """Send a text as it is, else plain, and with it that others were refused."""
+        if self._refused:
+            text = f"{text}\n({self._refused} before this were refused: {self._why}; see the log)"
+        try:
+            self._send(text[-_LONGEST:], self._topic)
+        except _RefusedError as error:
+            logger.warning("Telegram refuses an alert, it is sent plain: %s", error)
+            self._send(_plain(text), None)
+        self._refused = 0
+
+    def _send(self, text: str, topic: object) -> None:
+        content = {"chat_id": self._chat, "text": text}
+        if topic is not None:
+            content["message_thread_id"] = str(topic)
         request = urllib.request.Request(
-            _URL.format(token=self._token), body, {"Content-Type": "application/json"}
-        )
+            _URL.format(token=self._token), json.dumps(content).encode(),
+            {"Content-Type": "application/json"},
+        )  # fmt: skip
         # urlopen would keep the proxy of its first call for good.
-        with urllib.request.build_opener().open(request, timeout=_TIMEOUT_S) as answer:
-            answer.read()
+        try:
+            with urllib.request.build_opener().open(request, timeout=_TIMEOUT_S) as answer:
+                answer.read()
+        except HTTPError as error:
+            if error.code != _REFUSED:
+                raise
+            raise _RefusedError(_reason(error)) from None  # its address holds the token
+
+
+def _plain(text: str) -> str:
+    """Return a text that nothing can be wrong with.
+
+    Examples
+    --------
+    >>> _plain("stop \\ud83d\\ude00 placed")
+    'stop ?? placed'
+    """
+    plain = "".join(c if c.isascii() and (c.isprintable() or c == "\n") else "?" for c in text)
+    return plain[:_PLAIN]
+
+
+def _reason(error: HTTPError) -> str:
+    try:
+        return str(json.loads(error.read(_LONGEST))["description"])[:_WHY]
+    except Exception:  # noqa: BLE001 - of any kind: a proxy's page
+        return "no reason given"

@@ -329,6 +329,24 @@ def test_command_when_nothing_can_be_written_then_it_is_an_error_and_claims_noth
     assert commands.store.on_disk() == before
 
 
+def test_halt_when_the_disk_takes_an_empty_file_only_then_it_says_that_it_holds(
+    tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def without_a_word(path: Path, line: str) -> None:
+        path.touch()
+        full()
+
+    monkeypatch.setattr("models.operate.control.state_file.write_atomic", full)
+    monkeypatch.setattr("models.operate.control.state_file._append", without_a_word)
+    assert say(tmp_path, "halt", "storm") == 0
+    assert "it holds; its reason could not be written" in capsys.readouterr().out
+    assert Commands(tmp_path).store.read().mode is ControlMode.HALTED
+
+
 def said_by_nobody(*words: str) -> tuple[int, str]:
     """Run a command as a user who may read everything and write nowhere; its code and output."""
     read, write = os.pipe()
