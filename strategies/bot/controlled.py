@@ -72,7 +72,7 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
 
         listen_for_the_end(EndListener(asked, stopped, lambda: control.stopped("end of process")))
         explain_force_entry(control.reasons)
-        try_before_reloading(partial(check_reload, dict(self.config)))
+        try_before_reloading(partial(check_reload, dict(self.config)), control.reloading)
 
     @kept
     @on_error_return(None)

@@ -19,7 +19,7 @@ from models.base.errors import ControlError, PackError
 from models.base.files import Clock
 from models.base.steady import SteadyClock
 from models.operate.control.commands import BEGUN, Commands, begun_words
-from models.operate.control.heartbeat import Heartbeat, beat
+from models.operate.control.heartbeat import RELOADING, Heartbeat, beat
 from models.operate.control.home import home_of, state_place
 from models.operate.control.owner import BotIdentity, Occupancy, occupy
 from models.operate.control.review import Answer, ReviewConfig
@@ -187,6 +187,13 @@ class Control:
         """
         self._stopped_ms = self.clock() if self._stopped_ms is None else self._stopped_ms
         self._beat(stopped=how, stopped_ms=self._stopped_ms)
+
+    def reloading(self) -> None:
+        """Leave word that a new configuration is loaded: it takes longer than a bot may be silent.
+
+        The last sign of this strategy: the next one gives its own.
+        """
+        self._beat(stopped=RELOADING, stopped_ms=self.clock())
 
     def _beat(self, **signs: Any) -> None:
         sign = Heartbeat(

@@ -2,11 +2,13 @@
 
 `/reload_config` ends the running bot before it reads the new configuration: one that cannot be read
 leaves no bot at all. The worker's loop is replaced on its class by one that notes the worker, and
-the command by one that tries the configuration first.
+the command by one that tries the configuration first. The reload itself is told of: it is silent
+for as long as an exchange takes to list its markets.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any, Final, TypeAlias
@@ -19,25 +21,31 @@ from freqtrade.worker import Worker
 from strategies.seams.record import Library, Seam, lacks_attributes, lacks_method, lacks_text
 from strategies.seams.record import problems as problems_of
 
+logger = logging.getLogger(__name__)
+
 CheckConfig: TypeAlias = Callable[[dict[str, Any]], None]
 
-_WORKER, _RELOAD = Worker._worker, RPC._rpc_reload_config
+_WORKER, _RECONFIGURE = Worker._worker, Worker._reconfigure
+_RELOAD = RPC._rpc_reload_config
 
 # Of this process, at most one each.
 _workers: Final[list[Worker]] = []
 _checks: Final[list[CheckConfig]] = []
+_begun: Final[list[Callable[[], None]]] = []
 
 
-def try_before_reloading(check: CheckConfig) -> None:
+def try_before_reloading(check: CheckConfig, begun: Callable[[], None]) -> None:
     """Reload no configuration that cannot be read, or at which `check` raises.
 
     Parameters
     ----------
     check
         Is given the configuration as it would be used; it must change nothing.
+    begun
+        Is called in the bot's own thread when a reload begins.
     """
-    _checks[:] = [check]
-    Worker._worker = _worker
+    _checks[:], _begun[:] = [check], [begun]
+    Worker._worker, Worker._reconfigure = _worker, _reconfigure
     RPC._rpc_reload_config = _rpc_reload_config
 
 
@@ -49,6 +57,15 @@ def is_paused() -> bool:
 def _worker(worker: Worker, old_state: State | None) -> State:
     _workers[:] = [worker]
     return _WORKER(worker, old_state)
+
+
+def _reconfigure(worker: Worker) -> None:
+    for begun in _begun:
+        try:
+            begun()
+        except Exception:  # of any kind: it is a word to the watchdog and no more
+            logger.exception("that a configuration is reloaded cannot be noted")
+    _RECONFIGURE(worker)
 
 
 def _rpc_reload_config(rpc: RPC) -> dict[str, str]:
@@ -76,12 +93,14 @@ def _probe() -> str:
         lacks_method(Worker, "_worker", "old_state"),
         lacks_text(Worker, "run", "self._worker(old_state="),
         lacks_text(Worker, "_init", "Configuration(self._args, None).get_config()"),
+        lacks_method(Worker, "_reconfigure"),
+        lacks_text(Worker, "run", "self._reconfigure()"),
         lacks_method(RPC, "_rpc_reload_config"),
     )
 
 
 WORKER = Seam(
-    name="Worker._worker, _args, RPC._rpc_reload_config",
+    name="Worker._worker, _reconfigure, _args, RPC._rpc_reload_config",
     what="replaced on their classes, and read",
     why="a typing error in a configuration must not end a bot that looks after positions",
     since="freqtrade 2021.4",

@@ -12,6 +12,7 @@ from models.base.errors import ControlError
 from models.base.files import Sync, read_regular, write_atomic
 
 FILE: Final = "heartbeat.json"
+RELOADING: Final = "/reload_config"  # what `stopped` says while a new configuration is loaded
 _EVER: Final = "has-run"  # there since the first sign of life: one that is missing is missed
 _LATEST_MS: Final = 253_402_300_799_999  # the last of year 9999
 

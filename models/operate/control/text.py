@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from models.base import columns
-from models.operate.control.heartbeat import Heartbeat
+from models.operate.control.heartbeat import RELOADING, Heartbeat
 from models.operate.control.review import Answer, Proposal
 from models.operate.control.state import ControlMode, ControlState, Notice
 from models.operate.control.unknown import Unknown, span, still_unknown
@@ -160,7 +160,8 @@ def state_lines(
     state: ControlState, beat: Heartbeat | None, now_ms: int, obstacles: Sequence[str] = ()
 ) -> list[str]:
     """Return the state line by line, the mode first; `obstacles` as in `mode_lines`."""
-    silent_ms = 0 if beat is None or beat.stopped else now_ms - beat.time_ms
+    is_left = beat is None or beat.stopped not in ("", RELOADING)
+    silent_ms = 0 if beat is None or is_left else now_ms - beat.time_ms
     silent = silent_ms > 1000 * _SILENT_S
     if beat is not None and silent:
         gone = Unknown(
@@ -185,6 +186,8 @@ def state_lines(
 
 def _life(beat: Heartbeat, now_ms: int) -> str:
     ago_s = (now_ms - beat.time_ms) / 1000
+    if beat.stopped == RELOADING:
+        return f"bot {beat.pid} loads a new configuration since {ago_s:.0f} s"
     if beat.stopped:
         return f"bot {beat.pid} was stopped by a person ({beat.stopped}): it looks after nothing"
     if ago_s <= -1:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from models.base.errors import ConfigError
-from models.operate.control.heartbeat import Heartbeat
+from models.operate.control.heartbeat import RELOADING, Heartbeat
 
 WITHIN_S: Final = 30.0
+RELOAD_S: Final = 60.0  # a bot that loads a new configuration asks for every market anew
 _LOOP_S: Final = 5.0  # what a loop may take beside its waiting
 ON_SILENCE: Final = ("protect", "flatten")
 SILENT, FEED, MARGIN, AHEAD = "silent", "feed", "margin", "ahead"  # alarms
@@ -149,9 +150,9 @@ def alarms(
     {'silent': 'bot 7 has given no sign of life for 20 s', 'margin': 'margin ratio 0.60'}
     """
     found = {}
-    if beat is not None and not beat.stopped:
+    if beat is not None and beat.stopped in ("", RELOADING):
         ahead_s = (beat.time_ms - now_ms) / 1000
-        if silent_s > config.silence_s:
+        if silent_s > max(config.silence_s, RELOAD_S if beat.stopped else 0.0):
             found[SILENT] = f"bot {beat.pid} has given no sign of life for {silent_s:.0f} s"
         elif ahead_s > config.silence_s:
             found[AHEAD] = (

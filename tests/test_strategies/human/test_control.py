@@ -490,3 +490,19 @@ def test_sign_of_life_when_it_can_be_written_again_then_it_no_longer_says_that_i
         assert "no heartbeat can be written" in s.control.refusal()
     loop(s)
     assert not obstacles_told(s)
+
+
+def test_reload_when_it_begins_then_the_last_sign_of_life_says_so_and_no_person_reads_it_as_stopped(
+    make: Any,
+) -> None:
+    s = make()
+    loop(s)
+    s.control.reloading()
+    beat = last_beat(s.control.store.folder)
+    assert beat is not None
+    assert beat.stopped == "/reload_config"
+    said = str(s.control.commands.risk())
+    assert "loads a new configuration since 0 s" in said
+    assert "stopped by a person" not in said
+    loop(s)
+    assert "alive" in str(s.control.commands.risk())

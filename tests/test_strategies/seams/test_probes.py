@@ -134,6 +134,7 @@ GONE: list[tuple[Seam, Breaks]] = [
     (worker_seam.WORKER, changed(Worker, "_init")),
     (worker_seam.WORKER, without(Worker, "_worker")),
     (worker_seam.WORKER, changed(Worker, "run")),
+    (worker_seam.WORKER, without(Worker, "_reconfigure")),
     (worker_seam.WORKER, without(RPC, "_rpc_reload_config")),
     (freqai_model.TRAIN_QUEUE, without(IFreqaiModel, "_set_train_queue")),
     (freqai_model.TRAIN_QUEUE, changed(IFreqaiModel, "_start_scanning")),

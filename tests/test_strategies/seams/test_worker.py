@@ -38,24 +38,30 @@ def good(tmp_path: Path) -> dict[str, Any]:
 @pytest.fixture
 def bot(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The bot of a worker in its second loop."""
-    for owner, name in ((Worker, "_worker"), (RPC, "_rpc_reload_config")):
+    for owner, name in ((Worker, "_worker"), (Worker, "_reconfigure"), (RPC, "_rpc_reload_config")):
         monkeypatch.setattr(owner, name, vars(owner)[name])
     monkeypatch.setattr(worker, "_WORKER", lambda at, old_state: at.freqtrade.state)
     yield SimpleNamespace(state=State.RUNNING)
     worker._workers.clear()
     worker._checks.clear()
+    worker._begun.clear()
+
+
+@pytest.fixture
+def begun() -> list[str]:
+    return []
 
 
 @pytest.fixture
 def reload(
-    bot: Any, file: Path, good: dict[str, Any], tmp_path: Path
+    begun: list[str], bot: Any, file: Path, good: dict[str, Any], tmp_path: Path
 ) -> Callable[[str | dict[str, Any]], Any]:
     """Write a configuration and say /reload_config."""
     file.write_text(json.dumps(good), encoding="utf-8")
     args = {"config": [str(file)], "user_data_dir": str(tmp_path)}
     running = Configuration(args, RunMode.LIVE).get_config()
     bot.config = {**running, "timeframe": "1h", "stoploss": -0.5, "minimal_roi": {"0": 100.0}}
-    try_before_reloading(partial(check_reload, running))
+    try_before_reloading(partial(check_reload, running), lambda: begun.append("reload"))
     one = SimpleNamespace(freqtrade=bot, _args=args)
     Worker._worker(one, old_state=None)
 
@@ -105,6 +111,17 @@ def test_reload_when_the_file_cannot_be_parsed_then_no_line_of_it_is_repeated(
     assert "goes on with the settings it has" in str(refused.value)
     assert "hunter2" not in str(refused.value)
     assert bot.state == State.RUNNING
+
+
+def test_reload_when_it_begins_then_it_is_told_of_and_goes_on_whatever_comes_of_that(
+    monkeypatch: pytest.MonkeyPatch, reload: Any, begun: list[str]
+) -> None:
+    monkeypatch.setattr(worker, "_RECONFIGURE", lambda at: begun.append(f"carried out by {at}"))
+    Worker._reconfigure("one")
+    assert begun == ["reload", "carried out by one"]
+    worker._begun[:] = [lambda: 1 / 0]
+    Worker._reconfigure("another")
+    assert begun[2:] == ["carried out by another"]
 
 
 def test_worker_when_paused_then_that_is_known_and_without_one_nothing_is(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from models.base.errors import ConfigError
-from models.operate.control.heartbeat import Heartbeat
+from models.operate.control.heartbeat import RELOADING, Heartbeat
 from models.operate.control.watch import (
     AHEAD,
     FEED,
@@ -123,6 +123,12 @@ def test_life_when_signs_come_then_it_is_measured_by_the_clock_that_never_jumps(
     assert life.silent_s(ahead, NOW, 85.0) == 20.0
     other = Heartbeat(time_ms=NOW + month_ms, pid=2, loop=4)
     assert life.silent_s(other, NOW, 88.0) == 0.0
+
+
+def test_alarms_when_the_bot_loads_a_new_configuration_then_it_may_be_silent_for_a_minute() -> None:
+    loading = Heartbeat(time_ms=NOW, pid=1, loop=1, stopped=RELOADING)
+    assert alarms(NOW + 59_000, loading, 59.0, None, CONFIG) == {}
+    assert SILENT in alarms(NOW + 61_000, loading, 61.0, None, CONFIG)
 
 
 def test_stopped_for_when_a_person_stopped_the_bot_then_it_is_told_since_when() -> None:
