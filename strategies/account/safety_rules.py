@@ -170,6 +170,11 @@ class Fault:
         )
 
 
+# What Freqtrade hangs on a strategy under the name of a block, and is none: once it trades, the
+# FreqAI model in the place of FreqAI's settings.
+_OBJECTS: Final = frozenset({"freqai"})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Judged:
     """The settings of a strategy as they are in effect."""
@@ -203,7 +208,7 @@ class Judged:
 
     def _attribute(self, name: str) -> Any:
         # Freqtrade sets its own list of names on the strategy; no protocol has them.
-        return getattr(self.strategy, name, None)
+        return None if name in _OBJECTS else getattr(self.strategy, name, None)
 
     def _source(self, name: str) -> str:
         """Return where a value can be changed, in words."""

@@ -62,7 +62,6 @@ def configuration(url: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.slow
 def test_live_run_when_freqai_has_trained_then_the_next_candle_becomes_a_protected_position(
     tmp_path: Path,
 ) -> None:

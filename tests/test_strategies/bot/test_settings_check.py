@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -188,6 +189,29 @@ def test_loop_when_something_sets_an_attribute_after_the_start_then_it_is_put_ba
     assert len(strategy.dp.sent) == 2
     strategy._settings.loop()
     assert "unsafe" not in strategy.control.refusal()
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_loop_when_freqtrade_has_hung_its_model_on_the_strategy_then_its_settings_are_the_configs(
+    bitcoin: Any, monkeypatch: pytest.MonkeyPatch, enabled: bool
+) -> None:
+    model = SimpleNamespace(shutdown=lambda: None)
+    monkeypatch.setattr(
+        "freqtrade.resolvers.freqaimodel_resolver.FreqaiModelResolver.load_freqaimodel",
+        lambda config: model,
+    )
+    monkeypatch.setattr(
+        "freqtrade.freqai.utils.download_all_data_for_training", lambda provider, config: None
+    )
+    strategy = bitcoin(freqai={"enabled": enabled, "expiration_hours": 72})
+    strategy._settings.start()
+    strategy.load_freqAI_model()  # as Freqtrade does after the start, under a block's name
+    assert (strategy.freqai is model) is enabled
+    strategy._settings.loop()
+    assert "unsafe" not in strategy.control.refusal()
+    strategy.config["freqai"] = {"enabled": True, "expiration_hours": 0}
+    strategy._settings.loop()
+    assert "freqai.expiration_hours: expected more than 0" in strategy.control.refusal()
 
 
 def test_loop_when_a_subclass_answers_by_a_property_then_nothing_is_opened(
