@@ -80,6 +80,30 @@ def hold_account(bot: BotIdentity) -> None:
     ControlError
         If another bot of this machine's user trades the account.
     """
+    _hold(
+        bot, str(bot), "bot", "the exchange account of this API key",
+        "one bot, one account: give this one a sub-account, and a key of that",
+    )  # fmt: skip
+
+
+def hold_watch(bot: BotIdentity, userdir: Path) -> None:
+    """Keep a second watchdog of this machine off the same account until this process ends.
+
+    Watching another folder it would take the bot of this one for dead: cancel its entries, and
+    perhaps sell what it holds.
+
+    Raises
+    ------
+    ControlError
+        If another watchdog of this machine's user watches the account.
+    """
+    _hold(
+        bot, f"the watchdog of {userdir}", "watchdog", "the watch over this exchange account",
+        "one watchdog, one account: end the other one, or give each bot a sub-account of its own",
+    )  # fmt: skip
+
+
+def _hold(bot: BotIdentity, who: str, role: str, what: str, cure: str) -> None:
     name = bot.uid or bot.key
     if not name or bot.stage is BotStage.DRY_RUN:  # any number of wallets can be made up
         return
@@ -87,16 +111,16 @@ def hold_account(bot: BotIdentity) -> None:
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        logger.warning("a second bot on this account would go unnoticed: %s", error)
+        logger.warning("a second %s on this account would go unnoticed: %s", role, error)
         return
     digest = hashlib.sha256(f"{bot.exchange} {bot.where} {name}".encode()).hexdigest()
     if not os.access(folder, os.W_OK):
-        logger.warning("a second bot on this account would go unnoticed: %s is read-only", folder)
+        logger.warning(
+            "a second %s on this account would go unnoticed: %s is read-only", role, folder
+        )
         return
-    take_lease(
-        folder / f"{digest}.lock", str(bot), what="the exchange account of this API key",
-        cure="one bot, one account: give this one a sub-account, and a key of that",
-    )  # fmt: skip
+    path = folder / (f"{digest}.lock" if role == "bot" else f"{digest}.{role}.lock")
+    take_lease(path, who, what=what, cure=cure)
 
 
 def account_uid(client: Any) -> str:

@@ -90,6 +90,7 @@ def add_commands(commands: Subcommands) -> None:
         "--bot", type=Path, nargs="+", action="append", metavar="FILE",
         help="one of several: its config files, and its user directory",
     )  # fmt: skip
+    watchdog.add_argument("--name", default="", help="what its messages call the bot")
     watchdog.add_argument("--pulse", type=int, help=argparse.SUPPRESS)  # the supervisor's end
     how = watchdog.add_mutually_exclusive_group()
     how.add_argument("--supervise", action="store_true", help="start it again if it dies or hangs")
@@ -225,7 +226,7 @@ def _claim(options: argparse.Namespace) -> int:
 
 def _watchdog(options: argparse.Namespace) -> int:
     from strategies.desk.watch.process import check_watchdog, run_watchdog
-    from strategies.desk.watch.several import watch_each, watched_bot
+    from strategies.desk.watch.several import refuse_one_account, watch_each, watched_bot
     from strategies.desk.watch.supervise import run_supervised
 
     if bool(options.bot) == bool(options.config):
@@ -237,12 +238,13 @@ def _watchdog(options: argparse.Namespace) -> int:
         bots = [watched_bot(paths) for paths in options.bot]
         if options.check:
             return max(check_watchdog(bot.configs, bot.userdir) for bot in bots)
+        refuse_one_account(bots)
         return watch_each(bots, ["--supervise"] if options.supervise else [])
     if options.check:
         return check_watchdog(options.config, options.userdir)
     if options.supervise:
-        return run_supervised(options.config, options.userdir)
-    return run_watchdog(options.config, options.userdir, options.pulse)
+        return run_supervised(options.config, options.userdir, options.name)
+    return run_watchdog(options.config, options.userdir, options.pulse, options.name)
 
 
 def _trade_number(word: str) -> int:

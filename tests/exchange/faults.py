@@ -2,6 +2,7 @@
 
 A fault applies to requests whose line, for example ``POST /fapi/v1/order``, contains `on`, from
 `start_ms` to `stop_ms` of the exchange's clock, at most `times` times and each time with `chance`.
+Of a question about one market the line names it: ``GET /fapi/v1/openOrders ETHUSDT``.
 Times left open mean always. Which faults struck, and where, is kept in `Faults.struck`.
 
 An order whose status stays unknown is ``Drop(on="POST /fapi/v1/order", executed=True)``: it is
@@ -16,9 +17,15 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from strategies.desk.loopback.conditions import Conditions, KlineRows
+
+_SIGNED: Final = ("v3/account", "positionRisk", "balance", "rder", "userTrades", "income")
+REFUSALS: Final = {
+    "key revoked": (401, -2015, "Invalid API-key, IP, or permissions for action."),
+    "clock refused": (400, -1021, "Timestamp for this request is outside of the recvWindow."),
+}
 
 
 @dataclass(kw_only=True)
@@ -167,6 +174,12 @@ class ShuffledCandles(CandleFault):
 
     def change(self, rows: KlineRows, now_ms: int) -> KlineRows:
         return [*rows[:-3], *rows[-2:-1], *rows[-3:-2], *rows[-1:]] if len(rows) > 2 else rows
+
+
+def refused_requests(refusal: str) -> list[Answer]:
+    """Return the refusal, named as in `REFUSALS`, of every request about the account."""
+    status, code, message = REFUSALS[refusal]
+    return [Answer(on=on, status=status, code=code, message=message) for on in _SIGNED]
 
 
 Kind = TypeVar("Kind", bound=Fault)

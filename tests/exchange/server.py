@@ -33,6 +33,7 @@ async def _faulty(request: web.Request, handler: RequestHandler) -> web.StreamRe
     state.requests.append(line)
     state.arrivals.append(Arrival(time.time_ns() / 1e6, line, weight(line, request.query)))
     faults, now = state.faults, state.clock()
+    line = f"{line} {request.query.get('symbol', '')}".rstrip()
     latency = faults.strike(Latency, line, now)
     if latency is not None:
         await request.read()  # what was sent arrives, even if its sender dies meanwhile

@@ -132,11 +132,11 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
         "models.data.labels.returns",
         "forward_log_return: len(close) > horizon_candles -> len(close) >= horizon_candles",
     ): "a frame of exactly one horizon has no row with a candle that far ahead: nothing is written",
-    (_WATCH, "uncovered: position.amount > 0 -> position.amount >= 0"): _HELD,
+    (_WATCH, "stops_of: position.amount > 0 -> position.amount >= 0"): _HELD,
     (_WATCH, "stop_price: position.amount > 0 -> position.amount >= 0"): _HELD,
     (
         _WATCH,
-        "uncovered: (position.mark - order.trigger) * closing -> "
+        "stops_of: (position.mark - order.trigger) * closing -> "
         "(position.mark - order.trigger) / closing",
     ): "`closing` is +1 or -1, and of those product and quotient are the same",
     (_EQUITY, "expected_shortfall: 1e-09 -> 1.5000000000000002e-09"): (

@@ -115,7 +115,8 @@ ROOMS: Final[dict[str, tuple[Room, ...]]] = {
         Room(tuple(f"strategies.desk.watch.{m}" for m in (
                  "act", "look", "telling", "clocks", "watchdog", "venue")),
              (f"{_WATCH}/test_stopped.py", f"{_WATCH}/test_isolation.py"),
-             (f"{_WATCH}/test_watchdog.py", f"{_WATCH}/test_fuzz.py"), quick=False),
+             (f"{_WATCH}/test_watchdog.py", f"{_WATCH}/test_closing.py",
+              f"{_WATCH}/test_fuzz.py"), quick=False),
         Room(("strategies.desk.watch.process", "strategies.desk.watch.alerts"),
              (f"{_WATCH}/test_watchdog.py",), quick=False),
         Room(("strategies.desk.watch.supervise", "strategies.desk.watch.pulse"),

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +51,12 @@ class RunningProcess:
         """SIGKILL it and wait until it is gone."""
         self.process.kill()
         self.process.wait()
+
+
+def keyless(command: Sequence[str], *, env: Mapping[str, str], **more: Any) -> Any:
+    """Start a process that has to find each bot's keys in its own config file."""
+    kept = {name: value for name, value in env.items() if "__EXCHANGE__" not in name}
+    return subprocess.Popen(command, env=kept, **more)
 
 
 Kind = TypeVar("Kind", bound=RunningProcess)

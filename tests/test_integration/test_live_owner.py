@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.state import ExchangeState
 from tests.test_integration.guarded_bot import STRATEGY, configuration
 from tests.test_integration.live_bot import LiveBot, running_bot
-from tests.test_integration.running import SECRET, RunningProcess, running, write_strategy
+from tests.test_integration.running import SECRET, RunningProcess, keyless, running, write_strategy
 
 ANN = Person("ann", "telegram")
 OTHER = STRATEGY.replace("GuardedSignals", "OtherSignals")
@@ -142,12 +140,6 @@ def test_live_run_when_a_second_bot_comes_then_it_is_refused_by_name_and_the_fir
     owner = (tmp_path / "user_data" / "control" / "owner.json").read_text(encoding="utf-8")
     assert "renewed-key" not in owner
     assert state.unknown == []
-
-
-def keyless(command: Sequence[str], *, env: Mapping[str, str], **more: Any) -> Any:
-    """Start a process that has to find each bot's keys in its own config file."""
-    kept = {name: value for name, value in env.items() if "__EXCHANGE__" not in name}
-    return subprocess.Popen(command, env=kept, **more)
 
 
 @pytest.mark.slow

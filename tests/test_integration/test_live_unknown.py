@@ -7,14 +7,8 @@ from pathlib import Path
 import pytest
 
 from models.operate.control.state import ControlMode
-from tests.exchange.faults import Answer
+from tests.exchange.faults import REFUSALS, refused_requests
 from tests.test_integration.fault_rounds import ANN, Rounds, running_rounds
-
-SIGNED = ("v3/account", "positionRisk", "balance", "rder", "userTrades", "income")
-REFUSALS = {
-    "key revoked": (401, -2015, "Invalid API-key, IP, or permissions for action."),
-    "clock refused": (400, -1021, "Timestamp for this request is outside of the recvWindow."),
-}
 
 
 def entered(rounds: Rounds) -> None:
@@ -32,12 +26,10 @@ def minutes(rounds: Rounds, number: float) -> None:
 def test_exchange_when_it_refuses_every_signed_request_then_it_is_told_reduces_and_comes_back(
     tmp_path: Path, refusal: str
 ) -> None:
-    status, code, message = REFUSALS[refusal]
+    code = REFUSALS[refusal][1]
     with running_rounds(tmp_path) as rounds:
         entered(rounds)
-        rounds.state.faults.add(*(
-            Answer(on=on, status=status, code=code, message=message) for on in SIGNED
-        ))  # fmt: skip
+        rounds.state.faults.add(*refused_requests(refusal))
         rounds.bot.wait_for(lambda: open_unknown(rounds), "it to stand in the state at once")
         shown = rounds.desk.risk().text
         assert f"{code}" in shown

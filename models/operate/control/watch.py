@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from models.base.errors import ConfigError
@@ -191,25 +192,62 @@ def uncovered(position: WatchedPosition, orders: Iterable[Resting]) -> float:
     >>> uncovered(long, [stop])
     0.5
     """
+    covered = sum((_exact(order.amount) for order in stops_of(position, orders)), Decimal(0))
+    return float(max(_exact(abs(position.amount)) - covered, Decimal(0)))
+
+
+def _exact(amount: float) -> Decimal:
+    """Return an amount as the exchange wrote it: 0.03 - 0.02 is 0.01, not a lot less."""
+    return Decimal(f"{amount:.15g}")
+
+
+def stops_of(position: WatchedPosition, orders: Iterable[Resting]) -> list[Resting]:
+    """Return the orders that would close a position, or some of it, at a loss."""
     closing = -1 if position.amount > 0 else 1
-    covered = sum(
-        order.amount
+    return [
+        order
         for order in orders
         if order.symbol == position.symbol and order.side == closing and order.reduce_only
         # A trigger on the profitable side of the mark is a take-profit.
         and order.trigger is not None and (position.mark - order.trigger) * closing < 0
-    )  # fmt: skip
-    return max(abs(position.amount) - covered, 0.0)
+    ]  # fmt: skip
 
 
 def superfluous(position: WatchedPosition | None, orders: Iterable[Resting]) -> list[Resting]:
     """Return the watchdog's own stops of one symbol that protect nothing any more."""
     kept = list(orders)
     own = [order for order in kept if order.own]
+    return own if position is None else _spared(position, kept, own)
+
+
+def left_over(position: WatchedPosition | None, orders: Iterable[Resting]) -> list[Resting]:
+    """Return the stops of one symbol that others have left and that protect nothing any more.
+
+    Examples
+    --------
+    >>> stop = Resting(id="1", symbol="BTC", side=-1, amount=2.0, reduce_only=True, trigger=95.0)
+    >>> long = WatchedPosition(symbol="BTC", amount=2.0, mark=100.0)
+    >>> len(left_over(None, [stop])), len(left_over(long, [stop])), len(left_over(long, 3 * [stop]))
+    (1, 0, 2)
+    """
+    others = [order for order in orders if not order.own]
     if position is None:
-        return own
-    others = [order for order in kept if not order.own]
-    return own if uncovered(position, others) <= 0 else []
+        return [order for order in others if order.reduce_only and order.trigger is not None]
+    return _spared(position, others, stops_of(position, others))
+
+
+def _spared(
+    position: WatchedPosition, orders: list[Resting], asked: Iterable[Resting]
+) -> list[Resting]:
+    """Return those of `asked`, the first ones first, without which a position is still covered."""
+    spared = []
+    for order in asked:
+        others = list(orders)
+        others.remove(order)
+        if uncovered(position, others) <= 0:
+            orders = others
+            spared.append(order)
+    return spared
 
 
 def stop_price(position: WatchedPosition, config: WatchdogConfig) -> float:

@@ -19,7 +19,8 @@ from models.trade.risk.reduction import next_step
 from strategies.desk.watch.look import SeenAccount, answer_or_none
 from strategies.desk.watch.venue import Venue
 
-WatchdogAction: TypeAlias = tuple[str, Callable[[], None]]  # what it does, in words; and the doing
+# What it does, in words; and the doing, which may return what was done instead.
+WatchdogAction: TypeAlias = tuple[str, Callable[[], str | None]]
 
 
 class Actions:
@@ -76,10 +77,17 @@ class Actions:
             max_volume_frac=self._config.max_volume_frac,
             smallest_quote=answer_or_none(partial(self._venue.smallest_quote, symbol)) or 0.0,
         )  # fmt: skip
-        self._next_step_ms[symbol] = step.next_ms
         amount = abs(position.amount) * min(step.notional_quote / held, 1.0)
         what = f"{amount:g} of {abs(position.amount):g} {symbol} closed"
-        yield what, partial(self._venue.close, position, amount)
+        yield what, partial(self._close, position, amount, step.next_ms)
+
+    def _close(self, position: WatchedPosition, amount: float, next_ms: int) -> str | None:
+        """Close a step; say how much of it the exchange filled, where that was not all."""
+        filled = self._venue.close(position, amount)
+        self._next_step_ms[position.symbol] = next_ms  # one that failed is tried again sooner
+        if filled is None or filled >= amount:
+            return None
+        return f"{filled:g} of {abs(position.amount):g} {position.symbol} closed"
 
     def _protected(
         self, seen: SeenAccount, since: dict[str, float], symbol: str, *, at_once: bool

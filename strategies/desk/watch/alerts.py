@@ -32,10 +32,17 @@ class _RefusedError(Exception):
 
 
 class Alerts:
-    """Sends texts to the chat of a Freqtrade config; without one, to the log only."""
+    """Sends texts to the chat of a Freqtrade config; without one, to the log only.
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    Parameters
+    ----------
+    name
+        Which bot it is about, where one chat hears of several; empty for the only one.
+    """
+
+    def __init__(self, config: Mapping[str, Any], name: str = "") -> None:
         block = config.get("telegram") or {}
+        self._head = f"{name}: " if name else ""
         self._token = str(block.get("token") or "")
         self._chat = str(block.get("chat_id") or "")
         self._topic = block.get("topic_id")
@@ -46,6 +53,7 @@ class Alerts:
 
     def say(self, text: str) -> None:
         """Log a text and queue it for the chat."""
+        text = self._head + text
         logger.warning("%s", text)
         if self._on:
             self._unsent.append(text[:_LONGEST])

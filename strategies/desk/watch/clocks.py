@@ -48,7 +48,6 @@ class ClockComparison:
         self._jumped = bool(jump_s)
         if self._venue is not None and (news or self._monotonic() - self._asked_s >= _ASK_S):
             self._asked_s = self._monotonic()
-            self._ahead_s = None
             self._ahead_s = self._venue.clock_ahead_s()
             if jump_s and abs(self._ahead_s) <= self._bound_s:
                 self._clock.confirm()  # it was wrong before, and somebody has set it

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from models.base.units import Seconds
+from models.operate.control.unknown import in_short
 from models.operate.control.watch import Resting, WatchedPosition
 from strategies.desk.watch.venue import Venue
 
 logger = logging.getLogger(__name__)
 
 ACCOUNT: Final = "the account"
+MARGIN_PART: Final = "the margin"
 _LOOK_S: Final = 12.0  # a slow exchange must not keep what was seen from being acted on
 
 
@@ -60,7 +62,7 @@ def look(
         seen.positions = {p.symbol: p for p in told.items}
         seen.missing |= {f"the position in {row}": why for row, why in told.unread.items()}
         seen.whole = not told.unread
-    with _part(seen, "the margin", alive):
+    with _part(seen, MARGIN_PART, alive):
         seen.margin_ratio = venue.margin_ratio()
     for symbol in dict.fromkeys([*seen.positions, *symbols]):
         name = f"the orders of {symbol}"
@@ -81,7 +83,7 @@ def _part(seen: SeenAccount, name: str, alive: Callable[[], None]) -> Iterator[N
     try:
         yield
     except Exception as error:  # noqa: BLE001 - of any kind: this part is not seen
-        seen.missing[name] = type(error).__name__
+        seen.missing[name] = in_short(error)
 
 
 def answer_or_none(ask: Callable[[], float | None]) -> float | None:

@@ -13,11 +13,12 @@ from freqtrade.configuration import Configuration
 
 from models.base.errors import ControlError
 from models.operate.control.commands import CONTROL_FOLDER, Commands
+from models.operate.control.heartbeat import last_beat
 from models.operate.control.home import home_of, state_place
 from models.operate.control.owner import BotIdentity, read_owner
 from models.operate.control.watch import WITHIN_S
 from models.operate.control.watch_sign import sign_watch, watched_ago_s
-from strategies.account.identity import bot_identity, stage_of, stated_identity
+from strategies.account.identity import bot_identity, hold_watch, stage_of, stated_identity
 from strategies.bot.config import pack_config
 from strategies.desk.watch.alerts import Alerts
 from strategies.desk.watch.pulse import Pulse
@@ -28,22 +29,27 @@ from strategies.human.secrets import secrets_of
 _FORM: Final = "%(asctime)s %(levelname)s %(message)s"
 
 
-def run_watchdog(configs: Sequence[Path], userdir: Path | None, pulse: int | None = None) -> int:
+def run_watchdog(
+    configs: Sequence[Path], userdir: Path | None, pulse: int | None = None, name: str = ""
+) -> int:
     """Watch the bot of these config files until a person ends the process.
 
     Parameters
     ----------
     pulse
         File descriptor on which a supervisor listens for signs of life.
+    name
+        What messages call the bot.
     """
     config = Configuration.from_files([str(path) for path in configs])
     settings = pack_config(config).watchdog
     folder = _userdir(config, userdir)
-    alerts = Alerts(config)
+    alerts = Alerts(config, name)
     dry = bool(config["dry_run"])
     # A dry run's wallet may have been named on the bot's command line; it has no account to watch.
     bot = stated_identity(config, stage_of(config)) if dry else bot_identity(config)
     doubt = _doubt(folder, bot)
+    hold_watch(bot, folder)
     commands = Commands(home_of(folder, bot.stage), secrets=secrets_of(config))
     alive = Pulse(pulse, alerts.say)
     watchdog = Watchdog(
@@ -55,6 +61,8 @@ def run_watchdog(configs: Sequence[Path], userdir: Path | None, pulse: int | Non
     alerts.say(f"watchdog: watching {folder}" + (", dry-run: heartbeat and feed only" * dry))
     if doubt:
         alerts.say(f"watchdog: watching all the same, but {doubt}")
+    if _is_unused(commands.store.folder):
+        alerts.say(f"watchdog: no bot has given a sign of life in {folder} yet")
     steps = (
         alive, watchdog.round, alerts.deliver_beside,
         lambda: sign_watch(commands.store.folder, os.getpid()),
@@ -80,6 +88,14 @@ def _userdir(config: Mapping[str, Any], userdir: Path | None) -> Path:
     if not folder.is_dir():
         raise ControlError("expected the bot's user directory", where=str(folder))
     return folder
+
+
+def _is_unused(control: Path) -> bool:
+    """Whether no bot has ever run there: perhaps it is not the bot's directory."""
+    try:
+        return last_beat(control) is None
+    except ControlError:  # there is something, which the first round will tell
+        return False
 
 
 def _survived(step: Callable[[], object]) -> None:

@@ -17,7 +17,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from freqtrade.configuration import Configuration
+
 from models.base.errors import ConfigError
+from models.operate.control.owner import BotStage
+from strategies.account.identity import bot_identity
 
 logger = logging.getLogger(__name__)
 
@@ -35,10 +39,16 @@ class WatchedBot:
     configs: tuple[Path, ...]
     userdir: Path | None = None
 
+    @property
+    def name(self) -> str:
+        """What a person is told it is."""
+        return str(self.configs[0] if self.userdir is None else self.userdir)
+
     def arguments(self) -> list[str]:
         """Return the options that watch this bot alone."""
         words = [word for path in self.configs for word in ("--config", str(path))]
-        return words if self.userdir is None else [*words, "--userdir", str(self.userdir)]
+        words += [] if self.userdir is None else ["--userdir", str(self.userdir)]
+        return [*words, "--name", self.name]
 
 
 def watched_bot(paths: Sequence[Path]) -> WatchedBot:
@@ -59,6 +69,31 @@ def watched_bot(paths: Sequence[Path]) -> WatchedBot:
             cure="as `--bot config_a.json user_data_a --bot config_b.json user_data_b`",
         )
     return WatchedBot(configs=configs, userdir=folders[0] if folders else None)
+
+
+def refuse_one_account(bots: Iterable[WatchedBot]) -> None:
+    """Refuse two bots of one exchange account; live, the exchange is asked once for each.
+
+    The watchdog of the dead one would cancel the entries of the other, and perhaps sell what it
+    holds.
+
+    Raises
+    ------
+    ConfigError
+        If there are two; names them.
+    """
+    known: dict[tuple[str, str, str], WatchedBot] = {}
+    for bot in bots:
+        found = bot_identity(Configuration.from_files([str(path) for path in bot.configs]))
+        account = (found.exchange, found.where, found.uid or found.key)
+        if found.stage is BotStage.DRY_RUN or not account[-1]:
+            continue
+        other = known.setdefault(account, bot)
+        if other is not bot:
+            raise ConfigError(
+                f"expected bots of different accounts; {other.name} and {bot.name} are of one",
+                where="--bot", cure="watch the one that trades it; give each bot a sub-account",
+            )  # fmt: skip
 
 
 def watch_each(
@@ -100,7 +135,7 @@ def watch_each(
                 if bot not in due_s:
                     due_s[bot] = monotonic() + _PAUSE_S
                     logger.error("the watchdog of %s ended with status %s; it is started again",
-                                 " ".join(bot.arguments()), status)  # fmt: skip
+                                 bot.name, status)  # fmt: skip
                 elif monotonic() >= due_s[bot]:
                     del due_s[bot]
                     running[bot] = start(bot)

@@ -121,9 +121,9 @@ def _end(child: Child) -> None:
     child.wait()
 
 
-def run_supervised(configs: Sequence[Path], userdir: Path | None) -> int:
+def run_supervised(configs: Sequence[Path], userdir: Path | None, name: str = "") -> int:
     """Run `breakwater watchdog` with these settings and keep it running."""
-    alerts = Alerts(Configuration.from_files([str(path) for path in configs]))
+    alerts = Alerts(Configuration.from_files([str(path) for path in configs]), name)
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True
     )
@@ -131,6 +131,7 @@ def run_supervised(configs: Sequence[Path], userdir: Path | None) -> int:
     for path in configs:
         command += ["--config", str(path)]
     command += [] if userdir is None else ["--userdir", str(userdir)]
+    command += ["--name", name] if name else []
 
     def start(pipe: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen([*command, "--pulse", str(pipe)], pass_fds=(pipe,))

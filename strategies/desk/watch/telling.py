@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
 from models.base.units import Seconds
+from models.operate.control.unknown import in_short
 from models.operate.journal.journal import Journal
 from models.operate.journal.records import Incident
 
@@ -32,8 +33,16 @@ class Telling:
         self._alarms: dict[str, tuple[str, float]] = {}  # alarm -> sentence, when it was told
         self._failed: dict[str, float] = {}  # failure -> when it was told
 
-    def alarms(self, found: Mapping[str, str]) -> tuple[list[str], list[str]]:
-        """Return what is to be told of these alarms, and what is over."""
+    def alarms(
+        self, found: Mapping[str, str], unjudged: Collection[str] = ()
+    ) -> tuple[list[str], list[str]]:
+        """Return what is to be told of these alarms, and what is over.
+
+        Parameters
+        ----------
+        unjudged
+            Alarms that stand as they stood unless they are found.
+        """
         now = self._monotonic()
         news, kept = [], {}
         for name, text in found.items():
@@ -42,19 +51,20 @@ class Telling:
                 news.append(text if before is None else f"still: {text}")
                 before = (text, now)
             kept[name] = before
+        kept |= {n: at for n, at in self._alarms.items() if n in unjudged and n not in kept}
         over = [f"over: {text}" for name, (text, _) in self._alarms.items() if name not in kept]
         self._alarms = kept
         return news, over
 
     def failed(self, what: str, error: Exception) -> list[str]:
         """Return what is to be told of a failure: nothing while the same one is fresh."""
-        text, now = f"{what} ({type(error).__name__})", self._monotonic()
-        kind = "".join(c for c in text if not c.isdigit())
+        now = self._monotonic()
+        kind = "".join(c for c in f"{what} {type(error).__name__}" if not c.isdigit())
         self._failed = {k: at for k, at in self._failed.items() if now - at < self._again_s}
         if kind in self._failed:
             return []
         self._failed[kind] = now
-        return [text]
+        return [f"{what} ({in_short(error)})"]
 
     def tell(self, texts: Mapping[str, list[str]]) -> None:
         """Say all texts, and then write them down by kind: a journal may have to be waited for."""

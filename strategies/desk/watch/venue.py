@@ -171,17 +171,27 @@ class Venue:
                 position.symbol, price)}
         )  # fmt: skip
 
-    def close(self, position: WatchedPosition, amount: float) -> None:
-        """Close `amount` of a position at the market, reduce-only."""
-        self._reduce(position, amount, {})
+    def close(self, position: WatchedPosition, amount: float) -> float | None:
+        """Close `amount` of a position at the market, reduce-only.
 
-    def _reduce(self, position: WatchedPosition, amount: float, params: Mapping[str, Any]) -> None:
+        Returns
+        -------
+        float or None
+            How much of it the exchange says was filled; None if it does not say.
+        """
+        filled = self._reduce(position, amount, {}).get("filled")
+        return None if filled is None else float(filled)
+
+    def _reduce(
+        self, position: WatchedPosition, amount: float, params: Mapping[str, Any]
+    ) -> AnswerRow:
         side = "sell" if position.amount > 0 else "buy"
         size = float(self._client.amount_to_precision(position.symbol, amount))
         extra = {"reduceOnly": True, "clientOrderId": f"{self._stamp}-{next(self._count)}"}
-        self._client.create_order(
+        sent: AnswerRow = self._client.create_order(
             position.symbol, "market", side, size, None, {**extra, **params}
         )  # fmt: skip
+        return sent
 
 
 def _told(rows: Iterable[AnsweredRow], read: Callable[[AnsweredRow], _T | None]) -> ToldRows[_T]:

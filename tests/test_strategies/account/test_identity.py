@@ -20,7 +20,13 @@ from models.base.errors import ControlError
 from models.base.files import wall_clock_ms
 from models.operate.control.owner import BotStage
 from strategies.account import identity
-from strategies.account.identity import account_uid, bot_identity, hold_account, stage_of
+from strategies.account.identity import (
+    account_uid,
+    bot_identity,
+    hold_account,
+    hold_watch,
+    stage_of,
+)
 from strategies.desk.loopback.replay import ReplayedMarket, scripted_feed
 from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.client import trading_ccxt_config
@@ -189,4 +195,32 @@ def test_account_when_another_bot_of_this_machine_trades_it_then_the_second_is_r
     assert not any(name in written for name in ("a-key", "b-key", first.uid))
     monkeypatch.setattr(os, "access", lambda *_: False)
     hold_account(first)  # where nothing can be locked it is said, and nobody is kept from trading
-    assert "would go unnoticed" in caplog.text
+    assert "a second bot on this account would go unnoticed" in caplog.text
+
+
+def test_account_when_another_watchdog_of_this_machine_watches_it_then_the_second_is_refused(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    first, other = bot_identity(config(url)), bot_identity(config(url, "b-key"))
+    hold_account(first)  # a bot and its watchdog are not in each other's way
+    ready, told = os.pipe()
+    pid = os.fork()
+    if not pid:
+        hold_watch(first, Path("user_data_a"))
+        os.write(told, b"x")
+        signal.pause()
+    os.read(ready, 1)
+    try:
+        name = rf"in use by the watchdog of user_data_a, process {pid}"
+        with pytest.raises(ControlError, match=name) as refused:
+            hold_watch(replace(first, key="c-key"), Path("user_data_b"))
+        assert "one watchdog, one account" in refused.value.cure
+        hold_watch(other, Path("user_data_b"))
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    hold_watch(first, Path("user_data_b"))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    hold_watch(first, Path("user_data_b"))
+    assert "a second watchdog on this account would go unnoticed" in caplog.text

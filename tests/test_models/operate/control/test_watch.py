@@ -20,6 +20,7 @@ from models.operate.control.watch import (
     WatchedPosition,
     alarms,
     entries,
+    left_over,
     stop_price,
     stopped_for_s,
     superfluous,
@@ -76,6 +77,43 @@ def test_superfluous_when_others_protect_or_nothing_is_held_then_own_stops_may_g
     assert superfluous(LONG, [own, theirs]) == [own]
     assert superfluous(LONG, [own, order(id="2", amount=1.0)]) == []
     assert superfluous(None, [theirs]) == []
+
+
+def test_uncovered_when_amounts_are_summed_then_no_rounding_is_left() -> None:
+    parts = [order(amount=0.01), order(amount=0.01)]
+    long = replace(LONG, amount=0.03)
+    assert uncovered(long, parts) == 0.01  # 0.03 - 0.02 of floats is less, and a lot would stay
+    assert uncovered(long, [*parts, order(amount=0.01)]) == 0.0
+    assert uncovered(replace(LONG, amount=0.1 + 0.2), [order(amount=0.3)]) == 0.0
+    assert uncovered(replace(LONG, amount=0.8), [order(amount=0.7), order(amount=0.1)]) == 0.0
+
+
+def test_superfluous_when_own_stops_are_more_than_it_takes_then_the_newest_stay() -> None:
+    first, second = order(own=True), order(id="2", own=True)
+    assert superfluous(LONG, [first, second]) == [first]
+    assert superfluous(LONG, [order(id="3", amount=1.0), first, second]) == [first]
+    halves = [order(own=True, amount=1.0), order(id="2", own=True, amount=1.0)]
+    assert superfluous(LONG, halves) == []
+    far = order(own=True, trigger=105.0)  # the price has gone through it
+    assert superfluous(LONG, [second, far]) == [far]
+
+
+def test_left_over_when_stops_of_others_protect_nothing_then_they_are_named_own_ones_never() -> (
+    None
+):
+    stops = [order(), order(id="2"), order(id="3")]
+    assert left_over(LONG, stops) == stops[:2]
+    assert left_over(LONG, stops[:1]) == []
+    assert left_over(LONG, [order(amount=5.0)]) == []  # larger than the position, and all there is
+    assert left_over(LONG, [order(amount=1.5), order(id="2", amount=1.5)]) == []
+    assert left_over(None, stops[:1]) == stops[:1]
+    own = order(id="4", own=True)
+    assert left_over(LONG, [own, *stops[:1]]) == []
+    assert left_over(None, [own]) == []
+    assert left_over(None, [order(trigger=None), order(reduce_only=False)]) == []
+    take_profit = order(id="5", trigger=105.0)
+    assert left_over(LONG, [take_profit, *stops[:1]]) == []
+    assert left_over(None, [take_profit]) == [take_profit]
 
 
 @pytest.mark.parametrize(

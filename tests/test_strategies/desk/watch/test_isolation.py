@@ -169,9 +169,12 @@ def test_watchdog_when_the_control_state_is_of_other_kinds_then_the_account_is_l
     world: ScriptedWorld, content: object
 ) -> None:
     world.write("state.json", content)
-    world.watchdog(on_silence="protect").round()
+    dog = world.watchdog(on_silence="protect")
+    dog.round()
     assert world.account.stopped("BTCUSDT")
     assert world.account.stopped("ETHUSDT")
+    dog.round()
+    assert sum("watchdog: the control state cannot be read" in text for text in world.said) == 1
 
 
 def test_watchdog_when_saying_or_journalling_fails_then_it_goes_on(
@@ -197,9 +200,12 @@ def test_watchdog_when_a_pair_is_listed_no_more_then_it_is_told_at_intervals_and
         dog.round()
         world.now_ms += 3_000
     told = [text for text in world.said if ETH in text]
-    first = f"watchdog: the orders of {ETH} cannot be seen: BadSymbol"
-    assert told == [first, first.replace("the orders", "still: the orders"),
-                    first.replace("the orders", "still: the orders")]  # fmt: skip
+    first = (
+        f"since 2023-11-14 22:13:20 UTC the orders of {ETH} cannot be seen: BadSymbol: "
+        f"binanceusdm does not have market symbol {ETH}"
+    )
+    still = f"watchdog: still: {first}"
+    assert told == [f"watchdog: {first}", still, still]
 
 
 def test_watchdog_when_an_action_keeps_failing_then_it_is_told_once_and_tried_in_each_round(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -16,7 +17,12 @@ import pytest
 from models.base.errors import ConfigError
 from strategies.desk.cli import main
 from strategies.desk.watch import several
-from strategies.desk.watch.several import WatchedBot, watch_each, watched_bot
+from strategies.desk.watch.several import (
+    WatchedBot,
+    refuse_one_account,
+    watch_each,
+    watched_bot,
+)
 
 A = WatchedBot(configs=(Path("a.json"), Path("b.json")), userdir=Path("folder"))
 B = WatchedBot(configs=(Path("c.json"),))
@@ -60,8 +66,8 @@ def test_watchdogs_when_started_then_each_bot_has_one_and_all_end_with_their_sta
     assert watch_each([A, B], ["--supervise"], sleep=sleep) == 0
     assert starts.asked == [
         ["watchdog", "--supervise", "--config", "a.json", "--config", "b.json",
-         "--userdir", "folder"],
-        ["watchdog", "--supervise", "--config", "c.json"],
+         "--userdir", "folder", "--name", "folder"],
+        ["watchdog", "--supervise", "--config", "c.json", "--name", "c.json"],
     ]  # fmt: skip
 
 
@@ -98,6 +104,29 @@ def test_bot_when_named_then_a_directory_among_its_files_is_its_user_directory(
     for wrong in ([tmp_path], [config, tmp_path, tmp_path]):
         with pytest.raises(ConfigError, match="at most one user directory"):
             watched_bot(wrong)
+
+
+def written(folder: Path, name: str, key: str, **more: Any) -> WatchedBot:
+    """Write a config; nobody answers at its exchange, so its key is all that tells the account."""
+    nowhere = {"urls": {"api": {"fapiPrivateV3": "http://127.0.0.1:9/fapi/v3"}}}
+    exchange = {"name": "binance", "key": key, "secret": "s", "ccxt_config": nowhere}
+    content = {"trading_mode": "futures", "stake_currency": "USDT", "dry_run": False,
+               "exchange": exchange, **more}  # fmt: skip
+    (folder / name).write_text(json.dumps(content), encoding="utf-8")
+    return WatchedBot(configs=(folder / name,))
+
+
+def test_watchdogs_when_two_bots_are_of_one_account_then_none_is_started(tmp_path: Path) -> None:
+    a, b = (written(tmp_path, f"{name}.json", f"{name}-key") for name in "ab")
+    refuse_one_account([a, b])
+    same = written(tmp_path, "c.json", "a-key")
+    with pytest.raises(ConfigError, match="of different accounts") as error:
+        refuse_one_account([a, b, same])
+    assert f"{tmp_path / 'a.json'} and {tmp_path / 'c.json'} are of one" in str(error.value)
+    assert "a-key" not in str(error.value)
+    dry = [written(tmp_path, f"{name}.json", "d-key", dry_run=True) for name in "de"]
+    refuse_one_account(dry)
+    refuse_one_account([written(tmp_path, f"{name}.json", "") for name in "fg"])
 
 
 @pytest.mark.parametrize("words", [[], ["--config", "a.json", "--bot", "b.json"]])

@@ -13,98 +13,38 @@ import ccxt
 import pytest
 
 from models.base.errors import ConfigError, ControlError
-from models.base.files import locked, wall_clock_ms
-from models.operate.control.commands import Commands
-from models.operate.control.heartbeat import FILE, Heartbeat, beat
-from models.operate.control.home import home_of, state_place
-from models.operate.control.owner import BotStage, occupy
-from models.operate.control.state import ControlMode, Person
+from models.base.files import locked
+from models.operate.control.heartbeat import FILE
+from models.operate.control.home import state_place
+from models.operate.control.owner import occupy
+from models.operate.control.state import ControlMode
 from models.operate.control.watch import WatchdogConfig
 from strategies.account.identity import bot_identity
-from strategies.desk.loopback.account import Customer
-from strategies.desk.loopback.replay import ReplayedMarket, scripted_feed
-from strategies.desk.loopback.venue import LoopbackVenue as Exchange
 from strategies.desk.watch.alerts import Alerts
 from strategies.desk.watch.process import run_watchdog
 from strategies.desk.watch.venue import Venue, venue_client
-from strategies.desk.watch.watchdog import Watchdog
-from tests.exchange.client import trading_ccxt_config, trading_client
 from tests.exchange.faults import Answer, Drop
-from tests.exchange.server import running_exchange
-from tests.exchange.state import ExchangeState
 from tests.telegram.chat import Chat
 from tests.telegram.errors import BotApiError
 from tests.telegram.faults import Refusal
 from tests.telegram.server import running_bot_api
 from tests.telegram.state import BotApiState
-
-KEY, SECRET = "loopback-key", "loopback-secret"
-BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
-NOW = 1_700_000_000_000
-HOUR = 3_600_000
-ANN = Person("ann", "command line")
-
-
-class World:
-    """One account on the exchange, one user directory, and a clock."""
-
-    def __init__(self, folder: Path, url: str, state: ExchangeState, account: Customer) -> None:
-        self.state, self.account, self.now = state, account, NOW
-        self.trader = trading_client(url, KEY, SECRET)
-        self.config = {
-            "trading_mode": "futures",
-            "exchange": {"name": "binance", "key": KEY, "secret": SECRET,
-                         "ccxt_config": {**trading_ccxt_config(url), "enableRateLimit": False}},
-        }  # fmt: skip
-        self.commands = Commands(folder, lambda: self.now)
-        self.said: list[str] = []
-        self.dog = self.watchdog()
-
-    def dry_run(self, folder: Path) -> None:
-        """Look at the state of a dry run in this user directory instead."""
-        self.commands = Commands(home_of(folder, BotStage.DRY_RUN), lambda: self.now)
-
-    def watchdog(self, *, dry: bool = False, **settings: Any) -> Watchdog:
-        venue = None if dry else Venue(venue_client(self.config))
-        return Watchdog(
-            self.commands, venue, [BTC, ETH], WatchdogConfig(**settings), self.said.append,
-            monotonic=lambda: self.now / 1000,
-        )  # fmt: skip
-
-    def alive(self, **changes: Any) -> None:
-        sign = {"time_ms": self.now, "pid": 42, "loop": 1, **changes}
-        beat(self.commands.store.folder, Heartbeat(**sign))
-
-    def pass_s(self, seconds: float) -> None:
-        self.now += round(1000 * seconds)
-
-    def buy(self, amount: float = 0.01, symbol: str = BTC) -> None:
-        self.trader.create_order(symbol, "market", "buy" if amount > 0 else "sell", abs(amount))
-
-    def stop(self, amount: float, price: float, symbol: str = BTC, side: str = "sell") -> str:
-        more = {"stopLossPrice": price, "reduceOnly": True}
-        return str(self.trader.create_order(symbol, "market", side, amount, None, more)["id"])
-
-    def stops(self) -> list[tuple[str, int, float, float, bool]]:
-        with self.state.venue.lock:
-            return [(a.symbol, a.side, float(a.quantity), float(a.trigger), a.reduce_only)
-                    for a in self.account.open_algos()]  # fmt: skip
-
-    def mode(self) -> ControlMode:
-        return self.commands.store.read().mode
+from tests.test_strategies.desk.watch.loopback_world import (
+    ANN,
+    BTC,
+    ETH,
+    HOUR,
+    SECRET,
+    World,
+    held,
+    running_world,
+)
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    now = wall_clock_ms()
-    feeds = {"BTCUSDT": scripted_feed(60_000.0, now), "ETHUSDT": scripted_feed(3_000.0, now)}
-    exchange = Exchange(market=ReplayedMarket(feeds=feeds), clock=wall_clock_ms)
-    account = exchange.open_account(KEY, SECRET)
-    state = ExchangeState(venue=exchange)
-    with running_exchange(state, tls=True) as url:
-        made = World(tmp_path, url, state, account)
+    with running_world(tmp_path) as made:
         yield made
-    assert state.unknown == []
 
 
 # -- a bot that lives ---------------------------------------------------------------------------
@@ -297,10 +237,22 @@ def test_watchdog_when_the_account_cannot_be_seen_for_long_then_a_person_hears_o
     world.dog.round()
     assert world.said == []  # a request may fail
     world.dog.round()
-    assert world.said == ["watchdog: the account cannot be seen: NetworkError"]
+    begun = "since 2023-11-14 22:13:20 UTC the account cannot be seen: NetworkError: binance GET"
+    assert world.said == [f"watchdog: {begun} (address)"]
     assert world.mode() is ControlMode.ACTIVE  # the bot lives, and its own guards see this too
     world.dog.round()
-    assert world.said[1].startswith("watchdog: over: the account cannot be seen")
+    assert world.said[1] == f"watchdog: over: {begun} (address)"
+
+
+def test_watchdog_when_something_lasts_then_it_is_told_since_its_first_round(world: World) -> None:
+    world.alive()
+    world.state.faults.add(Drop(on="GET /fapi/v3/positionRisk"))
+    for _ in range(4):
+        world.dog.round()
+        world.pass_s(5)
+        world.alive()
+    (said,) = world.said
+    assert said.startswith("watchdog: since 2023-11-14 22:13:20 UTC the account")
 
 
 def test_watchdog_when_a_stopped_bot_holds_the_locks_then_it_acts_all_the_same(
@@ -355,10 +307,6 @@ def test_venue_when_a_stop_closes_the_whole_position_then_it_covers_it(world: Wo
 
 
 # -- closing for a silent bot -------------------------------------------------------------------
-
-
-def held(world: World) -> dict[str, float]:
-    return {s: float(p.amount) for s, p in world.account.open_positions().items()}
 
 
 def test_watchdog_when_told_to_flatten_on_silence_then_it_closes_in_stages_and_stops_the_rest(
@@ -501,6 +449,8 @@ def run_twice(
                **more}  # fmt: skip
     config.write_text(json.dumps(content), encoding="utf-8")
     readings, slept = iter((100.0, 101.0, 103.0, 108.0)), []
+    # This process holds what it watches to its end: another one may be served at that address.
+    monkeypatch.setattr("tempfile.tempdir", str(config.parent))
 
     def sleep(seconds: float) -> None:
         slept.append(seconds)
@@ -533,6 +483,19 @@ def test_process_when_it_runs_then_it_looks_every_few_seconds_and_logs_at_once(
     said = [line.partition("WARNING ")[2] for line in capsys.readouterr().err.splitlines()]
     watching = f"watchdog: watching {tmp_path}"
     assert watching + (", dry-run: heartbeat and feed only" if dry else "") in said
+
+
+@pytest.mark.usefixtures("log_restored")
+def test_process_when_no_bot_has_ever_run_there_then_it_says_so_at_once(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    word = f"no bot has given a sign of life in {tmp_path} yet"
+    run_twice(world, tmp_path / "config.json", monkeypatch, dry=False, userdir=tmp_path)
+    assert capsys.readouterr().err.count(word) == 1
+    (world.commands.store.folder / FILE).mkdir()
+    run_twice(world, tmp_path / "config.json", monkeypatch, dry=False, userdir=tmp_path)
+    assert word not in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("log_restored")
@@ -695,7 +658,10 @@ def test_alert_when_the_bots_topic_is_closed_then_it_comes_outside_it(
 def test_alerts_when_telegram_is_off_then_the_log_has_them(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    alerts = Alerts({"telegram": {"enabled": False, "token": "1:a", "chat_id": "1"}})
+    off = {"telegram": {"enabled": False, "token": "1:a", "chat_id": "1"}}
+    alerts = Alerts(off)
     alerts.say("watchdog: x")
     alerts.deliver()
-    assert "watchdog: x" in caplog.text
+    assert caplog.messages == ["watchdog: x"]
+    Alerts(off, "user_data_a").say("watchdog: y")
+    assert caplog.messages[1:] == ["user_data_a: watchdog: y"]
