@@ -33,6 +33,7 @@ from strategies.human.figures import (
 from strategies.seams.bot_end import EndListener, listen_for_the_end
 from strategies.seams.data_provider import exchange_of
 from strategies.seams.force_entry import explain_force_entry
+from strategies.seams.trade_deletion import ask_before_deleting
 from strategies.seams.worker import try_before_reloading
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,17 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
 
         listen_for_the_end(EndListener(asked, stopped, lambda: control.stopped("end of process")))
         explain_force_entry(control.reasons)
+        ask_before_deleting(self._held_by_the_exchange)
         try_before_reloading(partial(check_reload, dict(self.config)), control.reloading)
+
+    def _held_by_the_exchange(self, pair: str) -> str:
+        """Return why a trade in `pair` is not to be forgotten, or nothing; a dry run holds none."""
+        if pair not in self.guarding.recovery.on_exchange:
+            return ""
+        return (
+            f"the exchange holds a position in {pair}, which would be left without a stop, to "
+            "nobody. Close it first: /forceexit, or at the exchange"
+        )
 
     @kept
     @on_error_return(None)

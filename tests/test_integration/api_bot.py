@@ -50,6 +50,11 @@ class Api:
         )
         return answer.status_code, answer.text
 
+    def delete(self, what: str) -> tuple[int, str]:
+        """Return the status and the text of the answer."""
+        answer = requests.delete(f"{self._url}/{what}", auth=(_USER, _PASSWORD), timeout=60)
+        return answer.status_code, answer.text
+
     def get(self, what: str) -> Any:
         """Return the answer."""
         answer = requests.get(f"{self._url}/{what}", auth=(_USER, _PASSWORD), timeout=60)

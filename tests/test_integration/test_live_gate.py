@@ -34,6 +34,8 @@ DCA = (
     def adjust_trade_position(self, trade, current_time, current_rate, **kwargs):
         from pathlib import Path
 
+        if Path("PAST").exists():
+            self.dp._exchange._api.create_order(trade.pair, "market", "buy", 0.5)
         return 3000.0 if Path("BUY_MORE").exists() else None
 """
 )
@@ -88,6 +90,10 @@ def test_position_when_api_or_a_subclass_would_grow_it_then_the_gate_refuses_and
         held = amount(bot)
         assert held * 60_000 < 0.051 * 10_000  # an order is 5 % of the equity at most
         bot.wait_for(api.answers, "the API")
+        if not dry_run:  # it would be left to nobody; a dry run leaves nothing
+            status, text = api.delete("trades/1")
+            assert status == 502, text
+            assert "the exchange holds a position" in text
         # Active: nobody has been asked about this order.
         status, text = force()
         assert status == 502, text
@@ -103,6 +109,16 @@ def test_position_when_api_or_a_subclass_would_grow_it_then_the_gate_refuses_and
         desk.resume(ANN)  # the subclass, in review mode: a person is asked
         bot.wait_for(lambda: refused_growth(desk), "the subclass's wish to be refused")
         (tmp_path / "BUY_MORE").unlink()
+        (tmp_path / "PAST").touch()  # the subclass again, past Freqtrade
+        bot.wait_for(lambda: any("past Freqtrade" in why for why in refused(desk)), "a refusal")
+        (tmp_path / "PAST").unlink()
+        settings_file = tmp_path / "config.json"
+        whole = settings_file.read_text(encoding="utf-8")
+        settings_file.write_text(whole[:-2], encoding="utf-8")
+        status, text = api.post("reload_config")
+        assert status == 502, text
+        assert "the bot goes on with the settings it has" in text
+        settings_file.write_text(whole, encoding="utf-8")
         assert api.post("reload_config")[0] == 200  # another exchange object
         bot.wait_for(lambda: "after config reloaded" in bot.log(), "another strategy object")
         bot.wait_for(lambda: force()[0] == 502 and "no guard has been asked" in force()[1],

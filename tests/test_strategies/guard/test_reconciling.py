@@ -732,3 +732,17 @@ def test_position_when_it_is_the_bots_own_and_not_booked_yet_then_it_is_nobody_e
 
 def strangers(s: Any) -> list[str]:
     return [d for d in s.guarding.recovery.differences_of(PAIR) if "not this bot's" in d]
+
+
+def test_trade_when_the_exchange_holds_its_position_then_there_is_an_objection_to_forgetting_it(
+    s: Any, client: Client, open_trades: list[Any]
+) -> None:
+    holding(s, open_trades, STOP)
+    client.orders = [resting("7")]
+    loops(s, 20)
+    assert "left without a stop" in s._held_by_the_exchange(PAIR)
+    assert s._held_by_the_exchange(OTHER) == ""
+    s.dp._exchange.positions = []
+    open_trades.clear()
+    loops(s, 30)
+    assert s._held_by_the_exchange(PAIR) == ""

@@ -49,6 +49,7 @@ from strategies.seams import (
     rest_client,
     telegram_client,
     throttle,
+    trade_deletion,
     wallet_refresh,
     websocket,
 )
@@ -130,6 +131,7 @@ GONE: list[tuple[Seam, Breaks]] = [
     (order_requests.ORDER_REQUESTS, changed(ccxt.binance, "create_order_request")),
     (force_entry.FORCE_ENTRY, changed(RPC, "_rpc_force_entry")),
     (force_entry.FORCE_ENTRY, without(FreqtradeBot, "execute_entry")),
+    (trade_deletion.TRADE_DELETION, changed(RPC, "_rpc_delete")),
     (worker_seam.WORKER, changed(Worker, "__init__")),
     (worker_seam.WORKER, changed(Worker, "_init")),
     (worker_seam.WORKER, without(Worker, "_worker")),
