@@ -70,6 +70,8 @@ class TellingClient(TelegramClient):
     def polled(self, error: TelegramError | None) -> None:
         """Note that Telegram was asked for commands, and whether it answered."""
         self.hearing.polled(error)
+        if error is not None:  # a client that cannot be started looks for no news
+            self.hearing.troubles()
 
     # -- sending ------------------------------------------------------------------------------
 

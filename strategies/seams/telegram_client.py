@@ -150,12 +150,21 @@ class TelegramClient(freqtrade_telegram.Telegram):  # type: ignore[misc]  # freq
         while True:
             try:
                 super()._init()
-            except Exception:
+            except Exception as error:
                 logger.exception("Telegram's client raised exception; it is started again")
+                refused = isinstance(error, InvalidToken)
+                self._hears_nothing(InvalidToken("no valid token") if refused else _not_started())
             else:
                 return
             if self.closing.wait(self.again_s):
                 return
+
+    def _hears_nothing(self, error: TelegramError) -> None:
+        """Report that nobody asks for commands now; the error's own words could hold the token."""
+        try:
+            self.polled(error)
+        except Exception:  # of any kind: it must be started again
+            logger.exception("that Telegram is out of reach cannot be noted")
 
     def _init_telegram_app(self) -> Application[Any, Any, Any, Any, Any, Any]:
         """As ever, with a bot that says how its requests for commands fare."""
@@ -177,6 +186,7 @@ class TelegramClient(freqtrade_telegram.Telegram):  # type: ignore[misc]  # freq
                     logger.warning("Telegram is out of reach: %s", error.message)
                 if self.closing.is_set():
                     return
+                self._hears_nothing(_not_started())  # Freqtrade logs why and keeps it to itself
                 if self._app.running:
                     await self._app.stop()
                 await asyncio.sleep(self.again_s)
@@ -197,6 +207,10 @@ class TelegramClient(freqtrade_telegram.Telegram):  # type: ignore[misc]  # freq
     @freqtrade_telegram.authorized_only  # type: ignore[untyped-decorator]
     async def _force_enter_inline(self, update: Update, context: Context) -> None:
         await super()._force_enter_inline(update, context)
+
+
+def _not_started() -> TelegramError:
+    return TelegramError("it cannot be reached, or refuses the token: see the log")
 
 
 def authorised(handler: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from freqtrade.enums import RPCMessageType
 from freqtrade.persistence import Trade
 from freqtrade.rpc import telegram as freqtrade_telegram
 
+from models.operate.control.commands import Commands
 from models.operate.control.review import Answer
 from models.operate.control.state import ControlMode, GuardActor
 from models.operate.control.store import HALT_FILE
 from models.operate.journal.records import DecisionRecord
 from strategies.human.questions import VALID_MS
 from strategies.human.telegram import PackTelegram, install
+from strategies.seams import telegram_client
 from tests.telegram.chat import Chat
 from tests.telegram.faults import Drop, bad_gateway
 from tests.telegram.state import BotApiState
@@ -423,6 +428,51 @@ def test_client_when_it_ends_with_an_error_then_it_is_started_again(
     client._thread.join(30)
     assert not client._thread.is_alive()
     assert starts == [0, 1, 2]
+
+
+def test_client_when_it_has_no_token_then_risk_says_that_no_command_arrives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PackTelegram, "again_s", 0.01)
+    commands = Commands(tmp_path)
+    control = SimpleNamespace(commands=commands)
+    rpc = SimpleNamespace(_freqtrade=SimpleNamespace(strategy=SimpleNamespace(control=control)))
+    client = PackTelegram(rpc, {"telegram": {"token": "", "chat_id": "1"}})
+    assert waited(lambda: "Telegram gives the bot no commands" in str(commands.risk()))
+    client.closing.set()
+    client._thread.join(30)
+    assert "no valid token" in str(commands.risk())
+
+
+def test_client_when_telegram_is_out_of_reach_from_the_start_then_risk_says_so_after_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Alone(PackTelegram):
+        """Freqtrade's own gives up without a word."""
+
+        async def watch(self) -> None:
+            await asyncio.Event().wait()
+
+    async def given_up(self: Any) -> None:
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(telegram_client._stock(), "_startup_telegram", given_up)
+    monkeypatch.setattr("strategies.human.hearing._LASTS_S", 0.05)
+    monkeypatch.setattr(PackTelegram, "again_s", 0.02)
+    commands = Commands(tmp_path)
+    control = SimpleNamespace(commands=commands)
+    rpc = SimpleNamespace(_freqtrade=SimpleNamespace(strategy=SimpleNamespace(control=control)))
+    client = Alone(rpc, {"telegram": {"token": BotApiState().token, "chat_id": "1"}})
+    assert waited(lambda: "it cannot be reached, or refuses the token" in str(commands.risk()))
+    client.closing.set()
+    client._thread.join(30)
+
+
+def waited(happens: Callable[[], bool]) -> bool:
+    end_s = time.monotonic() + 30
+    while not happens() and time.monotonic() < end_s:
+        time.sleep(0.01)
+    return happens()
 
 
 def test_client_when_it_is_closed_after_an_error_then_it_is_not_started_again() -> None:
