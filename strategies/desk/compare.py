@@ -139,7 +139,10 @@ def run_compare(options: CompareOptions, executor: Executor | None = None) -> in
             print(f"error: {name}: {error}", flush=True)
             progress.done = number * each
     if options.reference not in [entry.name for entry in entries]:
-        raise PackError(f"the reference failed: {failures}")
+        raise PackError(
+            f"the reference failed: {failures}",
+            cure="bring more history, or name another one with --reference",
+        )
     folder = _write(walk, entries, failures)
     print(f"report: {folder / 'index.html'}")
     for failure in failures:

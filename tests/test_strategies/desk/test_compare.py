@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.base.errors import ConfigError, InputError, TrainingError
+from models.base.errors import ConfigError, InputError, PackError, TrainingError
 from models.base.types import Artifact, Candles, TrainingJob
 from models.data.features.candles import LOOKBACK
 from models.data.features.frame import market_features
@@ -124,6 +124,21 @@ def test_compare_when_stopped_and_started_again_then_it_goes_on_where_it_was(
     assert "[12/12] volatility seed 1" in out
     report = options.userdir / "reports" / "latest"
     assert {p.name for p in report.iterdir()} == {"index.html", "report.json", "table.md"}
+
+
+def test_compare_when_the_reference_cannot_be_trained_then_it_says_how_to_name_another(
+    market: Candles, options: CompareOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "load_checked", lambda *_: market)
+    executor = Echoes()
+    executor.fails_at = 7  # of the six of tcn and the six of the reference
+    with pytest.raises(
+        PackError, match=r"the reference failed: .*volatility: the worker died"
+    ) as e:
+        run_compare(options, executor)
+    assert "--reference" in e.value.cure
+    another = dataclasses.replace(options, models=("linear",), reference="linear")
+    assert run_compare(another, Echoes()) == 0
 
 
 def test_options_when_wrong_then_refused_by_name(tmp_path: Path) -> None:
