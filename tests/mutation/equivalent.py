@@ -25,6 +25,10 @@ _SIDES: Final = "a side is +1 or -1; `cascade_hits` refuses any other"
 
 _HELD: Final = "a position of 0 is none; the venue reports none"
 _WATCH: Final = "models.operate.control.watch"
+_STATE_FILE: Final = "models.operate.control.state_file"
+_STATE: Final = "models.operate.control.state"
+_COUNTS_ANYWAY: Final = "a file of any length halts; only words behind the first thousand are cut"
+_IN_1970: Final = "every state that is made says when; one that stands in for it was never armed"
 _LEASE: Final = "models.operate.control.lease"
 _OWNER: Final = "models.operate.control.owner"
 _WAIT: Final = "how long it is waited for another process, not what is found then"
@@ -191,6 +195,12 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     (_LEDGER, "net: abs(new) > abs(held) -> abs(new) >= abs(held)"): (
         "a fill's amount is never 0: the position is another after it"
     ),
+    (_STATE_FILE, "_LONGEST_HALT: 1 -> 2"): _COUNTS_ANYWAY,
+    (_STATE_FILE, "_LONGEST_HALT: 20 -> 21"): _COUNTS_ANYWAY,
+    (_STATE, "halted: 1 -> 2"): "any number below 0 says that it stands in for a state",
+    (_STATE, "_of_format_1: 0 -> 1"): _IN_1970,
+    (_STATE, "ControlState.made_ms: 0 -> 1"): _IN_1970,
+    (_STATE, "ControlState.armed_ms: 0 -> 1"): _IN_1970,
     (_LEASE, "_NAME_TRIES: 20 -> 21"): _WAIT,
     (_LEASE, "_TRIES: 5 -> 6"): _WAIT,
     (_LEASE, "_PAUSE_S: 0.05 -> 0.07500000000000001"): _WAIT,

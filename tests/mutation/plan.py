@@ -97,7 +97,8 @@ ROOMS: Final[dict[str, tuple[Room, ...]]] = {
     ),
     "state": (
         Room(tuple(f"models.operate.control.{m}" for m in ("state_file", "state", "store")),
-             (f"{_CONTROL}/test_state_file.py", f"{_CONTROL}/test_store.py"),
+             (f"{_CONTROL}/test_state_file.py", f"{_CONTROL}/test_state.py",
+              f"{_CONTROL}/test_store.py"),
              (f"{_CONTROL}/test_commands.py", f"{_CONTROL}/test_news.py")),
     ),
     "owner": (
@@ -125,8 +126,13 @@ ROOMS: Final[dict[str, tuple[Room, ...]]] = {
     "gate": (
         Room(("strategies.guard.permits",), ("tests/test_strategies/guard/test_permits.py",),
              ("tests/test_strategies/guard/test_gate.py",)),
-        Room(("strategies.guard.gate",), ("tests/test_strategies/guard/test_gate.py",),
+        Room(("strategies.guard.gate",),
+             ("tests/test_strategies/guard/test_gate.py",
+              "tests/test_strategies/guard/test_gate_clients.py"),
              ("tests/test_strategies/bot/test_gated.py",)),
+        Room(("strategies.seams.order_requests",),
+             ("tests/test_strategies/guard/test_gate_clients.py",),
+             ("tests/test_strategies/seams/test_probes.py",), quick=False),
         Room(("strategies.bot.gated",), ("tests/test_strategies/bot/test_gated.py",), quick=False),
     ),
     "guard": (

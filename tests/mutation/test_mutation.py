@@ -14,7 +14,8 @@ from tests.places import ROOT
 
 # Rooms whose every mutant is known to be caught or equivalent; `make mutation` runs all rooms.
 SETTLED = [
-    "risk", "gap", "decision", "account", "labels", "calibration", "equity", "watch", "watchdog",
+    "risk", "gap", "decision", "account", "labels", "calibration", "equity", "state", "watch",
+    "watchdog",
 ]  # fmt: skip
 QUICK = [name for name in SETTLED if all(room.quick for room in ROOMS[name])]
 

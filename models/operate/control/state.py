@@ -262,7 +262,7 @@ class ControlState:
         )  # fmt: skip
 
 
-def halted(reason: str, *, since_ms: int = 0) -> ControlState:
+def halted(reason: str, *, since_ms: int) -> ControlState:
     """Return the state that stands in for one that cannot be read."""
     return ControlState(made_ms=-1).at_least(
         ControlMode.HALTED, by="control", reason=reason, now_ms=since_ms

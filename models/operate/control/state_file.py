@@ -9,6 +9,7 @@ and a kill, lose no word of it.
 from __future__ import annotations
 
 import json
+import operator
 import os
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
@@ -62,10 +63,6 @@ class HaltMemory:
     def forget(self, lifted: Collection[Notice]) -> None:
         """Drop halts that are in the state now, or lifted."""
         self.halts = tuple(halt for halt in self.halts if halt not in lifted)
-
-
-def _anything(now: ControlState, then: ControlState) -> bool:
-    return True
 
 
 class StateFile:
@@ -232,7 +229,7 @@ class StateFile:
         *,
         over_unreadable: bool = False,
         shown: ControlState | None = None,
-        same: Callable[[ControlState, ControlState], bool] = _anything,
+        same: Callable[[ControlState, ControlState], bool] = operator.eq,
     ) -> ControlState:
         def both(state: ControlState, now: int) -> tuple[ControlState, None]:
             if shown is not None and not same(self.read(), shown):

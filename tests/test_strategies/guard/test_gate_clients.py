@@ -33,6 +33,7 @@ class Venue:
     def __init__(self) -> None:
         self.trading_mode = TradingMode.FUTURES
         self.left: list[str] = []  # what would have gone over the wire
+        self.sent = ""  # the last of it, with all it says
         self._api = self._client(ccxt.binanceusdm(KEYS))
         self._api_async = self._client(async_support.binanceusdm(KEYS))
         self._ws_async = self._client(pro.binanceusdm(KEYS))
@@ -40,6 +41,7 @@ class Venue:
     def _client(self, client: Any) -> Any:
         def fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
             self.left.append(f"{method} {url.split('?')[0].rpartition('/')[2]}")
+            self.sent = f"{url} {body}"
             return {"orderId": 1, "symbol": "BTCUSDT", "status": "NEW", "side": "BUY"}
 
         async def fetched(*asked: Any, **more: Any) -> Any:
@@ -136,6 +138,40 @@ def test_refusal_when_an_order_goes_past_freqtrade_then_it_says_which_and_which_
         venue._api.fapiPrivatePostOrder({"symbol": "BTCUSDT", "quantity": "many"})
 
 
+def refused_of(venue: Venue, act: Callable[[Any], Any]) -> NewRisk:
+    """Return what is written down of a request that is stopped."""
+    written: list[NewRisk] = []
+    gate = OrderGate(
+        Permits(), stage=Stage.LIVE, refusal=str, refused=lambda order, _: written.append(order)
+    )
+    gate.stand_before(venue)  # type: ignore[arg-type]  # the part that orders go through
+    with pytest.raises(OrderRefusedError):
+        act(venue._api)
+    (order,) = written
+    return order
+
+
+def test_refusal_when_written_down_then_it_is_as_much_of_an_order_as_the_request_tells(
+    venue: Venue,
+) -> None:
+    for side, sign in (("buy", 1), ("sell", -1)):
+        told = refused_of(venue, lambda c, s=side: c.create_order(BTC, "limit", s, 0.5, 60_000.0))
+        assert told == NewRisk(pair=BTC, side=sign, amount_base=0.5, rate=60_000.0, leverage=1.0)
+    nothing = {"side": 0, "amount_base": 0.0, "rate": 0.0, "leverage": 1.0}
+    told = refused_of(venue, lambda c: c.request("batchOrders", "fapiPrivate", "PUT", []))
+    assert told == NewRisk(pair="PUT batchOrders", **nothing)  # type: ignore[arg-type]
+    for quantity in ("many", "inf", "nan", None):
+        raw = {"symbol": "BTCUSDT", "quantity": quantity}
+        told = refused_of(venue, lambda c, raw=raw: c.fapiPrivatePostOrder(raw))
+        assert told == NewRisk(pair=BTC, **nothing)  # type: ignore[arg-type]
+
+
+def test_request_when_a_client_names_no_parameters_then_it_is_signed_with_none(
+    venue: Venue, gate: OrderGate
+) -> None:
+    assert venue._api.sign("ping", ["fapiPublic"])["url"].endswith("/fapi/v1/ping")
+
+
 def send(venue: Venue, *, reduces: bool, amount: float = 0.5) -> Any:
     return venue.create_order(
         pair=BTC, side="buy", amount=amount, rate=60_000.0, leverage=1.0, reduceOnly=reduces
@@ -152,6 +188,8 @@ def test_order_when_permitted_then_its_one_request_leaves_and_no_second_one(
     with pytest.raises(OrderRefusedError, match="no guard has been asked"):
         send(venue, reduces=False)
     assert venue.left == ["POST order"]
+    assert "symbol=BTCUSDT" in venue.sent  # as the client made it
+    assert "quantity=0.5" in venue.sent
 
 
 def test_request_when_an_order_that_passed_has_failed_then_nothing_passes_after_it(

@@ -89,6 +89,8 @@ def test_halt_file_when_read_then_its_words_are_the_reason_as_far_as_a_person_re
     assert store.read().reason == "the file HALT is there: power works"
     halt_file(store).write_text("x" * 5000, encoding="utf-8")
     assert store.read().reason == f"the file HALT is there: {'x' * 1000}"
+    (store.folder / "halt.txt").write_text("me too", encoding="utf-8")
+    assert store.read().reason == f"the file HALT is there: {'x' * 1000}"  # by its own name first
     halt_file(store).write_bytes(b"x" * (2 << 20))  # too long to be read, and a halt all the same
     assert store.read().mode is ControlMode.HALTED
 
