@@ -36,7 +36,7 @@ from models.studies.cascades.baselines import BASELINES
 from models.studies.cascades.folds import EPISODE_OUT, SCHEMES, WALK_FORWARD, CascadeFold
 from models.studies.cascades.measure import measure_hazards, paired_recall
 from models.studies.cascades.panel import SIDES, Coin, build
-from strategies.desk.compare import kept
+from strategies.desk.compare import kept_artifact
 from strategies.desk.data import load_checked, load_funding
 from strategies.desk.feed_files import BAR_MS, liquidations, read_open_interest
 from strategies.desk.places import USER_DATA
@@ -272,7 +272,7 @@ def _network(
     for fold in made:
         main = neural.main_coin(fold, options.hedged)
         job = neural.cascade_job(options.network, main, coins, fold, options.settings, options.seed)
-        artifact = kept(options.userdir, job, executor)
+        artifact = kept_artifact(options.userdir, job, executor)
         for coin in coins:
             if coin.name in fold.test:
                 rows = fold.test[coin.name]

@@ -174,7 +174,7 @@ def _compared(walk: _Walk, name: str, executor: Executor, progress: _Progress) -
             job = walk_forward_job(
                 walk.market, walk.features, fold, name, seed, walk.candle_ms, walk.options
             )
-            artifact = kept(walk.options.userdir, job, executor)
+            artifact = kept_artifact(walk.options.userdir, job, executor)
             runs[-1].append(_forecast(artifact, walk.market, walk.features, fold))
             manifests.append(artifact.manifest)
             progress.trained(job.title, artifact)
@@ -255,7 +255,7 @@ def walk_forward_job(
     return rows.job(name, settings=options.settings, seed=seed, title=title)
 
 
-def kept(userdir: Path, job: TrainingJob, executor: Executor) -> Artifact:
+def kept_artifact(userdir: Path, job: TrainingJob, executor: Executor) -> Artifact:
     """Return the job's artifact; a comparison that was stopped goes on where it was."""
     digest = hashlib.sha256(f"{code_digest()} {job.network} {job.seed}".encode())
     digest.update(json.dumps(job.settings, sort_keys=True).encode())
