@@ -133,7 +133,10 @@ ROOMS: Final[dict[str, tuple[Room, ...]]] = {
         Room(("strategies.seams.order_requests",),
              ("tests/test_strategies/guard/test_gate_clients.py",),
              ("tests/test_strategies/seams/test_probes.py",), quick=False),
-        Room(("strategies.bot.gated",), ("tests/test_strategies/bot/test_gated.py",), quick=False),
+        Room(("strategies.bot.gated",), ("tests/test_strategies/bot/test_gated.py",),
+             ("tests/test_strategies/bot/test_kept_hooks.py",), quick=False),
+        Room(("strategies.bot.hooks",), ("tests/test_strategies/bot/test_kept_hooks.py",),
+             ("tests/test_strategies/bot/test_gated.py",), quick=False),
     ),
     "guard": (
         Room(tuple(f"strategies.guard.{m}" for m in (  # the rest is the room "gate"
