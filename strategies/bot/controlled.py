@@ -18,7 +18,7 @@ from models.operate.journal.records import DecisionRecord, Incident
 from models.trade.risk.snapshot import Exposure
 from strategies.account.stops import cancel_outgrown
 from strategies.bot.fail_closed import on_error_return
-from strategies.bot.hooks import kept
+from strategies.bot.hooks import runs_always
 from strategies.bot.reload import check_reload
 from strategies.fast.lane import Lane
 from strategies.guard.guarding import Guarding
@@ -85,7 +85,7 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
             "nobody. Close it first: /forceexit, or at the exchange"
         )
 
-    @kept
+    @runs_always
     @on_error_return(None)
     def bot_loop_start(self, current_time: datetime, **kwargs: Any) -> None:
         """Read the control state, leave a sign of life, wait, and keep stops as large as positions.
@@ -132,7 +132,7 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
         """Cancel an entry that waits in the book as soon as no risk may be added."""
         return self.control is not None and bool(self.control.refusal())
 
-    @kept
+    @runs_always
     @on_error_return(True)
     def confirm_trade_exit(
         self,

@@ -34,7 +34,7 @@ from strategies.bot.config import PackConfig, pack_config
 from strategies.bot.data_check import check_backtest_data
 from strategies.bot.fail_closed import on_error_return, refusing_to_start
 from strategies.bot.gated import GatedStrategy
-from strategies.bot.hooks import kept
+from strategies.bot.hooks import runs_always
 from strategies.bot.memory import Sweeper
 from strategies.bot.settings_check import SettingsCheck
 from strategies.bot.stages import timed
@@ -149,7 +149,7 @@ class GuardedStrategy(GatedStrategy):
     def _look_at_settings(self) -> None:
         self._settings.loop()
 
-    @kept
+    @runs_always
     def bot_start(self, **kwargs: Any) -> None:
         """Probe what is installed, watch orders; refuse to backtest on data with holes."""
         check_all(self.config)
@@ -372,7 +372,7 @@ class GuardedStrategy(GatedStrategy):
         self._note_reduction(trade, rate, share)
         return float(share * trade.stake_amount)
 
-    @kept
+    @runs_always
     @on_error_return(None)
     def order_filled(
         self, pair: str, trade: Trade, order: Order, current_time: datetime, **kwargs: Any

@@ -27,7 +27,7 @@ _H = TypeVar("_H", bound=Hook)
 _ran: ContextVar[frozenset[str]] = ContextVar("ran", default=frozenset())
 
 
-def kept(hook: _H) -> _H:
+def runs_always(hook: _H) -> _H:
     """Note that a hook of the pack runs, so that it is not run for a subclass that has."""
 
     @functools.wraps(hook)
