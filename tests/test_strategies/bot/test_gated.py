@@ -195,6 +195,8 @@ def test_order_when_its_side_is_none_then_that_is_told_as_what_it_could_be(make:
     with pytest.raises(OrderRefusedError):
         order(s, 5.0, side="hold")
     assert "short 5" in s.dp.said[-1]
+    (entry,) = s.control.journal.entries(kind="order.refused")
+    assert entry.record["side"] == "short"
 
 
 def test_bot_when_something_takes_the_gates_place_then_it_halts_and_the_gate_stands_again(

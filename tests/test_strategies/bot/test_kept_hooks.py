@@ -161,6 +161,26 @@ def test_flatten_when_a_subclass_answers_adjustments_itself_then_positions_are_c
     assert len(s.control.journal.entries(kind="reduce")) == 1
 
 
+@pytest.mark.parametrize(("min_stake", "smallest_quote"), [(None, 0.0), (10.0, 20.0)])
+def test_closing_when_in_stages_then_the_smallest_order_is_known_and_half_a_coin_is_closed(
+    make: Any, monkeypatch: pytest.MonkeyPatch, min_stake: float | None, smallest_quote: float
+) -> None:
+    s, held, asked = make(Forgetful), trade(), []
+    held.stake_amount = 0.5  # as of an account that is counted in bitcoin
+
+    def all_of_it(trade: Any, rate: float, smallest: float, now: Any) -> float:
+        asked.append(smallest)
+        return float(trade.amount * rate)
+
+    monkeypatch.setattr(s.guarding, "reduction_quote", all_of_it)
+    assert s.adjust_trade_position(
+        trade=held, current_time=NOW, current_rate=RATE, current_profit=0.0,
+        min_stake=min_stake, max_stake=9000.0, current_entry_rate=RATE, current_exit_rate=RATE,
+        current_entry_profit=0.0, current_exit_profit=0.0,
+    ) == -0.5  # fmt: skip
+    assert asked == [smallest_quote]
+
+
 def test_start_when_a_subclass_forgets_it_then_what_is_installed_is_probed_all_the_same(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
