@@ -122,8 +122,11 @@ def test_watchdog_when_no_bot_was_ever_there_then_stops_come_and_only_a_person_h
 
 @pytest.mark.parametrize("status", [200, pytest.param(502, marks=pytest.mark.slow)])
 def test_watchdog_when_a_proxy_answers_for_one_symbol_with_a_page_then_the_other_is_protected(
-    left: Abandoned, chat: Chat, status: int
-) -> None:
+    tmp_path: Path, url: str, state: ExchangeState, account: Customer, telegram: None, chat: Chat,
+    status: int,
+) -> None:  # fmt: skip
+    left = Abandoned(tmp_path, url, state, account, unprotected_s=3.0)
+    left.beat()
     left.hold(0.02)
     left.hold(-0.5, ETH)
     pages = [Page(on=f"open{kind}Orders ETHUSDT", status=status) for kind in ("", "Algo")]
