@@ -7,6 +7,7 @@ symbol must be stopped, and a part that is broken for long must be said.
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import random
@@ -39,6 +40,10 @@ _TURNS_IN_A_FOLDER: Final = 30  # each watchdog reads the whole journal when it 
 Places = list[tuple[Any, Any]]  # a container and a key in it
 
 
+def _junk(chance: random.Random) -> Any:
+    return copy.deepcopy(chance.choice(_JUNK))  # broken again, one list in many places is no answer
+
+
 def _places(node: Any, found: Places) -> Places:
     keys = node.keys() if isinstance(node, dict) else range(len(node))
     for key in list(keys):
@@ -59,9 +64,9 @@ def _mutate(node: Any, chance: random.Random) -> None:
         if how < 0.2 and isinstance(inside, dict):
             del inside[key]
         elif how < 0.3 and isinstance(inside, list):
-            inside.insert(key, chance.choice(_JUNK))
+            inside.insert(key, _junk(chance))
         else:
-            inside[key] = chance.choice(_JUNK)
+            inside[key] = _junk(chance)
 
 
 def _cut(text: str, chance: random.Random) -> str:
@@ -71,8 +76,8 @@ def _cut(text: str, chance: random.Random) -> str:
 def _broken(value: Any, chance: random.Random) -> Any:
     """Return a whole answer in a broken form."""
     return chance.choice(
-        [lambda: chance.choice(_JUNK), lambda: _cut(json.dumps(value), chance),
-         lambda: chance.choice(_ERRORS)("x"), lambda: [chance.choice(_JUNK) for _ in range(3)]]
+        [lambda: _junk(chance), lambda: _cut(json.dumps(value), chance),
+         lambda: chance.choice(_ERRORS)("x"), lambda: [_junk(chance) for _ in range(3)]]
     )()  # fmt: skip
 
 
@@ -82,7 +87,7 @@ def break_other_symbol(world: ScriptedWorld, chance: random.Random) -> None:
     if what == 0:
         _mutate(answers["positionRisk"][1], chance)
     elif what == 1:
-        answers["positionRisk"][1] = chance.choice(_JUNK)
+        answers["positionRisk"][1] = _junk(chance)
     elif what == 2:
         _mutate(answers["exchangeInfo"]["symbols"][1], chance)
     else:
@@ -128,7 +133,7 @@ def turn(world: ScriptedWorld, seed: int) -> str:
     world.write("state.json", to_bytes(ControlState()))
     break_it, protects = _KINDS[seed % len(_KINDS)]
     break_it(world, chance)
-    if world.account.answers["exchangeInfo"] != healthy()["exchangeInfo"]:
+    if world.account.answers.get("exchangeInfo") != healthy()["exchangeInfo"]:
         world.account.forget()
     # A heartbeat may have been broken into one of a bot that lives, or that a person has stopped.
     dog = world.watchdog(unprotected_s=0.0)
