@@ -12,6 +12,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -80,6 +81,28 @@ def place(settings: TrainingSettings) -> tuple[torch.device, bool]:
     device = "cpu" if settings.device == "cpu" or not torch.cuda.is_available() else "cuda"
     mixed = settings.precision == "bfloat16" or (settings.precision == "auto" and device == "cuda")
     return torch.device(device), mixed
+
+
+@contextmanager
+def _precision(device: torch.device, mixed: bool) -> Iterator[None]:
+    """Compute in bfloat16 where that is `mixed`.
+
+    Raises
+    ------
+    ConfigError
+        If the processor has no bfloat16 of its own and torch does without it for some layers only.
+    """
+    try:
+        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+            yield
+    except RuntimeError as error:
+        if not mixed or "primitive descriptor" not in str(error):
+            raise
+        raise ConfigError(
+            f"this processor cannot compute the network in bfloat16: {error}",
+            where="training.precision",
+            cure="set it to float32 or auto",
+        ) from error
 
 
 def clip_runs(runs: list[Span], to: Span, burn_in: int) -> list[Span]:
@@ -204,7 +227,7 @@ def fit(
         selection.start_as_good_as_it_is()
     model.train()
     for step in range(1, settings.max_steps + 1):
-        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+        with _precision(device, mixed):
             parts = sequence_loss(model, rows, next(batches), layout)
         loss = parts.total(settings)
         _refuse_infinite(loss, step, title)

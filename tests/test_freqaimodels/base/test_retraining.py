@@ -11,18 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from freqtrade import loggers
 from freqtrade.freqai import freqai_interface
 
 from freqaimodels.base import pack_model
 from freqaimodels.base.history import unify_dates
 from tests.test_freqaimodels.bots import BTC, DEATH, Bot, running
-
-
-@pytest.fixture(autouse=True)
-def _records_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bot started in this process earlier has Freqtrade remember text only, traces taken out."""
-    monkeypatch.setattr(loggers.bufferHandler, "filters", [])
 
 
 @pytest.fixture

@@ -60,11 +60,25 @@ def test_weights_when_old_rows_contradict_new_ones_then_the_half_life_decides() 
     assert scores[5.0] > max(0.8, scores[0.0] + 0.1)
 
 
+def in_bfloat16(network: str) -> np.ndarray | ConfigError:
+    """Return the forecasts after training in bfloat16, or why this processor cannot."""
+    try:
+        return advantage(train(job(network, precision="bfloat16")))
+    except ConfigError as error:
+        return error
+
+
 @pytest.mark.parametrize("network", catalog.networks())
 def test_mixed_precision_when_used_then_training_goes_nearly_the_same_way(network: str) -> None:
-    exact, mixed = (
-        advantage(train(job(network, precision=name))) for name in ("float32", "bfloat16")
-    )
+    exact = advantage(train(job(network, precision="float32")))
+    mixed = in_bfloat16(network)
+    if isinstance(mixed, ConfigError):
+        # Without AVX-512 torch computes no LSTM so, with whatever network around it.
+        assert (mixed.where, mixed.cure) == ("training.precision", "set it to float32 or auto")
+        lstm, rows = torch.nn.LSTM(4, 4), torch.zeros(2, 1, 4)
+        with torch.autocast("cpu", torch.bfloat16), pytest.raises(RuntimeError, match="primitive"):
+            lstm(rows)
+        return
     assert not np.array_equal(exact, mixed)  # the option does something
     assert np.corrcoef(exact, mixed)[0, 1] > 0.95
 
