@@ -94,8 +94,12 @@ class LossBook:
         return tuple(waits)
 
     def asks(self, wallet_quote: float) -> bool:
-        """Whether there may be transfers not counted yet: only they, fills and fees move it."""
-        return self._wallet != wallet_quote
+        """Whether there may be transfers not counted yet: only they, fills and fees move it.
+
+        While a jump waits for its reason they are asked for in every look, or it would wait on
+        where a person resumes meanwhile, or the balance is back to what it was.
+        """
+        return self._waits_ms is not None or self._wallet != wallet_quote
 
     def since_ms(self, now_ms: int) -> int:
         """Return from when on transfers are to be asked for."""

@@ -112,6 +112,28 @@ def test_jump_when_it_goes_away_then_the_next_is_waited_with_from_its_own_beginn
     assert equities == [10_000, 10_000, 10_000, 10_000, 9_000, 9_000, 9_000, 8_000]
 
 
+@pytest.mark.parametrize(
+    ("armed_ms", "equity"), [(NOW + 1_500, 9_000.0), (0, 10_000.0)], ids=["resumed", "gone"]
+)
+def test_jump_when_a_person_resumes_or_it_is_gone_then_nothing_waits_for_its_reason_any_longer(
+    tmp_path: Path, armed_ms: int, equity: float
+) -> None:
+    book = book_of(tmp_path)
+
+    def look(after_ms: int, equity: float, armed_ms: int) -> None:
+        """Look as the bot does: transfers are asked for where the book wants them."""
+        transfers: list[Transfer] | None = [] if book.asks(equity) else None
+        book.observe(NOW + after_ms, equity, armed_ms, transfers, equity)
+
+    look(0, 10_000.0, 0)
+    look(1_000, 9_000.0, 0)
+    assert book.uncounted == ("the reason of a jump in equity",)
+    look(2_000, equity, armed_ms)
+    look(3_000, equity, armed_ms)
+    assert book.uncounted == ()
+    assert book.asks(equity) is False
+
+
 def test_jump_when_the_account_is_small_then_half_a_percent_of_it_counts(tmp_path: Path) -> None:
     book = book_of(tmp_path, 0.5)
     assert book.observe(NOW + 1000, 0.45, 0, [], 0.45) == book.state
