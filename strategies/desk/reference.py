@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from models.base import columns
-from models.base.errors import PackError
+from models.base.errors import InputError, PackError
 from models.base.types import Candles, Float32Array, FloatArray
 from models.base.windows import MAX_CONTEXT_CANDLES
 from models.data.features.frame import market_features
@@ -58,7 +58,13 @@ def reference_of(record: RunRecord, run: Run, executor: Executor | None = None) 
 
 def _trainings_of(pair: str, trainings: Sequence[TrainingRecord]) -> list[TrainingRecord]:
     coin = pair.split("/")[0].lower()  # as FreqAI names the folder of a training
-    return [t for t in trainings if t.pair.lower() == coin]
+    found = [t for t in trainings if t.pair.lower() == coin]
+    if not found:  # of a run whose models were removed
+        raise InputError(
+            f"no training of {pair} is kept to train the reference at",
+            cure="set freqai.save_backtest_models to true, and run the backtest again",
+        )
+    return found
 
 
 def _probabilities(

@@ -107,3 +107,15 @@ def test_reference_when_it_cannot_be_trained_then_the_report_says_why(
     found = asked(markets.random_walk(ROWS), Broken(), monkeypatch)
     assert not found.p
     assert "the worker died" in found.missing
+
+
+def test_reference_when_a_runs_models_are_gone_then_the_report_says_so_and_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    market = markets.random_walk(ROWS)
+    monkeypatch.setattr(reference, "load_checked", lambda *_: market)
+    run: Any = SimpleNamespace(data=SimpleNamespace(datadir=""), labels=LabelSettings())
+    record = dataclasses.replace(record_of(market), trainings=())
+    found = reference_of(record, run, Here())
+    assert not found.p
+    assert f"no training of {PAIR} is kept" in found.missing
