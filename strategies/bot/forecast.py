@@ -53,6 +53,10 @@ class ForecastStrategy(ForecastColumns, GuardedStrategy):
         "stoploss_on_exchange": True,
     }
 
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__(config)
+        self._sized_stop: dict[str, float] = {}  # pair -> stop distance its entry was sized with
+
     @property
     def guards(self) -> Sequence[Guard]:
         """All, and the second source's where one is configured."""
@@ -134,6 +138,7 @@ class ForecastStrategy(ForecastColumns, GuardedStrategy):
             leverage=leverage,
         )
         stop = stop_distance_frac(self._sigma(pair, current_time), self.sizing)
+        self._sized_stop[pair] = stop
         self.guarding.leverage[pair] = leverage
         state = self._account(pair, current_rate)
         wanted = position_notional_quote(state.equity_quote, stop, self.sizing)
@@ -194,10 +199,17 @@ class ForecastStrategy(ForecastColumns, GuardedStrategy):
     def order_filled(
         self, pair: str, trade: Trade, order: Order, current_time: datetime, **kwargs: Any
     ) -> None:
+        """Write a fill down; keep the stop distance of an entry's first one with its trade.
+
+        It is the distance the entry was sized with: size and stop belong together, and a fill just
+        past a candle's close finds no fresh forecast. After a restart the newest one's is taken.
+        """
         super().order_filled(pair, trade, order, current_time)
         if order.ft_order_side == trade.entry_side and trade.get_custom_data(_STOP) is None:
-            sigma = self._sigma(pair, current_time)
-            trade.set_custom_data(_STOP, stop_distance_frac(sigma, self.sizing))
+            stop = self._sized_stop.pop(pair, None)
+            if stop is None:
+                stop = stop_distance_frac(self._sigma(pair, current_time), self.sizing)
+            trade.set_custom_data(_STOP, stop)
 
     @on_error_return(None)
     def custom_stoploss(

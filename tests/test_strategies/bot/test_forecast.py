@@ -152,6 +152,26 @@ def test_stop_when_the_fill_saw_a_forecast_then_its_distance_is_kept_for_good() 
     assert stop(s, trade) == pytest.approx(0.12)
 
 
+@pytest.mark.parametrize(
+    "later",
+    [analysed(sigma=0.03), analysed(date=OPENED - timedelta(hours=3)), analysed()[:0]],
+    ids=["another forecast", "a candle too old", "none"],
+)
+def test_stop_when_the_fill_comes_after_a_candle_closed_then_it_is_the_one_the_size_was_made_for(
+    later: pd.DataFrame,
+) -> None:
+    s, trade = strategy(), OpenTrade()
+    assert stake(s) == pytest.approx(10_000 * 0.005 / 0.06 / 2)
+    s.dp = Provider(later)
+    filled(s, trade)
+    assert list(trade.kept.values()) == [pytest.approx(0.06)]
+    # The next trade of the pair is sized anew; without a size, as after a restart, its own.
+    s.dp = Provider(analysed(sigma=0.03))
+    another = OpenTrade()
+    filled(s, another)
+    assert list(another.kept.values()) == [pytest.approx(0.09)]
+
+
 def test_stop_when_no_forecast_was_seen_then_the_widest_allowed_stop_is_used() -> None:
     assert stop(strategy(), OpenTrade()) == pytest.approx(0.2)
 
