@@ -86,6 +86,7 @@ class StateFile:
         self._path = folder / STATE_FILE
         self._lock = folder / "lock"
         self._halt, self._waiting = folder / HALT_FILE, folder / WAITING_FILE
+        self._taken = self._waiting.with_suffix(".taken")  # while some of it is let go
         self._last: _Read | None = None
         self._memory = HaltMemory() if memory is None else memory
         try:
@@ -183,16 +184,23 @@ class StateFile:
     def _forget(self, halts: Collection[Notice]) -> None:
         """Drop halts that are in the state now, or that a person has lifted; others stay."""
         self._memory.forget(halts)
-        waiting = self._halts_waiting()
-        if not any(halt in halts for halt in waiting):
+        if not any(halt in halts for halt in self._halts_waiting()):
             return
-        taken = self._waiting.with_suffix(".taken")
-        os.replace(self._waiting, taken)
+        with locked(self._lock):
+            self._put_back(halts)  # what a kill between the two lines below has left
+            if os.path.lexists(self._waiting):
+                os.replace(self._waiting, self._taken)
+                self._put_back(halts)
+
+    def _put_back(self, halts: Collection[Notice]) -> None:
+        """Let what was taken wait again, but for `halts`; until then it counts where it is."""
         # Halts are added without a lock: one that came since it was looked at is in there as well.
-        for halt in self._halts_waiting(taken):
+        for halt in self._halts_in(self._taken):
             if halt not in halts:
                 self._wait(halt)
-        taken.unlink()
+        if self._taken.is_dir() and not self._taken.is_symlink():
+            os.replace(self._taken, self._taken.with_name(f"halts.unreadable-{self.clock()}"))
+        self._taken.unlink(missing_ok=True)
 
     def _halt_beside(self, by: Actor, reason: str) -> None:
         """Halt through the file HALT, which needs no lock; without a disk, in this process."""
@@ -211,10 +219,15 @@ class StateFile:
     def _wait(self, halt: Notice) -> None:
         _append(self._waiting, json.dumps(asdict(halt)))
 
-    def _halts_waiting(self, path: Path | None = None) -> tuple[Notice, ...]:
-        """Return the halts that wait for the state to take them; whatever is there is one."""
+    def _halts_waiting(self) -> tuple[Notice, ...]:
+        """Return the halts that wait for the state to take them, each once."""
+        both = (*self._halts_in(self._taken), *self._halts_in(self._waiting))
+        return tuple(dict.fromkeys(both))
+
+    def _halts_in(self, path: Path) -> tuple[Notice, ...]:
+        """Return the halts a file has; whatever is in it is one."""
         try:
-            lines = read_regular(path or self._waiting, limit=_LONGEST_HALT).splitlines()
+            lines = read_regular(path, limit=_LONGEST_HALT).splitlines()
         except FileNotFoundError:
             return ()
         except OSError as error:

@@ -299,6 +299,37 @@ def test_halt_when_another_comes_while_one_is_taken_then_it_waits_on(
     assert "margin ratio 0.8" in reasons[1]
 
 
+def test_halt_when_a_kill_falls_between_taking_and_putting_back_then_what_came_in_still_stands(
+    store: ControlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(state_file, "write_atomic", full_disk)
+        store.halt(LOSS, "lost 2 %")
+    real = os.replace
+
+    def then_killed(source: Path, target: Path) -> None:
+        if source.name != WAITING_FILE:
+            return real(source, target)
+        with monkeypatch.context() as broken:
+            broken.setattr(state_file, "write_atomic", full_disk)
+            other(store).halt(GuardActor("margin"), "margin ratio 0.8")
+        real(source, target)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr("models.operate.control.state_file.os.replace", then_killed)
+        with pytest.raises(KeyboardInterrupt):
+            store.settle()
+    assert not (store.folder / WAITING_FILE).exists()
+    (store.folder / HALT_FILE).unlink()
+    for looks in range(3):  # before and after the next process has settled it
+        reasons = [n.reason for n in other(store).read().standing]
+        assert sorted("margin" in r for r in reasons) == [False] * (len(reasons) - 1) + [True]
+        other(store).settle()
+        assert looks == 0 or len(reasons) == 2
+    assert sorted(n.name for n in store.folder.iterdir()) == ["lock", "state.json"]
+
+
 @pytest.mark.parametrize("what", ["words", "values", "folder", "pipe"])
 def test_halt_when_what_waits_cannot_be_read_then_it_is_a_halt_itself_and_is_taken_once(
     store: ControlStore, what: str
