@@ -20,12 +20,14 @@ from models.operate.control.home import home_of
 from models.operate.control.owner import BotStage
 from models.operate.control.store import ControlStore
 from models.trade.decision.sizing import SizingConfig
+from models.trade.decision.volatility_target import VolatilityTargetConfig
 from models.trade.risk.limits import GuardConfig, HardLimits
 from strategies.account.hedge_config import HedgeConfig
 
 _FORMAT: Final = 2  # of what is acknowledged; what was accepted of an older one is not enough
 _PACK: Final[Mapping[str, type[Any]]] = {
     "limits": HardLimits, "sizing": SizingConfig, "guards": GuardConfig, "hedge": HedgeConfig,
+    "volatility_target": VolatilityTargetConfig,
 }  # fmt: skip
 # Those of Freqtrade's settings that may be anything and decide how large a position can get; all
 # else that safety leans on has a value it must have (`strategies.account.safety_table`).

@@ -12,6 +12,7 @@ from models.operate.control.review import ReviewConfig
 from models.operate.control.watch import WatchdogConfig
 from models.trade.decision.signals import DecisionConfig
 from models.trade.decision.sizing import SizingConfig
+from models.trade.decision.volatility_target import VolatilityTargetConfig
 from models.trade.risk.limits import GuardConfig, HardLimits
 from strategies.account.hedge_config import HedgeConfig
 from strategies.fast.pacing import PacingConfig
@@ -30,6 +31,7 @@ class PackConfig:
     review: ReviewConfig = field(default_factory=ReviewConfig)
     watchdog: WatchdogConfig = field(default_factory=WatchdogConfig)
     pacing: PacingConfig = field(default_factory=PacingConfig)
+    volatility_target: VolatilityTargetConfig = field(default_factory=VolatilityTargetConfig)
     hedge: HedgeConfig | None = None  # has no defaults: what is hedged has to be said
     second_source: SecondSourceConfig = field(default_factory=SecondSourceConfig)
     collect: CollectConfig = field(default_factory=CollectConfig)

@@ -176,7 +176,7 @@ class ForecastStrategy(ForecastColumns, GuardedStrategy):
         min_stake: float | None,
         max_stake: float,
         **kwargs: Any,
-    ) -> float | None:
+    ) -> float | tuple[float, str] | None:
         """Close in stages what the guards want closed; else let the strategy's idea through them.
 
         Freqtrade asks nobody before an order that grows a position: this is where it is asked.

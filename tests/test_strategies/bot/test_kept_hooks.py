@@ -12,6 +12,8 @@ import pytest
 from models.operate.control.heartbeat import last_beat
 from models.operate.control.state import Person
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
+from strategies.bot.forecast import ForecastStrategy
+from strategies.VolatilityTarget import VolatilityTarget
 from tests.test_strategies.worlds import (
     NOW,
     PAIR,
@@ -71,7 +73,7 @@ class Calling(BitcoinCrossMargin):
 
 @pytest.fixture
 def make(tmp_path: Path, open_trades: list[Any]) -> Callable[..., Any]:
-    def made(kind: type[BitcoinCrossMargin]) -> Any:
+    def made(kind: type[ForecastStrategy]) -> Any:
         s = kind(config(user_data_dir=tmp_path))
         s.dp, s.wallets = Provider(analysed(sigma=0.001)), Wallets(10_000.0)
         return running(s)
@@ -86,7 +88,9 @@ def trade() -> Any:
     )
 
 
-KINDS = pytest.mark.parametrize("kind", [Forgetful, Broken, Calling, BitcoinCrossMargin])
+KINDS = pytest.mark.parametrize(
+    "kind", [Forgetful, Broken, Calling, BitcoinCrossMargin, VolatilityTarget]
+)
 
 
 def confirm_exit(s: Any, reason: str = "force_exit") -> Any:
@@ -98,7 +102,7 @@ def confirm_exit(s: Any, reason: str = "force_exit") -> Any:
 
 @KINDS
 def test_loop_when_a_subclass_overrides_it_then_a_sign_of_life_is_left_once(
-    make: Any, kind: type[BitcoinCrossMargin]
+    make: Any, kind: type[ForecastStrategy]
 ) -> None:
     s = make(kind)
     for loop in (1, 2):
@@ -110,7 +114,7 @@ def test_loop_when_a_subclass_overrides_it_then_a_sign_of_life_is_left_once(
 
 @KINDS
 def test_exit_when_a_subclass_refuses_it_then_it_passes_and_is_written_down_once(
-    make: Any, kind: type[BitcoinCrossMargin]
+    make: Any, kind: type[ForecastStrategy]
 ) -> None:
     s = make(kind)
     assert confirm_exit(s) is True
@@ -121,7 +125,7 @@ def test_exit_when_a_subclass_refuses_it_then_it_passes_and_is_written_down_once
 
 @KINDS
 def test_waiting_entry_when_halted_then_it_is_taken_back_whatever_a_subclass_says(
-    make: Any, kind: type[BitcoinCrossMargin]
+    make: Any, kind: type[ForecastStrategy]
 ) -> None:
     s = make(kind)
 
@@ -137,7 +141,7 @@ def test_waiting_entry_when_halted_then_it_is_taken_back_whatever_a_subclass_say
 
 @KINDS
 def test_fill_when_a_subclass_overrides_the_hook_then_it_is_written_down_once(
-    make: Any, kind: type[BitcoinCrossMargin]
+    make: Any, kind: type[ForecastStrategy]
 ) -> None:
     s = make(kind)
     fill = SimpleNamespace(ft_order_side="buy", safe_filled=1.0, order_id="7", safe_price=RATE)

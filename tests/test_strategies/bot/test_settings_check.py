@@ -19,6 +19,7 @@ from strategies.account.safety_rules import Purpose
 from strategies.account.safety_table import SETTINGS
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from strategies.LitecoinHedge import LitecoinHedge
+from strategies.VolatilityTarget import VolatilityTarget
 from tests.places import ROOT
 from tests.test_strategies import hedges
 from tests.test_strategies.fakes import LiveProvider
@@ -72,11 +73,21 @@ def litecoin(tmp_path: Path, open_trades: list[Any]) -> Any:
     return made
 
 
+@pytest.fixture
+def volatility(tmp_path: Path, open_trades: list[Any]) -> Any:
+    def made(**blocks: Any) -> Any:
+        exchange = {"name": "binance", "pair_whitelist": [PAIR]}
+        settings = {**PASSING, "exchange": exchange, **blocks}
+        return resolved("VolatilityTarget", config(user_data_dir=tmp_path / "target", **settings))
+
+    return made
+
+
 @pytest.mark.parametrize("mode", [RunMode.DRY_RUN, RunMode.BACKTEST])
 def test_start_when_the_shipped_strategies_meet_sound_settings_then_they_start_with_nothing_said(
-    bitcoin: Any, litecoin: Any, mode: RunMode
+    bitcoin: Any, litecoin: Any, volatility: Any, mode: RunMode
 ) -> None:
-    for made in (bitcoin, litecoin):
+    for made in (bitcoin, litecoin, volatility):
         strategy = made(runmode=mode)
         strategy._settings.start()
         strategy._settings.loop()
@@ -251,6 +262,8 @@ def test_classes_when_a_backtest_writes_into_its_order_types_then_no_later_bot_s
     strategy.order_types["stoploss_on_exchange"] = False  # as Freqtrade's backtest does
     assert BitcoinCrossMargin.order_types["stoploss_on_exchange"] is True
     assert (BitcoinCrossMargin.kind, LitecoinHedge.kind) == (Purpose.FORECAST, Purpose.HEDGE)
+    assert VolatilityTarget.kind is Purpose.FORECAST
+    assert VolatilityTarget.order_types["stoploss_on_exchange"] is True
 
 
 def test_entry_when_settings_are_unsafe_with_a_position_open_then_the_hook_refuses(
