@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_backtests(commands)
     _add_compare(commands)
     _add_cascades(commands)
+    _add_exposure(commands)
     _add_collect(commands)
     _add_explain(commands)
     _add_risk(commands)
@@ -137,6 +138,23 @@ def _add_cascades(commands: Subcommands) -> None:
     cascades.add_argument("--folds", type=int, help="test spans of the walk-forward; 5")
     cascades.add_argument("--start", help="of the test span; 2022-01-01")
     _add_max_steps(cascades)
+
+
+def _add_exposure(commands: Subcommands) -> None:
+    exposure = _add(
+        commands, "exposure", _exposure, "whether scaling exposure by volatility pays its trading"
+    )
+    exposure.add_argument("--data", type=Path, default=None, help=_DATA_HELP)
+    exposure.add_argument("--pair", help="BTC/USDT:USDT")
+    exposure.add_argument("--timeframe", help="1h")
+    exposure.add_argument("--model", help="catalogue name of what forecasts; volatility")
+    exposure.add_argument("--start", help="YYYY-MM-DD; default: a year after the first candle")
+    exposure.add_argument("--stop", help="YYYY-MM-DD; default: the newest candle")
+    exposure.add_argument("--train-days", type=whole_number, help="history of each refit; 730")
+    exposure.add_argument("--refit-days", type=whole_number, help="between two refits; 60")
+    exposure.add_argument("--horizon-candles", type=whole_number, help="of the forecast; 24")
+    exposure.add_argument("--mean-exposure", type=positive, help="of every way, of equity; 1")
+    exposure.add_argument("--userdir", type=Path, default=None, help="default: user_data")
 
 
 def _add_max_steps(command: argparse.ArgumentParser) -> None:
@@ -243,6 +261,16 @@ def _cascades(options: argparse.Namespace) -> int:
             **_given(options, "data", "userdir", "network", "all", "max_steps"),
         )
     )
+
+
+def _exposure(options: argparse.Namespace) -> int:
+    from strategies.desk.data import choose_datadir
+    from strategies.desk.exposure import ExposureOptions, run_exposure
+
+    userdir = options.userdir or ExposureOptions.userdir
+    given = _given(options, "data", "userdir")
+    data = choose_datadir(options.data, userdir)
+    return run_exposure(ExposureOptions(data=data, userdir=userdir, **given))
 
 
 def _training(max_steps: int | None) -> dict[str, dict[str, int]]:

@@ -175,7 +175,7 @@ def _compared(walk: _Walk, name: str, executor: Executor, progress: _Progress) -
                 walk.market, walk.features, fold, name, seed, walk.candle_ms, walk.options
             )
             artifact = kept_artifact(walk.options.userdir, job, executor)
-            runs[-1].append(_forecast(artifact, walk.market, walk.features, fold))
+            runs[-1].append(fold_forecast(artifact, walk.market, walk.features, fold))
             manifests.append(artifact.manifest)
             progress.trained(job.title, artifact)
     return ComparedModel(
@@ -281,7 +281,7 @@ def kept_artifact(userdir: Path, job: TrainingJob, executor: Executor) -> Artifa
     )
 
 
-def _forecast(
+def fold_forecast(
     artifact: Artifact, market: Candles, features: Mapping[str, FloatArray], fold: WalkForwardFold
 ) -> dict[str, FloatArray]:
     """Return the forecast columns of the test window, served as after a training in the bot."""

@@ -1,0 +1,247 @@
+"""`breakwater exposure`: is exposure scaled by forecast volatility worth its trading?
+
+Forecasts are walk-forward: every refit knows the candles before its span and nothing else. Held
+against them, at the same mean exposure: a constant one, one scaled by the pack's own estimate from
+the past (the `sigma` of every model that forecasts none), and that estimate trading as much.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from freqtrade.exchange import timeframe_to_msecs
+
+from models.base import columns
+from models.base.errors import ConfigError, InputError
+from models.base.types import Candles, FloatArray
+from models.base.units import DAY_MS, HOUR_MS
+from models.data.features.candles import LOOKBACK, sigma_per_candle
+from models.data.features.frame import market_features
+from models.learn import catalog
+from models.learn.jobs.executor import Executor, ProcessExecutor
+from models.reports.exposure.page import exposure_markdown, exposure_verdict, write_exposure
+from models.studies.exposure.measure import daily_log, measure_exposure
+from models.studies.exposure.walk import ExposureMarket, HeldExposure, at_mean, at_turnover
+from models.trade.decision.volatility_target import VolatilityTargetConfig, daily_volatility
+from strategies.bot.data_files import MARKER
+from strategies.desk.compare import (
+    CompareOptions,
+    WalkForwardFold,
+    fold_forecast,
+    kept_artifact,
+    walk_forward_job,
+)
+from strategies.desk.data import load_checked, load_funding
+from strategies.desk.places import USER_DATA
+from strategies.desk.results import commit
+
+_FORECAST: Final = "forecast"
+_TRAILING: Final = "trailing"
+_AS_OFTEN: Final = "trailing_as_often"
+_CONSTANT: Final = "constant"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExposureOptions:
+    """What the person asked for."""
+
+    data: Path
+    pair: str = "BTC/USDT:USDT"
+    timeframe: str = "1h"
+    model: str = "volatility"  # catalogue key
+    start: str = ""  # of the first span forecast; default: a year of history before it
+    stop: str = ""  # default: the end of the data
+    train_days: int = 730  # at most; in the beginning as much as there is
+    refit_days: int = 60
+    horizon_candles: int = 24
+    mean_exposure: float = 1.0  # notional over equity, of every way
+    userdir: Path = USER_DATA
+    target: VolatilityTargetConfig = field(default_factory=VolatilityTargetConfig)  # its band
+
+    def __post_init__(self) -> None:
+        for name in ("train_days", "refit_days", "horizon_candles"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"expected {name} >= 1, got {getattr(self, name)}")
+        if not 0 < self.mean_exposure <= 3:
+            raise ConfigError(f"expected 0 < mean_exposure <= 3, got {self.mean_exposure}")
+        if self.model not in catalog.names():
+            raise ConfigError(
+                f"unknown model {self.model!r}", cure=f"known: {', '.join(catalog.names())}"
+            )
+        for name in ("start", "stop"):
+            _day_ms(getattr(self, name), name)
+
+
+def run_exposure(options: ExposureOptions, executor: Executor | None = None) -> int:
+    """Forecast, hold, measure, and write the page; return the process exit code."""
+    candle_ms = timeframe_to_msecs(options.timeframe)
+    market = load_checked(options.data, options.pair, options.timeframe)
+    sigma = walk_forward_sigma(market, candle_ms, options, executor or ProcessExecutor())
+    rows = np.flatnonzero(np.isfinite(sigma))
+    span = slice(int(rows[0]), int(rows[-1]) + 1)
+    held_over = _market(market, span, options)
+    entries = ways_to_hold(
+        daily_volatility(sigma[span], options.horizon_candles, candle_ms),
+        daily_volatility(sigma_per_candle(market.close)[span], 1, candle_ms),
+        held_over.moves(), options,
+    )  # fmt: skip
+    cost = options.target.cost_frac
+    measured = measure_exposure(entries, held_over, cost, subject=_FORECAST)
+    curves = {e.title: np.exp(np.cumsum(daily_log(e, held_over, cost))) for e in entries}
+    folder = write_exposure(
+        measured, curves, _provenance(options, market, span), options.userdir / "reports",
+        int(datetime.now(tz=UTC).timestamp() * 1000),
+    )  # fmt: skip
+    headline, sentence = exposure_verdict(measured)
+    print(f"\n{exposure_markdown(measured)}\n{headline} {sentence}")
+    print(f"report: {folder / 'index.html'}")
+    return 0
+
+
+def ways_to_hold(
+    forecast: FloatArray, trailing: FloatArray, move: FloatArray, options: ExposureOptions
+) -> list[HeldExposure]:
+    """Return every way to hold the same mean exposure over the same candles.
+
+    Parameters
+    ----------
+    forecast, trailing
+        (N,) volatility of one day, known at each candle's close.
+    move
+        (N,) simple return of each candle, from its open to the next one's.
+    """
+    mean, config = options.mean_exposure, options.target
+    ahead = at_mean(forecast, mean, config, move)
+    paths = {
+        (_FORECAST, "forecast volatility"): ahead,
+        (_TRAILING, "trailing volatility"): at_mean(trailing, mean, config, move),
+        (_AS_OFTEN, "trailing, trading as much"): at_turnover(
+            trailing, mean, float(ahead[1].sum()), config, move
+        ),
+        (_CONSTANT, "constant exposure"): at_mean(np.ones(len(move)), mean, config, move),
+    }
+    return [
+        HeldExposure(name=name, title=title, exposure=exposure, traded=traded)
+        for (name, title), (exposure, traded) in paths.items()
+    ]
+
+
+def walk_forward_sigma(
+    market: Candles, candle_ms: int, options: ExposureOptions, executor: Executor
+) -> FloatArray:
+    """Return the forecast of volatility over the horizon, (N,), NaN before the first span.
+
+    A row that abstains is not known either; every other one is of a model that was fitted on
+    candles before its span.
+    """
+    features = market_features(market, candle_ms)
+    training = CompareOptions(
+        data=options.data, pair=options.pair, timeframe=options.timeframe, userdir=options.userdir,
+        settings={"labels": {"horizon_candles": options.horizon_candles}},
+    )  # fmt: skip
+    out = np.full(len(market), np.nan)
+    folds = refit_folds(market, candle_ms, options)
+    for number, fold in enumerate(folds, start=1):
+        job = walk_forward_job(market, features, fold, options.model, 0, candle_ms, training)
+        artifact = kept_artifact(options.userdir, job, executor)
+        answer = fold_forecast(artifact, market, features, fold)
+        known = answer[columns.ABSTAIN] == 0
+        out[fold.split : fold.stop] = np.where(known, answer[columns.SIGMA], np.nan)
+        print(f"[{number}/{len(folds)}] {job.title}", flush=True)
+    if not np.isfinite(out).any():
+        raise InputError("the model forecast nothing: every row abstained", where=options.pair)
+    return out
+
+
+def refit_folds(market: Candles, candle_ms: int, options: ExposureOptions) -> list[WalkForwardFold]:
+    """Return consecutive spans of `refit_days` from the start on, each with what it may know.
+
+    Raises
+    ------
+    InputError
+        If there is no candle in the span, or less history before it than one refit's span.
+    """
+    first_ms = int(market.time_ms[0]) + LOOKBACK * candle_ms
+    last_ms = int(market.time_ms[-1]) + candle_ms
+    start_ms = _day_ms(options.start, "start") or first_ms + 365 * DAY_MS
+    stop_ms = min(_day_ms(options.stop, "stop") or last_ms, last_ms)
+    if not first_ms + options.refit_days * DAY_MS <= start_ms < stop_ms:
+        raise InputError(
+            f"expected a start at least {options.refit_days} days and {LOOKBACK} candles after "
+            f"{_day(int(market.time_ms[0]))} and before {_day(stop_ms)}, got {_day(start_ms)}",
+            where=options.pair,
+            cure="give another --start, or bring longer history",
+        )
+    edges = [*range(start_ms, stop_ms, options.refit_days * DAY_MS), stop_ms]
+    return [
+        WalkForwardFold(
+            *(
+                int(row)
+                for row in np.searchsorted(
+                    market.time_ms,
+                    (max(split - options.train_days * DAY_MS, first_ms), split, stop),
+                )
+            )
+        )
+        for split, stop in pairwise(edges)
+    ]
+
+
+def _market(market: Candles, span: slice, options: ExposureOptions) -> ExposureMarket:
+    """Return the candles of the span with what funding a long pays at each one's open."""
+    times = market.time_ms[span]
+    paid_ms, rates = load_funding(options.data, options.pair)
+    at = (paid_ms // HOUR_MS * HOUR_MS).tolist()  # stamped some milliseconds late
+    rate = dict(zip(at, rates.tolist(), strict=True))
+    return ExposureMarket(
+        time_ms=times,
+        open=market.open[span],
+        close=market.close[span],
+        funding=np.array([rate.get(t, 0.0) for t in times.tolist()]),
+    )
+
+
+def _provenance(options: ExposureOptions, market: Candles, span: slice) -> dict[str, Any]:
+    """Return what the report says of how it was made."""
+    digest = hashlib.sha256(np.column_stack([market.open, market.close]).tobytes()).hexdigest()
+    first, last = (_day(int(ms)) for ms in market.time_ms[span][[0, -1]])
+    simulated = (options.data / MARKER).is_file()
+    return {
+        "title": f"Exposure to {options.pair} scaled by volatility",
+        "span": f"{first} to {last}, a refit every {options.refit_days} days",
+        "data": "simulated market" if simulated else "real candles",
+        "simulated": simulated,
+        "data_sha256": digest,
+        "model": catalog.titles()[options.model],
+        "horizon_candles": options.horizon_candles,
+        "mean_exposure": options.mean_exposure,
+        "cost_frac": options.target.cost_frac,
+        "target": dataclasses.asdict(options.target),
+        "first_ms": int(market.time_ms[span][0]),
+        "commit": commit(),
+        "versions": {
+            name: importlib.metadata.version(name) for name in ("breakwater", "freqtrade", "numpy")
+        },
+    }
+
+
+def _day_ms(text: str, name: str) -> int:
+    """Return midnight UTC of a day YYYY-MM-DD, 0 for none."""
+    if not text:
+        return 0
+    try:
+        return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
+    except ValueError as error:
+        raise ConfigError(f"expected {name} as YYYY-MM-DD, got {text!r}") from error
+
+
+def _day(ms: int) -> str:
+    return f"{datetime.fromtimestamp(ms / 1000, tz=UTC):%Y-%m-%d}"

@@ -1,0 +1,171 @@
+"""`breakwater exposure`: forecasts that know nothing of their span, ways of the same mean."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.base.errors import ConfigError, InputError
+from models.base.types import Artifact, Candles, TrainingJob
+from models.data.features.candles import LOOKBACK
+from models.learn.jobs.pipeline import train
+from strategies.desk.cli import main
+from strategies.desk.exposure import (
+    ExposureOptions,
+    refit_folds,
+    walk_forward_sigma,
+    ways_to_hold,
+)
+from strategies.desk.simulated_data import write_simulated
+from tests.places import ROOT
+from tests.test_models import markets
+
+HOUR, DAY = 3_600_000, 24
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> ExposureOptions:
+    return ExposureOptions(
+        data=tmp_path, train_days=155, refit_days=10, start="2022-06-20", stop="2022-07-15",
+        userdir=tmp_path / "user",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def market() -> Candles:
+    return markets.random_walk(LOOKBACK + 200 * DAY)
+
+
+class InProcess:
+    """Trains here, and keeps the jobs it was given."""
+
+    def __init__(self) -> None:
+        self.jobs: list[TrainingJob] = []
+
+    def check(self, network: str, blocks: dict[str, Any]) -> None: ...
+
+    def run(self, job: TrainingJob) -> Artifact:
+        self.jobs.append(job)
+        return train(job)
+
+
+def at(market: Candles, day: str) -> int:
+    return int(np.searchsorted(market.time_ms, np.datetime64(day, "ms").astype(np.int64)))
+
+
+def test_folds_when_cut_then_they_are_consecutive_and_know_only_what_was_before(
+    market: Candles, options: ExposureOptions
+) -> None:
+    made = refit_folds(market, HOUR, options)
+    splits = [at(market, day) for day in ("2022-06-20", "2022-06-30", "2022-07-10", "2022-07-15")]
+    assert [fold.split for fold in made] == splits[:3]
+    assert [fold.stop for fold in made] == splits[1:]
+    assert [fold.split - fold.start for fold in made] == [155 * DAY] * 3
+    # In the beginning as much as there is, once features are complete.
+    long = refit_folds(market, HOUR, dataclasses.replace(options, train_days=5_000))
+    assert {fold.start for fold in long} == {LOOKBACK}
+    last = refit_folds(market, HOUR, dataclasses.replace(options, stop=""))[-1]
+    assert last.stop == len(market)
+
+
+@pytest.mark.parametrize("start", ["2022-01-12", "2022-07-15", "2023-01-01", ""])
+def test_folds_when_the_start_leaves_too_little_then_it_is_refused(
+    market: Candles, options: ExposureOptions, start: str
+) -> None:
+    with pytest.raises(InputError, match="expected a start at least 10 days and") as caught:
+        refit_folds(market, HOUR, dataclasses.replace(options, start=start))
+    assert "--start" in caught.value.cure
+
+
+def test_forecasts_when_the_future_changes_then_the_past_ones_do_not(
+    market: Candles, options: ExposureOptions
+) -> None:
+    """The real regression is fitted for both: a later candle is neither seen nor learned from."""
+    cut = at(market, "2022-07-04")  # inside the second of three spans
+    changed = {k: getattr(market, k).copy() for k in Candles.__annotations__}
+    for name in ("open", "high", "low", "close"):
+        changed[name][cut:] **= 1.5
+    executor = InProcess()
+    known = walk_forward_sigma(market, HOUR, options, executor)
+    other = walk_forward_sigma(Candles(**changed), HOUR, options, executor)
+    assert [int(job.time_ms[-1]) + HOUR for job in executor.jobs[:3]] == [
+        int(market.time_ms[fold.split]) for fold in refit_folds(market, HOUR, options)
+    ]
+    np.testing.assert_array_equal(known[:cut], other[:cut])
+    later = slice(cut, at(market, "2022-07-15"))
+    assert not np.isclose(known[later], other[later], rtol=1e-3).any()  # the control
+    assert np.isnan(known[: at(market, "2022-06-20")]).all()
+    assert np.isfinite(known[at(market, "2022-06-20") : cut]).mean() > 0.9
+
+
+def test_ways_when_held_then_all_have_the_same_mean_and_one_trades_as_often_as_the_forecast(
+    options: ExposureOptions,
+) -> None:
+    rng, rows = np.random.default_rng(0), 3_000
+    log = np.zeros(rows)
+    for t in range(1, rows):
+        log[t] = 0.98 * log[t - 1] + 0.1 * rng.normal()
+    fast, slow = 0.03 * np.exp(log), 0.03 * np.exp(0.5 * log)
+    move = 0.005 * rng.normal(size=rows)
+    asked = dataclasses.replace(options, mean_exposure=0.8)
+    ways = {way.name: way for way in ways_to_hold(fast, slow, move, asked)}
+    for way in ways.values():
+        assert way.exposure.mean() == pytest.approx(0.8, rel=1e-3)
+    traded = {name: way.traded.sum() for name, way in ways.items()}
+    assert traded["trailing"] < 0.8 * traded["forecast"]
+    assert traded["trailing_as_often"] == pytest.approx(traded["forecast"], rel=0.05)
+    assert traded["constant"] < traded["trailing"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"model": "volatilty"}, "unknown model 'volatilty'"),
+        ({"start": "May"}, "expected start as YYYY-MM-DD, got 'May'"),
+        ({"refit_days": 0}, "expected refit_days >= 1, got 0"),
+        ({"mean_exposure": 4.0}, "expected 0 < mean_exposure <= 3, got 4.0"),
+    ],
+)
+def test_options_when_wrong_then_refused_by_name(
+    tmp_path: Path, wrong: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        ExposureOptions(data=tmp_path, **wrong)
+
+
+def test_command_when_the_data_path_is_wrong_then_it_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["exposure", "--data", str(tmp_path / "none"), "--userdir", str(tmp_path)]) == 2
+    assert "expected a data directory with futures candles" in capsys.readouterr().err
+
+
+def test_command_when_typed_then_the_ways_are_measured_and_a_page_is_written(
+    tmp_path: Path,
+) -> None:
+    """The command itself with the real training worker, on a small simulated market."""
+    data = write_simulated(tmp_path / "data")
+    typed = (
+        f"exposure --data {data} --train-days 160 --refit-days 60 --mean-exposure 0.5 "
+        f"--start 2025-06-01 --userdir {tmp_path / 'user'}"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "strategies.desk.cli", *typed.split()],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for title in ("forecast volatility", "trailing, trading as much", "constant exposure"):
+        assert f"| {title} | " in done.stdout
+    report = tmp_path / "user" / "reports" / "latest"
+    assert {p.name for p in report.iterdir()} == {"index.html", "report.json", "table.md"}
+    assert "SIMULATED MARKET" in (report / "index.html").read_text()
+    ways = json.loads((report / "report.json").read_text())["ways"]
+    for way in ways:
+        assert way["mean_exposure"] == pytest.approx(0.5, rel=1e-3)
