@@ -41,6 +41,9 @@ TYPED_BY = {
     ".venv/bin/breakwater collect --config user_data/config_litecoin_hedge.json": (
         "tests/test_integration/test_collect_kill.py"
     ),
+    ".venv/bin/breakwater exposure --data /path/to/freqtrade/data/binance": (
+        "tests/test_strategies/desk/test_exposure.py"
+    ),
     ".venv/bin/breakwater halt": "tests/test_strategies/desk/test_control_desk.py",
     ".venv/bin/breakwater liquidation --data /path/to/freqtrade/data/binance": (
         "tests/test_strategies/desk/test_stress.py"
