@@ -1,8 +1,9 @@
 """What an exchange answered before ccxt made sense of it, and its rows parsed one at a time.
 
 ccxt parses a list whole: one row it cannot read takes all others with it, and an answer that is no
-list at all (a proxy's page) passes for an empty one. `Exchange.request`, which every call of a
-client goes through, and `parse_market` are replaced on the object for the time of a question.
+list at all (a proxy's page) passes for an empty one. It writes a precision of 10**40 digits down
+zero by zero. `Exchange.request`, which every call of a client goes through, `parse_market` and
+`parse_precision` are replaced on the object for the time of a question.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import ccxt
 
 from models.base.errors import InputError
 from strategies.seams.record import Library, Seam, lacks_method, lacks_text, problems
+
+_MOST_DIGITS = 32  # of a price or a size; ether is counted in 18
 
 ParsedRow: TypeAlias = Mapping[str, Any]  # one object as ccxt parses it
 AskRows: TypeAlias = Callable[[], Sequence[ParsedRow]]
@@ -79,7 +82,12 @@ def list_markets_apart(client: ccxt.Exchange) -> None:
     ccxt.BaseError, InputError
         If none can be had.
     """
-    own = client.parse_market
+    own, written = client.parse_market, client.parse_precision
+
+    def precision(digits: Any) -> Any:
+        if digits is not None and abs(int(digits)) > _MOST_DIGITS:
+            raise InputError(f"expected at most {_MOST_DIGITS} digits, got {str(digits)[:40]}")
+        return written(digits)
 
     def parsed(market: Any) -> Any:
         try:
@@ -87,7 +95,10 @@ def list_markets_apart(client: ccxt.Exchange) -> None:
         except Exception:  # noqa: BLE001 - of any kind: this one is not known, the others are
             return None
 
-    with _standing_in(client, "parse_market", parsed):
+    with (
+        _standing_in(client, "parse_market", parsed),
+        _standing_in(client, "parse_precision", precision),
+    ):
         try:
             found = client.fetch_markets()
         except ccxt.BaseError:
@@ -120,12 +131,13 @@ def _probe() -> str:
         lacks_method(ccxt.Exchange, "request", "path", "api", "method", "params"),
         lacks_text(ccxt.Exchange, "request", "self.fetch2("),
         lacks_method(ccxt.binanceusdm, "parse_market", "market"),
+        lacks_method(ccxt.Exchange, "parse_precision", "precision"),
         "" if "request" not in vars(ccxt.binanceusdm()) else "ccxt sets request on the object",
     )
 
 
 RAW_ANSWERS = Seam(
-    name="Exchange.request, parse_market",
+    name="Exchange.request, parse_market, parse_precision",
     what="replaced on the object while a question lasts",
     why="one row that cannot be read must not hide the others",
     since="ccxt 4.5.90",

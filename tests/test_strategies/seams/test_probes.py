@@ -102,6 +102,7 @@ GONE: list[tuple[Seam, Breaks]] = [
     (log_buffer.LOG_BUFFER, without(loggers, "bufferHandler")),
     (raw_answers.RAW_ANSWERS, changed(ccxt.Exchange, "request")),
     (raw_answers.RAW_ANSWERS, changed(ccxt.binanceusdm, "parse_market")),
+    (raw_answers.RAW_ANSWERS, changed(ccxt.Exchange, "parse_precision")),
     (raw_answers.RAW_ANSWERS, lambda patch: patch.setattr(
         ccxt, "binanceusdm", type("Other", (ccxt.binanceusdm,), {"__init__": _own_request}))),
     (throttle.THROTTLE, changed(ccxt.Exchange, "throttle")),

@@ -58,6 +58,10 @@ def eth(answers: dict[str, Any]) -> dict[str, Any]:
         lambda a: a["exchangeInfo"]["symbols"].pop(),
         lambda a: a["exchangeInfo"]["symbols"][1].pop("filters"),
         lambda a: a["exchangeInfo"]["symbols"].__setitem__(1, None),
+        # Written down digit by digit they would never end.
+        lambda a: a["exchangeInfo"]["symbols"][1].update(pricePrecision=10**40),
+        lambda a: a["exchangeInfo"]["symbols"][1].update(quantityPrecision=-(10**12)),
+        lambda a: a["exchangeInfo"]["symbols"][1].update(baseAssetPrecision="9" * 400),
         lambda a: a.update(account=PAGE),
         lambda a: a.update(account={"totalMaintMargin": "x", "totalMarginBalance": "1"}),
         lambda a: a.update(time=PAGE),
