@@ -32,7 +32,6 @@ from models.trade.risk.snapshot import Exposure
 from strategies.bot.config import pack_config
 from strategies.bot.fail_closed import on_error_return
 from strategies.bot.forecast import ForecastStrategy
-from strategies.bot.hedge_book import acted_since
 from strategies.bot.stages import timed
 from strategies.seams.hook_copies import spare_the_copy
 
@@ -47,10 +46,15 @@ class Rebalance:
     """What a candle's close asks of the position."""
 
     closed: datetime
-    held: float  # notional over equity, now
+    held: float  # notional over equity, both at the close
     wanted: float
     equity_quote: float
     reason: str
+
+    @property
+    def change_quote(self) -> float:
+        """What to add (> 0) or to take out (< 0), at the close's price."""
+        return (self.wanted - self.held) * self.equity_quote
 
 
 class VolatilityTargetStrategy(ForecastStrategy):
@@ -100,11 +104,12 @@ class VolatilityTargetStrategy(ForecastStrategy):
 
     # -- what is wanted -------------------------------------------------------------------------
 
-    def rebalance(self, pair: str, amount: float, rate: float, now: datetime) -> Rebalance:
+    def rebalance(self, pair: str, amount: float, now: datetime) -> Rebalance:
         """Return what the newest candle asks of a position of `amount` base units.
 
-        A forecast that is not trusted, or a hazard that is unknown or over its limit, lets nothing
-        grow. Volatility that is not known leaves the position as it is.
+        Everything is valued at the candle's close, so the answer is the same until the next one,
+        as it is in a backtest. A forecast that is not trusted, or a hazard that is unknown or over
+        its limit, lets nothing grow. Volatility that is not known leaves the position as it is.
 
         Raises
         ------
@@ -114,9 +119,10 @@ class VolatilityTargetStrategy(ForecastStrategy):
             If there is no equity, or an open position has no price.
         """
         row = self._row(pair, now)
-        state = self._account(pair, rate)
+        close = float(row["close"])
+        state = self._account(pair, close)
         equity = self._usable(state)
-        held = amount * rate / equity
+        held = amount * close / equity
         target, width, why = self._wanted(row, self._cap(pair, state))
         frame = DataFrame([row])
         grows = bool(self._trusted(frame)[0] and self._calm(frame)[0])
@@ -225,14 +231,14 @@ class VolatilityTargetStrategy(ForecastStrategy):
             return -closing
         if trade.has_open_orders:
             return None
-        plan = self.rebalance(trade.pair, trade.amount, current_rate, current_time)
-        if acted_since(trade, plan.closed):
+        plan = self.rebalance(trade.pair, trade.amount, current_time)
+        if _has_traded_since(trade, plan.closed):
             return None
-        change = (plan.wanted - plan.held) * plan.equity_quote
+        change, held = plan.change_quote, plan.held * plan.equity_quote
         if change > 0:
             stake = self._added(trade, change, max_stake, least, current_rate, current_time)
             return None if stake is None else (stake, plan.reason)
-        share = _share_to_close(-change, trade.amount * current_rate, least * trade.leverage)
+        share = _share_to_close(-change, held, least * trade.leverage)
         if not share > 0:
             return None
         self._note_reduction(trade, current_rate, share)
@@ -276,6 +282,19 @@ class VolatilityTargetStrategy(ForecastStrategy):
     ) -> str | None:  # fmt: skip
         """Hold for as long as there is a target; a forecast here is no reason to leave."""
         return None
+
+
+def _has_traded_since(trade: Trade, closed: datetime) -> bool:
+    """Return whether the trade has an entry or exit of this candle, filled or not.
+
+    Its stops do not count: one that follows the price is placed anew many times a day.
+    """
+    for order in reversed(trade.orders):
+        if order.order_date_utc < closed:
+            return False
+        if order.ft_order_side != "stoploss":
+            return True
+    return False
 
 
 def _share_to_close(notional: float, held: float, least: float) -> float:

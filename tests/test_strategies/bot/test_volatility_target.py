@@ -6,6 +6,7 @@ import json
 import math
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -155,7 +156,7 @@ def test_new_risk_when_the_hazard_is_over_the_strategys_own_limit_then_there_is_
         made.dp, made.wallets = Provider(analysed(**{HAZARD: hazard})), Wallets(EQUITY)
         s = running(made)
         assert (stake(s) > 0) is grows
-        assert (s.rebalance(PAIR, 1.0, RATE, NOW).wanted > 0.01) is grows
+        assert (s.rebalance(PAIR, 1.0, NOW).wanted > 0.01) is grows
 
 
 def test_new_risk_when_a_model_without_hazard_is_waived_then_it_enters() -> None:
@@ -184,15 +185,55 @@ def test_adjustment_when_exposure_has_strayed_then_it_goes_to_the_edge_of_the_ba
         assert adjusted(s, trade(inside), open_trades) == 0.0
 
 
-def test_adjustment_when_the_bot_has_acted_in_this_candle_or_waits_for_an_order_then_nothing(
+CLOSED = OPENED + timedelta(hours=1)
+
+
+def order(side: str, after_s: float) -> Any:
+    """Return an order sent so long after the close of the last analysed candle."""
+    sent = CLOSED + timedelta(seconds=after_s)
+    return SimpleNamespace(ft_order_side=side, order_date_utc=sent, safe_filled=1.0)
+
+
+@pytest.mark.parametrize(
+    ("orders", "acts"),
+    [
+        ([order("buy", 0)], False),
+        ([order("sell", 1)], False),
+        ([order("buy", -60)], True),
+        ([], True),
+        # A stop that follows the price is placed anew before adjustments are asked for.
+        ([order("buy", -60), order("stoploss", 1)], True),
+        ([order("buy", -60), *(order("stoploss", n) for n in range(5))], True),
+        ([order("sell", 1), *(order("stoploss", n) for n in range(2, 5))], False),
+    ],
+)
+def test_adjustment_when_the_bot_has_traded_in_this_candle_then_it_waits_for_the_next_close(
+    orders: list[Any], acts: bool, open_trades: list[Any]
+) -> None:
+    assert (adjusted(strategy(), trade(80.0, orders=orders), open_trades) < 0) is acts
+
+
+def test_adjustment_when_an_order_waits_then_nothing_is_added_to_it(
     open_trades: list[Any],
 ) -> None:
+    assert adjusted(strategy(), trade(80.0, has_open_orders=True), open_trades) == 0.0
+
+
+def test_adjustment_when_the_price_moves_within_a_candle_then_the_close_has_decided(
+    open_trades: list[Any],
+) -> None:
+    """In a backtest nobody is asked before the next close; live it is the same decision."""
     s = strategy()
-    closed = OPENED + timedelta(hours=1)
-    for order_date, expected in ((closed, False), (closed - timedelta(minutes=1), True)):
-        order = position(order_date_utc=order_date, safe_filled=1.0)
-        assert (adjusted(s, trade(90.0, orders=[order]), open_trades) < 0) is expected
-    assert adjusted(s, trade(90.0, has_open_orders=True), open_trades) == 0.0
+    # 60 % at the close is within the band; a tenth higher it would be 62 and 66 % of equity.
+    for rate in (90.0, 110.0, 120.0):
+        assert adjusted(s, trade(60.0), open_trades, current_rate=rate) == 0.0
+    cut = (band(s, 0.5) - 0.3) * EQUITY
+    held = trade(80.0)
+    open_trades[:] = [held]
+    for rate in (90.0, 110.0):
+        answer = VolatilityTarget.adjust_trade_position(s, held, NOW, rate, 0.0, 10.0, 9000.0)
+        assert isinstance(answer, tuple)
+        assert answer[0] / held.stake_amount == pytest.approx(cut / 8_000.0)
 
 
 @pytest.mark.parametrize(
