@@ -66,6 +66,7 @@ class PackModel(SeamedModel):
     """
 
     network: ClassVar[str]
+    try_settings = staticmethod(read_settings)  # asked before a running bot reloads
 
     def __init__(self, config: dict[str, Any]) -> None:
         try:

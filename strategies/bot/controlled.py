@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -74,7 +75,11 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
         listen_for_the_end(EndListener(asked, stopped, lambda: control.stopped("end of process")))
         explain_force_entry(control.reasons)
         ask_before_deleting(self._held_by_the_exchange)
-        try_before_reloading(partial(check_reload, dict(self.config)), control.reloading)
+        try_before_reloading(partial(self._check_reload, dict(self.config)), control.reloading)
+
+    def _check_reload(self, running: Mapping[str, Any], new: dict[str, Any]) -> None:
+        """Raise if this bot may not go on with a new configuration."""
+        check_reload(running, new)
 
     def _held_by_the_exchange(self, pair: str) -> str:
         """Return why a trade in `pair` is not to be forgotten, or nothing; a dry run holds none."""

@@ -9,18 +9,17 @@ guards look after both.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
 from freqtrade.enums import RunMode
-from freqtrade.exceptions import OperationalException
 from freqtrade.persistence import Trade
 from pandas import DataFrame
 
-from models.base.errors import ConfigError, PackError
+from models.base.errors import ConfigError
 from models.base.files import wall_clock_ms
 from models.operate.journal.records import Incident
 from models.trade.risk.run import HEDGING, Guard
@@ -29,7 +28,7 @@ from strategies.account.hedge_primary import PositionReader
 from strategies.account.safety_rules import Purpose
 from strategies.bot import hedge_book, hedge_frame
 from strategies.bot.config import pack_config
-from strategies.bot.fail_closed import on_error_return
+from strategies.bot.fail_closed import on_error_return, refusing_to_start
 from strategies.bot.forecast_columns import ForecastColumns
 from strategies.bot.guarded import GuardedStrategy
 from strategies.bot.hedge_advice import HedgeAdvice
@@ -58,19 +57,9 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
     }
 
     def __init__(self, config: dict[str, Any]) -> None:
-        try:
-            pack = pack_config(config)
-            self.hedge: HedgeConfig = required_hedge(config, pack.hedge)
-            collect = pack.collect
-            if self.hedge.open_primary and config["runmode"] is RunMode.LIVE:
-                raise ConfigError(
-                    "expected no open_primary in live trading: it would open again what a person "
-                    "has closed",
-                    where="breakwater.hedge.open_primary",
-                    cure="set it false, and open the position yourself: /forcelong",
-                )
-        except PackError as error:
-            raise OperationalException(str(error)) from error
+        with refusing_to_start():
+            self.hedge = _hedge_of(config)
+            collect = pack_config(config).collect
         super().__init__(config)
         self._fed = collect.features
         self._feeds = HedgeFeeds(collect, Path(config["user_data_dir"]))
@@ -85,13 +74,15 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
 
     def _position_reader(self) -> PositionReader | None:
         """Return what asks for the position's size; a backtest has nobody to ask."""
-        read = self.hedge.primary.read
-        if read is None or self.control is None or self.hedge.mode is HedgeMode.OWN:
+        if self.control is None:
             return None
-        try:
-            return PositionReader(read, self.hedge.primary.side)
-        except PackError as error:
-            raise OperationalException(str(error)) from error
+        with refusing_to_start():
+            return _reader_of(self.hedge)
+
+    def _check_reload(self, running: Mapping[str, Any], new: dict[str, Any]) -> None:
+        """As ever; and refuse what the hedge of a bot that trades would not start with."""
+        super()._check_reload(running, new)
+        _reader_of(_hedge_of(new))
 
     @property
     def guards(self) -> Sequence[Guard]:
@@ -314,6 +305,25 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
         if notional < min_stake * trade.leverage or not notional > 0:
             return None
         return self.grown(trade, notional / trade.leverage, rate, now)
+
+
+def _hedge_of(config: Mapping[str, Any]) -> HedgeConfig:
+    """Return the hedge of a configuration; raises ConfigError if no bot may run with it."""
+    hedge = required_hedge(config, pack_config(config).hedge)
+    if hedge.open_primary and config["runmode"] is RunMode.LIVE:
+        raise ConfigError(
+            "expected no open_primary in live trading: it would open again what a person has "
+            "closed",
+            where="breakwater.hedge.open_primary",
+            cure="set it false, and open the position yourself: /forcelong",
+        )
+    return hedge
+
+
+def _reader_of(hedge: HedgeConfig) -> PositionReader | None:
+    if hedge.primary.read is None or hedge.mode is HedgeMode.OWN:
+        return None
+    return PositionReader(hedge.primary.read, hedge.primary.side)
 
 
 # A leg that is adjusted for years has thousands of orders, copied for each call of a hook.

@@ -1,9 +1,9 @@
 """Freqtrade's worker: the state it is in, and the configuration it would reload.
 
 `/reload_config` ends the running bot before it reads the new configuration: one that cannot be read
-leaves no bot at all. The worker's loop is replaced on its class by one that notes the worker, and
-the command by one that tries the configuration first. The reload itself is told of: it is silent
-for as long as an exchange takes to list its markets.
+leaves no bot at all, nor does a strategy that cannot be loaded. The worker's loop is replaced on
+its class by one that notes the worker, and the command by one that tries both first. The reload
+itself is told of: it is silent for as long as an exchange takes to list its markets.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from freqtrade.worker import Worker
 
 from strategies.seams.record import Library, Seam, lacks_attributes, lacks_method, lacks_text
 from strategies.seams.record import problems as problems_of
+from strategies.seams.resolvers import try_loading
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ _begun: Final[list[Callable[[], None]]] = []
 
 
 def try_before_reloading(check: CheckConfig, begun: Callable[[], None]) -> None:
-    """Reload no configuration that cannot be read, or at which `check` raises.
+    """Reload no configuration that cannot be read or loaded, or at which `check` raises.
 
     Parameters
     ----------
@@ -76,6 +77,7 @@ def _rpc_reload_config(rpc: RPC) -> dict[str, str]:
             validate_config_consistency(deepcopy({**worker.freqtrade.config, **config}))
             for check in _checks:
                 check(config)
+            try_loading(config)
     except Exception as error:
         # The first line only: the others may repeat the file, with whatever is secret in it.
         what = next(iter(str(error).splitlines()), type(error).__name__)

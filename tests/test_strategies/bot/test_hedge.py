@@ -187,6 +187,28 @@ def test_own_position_when_live_then_it_is_never_opened_by_itself(tmp_path: Path
         LitecoinHedge(config(own, tmp_path, runmode=RunMode.LIVE))
 
 
+NO_KEYS = {"exchange": "okx", "symbol": LTC, "key_env": "NO_KEY", "secret_env": "NO_SECRET"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"mode": "own", "primary": {"amount_base": 5.0}, "open_primary": True}, "open_primary"),
+        ({"instruments": [ETH, BTC]}, "pair whitelist"),
+        ({"primary": {"read": NO_KEYS}}, "environment variables NO_KEY, NO_SECRET"),
+    ],
+)
+def test_reload_when_the_hedge_would_not_start_with_it_then_it_is_refused_beforehand(
+    make, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    s = make()
+    live = {"runmode": RunMode.LIVE, "dry_run": False}
+    running = {**s.config, **live}
+    s._check_reload(running, config(ELSEWHERE, tmp_path, **live))
+    with pytest.raises(ConfigError, match=said):
+        s._check_reload(running, config({**ELSEWHERE, **changes}, tmp_path, **live))
+
+
 # -- who decides ----------------------------------------------------------------------------------
 
 

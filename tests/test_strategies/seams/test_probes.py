@@ -17,6 +17,7 @@ from freqtrade.freqai.data_drawer import FreqaiDataDrawer
 from freqtrade.freqai.freqai_interface import IFreqaiModel
 from freqtrade.freqtradebot import FreqtradeBot
 from freqtrade.persistence import Order
+from freqtrade.resolvers.iresolver import IResolver
 from freqtrade.rpc import RPC, rpc_manager
 from freqtrade.rpc import telegram as freqtrade_telegram
 from freqtrade.strategy import strategy_wrapper
@@ -46,6 +47,7 @@ from strategies.seams import (
     order_setup,
     raw_answers,
     reopened_orders,
+    resolvers,
     rest_client,
     telegram_client,
     throttle,
@@ -133,6 +135,10 @@ GONE: list[tuple[Seam, Breaks]] = [
     (force_entry.FORCE_ENTRY, changed(RPC, "_rpc_force_entry")),
     (force_entry.FORCE_ENTRY, without(FreqtradeBot, "execute_entry")),
     (trade_deletion.TRADE_DELETION, changed(RPC, "_rpc_delete")),
+    (resolvers.RESOLVERS, changed(FreqtradeBot, "__init__")),
+    (resolvers.RESOLVERS, without(IResolver, "_search_object")),
+    (resolvers.RESOLVERS, changed(IResolver, "_get_valid_object")),
+    (resolvers.RESOLVERS, without(IResolver, "build_search_paths")),
     (worker_seam.WORKER, changed(Worker, "__init__")),
     (worker_seam.WORKER, changed(Worker, "_init")),
     (worker_seam.WORKER, without(Worker, "_worker")),

@@ -20,6 +20,40 @@ from strategies.seams import worker
 from strategies.seams.worker import is_paused, try_before_reloading
 from tests.test_integration.live_bot import settings
 
+MINE = """
+from freqtrade.strategy import IStrategy
+
+class Mine(IStrategy):
+    timeframe = "1h"
+    minimal_roi = {"0": 100.0}
+    stoploss = -0.5
+    can_short = True
+
+    def populate_indicators(self, dataframe, metadata): return dataframe
+    def populate_entry_trend(self, dataframe, metadata): return dataframe
+    def populate_exit_trend(self, dataframe, metadata): return dataframe
+"""
+MODEL = """
+from freqtrade.freqai.freqai_interface import IFreqaiModel
+
+class Model(IFreqaiModel):
+    @staticmethod
+    def try_settings(config): assert config["freqai"]["purge_old_models"] == 2, "purged"
+"""
+FREQAI = {
+    "enabled": True, "purge_old_models": 2, "train_period_days": 30, "identifier": "one",
+    "feature_parameters": {"include_timeframes": ["1h"], "include_corr_pairlist": []},
+    "data_split_parameters": {"test_size": 0.0},
+}  # fmt: skip
+
+
+@pytest.fixture
+def strategy(tmp_path: Path) -> Path:
+    path = tmp_path / "strategies" / "Mine.py"
+    path.parent.mkdir()
+    path.write_text(MINE)
+    return path
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
@@ -54,7 +88,7 @@ def begun() -> list[str]:
 
 @pytest.fixture
 def reload(
-    begun: list[str], bot: Any, file: Path, good: dict[str, Any], tmp_path: Path
+    begun: list[str], bot: Any, file: Path, good: dict[str, Any], tmp_path: Path, strategy: Path
 ) -> Callable[[str | dict[str, Any]], Any]:
     """Write a configuration and say /reload_config."""
     file.write_text(json.dumps(good), encoding="utf-8")
@@ -111,6 +145,77 @@ def test_reload_when_the_file_cannot_be_parsed_then_no_line_of_it_is_repeated(
     assert "goes on with the settings it has" in str(refused.value)
     assert "hunter2" not in str(refused.value)
     assert bot.state == State.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (MINE.replace("    can_short = True", "    can_short = "), "Mine.py"),
+        ("import notinstalledanywhere\n" + MINE, "No module named 'notinstalledanywhere'"),
+        ("1 / 0\n" + MINE, "division by zero"),
+        (MINE.replace("class Mine", "class Other"), "'Mine'. This class does not exist"),
+        (MINE.replace("populate_exit_trend", "leave"), "populate_exit_trend"),
+        (MINE.replace("can_short = True", "order_types = {}"), "Order-types mapping"),
+        (MINE + "    def __init__(self, config): raise ValueError('far too large')", "far too"),
+        (MINE + "    def informative_pairs(self: return []", "Mine.py"),
+    ],
+)
+def test_reload_when_the_strategy_cannot_be_loaded_then_the_bot_goes_on_and_the_caller_hears_why(
+    bot: Any, good: dict[str, Any], reload: Any, strategy: Path, code: str, said: str
+) -> None:
+    strategy.write_text(code)
+    with pytest.raises(RPCException, match="goes on with the settings it has") as refused:
+        reload(good)
+    assert said in str(refused.value)
+    assert bot.state == State.RUNNING
+    strategy.write_text(MINE)
+    assert reload(good) == {"status": "Reloading config ..."}
+
+
+def test_reload_when_the_strategys_parameter_file_is_of_another_then_the_bot_goes_on(
+    bot: Any, good: dict[str, Any], reload: Any, strategy: Path
+) -> None:
+    strategy.with_suffix(".json").write_text('{"strategy_name": "Another", "params": {}}')
+    with pytest.raises(RPCException, match=r"settings it has: Invalid parameter file"):
+        reload(good)
+    assert bot.state == State.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("code", "freqai", "said"),
+    [
+        (MODEL.replace("IFreqaiModel)", "IFreqaiModel"), {}, "Model.py"),
+        ("import notinstalledanywhere\n" + MODEL, {}, "No module named 'notinstalledanywhere'"),
+        (MODEL.replace("class Model", "class Other"), {}, "FreqaiModel 'Model'"),
+        (MODEL, {"purge_old_models": 1}, "purged"),
+    ],
+)
+def test_reload_when_the_model_cannot_be_loaded_then_the_bot_goes_on_and_the_caller_hears_why(
+    bot: Any, good: dict[str, Any], reload: Any, tmp_path: Path, code: str,
+    freqai: dict[str, Any], said: str,
+) -> None:  # fmt: skip
+    model = tmp_path / "freqaimodels" / "Model.py"
+    model.write_text(code)
+    config = {**good, "freqai": FREQAI | freqai, "freqaimodel": "Model"}
+    with pytest.raises(RPCException, match="goes on with the settings it has") as refused:
+        reload(config)
+    assert said in str(refused.value)
+    assert bot.state == State.RUNNING
+    model.write_text(MODEL)
+    assert reload({**config, "freqai": FREQAI}) == {"status": "Reloading config ..."}
+
+
+def test_reload_when_a_strategy_is_tried_then_it_is_made_as_one_that_does_not_trade(
+    good: dict[str, Any], reload: Any, strategy: Path, tmp_path: Path
+) -> None:
+    seen = tmp_path / "seen"
+    strategy.write_text(
+        MINE + "    def __init__(self, config):\n"
+        f"        open({str(seen)!r}, 'a').write(str(config['runmode']))\n"
+        "        super().__init__(config)\n"
+    )
+    reload(good)
+    assert seen.read_text() == str(RunMode.OTHER)
 
 
 def test_reload_when_it_begins_then_it_is_told_of_and_goes_on_whatever_comes_of_that(
