@@ -74,7 +74,7 @@ class GuardedStrategy(GatedStrategy):
         with refusing_to_start():
             pack = pack_config(config)
             self._read_settings(config, pack)
-            self.control = control_of(config, pack.review, type(self).__name__)
+            self.control = control_of(config, pack.review, type(self).__name__, self.kind)
             self.second_source = self._second_source(pack.second_source)
             stage = _STAGES.get(config["runmode"], Stage.BACKTEST)
             self.guarding = Guarding(

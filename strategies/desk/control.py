@@ -21,7 +21,6 @@ from models.operate.control.commands import (
     STOPPING,
     Commands,
     Said,
-    hedge_meaning,
 )
 from models.operate.control.home import DRY_RUN_HOME
 from models.operate.control.state import ControlState, Person, StateChanged
@@ -195,7 +194,7 @@ def _confirmed(word: Word, console: Commands, argument: str, options: argparse.N
         if asks and not options.yes:
             print(console.risk(shown))
             if word.name == "hedge":
-                print(f"about to: {hedge_meaning(argument)}")
+                print(f"about to: {console.hedge_question(argument)}")
             if typed(f"type {word.name} to go on: ") != word.name:
                 raise ControlError(f"{word.name} was not confirmed; nothing has changed")
         try:

@@ -29,6 +29,7 @@ from models.operate.control.text import notice_line
 from models.operate.journal.records import ControlChange, DecisionRecord, Incident, JournalRecord
 from strategies.account.acknowledgement import leverage_digest
 from strategies.account.identity import bot_identity, hold_account
+from strategies.account.safety_rules import Purpose
 from strategies.account.trades_database import database_file, database_place
 from strategies.human.secrets import secrets_of
 from strategies.seams.worker import is_paused
@@ -41,9 +42,17 @@ _UNACKNOWLEDGED = "nobody has acknowledged the risk of these settings: breakwate
 
 
 def control_of(
-    config: Mapping[str, Any], review: ReviewConfig, strategy: str = ""
+    config: Mapping[str, Any],
+    review: ReviewConfig,
+    strategy: str = "",
+    kind: Purpose | None = None,
 ) -> Control | None:
     """Return the control of a bot that trades, None for any other run.
+
+    Parameters
+    ----------
+    strategy, kind
+        Name of its class, and what it is for; None where that is not told.
 
     Raises
     ------
@@ -66,6 +75,7 @@ def control_of(
         secrets=secrets_of(config),
         acknowledge=leverage_digest(config) if config["runmode"] is RunMode.LIVE else "",
         occupied=occupied,
+        hedges=None if kind is None else kind is Purpose.HEDGE,
     )
     if occupied[0].news:  # the database has learned the same
         logger.warning("%s: %s", home, occupied[0].news)
@@ -100,6 +110,8 @@ class Control:
         Digest of the settings whose risk a person must have acknowledged; empty for none.
     occupied
         What the bot holds alone while it runs.
+    hedges
+        Whether its strategy hedges a position; None for nobody knows.
     clock
         UTC milliseconds; the machine's without its jumps, unless named.
     """
@@ -112,16 +124,17 @@ class Control:
         secrets: Sequence[str] = (),
         acknowledge: str = "",
         occupied: Sequence[Occupancy] = (),
+        hedges: bool | None = None,
         clock: Clock | None = None,
     ) -> None:
         clock = SteadyClock() if clock is None else clock
         self.steady = clock if isinstance(clock, SteadyClock) else None
         memory = _MEMORY.setdefault(home.resolve(), HaltMemory())
         self.commands = Commands(
-            home, clock, secrets=secrets, memory=memory, obstacles=self.obstacles
+            home, clock, secrets=secrets, memory=memory, obstacles=self.obstacles, hedges=hedges
         )
         self.store, self.journal, self.clock = self.commands.store, self.commands.journal, clock
-        self._review, self._acknowledge = review, acknowledge
+        self._review, self._acknowledge, self._hedges = review, acknowledge, hedges
         self._occupied = tuple(occupied)
         self.reasons: dict[str, str] = {}  # pair -> why the newest entry into it was not made
         self.is_paused = is_paused  # says nothing of a hedge's legs: Freqtrade adjusts them
@@ -199,7 +212,7 @@ class Control:
         sign = Heartbeat(
             time_ms=self.clock(), pid=os.getpid(), loop=self._loops,
             # That it can be written is known by who reads it.
-            obstacles=self.obstacles(without="heartbeat"), **signs,
+            obstacles=self.obstacles(without="heartbeat"), hedges=self._hedges, **signs,
         )  # fmt: skip
         try:
             beat(self.store.folder, sign)

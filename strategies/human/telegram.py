@@ -22,7 +22,7 @@ from telegram.ext import CallbackQueryHandler, CommandHandler, filters
 
 from models.base.errors import ControlError, PackError
 from models.base.files import Clock, monotonic_ms
-from models.operate.control.commands import Said, hedge_meaning, hedge_text, reason_number
+from models.operate.control.commands import Said, hedge_text, reason_number
 from models.operate.control.state import Person, StateChanged
 from strategies.human.messages import MARK, Reply
 from strategies.human.questions import Questions
@@ -142,7 +142,7 @@ class PackTelegram(TellingClient):
     def _hedge(self, by: Person, words: Sequence[str]) -> Reply:
         if not words:
             return Reply(text=self.operations.hedge(by))
-        meaning, shown = hedge_meaning(words[0]), self.operations.store.read()
+        meaning, shown = self.operations.hedge_question(words[0]), self.operations.store.read()
         return self._ask(
             by, Reply(text=f"{meaning.capitalize()}?\nNow {hedge_text(shown)}"),
             lambda: Reply(text=self.operations.hedge(by, words[0], shown)),

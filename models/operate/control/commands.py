@@ -38,6 +38,12 @@ BEGUN: Final = "control.begun"  # the journal's line that says which control sta
 STOPPING: Final = frozenset({"halt", "reduce", "flatten"})
 DANGEROUS: Final = frozenset({"resume", "flatten", "hedge"})
 
+_NO_HEDGE: Final = (
+    "this bot hedges nothing: the word is for a strategy that hedges a position, as LitecoinHedge, "
+    "whose ratio it holds"
+)
+_HEDGE_CURE: Final = "say it to the bot that hedges; reduce, halt and flatten are for every bot"
+
 _T = TypeVar("_T")
 
 
@@ -66,6 +72,8 @@ class Commands:
         Halts of this process that found no disk; None for a process that has had none.
     obstacles
         Says why the bot opens nothing whatever the mode; None asks its last sign of life.
+    hedges
+        Whether the bot's strategy hedges a position; None asks its last sign of life.
     """
 
     def __init__(
@@ -76,8 +84,10 @@ class Commands:
         secrets: Collection[str] = (),
         memory: HaltMemory | None = None,
         obstacles: Callable[[], Sequence[str]] | None = None,
+        hedges: bool | None = None,
     ) -> None:
         self.clock = clock
+        self._hedges = hedges
         self._obstacles = obstacles
         self.store = ControlStore(userdir / CONTROL_FOLDER, clock, memory)
         self.journal = Journal(userdir / JOURNAL_FOLDER, clock, secrets=secrets)
@@ -136,9 +146,17 @@ class Commands:
         return self._mode("flatten", by, reason, act)
 
     def hedge(self, by: Person, word: str = "", shown: ControlState | None = None) -> str:
-        """Show the hedge override, or set it: a ratio from 0 to 1, "freeze" or "release"."""
+        """Show the hedge override, or set it: a ratio from 0 to 1, "freeze" or "release".
+
+        Raises
+        ------
+        ControlError
+            If the word is none of these, or the bot hedges nothing.
+        """
         if not word:
-            return hedge_text(self.store.read())
+            state = self.store.read()
+            return hedge_text(state) if state.hedge or self._may_hedge() else _NO_HEDGE
+        self.hedge_question(word)
         act: Callable[[], ControlState]
         if word == "freeze":
             act = partial(self.store.freeze_hedge, by, shown=shown)
@@ -148,6 +166,25 @@ class Commands:
             act = partial(self.store.set_hedge, by, _ratio(word), shown=shown)
         state, trouble = self._did(f"hedge {word}", by, "", act)
         return hedge_text(state) + trouble
+
+    def hedge_question(self, word: str) -> str:
+        """Return what `hedge` would do for this word, to ask before doing it.
+
+        Raises
+        ------
+        ControlError
+            If it would refuse the word. A word left from a bot that hedged can be taken back.
+        """
+        meaning = hedge_meaning(word)
+        if not (self._may_hedge() or (word == "release" and self.store.read().hedge)):
+            raise ControlError(_NO_HEDGE, where=str(self.store.folder), cure=_HEDGE_CURE)
+        return meaning
+
+    def _may_hedge(self) -> bool:
+        """Whether the bot hedges a position; True as long as none has said that it does not."""
+        beat, _ = self._beat() if self._hedges is None else (None, [])
+        said = self._hedges if beat is None else beat.hedges
+        return said is not False
 
     def acknowledge(self, by: Person, digest: str) -> str:
         """Note that a person accepts the risk of the settings with this digest."""

@@ -36,6 +36,7 @@ class Heartbeat:
     stopped: str = ""  # how a person has stopped the bot, as "/stop"; empty while it runs
     stopped_ms: int | None = None
     obstacles: Sequence[str] = ()  # why the bot opens nothing, whatever the mode allows
+    hedges: bool | None = None  # whether its strategy hedges a position; None: not said
 
     def __post_init__(self) -> None:
         wholes = (self.time_ms, self.pid, self.loop)
@@ -51,6 +52,8 @@ class Heartbeat:
         texts = self.obstacles
         if not isinstance(texts, list | tuple) or not all(type(v) is str for v in texts):
             raise TypeError("expected obstacles as texts")
+        if self.hedges is not None and type(self.hedges) is not bool:
+            raise TypeError("expected true, false or nothing of hedges")
 
 
 def beat(folder: Path, heartbeat: Heartbeat) -> None:

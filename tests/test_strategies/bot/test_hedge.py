@@ -17,6 +17,7 @@ from freqtrade.persistence import Trade, init_db
 
 from models.base import columns
 from models.base.errors import ConfigError
+from models.operate.control.heartbeat import last_beat
 from models.operate.control.state import GuardActor
 from models.trade.hedging.baseline import BaselineConfig
 from strategies.account.hedge_config import HedgeConfig, HedgeMode, required_hedge
@@ -210,6 +211,16 @@ def test_reload_when_the_hedge_would_not_start_with_it_then_it_is_refused_before
 
 
 # -- who decides ----------------------------------------------------------------------------------
+
+
+def test_hedge_word_when_said_to_the_bot_that_hedges_then_it_is_taken_and_its_sign_of_life_tells(
+    make,
+) -> None:
+    s = make()
+    assert s.control is not None
+    s.bot_loop_start(NOW)
+    assert last_beat(s.control.store.folder).hedges is True
+    assert s.control.commands.hedge(ANN, "0.5").startswith("hedge: held at 50%")
 
 
 def test_a_person_when_setting_the_ratio_then_the_legs_follow_and_frozen_legs_stay(

@@ -17,6 +17,7 @@ import pytest
 
 from models.base.files import locked
 from models.operate.control.commands import Commands
+from models.operate.control.heartbeat import Heartbeat, beat
 from models.operate.control.review import ReviewConfig
 from models.operate.control.state import ControlMode, GuardActor, Person
 from models.operate.control.state_file import STATE_FILE
@@ -150,6 +151,17 @@ def test_hedge_when_only_shown_then_nobody_is_asked(
 ) -> None:
     assert say(tmp_path, "hedge") == 0
     assert "hedge: the model's" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("asked", [[], ["--yes"]])
+def test_hedge_when_the_bot_hedges_nothing_then_it_is_refused_and_nobody_is_asked(
+    tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str], asked: list[str]
+) -> None:
+    commands.store.folder.mkdir(exist_ok=True)
+    beat(commands.store.folder, Heartbeat(time_ms=commands.clock(), pid=1, loop=1, hedges=False))
+    assert say(tmp_path, "hedge", "0.5", *asked) == 2
+    assert "for a strategy that hedges a position" in capsys.readouterr().err
+    assert commands.store.read().hedge is None
 
 
 @pytest.mark.parametrize("word", ["halt", "risk", "resume"])

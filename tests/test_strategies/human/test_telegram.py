@@ -127,6 +127,18 @@ def test_flatten_when_confirmed_then_it_halts_and_asks_for_every_position(desk: 
     assert flatten.reason == "storm"
 
 
+def test_hedge_when_the_bot_hedges_nothing_then_it_says_so_and_asks_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.commands, "_hedges", False)  # the desk is every test's
+    desk.ann.say("/hedge 0.5")
+    said = desk.ann.wait_for("Not done: this bot hedges", 20.0).text
+    assert "a strategy that hedges a position" in said
+    assert desk.commands.store.read().hedge is None
+    desk.ann.say("/hedge")
+    desk.ann.wait_for("this bot hedges nothing", 20.0)
+
+
 def test_hedge_when_set_frozen_and_released_then_each_is_asked_and_shown(desk: Desk) -> None:
     desk.ann.say("/hedge")
     desk.ann.wait_for("hedge: the model's")

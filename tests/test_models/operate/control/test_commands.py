@@ -88,6 +88,37 @@ def test_hedge_when_told_then_it_says_what_holds_now(
     assert [e.record["command"] for e in commands.journal.entries()] == [f"hedge {word}"]
 
 
+def test_hedge_when_the_bot_hedges_nothing_then_no_word_is_taken_and_it_says_what_it_is_for(
+    commands: Commands, tmp_path: Path
+) -> None:
+    folder = commands.store.folder
+    commands.hedge(ANN, "0.2")  # by a bot that has not said what it is
+    beat(folder, Heartbeat(time_ms=NOW, pid=42, loop=1, hedges=False))
+    own = Commands(tmp_path, lambda: NOW, hedges=False)  # as the bot itself has them
+    for asked in (commands, own):
+        for word in ("0.5", "freeze"):
+            for say in (asked.hedge_question, lambda w, c=asked: c.hedge(ANN, w)):
+                with pytest.raises(ControlError, match="this bot hedges nothing") as refused:
+                    say(word)
+                assert "strategy that hedges a position" in str(refused.value)
+    assert commands.hedge(ANN) == "hedge: held at 20%, by ann by command line"
+    assert own.hedge(ANN, "release") == "hedge: the model's"  # what is left can be taken back
+    assert commands.hedge(ANN).startswith("this bot hedges nothing")
+    with pytest.raises(ControlError, match="this bot hedges nothing"):
+        own.hedge(ANN, "release")
+    assert len(commands.journal.entries()) == 2
+
+
+@pytest.mark.parametrize("said", [True, None])
+def test_hedge_when_the_bot_hedges_or_does_not_say_then_its_words_are_taken(
+    commands: Commands, said: bool | None
+) -> None:
+    commands.store.folder.mkdir(exist_ok=True)
+    beat(commands.store.folder, Heartbeat(time_ms=NOW, pid=42, loop=1, hedges=said))
+    assert commands.hedge_question("freeze") == "leave the hedge as it is"
+    assert commands.hedge(ANN, "0.5").startswith("hedge: held at 50%")
+
+
 @pytest.mark.parametrize("word", ["1.5", "-1", "nan", "half"])
 def test_hedge_when_the_word_is_no_ratio_then_nothing_changes(
     commands: Commands, word: str
