@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from models.base.errors import PackError
-from models.operate.control.unknown import Unknown, in_short, span
+from models.operate.control.unknown import Unknown, in_short
 from models.operate.journal.records import Incident
 from models.trade.risk.limits import GuardConfig
+from strategies.guard.causes import LASTS, OVER, REDUCES, CausesTold, UnknownNews
 from strategies.human.control import Control
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,8 @@ class Unknowns:
         self._over: list[Unknown] = []
         self._held: frozenset[str] = frozenset()
         self._written: tuple[Unknown, ...] = ()
+        self._news: list[UnknownNews] = []  # since the last loop
+        self._causes = CausesTold()
         self._said: list[str] = []  # what people are to be told, until it is written down
         if control is not None:
             self._recall(control)
@@ -145,6 +148,7 @@ class Unknowns:
             else:
                 self._escalate(unknown, now_s, now_ms, reduces=not aside)
         self._over = [u for u in self._over if u.over_ms and now_ms - u.over_ms < _SHOWN_MS]
+        self._said += self._messages()
         self._write(self._control)
 
     def _escalate(self, unknown: _Open, now_s: float, now_ms: int, *, reduces: bool) -> None:
@@ -155,27 +159,37 @@ class Unknowns:
             told=seen.told or due or lasted_s >= self._config.unknown_told_s,
             reduces_ms=(seen.reduces_ms or now_ms) if reduces and due else None,
         )
-        what = f"{seen.what}: unknown for {span(round(1000 * lasted_s))} ({seen.why})"
+        lasted_ms = round(1000 * lasted_s)
         if after.reduces_ms and not seen.reduces_ms:
-            self._tell("unknown.reduces", what, "nothing but reducing until it is known again")
+            self._note_news(REDUCES, seen, lasted_ms)
         elif after.told and not seen.told:
-            self._tell("unknown.lasts", what, "no new risk that it concerns")
+            self._note_news(LASTS, seen, lasted_ms)
         unknown.seen = after
 
     def _close(self, what: str, how: str) -> None:
         unknown = self._open.pop(what, None)
-        if unknown is None or self._control is None or not unknown.seen.told:
+        named = what in self._causes.group
+        if unknown is None or self._control is None or not (unknown.seen.told or named):
             return
-        over = replace(unknown.seen, over_ms=self._control.clock(), reduces_ms=None)
+        over = replace(unknown.seen, told=True, over_ms=self._control.clock(), reduces_ms=None)
         self._over.append(over)
-        lasted = span(round(1000 * (self._monotonic_s() - unknown.begun_s)))
-        self._tell("unknown.over", f"{what}: {how} after {lasted}", "as it stood before")
+        lasted_ms = round(1000 * (self._monotonic_s() - unknown.begun_s))
+        self._note_news(OVER, unknown.seen, lasted_ms, how)
 
-    def _tell(self, kind: str, what: str, done: str) -> None:
-        logger.warning("%s; %s", what, done)
+    def _note_news(self, kind: str, seen: Unknown, lasted_ms: int, how: str = "") -> None:
+        """Write news down at once; people are told of it by cause, once a loop."""
+        news = UnknownNews(kind=kind, what=seen.what, why=seen.why, lasted_ms=lasted_ms, how=how)
+        logger.warning("%s; %s", news.text, news.done)
         if self._control is not None:
-            self._said.append(f"{what}; {done}")
-            self._control.record(kind, Incident(what=what, done=done))
+            self._news.append(news)
+            self._control.record(kind, Incident(what=news.text, done=news.done))
+
+    def _messages(self) -> list[str]:
+        """Return what people are to be told of this loop, by cause."""
+        why = {what: unknown.seen.why for what, unknown in self._open.items()}
+        reducing = {what: why[what] for what in self.concerning("")}
+        news, self._news = self._news, []
+        return self._causes.messages(news, why, reducing)
 
     def _write(self, control: Control) -> None:
         """Write down what changed; `/risk`, Telegram and the mode in force go by it."""

@@ -93,7 +93,8 @@ ROOMS: Final[dict[str, tuple[Room, ...]]] = {
     "watch": (
         Room(("models.operate.control.watch",),
              (f"{_CONTROL}/test_watch.py",),
-             ("tests/test_strategies/desk/watch/test_watchdog.py",)),
+             (f"{_WATCH}/test_watchdog.py", f"{_WATCH}/test_flattening.py",
+              f"{_WATCH}/test_process.py")),
     ),
     "state": (
         Room(tuple(f"models.operate.control.{m}" for m in ("state_file", "state", "store")),
@@ -114,12 +115,13 @@ ROOMS: Final[dict[str, tuple[Room, ...]]] = {
     ),
     "watchdog": (
         Room(tuple(f"strategies.desk.watch.{m}" for m in (
-                 "act", "look", "telling", "clocks", "watchdog", "venue")),
-             (f"{_WATCH}/test_stopped.py", f"{_WATCH}/test_isolation.py"),
-             (f"{_WATCH}/test_watchdog.py", f"{_WATCH}/test_closing.py",
-              f"{_WATCH}/test_fuzz.py"), quick=False),
+                 "act", "ban", "look", "telling", "unseen", "clocks", "watchdog", "venue")),
+             (f"{_WATCH}/test_unseen.py", f"{_WATCH}/test_stopped.py",
+              f"{_WATCH}/test_isolation.py"),
+             (f"{_WATCH}/test_watchdog.py", f"{_WATCH}/test_flattening.py",
+              f"{_WATCH}/test_closing.py", f"{_WATCH}/test_fuzz.py"), quick=False),
         Room(("strategies.desk.watch.process", "strategies.desk.watch.alerts"),
-             (f"{_WATCH}/test_watchdog.py",), quick=False),
+             (f"{_WATCH}/test_process.py", f"{_WATCH}/test_alerts.py"), quick=False),
         Room(("strategies.desk.watch.supervise", "strategies.desk.watch.pulse"),
              (f"{_WATCH}/test_supervise.py",), quick=False),
     ),

@@ -166,12 +166,13 @@ def test_watchdog_when_every_question_is_refused_for_long_then_it_is_told_once_a
             left.rounds(dog, 2)
             left.state.faults.add(*refused_requests(refusal))
             left.hold_unheard(0.02)
-        said = chat.wait_for("the account cannot be seen: ").text
+        said = chat.wait_for("cannot be seen: ").text
         assert said.startswith("watchdog: since 20")
-        assert " UTC the account cannot be seen: " in said
+        assert " UTC the account, the margin" in said
+        assert f"the orders of {BTC} and the orders of {ETH} cannot be seen: " in said
         assert f"{code}" in said
         left.rounds(dog, 20)
-        assert len(told(chat, "the account cannot be seen: ")) == 1
+        assert len(told(chat, "cannot be seen: ")) == 1
         assert not told(chat, "closed")
         assert left.sent() == []
         left.state.faults.clear()

@@ -7,6 +7,7 @@ from typing import Final
 
 from models.base.steady import SteadyClock
 from models.base.units import Seconds
+from models.operate.control.unknown import in_short
 from strategies.account.exchange_clock import in_words
 from strategies.desk.watch.venue import Venue
 
@@ -31,15 +32,10 @@ class ClockComparison:
         self._asked_s = -math.inf
         self._ahead_s: float | None = None
         self._jumped = False
+        self.unasked = ""  # why the exchange's time was not to be had when it was asked for last
 
     def look(self) -> dict[str, str]:
-        """Return what is wrong, by name.
-
-        Raises
-        ------
-        ccxt.BaseError, TypeError, ValueError, InputError
-            If the exchange does not tell its time: asked again a minute later.
-        """
+        """Return what is wrong, by name; without an answer it is asked for a minute later."""
         found = {}
         jump_s = self._clock.jump_ms / 1000
         if jump_s:
@@ -48,9 +44,17 @@ class ClockComparison:
         self._jumped = bool(jump_s)
         if self._venue is not None and (news or self._monotonic() - self._asked_s >= _ASK_S):
             self._asked_s = self._monotonic()
-            self._ahead_s = self._venue.clock_ahead_s()
-            if jump_s and abs(self._ahead_s) <= self._bound_s:
-                self._clock.confirm()  # it was wrong before, and somebody has set it
+            self._ask(self._venue, jump_s)
         if self._ahead_s is not None and abs(self._ahead_s) > self._bound_s:
             found[CLOCKS] = f"{in_words(self._ahead_s)}, which may refuse every order: set it"
         return found
+
+    def _ask(self, venue: Venue, jump_s: float) -> None:
+        try:
+            self._ahead_s = venue.clock_ahead_s()
+        except Exception as error:  # noqa: BLE001 - of any kind: what was known stands
+            self.unasked = in_short(error)
+            return
+        self.unasked = ""
+        if jump_s and abs(self._ahead_s) <= self._bound_s:
+            self._clock.confirm()  # it was wrong before, and somebody has set it

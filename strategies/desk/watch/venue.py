@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Final, Generic, TypeVar
+from functools import partial, wraps
+from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 
 import ccxt
 
 from models.base.errors import ConfigError, InputError
+from models.base.units import Seconds
 from models.operate.control.watch import Resting, WatchedPosition
 from strategies.account.exchange_answers import (
     WATCHDOG,
@@ -26,11 +28,13 @@ from strategies.account.exchange_answers import (
 )
 from strategies.account.exchange_client import account_client
 from strategies.account.exchange_clock import clock_ahead_s
+from strategies.desk.watch.ban import Ban
 from strategies.seams.raw_answers import AnsweredRow, list_markets_apart, rows_apart
 from strategies.seams.throttle import pause_by_monotonic_time
 
 _AMOUNT: Final = "positionAmt"  # Binance's name; ccxt leaves rows out that it takes for empty
 
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
@@ -54,19 +58,33 @@ def venue_client(config: Mapping[str, Any]) -> ccxt.Exchange:
     return client
 
 
+def _heeding(
+    method: Callable[Concatenate[Venue, _P], _T],
+) -> Callable[Concatenate[Venue, _P], _T]:
+    """Decorate what asks the exchange: while that has forbidden it, nothing is sent."""
+
+    @wraps(method)
+    def asked(venue: Venue, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        with venue.ban.heeded():
+            return method(venue, *args, **kwargs)
+
+    return asked
+
+
 class Venue:
     """Positions, orders and margin of the account, and the four things that lower its risk.
 
     Every method raises ccxt's own errors, and InputError for an answer that is none.
     """
 
-    def __init__(self, client: ccxt.Exchange) -> None:
-        self._client = client
+    def __init__(self, client: ccxt.Exchange, monotonic: Seconds = time.monotonic) -> None:
+        self._client, self.ban = client, Ban(client, monotonic)
         self._count = itertools.count()
         self._stamp = f"{WATCHDOG}{client.milliseconds()}"
 
     # -- looking --------------------------------------------------------------------------------
 
+    @_heeding
     def positions(self) -> ToldRows[WatchedPosition]:
         """Return the open positions."""
         self._know_markets()
@@ -76,6 +94,7 @@ class Venue:
             rows = rows_apart(self._client, self._client.fetch_positions)
         return _told(rows, self._position)
 
+    @_heeding
     def resting(self, symbol: str) -> ToldRows[Resting]:
         """Return the orders that wait in one market, stops included."""
         self._know_markets()
@@ -87,6 +106,7 @@ class Venue:
             told.unread |= part.unread
         return told
 
+    @_heeding
     def margin_ratio(self) -> float | None:
         """Return maintenance margin over equity as the exchange counts it; None if it does not."""
         ratio = margin_ratio_of(self._client.fetch_balance())
@@ -94,10 +114,12 @@ class Venue:
             raise InputError(f"expected a margin ratio >= 0, got {ratio}")
         return ratio
 
+    @_heeding
     def clock_ahead_s(self) -> float:
         """Return how many seconds the machine's clock is ahead of the exchange's."""
         return clock_ahead_s(self._client)
 
+    @_heeding
     def volume_1h_quote(self, symbol: str) -> float | None:
         """Return what was traded in the last full hour, quote units."""
         rows = self._client.fetch_ohlcv(symbol, "1h", limit=2)
@@ -159,11 +181,13 @@ class Venue:
 
     # -- acting ---------------------------------------------------------------------------------
 
+    @_heeding
     def cancel(self, order: Resting) -> None:
         """Take an order back."""
         params = {} if order.trigger is None else {"trigger": True}
         self._client.cancel_order(order.id, order.symbol, params)
 
+    @_heeding
     def protect(self, position: WatchedPosition, amount: float, price: float) -> None:
         """Place a reduce-only stop for `amount` of a position."""
         self._reduce(
@@ -171,6 +195,7 @@ class Venue:
                 position.symbol, price)}
         )  # fmt: skip
 
+    @_heeding
     def close(self, position: WatchedPosition, amount: float) -> float | None:
         """Close `amount` of a position at the market, reduce-only.
 

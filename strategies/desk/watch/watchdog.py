@@ -37,6 +37,7 @@ from strategies.desk.watch.act import Actions
 from strategies.desk.watch.clocks import ClockComparison
 from strategies.desk.watch.look import MARGIN_PART, SeenAccount, look
 from strategies.desk.watch.telling import Telling
+from strategies.desk.watch.unseen import Missing, UnseenParts
 from strategies.desk.watch.venue import Venue
 
 _WATCHDOG: Final = GuardActor("watchdog")
@@ -107,7 +108,7 @@ class Watchdog:
         self._actions = None if venue is None else Actions(venue, config, monotonic)
         self._telling = Telling(commands.journal, say, monotonic, config.again_s)
         self._clocks = ClockComparison(self._clock, venue, config.clock_s, monotonic)
-        self._life = Life()
+        self._life, self._unseen = Life(), UnseenParts()
         self._lasting: dict[str, tuple[int, int]] = {}  # what is odd -> rounds, since when
         self._is_closing = False  # positions, of which the last has not been seen to be gone
 
@@ -139,12 +140,19 @@ class Watchdog:
         unjudged = self._unjudged(seen, is_read=_UNREADABLE not in grave)
         judged = _Judgement(grave, {}, unjudged, stopped_s is not None, is_left, is_absent)
         told = judged.told
+        self._tried("the clocks", lambda: told.update(self._look_at_clocks(seen)), trouble)
         self._tried("what lasts", lambda: told.update(self._odd(seen, judged, now_ms)), trouble)
         self._tried("the control state", lambda: told.update(self._state()), trouble)
-        self._tried("the exchange's clock", lambda: told.update(self._clocks.look()), trouble)
         if beat is not None and is_left and (seen.positions or not seen.whole):
             told[_STOPPED] = _left_alone(beat, seen)
         return judged
+
+    def _look_at_clocks(self, seen: SeenAccount) -> dict[str, str]:
+        """Return what is wrong with them; an exchange that does not tell its is not seen."""
+        found = self._clocks.look()
+        if self._clocks.unasked:
+            seen.missing["the exchange's clock"] = self._clocks.unasked
+        return found
 
     def _unjudged(self, seen: SeenAccount, *, is_read: bool) -> set[str]:
         """Return the alarms that stand as they stood: nobody sees what they tell of."""
@@ -168,7 +176,7 @@ class Watchdog:
 
     def _odd(self, seen: SeenAccount, judged: _Judgement, now_ms: int) -> dict[str, str]:
         """Return what could not be seen, or is left over, for several rounds; and since when."""
-        found = {f"unseen {w}": f"{w} cannot be seen: {why}" for w, why in seen.missing.items()}
+        found = dict(seen.missing)  # part -> why
         before, unattended = self._lasting, judged.is_unattended
         # A bot that lives tidies up by itself.
         found |= {n: text for n, text in _left_stops(seen).items() if unattended or n in before}
@@ -177,11 +185,14 @@ class Watchdog:
             name: (before[name][0] + 1, before[name][1]) if name in before else (1, now_ms)
             for name in found
         }
-        return {
-            name: f"since {readable(since_ms)} {found[name]}"
+        lasting = {
+            name: Missing(since_ms, found[name])
             for name, (rounds, since_ms) in self._lasting.items()
             if rounds >= _ROUNDS and name in found
         }
+        unseen = {name: lasting.pop(name) for name in seen.missing if name in lasting}
+        left = {n: f"since {readable(odd.since_ms)} {odd.why}" for n, odd in lasting.items()}
+        return {**self._unseen.alarms(unseen), **left}
 
     def _is_reduced(self) -> bool:
         trouble: list[str] = []

@@ -252,6 +252,99 @@ def test_backtest_when_something_is_unknown_then_nothing_follows() -> None:
     assert quiet.concerning(PAIR) == ()
 
 
+# -- one cause, one message -----------------------------------------------------------------------
+
+REVOKED = 'AuthenticationError: binance {"code":-2015,"msg":"Invalid API-key, IP, or permissions'
+# As Freqtrade says it: another sentence for each question, and cut off elsewhere.
+BALANCE = f"TemporaryError: Could not get balance due to {REVOKED}".replace(
+    "Error: b", "Error. Message: b"
+)
+
+
+def heard(desk: Desk) -> list[str]:
+    """Return what people have been told, oldest first."""
+    return [n.reason for n in desk.control.store.read().notices if n.what == "unknown"]
+
+
+def loop(desk: Desk, seconds: float, **why: str) -> None:
+    """Loop at this time: what is named is unknown, and everything else is known."""
+    desk.time.s = seconds
+    for what in ("positions", "balance", "orders", "fills"):
+        if what in why:
+            desk.unknowns.note(what, why[what])
+        else:
+            desk.unknowns.known(what)
+    desk.unknowns.settle(())
+
+
+def test_unknown_when_a_revoked_key_hides_much_then_each_step_is_one_message_that_names_it_all(
+    desk: Desk,
+) -> None:
+    gone = {"positions": REVOKED, "balance": BALANCE}
+    loop(desk, 0, **gone)
+    loop(desk, 4, **gone, orders=REVOKED)
+    loop(desk, 60, **gone, orders=REVOKED)
+    loop(desk, 64, **gone, orders=REVOKED, fills="ReadTimeout")
+    first = f"positions, balance, orders: unknown for 1 min ({REVOKED})"
+    assert heard(desk) == [f"{first}; no new risk that it concerns"]
+    for when in (130, 180, 184, 190):
+        loop(desk, when, **gone, orders=REVOKED, fills="ReadTimeout")
+    _, fills, reduces = heard(desk)
+    assert fills == "fills: unknown for 1 min (ReadTimeout); no new risk that it concerns"
+    assert reduces == (
+        f"positions, balance, orders: unknown for 3 min ({REVOKED}); "
+        "nothing but reducing until it is known again"
+    )
+    loop(desk, 200, balance=BALANCE, fills="ReadTimeout")
+    assert len(heard(desk)) == 3  # not before all of it is
+    loop(desk, 300)
+    assert heard(desk)[3:] == [
+        "positions, orders, balance: known again after 5 min; as it stood before",
+        "fills: known again after 3 min; as it stood before",
+    ]
+    assert desk.mode is ControlMode.ACTIVE
+    journalled = [text.partition(":")[0] for text in desk.told("unknown.reduces")]
+    assert journalled == ["positions", "balance", "orders"]  # the journal has each
+
+
+def test_unknown_of_a_pair_that_is_not_held_when_others_reduce_then_it_is_not_said_to(
+    desk: Desk,
+) -> None:
+    for when in (0, 60, 180):
+        desk.at(when, PAIR, **{w: w for w in (WHAT, "the orders of LTC")})
+    lasts, reduces = heard(desk)
+    assert lasts.startswith(f"{WHAT}, the orders of LTC: unknown for 1 min")
+    assert reduces.startswith(f"{WHAT}: unknown for 3 min")
+
+
+def test_unknown_when_it_is_named_early_with_others_then_its_end_is_told_with_theirs(
+    desk: Desk,
+) -> None:
+    loop(desk, 0, positions=REVOKED)
+    loop(desk, 60, positions=REVOKED, orders=REVOKED)
+    assert heard(desk)[0].startswith("positions, orders: unknown for 1 min")
+    loop(desk, 61)
+    assert heard(desk)[1:] == ["positions, orders: known again after 1 min; as it stood before"]
+    loop(desk, 70, orders=REVOKED)  # anew, and told anew
+    loop(desk, 130, orders=REVOKED)
+    assert heard(desk)[2:] == [
+        f"orders: unknown for 1 min ({REVOKED}); no new risk that it concerns"
+    ]
+
+
+def test_unknown_when_it_comes_back_before_the_others_of_its_message_are_over_then_it_waits_too(
+    desk: Desk,
+) -> None:
+    for when in (0, 60):
+        loop(desk, when, positions=REVOKED, orders=REVOKED)
+    loop(desk, 61, positions=REVOKED)
+    loop(desk, 62, positions=REVOKED, orders=REVOKED)
+    loop(desk, 125, positions=REVOKED, orders=REVOKED)
+    assert len(heard(desk)) == 1
+    loop(desk, 126)
+    assert heard(desk)[1:] == ["orders, positions: known again after 2 min; as it stood before"]
+
+
 # -- guards that cannot answer --------------------------------------------------------------------
 
 

@@ -50,7 +50,7 @@ class World:
         self.commands = Commands(home_of(folder, BotStage.DRY_RUN), lambda: self.now)
 
     def watchdog(self, *, dry: bool = False, **settings: Any) -> Watchdog:
-        venue = None if dry else Venue(venue_client(self.config))
+        venue = None if dry else Venue(venue_client(self.config), lambda: self.now / 1000)
         return Watchdog(
             self.commands, venue, [BTC, ETH], WatchdogConfig(**settings), self.said.append,
             monotonic=lambda: self.now / 1000,

@@ -135,6 +135,9 @@ class ScriptedWorld:
     def watchdog(self, say: Callable[[str], None] | None = None, **settings: Any) -> Watchdog:
         """Return a watchdog that has seen nothing yet."""
         return Watchdog(
-            self.commands, Venue(self.account.client), [BTC, ETH], WatchdogConfig(**settings),
-            say or self.said.append, monotonic=lambda: self.now_ms / 1000,
+            self.commands, Venue(self.account.client, self.monotonic), [BTC, ETH],
+            WatchdogConfig(**settings), say or self.said.append, monotonic=self.monotonic,
         )  # fmt: skip
+
+    def monotonic(self) -> float:
+        return self.now_ms / 1000

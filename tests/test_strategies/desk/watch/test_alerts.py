@@ -1,0 +1,109 @@
+"""The words of the watchdog to a person: kept while Telegram is down, never lost silently."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from strategies.desk.watch.alerts import Alerts
+from tests.telegram.chat import Chat
+from tests.telegram.errors import BotApiError
+from tests.telegram.faults import Refusal
+from tests.telegram.server import running_bot_api
+from tests.telegram.state import BotApiState
+
+
+def telegram(state: BotApiState, chat_id: int) -> dict[str, Any]:
+    return {"telegram": {"enabled": True, "token": state.token, "chat_id": str(chat_id)}}
+
+
+def test_alerts_when_telegram_is_down_then_they_are_kept_and_the_token_is_never_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    state = BotApiState()
+    chat = Chat(state, 1001)
+    alerts = Alerts(telegram(state, 1001))
+    with running_bot_api(state) as endpoint:
+        monkeypatch.setenv("SSL_CERT_FILE", str(endpoint.certificate))
+        monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
+        alerts.say("watchdog: first")
+        alerts.deliver()
+        alerts.say("watchdog: second")
+        monkeypatch.setenv("https_proxy", endpoint.proxy_url)
+        alerts.deliver()
+        texts = [message.text for message in chat.received()]
+        assert texts == ["watchdog: first", "watchdog: second"]
+        alerts.deliver()
+        assert len(chat.received()) == 2
+    assert "watchdog: first" in caplog.text
+    assert state.token not in caplog.text
+
+
+@pytest.fixture
+def telegram_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[BotApiState]:
+    state = BotApiState()
+    with running_bot_api(state) as endpoint:
+        monkeypatch.setenv("SSL_CERT_FILE", str(endpoint.certificate))
+        monkeypatch.setenv("https_proxy", endpoint.proxy_url)
+        yield state
+
+
+def refusing(times: int) -> Refusal:
+    error = BotApiError(400, "Bad Request: can't parse entities")
+    return Refusal(on="sendMessage", times=times, error=error)
+
+
+def test_alert_when_telegram_refuses_it_then_it_is_sent_plain_and_not_dropped(
+    telegram_up: BotApiState,
+) -> None:
+    chat = Chat(telegram_up, 1001)
+    alerts = Alerts(telegram(telegram_up, 1001))
+    telegram_up.faults.add(refusing(1))
+    alerts.say("watchdog: bot 7 has <b given no sign\u2028 of life \U0001f600")
+    alerts.deliver()
+    (message,) = chat.received()
+    assert message.text == "watchdog: bot 7 has <b given no sign? of life ?"
+
+
+def test_alert_when_it_is_refused_even_plain_then_the_next_one_tells_of_it(
+    telegram_up: BotApiState, caplog: pytest.LogCaptureFixture
+) -> None:
+    chat = Chat(telegram_up, 1001)
+    alerts = Alerts(telegram(telegram_up, 1001))
+    telegram_up.faults.add(refusing(4))
+    for number in (1, 2, 3, 4):
+        alerts.say(f"watchdog: {number}")
+    alerts.deliver()
+    assert [message.text for message in chat.received()] == [
+        "watchdog: 3\n(2 before this were refused: Bad Request: can't parse entities; see the log)",
+        "watchdog: 4",
+    ]
+    assert telegram_up.token not in caplog.text
+
+
+def test_alert_when_the_bots_topic_is_closed_then_it_comes_outside_it(
+    telegram_up: BotApiState,
+) -> None:
+    chat = Chat(telegram_up, -1001)
+    config = telegram(telegram_up, -1001)
+    config["telegram"]["topic_id"] = "77"
+    alerts = Alerts(config)
+    alerts.say("watchdog: x")
+    alerts.deliver()
+    assert [message.text for message in chat.received()] == ["watchdog: x"]
+
+
+def test_alerts_when_telegram_is_off_then_the_log_has_them(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    off = {"telegram": {"enabled": False, "token": "1:a", "chat_id": "1"}}
+    alerts = Alerts(off)
+    alerts.say("watchdog: x")
+    alerts.deliver()
+    assert caplog.messages == ["watchdog: x"]
+    Alerts(off, "user_data_a").say("watchdog: y")
+    assert caplog.messages[1:] == ["user_data_a: watchdog: y"]
