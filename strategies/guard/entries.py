@@ -109,8 +109,9 @@ class Entries:
         entry in `pair` they are asked anew.
         """
         anew = self._consequences.silent(pair, "entry")
-        known = tuple(w for w in self._unknowns.concerning(pair) if w not in anew)
-        return known if self._losses is None else (*known, *self._losses.uncounted)
+        known = [w for w in self._unknowns.concerning(pair) if w not in anew]
+        uncounted = () if self._losses is None else self._losses.uncounted
+        return tuple(dict.fromkeys([*known, *uncounted]))
 
     def sent(self, pair: str, side: str, amount: float, now: datetime) -> None:
         """Remember an order that was let through; `amount` in base units."""

@@ -61,6 +61,7 @@ class StandingWatch:
         self._shed_pairs: dict[str, float] = {}  # pair -> share the position guards want closed
         self._shed_all = 0.0
         self._held: frozenset[str] = frozenset()  # pairs of the open trades, as of the last loop
+        self._uncounted: frozenset[str] = frozenset()  # what the losses lack, and is noted
 
     def loop(self, now: datetime) -> None:
         """Look after open positions: losses, margin, books, feeds, and what must be closed."""
@@ -100,6 +101,7 @@ class StandingWatch:
             losses=ask("the losses", lambda: self._observe(exposure, now_ms)),
             exchange=self._recovery.account,
         )  # fmt: skip
+        self._note_uncounted()
         observed = watch(account, self._limits, Standing.ACCOUNT, self._guards)
         self._consequences.obey(observed, asked_for="loop")
         return observed
@@ -164,6 +166,19 @@ class StandingWatch:
         return book.observe(
             now_ms, account.equity_quote, self._armed_ms(), transfers, account.wallet_quote
         )
+
+    def _note_uncounted(self) -> None:
+        """Have it escalated where the losses lack something even after a look at the account.
+
+        Not where something else of the account is unknown, which is why, and is escalated itself.
+        """
+        waits = frozenset() if self.losses is None else frozenset(self.losses.uncounted)
+        others = self._unknowns.of("") - self._uncounted
+        for what in waits & self._uncounted if others else waits:
+            self._unknowns.note(what, "the losses do not contain it yet")
+        for what in self._uncounted - waits:
+            self._unknowns.known(what)
+        self._uncounted = waits & self._uncounted if others else waits
 
     def _note_redated(self, ahead_ms: int) -> None:
         what = f"the losses were dated {ahead_ms / 1000:.0f} s ahead: a clock was wrong"

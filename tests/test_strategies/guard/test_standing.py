@@ -12,8 +12,18 @@ from freqtrade.persistence import Trade
 from models.base import columns
 from models.operate.control.state import Person
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
+from strategies.guard.loss_book import LossBook
 from tests.test_strategies.fakes import LiveProvider
-from tests.test_strategies.worlds import NOW, RATE, Wallets, analysed, config, position, running
+from tests.test_strategies.worlds import (
+    NOW,
+    PAIR,
+    RATE,
+    Wallets,
+    analysed,
+    config,
+    position,
+    running,
+)
 
 LATER = NOW + timedelta(seconds=1)
 
@@ -70,3 +80,47 @@ def test_loop_when_it_breaks_then_what_is_unknown_is_counted_on_and_that_is_unkn
     assert shown == {"the exchange's account", "what stands: positions, losses and margin"}
     s.guarding.loop(LATER)
     assert {u.what for u in s.control.store.read().unknown} == {"the exchange's account"}
+
+
+def test_losses_when_they_lack_something_for_long_then_that_is_told_and_reduces_until_they_have_it(
+    s: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    what, passed_s = f"the result of a fill in {PAIR}", [0.0]
+    monkeypatch.setattr(s.guarding.unknowns, "_monotonic_s", lambda: passed_s[0])
+
+    def unknown() -> set[str]:
+        return {u.what for u in s.control.store.read().unknown if u.lasts}
+
+    s.guarding.closed(PAIR, LATER)
+    s.guarding.loop(LATER + timedelta(seconds=1))
+    assert unknown() == set()  # the next look has it
+    with monkeypatch.context() as m:
+        m.setattr(LossBook, "observe", lambda book, *_: book.state)
+        s.guarding.closed(PAIR, LATER)
+        for at_s, mode in ((0.0, "ACTIVE"), (179.9, "ACTIVE"), (180.0, "REDUCING")):
+            passed_s[0] = at_s
+            s.guarding.loop(LATER)
+            assert unknown() == {what}
+            assert s.guarding.entries._unknown(PAIR) == (what,)
+            assert str(s.control.store.read().mode) == mode
+        (lasts,) = s.control.journal.entries(kind="unknown.lasts")
+        assert lasts.record["what"].startswith(f"{what}: unknown for 2 min")
+    s.guarding.loop(LATER + timedelta(seconds=1))
+    assert unknown() == set()
+    assert str(s.control.store.read().mode) == "ACTIVE"
+
+
+def test_losses_when_the_account_is_unknown_then_that_is_noted_and_not_what_they_lack_for_it(
+    s: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s.guarding.unknowns.note("another matter", "silent")
+    monkeypatch.setattr(LossBook, "observe", lambda book, *_: book.state)
+    s.guarding.closed(PAIR, LATER)
+    s.guarding.loop(LATER)
+    assert {u.what for u in s.control.store.read().unknown} == {"another matter"}
+    s.guarding.unknowns.known("another matter")
+    s.guarding.loop(LATER)
+    assert len(s.control.store.read().unknown) == 1
+    s.guarding.unknowns.note("another matter", "silent")
+    s.guarding.loop(LATER)  # what was noted stays noted
+    assert len(s.control.store.read().unknown) == 2
