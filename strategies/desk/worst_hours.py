@@ -30,7 +30,7 @@ def run_worst_hours(folders: Sequence[Path], source: str, write: Path | None) ->
     """
     rows = measured_hours(folders, source)
     if write is not None and write.is_file():
-        rows = merged_hours(json.loads(write.read_text(encoding="utf-8"))["coins"], rows)
+        rows = merged_hours(_written(write), rows)
     rows = [_with_whole_marks(row) for row in rows]
     parsed_hours(rows)
     print(worst_hours_table(rows))
@@ -101,6 +101,26 @@ def _row(folder: Path, coin: str, source: str) -> dict[str, Any]:
         if kind == "traded" or file.is_file():
             row[kind] = _hours(load_checked(folder, pair, timeframe, candle_type))
     return row
+
+
+def _written(file: Path) -> list[dict[str, Any]]:
+    """Return the rows that were written before, as they are there.
+
+    Raises
+    ------
+    InputError
+        If the file is none of this command's.
+    """
+    try:
+        rows: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["coins"]
+        parsed_hours(rows)
+    except (ValueError, KeyError, TypeError, InputError) as error:
+        raise InputError(
+            f"expected a table of worst hours, got {type(error).__name__}: {error}"[:300],
+            where=str(file),
+            cure="name another file, or move this one away: it is written anew then",
+        ) from error
+    return rows
 
 
 def _hours(c: Candles) -> dict[str, Any]:

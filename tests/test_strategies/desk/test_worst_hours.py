@@ -70,3 +70,18 @@ def test_command_when_there_are_no_candles_then_it_says_what_to_name(
 ) -> None:
     assert main(["worst-hours", "--data", str(tmp_path)]) == 2
     assert "name Freqtrade data directories" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"coins": 7}', '{"coins": [{"coin": "A"}]}', '{"hours": []}']
+)
+def test_command_when_the_file_to_write_is_another_then_it_is_refused_and_kept(
+    datadir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    file = tmp_path / "table.json"
+    file.write_text(content)
+    assert main(["worst-hours", "--data", str(datadir), "--write", str(file)]) == 2
+    said = capsys.readouterr().err
+    assert "expected a table of worst hours" in said
+    assert str(file) in said
+    assert file.read_text() == content
