@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
+import ccxt
 import numpy as np
 from freqtrade.exceptions import FreqtradeException
 from freqtrade.persistence import Trade
@@ -73,7 +74,7 @@ class Readings:
         # What is on its way counts with the worst hour of its own coin, in no trade yet or not.
         for name in (*(trade.pair for trade in trades), *sorted(self._permits.pending_pairs())):
             if name not in prices:
-                prices[name] = self._price(name)
+                prices[name] = self._price_of_held(name)
         return exposure_of(
             host.wallets.get_total(host.config["stake_currency"]),
             trades,
@@ -102,6 +103,18 @@ class Readings:
     def _overlap(self) -> int:
         """Return how many candles make an hour and the close before it."""
         return max(1, HOUR_MS // self._host.candle_ms) + 1
+
+    def _price_of_held(self, pair: str) -> float:
+        """Return the price of what is held or ordered; without one nobody can value the account."""
+        try:
+            return self._price(pair)
+        except Exception as error:
+            if isinstance(error.__cause__, ccxt.OperationFailed):
+                raise  # the exchange answers for nothing just now
+            raise InputError(  # short: people are told 160 characters of it
+                f"no price of {pair}, which is held ({type(error).__name__})",
+                cure="close it: /forceexit or at the exchange; delisted, in a dry run: /delete",
+            ) from error
 
     def _price(self, pair: str) -> float:
         if self.stage is not Stage.BACKTEST:

@@ -6,9 +6,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import ccxt
 import pandas as pd
 import pytest
 from freqtrade.enums import RunMode
+from freqtrade.exceptions import TemporaryError
 
 from models.base.errors import InputError
 from models.trade.risk.snapshot import SentOrder
@@ -143,6 +145,34 @@ def test_price_when_it_is_a_backtest_then_the_newest_candles_close_counts(
     s.dp.frame = pd.concat([analysed(close=90.0), analysed(close=95.0), analysed(close=97.0)])
     open_trades.append(position())
     assert s.guarding.exposure().marks == {PAIR: 97.0}
+
+
+# -- ahead of a candle's close --------------------------------------------------------------------
+
+
+def test_exposure_when_one_held_pair_has_no_price_then_the_message_names_it_and_the_cure(
+    make: Any, open_trades: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s, gone, why = make(), "1000PEPE/USDT:USDT", ccxt.BadSymbol("no such market")
+
+    def refused(pair: str) -> dict[str, Any]:
+        if pair != gone:
+            return asked(pair)
+        raise TemporaryError("Could not get it") from why
+
+    asked: Any = s.dp.funding_rate
+    monkeypatch.setattr(s.dp, "funding_rate", refused)
+    open_trades += [position(amount=1.0), position(pair=gone, amount=5.0)]
+
+    def unknown() -> str:
+        s.guarding.loop(NOW)
+        found = {u.what: u.why for u in s.control.store.read().unknown}
+        return found["the account's exposure"]
+
+    assert f"no price of {gone}, which is held" in unknown()
+    assert unknown().endswith("delisted, in a dry run: /delete")
+    why = ccxt.NetworkError("away")  # then nobody is told to close anything
+    assert unknown() == "TemporaryError: Could not get it"
 
 
 # -- ahead of a candle's close --------------------------------------------------------------------
