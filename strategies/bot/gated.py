@@ -50,7 +50,7 @@ class GatedStrategy(ControlledStrategy):
             return None
         return OrderGate(
             self.guarding.permits, stage=stage, refusal=self.control.refusal,
-            refused=self._order_refused,
+            refused=self._order_refused, max_leverage=self.guarding.limits.hard.max_leverage,
         )  # fmt: skip
 
     @property

@@ -4,9 +4,11 @@ Whatever is not known to reduce a position needs a permit of the guards, whoever
 strategy, a subclass of it, a person through Freqtrade's API or Telegram. A stop or an exit never
 needs one. A backtest has no exchange object to send orders through, and no gate.
 
-It stands twice: before the methods Freqtrade orders with, and before whatever else its ccxt clients
-are about to change. There only an order that has passed the first, or one that the exchange itself
-holds to reducing, goes on; a transfer or a withdrawal never does.
+It stands twice: before the methods Freqtrade orders and cancels with, and before whatever else its
+ccxt clients are about to change. There only what has passed the first goes on, an order that the
+exchange itself holds to reducing, and one of the book that is taken back. A stop that is cancelled
+past Freqtrade does not, as Freqtrade would not know to replace it; nor does a leverage beyond the
+limit, another margin mode, a transfer or a withdrawal.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ from models.trade.risk.snapshot import Stage
 from strategies.guard.permits import NewRisk, Permits
 from strategies.seams.order_methods import (
     ORDER_METHODS,
+    CancelMethod,
     OrderMethod,
+    cancel_method,
     order_method,
     replace_order_methods,
     stop_method,
@@ -81,6 +85,9 @@ class OrderGate:
         Why no risk may be added now; asked last, a halt between decision and order counts.
     refused
         Is told of each order that is stopped, and why; must not raise.
+    max_leverage
+        The most a client may set a pair's to by itself; what Freqtrade sets with an order is the
+        permit's.
     """
 
     def __init__(
@@ -90,12 +97,14 @@ class OrderGate:
         stage: Stage,
         refusal: Callable[[], str],
         refused: Callable[[NewRisk, str], None],
+        max_leverage: float = 1.0,
     ) -> None:
-        self.permits, self._stage = permits, stage
+        self.permits, self._stage, self._max_leverage = permits, stage, max_leverage
         self._refusal, self._refused = refusal, refused
         self._exchange: Exchange | None = None
         self._orders: OrderMethod = _not_standing  # Freqtrade's own, once the gate stands
         self._stops: OrderMethod = _not_standing
+        self._cancels: CancelMethod = _not_standing
 
     def stand_before(self, exchange: Exchange | None) -> None:
         """Have every order of `exchange` pass here; without one the gate does not stand.
@@ -115,7 +124,10 @@ class OrderGate:
             return
         if not self._stands_before_methods(exchange):
             self._orders, self._stops = order_method(exchange), stop_method(exchange)
-            replace_order_methods(exchange, self.create_order, self.create_stoploss)
+            self._cancels = cancel_method(exchange)
+            replace_order_methods(
+                exchange, self.create_order, self.create_stoploss, self.cancel_order
+            )
         look_at_requests(exchange, self.request)
 
     @property
@@ -132,6 +144,7 @@ class OrderGate:
         return (
             order_method(exchange) == self.create_order
             and stop_method(exchange) == self.create_stoploss
+            and cancel_method(exchange) == self.cancel_order
         )
 
     # -- in the place of Freqtrade's own ------------------------------------------------------
@@ -167,17 +180,24 @@ class OrderGate:
         with _passed():
             return self._stops(**{**order, "amount": amount})
 
+    def cancel_order(
+        self, order_id: str, pair: str, params: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Take an order or a stop back; Freqtrade knows of it, and replaces a stop."""
+        with _passed():
+            return self._cancels(order_id, pair, params)
+
     # -- before the clients -------------------------------------------------------------------
 
     def request(self, asked: ChangeRequest) -> None:
-        """Let a client's request leave if it is of an order that has passed, or only reduces.
+        """Let a client's request leave if it is of what has passed, or can only lower risk.
 
         Raises
         ------
         OrderRefusedError
             If it is of neither: it was sent past Freqtrade, and so past every guard.
         """
-        if _passing.get() or asked.reduces:
+        if _passing.get() or asked.reduces or 0 < asked.leverage <= self._max_leverage:
             return
         order = NewRisk(
             pair=asked.pair or asked.what, side=asked.side, amount_base=asked.amount_base,
@@ -200,7 +220,8 @@ class OrderGate:
         self._refused(order, why)
         raise OrderRefusedError(
             f"Refused at the order gate, {order}: {why}. "
-            "A position grows through the strategy and its guards only."
+            "A position grows through the strategy and its guards only, a stop is cancelled and a "
+            "leverage set by Freqtrade."
         )
 
     @property
@@ -230,5 +251,5 @@ def _risk_of(order: Mapping[str, Any], rate: float) -> NewRisk:
     )  # fmt: skip
 
 
-def _not_standing(**order: Any) -> dict[str, Any]:
+def _not_standing(*_: Any, **order: Any) -> dict[str, Any]:
     raise OrderRefusedError("the order gate stands before no exchange")

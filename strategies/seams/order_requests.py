@@ -27,11 +27,14 @@ from strategies.seams.record import (
 )
 
 _CLIENTS: Final = ("_api", "_api_async", "_ws_async")
-_BY_STREAM: Final = ("create_order_ws", "createOrderWs", "edit_order_ws", "editOrderWs")
-# Reading, and cancelling: neither adds to a position.
-_ADDS_NOTHING: Final = frozenset({"GET", "HEAD", "DELETE"})
-# What Freqtrade sets before it orders, and the name of a stream of one's own.
-_SETTINGS: Final = frozenset({"leverage", "marginType", "listenKey"})
+_BY_STREAM: Final = (
+    "create_order_ws", "createOrderWs", "edit_order_ws", "editOrderWs", "cancel_order_ws",
+    "cancelOrderWs", "cancel_all_orders_ws", "cancelAllOrdersWs",
+)  # fmt: skip
+_READS: Final = frozenset({"GET", "HEAD"})
+# Taking back what waits in the book adds to no position; stops are elsewhere ("algoOrder").
+_TAKES_BACK: Final = frozenset({"order", "batchOrders", "allOpenOrders", "openOrders"})
+_STREAM_NAME: Final = "listenKey"  # of a stream of one's own, made, kept and closed
 _SIGNS: Final = {"BUY": 1, "SELL": -1}
 
 
@@ -51,6 +54,8 @@ class ChangeRequest:
         0 where it names none.
     reduces
         Whether the exchange itself holds it to reducing a position.
+    leverage
+        What it sets a pair's to; 0 where it sets none.
     """
 
     what: str
@@ -59,13 +64,17 @@ class ChangeRequest:
     amount_base: float = 0.0
     price: float = 0.0
     reduces: bool = False
+    leverage: float = 0.0
 
 
 Judge = Callable[[ChangeRequest], None]
 
 
 def look_at_requests(exchange: Exchange, judge: Judge) -> None:
-    """Have `judge` asked before every change; what it raises keeps the request from leaving."""
+    """Have `judge` asked before each change; what it raises keeps the request from leaving.
+
+    Not before an order that waits in the book is taken back: that adds to nothing.
+    """
     for client in _clients(exchange):
         client.sign = partial(_signed, judge, client, type(client).sign.__get__(client))
         for name in _BY_STREAM:
@@ -91,9 +100,15 @@ def _signed(
     judge: Judge, client: Any, sign: Callable[..., Any], path: str, api: Any = "public",
     method: str = "GET", params: Any = None, *more: Any,
 ) -> Any:  # fmt: skip
-    if method not in _ADDS_NOTHING and path not in _SETTINGS:
+    if not _is_free(method, path):
         judge(_request(client, f"{method} {path}", params))
     return sign(path, api, method, {} if params is None else params, *more)
+
+
+def _is_free(method: str, path: str) -> bool:
+    """Return whether a request can neither add to a position nor take its protection away."""
+    takes_back = method == "DELETE" and path in _TAKES_BACK
+    return method in _READS or takes_back or path == _STREAM_NAME
 
 
 async def _streamed(judge: Judge, name: str, *order: Any, **more: Any) -> None:
@@ -112,6 +127,7 @@ def _request(client: Any, what: str, params: Any) -> ChangeRequest:
         amount_base=_number(params.get("quantity")),
         price=_number(params.get("price")),
         reduces=any(_true(params.get(name)) for name in ("reduceOnly", "closePosition")),
+        leverage=_number(params.get("leverage")) if what == "POST leverage" else 0.0,
     )
 
 
@@ -145,7 +161,8 @@ def _probe() -> str:
 ORDER_REQUESTS = Seam(
     name="sign of Exchange._api, _api_async, _ws_async",
     what="replaced on the objects",
-    why="an order sent through ccxt itself passes no guard, and goes no further",
+    why="an order sent, or a stop cancelled, through ccxt itself passes no guard, and goes no "
+    "further",
     since="freqtrade 2023.4",
     without="nothing holds an order sent past Freqtrade: no order is sent, live or dry",
     probe=_probe,

@@ -46,6 +46,7 @@ _BEYOND: Final = (
 _TRAILING: Final = "one row more, of zeros, behind those that are read; the last sum is the same"
 _NEVER_READ: Final = "the entry of a position of 0 is never read"
 _FILLED: Final = "a fill's amount is never 0; of nothing held nothing is closed"
+_NOT_YET: Final = "the first sign, which is never the same as none, sets it before it is read"
 _UNREAD: Final = "without a day nobody reads the worst one's row"
 _EQUITY: Final = "models.evaluate.metrics.equity"
 
@@ -209,5 +210,10 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     (_OWNER, "owner_of: 16 -> 17"): "a salt of 16 bytes is long enough, and so is a longer one",
     (_OWNER, "write_owner: 1 -> 2"): "the file's indent is for the eye",
     ("strategies.account.trades_database", "others_trades: 5 -> 6"): _WAIT,
+    (_WATCH, "Life.__init__: 0.0 -> 1.0"): _NOT_YET,
+    (_WATCH, "Life.__init__: 0.0 -> 1.0 #2"): _NOT_YET,
+    ("strategies.seams.order_requests", "_probe: 2 -> 3"): (
+        "the probe's next line looks for the third client's attribute, and for how it is made"
+    ),
     (_WATCHDOG, "Actions._closed: 1.0 -> 1.5"): "a step is never more than what is held",
 }

@@ -61,6 +61,11 @@ class OrderBook:
         self.placed.append(order)
         return {"id": f"stop {len(self.placed)}", **order}
 
+    def cancel_order(
+        self, order_id: str, pair: str, params: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        return {"id": order_id, "symbol": pair, "params": params}
+
 
 class Provider:
     """Freqtrade's data provider with one analysed frame for every pair."""

@@ -196,7 +196,7 @@ class Exchange:
     def create_order(self, **order: Any) -> dict[str, Any]:
         raise AssertionError(f"nothing is traded here: {order}")
 
-    create_stoploss = create_order
+    create_stoploss = cancel_order = create_order
 
     def get_historic_ohlcv(
         self, pair: str, timeframe: str, since_ms: int, candle_type: CandleType

@@ -152,7 +152,10 @@ class StormMarket:
     def reload(self) -> None:
         """Make the exchange object anew, as `/reload_config` does."""
         self._exchange = SimpleNamespace(
-            create_order=self.execute, create_stoploss=self.place, trading_mode=TradingMode.FUTURES
+            create_order=self.execute,
+            create_stoploss=self.place,
+            cancel_order=None,
+            trading_mode=TradingMode.FUTURES,
         )
         self.strategy.dp = self
 

@@ -92,7 +92,8 @@ def test_order_when_nobody_has_permitted_it_then_it_is_refused_and_told(stage: S
         s.order(amount=5.0)
     assert str(refused.value) == (
         f"Refused at the order gate, long 5 {PAIR}: no guard has been asked for it. "
-        "A position grows through the strategy and its guards only."
+        "A position grows through the strategy and its guards only, a stop is cancelled and a "
+        "leverage set by Freqtrade."
     )
     wanted = NewRisk(pair=PAIR, side=1, amount_base=5.0, rate=RATE, leverage=3.0)
     assert s.told == [(wanted, "no guard has been asked for it")]

@@ -9,11 +9,13 @@ from typing import Any
 import ccxt
 import pytest
 from ccxt import async_support, pro
-from freqtrade.enums import TradingMode
+from freqtrade.enums import RunMode, TradingMode
+from freqtrade.exceptions import OperationalException
 
 from models.trade.risk.snapshot import Stage
 from strategies.guard.gate import OrderGate, OrderRefusedError
 from strategies.guard.permits import NewRisk, Permits
+from strategies.seams.check import check_all
 
 BTC = "BTC/USDT:USDT"
 KEYS = {"apiKey": "k", "secret": "s"}
@@ -66,6 +68,12 @@ class Venue:
         )  # fmt: skip
         return answer
 
+    def cancel_order(
+        self, order_id: str, pair: str, params: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        answer: dict[str, Any] = self._api.cancel_order(order_id, pair, params or {})
+        return answer
+
 
 @pytest.fixture
 def venue() -> Iterator[Venue]:
@@ -84,7 +92,7 @@ def told() -> list[str]:
 def gate(venue: Venue, told: list[str]) -> OrderGate:
     made = OrderGate(
         Permits(), stage=Stage.LIVE, refusal=str,
-        refused=lambda order, why: told.append(f"{order}: {why}"),
+        refused=lambda order, why: told.append(f"{order}: {why}"), max_leverage=2.0,
     )  # fmt: skip
     made.stand_before(venue)  # type: ignore[arg-type]  # the part that orders go through
     return made
@@ -109,6 +117,23 @@ PAST: dict[str, Callable[[Venue], Any]] = {
     "the streams' REST": lambda v: asyncio.run(v._ws_async.create_order(BTC, "market", "buy", 1)),
     "by stream": lambda v: asyncio.run(v._ws_async.create_order_ws(BTC, "market", "buy", 0.5)),
     "edited by stream": lambda v: asyncio.run(v._ws_async.editOrderWs("1", BTC, "limit", "buy")),
+    "stop cancelled": lambda v: v._api.cancel_order("1", BTC, {"stop": True}),
+    "stop cancelled, raw": lambda v: v._api.fapiPrivateDeleteAlgoOrder({"algoId": "1"}),
+    "all stops cancelled": lambda v: v._api.request(
+        "algoOpenOrders", "fapiPrivate", "DELETE", {"symbol": "BTCUSDT"}
+    ),
+    "stop cancelled, asynchronous": lambda v: asyncio.run(
+        v._api_async.cancel_order("1", BTC, {"trigger": True})
+    ),
+    "cancelled by stream": lambda v: asyncio.run(v._ws_async.cancel_order_ws("1", BTC)),
+    "all cancelled by stream": lambda v: asyncio.run(v._ws_async.cancelAllOrdersWs(BTC)),
+    "something else deleted": lambda v: v._api.request("subAccount", "sapi", "DELETE", {}),
+    "leverage": lambda v: v._api.set_leverage(3, BTC),
+    "leverage, raw": lambda v: v._api.fapiPrivatePostLeverage({"leverage": "3"}),
+    "leverage, not a number": lambda v: v._api.fapiPrivatePostLeverage({"leverage": "nan"}),
+    "leverage, negative": lambda v: v._api.fapiPrivatePostLeverage({"leverage": "-1"}),
+    "leverage, with another change": lambda v: v._api.fapiPrivatePostOrder({"leverage": "1"}),
+    "margin mode": lambda v: v._api.set_margin_mode("isolated", BTC),
     "class's own": lambda v: type(v).create_order(
         v, pair=BTC, side="buy", amount=0.5, reduceOnly=False
     ),
@@ -218,9 +243,64 @@ def test_exit_stop_cancellation_and_settings_when_sent_then_they_leave(
     api.cancel_order("1", BTC)
     api.set_leverage(2, BTC)
     api.fapiPrivateGetBalance()
+    api.fapiPrivateDeleteBatchOrders({"symbol": "BTCUSDT"})
+    api.fapiPrivateDeleteAllOpenOrders({"symbol": "BTCUSDT"})
+    api.fapiPrivatePostListenKey()
+    api.fapiPrivatePutListenKey()
+    api.fapiPrivateDeleteListenKey()
     assert venue.left == ["POST order", "POST algoOrder", "POST order", "POST algoOrder",
-                          "DELETE order", "POST leverage", "GET balance"]  # fmt: skip
+                          "DELETE order", "POST leverage", "GET balance", "DELETE batchOrders",
+                          "DELETE allOpenOrders", "POST listenKey",
+                          "PUT listenKey", "DELETE listenKey"]  # fmt: skip
     assert told == []
+
+
+def test_stop_when_cancelled_by_freqtrade_then_it_leaves_and_none_goes_past_it_after(
+    venue: Venue, gate: OrderGate, told: list[str]
+) -> None:
+    assert venue.cancel_order("1", BTC, {"stop": True})
+    assert venue.left == ["DELETE algoOrder"]
+    assert "algoId=1" in venue.sent
+    with pytest.raises(OrderRefusedError, match="a stop is cancelled and a leverage set by Freq"):
+        venue._api.cancel_order("1", BTC, {"stop": True})
+
+    def lost(*_: Any, **__: Any) -> Any:
+        raise ccxt.NetworkError("no answer")
+
+    own, venue._api.fetch = venue._api.fetch, lost
+    with pytest.raises(ccxt.NetworkError):
+        venue.cancel_order("1", BTC, {"stop": True})
+    venue._api.fetch = own
+    with pytest.raises(OrderRefusedError):
+        venue._api.cancel_order("1", BTC, {"stop": True})
+    assert told == [f"{BTC}: DELETE algoOrder by the exchange's client, past Freqtrade and the "
+                    "guards"] * 2  # fmt: skip
+
+
+def test_leverage_and_margin_mode_when_set_with_an_order_then_the_permit_decides(
+    venue: Venue, gate: OrderGate
+) -> None:
+    own = gate._orders
+
+    def prepared(**order: Any) -> dict[str, Any]:
+        venue._api.set_margin_mode("isolated", BTC)
+        venue._api.set_leverage(5, BTC)
+        return own(**order)
+
+    gate._orders = prepared
+    gate.permits.issue(NewRisk(pair=BTC, side=1, amount_base=0.5, rate=60_000.0, leverage=1.0))
+    send(venue, reduces=False)
+    assert venue.left == ["POST marginType", "POST leverage", "POST order"]
+
+
+def test_gate_when_another_method_cancels_then_it_no_longer_stands_until_it_does(
+    venue: Venue, gate: OrderGate
+) -> None:
+    del venue.cancel_order
+    assert not gate.stands
+    gate.stand_before(venue)  # type: ignore[arg-type]
+    assert gate.stands
+    assert venue.cancel_order("1", BTC, {"stop": True})
 
 
 @pytest.mark.parametrize("client", ["_api", "_api_async", "_ws_async"])
@@ -235,3 +315,11 @@ def test_gate_when_a_client_signs_for_itself_again_then_it_no_longer_stands_unti
     gate.permits.issue(NewRisk(pair=BTC, side=1, amount_base=0.5, rate=60_000.0, leverage=1.0))
     send(venue, reduces=False)
     assert venue.left == ["POST order"]
+
+
+def test_live_when_the_clients_requests_cannot_be_looked_at_then_no_bot_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ccxt.Exchange, "fetch2", lambda *_: None)  # signs elsewhere
+    with pytest.raises(OperationalException, match=r"strategies/seams/order_requests\.py"):
+        check_all({"runmode": RunMode.LIVE})

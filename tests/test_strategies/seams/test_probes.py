@@ -121,6 +121,8 @@ GONE: list[tuple[Seam, Breaks]] = [
         hook_copies, "strategy_safe_wrapper", _copying)),
     (order_methods.ORDER_METHODS, changed(Exchange, "create_order")),
     (order_methods.ORDER_METHODS, changed(Exchange, "create_stoploss")),
+    (order_methods.ORDER_METHODS, without(Exchange, "cancel_order")),
+    (order_methods.ORDER_METHODS, changed(Exchange, "cancel_stoploss_order")),
     (order_methods.ORDER_METHODS, changed(Exchange, "_get_params")),
     (order_methods.ORDER_METHODS, changed(FreqtradeBot, "execute_entry")),
     (order_methods.ORDER_METHODS, changed(FreqtradeBot, "execute_trade_exit")),

@@ -169,6 +169,12 @@ def test_alarms_when_the_bot_loads_a_new_configuration_then_it_may_be_silent_for
     assert SILENT in alarms(NOW + 61_000, loading, 61.0, None, CONFIG)
 
 
+def test_alarms_when_the_silence_allowed_is_short_then_it_is_that_and_no_longer() -> None:
+    config, sign = WatchdogConfig(silence_s=0.5), Heartbeat(time_ms=NOW, pid=1, loop=1)
+    assert alarms(NOW + 500, sign, 0.5, None, config) == {}
+    assert list(alarms(NOW + 800, sign, 0.8, None, config)) == [SILENT]
+
+
 def test_stopped_for_when_a_person_stopped_the_bot_then_it_is_told_since_when() -> None:
     sign = Heartbeat(time_ms=NOW, pid=1, loop=1)
     assert stopped_for_s(None, NOW) is None
