@@ -16,6 +16,7 @@ from freqtrade.exceptions import OperationalException
 
 from models.base import columns
 from models.operate.control.state import Person
+from models.trade.risk.run import HEDGING
 from strategies.account.acknowledgement import leverage_digest, settings_line
 from strategies.account.safety_rules import Purpose
 from strategies.account.safety_table import SETTINGS
@@ -313,11 +314,47 @@ def test_growth_when_the_limits_leave_no_room_for_more_then_none_is_asked_for(
     assert adjusted(s, trade(75.0), open_trades) == 0.0
 
 
-@pytest.mark.parametrize(("keep", "expected"), [(0.5, 0.25), (1.0, 0.5)])
-def test_adjustment_when_a_cascade_threatens_then_the_configured_part_of_the_target_is_kept(
-    keep: float, expected: float, open_trades: list[Any]
+@pytest.mark.parametrize("name", ["max_gross_leverage", "max_net_leverage"])
+def test_growth_when_a_limit_on_exposure_is_lower_then_the_target_stays_below_it(
+    name: str, open_trades: list[Any]
 ) -> None:
-    s = strategy(analysed(**{HAZARD: 0.3}), cascade_keep_frac=keep)
+    blocks = {"limits": {"max_order_equity_frac": 2.0, name: 0.5},
+              "volatility_target": {"band_frac": 0.05}}  # fmt: skip
+    made = VolatilityTarget(config(user_data_dir=userdir, breakwater=blocks, freqai=DAY))
+    made.dp, made.wallets = Provider(analysed(sigma=0.001)), Wallets(EQUITY)
+    s = running(made)
+    assert adjusted(s, trade(49.0), open_trades) == 0.0
+    assert adjusted(s, trade(40.0), open_trades) > 0
+
+
+def test_entry_when_a_subclass_drops_the_guards_of_the_model_then_a_forecast_is_needed_still() -> (
+    None
+):
+    class Unguarded(VolatilityTarget):
+        guards = HEDGING
+
+    for changes, opens in (({}, True), ({"do_predict": 0}, False), ({"abstain": 1.0}, False)):
+        made = Unguarded(
+            config(user_data_dir=userdir, freqai=DAY,
+                   breakwater={"limits": {"max_order_equity_frac": 2.0}})
+        )  # fmt: skip
+        made.dp, made.wallets = Provider(analysed(**changes)), Wallets(EQUITY)
+        assert (stake(running(made)) > 0) is opens
+
+
+def test_reduction_when_it_is_made_then_the_journal_has_it(open_trades: list[Any]) -> None:
+    s = strategy()
+    assert adjusted(s, trade(80.0), open_trades) < 0
+    (entry,) = s.control.journal.entries(kind="reduce")
+    assert entry.record["notional_quote"] == pytest.approx((0.3 - band(s, 0.5)) * EQUITY)
+
+
+@pytest.mark.parametrize(("keep", "expected"), [(0.5, 0.25), (1.0, 0.5)])
+@pytest.mark.parametrize("hazard", [0.25, 0.3])
+def test_adjustment_when_a_cascade_threatens_then_the_configured_part_of_the_target_is_kept(
+    keep: float, expected: float, hazard: float, open_trades: list[Any]
+) -> None:
+    s = strategy(analysed(**{HAZARD: hazard}), cascade_keep_frac=keep)
     kept = expected + band(s, expected)
     assert adjusted(s, trade(90.0), open_trades) == pytest.approx((kept - 0.9) * EQUITY)
     assert adjusted(s, trade(10.0), open_trades) == 0.0
