@@ -142,9 +142,9 @@ ROOMS: Final[dict[str, tuple[Room, ...]]] = {
     ),
     "guard": (
         Room(tuple(f"strategies.guard.{m}" for m in (  # the rest is the room "gate"
-                 "adoption", "clock_watch", "consequences", "entries", "guarding", "host", "known",
-                 "loss_book", "readings", "reconciling", "recovery", "second_source", "standing",
-                 "unknowns")),
+                 "adoption", "causes", "clock_watch", "consequences", "entries", "guarding", "host",
+                 "known", "loss_book", "readings", "reconciling", "recovery", "second_source",
+                 "standing", "unknowns")),
              ("tests/test_strategies/guard",),
              ("tests/test_strategies/human/test_control.py",
               "tests/test_strategies/bot/test_forecast.py"), quick=False),

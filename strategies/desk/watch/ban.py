@@ -18,7 +18,7 @@ import ccxt
 from models.base.files import iso_ms
 from models.base.units import Seconds
 
-LONGEST_S: Final = 600.0  # between two questions, whatever the exchange says
+_LONGEST_S: Final = 600.0  # between two questions, whatever the exchange says
 _UNSAID_S: Final = 60.0  # where it says no time: its limits are by the minute
 _UNTIL: Final = re.compile(r"banned until (\d{13})")  # UTC milliseconds: Binance's words
 
@@ -50,7 +50,7 @@ class Ban:
         try:
             yield
         except (ccxt.DDoSProtection, ccxt.RateLimitExceeded) as error:
-            wait_s = min(self._asked_for_s(str(error)), LONGEST_S)
+            wait_s = min(self._asked_for_s(str(error)), _LONGEST_S)
             self._until_s = self._monotonic() + wait_s
             until = iso_ms(self._client.milliseconds() + round(1000 * wait_s))
             self._why = f"asked too often, says the exchange; asked again at {until}"
