@@ -215,5 +215,8 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     ("strategies.seams.order_requests", "_probe: 2 -> 3"): (
         "the probe's next line looks for the third client's attribute, and for how it is made"
     ),
+    ("strategies.desk.watch.ban", "Ban.__init__: 0.0 -> 1.0"): (
+        "until when is read only where there is a reason, and with that it is set"
+    ),
     (_WATCHDOG, "Actions._closed: 1.0 -> 1.5"): "a step is never more than what is held",
 }
