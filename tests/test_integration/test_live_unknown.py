@@ -46,6 +46,10 @@ def test_exchange_when_it_refuses_every_signed_request_then_it_is_told_reduces_a
         lasting = [e.record["what"] for e in rounds.desk.journal.entries(kind="unknown.lasts")]
         assert any("the exchange's positions: unknown for 1 min" in what for what in lasting)
         assert rounds.desk.journal.entries(kind="unknown.reduces")
+        for ends in ("no new risk that it concerns", "until it is known again"):
+            (said,) = [text for text in messages(rounds) if text.endswith(ends)]
+            assert "the exchange's positions" in said
+            assert f"{code}" in said
         rounds.state.faults.clear()
         rounds.bot.wait_for(lambda: rounds.desk.store.read().mode is ControlMode.ACTIVE, "ACTIVE")
         shown = rounds.desk.risk().text
@@ -53,6 +57,11 @@ def test_exchange_when_it_refuses_every_signed_request_then_it_is_told_reduces_a
         assert rounds.stopped() == rounds.held() > 0
         over = [e.record["what"] for e in rounds.desk.journal.entries(kind="unknown.over")]
         assert any("the exchange's positions: known again after" in what for what in over)
+
+
+def messages(rounds: Rounds) -> list[str]:
+    """Return what people have been told of the unknown: one message for one cause."""
+    return [n.reason for n in rounds.desk.store.read().notices if n.what == "unknown"]
 
 
 def open_unknown(rounds: Rounds) -> list[str]:

@@ -14,6 +14,7 @@ from freqtrade.exceptions import OperationalException
 from models.operate.control.state import ControlMode, Person
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from strategies.guard.gate import OrderRefusedError
+from strategies.seams.order_requests import ChangeRequest
 from tests.test_strategies.worlds import (
     NOW,
     PAIR,
@@ -371,3 +372,16 @@ def test_stake_when_asked_then_no_permit_is_out_for_it_yet(make: Any) -> None:
     assert stake(s) > 0
     with pytest.raises(OrderRefusedError):
         order(s, 0.1)
+
+
+# -- what a client sets by itself ------------------------------------------------------------------
+
+
+def test_leverage_when_a_client_sets_it_then_the_bots_own_limit_holds_and_more_is_told(
+    make: Callable[..., Any],
+) -> None:
+    s = make(breakwater={"limits": {"max_leverage": 2.0}})
+    s.gate.request(ChangeRequest(what="POST leverage", pair=PAIR, leverage=2.0))
+    with pytest.raises(OrderRefusedError, match="POST leverage by the exchange's client"):
+        s.gate.request(ChangeRequest(what="POST leverage", pair=PAIR, leverage=2.5))
+    assert any("Order refused at the gate: " + PAIR in said for said in s.dp.said)

@@ -191,6 +191,11 @@ def test_refusal_when_written_down_then_it_is_as_much_of_an_order_as_the_request
         assert told == NewRisk(pair=BTC, **nothing)  # type: ignore[arg-type]
 
 
+def test_leverage_when_no_limit_is_named_then_nothing_above_one_is_set(venue: Venue) -> None:
+    told = refused_of(venue, lambda c: c.fapiPrivatePostLeverage({"leverage": "1.2"}))
+    assert told.pair == "POST leverage"
+
+
 def test_request_when_a_client_names_no_parameters_then_it_is_signed_with_none(
     venue: Venue, gate: OrderGate
 ) -> None:
