@@ -146,6 +146,34 @@ def sigmoid(x: FloatArray) -> FloatArray:
     return out
 
 
+def chained(
+    logits: FloatArray, prior_logits: FloatArray, moves_slope: float, direction_slope: float
+) -> FloatArray:
+    """Return class probabilities (R, 3) whose two questions are each shrunk towards the prior.
+
+    Does it move beyond cost, and up or down given that it moves: the evidence for each, a
+    difference of log odds from the prior's, is multiplied by a slope of its own. One temperature
+    for both would let skill in volatility carry a direction that has none.
+
+    Examples
+    --------
+    >>> p = chained(np.log([[0.1, 0.2, 0.7]]), np.log([0.2, 0.6, 0.2]), 1.0, 0.0)
+    >>> p.round(2).tolist()  # it moves as before, and which way is not known
+    [[0.4, 0.2, 0.4]]
+    """
+    moves, up = _questions(logits)
+    base_moves, base_up = _questions(prior_logits)
+    moved = sigmoid(base_moves + moves_slope * (moves - base_moves))
+    rises = sigmoid(base_up + direction_slope * (up - base_up))
+    return np.stack((moved * (1.0 - rises), 1.0 - moved, moved * rises), axis=-1)
+
+
+def _questions(logits: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the log odds of moving, and of up given that it moves, from class logits (.., 3)."""
+    down, flat, up = logits[..., 0], logits[..., 1], logits[..., 2]
+    return np.logaddexp(down, up) - flat, up - down
+
+
 def onset_probability(hazard: FloatArray) -> FloatArray:
     """Return P(onset within all bins) from per-bin hazards (.., K) in [0, 1].
 

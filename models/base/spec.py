@@ -45,6 +45,8 @@ class ModelSpec:
         Training rows below which to expect nothing: training then warns.
     learns_from_others
         Whether other markets' rows and lessons can count with its own training rows.
+    cross_fits
+        Whether it can be trained as a committee whose members each leave out a block of the rows.
     """
 
     name: str  # catalogue key and file stem
@@ -65,6 +67,7 @@ class ModelSpec:
     competing: bool = False
     reads_feeds: bool = False
     learns_from_others: bool = False
+    cross_fits: bool = False
 
     family: ClassVar[str]
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from models.base.errors import InputError
-from models.base.heads import sigmoid, softmax
+from models.base.heads import chained, sigmoid, softmax
 from models.base.types import FloatArray
 
 _HAZARD_TRUST = 100.0
@@ -50,6 +50,44 @@ def fit_temperature(logits: FloatArray, classes: FloatArray, prior_logits: Float
 
     found = minimize_scalar(log_loss, bounds=(np.log(0.25), np.log(20.0)), method="bounded")
     return float(np.exp(found.x))
+
+
+_STEEPEST = 4.0  # of the evidence for a move; underconfident networks are rare
+
+
+def fit_chain_slopes(
+    logits: FloatArray, classes: FloatArray, prior_logits: FloatArray
+) -> tuple[float, float]:
+    """Return the slopes of lowest log loss: of moving beyond cost, and of up given that it moves.
+
+    The first is within 0 and 4, the second within 0 and 1: evidence for a direction is believed
+    at most as it stands.
+
+    Parameters
+    ----------
+    logits, classes
+        As for `fit_temperature`.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than `MIN_ROWS` rows.
+    """
+    _require(len(classes))
+    rows, index = np.arange(len(classes)), classes.astype(int)
+
+    def log_loss(moves: float, direction: float) -> float:
+        p = chained(logits, prior_logits, moves, direction)
+        return float(-np.log(np.maximum(p[rows, index], 1e-12)).mean())
+
+    # The chain rule: the loss is a sum of one part for each, so each is found by itself.
+    moves = minimize_scalar(
+        lambda slope: log_loss(slope, 0.0), bounds=(0.0, _STEEPEST), method="bounded"
+    )
+    direction = minimize_scalar(
+        lambda slope: log_loss(0.0, slope), bounds=(0.0, 1.0), method="bounded"
+    )
+    return float(moves.x), float(direction.x)
 
 
 def fit_conformal_offset(

@@ -10,6 +10,7 @@ import numpy as np
 from models.base import columns
 from models.base.heads import (
     HeadLayout,
+    chained,
     cumulative_incidence,
     onset_probability,
     relative_volatility,
@@ -33,7 +34,7 @@ class Decoder:
         self._calibration = calibration
         self._competing = bool(manifest.get("competing_sides"))
         self._prior = np.asarray(calibration["prior_logits"])
-        self._temperature = calibration["temperature"]
+        self._moves, self._direction = calibration["moves_slope"], calibration["direction_slope"]
         # < 0 narrows the interval, at most to the median; None where there is none.
         self._offset = np.float64(calibration["conformal_offset"])
         self._sigma = list(manifest["feature_names"]).index(columns.FEATURE_SIGMA)
@@ -50,7 +51,7 @@ class Decoder:
 
     def __call__(self, raw: FloatArray, x: Float32Array) -> dict[str, FloatArray]:
         prior, layout, n = self._prior, self._layout, len(raw)
-        p = softmax(prior + (raw[:, layout.classes] - prior) / self._temperature)  # (N, 3)
+        p = chained(raw[:, layout.classes], prior, self._moves, self._direction)  # (N, 3)
         sigma = x[:, self._sigma].astype(np.float64)
         unknown = 0.0 * raw[:, 0]  # NaN where there is no forecast
         scale = sigma * self._unit + unknown

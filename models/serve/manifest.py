@@ -13,7 +13,7 @@ from models.base.heads import HeadLayout
 from models.base.types import Artifact, BoolArray
 
 MOST_CONTEXT = 16_384  # candles; the pack's networks look back on a few hundred
-MANIFEST_FORMAT = 3  # of the manifest and its graph; raised when their meaning changes
+MANIFEST_FORMAT = 4  # of the manifest and its graph; raised when their meaning changes
 
 
 def check_artifact(artifact: Artifact) -> None:

@@ -71,7 +71,8 @@ def echo_artifact(late_rows: int = 0) -> Artifact:
             "outputs": LAYOUT.width,
             "context_candles": CONTEXT,
             "calibration": {
-                "temperature": 1.0,
+                "moves_slope": 1.0,
+                "direction_slope": 1.0,
                 "prior_logits": [0.0, 0.0, 0.0],
                 "conformal_offset": 0.0,
             },

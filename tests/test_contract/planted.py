@@ -46,6 +46,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "learning_rate": 5e-3,
         "validation_frac": HELD_OUT_FRAC,
         "calibration_frac": HELD_OUT_FRAC,
+        "cross_fit": 2,
     },
     "network": {},
 }
@@ -138,6 +139,12 @@ def answer(network: str, out: dict[str, FloatArray]) -> FloatArray:
     return out[name]
 
 
+def held_out(job: TrainingJob) -> TrainingJob:
+    """The job with its newest rows held out from training, instead of blocks left out in turn."""
+    training = {**job.settings["training"], "cross_fit": 1}
+    return dataclasses.replace(job, settings={**job.settings, "training": training})
+
+
 def prepared(job: TrainingJob) -> Prepared:
     """The job's data as the pipeline hands it to the fitter of its architecture."""
     return prepare(job, catalog.load(job.network))
@@ -152,9 +159,12 @@ def answered(network: str) -> tuple[str, ...]:
     return tuple(name for name in columns.FORECAST if name not in {*absent, columns.DRIFT})
 
 
-def shuffled_job(network: str) -> TrainingJob:
+UNSEEN = 77  # seed of planted rows that no model is trained on
+
+
+def shuffled_job(network: str, seed: int = 0) -> TrainingJob:
     """The planted job with every row's labels moved to a random other row."""
-    job = planted_job(network)
+    job = planted_job(network, seed)
     order = np.random.default_rng(1).permutation(len(job.time_ms))
     return dataclasses.replace(job, labels={k: v[order] for k, v in job.labels.items()})
 

@@ -24,7 +24,7 @@ from models.learn.training.prepare import Prepared
 from tests.test_contract import planted
 
 NETWORK = "lstm"
-JOB = planted.planted_job(NETWORK)
+JOB = planted.held_out(planted.planted_job(NETWORK))
 ROWS = len(JOB.time_ms)
 EVERY = slice(None)
 TRAINING_ROWS = slice(0, ROWS // 2)  # the span before validation and calibration

@@ -141,20 +141,26 @@ def check_repeatable_training(network: str) -> None:
 
 
 def check_learns(network: str) -> None:
-    auc = held_out_auc(planted.planted_artifact(network), planted.planted_job(network))
+    unseen = planted.planted_job(network, planted.UNSEEN)
+    auc = held_out_auc(planted.planted_artifact(network), unseen)
     assert auc > 0.8  # the echo itself reaches 0.98
 
 
 def check_shuffled_labels(network: str) -> None:
     # Some 370 rows that moved: one standard error is 0.03.
-    auc = held_out_auc(planted.shuffled_artifact(network), planted.shuffled_job(network))
+    unseen = planted.shuffled_job(network, planted.UNSEEN)
+    auc = held_out_auc(planted.shuffled_artifact(network), unseen)
     assert abs(auc - 0.5) < 0.12
 
 
 def check_purged_spans(network: str) -> None:
-    spans = planted.planted_artifact(network).manifest["spans_ms"]
-    job = planted.planted_job(network)
+    manifest, job = planted.planted_artifact(network).manifest, planted.planted_job(network)
+    spans = manifest["spans_ms"]
     last, reach = int(job.time_ms[-1]), planted.PURGE * job.candle_ms  # of the furthest label
+    assert bool(manifest["blocks"]) == catalog.load(network).cross_fits
+    if manifest["blocks"]:  # purged around each block: tests of its own
+        assert set(map(tuple, spans.values())) == {(int(job.time_ms[0]), last - reach)}
+        return
     ends = [spans[name][1] for name in ("train", "validation", "calibration")]
     starts = [spans["validation"][0], spans["calibration"][0], last + job.candle_ms]
     assert all(end + reach < start for end, start in zip(ends, starts, strict=True))
@@ -705,7 +711,7 @@ def test_pipeline_when_a_column_is_constant_at_any_value_then_it_is_refused(valu
 
 
 def test_pipeline_when_a_column_is_constant_in_the_training_rows_only_then_it_is_refused() -> None:
-    job = planted.planted_job("lstm")
+    job = planted.held_out(planted.planted_job("lstm"))
     x = job.features.copy()
     x[: len(x) // 2, 1] = 1.0
     with pytest.raises(InputError, match="%-noise_1"):

@@ -160,22 +160,29 @@ def test_predictor_when_pickled_after_use_then_it_brings_its_history_and_no_sess
 
 def test_forecast_when_decoded_then_every_column_has_its_worked_out_value() -> None:
     # Network: logits (0, 0, e), all quantiles e, hazard logits 0. sigma = 0.5 * sqrt(4) = 1.
-    # prior (0, 0, 1), T = 2: logits (0, 0, 1 + (e - 1) / 2); e = 3: (0, 0, 2).
+    # Log odds of moving: prior ln(1 + e), network ln(1 + e^3) at e = 3, halfway between them; of up
+    # given that it moves: 1 and 3, a quarter of the way.
     x, times = echo.echo_rows(9), planted.times(9)
     x[-1, 0] = 3.0
     artifact = changed(
-        calibration={"temperature": 2.0, "prior_logits": [0.0, 0.0, 1.0], "conformal_offset": 0.25}
+        calibration={
+            "moves_slope": 0.5,
+            "direction_slope": 0.25,
+            "prior_logits": [0.0, 0.0, 1.0],
+            "conformal_offset": 0.25,
+        }
     )
     last = {name: values[-1] for name, values in forecast(artifact, x, times).items()}
-    up = np.exp(2.0) / (2.0 + np.exp(2.0))
-    rest = 1.0 / (2.0 + np.exp(2.0))
+    odds = np.sqrt((1 + np.exp(1.0)) * (1 + np.exp(3.0)))
+    moved, rises = odds / (1 + odds), 1 / (1 + np.exp(-1.5))
+    up, down = moved * rises, moved * (1 - rises)
     expected = {
         columns.LABEL_RETURN: 3.0,
-        columns.LABEL_DIRECTION: up - rest,
+        columns.LABEL_DIRECTION: up - down,
         columns.LABEL_CASCADE_DOWN: 0.75,  # 1 - (1 - 0.5)^2, two bins
         columns.LABEL_CASCADE_UP: 0.75,
-        columns.P_DOWN: rest,
-        columns.P_FLAT: rest,
+        columns.P_DOWN: down,
+        columns.P_FLAT: 1 - moved,
         columns.P_UP: up,
         **dict.fromkeys(columns.RETURN_QUANTILES, 3.0),
         columns.RETURN_LOW: 2.75,

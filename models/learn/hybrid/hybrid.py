@@ -4,11 +4,13 @@ Source: Wolpert, "Stacked generalization", 1992, over the network of
 `models.learn.nets.lstm_attention` and the forest and boosted trees of `models.learn.trees`.
 
 1. The training rows are cut into purged blocks of time. The network is trained once for each
-   block without it (its rows weigh nothing in the loss), the trees as well.
+   block without it (its rows weigh nothing in the loss), the trees as well. Where every row
+   trains, these networks are the committee that is served.
 2. What both said of the blocks they had not seen decides, head by head, how much weight each gets
    beside the base rate: a part that adds nothing out of fold gets none, and that is the ablation
    every training writes down.
-3. Both are trained again on all training rows and served as one graph.
+3. The trees, and where the newest rows are held out the network, are trained again on all training
+   rows; both are served as one graph.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from models.learn.trees.fitting import (
     blocks_of,
     exported,
     fit_members,
+    left_out_of,
     pool,
     tree_prior_outputs,
 )
@@ -74,6 +77,8 @@ class HybridConfig(EnsembleConfig):
 class HybridSpec(ModelSpec):
     """See the module."""
 
+    cross_fits: bool = True
+
     family: ClassVar[str] = "hybrid"
 
 
@@ -90,13 +95,17 @@ def fit_hybrid(data: Prepared) -> Fitted:
     blocks = blocks_of(rows, data)
     neural = dataclasses.replace(data, spec=NETWORK, config=data.config.network)
     trees = fit_members(rows, blocks, data)
-    answers = _network_out_of_fold(rows, blocks, neural)
+    network = fit_network(NETWORK, neural)
+    answers = (
+        _network_out_of_fold(rows, blocks, neural)
+        if network.left_out is None
+        else network.left_out[rows.row]
+    )
     known = np.isfinite(answers[:, 0])  # rows behind enough candles of their run
     base = tree_prior_outputs(rows, data)
     weights, ablation = _weigh(
         rows.take(np.flatnonzero(known)), blocks, known, answers, trees, data
     )
-    network = fit_network(NETWORK, neural)
     members = {"network": network.onnx, "trees": exported(trees.model, rows, data)}
     merged = pool_graphs(members, weights, base, data.layout, len(data.job.feature_names))
     held = data.held_out
@@ -105,6 +114,7 @@ def fit_hybrid(data: Prepared) -> Fitted:
     return Fitted(
         onnx=merged,
         seconds=time.monotonic() - started,
+        left_out=_left_out(network.left_out, trees, rows, weights, base, data),
         facts={
             "parameters": network.facts["parameters"]
             + sum(int(tree.leaves.sum()) for tree in trees.model.trees()),
@@ -114,6 +124,23 @@ def fit_hybrid(data: Prepared) -> Fitted:
             "best_step": network.facts["best_step"],
         },
     )
+
+
+def _left_out(
+    network: FloatArray | None,
+    trees: FittedTrees,
+    rows: Table,
+    weights: dict[str, FloatArray],
+    base: FloatArray,
+    data: Prepared,
+) -> FloatArray | None:
+    """Return both parts' answers (N, H) on rows they were not trained on, pooled as served."""
+    if network is None:
+        return None
+    out = base + weights["network"] * (network - base)
+    out += weights["trees"] * (left_out_of(trees, rows, data) - base)
+    out[:, data.layout.quantiles] = np.sort(out[:, data.layout.quantiles], axis=1)
+    return out
 
 
 def _network_out_of_fold(rows: Table, blocks: Blocks, data: Prepared) -> FloatArray:

@@ -11,16 +11,11 @@ import numpy as np
 from models.base import columns
 from models.base.config import from_mapping
 from models.base.errors import ConfigError
-from models.base.heads import relative_volatility, softmax
+from models.base.heads import chained, relative_volatility, softmax
 from models.base.types import Artifact, Float32Array, FloatArray, TrainingJob
 from models.base.windows import Span
 from models.learn import catalog
-from models.learn.calibration import (
-    fit_conformal_offset,
-    fit_hazard_scale,
-    fit_temperature,
-    tempered,
-)
+from models.learn.calibration import fit_chain_slopes, fit_conformal_offset, fit_hazard_scale
 from models.learn.export.onnx import TOLERANCE, measure_context, measure_streaming
 from models.learn.jobs.fitters import fit_architecture
 from models.learn.training.loop import clip_runs
@@ -58,6 +53,7 @@ def train(job: TrainingJob) -> Artifact:
     """
     started = time.monotonic()
     data = prepare(job, catalog.load(job.network))
+    split = data.split
     fitted = fit_architecture(data)
     onnx = fitted.onnx
     known = {**_identity(data), **fitted.facts}
@@ -65,7 +61,12 @@ def train(job: TrainingJob) -> Artifact:
     present = data.layout.present(data.spec.absent)
     context, gaps = measure_context(onnx, x, data.held_out, data.spec.contexts, job.seed, present)
     streaming = measure_streaming(onnx, x, data.held_out, context, job.seed, present)
-    calibration, calibrated = _calibrate(onnx, x, data, context)
+    unseen, judged = (
+        (fitted.left_out, fitted.left_out)
+        if fitted.left_out is not None
+        else (_outputs(onnx, x, data, s, context) for s in (split.calibration, split.validation))
+    )
+    calibration, calibrated = _calibrate(onnx, unseen, data, context)
     manifest = {
         **known,
         "context_candles": context,
@@ -74,7 +75,7 @@ def train(job: TrainingJob) -> Artifact:
         "tolerance_sd": TOLERANCE,
         "calibration": calibration,
         "latency_us": _latency(onnx, x[-context:], streams=streaming["candles"] > 0),
-        "metrics": {"calibration": calibrated, "validation": _validation(onnx, x, data, context)},
+        "metrics": {"calibration": calibrated, "validation": _validation(judged, data)},
         "seconds": {
             "fit": round(fitted.seconds, 2),
             "all": round(time.monotonic() - started, 2),
@@ -118,6 +119,7 @@ def _identity(data: Prepared) -> dict[str, Any]:
             name: [int(job.time_ms[s.start]), int(job.time_ms[s.stop - 1])]
             for name, s in spans.items()
         },
+        "blocks": len(data.blocks),  # left out in turn; then each span is all of them
         "rows": {
             **{name: len(s) for name, s in spans.items()},
             "purge": labels.purge_candles,
@@ -208,19 +210,21 @@ def _card(data: Prepared) -> dict[str, Any]:
 
 
 def _calibrate(
-    onnx: bytes, x: Float32Array, data: Prepared, context: int
+    onnx: bytes, raw: FloatArray, data: Prepared, context: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the calibration block and the metrics of the calibration rows."""
+    """Return the calibration block and the metrics of the rows with outputs `raw` (N, H).
+
+    No output may be of a network that was trained on its row; rows without one are NaN.
+    """
     job, layout, settings = data.job, data.layout, data.settings.training
     prior = data.prior.double().numpy()
-    raw = _outputs(onnx, x, data, data.split.calibration, context)
     direction = job.labels[columns.LABEL_DIRECTION]
     scaled = job.labels[columns.LABEL_RETURN]
     known = np.isfinite(raw[:, 0]) & np.isfinite(direction) & np.isfinite(scaled)
     logits, classes = raw[known][:, layout.classes], direction[known] + 1
     prior_logits = prior[layout.classes]
-    temperature = fit_temperature(logits, classes, prior_logits)
-    p = tempered(logits, prior_logits, temperature)
+    moves, direction_slope = fit_chain_slopes(logits, classes, prior_logits)
+    p = chained(logits, prior_logits, moves, direction_slope)
     offset, inside = None, None
     if columns.HEAD_QUANTILES not in data.spec.absent:
         low, high = raw[known][:, layout.quantiles][:, [0, -1]].T
@@ -237,7 +241,8 @@ def _calibrate(
     }
     return (
         {
-            "temperature": temperature,
+            "moves_slope": moves,
+            "direction_slope": direction_slope,
             "prior_logits": prior_logits.tolist(),
             "conformal_offset": offset,
             "coverage": settings.interval_coverage,
@@ -290,9 +295,8 @@ def _accuracy(p: FloatArray, classes: FloatArray) -> float:
     return float(((p[moved, 2] > p[moved, 0]) == (classes[moved] == 2)).mean())
 
 
-def _validation(onnx: bytes, x: Float32Array, data: Prepared, context: int) -> dict[str, float]:
-    """Return the direction loss on the validation rows, against the constant prior's."""
-    raw = _outputs(onnx, x, data, data.split.validation, context)
+def _validation(raw: FloatArray, data: Prepared) -> dict[str, float]:
+    """Return the direction loss of outputs (N, H), NaN elsewhere, against the constant prior's."""
     direction = data.job.labels[columns.LABEL_DIRECTION]
     known = np.isfinite(raw[:, 0]) & np.isfinite(direction)
     classes = direction[known].astype(int) + 1

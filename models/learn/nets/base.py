@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -15,7 +16,6 @@ from models.base.heads import HeadLayout
 from models.base.spec import ModelSpec
 
 MUTED_ABOVE = 1e29  # a standard deviation beyond it is of a column that never moved
-_SMALLEST = 1e-6  # probability whose logarithm float32 still tells from the next
 FEATURE_CLIP = 8.0  # standard deviations; one mad candle must not own a gradient
 
 
@@ -55,6 +55,7 @@ class NetworkSpec(ModelSpec):
     reads: Callable[[str], bool] = no_indicator
     carries_past: bool = False
     learns_from_others: bool = True
+    cross_fits: bool = True
 
     family: ClassVar[str] = "network"
 
@@ -181,17 +182,25 @@ class Committee(nn.Module):
     def forward(self, features: Tensor, past: Past | None = None) -> Tensor:
         past = past or Past()
         answers = torch.stack([member(features, past) for member in self.members])  # (K, B, T, H)
-        p = functional.softmax(answers[..., self.layout.classes], dim=-1).mean(dim=0)
         quantiles = answers[..., self.layout.quantiles].mean(dim=0)
         rest = slice(self.layout.quantiles.stop, self.layout.peak.stop)  # hazards, of the peak too
-        hazard = torch.sigmoid(answers[..., rest]).mean(dim=0)
-        hazard = hazard.clamp(_SMALLEST, 1 - _SMALLEST)
-        logit = torch.log(hazard) - torch.log(1 - hazard)
-        parts = [torch.log(p.clamp_min(_SMALLEST)), quantiles, logit]
+        hazard = answers[..., rest]
+        # In logarithms, and by softplus: ONNX Runtime's sigmoid has few digits of a small one.
+        logit = _log_mean(-functional.softplus(-hazard)) - _log_mean(-functional.softplus(hazard))
+        parts = [_mean_logits(answers[..., self.layout.classes]), quantiles, logit]
         if self.layout.action:
-            q = functional.softmax(answers[..., self.layout.actions], dim=-1).mean(dim=0)
-            parts.append(torch.log(q.clamp_min(_SMALLEST)))
+            parts.append(_mean_logits(answers[..., self.layout.actions]))
         return torch.cat(parts, dim=-1)
+
+
+def _mean_logits(logits: Tensor) -> Tensor:
+    """Return logits (..) of the mean over the members of the probabilities, from theirs (K, ..)."""
+    return _log_mean(functional.log_softmax(logits, dim=-1))
+
+
+def _log_mean(logs: Tensor) -> Tensor:
+    """Return the logarithm (..) of a mean over the members, from their logarithms (K, ..)."""
+    return torch.logsumexp(logs, dim=0) - math.log(len(logs))
 
 
 def start_at_prior(head: nn.Linear | nn.Conv1d, bias: Tensor) -> None:

@@ -36,6 +36,7 @@ SPEC = HedgeSpec(
     receptive_field=lambda config: None,
     extra=(HEAD_PEAK, HEAD_ACTION),
     competing=True,
+    cross_fits=False,
     reads_feeds=True,
     description=(
         "The LSTM with attention, taught what a hedge asks: when a cascade starts, on which side, "

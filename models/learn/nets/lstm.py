@@ -21,9 +21,11 @@ from models.learn.nets.base import NetworkSpec, Past
 class RecurrentConfig:
     """Size of the network, LSTM and GRU alike."""
 
-    hidden: int = 64  # units per layer; more did not help on one hour candles
-    layers: int = 2
-    dropout: float = 0.1  # between layers and before the head
+    # On blocks left out, one hour candles, one layer of 32 with strong dropout gained 5 millibits
+    # more than two of 64 with 0.1, four trainings of four.
+    hidden: int = 32  # units per layer
+    layers: int = 1
+    dropout: float = 0.3  # between layers and before the head
 
     def __post_init__(self) -> None:
         if self.hidden < 1 or self.layers < 1:

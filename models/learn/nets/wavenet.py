@@ -5,7 +5,8 @@ for financial series: Borovykh, Bohte & Oosterlee, arXiv 1703.04691. Kernel 2, d
 ..., 2^(n-1): R = 2^n.
 # DIFF: forecasts the pack's heads, not a softmax over quantised levels.
 # DIFF: reads the candle (open, high, low, close, volume) in units of its own volatility and usual
-# volume, and none of the pack's indicators: those columns of the frame are left out by name.
+# volume, and that volatility, for what is asked is whether a move exceeds a cost that is none of
+# these units. None of the pack's indicators: those columns of the frame are left out by name.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.base.columns import feature_name
+from models.base.columns import FEATURE_SIGMA, feature_name
 from models.base.windows import CONTEXTS, MAX_CONTEXT_CANDLES
 from models.learn.nets.base import NetworkSpec, Past
 from models.learn.nets.tcn import CausalConv
@@ -60,14 +61,14 @@ def wavenet_receptive_field(config: WaveNetConfig) -> int:
 
 
 def reads(name: str) -> bool:
-    """Return whether a feature column belongs to the raw candle, of whatever pair and timeframe.
+    """Return whether a feature column is of the raw candle, of any pair and timeframe, or its unit.
 
     Examples
     --------
     >>> [reads(n) for n in ("%-range_gen_BTC/USDTUSDT_1h", "%-range_mid_gen_BTC/USDTUSDT_1h")]
     [True, False]
     """
-    return feature_name(name) in CANDLE
+    return feature_name(name) in CANDLE or name == FEATURE_SIGMA
 
 
 class GatedLayer(nn.Module):

@@ -114,6 +114,32 @@ def check_training_rows(
     return known, mean.astype(np.float32), std.astype(np.float32)
 
 
+def check_blocks(job: TrainingJob, finite: BoolArray, blocks: Sequence[Span], purge: int) -> None:
+    """Check that each block can judge the members that leave it out, and leaves them rows.
+
+    Raises
+    ------
+    InputError
+        If a block, or what is left without it and `purge` rows around it, has no usable row with a
+        label.
+    """
+    problems = []
+    for label in (columns.LABEL_RETURN, columns.LABEL_DIRECTION):
+        known = finite & np.isfinite(job.labels[label])
+        for number, block in enumerate(blocks, start=1):
+            inside = known[block.start : block.stop].any()
+            before, behind = known[: max(block.start - purge, 0)], known[block.stop + purge :]
+            for there, where in (
+                (inside, "of"), (before.any() or behind.any(), "outside"),
+            ):  # fmt: skip
+                if not there:
+                    problems.append(
+                        f"label {label} is unknown in every usable row {where} block {number} of "
+                        f"{len(blocks)}, left out in turn"
+                    )
+    _refuse(problems, job)
+
+
 def _check_alignment(job: TrainingJob) -> None:
     rows, width = job.features.shape
     names = job.feature_names

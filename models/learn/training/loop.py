@@ -194,10 +194,13 @@ def fit(
     title: str = "",
     *,
     warm: bool = False,
+    judged: Rows | None = None,
 ) -> tuple[M, History]:
     """Train `model` and return the averaged weights with the best validation loss, and the history.
 
-    A `warm` model has been trained before: its weights are kept if no step betters them.
+    A `warm` model has been trained before: its weights are kept if no step betters them. Where
+    rows weigh nothing in training because they are left out, `judged` has their weight in the
+    validation loss.
 
     What is returned is on the CPU, wherever it was trained.
 
@@ -208,7 +211,7 @@ def fit(
     """
     runs, peers = _usable_runs(rows, train, validation, burn_in)
     device, mixed = place(settings)
-    model, rows = model.to(device), rows.to(device)
+    model, rows, judged = model.to(device), rows.to(device), (judged or rows).to(device)
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     optimiser = torch.optim.AdamW(
@@ -218,7 +221,7 @@ def fit(
     best = copy.deepcopy(model).eval()
 
     def validation_loss() -> float:
-        parts = evaluate(average.module, rows, validation, burn_in, layout, peers)
+        parts = evaluate(average.module, judged, validation, burn_in, layout, peers)
         return float(parts.total(settings))
 
     batches = _batches(runs, burn_in, settings, rng)

@@ -11,11 +11,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from models.base.columns import FEATURE_SIGMA
 from models.base.errors import InputError
+from models.base.types import FloatArray
+from models.base.windows import Span
 from models.learn.export.onnx import to_onnx
 from models.learn.nets.base import Committee, Forecaster, NetworkSpec, start_at_prior
 from models.learn.training.fitted import Fitted
-from models.learn.training.loop import Rows, fit
+from models.learn.training.loop import Rows, clip_runs, fit
 from models.learn.training.prepare import Prepared
 from models.learn.training.settings import TrainingSettings
 
@@ -30,7 +33,7 @@ def build_forecaster(spec: NetworkSpec, data: Prepared, seed: int) -> Forecaster
     """
     names = data.job.feature_names
     kept = [i for i, name in enumerate(names) if spec.reads(name)]
-    if not kept:
+    if all(names[i] == FEATURE_SIGMA for i in kept):  # a unit is nothing to go by
         raise InputError(
             f"expected features {spec.title} reads, got none of them in {list(names[:5])} ...",
             where=data.job.title,
@@ -66,20 +69,21 @@ def fit_network(spec: NetworkSpec, data: Prepared) -> Fitted:
     TrainingError, ArtifactError
         If training diverges, or the exported graph is not the network.
     """
-    job, split, members = data.job, data.split, data.settings.training.members
+    job, split, members = data.job, data.split, _members(data)
     lead = burn_in(spec, data)
     networks, settings, facts = _first_weights(spec, data)
     warm = facts.get("warm_start") == "taken"
     fitted, histories = [], []
     rows = _with_others(data, lead)
-    # Members differ in their first weights and in the order of their batches.
-    for member, (seed, network) in enumerate(
-        zip(_seeds(job.seed, members), networks, strict=True), start=1
-    ):
+    # Members differ in their first weights, in the order of their batches, and in what they leave
+    # out.
+    for member, (seed, network) in enumerate(zip(_seeds(job.seed, members), networks, strict=True)):
+        block = data.blocks[member % len(data.blocks)] if data.blocks else None
         best, history = fit(
-            network, rows, split.train, split.validation, lead, data.layout, settings, seed,
-            job.title if members == 1 else f"{job.title}, member {member} of {members}",
-            warm=warm,
+            network, rows if block is None else _without(block, rows, data),
+            split.train, block or split.validation, lead, data.layout, settings, seed,
+            job.title if members == 1 else f"{job.title}, member {member + 1} of {members}",
+            warm=warm, judged=rows,
         )  # fmt: skip
         fitted.append(best)
         histories.append(history)
@@ -88,6 +92,7 @@ def fit_network(spec: NetworkSpec, data: Prepared) -> Fitted:
         onnx=to_onnx(model, len(job.feature_names), carries=spec.carries_past),
         seconds=sum(history.seconds for history in histories),
         weights=_packed(fitted),
+        left_out=_left_out(fitted, data, lead) if data.blocks else None,
         facts={
             **facts,
             "parameters": sum(p.numel() for p in model.parameters()),
@@ -98,6 +103,31 @@ def fit_network(spec: NetworkSpec, data: Prepared) -> Fitted:
     )
 
 
+def _members(data: Prepared) -> int:
+    return data.settings.training.members * max(len(data.blocks), 1)
+
+
+def _without(block: Span, rows: Rows, data: Prepared) -> Rows:
+    """Return the rows with no weight on `block` and on those whose labels share candles with it."""
+    purge, weight = data.settings.labels.purge_candles, rows.weight.clone()
+    weight[max(block.start - purge, 0) : block.stop + purge] = 0.0
+    return dataclasses.replace(rows, weight=weight)
+
+
+@torch.no_grad()
+def _left_out(fitted: list[Forecaster], data: Prepared, lead: int) -> FloatArray:
+    """Return the outputs (N, H) on each block by those that left it out, behind their burn-in."""
+    out = np.full((len(data.job.time_ms), data.layout.width), np.nan)
+    for number, block in enumerate(data.blocks):
+        of_block = fitted[number :: len(data.blocks)]
+        model = of_block[0] if len(of_block) == 1 else Committee(of_block)
+        for run in clip_runs(data.rows.runs, block, lead):
+            y = model.eval()(data.rows.features[None, run.start : run.stop])[0]
+            first = max(run.start + lead, block.start)
+            out[first : run.stop] = y[first - run.start :].double().numpy()
+    return out
+
+
 def _first_weights(
     spec: NetworkSpec, data: Prepared
 ) -> tuple[list[Forecaster], TrainingSettings, dict[str, Any]]:
@@ -106,7 +136,7 @@ def _first_weights(
     Random weights, or those of the job's warm start where they fit: then fewer, smaller steps.
     """
     job, settings = data.job, data.settings.training
-    seeds = _seeds(job.seed, settings.members)
+    seeds = _seeds(job.seed, _members(data))
     networks = [build_forecaster(spec, data, seed) for seed in seeds]
     if not job.warm_start:
         return networks, settings, {}

@@ -16,11 +16,11 @@ from models.base.spec import ModelSpec
 from models.base.types import BoolArray, Float32Array, IntArray, TrainingJob
 from models.base.units import DAY_MS
 from models.base.windows import Span, contiguous_runs
-from models.learn.training.checks import check_job, check_training_rows
+from models.learn.training.checks import check_blocks, check_job, check_training_rows
 from models.learn.training.loop import Rows, clip_runs
 from models.learn.training.loss import joined, prior_outputs, targets
 from models.learn.training.settings import ModelSettings
-from models.learn.training.split import Split, split_rows
+from models.learn.training.split import Split, left_out_blocks, split_rows
 from models.serve.decode import novelty_score
 from models.serve.drift import fit_drift
 
@@ -61,6 +61,8 @@ class Prepared:
     optional: BoolArray  # (F,) features that may be missing
     peers: tuple[Peer, ...] = ()
     lessons: tuple[Span, ...] = ()  # calibration rows that count with the training rows
+    # Blocks each left out by one member; then every span of the split is the whole of them.
+    blocks: tuple[Span, ...] = ()
 
     def lesson_runs(self, burn_in: int) -> list[Span]:
         """Return the gap-free runs whose counted rows are lessons."""
@@ -68,8 +70,9 @@ class Prepared:
 
     @property
     def held_out(self) -> Span:
-        """The longest gap-free run after the training rows."""
-        after = Span(self.split.validation.start, len(self.job.time_ms))
+        """The longest gap-free run after the training rows, or of the newest block left out."""
+        first = self.blocks[-1] if self.blocks else self.split.validation
+        after = Span(first.start, len(self.job.time_ms))
         return max(clip_runs(self.rows.runs, after, 0), key=len)
 
 
@@ -103,7 +106,9 @@ def prepare(job: TrainingJob, spec: ModelSpec) -> Prepared:
         dtype=np.bool_,
     )
     finite = check_job(job, optional, _extra_labels(spec))
-    split = _split(len(job.time_ms), spec, settings)
+    blocks = _blocks(job, spec, settings)
+    whole = Span(0, blocks[-1].stop) if blocks else None
+    split = Split(whole, whole, whole) if whole else _split(len(job.time_ms), spec, settings)
     layout = _layout(spec, settings)
     own = Rows(
         features=torch.from_numpy(np.where(finite[:, None], job.features, 0.0).astype(np.float32)),
@@ -112,6 +117,7 @@ def prepare(job: TrainingJob, spec: ModelSpec) -> Prepared:
         runs=contiguous_runs(job.time_ms, job.candle_ms, finite),
     )
     known, mean, std = check_training_rows(job, finite, split.train, optional)
+    check_blocks(job, finite, blocks, settings.labels.purge_candles)
     peers, rows = _with_peers(job, own, layout, split, spec, optional, settings)
     return Prepared(
         job=job,
@@ -128,7 +134,26 @@ def prepare(job: TrainingJob, spec: ModelSpec) -> Prepared:
         drift=fit_drift(known[:, ~optional]),
         optional=optional,
         peers=tuple(peers),
-        lessons=_lessons(job, split) if spec.learns_from_others else (),
+        lessons=_lessons(job, split) if spec.learns_from_others and not blocks else (),
+        blocks=blocks,
+    )
+
+
+def _blocks(job: TrainingJob, spec: ModelSpec, settings: ModelSettings) -> tuple[Span, ...]:
+    """Return the blocks to leave out in turn; none where the newest rows are held out instead.
+
+    A challenge is judged on rows neither model was trained on, and a fine-tuned network would meet
+    its left-out rows again in blocks that have moved on.
+    """
+    training = settings.training
+    held_out = training.pool or training.challenge or training.fine_tune or job.warm_start
+    if not spec.cross_fits or training.cross_fit == 1 or held_out:
+        return ()
+    return left_out_blocks(
+        len(job.time_ms),
+        purge=settings.labels.purge_candles,
+        blocks=training.cross_fit,
+        minimum=max(2 * spec.contexts[-1], spec.minimum_rows),
     )
 
 

@@ -22,6 +22,10 @@ class TrainingSettings:
     weight_decay: float = 1e-2
     gradient_clip: float = 1.0
     members: int = 1  # networks trained from different seeds and served as one graph
+    # Blocks of time, each left out by one network (or `members` of them) of a committee, so that
+    # every row trains; the left-out blocks choose checkpoints and calibrate. 1 holds out the newest
+    # rows instead, as do pool, challenge and fine_tune and the models that are no plain network.
+    cross_fit: int = 5
     max_steps: int = 600  # optimiser steps; optima come at 70-300
     evaluate_every: int = 20
     patience: int = 8  # evaluations without a better validation loss
@@ -51,8 +55,8 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         counts = (
-            "segment_candles", "batch", "members", "max_steps", "evaluate_every", "patience",
-            "threads", "fine_tune_max_steps",
+            "segment_candles", "batch", "members", "cross_fit", "max_steps", "evaluate_every",
+            "patience", "threads", "fine_tune_max_steps",
         )  # fmt: skip
         for name in counts:
             if getattr(self, name) < 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from models.base.errors import InputError
 from models.base.windows import Span
@@ -15,6 +16,35 @@ class Split:
     train: Span
     validation: Span
     calibration: Span
+
+
+def left_out_blocks(rows: int, *, purge: int, blocks: int, minimum: int) -> tuple[Span, ...]:
+    """Cut `rows` rows into `blocks` equal spans, each to be left out by one member of a committee.
+
+    The frame's last `purge` rows are in none: their labels would look into the candles the model
+    is about to be tested on. Who trains without a block leaves out `purge` rows around it as well.
+
+    Raises
+    ------
+    InputError
+        If a block would have fewer than `minimum` rows.
+
+    Examples
+    --------
+    >>> left_out_blocks(100, purge=10, blocks=3, minimum=10)
+    (Span(start=0, stop=30), Span(start=30, stop=60), Span(start=60, stop=90))
+    """
+    each = max(rows - purge, 0) // blocks
+    if each < minimum:
+        raise InputError(
+            f"expected at least {minimum} rows in each of {blocks} blocks left out in turn, got "
+            f"{each} of {rows} rows",
+            where="training frame",
+            cure="raise freqai.train_period_days, lower training.cross_fit, or download more "
+            "history",
+        )
+    edges = [rows - purge - each * left for left in range(blocks, -1, -1)]
+    return tuple(Span(start, stop) for start, stop in pairwise([0, *edges[1:]]))
 
 
 def split_rows(

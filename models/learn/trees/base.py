@@ -28,7 +28,7 @@ class BoostingConfig:
     hazard_depth: int = 2
     # Rows of onset a leaf must expect. An episode is ahead of up to 24 rows, so this is two.
     hazard_leaf_onsets: int = 48
-    blocks: int = 5  # of time, each held out once from the training rows
+    blocks: int = 5  # of time, each held out once, where training.cross_fit does not say how many
     importance_repeats: int = 5  # permutations per feature on the validation rows; 0 skips it
 
     def __post_init__(self) -> None:
@@ -80,5 +80,6 @@ class TreeSpec(ModelSpec):
 
     contexts: tuple[int, ...] = (1,)  # the features look back, the trees do not
     minimum_rows: int = 500  # five blocks of a hundred, two labels' reach of each purged
+    cross_fits: bool = True
 
     family: ClassVar[str] = "trees"

@@ -243,6 +243,7 @@ class Chosen:
 
     rounds: int  # 1 to `max_rounds`
     outputs: FloatArray  # (R, C) of each row of the table, by the fit that did not see it
+    newest: Boosted  # the fit that did not see the newest block
 
 
 def choose_rounds(head: Head, table: Table, blocks: Blocks) -> Chosen:
@@ -258,4 +259,4 @@ def choose_rounds(head: Head, table: Table, blocks: Blocks) -> Chosen:
     outputs = np.empty((len(table), len(head.base)))
     for fitted, (_, held) in zip(fits, blocks, strict=True):
         outputs[held] = fitted.outputs(table.x[held], rounds)
-    return Chosen(rounds, outputs)
+    return Chosen(rounds, outputs, fits[-1])

@@ -4,8 +4,9 @@
    furthest label purged on both sides. Never at random: a row's neighbours are near copies of it.
 2. Out of these blocks come the number of boosting rounds of each head and, for the Ensemble, the
    weights of forest, boosting and prior in the pool.
-3. All members are fitted again on all training rows. On the validation rows nothing is chosen:
-   their loss is a first honest look, and there the features' importance is measured.
+3. All members are fitted again on all training rows. The features' importance is measured on the
+   validation rows, on which nothing was chosen; where every row trains, on the newest block, of
+   the boosted direction that did not see it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from models.learn.training.prepare import Prepared
 from models.learn.trees.base import EnsembleConfig
 from models.learn.trees.boosting import (
     Blocks,
+    Boosted,
     DirectionHead,
     HazardHead,
     Head,
@@ -36,7 +38,7 @@ from models.learn.trees.boosting import (
 from models.learn.trees.forest import OUTPUTS, Forest, grow
 from models.learn.trees.graph import check_against_members
 from models.learn.trees.importance import permutation_importance
-from models.learn.trees.model import POOLED, TreeModel, forest_members
+from models.learn.trees.model import HAZARDS, POOLED, TreeModel, forest_members
 from models.learn.trees.pool import fit_weights, pooled
 from models.learn.trees.table import Table, feature_table, purged_blocks
 from models.serve.session import Session
@@ -65,12 +67,13 @@ def fit_trees(data: Prepared) -> Fitted:
     return Fitted(
         onnx=onnx,
         seconds=seconds,
+        left_out=left_out_of(fitted, rows, data) if data.blocks else None,
         facts={
             "parameters": sum(int(tree.leaves.sum()) for tree in trees),  # leaves
             "trees": len(trees),
             "blocks": len(blocks),
             "out_of_fold": fitted.facts,
-            "importance": _importance(onnx, fitted.model, data),
+            "importance": _importance(onnx, fitted, data),
             "libraries": {"scikit-learn": sklearn.__version__, "xgboost": xgboost.__version__},
         },
     )
@@ -84,12 +87,28 @@ class FittedTrees:
     heads: dict[str, Head]
     out_of_fold: dict[str, FloatArray]  # (R, C) by head, pooled; the hazards' are f, C = 1
     facts: dict[str, Any]  # rounds, weights and losses by head
+    newest: Boosted  # direction, fitted without the newest block, and its rounds
+    rounds: int
 
 
 def blocks_of(rows: Table, data: Prepared) -> Blocks:
     """Return the purged blocks of the training rows."""
-    purge = data.settings.labels.purge_candles
-    return purged_blocks(rows.row, data.split.train, data.config.blocks, purge)
+    purge, blocks = data.settings.labels.purge_candles, len(data.blocks) or data.config.blocks
+    return purged_blocks(rows.row, data.split.train, blocks, purge)
+
+
+def left_out_of(fitted: FittedTrees, rows: Table, data: Prepared) -> FloatArray:
+    """Return the outputs (N, H) on each of `rows` by trees not fitted on it, NaN elsewhere."""
+    out = np.full((len(data.job.time_ms), data.layout.width), np.nan)
+    model, said = fitted.model, fitted.out_of_fold
+    for name in said:
+        answer = said[name]
+        if name in HAZARDS:
+            answer = model.prior[model.columns(name)] + answer
+        out[rows.row, model.columns(name)] = (
+            np.sort(answer, axis=1) if name == "quantiles" else answer
+        )
+    return out
 
 
 def exported(model: TreeModel, rows: Table, data: Prepared) -> bytes:
@@ -123,7 +142,8 @@ def fit_members(rows: Table, blocks: Blocks, data: Prepared) -> FittedTrees:
         out_of_fold[name] = pooled(list(answers.values()), weights[name], head.base)
     boosted = {name: head.fit(rows, chosen[name].rounds) for name, head in heads.items()}
     model = TreeModel(data.layout, prior, boosted, forest, weights)
-    return FittedTrees(model, heads, out_of_fold, facts)
+    direction = chosen["direction"]
+    return FittedTrees(model, heads, out_of_fold, facts, direction.newest, direction.rounds)
 
 
 def _progress(data: Prepared, done: str) -> None:
@@ -189,9 +209,10 @@ def _forest_out_of_fold(rows: Table, blocks: Blocks, data: Prepared) -> FloatArr
     return out
 
 
-def _importance(onnx: bytes, model: TreeModel, data: Prepared) -> dict[str, Any]:
-    """Return what each feature is worth on the validation rows, the most important first."""
-    rows, layout, session = feature_table(data, data.split.validation), data.layout, Session(onnx)
+def _importance(onnx: bytes, fitted: FittedTrees, data: Prepared) -> dict[str, Any]:
+    """Return what each feature is worth on rows that were not trained on, most important first."""
+    span = data.blocks[-1] if data.blocks else data.split.validation
+    rows, layout, session = feature_table(data, span), data.layout, Session(onnx)
     repeats = data.config.importance_repeats
     block = max(_DAY, data.settings.labels.purge_candles)
     out = {"unit": "millibits", "block_candles": block, "repeats": repeats, "rows": len(rows)}
@@ -199,9 +220,11 @@ def _importance(onnx: bytes, model: TreeModel, data: Prepared) -> dict[str, Any]
         return {**out, "features": {}}
 
     def logits(x: Float32Array) -> FloatArray:
+        if data.blocks:
+            return fitted.newest.outputs(x, fitted.rounds)
         return np.asarray(session.run(x[None])[0][:, layout.classes], dtype=np.float64)
 
-    used = np.unique(np.concatenate([tree.feature[~tree.leaves] for tree in model.trees()]))
+    used = np.unique(np.concatenate([tree.feature[~tree.leaves] for tree in fitted.model.trees()]))
     found = permutation_importance(
         logits, rows.x, rows.direction,
         used=used.tolist(), block=block, repeats=repeats, seed=data.job.seed,

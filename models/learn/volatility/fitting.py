@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import sklearn
+import torch
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from models.base import columns
 from models.base.errors import InputError
-from models.base.types import FloatArray, IntArray
+from models.base.types import BoolArray, FloatArray, IntArray
 from models.base.windows import Span
 from models.learn.export.onnx import to_onnx
 from models.learn.hazard.proportional import (
@@ -35,6 +37,7 @@ from models.learn.volatility.inputs import (
     squared_ranges,
 )
 from models.learn.volatility.served import LogVolatility, ServedVolatility, VolatilityHeads
+from models.serve.session import graph_input
 
 _HOURS = 24
 
@@ -48,6 +51,10 @@ class RangeRows:
     hour: IntArray  # (R,) of the week
     realised: FloatArray  # (R,) log volatility over the horizon, from the ranges within it
     weight: FloatArray  # (R,)
+
+    def take(self, keep: BoolArray) -> RangeRows:
+        """Return the rows that are to be kept, (R,)."""
+        return RangeRows(*(getattr(self, name)[keep] for name in self.__dataclass_fields__))
 
 
 def fit_volatility(data: Prepared) -> Fitted:
@@ -63,25 +70,30 @@ def fit_volatility(data: Prepared) -> Fitted:
     started = time.monotonic()
     job = data.job
     regression, heads, facts = fit_parts(data)
+    left_out = _left_out(data) if data.blocks else None
     seconds = time.monotonic() - started
-    origin_ms = int(job.time_ms[0])
-    served = ServedVolatility(
-        regression, heads, data.layout,
-        columns=range_columns(job.feature_names, job.candle_ms),
-        horizon=data.settings.labels.horizon_candles,
-        candle_ms=job.candle_ms,
-        origin_ms=origin_ms,
-    )  # fmt: skip
     return Fitted(
-        onnx=to_onnx(served, len(job.feature_names) + 1, carries=True),
+        onnx=to_onnx(_served(regression, heads, data), len(job.feature_names) + 1, carries=True),
         seconds=seconds,
+        left_out=left_out,
         facts={
-            "time_origin_ms": origin_ms,
+            "time_origin_ms": int(job.time_ms[0]),
             "parameters": len(regression.slope) + _HOURS + WEEK_HOURS // _HOURS + 1,
             "volatility": facts,
             "libraries": {"scikit-learn": sklearn.__version__},
         },
     )
+
+
+def _served(regression: LogVolatility, heads: VolatilityHeads, data: Prepared) -> ServedVolatility:
+    job = data.job
+    return ServedVolatility(
+        regression, heads, data.layout,
+        columns=range_columns(job.feature_names, job.candle_ms),
+        horizon=data.settings.labels.horizon_candles,
+        candle_ms=job.candle_ms,
+        origin_ms=int(job.time_ms[0]),
+    )  # fmt: skip
 
 
 def fit_parts(data: Prepared) -> tuple[LogVolatility, VolatilityHeads, dict[str, Any]]:
@@ -91,8 +103,61 @@ def fit_parts(data: Prepared) -> tuple[LogVolatility, VolatilityHeads, dict[str,
     at = range_columns(job.feature_names, job.candle_ms)
     rows = range_rows(data, inputs, data.split.train, at)
     regression, heads = _heads(data, rows, fit_regression(rows, inputs, data.config.ridge))
-    held = range_rows(data, inputs, data.split.validation, at)
+    if data.blocks:
+        held = [
+            (fit_regression(without, inputs, data.config.ridge), block)
+            for without, block in _blocks(rows, data)
+        ]
+    else:
+        held = [(regression, range_rows(data, inputs, data.split.validation, at))]
     return regression, heads, _facts(regression, heads, rows, held)
+
+
+def _blocks(rows: RangeRows, data: Prepared) -> list[tuple[RangeRows, RangeRows]]:
+    """Return, for each block left out, the rows whose labels share no candle with it, and its own.
+
+    Raises
+    ------
+    InputError
+        If one of both has no row with a whole context.
+    """
+    purge, out = data.settings.labels.purge_candles, []
+    for block in data.blocks:
+        inside = (rows.row >= block.start) & (rows.row < block.stop)
+        near = (rows.row >= block.start - purge) & (rows.row < block.stop + purge)
+        if not inside.any() or near.all():
+            raise InputError(
+                f"expected rows with a whole context in the block {block} and outside it, got "
+                f"{int(inside.sum())} and {int((~near).sum())}",
+                where=data.job.title,
+                cure="bring candles without gaps, or lower training.cross_fit",
+            )
+        out.append((rows.take(~near), rows.take(inside)))
+    return out
+
+
+@torch.no_grad()
+def _left_out(data: Prepared) -> FloatArray:
+    """Return the outputs (N, H) on each block of what was fitted without it, NaN elsewhere."""
+    job, horizon = data.job, data.settings.labels.horizon_candles
+    inputs = range_inputs(data.config, horizon, job.candle_ms)
+    at = range_columns(job.feature_names, job.candle_ms)
+    rows = range_rows(data, inputs, data.split.train, at)
+    x = torch.from_numpy(
+        graph_input(
+            job.features, job.time_ms,
+            {"time_origin_ms": int(job.time_ms[0]), "candle_ms": job.candle_ms},
+        )
+    )  # fmt: skip
+    out, lead = np.full((len(job.time_ms), data.layout.width), np.nan), inputs.reach - 1
+    for (without, _), block in zip(_blocks(rows, data), data.blocks, strict=True):
+        fitted = _heads(data, without, fit_regression(without, inputs, data.config.ridge))
+        served = _served(*fitted, data).eval()
+        for run in clip_runs(data.rows.runs, block, lead):
+            y = served(x[None, run.start : run.stop])[0]
+            first = max(run.start + lead, block.start)
+            out[first : run.stop] = y[first - run.start :].double().numpy()
+    return out
 
 
 def range_rows(data: Prepared, inputs: RangeInputs, span: Span, at: tuple[int, int]) -> RangeRows:
@@ -215,12 +280,18 @@ def _on_volatility(
 
 
 def _facts(
-    regression: LogVolatility, heads: VolatilityHeads, rows: RangeRows, held: RangeRows
+    regression: LogVolatility,
+    heads: VolatilityHeads,
+    rows: RangeRows,
+    held: Sequence[tuple[LogVolatility, RangeRows]],
 ) -> dict[str, Any]:
-    """Return what the manifest tells: coefficients, and the variance of log ranges explained."""
+    """Return what the manifest tells: coefficients, and the variance of log ranges explained.
 
-    def explained(of: RangeRows) -> float:
-        error = of.realised - regression(of.logs, of.hour)
+    `held` are rows with regressions that were not fitted on them.
+    """
+
+    def explained(by: LogVolatility, of: RangeRows) -> float:
+        error = of.realised - by(of.logs, of.hour)
         return float(1.0 - error.var() / max(of.realised.var(), SMALLEST_VARIANCE))
 
     names = regression.inputs.names
@@ -228,7 +299,10 @@ def _facts(
         "rows": len(rows.row),
         "slopes": dict(zip(names, regression.slope.tolist(), strict=True)),
         "clock_sd": float(regression.clock.std()),
-        "explained_frac": {"train": explained(rows), "validation": explained(held)},
+        "explained_frac": {
+            "train": explained(regression, rows),
+            "validation": float(np.mean([explained(*pair) for pair in held])),
+        },
         "moves_slope": float(heads.moves.slope[0]),
         "hazard_slopes": [float(side.slope[0]) for side in heads.sides],
         "quantiles": heads.quantiles.tolist(),

@@ -47,6 +47,8 @@ class VolatilityConfig:
 class VolatilitySpec(ModelSpec):
     """The one architecture without a side."""
 
+    cross_fits: bool = True
+
     family: ClassVar[str] = "volatility"
 
     def candles_read(self, config: VolatilityConfig) -> int:

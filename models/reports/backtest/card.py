@@ -88,7 +88,13 @@ def _data(m: Mapping[str, Any]) -> list[tuple[str, str]]:
     out = [
         (name, f"{show(rows.get(name), 'count')} candles, {day(span[0])} to {day(span[1])}")
         for name, span in spans.items()
+        if not m.get("blocks") or name == "train"
     ]
+    if m.get("blocks"):
+        out.append((
+            "judged and calibrated on",
+            f"all of them, each of {m['blocks']} blocks by members that left it out",
+        ))  # fmt: skip
     needed = m.get("card", {}).get("useful_rows")
     pool = [
         f"{show(share['rows'], 'count')} candles, {share['falls']} falls and "
@@ -147,7 +153,8 @@ def _calibration(m: Mapping[str, Any], n: Mapping[str, Any]) -> list[tuple[str, 
     c = m.get("calibration", {})
     probability = (n["forecast"]["pooled"] or {}).get("probability", {})
     return [
-        ("temperature of the classes", show(c.get("temperature"), "ratio")),
+        ("evidence for a move believed", show(c.get("moves_slope"), "ratio")),
+        ("evidence for its direction believed", show(c.get("direction_slope"), "ratio")),
         ("interval widened by, sigma", show(c.get("conformal_offset"), "signed")),
         ("expected calibration error, P(up)", show(probability.get("ece15_up"), "pct")),
         ("expected calibration error, P(down)", show(probability.get("ece15_down"), "pct")),

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.base.errors import InputError
-from models.base.heads import sigmoid, softmax
+from models.base.heads import chained, sigmoid, softmax
 from models.base.types import FloatArray
 from models.learn.calibration import (
     MIN_ROWS,
+    fit_chain_slopes,
     fit_conformal_offset,
     fit_hazard_scale,
     fit_temperature,
@@ -73,6 +74,54 @@ def test_tempered_when_the_temperature_rises_then_rows_move_towards_the_prior(
         return (p * np.log(p / softmax(PRIOR))).sum(axis=1)
 
     assert (divergence(2 * temperature) <= divergence(temperature) + 1e-12).all()
+
+
+def spread(moves: float, direction: float, rows: int = 40_000) -> tuple[FloatArray, FloatArray]:
+    """Return logits (R, 3), and classes that follow the given share of each question's evidence."""
+    logits = PRIOR + np.random.default_rng(0).normal(size=(rows, 3))
+    return logits, draws(chained(logits, PRIOR, moves, direction), seed=1)
+
+
+@pytest.mark.parametrize(("moves", "direction"), [(1.0, 1.0), (0.8, 0.3), (1.7, 0.0), (0.0, 0.6)])
+def test_slopes_when_each_question_is_overstated_otherwise_then_both_are_recovered(
+    moves: float, direction: float
+) -> None:
+    found = fit_chain_slopes(*spread(moves, direction), PRIOR)
+    assert found == pytest.approx((moves, direction), abs=0.06)
+    # The control: one factor for both, as a temperature is, finds neither where they differ.
+    shared = 1 / fit_temperature(*spread(moves, direction), PRIOR)
+    assert moves == direction or abs(shared - moves) > 0.06 or abs(shared - direction) > 0.06
+
+
+def test_slopes_when_the_direction_is_backwards_then_it_is_not_believed_at_all() -> None:
+    logits, classes = spread(1.0, 1.0)
+    backwards = logits[:, [2, 1, 0]] - PRIOR[[2, 1, 0]] + PRIOR
+    moves, direction = fit_chain_slopes(backwards, classes, PRIOR)
+    assert (moves, direction) == pytest.approx((1.0, 0.0), abs=0.06)
+
+
+def test_slopes_when_evidence_is_understated_then_only_that_for_a_move_is_raised() -> None:
+    logits, classes = spread(2.0, 1.0)
+    halved = PRIOR + 0.5 * (logits - PRIOR)
+    moves, direction = fit_chain_slopes(halved, classes, PRIOR)
+    assert moves > 3
+    assert direction == pytest.approx(1.0, abs=1e-4)
+
+
+def test_slopes_when_rows_are_too_few_then_both_numbers_are_named() -> None:
+    few = MIN_ROWS - 1
+    with pytest.raises(InputError, match=f"at least {MIN_ROWS} calibration rows, got {few}"):
+        fit_chain_slopes(np.zeros((few, 3)), np.zeros(few), PRIOR)
+
+
+def test_chained_when_both_slopes_are_one_then_it_is_softmax_and_at_zero_the_prior() -> None:
+    logits = np.random.default_rng(0).normal(size=(50, 3)) * 5
+    np.testing.assert_allclose(chained(logits, PRIOR, 1.0, 1.0), softmax(logits), atol=1e-12)
+    rows = np.tile(softmax(PRIOR), (50, 1))
+    np.testing.assert_allclose(chained(logits, PRIOR, 0.0, 0.0), rows, atol=1e-12)
+    # Less belief in the direction leaves how likely a move is as it was.
+    half = chained(logits, PRIOR, 1.0, 0.5)
+    np.testing.assert_allclose(half[:, 1], softmax(logits)[:, 1], atol=1e-12)
 
 
 @pytest.mark.parametrize("coverage", [0.8, 0.9, 0.99])

@@ -172,7 +172,7 @@ def make_training(until_ms: int) -> TrainingRecord:
         "parameters": 53_000,
         "context_candles": 96,
         "context_gap_sd": {"96": 4.1e-5},
-        "calibration": {"temperature": 1.84, "rows": 420},
+        "calibration": {"moves_slope": 0.84, "direction_slope": 0.31, "rows": 420},
         "spans_ms": {"train": [until_ms - 180 * day, until_ms - 60 * day]},
         "rows": {"train": 2880, "validation": 700, "calibration": 420, "purge": 24},
         "metrics": {

@@ -15,7 +15,10 @@ from models.base.heads import HeadLayout
 from models.base.types import FloatArray, TrainingJob
 from models.learn.hybrid import hybrid
 from models.learn.hybrid.merge import check_pool, pool_graphs
+from models.learn.nets.base import NetworkSpec
 from models.learn.nets.lstm_attention import SPEC as NETWORK
+from models.learn.training.fitted import Fitted
+from models.learn.training.networks import fit_network
 from models.learn.training.prepare import Prepared
 from models.learn.trees.fitting import blocks_of
 from models.learn.trees.table import feature_table
@@ -43,15 +46,16 @@ def neural(of: TrainingJob) -> Prepared:
 
 
 def test_stack_when_a_block_has_other_labels_then_what_is_said_of_it_stays_the_same() -> None:
-    data = planted.prepared(job())
+    made = planted.held_out(job())
+    data = planted.prepared(made)
     rows = feature_table(data, data.split.train)
     held = blocks_of(rows, data)[0][1]
     inside = rows.row[held]
-    labels = {name: values.copy() for name, values in job().labels.items()}
+    labels = {name: values.copy() for name, values in made.labels.items()}
     labels[columns.LABEL_DIRECTION][inside] *= -1
     labels[columns.LABEL_RETURN][inside] *= -1
     said = []
-    for of in (job(), job(labels=labels)):
+    for of in (made, dataclasses.replace(made, labels=labels)):
         d = neural(of)
         t = feature_table(d, d.split.train)
         # The shared scaling and prior come from all training rows and are no secret of the block.
@@ -64,16 +68,25 @@ def test_stack_when_a_block_has_other_labels_then_what_is_said_of_it_stays_the_s
     assert np.nanmax(np.abs(said[0][other] - said[1][other])) > 1e-3  # those did see them
 
 
+@pytest.mark.parametrize("cross_fitted", [True, False])
 def test_stack_when_one_part_is_noise_then_it_gets_no_weight(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, cross_fitted: bool
 ) -> None:
     def noise(rows: Any, blocks: Any, data: Prepared) -> FloatArray:
         rng = np.random.default_rng(0)
         out: FloatArray = data.prior.numpy() + rng.normal(size=(len(rows), data.layout.width))
         return out
 
-    monkeypatch.setattr(hybrid, "_network_out_of_fold", noise)
-    facts = hybrid.fit_hybrid(planted.prepared(job())).facts["ablation"]
+    def noisy(spec: NetworkSpec, data: Prepared) -> Fitted:
+        made = fit_network(spec, data)
+        return dataclasses.replace(made, left_out=noise(data.job.time_ms, (), data))
+
+    if cross_fitted:
+        monkeypatch.setattr(hybrid, "fit_network", noisy)
+    else:
+        monkeypatch.setattr(hybrid, "_network_out_of_fold", noise)
+    made = job() if cross_fitted else planted.held_out(job())
+    facts = hybrid.fit_hybrid(planted.prepared(made)).facts["ablation"]
     for head in ("direction", "quantiles"):
         assert facts[head]["weights"]["network"] == 0
         assert facts[head]["weights"]["trees"] > 0.5

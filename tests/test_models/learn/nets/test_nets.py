@@ -26,6 +26,7 @@ def test_wavenet_when_it_names_the_candle_then_the_pack_makes_those_columns() ->
     assert set(wavenet.CANDLE) <= set(made)
     read = {name for name in made if wavenet.reads(f"%-{name}_gen_BTC/USDTUSDT_1h")}
     assert read == set(wavenet.CANDLE)
+    assert wavenet.reads(columns.FEATURE_SIGMA)  # without it, no cost can be told from a candle
 
 
 def test_wavenet_when_other_columns_change_then_its_forecast_does_not() -> None:
@@ -105,7 +106,9 @@ def test_forecaster_when_columns_are_kept_then_the_network_is_handed_those() -> 
 
 def committee_job(members: int, seed: int = 0) -> TrainingJob:
     job = planted.planted_job("tcn", seed=0)
-    training = {**planted.SETTINGS["training"], "members": members, "max_steps": 20}
+    training = {
+        **planted.SETTINGS["training"], "members": members, "max_steps": 20, "cross_fit": 1
+    }  # fmt: skip
     return dataclasses.replace(job, settings={**planted.SETTINGS, "training": training}, seed=seed)
 
 

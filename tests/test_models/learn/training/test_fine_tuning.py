@@ -22,7 +22,7 @@ from tests.test_models.learn.feeding import pooled
 
 
 def job(network: str = "gru", **training: Any) -> TrainingJob:
-    merged = {**planted.SETTINGS["training"], "max_steps": 20, **training}
+    merged = {**planted.SETTINGS["training"], "max_steps": 20, "cross_fit": 1, **training}
     return dataclasses.replace(
         planted.planted_job(network), settings={**planted.SETTINGS, "training": merged}
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from models.base.errors import InputError
 from models.base.windows import Span
-from models.learn.training.split import split_rows
+from models.learn.training.split import left_out_blocks, split_rows
 
 
 @settings(max_examples=300, deadline=None)
@@ -52,3 +52,26 @@ def test_split_when_the_purge_is_longer_than_a_span_then_it_is_refused_not_overl
         split_rows(100, purge=30, validation_frac=0.2, calibration_frac=0.2, minimum=1)
     with pytest.raises(InputError, match="of 0 rows"):
         split_rows(0, purge=5, validation_frac=0.2, calibration_frac=0.2, minimum=1)
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows=st.integers(100, 5000), purge=st.integers(0, 40), blocks=st.integers(2, 9))
+def test_blocks_when_cut_at_any_sizes_then_every_row_but_the_last_purged_is_left_out_once(
+    rows: int, purge: int, blocks: int
+) -> None:
+    cut = left_out_blocks(rows, purge=purge, blocks=blocks, minimum=1)
+    assert len(cut) == blocks
+    assert cut[0].start == 0
+    assert cut[-1].stop == rows - purge
+    assert all(a.stop == b.start for a, b in pairwise(cut))
+    assert max(map(len, cut)) - min(map(len, cut)) < blocks
+
+
+def test_blocks_when_one_would_be_too_short_then_sizes_and_cure_are_named() -> None:
+    assert len(left_out_blocks(110, purge=10, blocks=5, minimum=20)) == 5
+    with pytest.raises(InputError) as caught:
+        left_out_blocks(109, purge=10, blocks=5, minimum=20)
+    assert "at least 20 rows in each of 5 blocks left out in turn, got 19 of 109" in str(
+        caught.value
+    )
+    assert "lower training.cross_fit" in str(caught.value)

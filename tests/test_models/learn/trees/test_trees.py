@@ -20,7 +20,7 @@ from models.learn.jobs.pipeline import train
 from models.learn.training.prepare import Prepared
 from models.learn.trees.base import BoostingConfig, EnsembleConfig
 from models.learn.trees.boosting import DirectionHead, HazardHead, QuantileHead, choose_rounds
-from models.learn.trees.fitting import fit_trees
+from models.learn.trees.fitting import blocks_of, fit_trees
 from models.learn.trees.forest import grow, leaf_quantiles
 from models.learn.trees.graph import check_against_members
 from models.learn.trees.importance import block_order, permutation_importance
@@ -120,10 +120,38 @@ def test_table_when_features_or_labels_are_missing_then_the_row_is_not_there() -
 
 
 @pytest.mark.parametrize("network", ["ensemble", "boosted"])
-def test_fit_when_only_rows_after_training_change_then_the_trees_are_the_same(
+def test_left_out_when_every_row_trains_then_its_answers_are_those_of_trees_without_its_block(
     network: str,
 ) -> None:
     data = prepared(network)
+    before = fit_trees(data)
+    assert before.left_out is not None
+    block = data.blocks[0]
+    known = np.isfinite(before.left_out).all(axis=1)
+    assert known[: data.blocks[-1].stop].mean() > 0.99
+    assert not known[data.blocks[-1].stop :].any()
+    quantiles = before.left_out[known][:, data.layout.quantiles]
+    assert (np.diff(quantiles, axis=1) >= 0).all()
+    # Alone, direction trees without the block answer the same, with the rounds all blocks chose.
+    rows = feature_table(data, data.split.train)
+    fit, held = blocks_of(rows, data)[0]
+    if network == "boosted":
+        facts = before.facts["out_of_fold"]["direction"]
+        prior = data.prior.double().numpy()[data.layout.classes]
+        head = DirectionHead(base=prior, config=data.config, threads=1, seed=data.job.seed)
+        again = head.fit(rows.take(fit), data.config.max_rounds).outputs(
+            rows.x[held], facts["rounds"]
+        )
+        answers = before.left_out[rows.row[held], data.layout.classes]
+        np.testing.assert_allclose(answers, again, atol=1e-6)
+    assert len(block) == len(held)
+
+
+@pytest.mark.parametrize("network", ["ensemble", "boosted"])
+def test_fit_when_only_rows_after_training_change_then_the_trees_are_the_same(
+    network: str,
+) -> None:
+    data = planted.prepared(planted.held_out(planted.planted_job(network)))
     after = slice(data.split.train.stop, None)
     x, labels = data.job.features.copy(), {k: v.copy() for k, v in data.job.labels.items()}
     x[after] = x[after][::-1]

@@ -21,7 +21,7 @@ from models.data.labels.targets import label_columns
 from models.evaluate.metrics.skill import split_gain
 from models.learn.jobs.job import MarketRows, feature_matrix
 from models.learn.jobs.pipeline import train
-from models.learn.volatility.fitting import RangeRows, fit_parts, fit_regression
+from models.learn.volatility.fitting import RangeRows, fit_parts, fit_regression, fit_volatility
 from models.learn.volatility.inputs import (
     PARKINSON,
     hour_of_week,
@@ -38,7 +38,7 @@ from tests.test_models import markets
 ROWS = 2_400
 SETTINGS: dict[str, Any] = {
     "labels": {"horizon_candles": 4},
-    "training": {"validation_frac": 0.25, "calibration_frac": 0.25},
+    "training": {"validation_frac": 0.25, "calibration_frac": 0.25, "cross_fit": 4},
     "network": {},
 }
 
@@ -231,7 +231,8 @@ def test_forecast_when_the_future_of_the_market_is_another_then_no_earlier_row_m
 
 
 def test_training_when_all_after_its_rows_is_another_then_the_graph_is_the_same() -> None:
-    job = market_job(market())
+    job = market_job(market(), training={**SETTINGS["training"], "cross_fit": 1})
+    before = train(job).manifest["onnx_sha256"]
     first = planted.prepared(job).split.validation.start
     x = job.features.copy()
     x[first:] *= np.random.default_rng(6).uniform(0.5, 2.0, size=x[first:].shape)
@@ -239,11 +240,32 @@ def test_training_when_all_after_its_rows_is_another_then_the_graph_is_the_same(
     for values in labels.values():
         values[first:] = values[first:][::-1]
     other = train(dataclasses.replace(job, features=x, labels=labels))
-    assert Artifact.digest(other.onnx) == trained().manifest["onnx_sha256"]
+    assert Artifact.digest(other.onnx) == before
     x = job.features.copy()
     x[first - 100, job.feature_names.index("%-range")] *= 2  # the control: a training row counts
     other = train(dataclasses.replace(job, features=x))
-    assert Artifact.digest(other.onnx) != trained().manifest["onnx_sha256"]
+    assert Artifact.digest(other.onnx) != before
+
+
+def test_left_out_when_a_block_is_another_then_its_own_answers_go_by_the_rest_alone() -> None:
+    job = market_job(market())
+    data = planted.prepared(job)
+    block, purge = data.blocks[1], data.settings.labels.purge_candles
+    labels = {name: values.copy() for name, values in job.labels.items()}
+    for values in labels.values():
+        values[block.start : block.stop] = values[block.start : block.stop][::-1]
+    before = fit_volatility(data).left_out
+    after = fit_volatility(
+        dataclasses.replace(
+            planted.prepared(dataclasses.replace(job, labels=labels)), prior=data.prior
+        )
+    ).left_out
+    assert before is not None
+    assert after is not None
+    rows = slice(block.start, block.stop)
+    np.testing.assert_array_equal(before[rows], after[rows])
+    others = slice(block.stop + purge, data.blocks[-1].stop)
+    assert np.abs(before[others] - after[others]).max() > 1e-4  # the control: it is their training
 
 
 # -- the graph ---------------------------------------------------------------------------------
