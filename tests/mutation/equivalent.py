@@ -47,6 +47,8 @@ _TRAILING: Final = "one row more, of zeros, behind those that are read; the last
 _NEVER_READ: Final = "the entry of a position of 0 is never read"
 _FILLED: Final = "a fill's amount is never 0; of nothing held nothing is closed"
 _NOT_YET: Final = "the first sign, which is never the same as none, sets it before it is read"
+_CAUSES: Final = "strategies.guard.causes"
+_A_NAME: Final = "a message's number is its name: it has to differ from the others', and no more"
 _UNREAD: Final = "without a day nobody reads the worst one's row"
 _EQUITY: Final = "models.evaluate.metrics.equity"
 
@@ -218,5 +220,9 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     ("strategies.desk.watch.ban", "Ban.__init__: 0.0 -> 1.0"): (
         "until when is read only where there is a reason, and with that it is set"
     ),
+    (_CAUSES, "CausesTold._count: 0 -> 1"): _A_NAME,
+    (_CAUSES, "CausesTold._name: 1 -> 2"): _A_NAME,
+    (_CAUSES, "CausesTold._ending: 1 -> 2"): "any number below 0 is of no message",
+    (_CAUSES, "CausesTold._beginning: 0 -> 1"): "a span is told in whole seconds",
     (_WATCHDOG, "Actions._closed: 1.0 -> 1.5"): "a step is never more than what is held",
 }

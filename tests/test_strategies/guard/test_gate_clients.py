@@ -247,6 +247,7 @@ def test_exit_stop_cancellation_and_settings_when_sent_then_they_leave(
     api.fapiPrivatePostAlgoOrder({"symbol": "BTCUSDT", "side": "SELL", "closePosition": "true"})
     api.cancel_order("1", BTC)
     api.set_leverage(2, BTC)
+    api.set_leverage(1, BTC)
     api.fapiPrivateGetBalance()
     api.fapiPrivateDeleteBatchOrders({"symbol": "BTCUSDT"})
     api.fapiPrivateDeleteAllOpenOrders({"symbol": "BTCUSDT"})
@@ -254,8 +255,8 @@ def test_exit_stop_cancellation_and_settings_when_sent_then_they_leave(
     api.fapiPrivatePutListenKey()
     api.fapiPrivateDeleteListenKey()
     assert venue.left == ["POST order", "POST algoOrder", "POST order", "POST algoOrder",
-                          "DELETE order", "POST leverage", "GET balance", "DELETE batchOrders",
-                          "DELETE allOpenOrders", "POST listenKey",
+                          "DELETE order", "POST leverage", "POST leverage", "GET balance",
+                          "DELETE batchOrders", "DELETE allOpenOrders", "POST listenKey",
                           "PUT listenKey", "DELETE listenKey"]  # fmt: skip
     assert told == []
 

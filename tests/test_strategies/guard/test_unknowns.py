@@ -16,6 +16,7 @@ from models.operate.control.review import ReviewConfig
 from models.operate.control.state import ControlMode, GuardActor, Person
 from models.trade.risk.limits import GuardConfig
 from models.trade.risk.verdict import Demand, RiskDecision, Verdict
+from strategies.guard.causes import cause_of
 from strategies.guard.consequences import Consequences
 from strategies.guard.unknowns import Unknowns
 from strategies.human.control import Control
@@ -330,6 +331,23 @@ def test_unknown_when_it_is_named_early_with_others_then_its_end_is_told_with_th
     assert heard(desk)[2:] == [
         f"orders: unknown for 1 min ({REVOKED}); no new risk that it concerns"
     ]
+
+
+def test_unknown_of_an_earlier_run_when_it_is_over_then_that_waits_for_nothing_told_since(
+    desk: Desk,
+) -> None:
+    for when in (0, 60):
+        loop(desk, when, positions=REVOKED)
+    desk.start()
+    for when in (61, 121):
+        loop(desk, when, positions=REVOKED, orders="ReadTimeout")
+    loop(desk, 122, orders="ReadTimeout")
+    assert heard(desk)[-1] == "positions: known again after 2 min; as it stood before"
+
+
+def test_cause_when_reasons_are_alike_for_sixty_characters_then_it_is_one() -> None:
+    assert cause_of("x" * 60 + "a") == cause_of("x" * 60 + "b")
+    assert cause_of("x" * 59 + "a") != cause_of("x" * 59 + "b")
 
 
 def test_unknown_when_it_comes_back_before_the_others_of_its_message_are_over_then_it_waits_too(

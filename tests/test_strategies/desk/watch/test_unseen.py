@@ -122,6 +122,12 @@ def test_alarm_when_its_parts_come_and_go_then_it_stands_until_none_is_left() ->
     assert seen() == {}
 
 
+def test_alarm_when_one_part_was_unseen_earlier_then_it_is_told_since_then() -> None:
+    later = Missing(START_MS + 9_000, "x")
+    (text,) = UnseenParts().alarms({"a": later, "b": Missing(START_MS, "x")}).values()
+    assert text == f"{SINCE} a and b cannot be seen: x"
+
+
 # -- the exchange's clock -----------------------------------------------------------------------
 
 
@@ -196,6 +202,7 @@ def test_watchdog_when_its_address_is_banned_then_it_asks_once_when_it_may_and_a
         (BANNED % (START_MS + 120_000), {}, 120.0),
         (BANNED % (START_MS + 120_000), {"Retry-After": "0"}, 120.0),
         (BANNED % (START_MS + 120_000), {"Retry-After": "soon"}, 120.0),
+        (BANNED % (START_MS + 500), {}, 0.5),
         (BANNED % (START_MS - 1), {}, 60.0),
         (BANNED % START_MS, {}, 60.0),
         (BANNED % 9_999_999_999_999, {}, 600.0),
