@@ -30,6 +30,10 @@ P_DOWN: Final = "p_down"  # calibrated class probabilities, sum to 1
 P_FLAT: Final = "p_flat"
 P_UP: Final = "p_up"
 RETURN_QUANTILES: Final = tuple(f"r_q{round(100 * q):02d}" for q in QUANTILES)  # log return
+# The return the model claims (the mean of its quantiles, a log return over the horizon) times the
+# part of it that came true on rows it was not trained on; and times that part's lower bound.
+EDGE: Final = "edge"
+EDGE_LOW: Final = "edge_low"  # never further from zero than EDGE, never of the other sign
 RETURN_LOW: Final = "r_low"  # ends of the conformal 90 % interval of the log return
 RETURN_HIGH: Final = "r_high"
 SIGMA: Final = "sigma"  # volatility of the log return over the horizon: a forecast, or an estimate
@@ -44,7 +48,7 @@ P_INCREASE: Final = "p_increase"
 ABSTAIN: Final = "abstain"  # 1 where the forecast must not be acted on, else 0
 
 EXTRAS: Final = (
-    P_DOWN, P_FLAT, P_UP, *RETURN_QUANTILES, RETURN_LOW, RETURN_HIGH, SIGMA,
+    P_DOWN, P_FLAT, P_UP, *RETURN_QUANTILES, RETURN_LOW, RETURN_HIGH, EDGE, EDGE_LOW, SIGMA,
     HAZARD_DOWN, HAZARD_UP, NOVELTY, DRIFT, ABSTAIN,
 )  # fmt: skip
 HEDGE: Final = (*HEDGE_LABELS, PEAK_PASSED, P_DECREASE, P_MAINTAIN, P_INCREASE)
@@ -59,7 +63,7 @@ HEAD_ACTION: Final = "action"
 HEAD_VOLATILITY: Final = "volatility"  # without it, SIGMA is the past's
 EXTRA_HEADS: Final = (HEAD_PEAK, HEAD_ACTION, HEAD_VOLATILITY)
 OF_HEAD: Final = {
-    HEAD_QUANTILES: (LABEL_RETURN, *RETURN_QUANTILES, RETURN_LOW, RETURN_HIGH),
+    HEAD_QUANTILES: (LABEL_RETURN, *RETURN_QUANTILES, RETURN_LOW, RETURN_HIGH, EDGE, EDGE_LOW),
     HEAD_HAZARD: (LABEL_CASCADE_DOWN, LABEL_CASCADE_UP, HAZARD_DOWN, HAZARD_UP),
     HEAD_PEAK: (LABEL_PEAK, PEAK_PASSED),
     HEAD_ACTION: (LABEL_ACTION, P_DECREASE, P_MAINTAIN, P_INCREASE),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,10 @@ from models.base.columns import (
     QUANTILES,
 )
 from models.base.types import BoolArray, FloatArray
+
+# Weights of the 5, 25, 50, 75 and 95 % quantiles in the mean of the forecast distribution:
+# trapezoids between the levels, tails held at the outer quantiles.
+_MEAN_WEIGHTS: Final = np.array([0.15, 0.225, 0.25, 0.225, 0.15])
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,18 @@ def relative_volatility(raw: FloatArray, layout: HeadLayout) -> FloatArray:
     if not layout.volatility:
         return np.ones(len(raw))
     out: FloatArray = np.exp(raw[:, layout.log_volatility.start])
+    return out
+
+
+def quantile_mean(quantiles: FloatArray) -> FloatArray:
+    """Return the mean of a distribution from its quantiles (.., 5), in their unit: what is claimed.
+
+    Examples
+    --------
+    >>> float(quantile_mean(np.array([-4.0, -1.0, 0.0, 2.0, 10.0])))
+    1.125
+    """
+    out: FloatArray = quantiles @ _MEAN_WEIGHTS
     return out
 
 

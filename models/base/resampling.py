@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from models.base.errors import InputError
-from models.base.types import IntArray
+from models.base.types import FloatArray, IntArray
 
 
 def stationary_indices(
@@ -49,4 +49,19 @@ def stationary_indices(
     at = np.arange(length)
     last_fresh = np.maximum.accumulate(np.where(fresh, at, 0), axis=1)  # (draws, length)
     out: IntArray = (np.take_along_axis(start, last_fresh, axis=1) + at - last_fresh) % rows
+    return out
+
+
+def block_sums(x: FloatArray, block: int) -> FloatArray:
+    """Return the sum of the `block` values from each row on, wrapping around, (T,) -> (T,).
+
+    What a circular block bootstrap (Politis & Romano 1992) of a sum draws from.
+
+    Examples
+    --------
+    >>> block_sums(np.array([1.0, 2.0, 4.0]), 2)
+    array([3., 6., 5.])
+    """
+    wrapped = np.concatenate(([0.0], np.cumsum(np.concatenate((x, x[: block - 1])))))
+    out: FloatArray = wrapped[block:] - wrapped[:-block]
     return out

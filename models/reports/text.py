@@ -64,6 +64,7 @@ FORMATS: Final[Mapping[str, _Format]] = {
     "amount": lambda v: f"{v:,.4g}".replace("-", "−"),
     "count": _fixed(0),
     "bps": _fixed(1, " bps"),
+    "bps_change": _fixed(1, " bps", sign=True),
     "hours": _fixed(1, " h"),
     "days": _fixed(1, " days"),
     "seconds": _fixed(1, " s"),

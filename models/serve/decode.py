@@ -13,6 +13,7 @@ from models.base.heads import (
     chained,
     cumulative_incidence,
     onset_probability,
+    quantile_mean,
     relative_volatility,
     sigmoid,
     softmax,
@@ -37,6 +38,9 @@ class Decoder:
         self._moves, self._direction = calibration["moves_slope"], calibration["direction_slope"]
         # < 0 narrows the interval, at most to the median; None where there is none.
         self._offset = np.float64(calibration["conformal_offset"])
+        # How much of a claim to believe, as a best guess and at least; None where it is not known.
+        edge = calibration["edge"] or {"slope": np.nan, "low": np.nan}
+        self._slope, self._low = float(edge["slope"]), float(edge["low"])
         self._sigma = list(manifest["feature_names"]).index(columns.FEATURE_SIGMA)
         self._unit = np.sqrt(manifest["horizon_candles"])
         self._mean, self._std = (np.asarray(novelty[key], np.float32) for key in ("mean", "std"))
@@ -56,6 +60,7 @@ class Decoder:
         unknown = 0.0 * raw[:, 0]  # NaN where there is no forecast
         scale = sigma * self._unit + unknown
         q = raw[:, layout.quantiles] * scale[:, None]  # (N, 5) log return over the horizon
+        claimed = quantile_mean(q)  # (N,) log return over the horizon
         volatility = scale * relative_volatility(raw, layout)
         offset = self._offset * volatility
         hazard = calibrated_hazards(raw, layout, self._calibration)  # (N, side, K)
@@ -75,6 +80,8 @@ class Decoder:
             **{name: q[:, i] for i, name in enumerate(columns.RETURN_QUANTILES)},
             columns.RETURN_LOW: np.minimum(q[:, 0] - offset, q[:, 2]),
             columns.RETURN_HIGH: np.maximum(q[:, -1] + offset, q[:, 2]),
+            columns.EDGE: self._slope * claimed,
+            columns.EDGE_LOW: self._low * claimed,
             columns.SIGMA: volatility,
             columns.HAZARD_DOWN: soon[:, 0],
             columns.HAZARD_UP: soon[:, 1],

@@ -126,6 +126,7 @@ def _contradictions(m: dict[str, Any]) -> list[str]:
     strange = [head for head in m.get("absent_heads", ()) if head not in columns.OF_HEAD]
     if strange:
         problems.append(f"expected absent_heads among {sorted(columns.OF_HEAD)}, got {strange}")
+    problems += _wrong_edge(m)
     width = HeadLayout.of(m).width
     if m["outputs"] != width:
         problems.append(f"expected {width} outputs for its hazard bins, got {m['outputs']!r}")
@@ -142,3 +143,14 @@ def _contradictions(m: dict[str, Any]) -> list[str]:
                 f"expected {used} features in drift.{name}, got {len(m['drift'][name])}"
             )
     return problems
+
+
+def _wrong_edge(m: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the part of a claimed return that is to be believed."""
+    edge = m["calibration"].get("edge")
+    if columns.HEAD_QUANTILES in m.get("absent_heads", ()):
+        wanted, fits = "no calibration.edge without quantiles", edge is None
+    else:
+        wanted = "calibration.edge with 0 <= low <= slope <= 1"
+        fits = edge is not None and 0 <= edge["low"] <= edge["slope"] <= 1
+    return [] if fits else [f"expected {wanted}, got {str(edge)[:60]}"]

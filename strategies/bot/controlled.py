@@ -177,9 +177,14 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
     def _no_new_risk(self, pair: str, side: str, rate: float) -> str:
         """Return why control forbids new risk now, written down, or nothing."""
         why = "" if self.control is None else self.control.refusal()
-        if why and self.control is not None:
-            self.control.refused(self._entry(pair, side, rate), why)
+        if why:
+            self._refuse(pair, side, rate, why)
         return why
+
+    def _refuse(self, pair: str, side: str, rate: float, why: str) -> None:
+        """Write down why an entry is not made, before any guard is asked."""
+        if self.control is not None:
+            self.control.refused(self._entry(pair, side, rate), why)
 
     def _note_small(self, pair: str, allowed_quote: float, least_quote: float, why: str) -> None:
         """Keep why an entry is smaller than the exchange takes, or nothing."""

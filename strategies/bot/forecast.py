@@ -19,6 +19,7 @@ from models.base.errors import InputError, NoForecastError
 from models.trade.decision.signals import Signals, signals
 from models.trade.decision.sizing import (
     isolated_leverage_cap,
+    kelly_notional_quote,
     leverage_cap,
     position_notional_quote,
     stop_distance_frac,
@@ -141,7 +142,11 @@ class ForecastStrategy(ForecastColumns, GuardedStrategy):
         self._sized_stop[pair] = stop
         self.guarding.leverage[pair] = leverage
         state = self._account(pair, current_rate)
-        wanted = position_notional_quote(state.equity_quote, stop, self.sizing)
+        worth = self._worth_quote(pair, side, current_time, state.equity_quote)
+        if not worth > 0:
+            self._refuse(pair, side, current_rate, "the edge's lower bound does not pay the cost")
+            return 0.0
+        wanted = min(position_notional_quote(state.equity_quote, stop, self.sizing), worth)
         decision = self.guarding.decide(
             pair, side, min(wanted, proposed_stake * leverage), current_rate, current_time
         )
@@ -249,6 +254,19 @@ class ForecastStrategy(ForecastColumns, GuardedStrategy):
         return "max_hold" if held_ms >= self.decision.max_hold_candles * self.candle_ms else None
 
     # -- reading state ----------------------------------------------------------------------------
+
+    def _worth_quote(self, pair: str, side: str, now: datetime, equity_quote: float) -> float:
+        """Return the most a position is worth by its edge's lower bound, quote units."""
+        if columns.HEAD_QUANTILES in self.decision.without:
+            return math.inf  # a person waived the edge
+        edge_low = float(self._row(pair, now)[columns.EDGE_LOW])
+        return kelly_notional_quote(
+            -edge_low if side == "short" else edge_low,
+            self.labels.cost_frac,
+            self._sigma(pair, now),
+            equity_quote,
+            self.sizing,
+        )
 
     def _sigma(self, pair: str, current_time: datetime) -> float:
         """Return the forecast's volatility over its horizon; raise without a trusted forecast."""

@@ -32,6 +32,7 @@ from models.reports.backtest.record import (
 from models.trade.account.audit import AccountAudit, Fill, MarketPath, audit_account
 from strategies.account.tiers import load_binance_tiers
 from strategies.bot import frames
+from strategies.bot.config import pack_config
 from strategies.desk.data import MARK_TIMEFRAME, DataSummary, load_checked, load_funding
 from strategies.desk.places import CODE_ROOT
 
@@ -65,6 +66,7 @@ def load_record(run: Run) -> RunRecord:
     timeframe = run.config["timeframe"]
     candles = {pair: load_checked(run.data.datadir, pair, timeframe) for pair in pairs}
     wallet = float(result["starting_balance"])
+    decision = pack_config(run.config).decision
     return RunRecord(
         title=f"{run.strategy} with {run.model}",
         strategy=run.strategy,
@@ -92,6 +94,8 @@ def load_record(run: Run) -> RunRecord:
         created_ms=run.created_ms,
         failures=run.failures,
         datadir=str(run.data.datadir),
+        min_edge_costs=decision.min_edge_costs,
+        edge_waived=columns.HEAD_QUANTILES in decision.without,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -30,7 +31,11 @@ def forecast_summary(row: Series | None) -> str:
     if row is None or columns.P_UP not in row.index:
         return "no forecast"
     words = {columns.P_UP: "up", columns.P_FLAT: "flat", columns.P_DOWN: "down"}
-    return ", ".join(f"{word} {row[name]:.0%}" for name, word in words.items())
+    parts = [f"{word} {row[name]:.0%}" for name, word in words.items()]
+    low = float(row.get(columns.EDGE_LOW, math.nan))
+    if math.isfinite(low):  # what an entry stands on; no model's bare claim
+        parts.append(f"edge {1e4 * low:+.1f} bps (lower bound)")
+    return ", ".join(parts)
 
 
 def exit_record(

@@ -75,6 +75,7 @@ def echo_artifact(late_rows: int = 0) -> Artifact:
                 "direction_slope": 1.0,
                 "prior_logits": [0.0, 0.0, 0.0],
                 "conformal_offset": 0.0,
+                "edge": {"slope": 1.0, "low": 1.0, "rows": 0},
             },
             "novelty": {"mean": [0.0, 0.0], "std": [1.0, 1.0], "threshold": 100.0},
             "drift": fit_drift(np.zeros((1, 2), np.float32)),

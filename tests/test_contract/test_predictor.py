@@ -31,6 +31,11 @@ def changed(**manifest: Any) -> Artifact:
     return Artifact(good.onnx, {**good.manifest, **manifest})
 
 
+def edged(edge: dict[str, float] | None) -> dict[str, Any]:
+    """The calibration of the echo with another edge."""
+    return {"calibration": {**echo.echo_artifact().manifest["calibration"], "edge": edge}}
+
+
 def forecast(
     artifact: Artifact, x: Float32Array, times: IntArray, **history: Any
 ) -> dict[str, FloatArray]:
@@ -170,6 +175,7 @@ def test_forecast_when_decoded_then_every_column_has_its_worked_out_value() -> N
             "direction_slope": 0.25,
             "prior_logits": [0.0, 0.0, 1.0],
             "conformal_offset": 0.25,
+            "edge": {"slope": 0.5, "low": 0.125, "rows": 900},
         }
     )
     last = {name: values[-1] for name, values in forecast(artifact, x, times).items()}
@@ -187,6 +193,8 @@ def test_forecast_when_decoded_then_every_column_has_its_worked_out_value() -> N
         **dict.fromkeys(columns.RETURN_QUANTILES, 3.0),
         columns.RETURN_LOW: 2.75,
         columns.RETURN_HIGH: 3.25,
+        columns.EDGE: 1.5,
+        columns.EDGE_LOW: 0.375,
         columns.SIGMA: 1.0,
         columns.HAZARD_DOWN: 0.5,
         columns.HAZARD_UP: 0.5,
@@ -326,6 +334,12 @@ def test_artifact_when_its_manifest_lacks_a_field_then_it_is_refused_when_loaded
         ({"horizon_candles": -1}, "expected horizon_candles > 0, got -1"),
         ({"streaming": {"candles": -1}}, "expected streaming.candles >= 0, got -1"),
         ({"feature_names": ["%-echo", "%-other"]}, "%-sigma is not among the features"),
+        (edged(None), "expected calibration.edge with 0 <= low <= slope <= 1, got None"),
+        (edged({"slope": 0.5, "low": 0.6}), "got {'slope': 0.5, 'low': 0.6}"),
+        (edged({"slope": 1.5, "low": 0.6}), "got {'slope': 1.5, 'low': 0.6}"),
+        (edged({"slope": 0.5, "low": -0.1}), "got {'slope': 0.5, 'low': -0.1}"),
+        (edged({"slope": 0.5, "low": float("nan")}), "got {'slope': 0.5, 'low': nan}"),
+        ({"absent_heads": ["quantiles"]}, "expected no calibration.edge without quantiles"),
         ({"novelty": {"mean": [0.0], "std": [1.0, 1.0], "threshold": 1.0}},
          "expected 2 features in novelty.mean, got 1"),
         ({"drift": {"edges": [[]], "shares": [[], []], "usual": [1.0, 1.0], "threshold": None}},
@@ -394,3 +408,24 @@ def test_interval_when_narrowed_by_more_than_its_width_then_it_shrinks_to_the_me
     median = out[columns.LABEL_RETURN][WARM_UP:]
     np.testing.assert_array_equal(out[columns.RETURN_LOW][WARM_UP:], median)
     np.testing.assert_array_equal(out[columns.RETURN_HIGH][WARM_UP:], median)
+
+
+def test_edge_when_shrunk_then_its_lower_bound_has_its_sign_and_is_nearer_to_zero() -> None:
+    x, times = echo.echo_rows(60), planted.times(60)
+    out = forecast(changed(**edged({"slope": 0.4, "low": 0.1, "rows": 900})), x, times)
+    claimed, edge, low = (
+        out[name][WARM_UP:] for name in (columns.LABEL_RETURN, columns.EDGE, columns.EDGE_LOW)
+    )
+    np.testing.assert_allclose(edge, 0.4 * claimed)
+    np.testing.assert_allclose(low, 0.1 * claimed)
+    assert (np.sign(low) == np.sign(edge)).all()
+    assert np.isnan(out[columns.EDGE][:WARM_UP]).all()  # no forecast is no edge, not one of zero
+    assert np.isnan(out[columns.EDGE_LOW][:WARM_UP]).all()
+
+
+def test_edge_when_the_model_has_no_quantiles_then_it_has_none() -> None:
+    artifact = changed(absent_heads=["quantiles"], **edged(None))
+    out = forecast(artifact, echo.echo_rows(60), planted.times(60))
+    assert np.isnan(out[columns.EDGE]).all()
+    assert np.isnan(out[columns.EDGE_LOW]).all()
+    assert out[columns.ABSTAIN][WARM_UP:].max() == 0.0

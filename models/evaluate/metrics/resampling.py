@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from models.base.errors import InputError
+from models.base.resampling import block_sums
 from models.base.types import FloatArray, IntArray
 
 DRAWS: Final = 2_000
@@ -82,18 +83,11 @@ def circular_ratio(
         return UNKNOWN
     block = max(1, min(block, n))
     start = rng.integers(0, n, size=(draws, -(-n // block)))
-    top = _block_sums(numerator, block)[start].sum(axis=1)
-    bottom = _block_sums(denominator, block)[start].sum(axis=1)
+    top = block_sums(numerator, block)[start].sum(axis=1)
+    bottom = block_sums(denominator, block)[start].sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.where(bottom != 0, top / bottom, np.nan)
     return with_interval(float(numerator.sum()) / total, ratio)
-
-
-def _block_sums(x: FloatArray, block: int) -> FloatArray:
-    """Return the sum of the `block` values from each row on, wrapping around, (T,) -> (T,)."""
-    wrapped = np.concatenate(([0.0], np.cumsum(np.concatenate((x, x[: block - 1])))))
-    out: FloatArray = wrapped[block:] - wrapped[:-block]
-    return out
 
 
 def with_interval(value: float, draws: FloatArray) -> Estimate:

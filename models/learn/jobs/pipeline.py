@@ -16,6 +16,7 @@ from models.base.types import Artifact, Float32Array, FloatArray, TrainingJob
 from models.base.windows import Span
 from models.learn import catalog
 from models.learn.calibration import fit_chain_slopes, fit_conformal_offset, fit_hazard_scale
+from models.learn.edge import calibrated_edge
 from models.learn.export.onnx import TOLERANCE, measure_context, measure_streaming
 from models.learn.jobs.fitters import fit_architecture
 from models.learn.training.loop import clip_runs
@@ -246,6 +247,7 @@ def _calibrate(
             "prior_logits": prior_logits.tolist(),
             "conformal_offset": offset,
             "coverage": settings.interval_coverage,
+            "edge": calibrated_edge(raw, data),
             "rows": int(known.sum()),
             # Onsets are counted in dozens: a scale is fitted only for the model that is asked about
             # them, and is held near none by a penalty that few onsets do not outweigh.

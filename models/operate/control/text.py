@@ -225,6 +225,9 @@ def _decision(v: Mapping[str, Any]) -> list[str]:
     chances = [f"{word} {_number(p, '.0%')}" for word, p in shares.items() if p is not None]
     if chances:
         lines.append(f"forecast: {', '.join(chances)}")
+    edge = v["forecast"].get(columns.EDGE_LOW)
+    if isinstance(edge, float):
+        lines.append(f"edge, lower bound: {1e4 * edge:+.1f} bps over the horizon")
     if v["interval"]:
         low, high = v["interval"]
         lines.append(f"90 % interval: {_number(low)} to {_number(high)}")

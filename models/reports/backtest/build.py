@@ -8,10 +8,13 @@ from typing import Any, Final
 import numpy as np
 
 from models.base import columns
+from models.base.heads import quantile_mean
 from models.base.types import BoolArray, FloatArray, IntArray
 from models.evaluate.metrics import (
+    Claims,
     Forecasts,
     daily_returns,
+    edge_metrics,
     equity_metrics,
     excess_return,
     forecast_metrics,
@@ -62,6 +65,7 @@ def backtest_numbers(record: RunRecord, seed: int = SEED) -> dict[str, Any]:
         "money": waterfall(record),
         "trades": _trades(record.trades),
         "forecast": _forecasts(record, rng),
+        "edge": _edge(record, rng.spawn(1)[0]),
         "reference": _reference(record, rng.spawn(1)[0]),
         "hazard": [_hazard(f, record, rng) for f in record.forecasts],
         "drivers": drivers(record),
@@ -226,6 +230,37 @@ def _forecasts(record: RunRecord, rng: np.random.Generator) -> dict[str, Any]:
     }
 
 
+def claims_of(series: ForecastSeries, record: RunRecord) -> Claims:
+    """Return what the strategy was promised, inside the run's span, and what came of it.
+
+    An entry stands on the candle before the one it was filled in.
+    """
+    keep = given(series, record)
+    time_ms = series.time_ms[keep]
+    side = {t.open_ms - record.candle_ms: t.side for t in record.trades if t.pair == series.pair}
+    quantiles = np.column_stack([series.column(name)[keep] for name in columns.RETURN_QUANTILES])
+    return Claims(
+        time_ms=time_ms,
+        claimed=quantile_mean(quantiles),
+        edge=series.column(columns.EDGE)[keep],
+        edge_low=series.column(columns.EDGE_LOW)[keep],
+        realised=series.outcome_return[keep],
+        entered=np.array([side.get(t, 0) for t in time_ms.tolist()], dtype=np.int64),
+        horizon_candles=series.horizon_candles,
+    )
+
+
+def _edge(record: RunRecord, rng: np.random.Generator) -> dict[str, Any]:
+    """Return claimed against realised; None for every number where no model states an edge."""
+    found = [claims_of(f, record) for f in record.forecasts]
+    cost = max((f.cost_frac for f in record.forecasts), default=np.nan)
+    rule = {"cost_bps": 1e4 * cost, "min_edge_costs": record.min_edge_costs,
+            "waived": record.edge_waived}  # fmt: skip
+    if not any(np.isfinite(c.edge).any() for c in found):
+        return {**rule, "stated": 0}
+    return rule | edge_metrics(Claims.pooled(found), record.min_edge_costs * cost, rng)
+
+
 def _reference(record: RunRecord, rng: np.random.Generator) -> dict[str, Any]:
     """Return what the volatility reference gains on the rows the model answered, and who is ahead.
 
@@ -277,6 +312,7 @@ def training_row(training: TrainingRecord) -> dict[str, Any]:
         "calibration_coverage_raw": metrics.get("calibration", {}).get("coverage_raw"),
         "moves_slope": m.get("calibration", {}).get("moves_slope"),
         "direction_slope": m.get("calibration", {}).get("direction_slope"),
+        "edge": m.get("calibration", {}).get("edge") or {},
         "context_candles": context,
         "context_gap_sd": gaps.get(str(context)),
         "best_step": m.get("best_step"),

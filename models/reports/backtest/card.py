@@ -125,7 +125,11 @@ def _skill(n: Mapping[str, Any]) -> str:
 
     direction, probability = pooled.get("direction", {}), pooled.get("probability", {})
     interval = pooled.get("interval", {})
+    passed = n["edge"].get("passed", {})
     rows = [
+        ("forecasts whose edge passed", show(passed.get("rows"), "count")),
+        ("return claimed there, before costs", estimate(passed.get("claimed_bps"), "bps_change")),
+        ("return that came there", estimate(passed.get("realised_bps"), "bps_change")),
         ("direction right, moves beyond costs", estimate(direction.get("accuracy"), "pct")),
         ("the same, most confident tenth", estimate(direction.get("accuracy_top_decile"), "pct")),
         ("gain over class frequencies", estimate(probability.get("gain_millibits"), "millibits")),
@@ -155,11 +159,19 @@ def _calibration(m: Mapping[str, Any], n: Mapping[str, Any]) -> list[tuple[str, 
     return [
         ("evidence for a move believed", show(c.get("moves_slope"), "ratio")),
         ("evidence for its direction believed", show(c.get("direction_slope"), "ratio")),
+        ("part of a claimed return that came true", _believed(c.get("edge"))),
         ("interval widened by, sigma", show(c.get("conformal_offset"), "signed")),
         ("expected calibration error, P(up)", show(probability.get("ece15_up"), "pct")),
         ("expected calibration error, P(down)", show(probability.get("ece15_down"), "pct")),
         ("hazard", str(c.get("hazard", MISSING))),
     ]
+
+
+def _believed(edge: Mapping[str, Any] | None) -> str:
+    if not edge:
+        return "it claims none"
+    return (f"{show(edge['slope'], 'ratio')}, at least {show(edge['low'], 'ratio')} "
+            f"({show(edge['rows'], 'count')} rows)")  # fmt: skip
 
 
 def _latency(m: Mapping[str, Any]) -> str:

@@ -169,6 +169,8 @@ class RunRecord:
     created_ms: int
     datadir: str = ""  # where the candles lie
     failures: tuple[str, ...] = field(default=())
+    min_edge_costs: float = 1.0  # of the rule for entries, in round-trip costs
+    edge_waived: bool = False  # whether entries were asked for no edge at all
     drivers: Drivers = field(default_factory=lambda: Drivers(missing="nobody asked for it"))
     reference: Reference = field(default_factory=lambda: Reference(missing="nobody asked for it"))
 

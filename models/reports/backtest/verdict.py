@@ -22,7 +22,7 @@ def backtest_verdict(n: Numbers) -> dict[str, Any]:
         (good, neutral, warn, bad), a headline and its detail.
     """
     edge = _edge_shown(n)
-    sentences = [_survival(n), _result(n), _edge(n, edge)]
+    sentences = [_survival(n), _result(n), *_claims(n), _edge(n, edge)]
     leaks = _leaks(n)
     if leaks:
         sentences.append(
@@ -106,6 +106,56 @@ def _result(n: Numbers) -> dict[str, str]:
         f"Buy and hold, unlevered and without costs: {show(hold['value'], 'gain')}; staying flat: "
         f"0 %. Difference to buy and hold: {show(gap['value'], 'points')} "
         f"({between(gap, 'points')}).",
+    )
+
+
+def _claims(n: Numbers) -> list[dict[str, str]]:
+    """Return whether the returns that were promised came; nothing without forecasts."""
+    e = n["edge"]
+    if not n["forecast"]["pooled"]:
+        return []
+    if not e["stated"]:
+        why = "It has no quantiles, and no edge to hold against what happened."
+        return [_say("neutral", "The model promises no return.", why)]
+    bar = f"{show(e['bar_bps'], 'bps')} ({e['min_edge_costs']:g} × the round-trip cost)"
+    alone = f"Its quantiles alone claim {bar} or more on {_group(e['alone'])}."
+    if e["waived"]:
+        made = f"{alone} Entries made: {_group(e['entries'])}."
+        return [_say("warn", "Entries were asked for no edge: a person waived it.", made)]
+    if not e["passed"]["rows"]:
+        needed = (
+            f"An entry needs {bar} at the lower bound of its claim, which is shrunk by what came "
+            f"true on rows the model was not trained on. {alone}"
+        )
+        headline = "Nothing passed: no forecast's lower bound was above cost."
+        return [_say("neutral", headline, needed)]
+    return [_against(e, bar, alone)]
+
+
+def _against(e: Numbers, bar: str, alone: str) -> dict[str, str]:
+    """Return the sentence of a run in which forecasts passed."""
+    passed, slope = e["passed"], e["passed"]["slope"]
+    says = {None: "whether it contains 1 cannot be told", True: "which contains 1",
+            False: "which does not contain 1"}[passed["slope_has_one"]]  # fmt: skip
+    level = "bad" if known(slope["high"]) and slope["high"] < 1 else "neutral"
+    return _say(
+        level,
+        f"Where the edge passed, {show(passed['claimed_bps']['value'], 'bps_change')} were "
+        f"claimed and {show(passed['realised_bps']['value'], 'bps_change')} came.",
+        f"The lower bound reached {bar} on {_group(passed)}. Slope of what came on the claim: "
+        f"{show(slope['value'], 'ratio')} ({between(slope, 'ratio')}), {says}. Entries made: "
+        f"{_group(e['entries'])}. {alone}",
+    )
+
+
+def _group(g: Numbers) -> str:
+    """Return a group of rows in words."""
+    claimed, came = g["claimed_bps"], g["realised_bps"]
+    if not g["rows_known"]:
+        return f"{show(g['rows'], 'count')}, none of them with an edge and a known outcome"
+    return (
+        f"{show(g['rows'], 'count')}, {show(claimed['value'], 'bps_change')} on average, of which "
+        f"{show(came['value'], 'bps_change')} came ({between(came, 'bps_change')})"
     )
 
 

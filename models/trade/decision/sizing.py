@@ -1,4 +1,7 @@
-"""Stop distance, position size and leverage; pure functions of volatility, equity and limits."""
+"""Stop distance, position size and leverage; pure functions of edge, volatility, equity, limits.
+
+Kelly, "A new interpretation of information rate", Bell System Technical Journal 35, 1956.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,17 @@ class SizingConfig:
     min_stop_frac: float = 0.01  # of price; closer stops are noise
     max_stop_frac: float = 0.10
     max_notional_leverage: float = 1.0  # position notional over equity, per position
+    # Of the growth-optimal size for the edge's lower bound: a quarter has 7/16 of the growth at a
+    # sixteenth of the variance, and twice an edge that is not there ruins.
+    kelly_frac: float = 0.25
 
     def __post_init__(self) -> None:
         if not 0 < self.risk_per_trade_frac <= 0.05:
             raise ValueError(
                 f"expected 0 < risk_per_trade_frac <= 0.05, got {self.risk_per_trade_frac}"
             )
+        if not 0 < self.kelly_frac <= 1:
+            raise ValueError(f"expected 0 < kelly_frac <= 1, got {self.kelly_frac}")
         if not 0 < self.min_stop_frac <= self.max_stop_frac < 1:
             raise ValueError("expected 0 < min_stop_frac <= max_stop_frac < 1")
         if not (0 < self.stop_sigmas < math.inf and 0 < self.max_notional_leverage < math.inf):
@@ -58,6 +66,50 @@ def position_notional_quote(equity_quote: float, stop_frac: float, config: Sizin
     _positive("stop_frac", stop_frac)
     risked = equity_quote * config.risk_per_trade_frac / stop_frac
     return min(risked, equity_quote * config.max_notional_leverage)
+
+
+def kelly_notional_quote(
+    edge_low: float,
+    cost_frac: float,
+    sigma_horizon: float,
+    equity_quote: float,
+    config: SizingConfig,
+) -> float:
+    """Return the most an edge's lower bound is worth: `kelly_frac` of the growth-optimal notional.
+
+    (edge_low - cost) / sigma^2 of equity maximises the mean log growth of a position whose return
+    has that mean and variance; 0 where the bound does not pay the cost.
+
+    Parameters
+    ----------
+    edge_low
+        Lower bound of the log return over the horizon to the side of the position; < 0 is against.
+    cost_frac
+        Round-trip cost as a fraction of notional.
+    sigma_horizon
+        Volatility of the log return over the same horizon.
+
+    Raises
+    ------
+    InputError
+        If edge or cost is not finite, or volatility or equity is not > 0.
+
+    Examples
+    --------
+    >>> round(kelly_notional_quote(0.0018, 0.0014, 0.01, 10_000.0, SizingConfig()), 6)
+    10000.0
+    >>> kelly_notional_quote(0.001, 0.0014, 0.01, 10_000.0, SizingConfig())
+    0.0
+    """
+    if not (math.isfinite(edge_low) and math.isfinite(cost_frac)):
+        raise InputError(
+            f"expected a finite edge and cost, got {edge_low} and {cost_frac}",
+            cure='a model without quantiles needs "quantiles" in breakwater.decision.without',
+        )
+    _positive("sigma_horizon", sigma_horizon)
+    _positive("equity_quote", equity_quote)
+    net = max(edge_low - cost_frac, 0.0)
+    return config.kelly_frac * net / sigma_horizon**2 * equity_quote
 
 
 def leverage_cap(sigma_day: float, max_leverage: float) -> float:

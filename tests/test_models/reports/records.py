@@ -75,6 +75,7 @@ def make_forecast(candles: Candles, rng: np.random.Generator, skill: float) -> F
     logits = np.column_stack((-signal, np.full(n, -0.9), signal))
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     z = (-1.62, -0.6, 0.0, 0.6, 1.62)
+    claim = 0.8 * signal * sigma  # of which more is believed than came true
     base = np.clip(0.02 + 6 * (sigma / np.median(sigma) - 1) * 0.01, 0.004, 0.4)
     hazard = np.clip(base * np.exp(0.4 * rng.standard_normal(n)), 0, 1)
     onset = {
@@ -84,14 +85,15 @@ def make_forecast(candles: Candles, rng: np.random.Generator, skill: float) -> F
         for side in (-1, 1)
     }
     values = {
-        columns.LABEL_RETURN: 0.2 * signal * sigma,
+        columns.LABEL_RETURN: claim,
         columns.LABEL_DIRECTION: p[:, 2] - p[:, 0],
         columns.LABEL_CASCADE_DOWN: hazard,
         columns.LABEL_CASCADE_UP: 0.5 * hazard,
         columns.P_DOWN: p[:, 0], columns.P_FLAT: p[:, 1], columns.P_UP: p[:, 2],
         columns.RETURN_LOW: -1.75 * sigma, columns.RETURN_HIGH: 1.75 * sigma,
         columns.SIGMA: sigma,
-        **{k: v * sigma for k, v in zip(columns.RETURN_QUANTILES, z, strict=True)},
+        **{k: v * sigma + claim for k, v in zip(columns.RETURN_QUANTILES, z, strict=True)},
+        columns.EDGE: 0.9 * claim, columns.EDGE_LOW: 0.7 * claim,
     }  # fmt: skip
     do_predict = np.ones(n)
     do_predict[1100:1130] = 0
@@ -172,7 +174,12 @@ def make_training(until_ms: int) -> TrainingRecord:
         "parameters": 53_000,
         "context_candles": 96,
         "context_gap_sd": {"96": 4.1e-5},
-        "calibration": {"moves_slope": 0.84, "direction_slope": 0.31, "rows": 420},
+        "calibration": {
+            "moves_slope": 0.84,
+            "direction_slope": 0.31,
+            "rows": 420,
+            "edge": {"slope": 0.9, "low": 0.7, "rows": 420},
+        },
         "spans_ms": {"train": [until_ms - 180 * day, until_ms - 60 * day]},
         "rows": {"train": 2880, "validation": 700, "calibration": 420, "purge": 24},
         "metrics": {

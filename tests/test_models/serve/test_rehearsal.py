@@ -24,6 +24,8 @@ from models.serve.saved import predictor_from_bytes, predictor_to_bytes
 from tests.test_contract import echo, planted
 from tests.test_models.serve.hostile_graphs import loop, sound
 
+EDGE = {"slope": 1.0, "low": 0.5, "rows": 900}
+
 
 @pytest.fixture(autouse=True)
 def nothing_rehearsed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,9 +123,11 @@ def test_rehearsal_when_the_graph_loops_then_refused_before_anything_runs() -> N
         ({"context_candles": 1_000_000}, "expected context_candles <= 16384"),
         ({"hazard_bin_edges": {"a": 1}}, "hazard_bin_edges to be a list of counts"),
         ({"calibration": []}, "calibration to be a table"),
-        ({"calibration": {}}, "cannot answer: KeyError"),
+        ({"calibration": {}}, "calibration.edge with 0 <= low <= slope <= 1, got None"),
+        ({"calibration": {"edge": {"slope": "x", "low": 0}}}, "of another kind"),
+        ({"calibration": {"edge": EDGE}}, "cannot answer: KeyError"),
         ({"calibration": {"moves_slope": "x", "direction_slope": 1, "prior_logits": [0, 0, 0],
-                          "conformal_offset": 0}},
+                          "conformal_offset": 0, "edge": EDGE}},
          "cannot answer"),
         ({"novelty": {"mean": None, "std": [], "threshold": 1}}, "of another kind"),
         ({"drift": {"edges": "ab", "shares": "ab", "usual": "ab", "threshold": 1}},

@@ -93,6 +93,12 @@ def test_forced_entry_when_there_is_no_forecast_then_that_is_told(
     assert "no trusted forecast" in forced(make(do_predict=0), monkeypatch)
 
 
+def test_forced_entry_when_no_edge_pays_for_it_then_that_is_told(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "lower bound does not pay the cost" in forced(make(edge_low=0.0), monkeypatch)
+
+
 def test_forced_entry_when_a_hook_breaks_then_its_error_is_told(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,6 +115,36 @@ def test_stake_when_all_is_sound_then_the_stop_loses_the_risk_asked_for() -> Non
     assert stake(strategy(), max_stake=50.0) == 50.0
 
 
+def test_stake_when_the_edge_is_small_then_it_is_a_quarter_of_kelly_on_its_lower_bound() -> None:
+    # A bp above the cost over 2 % squared is 0.25 x equity; a quarter of that, at leverage 2.
+    low = strategy().labels.cost_frac + 0.0001
+    small = stake(strategy(analysed(edge_low=low)))
+    assert small == pytest.approx(10_000 * 0.25 * 0.0001 / 0.02**2 / 2)
+    assert stake(strategy(analysed(edge_low=low, edge=0.5))) == small
+    assert stake(strategy(analysed(edge_low=-low)), side="short") == pytest.approx(small)
+    # What it asks for is never more than the stop allows.
+    assert stake(strategy(analysed(edge_low=0.5))) == stake(strategy())
+
+
+@pytest.mark.parametrize(
+    ("edge_low", "side"), [(0.0, "long"), (0.0001, "long"), (0.01, "short"), (-0.01, "long")]
+)
+def test_stake_when_the_edge_does_not_pay_the_cost_then_there_is_none_and_it_is_told(
+    edge_low: float, side: str
+) -> None:
+    s = strategy(analysed(edge_low=edge_low))
+    assert stake(s, side=side) == 0.0
+    assert s.control.reasons[PAIR] == "the edge's lower bound does not pay the cost"
+
+
+def test_stake_when_the_edge_is_not_known_then_there_is_none_unless_a_person_waived_it() -> None:
+    unknown = analysed(edge_low=np.nan, edge=np.nan)
+    assert stake(strategy(unknown)) == 0.0
+    limits = config(user_data_dir=None)["breakwater"]
+    waived = {**limits, "decision": {"without": ["quantiles"]}}
+    assert stake(strategy(unknown, breakwater=waived)) == stake(strategy())
+
+
 def test_stake_when_under_the_exchange_minimum_then_zero_and_never_rounded_up() -> None:
     assert stake(strategy(), min_stake=500.0) == 0.0
     assert stake(strategy(), min_stake=None) > 0.0
@@ -540,7 +570,7 @@ def forecast_frame() -> pd.DataFrame:
     frame = pd.DataFrame(dict.fromkeys(columns.FORECAST, 0.0), index=range(5)).assign(
         p_up=up, p_down=down, p_flat=1 - up - down, do_predict=[1, 1, 0, 1, 1],
         abstain=[0.0, 0, 0, 1, 0], close=RATE,
-        **dict.fromkeys(columns.RETURN_QUANTILES, edge),
+        **dict.fromkeys((*columns.RETURN_QUANTILES, columns.EDGE, columns.EDGE_LOW), edge),
         **dict.fromkeys(columns.OF_HEAD[columns.HEAD_HAZARD], 0.01),
     )  # fmt: skip
     frame[columns.LABEL_CASCADE_DOWN] = [0.01, 0.01, 0.01, 0.01, 0.9]

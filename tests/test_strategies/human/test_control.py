@@ -371,7 +371,7 @@ def test_review_when_enabled_then_an_entry_waits_for_a_person_and_happens_once(m
     assert confirm(s) is False
     (proposal,) = s.control.store.read().proposals
     assert (proposal.side, proposal.notional_quote) == ("long", 500.0)
-    assert proposal.note == "up 1%, flat 1%, down 1%"
+    assert proposal.note == "up 1%, flat 1%, down 1%, edge +100.0 bps (lower bound)"
     s.control.store.approve(ANN, proposal.id)
     assert confirm(s, amount=6.0) is False  # larger than what was approved
     assert confirm(s) is True

@@ -152,7 +152,8 @@ def test_why_when_asked_then_the_trades_story_is_told_in_order(commands: Command
     led = commands.journal.append(
         "entry.accepted",
         DecisionRecord(action="enter", pair="BTC/USDT:USDT", side="long", reason="key s3cret",
-                 forecast={"p_up": 0.6123456789}, interval=(59_000.0, 62_000.0)),
+                 forecast={"p_up": 0.6123456789, "edge": 0.0031, "edge_low": 0.00162},
+                 interval=(59_000.0, 62_000.0)),
     )  # fmt: skip
     commands.journal.append(
         "order.filled",
@@ -164,6 +165,7 @@ def test_why_when_asked_then_the_trades_story_is_told_in_order(commands: Command
         "enter long BTC/USDT:USDT",
         "because: key ***",
         "forecast: up 61%",
+        "edge, lower bound: +16.2 bps over the horizon",
         "90 % interval: 59,000.00 to 62,000.00",
         "",
         "2023-11-14 22:13:20 UTC, line 2: order.filled",
@@ -222,7 +224,8 @@ def test_why_when_a_trade_has_every_kind_of_line_then_each_is_told_in_words(
         "entry.accepted": DecisionRecord(
             action="enter", pair="BTC/USDT:USDT", side="long", reason="", trade_id=3, rate=60_000.0,
             notional_quote=900.0, leverage=2.0, rules=("net exposure limited",),
-            forecast={"p_up": float("nan"), "p_flat": 0.3, "p_down": 0.1, "sigma": 0.02},
+            forecast={"p_up": float("nan"), "p_flat": 0.3, "p_down": 0.1, "sigma": 0.02,
+                      "edge_low": float("nan")},
             inputs={"equity": 10_000.0},
         ),
         "trade.closed": TradeOutcome(

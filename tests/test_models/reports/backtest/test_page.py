@@ -21,6 +21,7 @@ from models.reports.backtest.page import backtest_page, write_report
 from models.reports.backtest.record import Reference, RunRecord
 from models.reports.backtest.verdict import backtest_verdict
 from models.reports.style import band, thinned
+from models.reports.text import show
 from tests.test_models.reports.records import PAIR, make_audit, make_record
 
 BANNER = "SIMULATED MARKET — these numbers say nothing about real markets"
@@ -212,9 +213,111 @@ def test_page_when_there_is_a_volatility_reference_then_it_stands_beside_the_mod
     text = backtest_page(with_one, numbers)
     shown = {key for key, _ in SHOWN.findall(text)}
     assert {"reference.gain_millibits.value", "reference.over_millibits.value"} <= shown
-    edge = numbers["verdict"]["sentences"][2]["detail"]
+    edge = numbers["verdict"]["sentences"][-1]["detail"]
     assert "A linear regression of volatility gains" in edge
     assert "beyond that reference" in model_card(with_one, numbers)
+
+
+def headline(n: Any, part: str) -> dict[str, str]:
+    """The one sentence of the verdict with `part` in its headline."""
+    (found,) = [s for s in n["verdict"]["sentences"] if part in s["headline"]]
+    return found
+
+
+def believed(record: RunRecord, part: float, **changes: Any) -> RunRecord:
+    """The run with `part` of each claim in the edge and its lower bound."""
+    series = record.forecasts[0]
+    edge = part * series.values[columns.LABEL_RETURN]
+    values = {**series.values, columns.EDGE: edge, columns.EDGE_LOW: edge}
+    told = dataclasses.replace(series, values=values)
+    return dataclasses.replace(record, forecasts=(told,), **changes)
+
+
+def test_page_when_forecasts_passed_then_what_they_claimed_stands_beside_what_came(
+    n: Any, page: str
+) -> None:
+    passed = n["edge"]["passed"]
+    assert n["edge"]["alone"]["rows"] > passed["rows"] > 0
+    said = headline(n, "Where the edge passed")
+    assert show(passed["claimed_bps"]["value"], "bps_change") in said["headline"]
+    assert show(passed["realised_bps"]["value"], "bps_change") in said["headline"]
+    assert "contain 1" in said["detail"] or "contains 1" in said["detail"]
+    assert f"Entries made: {n['edge']['entries']['rows']}" in said["detail"]
+    first = page[page.index('id="verdict"') : page.index('id="equity"')]
+    shown = {key for key, _ in SHOWN.findall(first)}
+    for group in ("alone", "passed", "entries"):
+        for what in ("rows", "claimed_bps.value", "realised_bps.value", "slope.low", "slope.high"):
+            assert f"edge.{group}.{what}" in shown
+    assert "forecast.pooled.direction.accuracy.value" not in shown
+    assert "forecast.pooled.direction.accuracy.value" in {key for key, _ in SHOWN.findall(page)}
+
+
+def test_edge_when_entries_were_made_then_each_is_held_against_the_candle_it_stood_on(
+    record: RunRecord, n: Any
+) -> None:
+    series = record.forecasts[0]
+    opened = {t.open_ms - record.candle_ms: t.side for t in record.trades}
+    rows = np.flatnonzero([t in opened for t in series.time_ms.tolist()])
+    rows = rows[(series.do_predict[rows] == 1) & np.isfinite(series.outcome_return[rows])]
+    side = np.array([opened[int(t)] for t in series.time_ms[rows]])
+    claimed = side * series.values[columns.EDGE][rows]
+    found = n["edge"]["entries"]
+    assert 0 < found["rows_known"] == len(rows) <= len(record.trades)
+    assert found["claimed_bps"]["value"] == pytest.approx(1e4 * claimed.mean())
+    came = 1e4 * (side * series.outcome_return[rows]).mean()
+    assert found["realised_bps"]["value"] == pytest.approx(came)
+
+
+def test_verdict_when_nothing_passed_then_the_page_says_so(record: RunRecord) -> None:
+    nothing = believed(record, 0.0, trades=())
+    n = backtest_numbers(nothing)
+    said = headline(n, "Nothing passed: no forecast's lower bound was above cost.")
+    assert said["level"] == "neutral"
+    assert "Its quantiles alone claim 12.0 bps (1 × the round-trip cost) or more" in said["detail"]
+    assert n["edge"]["passed"]["rows"] == 0
+    assert "Nothing passed: no forecast&#39;s lower bound" in backtest_page(nothing, n)
+
+
+def test_verdict_when_a_person_waived_the_edge_then_it_is_not_said_to_have_passed(
+    record: RunRecord,
+) -> None:
+    n = backtest_numbers(believed(record, 0.0, edge_waived=True))
+    assert headline(n, "a person waived it")["level"] == "warn"
+    assert not [s for s in n["verdict"]["sentences"] if "passed" in s["headline"]]
+
+
+def test_verdict_when_the_slope_is_below_one_for_sure_then_it_is_bad(n: Any) -> None:
+    for slope, has_one, level, words in (
+        ({"value": 0.1, "low": -0.2, "high": 0.4}, False, "bad", "does not contain 1"),
+        ({"value": 0.6, "low": 0.1, "high": 1.2}, True, "neutral", "which contains 1"),
+        ({"value": 0.6, "low": None, "high": None}, None, "neutral", "cannot be told"),
+    ):
+        changed = json.loads(json.dumps(n))
+        changed["edge"]["passed"] |= {"slope": slope, "slope_has_one": has_one}
+        said = headline({"verdict": backtest_verdict(changed)}, "Where the edge passed")
+        assert said["level"] == level
+        assert words in said["detail"]
+
+
+def test_verdict_when_the_model_has_no_quantiles_then_it_promises_nothing(
+    record: RunRecord,
+) -> None:
+    n = backtest_numbers(believed(record, np.nan))
+    assert n["edge"]["stated"] == 0
+    assert "no quantiles" in headline(n, "promises no return")["detail"]
+    assert "Claimed against realised" not in backtest_page(record, n)
+
+
+@pytest.mark.parametrize("bar", [0.2, 1.0, 2.0])
+def test_edge_when_the_bar_is_another_then_the_rows_that_pass_are(
+    record: RunRecord, bar: float
+) -> None:
+    series = record.forecasts[0]
+    n = backtest_numbers(dataclasses.replace(record, min_edge_costs=bar))
+    low = np.abs(series.values[columns.EDGE_LOW])
+    inside = (series.time_ms >= record.start_ms) & (series.do_predict == 1)
+    assert n["edge"]["passed"]["rows"] == (inside & (low >= bar * series.cost_frac)).sum()
+    assert n["edge"]["bar_bps"] == pytest.approx(bar * 1e4 * series.cost_frac)
 
 
 @pytest.mark.parametrize(("accuracy", "ratio"), [(0.61, 0.5), (0.53, 2.1)])

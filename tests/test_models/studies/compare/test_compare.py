@@ -62,7 +62,8 @@ def test_money_when_one_trade_is_made_then_it_is_the_move_between_the_fills_less
     p = np.full((48, 3), 1 / 3)
     f = forecast(p, np.zeros(48), 1e-6)
     f[columns.P_UP][10], f[columns.P_DOWN][10] = 0.6, 0.1
-    for name in columns.RETURN_QUANTILES:
+    f[columns.EDGE_LOW] = np.zeros(48)
+    for name in (*columns.RETURN_QUANTILES, columns.EDGE_LOW):
         f[name][10] = 0.05
     f[columns.P_UP][14], f[columns.P_DOWN][14] = 0.1, 0.6  # leave; too small an edge to go short
     r = row_of(t, f)

@@ -37,6 +37,7 @@ def forecast(p: FloatArray, centre: FloatArray, width: float = 0.02) -> dict[str
     steps = np.array([-1, -0.5, 0, 0.5, 1]) * width
     for i, name in enumerate(columns.RETURN_QUANTILES):
         out[name] = centre + steps[i]
+    out[columns.EDGE] = out[columns.EDGE_LOW] = centre  # all of the claim is believed
     out[columns.RETURN_LOW], out[columns.RETURN_HIGH] = centre - width, centre + width
     return out
 

@@ -22,7 +22,7 @@ def row(
     hazard_up: float = 0.01,
     abstain: float = 0.0,
 ) -> dict[str, FloatArray]:
-    """One row's forecast with its mean return at `edge`."""
+    """One row's forecast: it claims a return of `edge`, and all of it is believed."""
     values = dict.fromkeys(columns.FORECAST, 0.0) | {
         columns.P_UP: up,
         columns.P_DOWN: down,
@@ -30,7 +30,7 @@ def row(
         columns.LABEL_CASCADE_DOWN: hazard_down,
         columns.LABEL_CASCADE_UP: hazard_up,
         columns.ABSTAIN: abstain,
-        **dict.fromkeys(columns.RETURN_QUANTILES, edge),
+        **dict.fromkeys((*columns.RETURN_QUANTILES, columns.EDGE, columns.EDGE_LOW), edge),
     }
     return {name: np.array([value]) for name, value in values.items()}
 
@@ -57,6 +57,37 @@ def test_signals_when_exactly_at_a_threshold_then_it_is_entered_and_just_under_i
     assert side(row(up=0.52, down=0.48)) == 0
     assert side(row(edge=COST * 1.000001)) == 1
     assert side(row(edge=COST * 0.999)) == 0
+
+
+def shrunk(forecast: dict[str, FloatArray], slope: float, low: float) -> dict[str, FloatArray]:
+    """The forecast with only a part of its edge believed."""
+    parts = {columns.EDGE: slope, columns.EDGE_LOW: low}
+    return forecast | {name: part * forecast[name] for name, part in parts.items()}
+
+
+def test_signals_when_only_the_lower_bound_is_below_cost_then_there_is_no_entry() -> None:
+    # 22.1 bp claimed where a round trip costs 14: what the claim was worth was 1.2 bp.
+    for up, down, sign in ((0.6, 0.2, 1), (0.2, 0.6, -1)):
+        claim = row(up=up, down=down, edge=sign * 0.00221)
+        assert signals(claim, np.ones(1), 0.0014, DecisionConfig()).side[0] == sign
+        for slope, low, entered in ((1.0, 0.64, True), (1.0, 0.63, False), (0.5, 0.0, False)):
+            found = signals(shrunk(claim, slope, low), np.ones(1), 0.0014, DecisionConfig())
+            assert bool(found.side[0]) == entered
+
+
+def test_signals_when_nothing_is_believed_then_nothing_is_entered_unless_the_bar_is_zero() -> None:
+    nothing = shrunk(row(), 0.0, 0.0)
+    against = shrunk(row(edge=-0.01), 0.0, 0.0)
+    assert side(nothing) == 0
+    free = DecisionConfig(min_edge_costs=0.0)
+    assert decide(nothing, free).side[0] == 1
+    assert decide(against, free).side[0] == 0  # the claim itself is against that side
+
+
+def test_signals_when_the_edge_is_waived_then_its_lower_bound_is_not_asked_for() -> None:
+    waived = DecisionConfig(without=("quantiles",))
+    assert decide(shrunk(row(), 0.0, 0.0), waived).side[0] == 1
+    assert decide(shrunk(row(edge=-0.01), 0.0, 0.0), waived).side[0] == 1
 
 
 def test_signals_when_vetoed_then_there_is_no_entry() -> None:
@@ -161,6 +192,24 @@ def test_signals_when_a_warning_is_added_then_no_entry_appears(
     name, value = warning
     before = int(decide(forecast, config).side[0])
     after = int(decide({**forecast, name: np.array([value])}, config).side[0])
+    assert after in (0, before)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    forecast=forecasts,
+    config=configs,
+    parts=st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)),
+)
+@example(  # probability and claim disagree, and the bar is zero
+    forecast=row(edge=-0.01), config=DecisionConfig(min_edge_costs=0.0), parts=(1.0, 1.0, 0.0)
+)
+def test_signals_when_less_of_the_claim_is_believed_then_no_entry_appears(
+    forecast: dict[str, FloatArray], config: DecisionConfig, parts: tuple[float, float, float]
+) -> None:
+    slope, low, less = parts[0], parts[0] * parts[1], parts[0] * parts[1] * parts[2]
+    before = int(decide(shrunk(forecast, slope, low), config).side[0])
+    after = int(decide(shrunk(forecast, slope, less), config).side[0])
     assert after in (0, before)
 
 
