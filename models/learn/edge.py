@@ -23,6 +23,7 @@ MIN_BLOCKS: Final = 8  # below this the spread of blocks tells next to nothing o
 _TAIL: Final = 0.05  # one-sided: of a hundred bounds, five are above the true slope
 _DRAWS: Final = 2_000
 _HORIZONS: Final = 6  # in a block, at least
+_WISHED_BLOCKS: Final = 20
 
 
 def fit_edge(
@@ -40,7 +41,7 @@ def fit_edge(
         horizon in units of sigma, oldest first, of rows the model was not trained on.
     block
         Rows that are drawn together. Outcomes over H candles made one candle apart share H - 1 of
-        them, and claims hang on for hours, so several horizons and at least a day: `edge_block`.
+        them, and claims hang on for hours, so several horizons and rather a day: `edge_block`.
     seed
         Of the bootstrap; the same rows and seed give the same numbers.
 
@@ -79,15 +80,17 @@ def fit_edge(
     return float(np.clip(slope, 0.0, 1.0)), float(np.clip(low, 0.0, 1.0))
 
 
-def edge_block(horizon_candles: int, candle_ms: int) -> int:
-    """Return the block length in rows: six horizons, and a day at least.
+def edge_block(horizon_candles: int, candle_ms: int, rows: int) -> int:
+    """Return the block length in rows: six horizons at least, and a day where there are twenty.
+
+    With fewer days the twentieth part of the rows: candles of a minute have few days.
 
     Examples
     --------
-    >>> edge_block(4, 3_600_000), edge_block(12, 300_000), edge_block(6, 3_600_000)
-    (24, 288, 36)
+    >>> edge_block(4, 3_600_000, 2_600), edge_block(4, 60_000, 7_000)
+    (24, 350)
     """
-    return max(_HORIZONS * horizon_candles, -(-DAY_MS // candle_ms))
+    return max(_HORIZONS * horizon_candles, min(-(-DAY_MS // candle_ms), rows // _WISHED_BLOCKS))
 
 
 def calibrated_edge(raw: FloatArray, data: Prepared) -> dict[str, Any] | None:
@@ -110,9 +113,10 @@ def calibrated_edge(raw: FloatArray, data: Prepared) -> dict[str, Any] | None:
     realised = data.job.labels[columns.LABEL_RETURN]
     fresh = np.isfinite(claimed) & np.isfinite(realised)
     fresh[_taught(data)] = False
-    block = edge_block(data.settings.labels.horizon_candles, data.job.candle_ms)
+    rows, horizon = int(fresh.sum()), data.settings.labels.horizon_candles
+    block = edge_block(horizon, data.job.candle_ms, rows)
     slope, low = fit_edge(claimed[fresh], realised[fresh], block, data.job.seed)
-    return {"slope": slope, "low": low, "rows": int(fresh.sum())}
+    return {"slope": slope, "low": low, "rows": rows}
 
 
 def _taught(data: Prepared) -> IntArray:

@@ -18,6 +18,8 @@ class GivenForecast(ForecastStrategy):
         forecast = dict.fromkeys(columns.FORECAST, 0.01)
         forecast |= {columns.SIGMA: 0.001, columns.ABSTAIN: 0.0, columns.P_UP: 0.4}
         forecast |= {columns.RETURN_LOW: -0.02, columns.RETURN_HIGH: 0.02}
+        if metadata["pair"].startswith("ETH"):  # sized by the edge to its side
+            forecast |= {columns.EDGE: -0.01, columns.EDGE_LOW: -0.01}
         dataframe = dataframe.assign(**forecast, do_predict=1)
         return dataframe.assign(
             interval_low=dataframe["close"] * 0.98, interval_high=dataframe["close"] * 1.02

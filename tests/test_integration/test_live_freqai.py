@@ -54,6 +54,7 @@ def configuration(url: str) -> dict[str, Any]:
         "stake_amount": "unlimited",
         "max_open_trades": 1,
         "dataformat_ohlcv": "json",
+        "breakwater": {"decision": {"without": ["quantiles"]}},  # every forecast, edge or not
         "freqai": {
             "train_period_days": 34,  # cascade labels look back over 30
             "feature_parameters": {"include_timeframes": ["1m"]},

@@ -136,11 +136,15 @@ def test_edge_when_the_input_is_not_returns_then_it_is_refused(
         fit_edge(claimed, realised, BLOCK, 0)
 
 
-def test_block_when_chosen_then_it_is_a_day_and_six_horizons_at_least() -> None:
-    assert edge_block(4, 3_600_000) == 24
-    assert edge_block(4, 300_000) == 288
-    assert edge_block(12, 3_600_000) == 72
-    assert edge_block(1, 7 * 86_400_000) == 6
+def test_block_when_chosen_then_it_is_six_horizons_at_least_and_a_day_where_there_are_twenty() -> (
+    None
+):
+    assert edge_block(4, 3_600_000, 2_600) == 24
+    assert edge_block(4, 300_000, 20 * 288) == 288
+    assert edge_block(4, 300_000, 10 * 288) == 144  # ten days only
+    assert edge_block(12, 3_600_000, 2_600) == 72
+    assert edge_block(4, 3_600_000, 100) == 24
+    assert edge_block(1, 7 * 86_400_000, 400) == 6
 
 
 # -- of a training ----------------------------------------------------------------------------
