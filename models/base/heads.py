@@ -145,8 +145,8 @@ def quantile_mean(quantiles: FloatArray) -> FloatArray:
     >>> float(quantile_mean(np.array([-4.0, -1.0, 0.0, 2.0, 10.0])))
     1.125
     """
-    out: FloatArray = quantiles @ _MEAN_WEIGHTS
-    return out
+    # Row by row: a matrix product rounds a row by how many others there are.
+    return np.asarray(np.vecdot(quantiles, _MEAN_WEIGHTS))
 
 
 def softmax(logits: FloatArray) -> FloatArray:

@@ -31,7 +31,7 @@ def measure(c: Claims) -> dict[str, Any]:
 
 
 def test_edge_when_worked_by_hand_then_the_groups_are_what_they_say() -> None:
-    claimed = np.array([0.002, -0.003, 0.001, 0.004, -0.002])
+    claimed = np.array([0.002, -0.004, 0.001, 0.004, -0.002])
     came = np.array([0.001, -0.001, 0.5, np.nan, 0.003])
     believed = np.array([1.0, 0.5, 1.0, 0.5, 0.5]) * claimed
     entered = np.array([0, -1, 0, 1, 1])
@@ -39,16 +39,16 @@ def test_edge_when_worked_by_hand_then_the_groups_are_what_they_say() -> None:
     n = measure(c)
     assert (n["stated"], n["bar_bps"]) == (5, pytest.approx(14.0))
     assert (n["alone"]["rows"], n["alone"]["rows_known"]) == (4, 3)
-    assert n["alone"]["claimed_bps"]["value"] == pytest.approx((20 + 30 + 20) / 3)
+    assert n["alone"]["claimed_bps"]["value"] == pytest.approx((20 + 40 + 20) / 3)
     assert n["alone"]["realised_bps"]["value"] == pytest.approx((10 + 10 - 30) / 3)
-    # 18 bp pass, 13.5 do not; the third row never claimed enough.
-    assert (n["passed"]["rows"], n["passed"]["rows_known"]) == (2, 1)
+    # 18 bp pass, long and short, 9 do not.
+    assert (n["passed"]["rows"], n["passed"]["rows_known"]) == (3, 2)
     assert n["passed"]["claimed_bps"]["value"] == pytest.approx(20.0)
     assert n["passed"]["low_bps"]["value"] == pytest.approx(18.0)
     assert n["passed"]["slope"]["value"] == pytest.approx(0.5)
     # An entry counts at the side it took: the last one went against its claim.
     assert (n["entries"]["rows"], n["entries"]["rows_known"]) == (3, 2)
-    assert n["entries"]["claimed_bps"]["value"] == pytest.approx((15 - 10) / 2)
+    assert n["entries"]["claimed_bps"]["value"] == pytest.approx((20 - 10) / 2)
     assert n["entries"]["realised_bps"]["value"] == pytest.approx((10 + 30) / 2)
 
 
