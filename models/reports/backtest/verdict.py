@@ -118,7 +118,7 @@ def _claims(n: Numbers) -> list[dict[str, str]]:
         why = "It has no quantiles, and no edge to hold against what happened."
         return [_say("neutral", "The model promises no return.", why)]
     bar = f"{show(e['bar_bps'], 'bps')} ({e['min_edge_costs']:g} × the round-trip cost)"
-    alone = f"Its quantiles alone claim {bar} or more on {_group(e['alone'])}."
+    alone = f"Its quantiles alone claim {bar} or more on {_group(e['alone'], ' candles')}."
     if e["waived"]:
         made = f"{alone} Entries made: {_group(e['entries'])}."
         return [_say("warn", "Entries were asked for no edge: a person waived it.", made)]
@@ -142,19 +142,19 @@ def _against(e: Numbers, bar: str, alone: str) -> dict[str, str]:
         level,
         f"Where the edge passed, {show(passed['claimed_bps']['value'], 'bps_change')} were "
         f"claimed and {show(passed['realised_bps']['value'], 'bps_change')} came.",
-        f"The lower bound reached {bar} on {_group(passed)}. Slope of what came on the claim: "
+        f"The lower bound reached {bar} on {_group(passed, ' candles')}. Slope of what came on the claim: "
         f"{show(slope['value'], 'ratio')} ({between(slope, 'ratio')}), {says}. Entries made: "
         f"{_group(e['entries'])}. {alone}",
     )
 
 
-def _group(g: Numbers) -> str:
+def _group(g: Numbers, unit: str = "") -> str:
     """Return a group of rows in words."""
     claimed, came = g["claimed_bps"], g["realised_bps"]
     if not g["rows_known"]:
-        return f"{show(g['rows'], 'count')}, none of them with an edge and a known outcome"
+        return f"{show(g['rows'], 'count')}{unit}, none of them with an edge and a known outcome"
     return (
-        f"{show(g['rows'], 'count')}, {show(claimed['value'], 'bps_change')} on average, of which "
+        f"{show(g['rows'], 'count')}{unit}, {show(claimed['value'], 'bps_change')} on average, of which "
         f"{show(came['value'], 'bps_change')} came ({between(came, 'bps_change')})"
     )
 

@@ -274,6 +274,7 @@ def test_verdict_when_nothing_passed_then_the_page_says_so(record: RunRecord) ->
     said = headline(n, "Nothing passed: no forecast's lower bound was above cost.")
     assert said["level"] == "neutral"
     assert "Its quantiles alone claim 12.0 bps (1 × the round-trip cost) or more" in said["detail"]
+    assert f"on {n['edge']['alone']['rows']} candles, +" in said["detail"]
     assert n["edge"]["passed"]["rows"] == 0
     assert "Nothing passed: no forecast&#39;s lower bound" in backtest_page(nothing, n)
 
