@@ -127,6 +127,8 @@ def _claims(n: Numbers) -> list[dict[str, str]]:
             f"An entry needs {bar} at the lower bound of its claim, which is shrunk by what came "
             f"true on rows the model was not trained on. {alone}"
         )
+        if e["entries"]["rows"]:  # of a strategy with rules of its own
+            needed += f" Entries made without it: {_group(e['entries'])}."
         headline = "Nothing passed: no forecast's lower bound was above cost."
         return [_say("neutral", headline, needed)]
     return [_against(e, bar, alone)]
@@ -142,9 +144,9 @@ def _against(e: Numbers, bar: str, alone: str) -> dict[str, str]:
         level,
         f"Where the edge passed, {show(passed['claimed_bps']['value'], 'bps_change')} were "
         f"claimed and {show(passed['realised_bps']['value'], 'bps_change')} came.",
-        f"The lower bound reached {bar} on {_group(passed, ' candles')}. Slope of what came on the claim: "
-        f"{show(slope['value'], 'ratio')} ({between(slope, 'ratio')}), {says}. Entries made: "
-        f"{_group(e['entries'])}. {alone}",
+        f"The lower bound reached {bar} on {_group(passed, ' candles')}. Slope of what came on the "
+        f"claim: {show(slope['value'], 'ratio')} ({between(slope, 'ratio')}), {says}. Entries "
+        f"made: {_group(e['entries'])}. {alone}",
     )
 
 
@@ -154,8 +156,8 @@ def _group(g: Numbers, unit: str = "") -> str:
     if not g["rows_known"]:
         return f"{show(g['rows'], 'count')}{unit}, none of them with an edge and a known outcome"
     return (
-        f"{show(g['rows'], 'count')}{unit}, {show(claimed['value'], 'bps_change')} on average, of which "
-        f"{show(came['value'], 'bps_change')} came ({between(came, 'bps_change')})"
+        f"{show(g['rows'], 'count')}{unit}, {show(claimed['value'], 'bps_change')} on average, of "
+        f"which {show(came['value'], 'bps_change')} came ({between(came, 'bps_change')})"
     )
 
 

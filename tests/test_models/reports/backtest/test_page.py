@@ -276,6 +276,9 @@ def test_verdict_when_nothing_passed_then_the_page_says_so(record: RunRecord) ->
     assert "Its quantiles alone claim 12.0 bps (1 × the round-trip cost) or more" in said["detail"]
     assert f"on {n['edge']['alone']['rows']} candles, +" in said["detail"]
     assert n["edge"]["passed"]["rows"] == 0
+    assert "Entries made without it" not in said["detail"]
+    entered = headline(backtest_numbers(believed(record, 0.0)), "Nothing passed")
+    assert "Entries made without it: " in entered["detail"]  # by rules of the strategy's own
     assert "Nothing passed: no forecast&#39;s lower bound" in backtest_page(nothing, n)
 
 
