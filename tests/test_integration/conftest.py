@@ -56,8 +56,9 @@ def make_desk(folder: Path, datadir: Path, **training: Any) -> Desk:
         "add_config_files": [str(USER_DATA / "config_bitcoin.json")],
         "strategy_path": str(ROOT / "strategies"),
         "freqaimodel_path": str(ROOT / "freqaimodels"),
-        # The simulated market has next to no edge; what waives it still makes trades to audit.
-        "breakwater": {"decision": {"without": ["quantiles"]}},
+        # The simulated market has next to no edge, nor a side that leads: whoever asks for neither
+        # still makes trades to audit.
+        "breakwater": {"decision": {"without": ["quantiles"], "min_advantage": 0.0}},
         "freqai": {
             "train_period_days": 270,
             "backtest_period_days": 15,
