@@ -132,8 +132,11 @@ class Story:
         (self.folder / "wanted").write_text(what, encoding="utf-8")
 
     def remember(self, ratio: float) -> None:
-        """Let a person change the state; it must be there after the kill."""
-        self.desk.hedge(ANN, str(ratio))
+        """Let a person change the state; it must be there after the kill.
+
+        A hedge's ratio is a number that nothing here acts on; the word is another bot's.
+        """
+        self.desk.store.set_hedge(ANN, ratio)
         self.hedge, self.lines = ratio, self.desk.journal.verify().lines
 
     def held(self) -> float:
