@@ -1,9 +1,9 @@
 """What an exchange answered before ccxt made sense of it, and its rows parsed one at a time.
 
 ccxt parses a list whole: one row it cannot read takes all others with it, and an answer that is no
-list at all (a proxy's page) passes for an empty one. It writes a precision of 10**40 digits down
-zero by zero. `Exchange.request`, which every call of a client goes through, `parse_market` and
-`parse_precision` are replaced on the object for the time of a question.
+list at all (a proxy's page) passes for an empty one. `Exchange.request`, which every call of a
+client goes through, and `parse_market` are replaced on the object for the time of a question. It
+writes a precision of 10**40 digits down zero by zero: `parse_precision` is replaced for good.
 """
 
 from __future__ import annotations
@@ -74,6 +74,18 @@ def _alone(client: ccxt.Exchange, ask: AskRows, before: list[Any], row: object) 
             return AnsweredRow(raw=row, error=type(error).__name__)
 
 
+def bound_precision(client: ccxt.Exchange) -> None:
+    """Have a client refuse, with InputError, a precision it would never finish writing down."""
+    written = client.parse_precision
+
+    def precision(digits: Any) -> Any:
+        if digits is not None and abs(int(digits)) > _MOST_DIGITS:
+            raise InputError(f"expected at most {_MOST_DIGITS} digits, got {str(digits)[:40]}")
+        return written(digits)
+
+    vars(client)["parse_precision"] = precision
+
+
 def list_markets_apart(client: ccxt.Exchange) -> None:
     """Have a client know the markets that can be read; one that cannot is as if not listed.
 
@@ -82,12 +94,7 @@ def list_markets_apart(client: ccxt.Exchange) -> None:
     ccxt.BaseError, InputError
         If none can be had.
     """
-    own, written = client.parse_market, client.parse_precision
-
-    def precision(digits: Any) -> Any:
-        if digits is not None and abs(int(digits)) > _MOST_DIGITS:
-            raise InputError(f"expected at most {_MOST_DIGITS} digits, got {str(digits)[:40]}")
-        return written(digits)
+    own = client.parse_market
 
     def parsed(market: Any) -> Any:
         try:
@@ -95,10 +102,7 @@ def list_markets_apart(client: ccxt.Exchange) -> None:
         except Exception:  # noqa: BLE001 - of any kind: this one is not known, the others are
             return None
 
-    with (
-        _standing_in(client, "parse_market", parsed),
-        _standing_in(client, "parse_precision", precision),
-    ):
+    with _standing_in(client, "parse_market", parsed):
         try:
             found = client.fetch_markets()
         except ccxt.BaseError:

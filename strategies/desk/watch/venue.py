@@ -29,7 +29,12 @@ from strategies.account.exchange_answers import (
 from strategies.account.exchange_client import account_client
 from strategies.account.exchange_clock import clock_ahead_s
 from strategies.desk.watch.ban import Ban
-from strategies.seams.raw_answers import AnsweredRow, list_markets_apart, rows_apart
+from strategies.seams.raw_answers import (
+    AnsweredRow,
+    bound_precision,
+    list_markets_apart,
+    rows_apart,
+)
 from strategies.seams.throttle import pause_by_monotonic_time
 
 _AMOUNT: Final = "positionAmt"  # Binance's name; ccxt leaves rows out that it takes for empty
@@ -78,6 +83,7 @@ class Venue:
     """
 
     def __init__(self, client: ccxt.Exchange, monotonic: Seconds = time.monotonic) -> None:
+        bound_precision(client)
         self._client, self.ban = client, Ban(client, monotonic)
         self._count = itertools.count()
         self._stamp = f"{WATCHDOG}{client.milliseconds()}"

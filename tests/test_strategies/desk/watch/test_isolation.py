@@ -82,6 +82,19 @@ def test_watchdog_when_one_symbol_or_part_is_broken_then_the_other_is_protected_
     )  # fmt: skip
 
 
+def test_watchdog_when_no_market_can_be_read_and_one_would_never_end_then_it_says_so_and_ends(
+    world: ScriptedWorld,
+) -> None:
+    symbols = world.account.answers["exchangeInfo"]["symbols"]
+    symbols[0] = None
+    symbols[1].update(quantityPrecision=10**40)  # the balance, too, asks for all markets
+    dog = world.watchdog()
+    for _ in range(3):
+        dog.round()
+        world.now_ms += 60_000
+    assert "cannot be seen" in " ".join(world.said)
+
+
 @pytest.mark.parametrize("answer", [PAGE, None, "", {}, 7, [], KeyError("x")])
 def test_watchdog_when_the_positions_are_garbage_then_no_own_stop_is_taken_back(
     world: ScriptedWorld, answer: object
