@@ -186,6 +186,15 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
         if self.control is not None:
             self.control.refused(self._entry(pair, side, rate), why)
 
+    def _large_enough(
+        self, pair: str, stake: float, leverage: float, least: float | None, why: str = ""
+    ) -> float:
+        """Return a stake, or 0 where it is below the exchange's minimum: never rounded up to it."""
+        if stake >= (smallest := least or 0.0) and stake > 0:
+            return stake
+        self._note_small(pair, stake * leverage, smallest * leverage, why)
+        return 0.0
+
     def _note_small(self, pair: str, allowed_quote: float, least_quote: float, why: str) -> None:
         """Keep why an entry is smaller than the exchange takes, or nothing."""
         if self.control is not None:

@@ -153,10 +153,7 @@ class ForecastStrategy(ForecastColumns, GuardedStrategy):
         if not decision.allowed:
             logger.info("%s %s entry refused: %s", pair, side, decision.reason)
         stake = min(decision.notional_quote / leverage, max_stake)
-        if stake < (least := min_stake or 0.0) or not stake > 0:
-            self._note_small(pair, stake * leverage, least * leverage, decision.reason)
-            return 0.0  # never rounded up to the exchange's minimum
-        return stake
+        return self._large_enough(pair, stake, leverage, min_stake, decision.reason)
 
     def _objection(
         self, pair: str, side: str, amount: float, rate: float, current_time: datetime

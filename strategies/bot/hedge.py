@@ -230,10 +230,7 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
         notional = self._opening(pair, current_time) * current_rate
         stake = min(self._allowed(pair, side, notional, current_rate, current_time) / leverage,
                     max_stake)  # fmt: skip
-        if stake < (least := min_stake or 0.0) or not stake > 0:
-            self._note_small(pair, stake * leverage, least * leverage, "")
-            return 0.0  # never rounded up to the exchange's minimum
-        return stake
+        return self._large_enough(pair, stake, leverage, min_stake)
 
     def _allowed(
         self, pair: str, side: str, notional: float, rate: float, now: datetime

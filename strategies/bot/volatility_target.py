@@ -186,10 +186,7 @@ class VolatilityTargetStrategy(ForecastStrategy):
         self.guarding.leverage[pair] = leverage
         target = self._opening(pair, current_rate, current_time)
         stake = self._allowed(pair, target, leverage, max_stake, current_rate, current_time)
-        if stake < (least := min_stake or 0.0) or not stake > 0:
-            self._note_small(pair, stake * leverage, least * leverage, "")
-            return 0.0  # never rounded up to the exchange's minimum
-        return stake
+        return self._large_enough(pair, stake, leverage, min_stake)
 
     def _opening(self, pair: str, rate: float, now: datetime) -> float:
         """Return the notional a new position is to have: the target itself, not the band's edge."""

@@ -24,14 +24,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from models.base.spec import ModelSpec
-from models.base.types import FloatArray
+from models.base.types import Float32Array, FloatArray
 from models.base.windows import CONTEXTS, Span
 from models.learn.hybrid.merge import check_pool, pool_graphs
 from models.learn.nets.lstm_attention import SPEC as NETWORK
 from models.learn.nets.lstm_attention import LSTMAttentionConfig, check_size
 from models.learn.training.fitted import Fitted
-from models.learn.training.loop import clip_runs
-from models.learn.training.networks import burn_in, fit_network
+from models.learn.training.loop import fill_span
+from models.learn.training.networks import burn_in, fit_network, without_block
 from models.learn.training.prepare import Prepared
 from models.learn.trees.base import EnsembleConfig
 from models.learn.trees.boosting import Blocks
@@ -145,32 +145,24 @@ def _left_out(
 
 def _network_out_of_fold(rows: Table, blocks: Blocks, data: Prepared) -> FloatArray:
     """Return the network's outputs (R, H) on each row by one whose loss never saw it."""
-    purge, out = data.settings.labels.purge_candles, np.full((len(rows), data.layout.width), np.nan)
+    out = np.full((len(data.job.time_ms), data.layout.width), np.nan)
     for number, (_, held) in enumerate(blocks, start=1):
-        weight = data.rows.weight.clone()
-        first, last = int(rows.row[held[0]]), int(rows.row[held[-1]])
-        weight[max(first - purge, 0) : last + purge + 1] = 0.0
+        block = Span(int(rows.row[held[0]]), int(rows.row[held[-1]]) + 1)
         without = dataclasses.replace(
             data,
-            rows=dataclasses.replace(data.rows, weight=weight),
+            rows=without_block(block, data.rows, data),
             job=dataclasses.replace(
                 data.job, title=f"{data.job.title}, without block {number} of {len(blocks)}"
             ),
         )
-        onnx = fit_network(NETWORK, without).onnx
-        out[held] = _outputs(onnx, data, Span(first, last + 1))[rows.row[held] - first]
-    return out
+        session = Session(fit_network(NETWORK, without).onnx)
 
+        def answer(run: Span, session: Session = session) -> Float32Array:
+            y: Float32Array = session.run(data.job.features[None, run.start : run.stop])[0]
+            return y
 
-def _outputs(onnx: bytes, data: Prepared, span: Span) -> FloatArray:
-    """Return the outputs (len(span), H), NaN on rows without a burn-in behind them."""
-    session, lead = Session(onnx), burn_in(NETWORK, data)
-    out = np.full((len(span), data.layout.width), np.nan)
-    for run in clip_runs(data.rows.runs, span, lead):
-        y = session.run(data.job.features[None, run.start : run.stop])[0]
-        first = max(run.start + lead, span.start)
-        out[first - span.start : run.stop - span.start] = y[first - run.start :]
-    return out
+        fill_span(out, data.rows.runs, block, burn_in(NETWORK, data), answer)
+    return out[rows.row]
 
 
 def _weigh(

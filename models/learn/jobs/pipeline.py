@@ -19,7 +19,7 @@ from models.learn.calibration import fit_chain_slopes, fit_conformal_offset, fit
 from models.learn.edge import calibrated_edge
 from models.learn.export.onnx import TOLERANCE, measure_context, measure_streaming
 from models.learn.jobs.fitters import fit_architecture
-from models.learn.training.loop import clip_runs
+from models.learn.training.loop import fill_span
 from models.learn.training.prepare import Prepared, prepare
 from models.learn.training.settings import ModelSettings
 from models.serve.drift import LEAST
@@ -54,7 +54,6 @@ def train(job: TrainingJob) -> Artifact:
     """
     started = time.monotonic()
     data = prepare(job, catalog.load(job.network))
-    split = data.split
     fitted = fit_architecture(data)
     onnx = fitted.onnx
     known = {**_identity(data), **fitted.facts}
@@ -62,11 +61,10 @@ def train(job: TrainingJob) -> Artifact:
     present = data.layout.present(data.spec.absent)
     context, gaps = measure_context(onnx, x, data.held_out, data.spec.contexts, job.seed, present)
     streaming = measure_streaming(onnx, x, data.held_out, context, job.seed, present)
-    unseen, judged = (
-        (fitted.left_out, fitted.left_out)
-        if fitted.left_out is not None
-        else (_outputs(onnx, x, data, s, context) for s in (split.calibration, split.validation))
-    )
+    unseen = judged = fitted.left_out
+    if unseen is None or judged is None:
+        unseen = _outputs(onnx, x, data, data.split.calibration, context)
+        judged = _outputs(onnx, x, data, data.split.validation, context)
     calibration, calibrated = _calibrate(onnx, unseen, data, context)
     manifest = {
         **known,
@@ -284,10 +282,10 @@ def _outputs(onnx: bytes, x: Float32Array, data: Prepared, span: Span, context: 
     """Return raw outputs (N, H) for the rows of `span` of the graph's input, NaN elsewhere."""
     session = Session(onnx)
     out = np.full((len(data.job.time_ms), data.layout.width), np.nan)
-    for run in clip_runs(data.rows.runs, span, context - 1):
-        y = session.run(x[None, run.start : run.stop])[0]
-        first = max(run.start + context - 1, span.start)
-        out[first : run.stop] = y[first - run.start :]
+    fill_span(
+        out, data.rows.runs, span, context - 1,
+        lambda run: session.run(x[None, run.start : run.stop])[0],
+    )  # fmt: skip
     return out
 
 

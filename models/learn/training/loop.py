@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from models.base.errors import ConfigError, TrainingError
 from models.base.heads import HeadLayout
+from models.base.types import FloatArray
 from models.base.windows import Span, sequences
 from models.learn.training.averaging import averaged_weights
 from models.learn.training.loss import LossParts, Targets, loss_parts
@@ -113,6 +115,22 @@ def clip_runs(runs: list[Span], to: Span, burn_in: int) -> list[Span]:
         if stop - start > burn_in:
             out.append(Span(start, stop))
     return out
+
+
+def fill_span(
+    out: FloatArray,
+    runs: list[Span],
+    span: Span,
+    burn_in: int,
+    answer: Callable[[Span], npt.ArrayLike],
+) -> None:
+    """Write into `out` (N, H) what is answered on the rows of `span` behind `burn_in` of their run.
+
+    `answer` takes consecutive rows (T of them) and returns (T, H).
+    """
+    for run in clip_runs(runs, span, burn_in):
+        first = max(run.start + burn_in, span.start)
+        out[first : run.stop] = np.asarray(answer(run))[first - run.start :]
 
 
 def _batches(

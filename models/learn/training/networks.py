@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from models.base.columns import FEATURE_SIGMA
 from models.base.errors import InputError
@@ -18,7 +18,7 @@ from models.base.windows import Span
 from models.learn.export.onnx import to_onnx
 from models.learn.nets.base import Committee, Forecaster, NetworkSpec, start_at_prior
 from models.learn.training.fitted import Fitted
-from models.learn.training.loop import Rows, clip_runs, fit
+from models.learn.training.loop import Rows, fill_span, fit
 from models.learn.training.prepare import Prepared
 from models.learn.training.settings import TrainingSettings
 
@@ -80,7 +80,7 @@ def fit_network(spec: NetworkSpec, data: Prepared) -> Fitted:
     for member, (seed, network) in enumerate(zip(_seeds(job.seed, members), networks, strict=True)):
         block = data.blocks[member % len(data.blocks)] if data.blocks else None
         best, history = fit(
-            network, rows if block is None else _without(block, rows, data),
+            network, rows if block is None else without_block(block, rows, data),
             split.train, block or split.validation, lead, data.layout, settings, seed,
             job.title if members == 1 else f"{job.title}, member {member + 1} of {members}",
             warm=warm, judged=rows,
@@ -107,7 +107,7 @@ def _members(data: Prepared) -> int:
     return data.settings.training.members * max(len(data.blocks), 1)
 
 
-def _without(block: Span, rows: Rows, data: Prepared) -> Rows:
+def without_block(block: Span, rows: Rows, data: Prepared) -> Rows:
     """Return the rows with no weight on `block` and on those whose labels share candles with it."""
     purge, weight = data.settings.labels.purge_candles, rows.weight.clone()
     weight[max(block.start - purge, 0) : block.stop + purge] = 0.0
@@ -121,10 +121,13 @@ def _left_out(fitted: list[Forecaster], data: Prepared, lead: int) -> FloatArray
     for number, block in enumerate(data.blocks):
         of_block = fitted[number :: len(data.blocks)]
         model = of_block[0] if len(of_block) == 1 else Committee(of_block)
-        for run in clip_runs(data.rows.runs, block, lead):
-            y = model.eval()(data.rows.features[None, run.start : run.stop])[0]
-            first = max(run.start + lead, block.start)
-            out[first : run.stop] = y[first - run.start :].double().numpy()
+        model.eval()
+
+        def answer(run: Span, model: nn.Module = model) -> Tensor:
+            y: Tensor = model(data.rows.features[None, run.start : run.stop])[0]
+            return y
+
+        fill_span(out, data.rows.runs, block, lead, answer)
     return out
 
 

@@ -24,7 +24,8 @@ class TrainingSettings:
     members: int = 1  # networks trained from different seeds and served as one graph
     # Blocks of time, each left out by one network (or `members` of them) of a committee, so that
     # every row trains; the left-out blocks choose checkpoints and calibrate. 1 holds out the newest
-    # rows instead, as do pool, challenge and fine_tune and the models that are no plain network.
+    # rows instead (validation_frac, calibration_frac), as do pool, challenge and fine_tune, and the
+    # hedge's model, Prophet, GAN and agents always.
     cross_fit: int = 5
     max_steps: int = 600  # optimiser steps; optima come at 70-300
     evaluate_every: int = 20

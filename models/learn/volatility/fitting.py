@@ -12,6 +12,7 @@ import sklearn
 import torch
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
+from torch import Tensor
 
 from models.base import columns
 from models.base.errors import InputError
@@ -24,7 +25,7 @@ from models.learn.hazard.proportional import (
     fit_proportional,
 )
 from models.learn.training.fitted import Fitted
-from models.learn.training.loop import clip_runs
+from models.learn.training.loop import clip_runs, fill_span
 from models.learn.training.prepare import Prepared
 from models.learn.volatility.inputs import (
     PARKINSON,
@@ -69,17 +70,19 @@ def fit_volatility(data: Prepared) -> Fitted:
     """
     started = time.monotonic()
     job = data.job
-    regression, heads, facts = fit_parts(data)
-    left_out = _left_out(data) if data.blocks else None
+    parts = fit_parts(data)
+    left_out = _left_out(data, parts.without) if data.blocks else None
     seconds = time.monotonic() - started
     return Fitted(
-        onnx=to_onnx(_served(regression, heads, data), len(job.feature_names) + 1, carries=True),
+        onnx=to_onnx(
+            _served(parts.regression, parts.heads, data), len(job.feature_names) + 1, carries=True
+        ),
         seconds=seconds,
         left_out=left_out,
         facts={
             "time_origin_ms": int(job.time_ms[0]),
-            "parameters": len(regression.slope) + _HOURS + WEEK_HOURS // _HOURS + 1,
-            "volatility": facts,
+            "parameters": len(parts.regression.slope) + _HOURS + WEEK_HOURS // _HOURS + 1,
+            "volatility": parts.facts,
             "libraries": {"scikit-learn": sklearn.__version__},
         },
     )
@@ -96,21 +99,36 @@ def _served(regression: LogVolatility, heads: VolatilityHeads, data: Prepared) -
     )  # fmt: skip
 
 
-def fit_parts(data: Prepared) -> tuple[LogVolatility, VolatilityHeads, dict[str, Any]]:
-    """Return the regression, what hangs on it, and what the manifest tells of both."""
+@dataclass(frozen=True)
+class FittedRanges:
+    """The regression, what hangs on it, and what the manifest tells of both.
+
+    `without` are the same two without each block that is left out in turn.
+    """
+
+    regression: LogVolatility
+    heads: VolatilityHeads
+    facts: dict[str, Any]
+    without: tuple[tuple[LogVolatility, VolatilityHeads], ...]
+
+
+def fit_parts(data: Prepared) -> FittedRanges:
+    """Fit on all training rows and, where blocks are left out in turn, without each of them."""
     job, horizon = data.job, data.settings.labels.horizon_candles
     inputs = range_inputs(data.config, horizon, job.candle_ms)
     at = range_columns(job.feature_names, job.candle_ms)
     rows = range_rows(data, inputs, data.split.train, at)
-    regression, heads = _heads(data, rows, fit_regression(rows, inputs, data.config.ridge))
-    if data.blocks:
-        held = [
-            (fit_regression(without, inputs, data.config.ridge), block)
-            for without, block in _blocks(rows, data)
-        ]
-    else:
-        held = [(regression, range_rows(data, inputs, data.split.validation, at))]
-    return regression, heads, _facts(regression, heads, rows, held)
+
+    def fitted(on: RangeRows) -> tuple[LogVolatility, VolatilityHeads]:
+        return _heads(data, on, fit_regression(on, inputs, data.config.ridge))
+
+    regression, heads = fitted(rows)
+    cut = _blocks(rows, data)
+    without = tuple(fitted(rest) for rest, _ in cut)
+    held = [(by, block) for (by, _), (_, block) in zip(without, cut, strict=True)] or [
+        (regression, range_rows(data, inputs, data.split.validation, at))
+    ]
+    return FittedRanges(regression, heads, _facts(regression, heads, rows, held), without)
 
 
 def _blocks(rows: RangeRows, data: Prepared) -> list[tuple[RangeRows, RangeRows]]:
@@ -137,26 +155,25 @@ def _blocks(rows: RangeRows, data: Prepared) -> list[tuple[RangeRows, RangeRows]
 
 
 @torch.no_grad()
-def _left_out(data: Prepared) -> FloatArray:
+def _left_out(
+    data: Prepared, without: Sequence[tuple[LogVolatility, VolatilityHeads]]
+) -> FloatArray:
     """Return the outputs (N, H) on each block of what was fitted without it, NaN elsewhere."""
-    job, horizon = data.job, data.settings.labels.horizon_candles
-    inputs = range_inputs(data.config, horizon, job.candle_ms)
-    at = range_columns(job.feature_names, job.candle_ms)
-    rows = range_rows(data, inputs, data.split.train, at)
+    job, out = data.job, np.full((len(data.job.time_ms), data.layout.width), np.nan)
     x = torch.from_numpy(
         graph_input(
             job.features, job.time_ms,
             {"time_origin_ms": int(job.time_ms[0]), "candle_ms": job.candle_ms},
         )
     )  # fmt: skip
-    out, lead = np.full((len(job.time_ms), data.layout.width), np.nan), inputs.reach - 1
-    for (without, _), block in zip(_blocks(rows, data), data.blocks, strict=True):
-        fitted = _heads(data, without, fit_regression(without, inputs, data.config.ridge))
+    for fitted, block in zip(without, data.blocks, strict=True):
         served = _served(*fitted, data).eval()
-        for run in clip_runs(data.rows.runs, block, lead):
-            y = served(x[None, run.start : run.stop])[0]
-            first = max(run.start + lead, block.start)
-            out[first : run.stop] = y[first - run.start :].double().numpy()
+
+        def answer(run: Span, served: ServedVolatility = served) -> Tensor:
+            y: Tensor = served(x[None, run.start : run.stop])[0]
+            return y
+
+        fill_span(out, data.rows.runs, block, fitted[0].inputs.reach - 1, answer)
     return out
 
 

@@ -274,7 +274,8 @@ def test_left_out_when_a_block_is_another_then_its_own_answers_go_by_the_rest_al
 def test_graph_when_run_then_its_outputs_are_the_worked_out_heads() -> None:
     job = market_job(market())
     data = planted.prepared(job)
-    regression, heads, _ = fit_parts(data)
+    parts = fit_parts(data)
+    regression, heads = parts.regression, parts.heads
     at = range_columns(job.feature_names, HOUR_MS)
     logs = regression.inputs.logs(squared_ranges(job.features, *at))
     rows = np.arange(regression.inputs.reach - 1, len(job.time_ms))
@@ -343,7 +344,8 @@ def test_training_when_nothing_ever_moves_beyond_costs_then_its_probability_is_c
     direction = job.labels[columns.LABEL_DIRECTION].copy()
     direction[: planted.prepared(job).split.train.stop] *= 0
     still = dataclasses.replace(job, labels=job.labels | {columns.LABEL_DIRECTION: direction})
-    regression, heads, _ = fit_parts(planted.prepared(still))
+    parts = fit_parts(planted.prepared(still))
+    regression, heads = parts.regression, parts.heads
     assert heads.moves.slope.tolist() == [0.0]
     assert heads.moves.hazard(np.array([[-9.0], [0.0]])).max() < 0.01
     assert np.abs(regression.slope).sum() > 0.1  # ranges are ranges, whatever the costs
