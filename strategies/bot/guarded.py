@@ -323,7 +323,7 @@ class GuardedStrategy(GatedStrategy):
             return False
         self.guarding.sent(pair, side, notional / rate, now)
         self.guarding.permit(pair, side, notional / rate, rate)
-        self.lane.entry_leaves()
+        self.lane.entry_leaves(pair, notional, self.guarding.leverage.get(pair, 1.0))
         self.lane.settle()
         return True
 
@@ -363,7 +363,15 @@ class GuardedStrategy(GatedStrategy):
 
     @on_error_return(0.0)
     def _staged(self, trade: Trade, rate: float, min_stake: float, now: datetime) -> float:
-        """Return the stake to take out of a position now because the guards want it closed."""
+        """Return the stake to take out of a position now because the guards want it closed.
+
+        Nothing while a market exit is on its way: it would be sent twice.
+        """
+        if any(
+            o.ft_order_side == trade.exit_side and o.order_type == "market"
+            for o in trade.open_orders
+        ):
+            return 0.0
         notional = self.guarding.reduction_quote(trade, rate, min_stake * trade.leverage, now)
         if not notional > 0:
             return 0.0

@@ -1,9 +1,9 @@
-"""How orders are answered: an entry as soon as it is taken, everything else once it is executed.
+"""How orders are answered: entries and exits as soon as they are taken, all else once executed.
 
-An entry that is answered with its execution is booked by Freqtrade on the spot: nine requests, with
-one open position more each time, before the entry of the next pair can leave. Answered when taken,
+An order that is answered with its execution is booked by Freqtrade on the spot: nine requests, with
+one open position more each time, before the order of the next pair can leave. Answered when taken,
 it counts as open, as a limit order does, and is booked in the loop that follows at once, in which
-its stop is placed as well.
+an entry's stop is placed as well.
 
 Source: page "New Order" of Binance USD-M, parameter ``newOrderRespType``.
 """

@@ -104,9 +104,9 @@ class LaneSwitch(Lane):
         """Note that a loop begins."""
         self._asked("orders", lambda lane: lane.loop_begins(), None)
 
-    def entry_leaves(self) -> None:
-        """Note that an entry is about to leave."""
-        self._asked("orders", lambda lane: lane.entry_leaves(), None)
+    def entry_leaves(self, pair: str, notional: float, leverage: float) -> None:
+        """Note that an entry of `notional`, in stake currency, is about to leave."""
+        self._asked("orders", lambda lane: lane.entry_leaves(pair, notional, leverage), None)
 
     def exit_leaves(self) -> None:
         """Note that an order that reduces a position is about to leave."""

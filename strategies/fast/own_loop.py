@@ -40,8 +40,8 @@ class Lane:
     def loop_begins(self) -> None:
         """Note that a loop begins; what it sends first are stops and exits."""
 
-    def entry_leaves(self) -> None:
-        """Note that an entry is about to leave."""
+    def entry_leaves(self, pair: str, notional: float, leverage: float) -> None:
+        """Note that an entry of `notional`, in stake currency, is about to leave."""
 
     def exit_leaves(self) -> None:
         """Note that an order that reduces a position is about to leave."""

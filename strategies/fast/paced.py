@@ -81,20 +81,26 @@ class PacedLane(Lane):
     # -- orders -------------------------------------------------------------------------------
 
     def loop_begins(self) -> None:
-        """Have orders answered with what became of them."""
+        """Have orders answered with what became of them: first the stops."""
         if self._live:
             when_executed(exchange_of(self._host.dp))
+        if self._beforehand is not None:
+            self._beforehand.loop_begins()
 
-    def entry_leaves(self) -> None:
-        """Have the entry answered when the exchange has it."""
+    def entry_leaves(self, pair: str, notional: float, leverage: float) -> None:
+        """Have the entry answered when the exchange has it, and counted off the account."""
         if self._live:
             when_taken(exchange_of(self._host.dp))
+        if self._beforehand is not None:
+            self._beforehand.entry_leaves(pair, notional, leverage)
 
     def exit_leaves(self) -> None:
-        """Have the order answered with what became of it; what was read before it is the past."""
-        self.loop_begins()
+        """Have the exit answered when the exchange has it, and booked in a loop that is near."""
+        if self._live:
+            when_taken(exchange_of(self._host.dp))
+            self.settle()
         if self._beforehand is not None:
-            self._beforehand.ordered()
+            self._beforehand.exit_leaves()
 
     # -- times --------------------------------------------------------------------------------
 

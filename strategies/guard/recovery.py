@@ -195,6 +195,7 @@ class Recovery:
         """
         for trade in trades:
             missing = abs(ours.positions[trade.pair]) - abs(theirs.positions.get(trade.pair, 0.0))
+            missing -= _leaving_amount(trade)  # Freqtrade knows of it, and books it in this loop
             if missing > 0 and self._control is not None:
                 explain = partial(self._book, self._control, trade, missing)
                 what = f"why {trade.pair} differs"
@@ -241,3 +242,9 @@ class Recovery:
     def _note_leftover(self, what: str) -> None:
         if self._control is not None:
             self._control.record("stop.left", Incident(what=what, done="cancelled"))
+
+
+def _leaving_amount(trade: Trade) -> float:
+    """Return what the open exits of a trade will take from it or have taken, base units."""
+    exits = (o for o in trade.open_orders if o.ft_order_side == trade.exit_side)
+    return float(sum(order.safe_remaining for order in exits))

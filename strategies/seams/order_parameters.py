@@ -28,7 +28,7 @@ def _probe() -> str:
 ORDER_PARAMETERS = Seam(
     name="Exchange._params",
     what="replaced on the object",
-    why="an entry is answered when it is taken, everything else when it is executed",
+    why="entries and exits are answered when they are taken, everything else when executed",
     since="freqtrade 2021.4",
     without="every order is answered when it is executed",
     probe=_probe,

@@ -143,5 +143,5 @@ def position(**changes: Any) -> Any:
     """Return what the account reads of an open trade."""
     held = {"pair": PAIR, "amount": 1.0, "open_rate": RATE, "is_short": False, "leverage": 2.0,
             "open_orders": [], "open_sl_orders": [], "entry_side": "buy",
-            "stake_amount": 50.0}  # fmt: skip
+            "exit_side": "sell", "stake_amount": 50.0}  # fmt: skip
     return SimpleNamespace(**held | changes)

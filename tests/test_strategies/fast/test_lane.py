@@ -14,6 +14,7 @@ import pytest
 import requests
 from freqtrade.enums import MarginMode, RunMode
 from freqtrade.persistence import Trade
+from freqtrade.wallets import Wallet
 
 from models.operate.control.state import GuardActor, Person
 from models.operate.control.watch import WatchdogConfig
@@ -60,13 +61,21 @@ class Exchange:
             session=requests.Session(),
         )
         self.prepared: list[tuple[str, float]] = []
+        self.read, self._wallets = 0, {"USDT": Wallet("USDT", 1000.0, 0.0, 1000.0)}
 
     def _lev_prep(self, pair: str, leverage: float, side: str, accept_fail: bool = False) -> None:
         self.prepared.append((pair, leverage))
 
     def refresh_latest_ohlcv(self, wanted: list[Any], *, cache: bool) -> None: ...
 
-    def update(self) -> None: ...
+    def update(self, require_update: bool = True) -> None:
+        self.read += 1
+
+    def get_proxy_coin(self) -> str:
+        return "USDT"
+
+    def get_fee(self, pair: str, taker_or_maker: str = "maker") -> float:
+        return 0.0005
 
     def get_trade_stake_amount(self, pair: str, most: float, update: bool = True) -> float:
         return 100.0 if update else 99.0
@@ -114,10 +123,12 @@ def is_freqtrades_own(exchange: Exchange) -> bool:
     """Whether nothing of the lane is left in Freqtrade's objects."""
     exchange._lev_prep(PAIR, 3.0, "buy")
     stake = exchange.get_trade_stake_amount(PAIR, 3.0)
+    read, _ = exchange.read, exchange.update()
     return (
         exchange._params == {"own": 1}
         and exchange.prepared[-1:] == [(PAIR, 3.0)]
         and stake == 100.0
+        and exchange.read == read + 1
         and not isinstance(getattr(exchange._lev_prep, "__self__", None), Beforehand)
     )
 
@@ -132,7 +143,7 @@ def test_lane_when_it_is_off_then_nothing_waits_nothing_is_touched_and_nothing_i
     assert type(lane) is Lane
     lane.start()
     lane.hold(lambda: pytest.fail("nobody waits"))
-    lane.entry_leaves()
+    lane.entry_leaves(PAIR, 100.0, 2.0)
     with lane.stage(PAIR, "guards"):
         pass
     assert host.exchange._params == {"own": 1}
@@ -178,7 +189,9 @@ PARTS: dict[str, tuple[type, str, Callable[[Lane, Host], object]]] = {
     "settings": (Beforehand, "_is_set_up", lambda lane, host: entered(lane, host)),
     "kept": (Beforehand, "_keep", lambda lane, host: entered(lane, host)),
     "account": (Beforehand, "_account_known", lambda lane, host: entered(lane, host)),
-    "leaving": (Beforehand, "ordered", lambda lane, _: (warmed_up(lane), lane.exit_leaves())),
+    "leaving": (Beforehand, "exit_leaves", lambda lane, _: (warmed_up(lane), lane.exit_leaves())),
+    "counted": (Beforehand, "_counted_off", lambda lane, host: entered(lane, host)),
+    "loop": (Beforehand, "loop_begins", lambda lane, _: (warmed_up(lane), lane.loop_begins())),
 }
 
 
@@ -196,7 +209,8 @@ def warmed_up(lane: Lane) -> None:
 def entered(lane: Lane, host: Host) -> None:
     """Do what Freqtrade does for an entry."""
     warmed_up(lane)
-    lane.entry_leaves()
+    lane.entry_leaves(PAIR, 100.0, 2.0)
+    host.exchange.update()  # after the order
     host.exchange.get_trade_stake_amount(PAIR, 3.0)
     host.exchange._lev_prep(PAIR, 2.0, "buy")
     assert host.exchange.prepared == [(PAIR, 2.0)]  # the order goes its way all the same

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -254,26 +255,39 @@ def test_restart_when_the_same_decision_was_sent_before_then_it_is_not_sent_agai
     assert again(make()) is False
 
 
-def test_orders_when_they_add_risk_then_they_are_answered_when_taken_others_when_executed(
+def test_orders_when_they_leave_then_they_are_answered_when_taken_stops_when_executed(
     make: Any, open_trades: list[Any]
 ) -> None:
     def asked(s: Any) -> Any:
         return s.dp._exchange._params
 
-    s = make(runmode=RunMode.LIVE)
-    s.dp._exchange._params = {"kept": 1}
-    assert confirm(s) is True
-    assert asked(s) == {"kept": 1, "newOrderRespType": "ACK"}
-    s._leaving(PAIR)  # a person's exit, an exit in the same loop
-    assert asked(s) == {"kept": 1}
-    s.guarding.entries.orders.clear()
-    assert confirm(s) is True
-    assert "newOrderRespType" in asked(s)
-    s.bot_loop_start(NOW)  # stops are placed in the next loop
-    assert asked(s) == {"kept": 1}
+    for leaves in (confirm, lambda s: s._leaving(PAIR)):
+        s = make(runmode=RunMode.LIVE)
+        s.dp._exchange._params = {"kept": 1}
+        leaves(s)
+        assert asked(s) == {"kept": 1, "newOrderRespType": "ACK"}
+        s.bot_loop_start(NOW)  # stops are placed in the next loop
+        assert asked(s) == {"kept": 1}
     dry = make()
     assert confirm(dry) is True
     assert asked(dry) == {}
+
+
+def test_exit_when_it_is_on_its_way_then_entries_wait_for_its_result_and_it_is_not_sent_twice(
+    make: Any, open_trades: list[Any]
+) -> None:
+    s = make(runmode=RunMode.LIVE)
+    s.bot_loop_start(NOW + timedelta(seconds=10))
+    s._leaving(PAIR)
+    assert s.guarding.standing.losses.uncounted == (f"the result of a fill in {PAIR}",)
+    assert confirm(s, current_time=NOW + timedelta(seconds=11)) is False
+    exit_ = SimpleNamespace(ft_order_side="sell", order_type="market", safe_remaining=5.0)
+    trade = position(amount=5.0, stake_amount=250.0)
+    s.guarding.standing._shed_all = 1.0
+    trade.open_orders = [exit_]
+    assert s._staged(trade, RATE, 1.0, NOW) == 0.0
+    exit_.order_type = "limit"  # may rest for minutes: what must be closed does not wait for it
+    assert s._staged(trade, RATE, 1.0, NOW) > 0.0
 
 
 def test_books_when_a_difference_passes_by_itself_then_nothing_halts(

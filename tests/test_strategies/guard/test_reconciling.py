@@ -537,6 +537,20 @@ def test_positions_when_why_they_differ_cannot_be_found_out_then_the_difference_
     assert f"why {PAIR} differs" not in unknown(s)  # nothing is left to explain
 
 
+def test_positions_when_an_exit_of_known_size_is_being_booked_then_nothing_is_to_be_explained(
+    s: Any, client: Client, open_trades: list[Any]
+) -> None:
+    on_its_way = order("8", "sell", ft_is_open=True, safe_filled=0.0, safe_remaining=5.0)
+    trade = holding(s, open_trades, STOP, on_its_way)
+    s.dp._exchange.positions = []
+    s.guarding.leaving(PAIR)
+    assert loops(s, 20, 25) is ControlMode.ACTIVE
+    assert f"why {PAIR} differs" not in unknown(s)  # this exchange tells no orders at all
+    trade.open_orders[0].safe_remaining = 4.0  # explains not all of it
+    loops(s, 31)
+    assert f"why {PAIR} differs" in unknown(s)
+
+
 def test_positions_when_explaining_breaks_as_a_whole_then_the_difference_is_seen_all_the_same(
     s: Any, open_trades: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
