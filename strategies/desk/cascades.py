@@ -35,7 +35,7 @@ from models.studies.cascades import network as neural
 from models.studies.cascades.baselines import BASELINES
 from models.studies.cascades.folds import EPISODE_OUT, SCHEMES, WALK_FORWARD, CascadeFold
 from models.studies.cascades.measure import measure_hazards, paired_recall
-from models.studies.cascades.panel import SIDES, Coin, build
+from models.studies.cascades.panel import SIDES, Coin, build, close_agreement
 from strategies.desk.compare import kept_artifact
 from strategies.desk.data import load_checked, load_funding
 from strategies.desk.feed_files import BAR_MS, liquidations, read_open_interest
@@ -178,6 +178,23 @@ def _feeds(coin: str, candles: Candles, options: CascadeOptions) -> dict[str, Fl
         own = neural.feed_columns(name, joined)
         out |= {key.removeprefix(columns.FEED): value for key, value in own.items()}
     return out
+
+
+def agreement(coins: list[Coin], horizon: int) -> list[dict[str, Any]]:
+    """Return how onsets by the close and by excursion match, a row for each coin and side."""
+    return [
+        {
+            "coin": coin.name,
+            "side": side,
+            "close_only": match.first - match.first_matched,
+            "both": match.second_matched,
+            "excursion_only": match.second - match.second_matched,
+        }
+        for coin in coins
+        for side, match in zip(
+            SIDES, close_agreement(coin, rule_of(coin.name, horizon)), strict=True
+        )
+    ]
 
 
 def tiers(coins: list[Coin], options: CascadeOptions) -> list[dict[str, Any]]:
@@ -350,6 +367,7 @@ def _provenance(
         "network": catalog.titles().get(options.network, ""),
         "data_sha256": digest.hexdigest(),
         "counts": [_counted(coin) for coin in coins],
+        "agreement": agreement(coins, settings.labels.cascade_horizon_candles),
         "tiers": tiers(coins, options),
         "trainings": facts,
         "horizon_candles": settings.labels.cascade_horizon_candles,

@@ -3,6 +3,10 @@
 A cascade starts at the first candle whose move over the last hour is beyond both a multiple of
 volatility and an absolute floor, on abnormal volume. The floor matters: a purely
 volatility-scaled rule makes "volatility is low" the best predictor of its own label.
+
+The move is the adverse excursion: to the candle's low for falls, to its high for squeezes. That is
+what a margin account is liquidated at, wherever the candle closes. No low is above its close, so
+whatever would count by the close counts by the excursion: it is the union of both rules.
 """
 
 from __future__ import annotations
@@ -37,7 +41,8 @@ def coin_floor(coin: str) -> float:
 class CascadeConfig:
     """What counts as a cascade."""
 
-    move_ms: int = HOUR_MS  # the move is measured over the last hour
+    move_ms: int = HOUR_MS  # the move is measured from the close an hour before
+    by_close: bool = False  # to the close, not to the low or high: to compare the labels
     sigma_multiple: float = 4.0  # of the volatility over the same span
     floor_frac: float = 0.03  # and at least this large: `coin_floor`
     volume_multiple: float = 3.0  # of the median volume
@@ -47,7 +52,7 @@ class CascadeConfig:
     longest_ms: int = DAY_MS  # it ends after a day whatever the price does
 
     def __post_init__(self) -> None:
-        for name in self.__dataclass_fields__:
+        for name in set(self.__dataclass_fields__) - {"by_close"}:
             if not getattr(self, name) > 0:
                 raise ValueError(f"expected {name} > 0, got {getattr(self, name)}")
 
@@ -92,7 +97,8 @@ def cascade_hits(
     # Volatility and median volume end one candle earlier, so the event does not raise its own bar.
     sigma = lag(rolling_rms(r, history), 1) * np.sqrt(span)
     volume = lag(rolling_median(candles.volume, history), 1)
-    move = np.log(candles.close) - lag(np.log(candles.close), span)
+    reach = candles.close if config.by_close else candles.low if side < 0 else candles.high
+    move = np.log(reach) - lag(np.log(candles.close), span)
     known = np.isfinite(sigma) & np.isfinite(volume) & np.isfinite(move)
     bar = np.maximum(config.sigma_multiple * sigma, config.floor_frac)
     with np.errstate(invalid="ignore"):

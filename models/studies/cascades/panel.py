@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from models.data.labels.cascade import (
     cascade_onsets,
 )
 from models.data.labels.episodes import Episode, candles_to_peak, episodes
+from models.data.labels.tiers import LabelAgreement, label_agreement
 from models.learn.hazard.hawkes import shocks
 
 SIDES = (-1, 1)  # down, up, in this order everywhere
@@ -130,6 +131,22 @@ def build(
         to_peak=np.column_stack(to_peak),
         episodes=tuple(episodes(candles, candle_ms, rule)),
     )
+
+
+def close_agreement(coin: Coin, rule: CascadeConfig) -> list[LabelAgreement]:
+    """Return, by side, how onsets by the close (first) match those by excursion (second).
+
+    Matched are onsets less than `merge_ms` apart. A wick that joins two episodes to one, or opens
+    one sooner, moves an onset: one by the close need not have its own by excursion.
+    """
+    out = []
+    for at, side in enumerate(SIDES):
+        closing, _ = cascade_onsets(
+            coin.candles, coin.candle_ms, side, replace(rule, by_close=True)
+        )
+        first, second = (coin.time_ms[found] for found in (closing, coin.onset[:, at]))
+        out.append(label_agreement(first, second, rule.merge_ms))
+    return out
 
 
 def _within(hit: BoolArray, candles: int) -> BoolArray:

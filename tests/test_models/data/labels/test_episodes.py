@@ -125,16 +125,17 @@ def test_episode_when_two_legs_are_less_than_a_day_apart_then_it_peaks_at_the_de
 
 
 def test_episode_when_wicks_decide_which_leg_is_deeper_then_those_of_its_side_do():
-    # Legs of the same closes but for a wick; the other side's wicks say the opposite.
+    # Legs of the same closes but for a wick; the other side's wicks say the opposite, and are no
+    # cascade: 2.5 % from the close before.
     fall = with_wicks(
         path({300: -0.06, 303: 0.015, 304: 0.015, 310: -0.04}),
-        {310: 90.0}, {300: 99.0, 310: 120.0},
+        {310: 90.0}, {300: 99.0, 310: 99.5},
     )  # fmt: skip
     (found,) = episodes(fall, HOUR_MS, RULE)
     assert (found.onset, found.peak, found.end, found.side) == (300, 310, 310, -1)
     squeeze = with_wicks(
         path({300: 0.06, 303: -0.015, 304: -0.015, 310: 0.04}),
-        {300: 101.0, 310: 80.0}, {310: 110.0},
+        {300: 101.0, 310: 100.5}, {310: 110.0},
     )  # fmt: skip
     (found,) = episodes(squeeze, HOUR_MS, RULE)
     assert (found.onset, found.peak, found.end, found.side) == (300, 310, 310, 1)

@@ -17,6 +17,7 @@ from models.base.units import DAY_MS, HOUR_MS
 from models.data.labels.cascade import (
     CascadeConfig,
     candles_to_onset,
+    cascade_hits,
     cascade_onsets,
     coin_floor,
     hazard_bins,
@@ -39,7 +40,8 @@ def with_moves(moves: dict[int, float], volume: float = 50.0, sigma: float = 0.0
         step[row] = move
         traded[row] = volume
     close = calm.close * np.exp(np.cumsum(step))
-    return dataclasses.replace(calm, close=close, volume=traded)
+    # No wicks: what a candle reached is what it closed at.
+    return dataclasses.replace(calm, low=close, high=close, close=close, volume=traded)
 
 
 def onsets(candles: Candles, side: int, rule: CascadeConfig = RULE) -> list[int]:
@@ -89,6 +91,47 @@ def test_cascade_when_a_crash_is_planted_then_only_its_side_has_it_at_its_candle
     assert onsets(squeeze, -1) == []
     assert onsets(squeeze, 1) == [300]
     assert onsets(CALM, -1) == onsets(CALM, 1) == []
+
+
+def with_wick(row: int, side: int, reach: float = 0.06) -> Candles:
+    """A calm market, but for one candle on volume that trades `reach` away and comes back."""
+    calm = with_moves({row: 0.0})
+    low, high = calm.low.copy(), calm.high.copy()
+    if side < 0:
+        low[row] = calm.close[row - 1] * np.exp(-reach)
+    else:
+        high[row] = calm.close[row - 1] * np.exp(reach)
+    return dataclasses.replace(calm, low=low, high=high)
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_cascade_when_only_a_wick_passes_the_bar_then_it_is_one_and_its_close_sees_none(
+    side: int,
+) -> None:
+    wick = with_wick(300, side)
+    assert onsets(wick, side) == [300]
+    assert onsets(wick, -side) == []
+    assert onsets(wick, side, dataclasses.replace(RULE, by_close=True)) == []
+
+
+def test_cascade_when_a_wick_is_held_against_the_floor_then_it_counts_from_the_last_close() -> None:
+    # The candle before closed at its low: what is measured is the hour's own move, not the range.
+    for reach, found in ((0.0299, []), (0.0301, [300])):
+        assert onsets(with_wick(300, -1, reach), -1) == found
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 99), side=st.sampled_from((-1, 1)))
+def test_cascade_when_it_counts_by_the_close_then_it_counts_by_excursion_too(
+    seed: int, side: int
+) -> None:
+    market = random_walk(600, seed=seed, sigma=0.02)
+    low_bar = dataclasses.replace(RULE, sigma_multiple=1.0, volume_multiple=1.0)
+    by_close = dataclasses.replace(low_bar, by_close=True)
+    hits, closing = (cascade_hits(market, HOUR_MS, side, r)[0] for r in (low_bar, by_close))
+    assert closing.any()
+    assert hits[closing].all()
+    assert hits.sum() > closing.sum()
 
 
 def test_cascade_when_moves_come_within_a_day_then_they_are_one_episode() -> None:
@@ -168,7 +211,7 @@ def test_cascade_when_the_move_takes_several_candles_then_volatility_is_that_ove
         steps[300] = move
         market = with_moves({300: move})
         close = 100.0 * np.exp(np.cumsum(steps))
-        assert onsets(dataclasses.replace(market, close=close), -1, hours) == found
+        assert onsets(dataclasses.replace(market, low=close, close=close), -1, hours) == found
 
 
 def test_cascade_when_merging_takes_no_longer_than_a_candle_then_only_neighbours_are_one() -> None:
@@ -197,7 +240,7 @@ def test_cascade_when_later_candles_change_then_earlier_onsets_stay(last: int) -
     market = with_moves({200: -0.06, 300: 0.06, 400: -0.06})
     changed = {
         name: np.concatenate((getattr(market, name)[: last + 1], getattr(CALM, name)[last + 1 :]))
-        for name in ("close", "volume")
+        for name in ("low", "high", "close", "volume")
     }
     for side in (-1, 1):
         whole = cascade_onsets(market, HOUR_MS, side, RULE)
@@ -305,9 +348,12 @@ told = st.integers(721, LABEL_ROWS - PURGE - 2)  # rows with every label, and a 
 def jumped(row: int, move: float) -> Candles:
     """The quiet market with a log move and abnormal volume at `row`; prices stay there."""
     at = np.arange(LABEL_ROWS)
+    factor = np.exp(move * (at >= row))
     return dataclasses.replace(
         QUIET,
-        close=QUIET.close * np.exp(move * (at >= row)),
+        low=QUIET.low * factor,
+        high=QUIET.high * factor,
+        close=QUIET.close * factor,
         volume=np.where(at == row, 50.0, QUIET.volume),
     )
 

@@ -21,10 +21,13 @@ def test_page_when_written_then_the_verdict_is_on_it_and_numbers_are_json(tmp_pa
         for side in (-1, 1)
     ]
     tables = [{"scheme": "walk-forward", "coin": "all coins", "rows": rows, "against": against}]
-    run = {"title": "T", "span": "s", "seed": 0, "counts": [], "tiers": [], "trainings": []}
+    split = {"coin": "A", "side": -1, "close_only": 0, "both": 3, "excursion_only": 17}
+    run = {"title": "T", "span": "s", "seed": 0, "counts": [], "agreement": [split], "tiers": [],
+           "trainings": []}  # fmt: skip
     folder = page.write_cascades(tables, run, tmp_path, 0)
     text = (folder / "index.html").read_text(encoding="utf-8")
     assert "does not beat the best simple hazard" in text
+    assert "<td>-1</td><td>0</td><td>3</td><td>17</td>" in text
     assert "the tiers beyond candles are untested" in text
     assert (folder / "report.json").read_text(encoding="utf-8").startswith("{")
     won = [{**a, "low": 0.01} for a in against]

@@ -10,6 +10,7 @@ import pytest
 from models.base.errors import InputError
 from models.base.heads import cumulative_incidence
 from models.base.units import HOUR_MS
+from models.data.labels.cascade import cascade_onsets
 from models.data.labels.settings import LabelSettings
 from models.studies.cascades.alarms import (
     Watch,
@@ -22,8 +23,8 @@ from models.studies.cascades.baselines import BASELINES, CONSTANT
 from models.studies.cascades.folds import coins_out, episodes_out, walk_forward
 from models.studies.cascades.measure import measure_hazards, paired_recall, row_log_likelihood
 from models.studies.cascades.network import cascade_job, labels_of, main_coin, peak_errors
-from models.studies.cascades.panel import Coin, aligned
-from tests.test_models.studies.cascades.worlds import EDGES, ROWS, coin
+from models.studies.cascades.panel import Coin, aligned, close_agreement
+from tests.test_models.studies.cascades.worlds import EDGES, ROWS, RULE, coin
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +117,22 @@ def test_waiting_when_a_hit_was_less_than_a_day_ago_then_no_onset_can_come(coins
             assert not c.waiting[rows, side].any()
             quiet = ~c.waiting[:-1, side] & np.isfinite(c.steps[:-1, side])
             assert not (c.steps[:-1, side][quiet] == 1).any()
+
+
+def test_agreement_when_a_wick_is_planted_then_it_is_the_excursions_alone(coins):
+    a = coins[0]
+    by_close, own = dataclasses.replace(RULE, by_close=True), close_agreement(a, RULE)
+    wick = int(np.flatnonzero(a.onset[:, 0])[0]) + 60  # in the calm between a fall and a squeeze
+    low, volume = a.candles.low.copy(), a.candles.volume.copy()
+    low[wick], volume[wick] = 0.9 * a.candles.close[wick - 1], 90.0
+    market = dataclasses.replace(a.candles, low=low, volume=volume)
+    planted = coin("A", 0, market)
+    assert planted.onset[wick, 0]
+    assert not cascade_onsets(market, HOUR_MS, -1, by_close)[0][wick]
+    falls, squeezes = close_agreement(planted, RULE)
+    assert falls.second - falls.second_matched == own[0].second - own[0].second_matched + 1
+    assert falls.first == own[0].first == falls.first_matched
+    assert squeezes == own[1]
 
 
 def test_aligned_when_the_other_market_lacks_a_candle_then_it_is_nan_not_the_next():
