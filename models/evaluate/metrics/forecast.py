@@ -15,7 +15,7 @@ import numpy as np
 from models.base.columns import QUANTILES
 from models.base.errors import InputError
 from models.base.types import BoolArray, FloatArray, IntArray
-from models.base.units import DAY_MS, MILLIBITS
+from models.base.units import DAY_MS, HOUR_MS, MILLIBITS
 from models.evaluate.metrics.resampling import (
     DRAWS,
     UNKNOWN,
@@ -28,6 +28,8 @@ from models.evaluate.metrics.skill import split_gain
 
 BINS: Final = 15
 WINDOW_MS: Final = 30 * DAY_MS  # of the worst and best coverage
+NOMINAL: Final = 0.9  # share of outcomes the interval is to hold
+BLOCK_HOURS: Final = 3  # of the day, told apart in coverage
 _HORIZON: Final = "horizon_candles"  # the one field that is not an array
 _SMALLEST: Final = 1e-12  # probability; keeps the log of a wrong certainty finite
 
@@ -246,23 +248,54 @@ def reliability(
 def _interval(f: Forecasts, rng: np.random.Generator) -> dict[str, Any]:
     inside = ((f.outcome_return >= f.low) & (f.outcome_return <= f.high)).astype(np.float64)
     rolling = rolling_share(f.time_ms, inside, WINDOW_MS)[1]
-    deciles = [
-        {
-            "sigma_bps": 1e4 * float(f.sigma[rows].mean()),
-            "coverage": float(inside[rows].mean()),
-            "width_bps": 1e4 * float((f.high - f.low)[rows].mean()),
-        }
-        for rows in equal_mass(f.sigma, 10)
-        if len(rows)
-    ]
+    score = interval_score(f.outcome_return, f.low, f.high, NOMINAL)
+    of_score, by_volatility, by_clock = rng.spawn(3)
+    block = f.time_ms // HOUR_MS % 24 // BLOCK_HOURS
     return {
-        "nominal": 0.9,
+        "nominal": NOMINAL,
         "coverage": f.mean(inside, rng).as_dict(),
         "width_bps": 1e4 * float((f.high - f.low).mean()) if len(f) else np.nan,
+        "score_bps": f.mean(1e4 * score, of_score).as_dict(),
         "worst_30d_coverage": float(rolling.min()) if len(rolling) else np.nan,
         "best_30d_coverage": float(rolling.max()) if len(rolling) else np.nan,
-        "by_volatility_decile": deciles,
+        "by_volatility_decile": [
+            _held(f, inside, rows, by_volatility) for rows in equal_mass(f.sigma, 10) if len(rows)
+        ],
+        "by_hour": [
+            {"hour_utc": int(BLOCK_HOURS * number)}
+            | _held(f, inside, np.flatnonzero(block == number), by_clock)
+            for number in np.unique(block)
+        ],
     }
+
+
+def _held(
+    f: Forecasts, inside: FloatArray, rows: IntArray, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Return how often the interval held on some of the rows, and what it was there."""
+    chosen = np.zeros(len(f), dtype=np.bool_)
+    chosen[rows] = True
+    return {
+        "rows": len(rows),
+        "sigma_bps": 1e4 * float(f.sigma[rows].mean()),
+        "width_bps": 1e4 * float((f.high - f.low)[rows].mean()),
+        **f.mean(inside, rng, chosen).as_dict(),
+    }
+
+
+def interval_score(y: FloatArray, low: FloatArray, high: FloatArray, coverage: float) -> FloatArray:
+    """Return each interval's width and what it costs to have missed, (N,); lower is better.
+
+    Lowest in the mean at the quantiles that leave half of ``1 - coverage`` on either side (Gneiting
+    & Raftery 2007): neither a wide nor a narrow interval gets away with it.
+
+    Examples
+    --------
+    >>> interval_score(np.array([0.0, 3.0]), np.full(2, -1.0), np.full(2, 2.0), 0.9).round(6)
+    array([ 3., 23.])
+    """
+    missed = np.maximum(low - y, 0.0) + np.maximum(y - high, 0.0)
+    return np.asarray(high - low + 2.0 / (1.0 - coverage) * missed)
 
 
 def rolling_share(

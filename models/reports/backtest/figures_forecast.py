@@ -12,7 +12,7 @@ from models.base import columns
 from models.base.columns import RETURN_QUANTILES
 from models.base.types import FloatArray
 from models.evaluate.metrics import Forecasts
-from models.evaluate.metrics.forecast import WINDOW_MS, rolling_share
+from models.evaluate.metrics.forecast import NOMINAL, WINDOW_MS, rolling_share
 from models.reports.backtest.build import given, in_span
 from models.reports.backtest.record import ForecastSeries, RunRecord
 from models.reports.style import (
@@ -85,11 +85,31 @@ def coverage_figure(f: Forecasts) -> go.Figure:
     inside = ((f.outcome_return >= f.low) & (f.outcome_return <= f.high)).astype(np.float64)
     time_ms, share = rolling_share(f.time_ms, inside, WINDOW_MS)
     fig = go.Figure(line(time_ms, share, "coverage, last 30 days", BLUE, "%{y:.1%}"))
-    fig.add_hline(y=0.9, line={"color": GREY, "dash": "dot", "width": 1},
+    fig.add_hline(y=NOMINAL, line={"color": GREY, "dash": "dot", "width": 1},
                   annotation={"text": "promised 90 %", "font": {"size": 10, "color": GREY}},
                   annotation_position="bottom left")  # fmt: skip
     bottom = min(float(share.min()) if len(share) else 0.8, 0.84) - 0.02
     fig.update_xaxes(type="date")
+    fig.update_yaxes(title_text="coverage", tickformat=".0%", range=[bottom, 1.0])
+    return styled(fig, 340, showlegend=False, margin={"l": 8, "r": 12, "t": 16, "b": 8})
+
+
+def held_figure(groups: list[dict[str, Any]], names: list[str], title: str) -> go.Figure:
+    """Return the interval's coverage in each of the `groups` of forecasts, which have `names`."""
+    value, low, high = (_column(groups, k) for k in ("value", "low", "high"))
+    fig = go.Figure(
+        go.Scatter(
+            x=names, y=value, mode="markers", marker={"color": BLUE, "size": 9},
+            error_y={"type": "data", "symmetric": False, "array": high - value,
+                     "arrayminus": value - low, "color": BLUE, "thickness": 1.2, "width": 4},
+            hovertemplate="%{x}: %{y:.1%}<extra></extra>",
+        )
+    )  # fmt: skip
+    fig.add_hline(y=NOMINAL, line={"color": GREY, "dash": "dot", "width": 1},
+                  annotation={"text": "promised 90 %", "font": {"size": 10, "color": GREY}},
+                  annotation_position="bottom left")  # fmt: skip
+    bottom = float(np.nanmin(np.append(low, 0.84))) - 0.02
+    fig.update_xaxes(title_text=title, type="category")
     fig.update_yaxes(title_text="coverage", tickformat=".0%", range=[bottom, 1.0])
     return styled(fig, 340, showlegend=False, margin={"l": 8, "r": 12, "t": 16, "b": 8})
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import plotly.graph_objects as go
 from markupsafe import Markup, escape
 
+from models.evaluate.metrics.forecast import BLOCK_HOURS
 from models.reports.backtest.build import backtest_numbers, forecasts_of
 from models.reports.backtest.card import model_card
 from models.reports.backtest.figures_account import equity_figure, margin_figure, waterfall_figure
@@ -25,6 +26,7 @@ from models.reports.backtest.figures_forecast import (
     decile_figure,
     fan_figure,
     hazard_figure,
+    held_figure,
     quantile_figure,
     reliability_figure,
 )
@@ -105,6 +107,7 @@ def figures(record: RunRecord, n: dict[str, Any]) -> _Figures:
         out |= {"reliability": reliability_figure(n), "decile": decile_figure(n)}
     if pooled and pooled["rows_return_known"]:
         out["quantile"] = quantile_figure(n)
+        out |= _held_figures(pooled["interval"])
     for i, series in enumerate(record.forecasts):
         pair_metrics = n["forecast"]["pairs"].get(series.pair)
         if pair_metrics and pair_metrics["rows_return_known"]:
@@ -113,6 +116,23 @@ def figures(record: RunRecord, n: dict[str, Any]) -> _Figures:
         if any(n["hazard"][i][side]["rows"] for side in ("down", "up")):
             out[f"hazard-{i}"] = hazard_figure(series, record)
     return out | _driver_figures(n["drivers"])
+
+
+def _held_figures(interval: dict[str, Any]) -> _Figures:
+    """Return the interval's coverage by forecast volatility and by time of day."""
+    deciles, hours = interval["by_volatility_decile"], interval["by_hour"]
+    return {
+        "held-volatility": held_figure(
+            deciles,
+            [str(i) for i in range(1, len(deciles) + 1)],
+            "decile of forecast volatility (10 = wildest)",
+        ),
+        "held-hour": held_figure(
+            hours,
+            [f"{h['hour_utc']:02d}–{h['hour_utc'] + BLOCK_HOURS:02d}" for h in hours],
+            "hour of the candle, UTC",
+        ),
+    }
 
 
 def _driver_figures(drivers: dict[str, Any]) -> _Figures:

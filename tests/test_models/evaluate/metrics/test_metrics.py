@@ -22,7 +22,7 @@ from models.evaluate.metrics import (
     wilson,
 )
 from models.evaluate.metrics.equity import expected_shortfall, period_returns
-from models.evaluate.metrics.forecast import calibration_error, pinball
+from models.evaluate.metrics.forecast import calibration_error, interval_score, pinball
 
 HOUR = 3_600_000
 
@@ -225,6 +225,37 @@ def test_interval_when_quantiles_are_true_then_coverage_is_nominal_and_pinball_n
     assert m["interval"]["coverage"]["low"] <= 0.9 <= m["interval"]["coverage"]["high"]
     assert m["quantiles"]["pinball_skill"]["value"] == pytest.approx(0.0, abs=0.005)
     assert m["interval"]["worst_30d_coverage"] <= m["interval"]["best_30d_coverage"]
+
+
+def test_interval_when_too_narrow_at_one_time_of_day_then_that_block_alone_falls_short() -> None:
+    f = forecasts(8000, np.random.default_rng(10))
+    narrow = f.time_ms // HOUR % 24 // 3 == 4
+    low, high = (np.where(narrow, 0.5 * end, end) for end in (f.low, f.high))
+    wrong = Forecasts(**{**f.__dict__, "low": low, "high": high})
+    blocks = forecast_metrics(wrong, np.random.default_rng(0))["interval"]["by_hour"]
+    assert [b["hour_utc"] for b in blocks] == list(range(0, 24, 3))
+    assert sum(b["rows"] for b in blocks) == len(f)
+    assert blocks[4]["high"] < 0.7
+    assert all(b["low"] <= 0.9 <= b["high"] for i, b in enumerate(blocks) if i != 4)
+
+
+def test_interval_when_as_wide_in_any_weather_then_calm_is_held_too_often_and_wild_too_seldom() -> (
+    None
+):
+    rng = np.random.default_rng(11)
+    f, sigma = forecasts(8000, rng), 0.01 * np.exp(0.5 * rng.standard_normal(8000))
+    y = f.outcome_return * sigma / 0.01  # as wild as `sigma` says; the interval is always alike
+    wrong = Forecasts(**{**f.__dict__, "sigma": sigma, "outcome_return": y})
+    deciles = forecast_metrics(wrong, np.random.default_rng(0))["interval"]["by_volatility_decile"]
+    assert deciles[0]["low"] > 0.9 > deciles[-1]["high"]
+    assert deciles[0]["sigma_bps"] < deciles[-1]["sigma_bps"]
+
+
+def test_interval_score_when_the_ends_vary_then_lowest_at_the_true_quantiles() -> None:
+    y = np.random.default_rng(12).standard_normal(20_000)
+    grid = np.linspace(1.0, 2.4, 57)
+    scores = [interval_score(y, np.full_like(y, -c), np.full_like(y, c), 0.9).mean() for c in grid]
+    assert grid[int(np.argmin(scores))] == pytest.approx(1.6449, abs=0.08)
 
 
 def test_forecast_metrics_when_model_has_no_quantiles_then_direction_is_still_measured() -> None:

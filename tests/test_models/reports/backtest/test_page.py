@@ -68,6 +68,17 @@ def test_page_when_simulated_then_every_section_says_so(page: str) -> None:
     assert page.count(BANNER) == page.count("<section") == 11
 
 
+def test_page_when_there_are_intervals_then_it_shows_where_they_hold(
+    page: str, n: dict[str, Any]
+) -> None:
+    assert 'id="fig-held-volatility"' in page
+    assert 'id="fig-held-hour"' in page
+    interval = n["forecast"]["pooled"]["interval"]
+    assert len(interval["by_volatility_decile"]) == 10
+    assert len(interval["by_hour"]) == 8
+    assert interval["score_bps"]["value"] > interval["width_bps"]  # some are missed
+
+
 def test_page_when_real_then_no_banner(record: RunRecord) -> None:
     real = dataclasses.replace(record, data_label="real")
     text = backtest_page(real, backtest_numbers(real))
