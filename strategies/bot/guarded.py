@@ -363,15 +363,7 @@ class GuardedStrategy(GatedStrategy):
 
     @on_error_return(0.0)
     def _staged(self, trade: Trade, rate: float, min_stake: float, now: datetime) -> float:
-        """Return the stake to take out of a position now because the guards want it closed.
-
-        Nothing while a market exit is on its way: it would be sent twice.
-        """
-        if any(
-            o.ft_order_side == trade.exit_side and o.order_type == "market"
-            for o in trade.open_orders
-        ):
-            return 0.0
+        """Return the stake to take out of a position now because the guards want it closed."""
         notional = self.guarding.reduction_quote(trade, rate, min_stake * trade.leverage, now)
         if not notional > 0:
             return 0.0

@@ -195,7 +195,8 @@ class Recovery:
         """
         for trade in trades:
             missing = abs(ours.positions[trade.pair]) - abs(theirs.positions.get(trade.pair, 0.0))
-            missing -= _leaving_amount(trade)  # Freqtrade knows of it, and books it in this loop
+            # Freqtrade knows of these, and books what was executed of them in this loop.
+            missing -= sum(order.safe_remaining for order in open_exits(trade))
             if missing > 0 and self._control is not None:
                 explain = partial(self._book, self._control, trade, missing)
                 what = f"why {trade.pair} differs"
@@ -244,7 +245,6 @@ class Recovery:
             self._control.record("stop.left", Incident(what=what, done="cancelled"))
 
 
-def _leaving_amount(trade: Trade) -> float:
-    """Return what the open exits of a trade will take from it or have taken, base units."""
-    exits = (o for o in trade.open_orders if o.ft_order_side == trade.exit_side)
-    return float(sum(order.safe_remaining for order in exits))
+def open_exits(trade: Trade) -> list[Order]:
+    """Return the exits of a trade that are on their way or rest, as far as Freqtrade knows."""
+    return [o for o in trade.open_orders if o.ft_order_side == trade.exit_side]

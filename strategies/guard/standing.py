@@ -21,7 +21,7 @@ from strategies.guard.entries import market_known, model_known
 from strategies.guard.known import epoch_ms
 from strategies.guard.loss_book import LossBook
 from strategies.guard.readings import Readings
-from strategies.guard.recovery import Recovery
+from strategies.guard.recovery import Recovery, open_exits
 from strategies.guard.unknowns import Unknowns
 from strategies.human.control import Control
 
@@ -120,8 +120,13 @@ class StandingWatch:
     def reduction_quote(
         self, trade: Trade, rate: float, smallest_quote: float, now: datetime
     ) -> float:
-        """Return the notional of `trade` to close now, in a staged way; 0 for none."""
+        """Return the notional of `trade` to close now, in a staged way; 0 for none.
+
+        None while a market exit is on its way: it would be sent twice.
+        """
         share, pair = self._shed(trade.pair), trade.pair
+        if any(order.order_type == "market" for order in open_exits(trade)):
+            return 0.0
         if share <= 0 or epoch_ms(now) < self._next_step_ms.get(pair, 0):
             return 0.0
         target = self._targets.setdefault(pair, trade.amount * (1 - share))
