@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_compare(commands)
     _add_cascades(commands)
     _add_exposure(commands)
+    _add_probe(commands)
     _add_collect(commands)
     _add_explain(commands)
     _add_risk(commands)
@@ -155,6 +156,19 @@ def _add_exposure(commands: Subcommands) -> None:
     exposure.add_argument("--horizon-candles", type=whole_number, help="of the forecast; 24")
     exposure.add_argument("--mean-exposure", type=positive, help="of every way, of equity; 1")
     exposure.add_argument("--userdir", type=Path, default=None, help="default: user_data")
+
+
+def _add_probe(commands: Subcommands) -> None:
+    probe = _add(commands, "probe", _probe, "controls of a model and of the rules that trade it")
+    probe.add_argument("kind", choices=("altered-future", "planted", "shuffled", "oracle"))
+    probe.add_argument("--data", type=Path, default=None, help=_DATA_HELP)
+    probe.add_argument("--model", help="catalogue name; the oracle needs none; lstm")
+    probe.add_argument("--pair", help="BTC/USDT:USDT")
+    probe.add_argument("--timeframe", help="1h")
+    probe.add_argument("--train-days", type=whole_number, help="before the tested span; 730")
+    probe.add_argument("--test-days", type=whole_number, help="that end with the data; 240")
+    probe.add_argument("--seed", type=int, help="0")
+    _add_max_steps(probe)
 
 
 def _add_max_steps(command: argparse.ArgumentParser) -> None:
@@ -271,6 +285,18 @@ def _exposure(options: argparse.Namespace) -> int:
     given = _given(options, "data", "userdir")
     data = choose_datadir(options.data, userdir)
     return run_exposure(ExposureOptions(data=data, userdir=userdir, **given))
+
+
+def _probe(options: argparse.Namespace) -> int:
+    from strategies.desk.data import choose_datadir
+    from strategies.desk.probe import ProbeOptions, run_probe
+
+    userdir = options.userdir or ProbeOptions.userdir
+    data = choose_datadir(options.data, userdir)
+    given = _given(options, "data", "userdir", "max_steps")
+    return run_probe(
+        ProbeOptions(data=data, userdir=userdir, settings=_training(options.max_steps), **given)
+    )
 
 
 def _training(max_steps: int | None) -> dict[str, dict[str, int]]:

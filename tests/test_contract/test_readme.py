@@ -44,6 +44,9 @@ TYPED_BY = {
     ".venv/bin/breakwater exposure --data /path/to/freqtrade/data/binance": (
         "tests/test_strategies/desk/test_exposure.py"
     ),
+    ".venv/bin/breakwater probe altered-future --data /path/to/freqtrade/data/binance": (
+        "tests/test_strategies/desk/test_probe.py"
+    ),
     ".venv/bin/breakwater halt": "tests/test_strategies/desk/test_control_desk.py",
     ".venv/bin/breakwater liquidation --data /path/to/freqtrade/data/binance": (
         "tests/test_strategies/desk/test_stress.py"

@@ -139,7 +139,7 @@ def test_signals_when_a_number_is_the_threshold_itself_then_its_side_of_it_is_se
 
 def test_decision_config_when_nothing_is_set_then_it_is_what_the_reports_were_made_with() -> None:
     config = DecisionConfig()
-    assert (config.min_edge_costs, config.min_advantage, config.exit_advantage) == (1.0, 0.05, 0.0)
+    assert (config.min_edge_costs, config.min_advantage, config.exit_advantage) == (1.0, 0.05, 0.1)
     assert (config.max_hazard, config.max_hold_candles, config.without) == (0.25, 24, ())
     assert DecisionConfig(max_hold_candles=1).max_hold_candles == 1
 
