@@ -13,6 +13,7 @@ from typing import Final
 QUANTILES: Final = (0.05, 0.25, 0.50, 0.75, 0.95)
 # Direction classes, in the order of the logits. "flat" = inside round-trip cost.
 CLASSES: Final = ("down", "flat", "up")
+SIDE_NAMES: Final = ("down", "up")  # of cascades, in the order of the outputs
 
 # FreqAI pairs every label column (prefix "&-") with a prediction of the same name.
 # Label value -> prediction value:
@@ -39,6 +40,13 @@ RETURN_HIGH: Final = "r_high"
 SIGMA: Final = "sigma"  # volatility of the log return over the horizon: a forecast, or an estimate
 HAZARD_DOWN: Final = "hazard_down"  # P(cascade onset in the next candle)
 HAZARD_UP: Final = "hazard_up"
+# False alarms a week of warning whenever a cascade is as probable as it is now, or more, counted on
+# rows the model was not trained on: the fewer, the graver. Never 0; NaN where nobody can tell.
+FALSE_ALARMS_DOWN: Final = "false_alarms_down"
+FALSE_ALARMS_UP: Final = "false_alarms_up"
+# Rates of false alarms a person may choose, per week: one in two years, and one a day.
+LEAST_FALSE_ALARMS: Final = 0.01
+MOST_FALSE_ALARMS: Final = 7.0
 NOVELTY: Final = "novelty"  # distance from the training data; > 1 is out of distribution
 DRIFT: Final = "drift"  # of the newest candles from the training sample; > 1 is drifted
 PEAK_PASSED: Final = "peak_passed"  # P(the peak is now or behind), given that one is inside
@@ -49,7 +57,7 @@ ABSTAIN: Final = "abstain"  # 1 where the forecast must not be acted on, else 0
 
 EXTRAS: Final = (
     P_DOWN, P_FLAT, P_UP, *RETURN_QUANTILES, RETURN_LOW, RETURN_HIGH, EDGE, EDGE_LOW, SIGMA,
-    HAZARD_DOWN, HAZARD_UP, NOVELTY, DRIFT, ABSTAIN,
+    HAZARD_DOWN, HAZARD_UP, FALSE_ALARMS_DOWN, FALSE_ALARMS_UP, NOVELTY, DRIFT, ABSTAIN,
 )  # fmt: skip
 HEDGE: Final = (*HEDGE_LABELS, PEAK_PASSED, P_DECREASE, P_MAINTAIN, P_INCREASE)
 FORECAST: Final = (*LABELS, *EXTRAS, *HEDGE)
@@ -64,11 +72,14 @@ HEAD_VOLATILITY: Final = "volatility"  # without it, SIGMA is the past's
 EXTRA_HEADS: Final = (HEAD_PEAK, HEAD_ACTION, HEAD_VOLATILITY)
 OF_HEAD: Final = {
     HEAD_QUANTILES: (LABEL_RETURN, *RETURN_QUANTILES, RETURN_LOW, RETURN_HIGH, EDGE, EDGE_LOW),
-    HEAD_HAZARD: (LABEL_CASCADE_DOWN, LABEL_CASCADE_UP, HAZARD_DOWN, HAZARD_UP),
+    HEAD_HAZARD: (
+        LABEL_CASCADE_DOWN, LABEL_CASCADE_UP, HAZARD_DOWN, HAZARD_UP, FALSE_ALARMS_DOWN,
+        FALSE_ALARMS_UP,
+    ),
     HEAD_PEAK: (LABEL_PEAK, PEAK_PASSED),
     HEAD_ACTION: (LABEL_ACTION, P_DECREASE, P_MAINTAIN, P_INCREASE),
     HEAD_VOLATILITY: (),
-}
+}  # fmt: skip
 
 # Classic indicators among the features (models/data/features/indicators.py).
 INDICATORS: Final = (

@@ -41,6 +41,10 @@ class Decoder:
         # How much of a claim to believe, as a best guess and at least; None where it is not known.
         edge = calibration["edge"] or {"slope": np.nan, "low": np.nan}
         self._slope, self._low = float(edge["slope"]), float(edge["low"])
+        self._alarms = {
+            side: {name: np.asarray(found[name]) for name in ("hazard", "per_week")}
+            for side, found in (calibration["false_alarms"] or {}).items()
+        }
         self._sigma = list(manifest["feature_names"]).index(columns.FEATURE_SIGMA)
         self._unit = np.sqrt(manifest["horizon_candles"])
         self._mean, self._std = (np.asarray(novelty[key], np.float32) for key in ("mean", "std"))
@@ -64,7 +68,8 @@ class Decoder:
         volatility = scale * relative_volatility(raw, layout)
         offset = self._offset * volatility
         hazard = calibrated_hazards(raw, layout, self._calibration)  # (N, side, K)
-        onset, soon = self._onset(hazard), self._onset(hazard[..., :1])  # (N, side)
+        onset = onset_probabilities(hazard, self._competing)  # (N, side)
+        soon = onset_probabilities(hazard[..., :1], self._competing)
         z = (x - self._mean) / self._std
         if self._optional is not None:
             z = np.where(self._optional & np.isnan(z), np.float32(0.0), z)
@@ -85,6 +90,8 @@ class Decoder:
             columns.SIGMA: volatility,
             columns.HAZARD_DOWN: soon[:, 0],
             columns.HAZARD_UP: soon[:, 1],
+            columns.FALSE_ALARMS_DOWN: false_alarms_per_week(onset[:, 0], self._alarms.get("down")),
+            columns.FALSE_ALARMS_UP: false_alarms_per_week(onset[:, 1], self._alarms.get("up")),
             columns.NOVELTY: novelty,
         }
         if layout.peak_edges:
@@ -102,11 +109,35 @@ class Decoder:
         out[columns.ABSTAIN] = np.where(known & (novelty <= 1.0) & (scale > 0), 0.0, 1.0)
         return out
 
-    def _onset(self, hazard: FloatArray) -> FloatArray:
-        """Return P(onset within the bins of `hazard` (N, side, K)), (N, side)."""
-        if self._competing:
-            return np.stack(cumulative_incidence(hazard[:, 0], hazard[:, 1]), axis=1)
-        return onset_probability(hazard)
+
+def onset_probabilities(hazard: FloatArray, competing: bool) -> FloatArray:
+    """Return P(onset within the bins of `hazard` (N, side, K)), (N, side)."""
+    if competing:
+        return np.stack(cumulative_incidence(hazard[:, 0], hazard[:, 1]), axis=1)
+    return onset_probability(hazard)
+
+
+def false_alarms_per_week(onset: FloatArray, fitted: Mapping[str, Any] | None) -> FloatArray:
+    """Return how often warning at each row's P(onset) or above was wrong, (N,) -> (N,) per week.
+
+    Never rises with the probability. NaN where that is, and where nothing is `fitted`.
+
+    Parameters
+    ----------
+    fitted
+        One side's ``hazard`` levels from 0 on and their ``per_week``, of
+        `models.learn.hazard.alarms.false_alarm_levels`; None, or without levels, is not fitted.
+
+    Examples
+    --------
+    >>> fitted = {"hazard": [0.0, 0.1, 0.4], "per_week": [7.0, 0.5, 0.001]}
+    >>> false_alarms_per_week(np.array([0.05, 0.1, 0.9, np.nan]), fitted)
+    array([7.0e+00, 5.0e-01, 1.0e-03,     nan])
+    """
+    if not fitted or not len(fitted["hazard"]):
+        return np.full(len(onset), np.nan)
+    at = np.searchsorted(fitted["hazard"], onset, side="right") - 1
+    return np.where(np.isfinite(onset), np.asarray(fitted["per_week"])[at], np.nan)
 
 
 def calibrated_hazards(

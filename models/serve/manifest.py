@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from models.base.heads import HeadLayout
 from models.base.types import Artifact, BoolArray
 
 MOST_CONTEXT = 16_384  # candles; the pack's networks look back on a few hundred
-MANIFEST_FORMAT = 4  # of the manifest and its graph; raised when their meaning changes
+MANIFEST_FORMAT = 5  # of the manifest and its graph; raised when their meaning changes
 
 
 def check_artifact(artifact: Artifact) -> None:
@@ -126,7 +126,7 @@ def _contradictions(m: dict[str, Any]) -> list[str]:
     strange = [head for head in m.get("absent_heads", ()) if head not in columns.OF_HEAD]
     if strange:
         problems.append(f"expected absent_heads among {sorted(columns.OF_HEAD)}, got {strange}")
-    problems += _wrong_edge(m)
+    problems += _wrong_edge(m) + _wrong_alarms(m)
     width = HeadLayout.of(m).width
     if m["outputs"] != width:
         problems.append(f"expected {width} outputs for its hazard bins, got {m['outputs']!r}")
@@ -154,3 +154,29 @@ def _wrong_edge(m: Mapping[str, Any]) -> list[str]:
         wanted = "calibration.edge with 0 <= low <= slope <= 1"
         fits = edge is not None and 0 <= edge["low"] <= edge["slope"] <= 1
     return [] if fits else [f"expected {wanted}, got {str(edge)[:60]}"]
+
+
+def _wrong_alarms(m: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the levels of the hazard at which alarms are false so often."""
+    alarms = m["calibration"].get("false_alarms")
+    if columns.HEAD_HAZARD in m.get("absent_heads", ()):
+        if alarms is None:
+            return []
+        return [f"expected no calibration.false_alarms without hazards, got {str(alarms)[:60]}"]
+    if alarms is None or set(alarms) != set(columns.SIDE_NAMES):
+        return [f"expected calibration.false_alarms of down and up, got {str(alarms)[:60]}"]
+    return [
+        f"expected calibration.false_alarms.{side} with hazards rising from 0 and as many rates "
+        f"> 0 that never rise with them, got {str(alarms[side])[:60]}"
+        for side in columns.SIDE_NAMES
+        if not _falls_with_hazard(alarms[side]["hazard"], alarms[side]["per_week"])
+    ]
+
+
+def _falls_with_hazard(levels: Sequence[float], rates: Sequence[float]) -> bool:
+    """Whether there is a finite rate for each level from 0 on, or neither."""
+    if len(levels) != len(rates) or not np.isfinite([*levels, *rates]).all():
+        return False
+    rises, falls = np.diff(levels), np.diff(rates)
+    whole = bool((rises > 0).all() and (falls <= 0).all())
+    return not len(levels) or (levels[0] == 0 and rates[-1] > 0 and whole)

@@ -147,7 +147,7 @@ def model_health(
     row = frame.iloc[-1]
     day = max(1, round(DAY_S / candle_s))
     known, inside = _coverage(frame.iloc[-_OUTCOMES:], horizon_candles)
-    cascade = columns.LABEL_CASCADE_DOWN if side > 0 else columns.LABEL_CASCADE_UP
+    against = columns.FALSE_ALARMS_DOWN if side > 0 else columns.FALSE_ALARMS_UP
     novelty = frame[columns.NOVELTY].iloc[-day:].to_numpy(np.float64)
     seen = novelty[np.isfinite(novelty)]
     drift = float(row[columns.DRIFT])
@@ -156,7 +156,7 @@ def model_health(
         vouched=bool(row["do_predict"] == 1),
         abstains=bool(row[columns.ABSTAIN] != 0),  # NaN abstains
         sigma_day=per_candle * math.sqrt(DAY_S / candle_s),
-        hazard=float(row[cascade]),
+        false_alarms=float(row[against]),
         novelty=float(np.median(seen)) if len(seen) else None,
         drift=drift if math.isfinite(drift) else None,
         outcomes=known,

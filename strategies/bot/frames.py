@@ -14,10 +14,16 @@ __all__ = ["candles", "forecast", "restore_missing_forecasts", "time_ms"]
 
 _FORECAST = list(columns.FORECAST)
 _CLASSES = [_FORECAST.index(name) for name in (columns.P_UP, columns.P_FLAT, columns.P_DOWN)]
-# A drift nobody could tell is filled as well; one that is told is never exactly zero.
+# A drift or a rate of false alarms nobody could tell is filled as well; one that is told is never
+# exactly zero.
 _HEADS = [
     [_FORECAST.index(name) for name in names]
-    for names in (*columns.OF_HEAD.values(), (columns.DRIFT,))
+    for names in (
+        *columns.OF_HEAD.values(),
+        (columns.DRIFT,),
+        (columns.FALSE_ALARMS_DOWN,),
+        (columns.FALSE_ALARMS_UP,),
+    )
 ]
 
 

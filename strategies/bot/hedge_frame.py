@@ -79,15 +79,15 @@ def signal_columns(forecast: DataFrame, side: str) -> DataFrame:
     trusted = (forecast["do_predict"] == 1) & (forecast[columns.ABSTAIN] == 0)
     rows = np.arange(len(forecast))
     last = np.maximum.accumulate(np.where(trusted, rows, -1))
-    against, for_ = columns.LABEL_CASCADE_DOWN, columns.LABEL_CASCADE_UP
+    against, for_ = columns.FALSE_ALARMS_DOWN, columns.FALSE_ALARMS_UP
     more, less = columns.P_INCREASE, columns.P_DECREASE
     if side == "short":  # the head's label is a long position's
         against, for_, more, less = for_, against, less, more
     return DataFrame({
         "date": forecast["date"],
         AGE: np.where(last >= 0, rows - last, np.inf),
-        AGAINST: forecast[against],
-        FOR: forecast[for_],
+        AGAINST: forecast.get(against, np.nan),
+        FOR: forecast.get(for_, np.nan),
         P_INCREASE: forecast.get(more, np.nan),
         P_DECREASE: forecast.get(less, np.nan),
     })  # fmt: skip
@@ -117,8 +117,8 @@ def signal_of(row: Series) -> HedgeSignal:
 
     age = float(row[AGE])
     return HedgeSignal(
-        hazard_against=known(AGAINST),
-        hazard_for=known(FOR),
+        false_alarms_against=known(AGAINST),
+        false_alarms_for=known(FOR),
         p_increase=known(P_INCREASE),
         p_decrease=known(P_DECREASE),
         age_candles=math.inf if math.isnan(age) else age,

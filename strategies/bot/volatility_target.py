@@ -95,11 +95,12 @@ class VolatilityTargetStrategy(ForecastStrategy):
         return out
 
     def _calm(self, frame: DataFrame, *, unknown: bool = False) -> BoolArray:
-        """Return where the hazard of a fall is below its limit, (N,); `unknown` where it is not."""
+        """Return where no alarm of a fall stands, (N,); `unknown` where nobody can tell."""
         if columns.HEAD_HAZARD in self.decision.without:
             return np.ones(len(frame), dtype=np.bool_)
-        hazard = frame[columns.LABEL_CASCADE_DOWN].to_numpy(np.float64)
-        out: BoolArray = np.where(np.isfinite(hazard), hazard < self.decision.max_hazard, unknown)
+        false = frame[columns.FALSE_ALARMS_DOWN].to_numpy(np.float64)
+        calm = false > self.decision.false_alarms_per_week
+        out: BoolArray = np.where(np.isfinite(false), calm, unknown)
         return out
 
     # -- what is wanted -------------------------------------------------------------------------
@@ -137,9 +138,7 @@ class VolatilityTargetStrategy(ForecastStrategy):
         sigma = np.array([float(row[columns.SIGMA])])
         day = daily_volatility(sigma, self.labels.horizon_candles, self.candle_ms)
         target = target_exposure(day, self.target, cap)
-        hazard = float(row[columns.LABEL_CASCADE_DOWN])
-        known = columns.HEAD_HAZARD not in self.decision.without
-        if known and hazard >= self.decision.max_hazard:  # NaN is no known danger, and no growth
+        if not self._calm(DataFrame([row]), unknown=True)[0]:  # NaN: no danger, and no growth
             target = target * self.target.cascade_keep_frac
         width = no_trade_width(target, self.target)
         return target, width, f"volatility {day[0]:.2%} a day, target {target[0]:.3f} of equity"

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,8 +24,6 @@ from models.base.units import DAY_MS, HOUR_MS, MINUTE_MS
 from models.data.features.rolling import lag, rolling_mean
 from models.data.feeds.candles import FUNDING_MS
 from models.data.feeds.point_in_time import join
-from models.data.labels.cascade import CascadeConfig, coin_floor
-from models.data.labels.tiers import confirm_l1, label_agreement, liquidation_spikes
 from models.learn import catalog
 from models.learn.jobs.executor import Executor, ProcessExecutor
 from models.learn.training.settings import ModelSettings
@@ -33,12 +31,14 @@ from models.reports.cascades.page import cascades_markdown, write_cascades
 from models.studies.cascades import folds as cut
 from models.studies.cascades import network as neural
 from models.studies.cascades.baselines import BASELINES
+from models.studies.cascades.chosen import chosen_rates, hour_by_hour, measure_chosen
 from models.studies.cascades.folds import EPISODE_OUT, SCHEMES, WALK_FORWARD, CascadeFold
 from models.studies.cascades.measure import measure_hazards, paired_recall
-from models.studies.cascades.panel import SIDES, Coin, build, close_agreement
+from models.studies.cascades.panel import SIDES, Coin, build
+from strategies.desk.cascade_labels import agreement, counted, rule_of, tiers
 from strategies.desk.compare import kept_artifact
 from strategies.desk.data import load_checked, load_funding
-from strategies.desk.feed_files import BAR_MS, liquidations, read_open_interest
+from strategies.desk.feed_files import BAR_MS, read_open_interest
 from strategies.desk.places import USER_DATA
 from strategies.desk.results import commit
 
@@ -61,6 +61,8 @@ class CascadeOptions:
     hedged: str = "LTC"
     start: str = "2022-01-01"  # of the test span
     folds: int = 5
+    by_close: bool = False  # onsets by the close only, to compare with those by excursion
+    day: str = ""  # YYYY-MM-DD of the test span to tell hour by hour, of the leading and the hedged
     seed: int = 0
     userdir: Path = USER_DATA
     settings: Mapping[str, Any] = field(default_factory=dict)  # of model_training_parameters
@@ -89,12 +91,12 @@ def run_cascades(options: CascadeOptions, executor: Executor | None = None) -> i
     facts: list[dict[str, Any]] = []
     for scheme in options.schemes:
         made = folds_of(scheme, coins, options, settings.labels.cascade_horizon_candles)
-        scores = _simple(coins, made, settings.labels.bin_edges, started)
+        answers = _simple(coins, made, settings.labels.bin_edges, started)
         if options.network:
             served, trained = _network(coins, made, options, executor, started)
-            scores[catalog.titles()[options.network]] = served
+            answers[catalog.titles()[options.network]] = served
             facts += [{"scheme": scheme, **f} for f in trained]
-        tables += _tables(scheme, coins, scores, options, settings.labels.bin_edges)
+        tables += _tables(scheme, coins, answers, options, settings.labels.bin_edges)
         _print_progress(started, f"{scheme}: measured")
     run = _provenance(options, coins, settings, facts)
     folder = write_cascades(
@@ -107,12 +109,14 @@ def run_cascades(options: CascadeOptions, executor: Executor | None = None) -> i
 def _tables(
     scheme: str,
     coins: list[Coin],
-    scores: Mapping[str, Mapping[str, FloatArray]],
+    answers: Mapping[str, HazardAnswers],
     options: CascadeOptions,
     edges: tuple[int, ...],
 ) -> list[dict[str, Any]]:
     """Return one scheme's table over all coins, where it tests them, and over the hedged one."""
-    out = []
+    out: list[dict[str, Any]] = []
+    scores = {name: said.hazards for name, said in answers.items()}
+    rates = {name: said.rates for name, said in answers.items()}
     for only in (None, options.hedged):
         if only or scheme != cut.COIN_OUT:
             rows = measure_hazards(coins, scores, edges, only, options.seed)
@@ -121,9 +125,14 @@ def _tables(
                     "scheme": scheme,
                     "coin": only or "all coins",
                     "rows": rows,
-                    "against": _against(coins, scores, rows, only, options),
+                    "chosen": measure_chosen(coins, scores, rates, edges, only, options.seed),
+                    "against": _against(coins, scores, rows, only, options, edges[-1]),
                 }
             )
+    if options.day:
+        shown = [c for c in coins if c.name in (coins[0].name, options.hedged)]
+        day_ms = int(np.datetime64(options.day, "ms").astype(np.int64))
+        out[-1]["hours"] = hour_by_hour(shown, scores, rates, day_ms)
     return out
 
 
@@ -143,15 +152,10 @@ def load_coins(options: CascadeOptions, horizon: int) -> list[Coin]:
             markets[coin] = load_checked(options.data, f"{coin}/USDT:USDT", "1h")
     lead = next(iter(markets.values()))
     return [
-        build(name, candles, HOUR_MS, rule_of(name, horizon), horizon, lead,
-              _feeds(name, candles, options))
+        build(name, candles, HOUR_MS, rule_of(name, horizon, by_close=options.by_close), horizon,
+              lead, _feeds(name, candles, options))
         for name, candles in markets.items()
     ]  # fmt: skip
-
-
-def rule_of(coin: str, horizon: int) -> CascadeConfig:
-    """Return what counts as a cascade of a coin."""
-    return CascadeConfig(floor_frac=coin_floor(coin), longest_ms=horizon * HOUR_MS)
 
 
 def _feeds(coin: str, candles: Candles, options: CascadeOptions) -> dict[str, FloatArray]:
@@ -180,62 +184,6 @@ def _feeds(coin: str, candles: Candles, options: CascadeOptions) -> dict[str, Fl
     return out
 
 
-def agreement(coins: list[Coin], horizon: int) -> list[dict[str, Any]]:
-    """Return how onsets by the close and by excursion match, a row for each coin and side."""
-    return [
-        {
-            "coin": coin.name,
-            "side": side,
-            "close_only": match.first - match.first_matched,
-            "both": match.second_matched,
-            "excursion_only": match.second - match.second_matched,
-        }
-        for coin in coins
-        for side, match in zip(
-            SIDES, close_agreement(coin, rule_of(coin.name, horizon)), strict=True
-        )
-    ]
-
-
-def tiers(coins: list[Coin], options: CascadeOptions) -> list[dict[str, Any]]:
-    """Return how the candle label agrees with funding + open interest, and with liquidations."""
-    out = []
-    for coin in coins:
-        close = coin.time_ms + HOUR_MS
-        funding = coin.feeds[:, coin.feed_names.index("funding")]
-        ends, level = read_open_interest(options.feeds, coin.name)
-        if not len(ends):
-            continue
-        interest = join(close, ends, level, lag_ms=0, longest_ms=BAR_MS).value
-        for side_at, side in enumerate(SIDES):
-            onset = np.flatnonzero(coin.onset[:, side_at])
-            l1 = confirm_l1(onset, side, funding, interest, history=90 * 24, window=24)
-            bars, notional = liquidations(options.feeds, coin.name, side)
-            spikes = bars[liquidation_spikes(notional, 90 * 6)] if len(bars) else bars
-            ranked = bars[len(bars) // 8 :] if len(bars) else bars  # a first part is needed to rank
-            inside = close[:0]
-            if len(ranked):
-                at = close[onset]
-                inside = at[(at >= ranked[0]) & (at <= ranked[-1])]
-            # A spike's bar ends up to four hours behind the onset in it.
-            match = label_agreement(inside, spikes, BAR_MS)._asdict()
-            out.append(
-                {
-                    "coin": coin.name,
-                    "side": side,
-                    "l0": len(onset),
-                    "l1_told": int(l1.told.sum()),
-                    "l1_confirmed": int(l1.yes.sum()),
-                    "l0_in_l2_span": match["first"],
-                    "l2": match["second"],
-                    "l0_with_l2": match["first_matched"],
-                    "l2_with_l0": match["second_matched"],
-                    "l2_bar_end_after_onset_h": match["median_lag"] / HOUR_MS,
-                }
-            )
-    return out
-
-
 # -- fitting ----------------------------------------------------------------------------------
 
 
@@ -255,25 +203,37 @@ def folds_of(
     return walked if scheme == WALK_FORWARD else cut.coins_out(walked, (options.hedged,))
 
 
-def _blank(coins: list[Coin], made: list[CascadeFold], bins: int) -> dict[str, FloatArray]:
-    tested = {name for fold in made for name in fold.test}
-    return {c.name: np.full((len(c), 2, bins), np.nan) for c in coins if c.name in tested}
+class HazardAnswers(NamedTuple):
+    """What one hazard said of the tested rows, by coin; NaN elsewhere."""
+
+    hazards: dict[str, FloatArray]  # (N, 2, K)
+    rates: dict[str, FloatArray]  # (N, 2) false alarms a week, counted before the test
+
+    @classmethod
+    def blank(cls, coins: list[Coin], made: list[CascadeFold], bins: int) -> HazardAnswers:
+        tested = [c for c in coins if any(c.name in fold.test for fold in made)]
+        return cls(
+            {c.name: np.full((len(c), 2, bins), np.nan) for c in tested},
+            {c.name: np.full((len(c), 2), np.nan) for c in tested},
+        )
 
 
 def _simple(
     coins: list[Coin], made: list[CascadeFold], edges: tuple[int, ...], started: float
-) -> dict[str, dict[str, FloatArray]]:
-    scores = {}
+) -> dict[str, HazardAnswers]:
+    answers = {}
     for name, fit in BASELINES.items():
-        scores[name] = _blank(coins, made, len(edges))
+        said = answers[name] = HazardAnswers.blank(coins, made, len(edges))
         for fold in made:
             hazard = fit(coins, fold.train, edges)
+            rates = chosen_rates(fit, hazard, coins, fold.train, edges)
             for coin in coins:
                 if coin.name in fold.test:
                     rows = fold.test[coin.name]
-                    scores[name][coin.name][rows] = hazard(coin)[rows]
+                    said.hazards[coin.name][rows] = hazard(coin)[rows]
+                    said.rates[coin.name][rows] = rates[coin.name][rows]
         _print_progress(started, f"{name}: {len(made)} folds")
-    return scores
+    return answers
 
 
 def _network(
@@ -282,10 +242,10 @@ def _network(
     options: CascadeOptions,
     executor: Executor,
     started: float,
-) -> tuple[dict[str, FloatArray], list[dict[str, Any]]]:
-    """Return the served hazards of the tested rows, and the facts of each training."""
+) -> tuple[HazardAnswers, list[dict[str, Any]]]:
+    """Return what was served of the tested rows, and the facts of each training."""
     edges = ModelSettings.from_blocks(options.settings, where="settings").labels.bin_edges
-    out, facts = _blank(coins, made, len(edges)), []
+    said, facts = HazardAnswers.blank(coins, made, len(edges)), []
     for fold in made:
         main = neural.main_coin(fold, options.hedged)
         job = neural.cascade_job(options.network, main, coins, fold, options.settings, options.seed)
@@ -293,11 +253,12 @@ def _network(
         for coin in coins:
             if coin.name in fold.test:
                 rows = fold.test[coin.name]
-                out[coin.name][rows] = neural.hazards(artifact, coin)[rows]
+                said.hazards[coin.name][rows] = neural.hazards(artifact, coin)[rows]
+                said.rates[coin.name][rows] = neural.rates(artifact, coin)[rows]
         facts.append(_training_facts(artifact, coins, fold, main))
         source, seconds = facts[-1]["hazard_source"], facts[-1]["seconds"]
         _print_progress(started, f"{job.title}: hazard of {source}, {seconds} s")
-    return out, facts
+    return said, facts
 
 
 def _training_facts(
@@ -320,7 +281,7 @@ def _training_facts(
     return {
         "fold": fold.name,
         "chosen_on": main,
-        "hazard_source": m.get("hazard_source"),
+        "hazard_source": m.get("hazard_source", "network"),
         "hazard_validation_loss": m.get("hazard_validation_loss"),
         "hazard_scale": m["calibration"]["hazard"],
         "peaks": len(own),
@@ -336,6 +297,7 @@ def _against(
     rows: list[dict[str, Any]],
     only: str | None,
     options: CascadeOptions,
+    window: int,
 ) -> list[dict[str, Any]]:
     """Return, by side, the network's recall less that of the best simple hazard, paired."""
     if not options.network:
@@ -346,7 +308,7 @@ def _against(
     for at, side in enumerate(SIDES):
         rivals = [r for r in rows if r["side"] == side and r["name"] != title]
         best = max(rivals, key=lambda r: r["recall_1"]["value"])["name"]
-        apart = paired_recall(chosen, scores, title, best, at, options.seed)
+        apart = paired_recall(chosen, scores, title, best, at, window, options.seed)
         out.append({"side": side, "rival": best, **apart.as_dict()})
     return out
 
@@ -361,14 +323,15 @@ def _provenance(
     last = max(int(c.time_ms[-1]) for c in coins)
     return {
         "title": f"Timing liquidation cascades, {options.hedged} and {len(coins) - 1} more",
+        "onsets": "by the close" if options.by_close else "by excursion",
         "span": f"tested from {options.start} to "
         f"{datetime.fromtimestamp(last / 1000, tz=UTC):%Y-%m-%d}",
         "hedged": options.hedged,
         "network": catalog.titles().get(options.network, ""),
         "data_sha256": digest.hexdigest(),
-        "counts": [_counted(coin) for coin in coins],
+        "counts": [counted(coin) for coin in coins],
         "agreement": agreement(coins, settings.labels.cascade_horizon_candles),
-        "tiers": tiers(coins, options),
+        "tiers": tiers(coins, options.feeds),
         "trainings": facts,
         "horizon_candles": settings.labels.cascade_horizon_candles,
         "seed": options.seed,
@@ -377,17 +340,4 @@ def _provenance(
             name: importlib.metadata.version(name)
             for name in ("breakwater", "torch", "onnxruntime", "numpy", "xgboost-cpu")
         },
-    }
-
-
-def _counted(coin: Coin) -> dict[str, Any]:
-    """Return how many cascades one coin had, and how long they took."""
-    to_peak = [float(e.peak - e.onset) for e in coin.episodes] or [np.nan]
-    to_end = [float(e.end - e.onset) for e in coin.episodes] or [np.nan]
-    return {
-        "coin": coin.name,
-        "falls": int(coin.onset[:, 0].sum()),
-        "squeezes": int(coin.onset[:, 1].sum()),
-        "median_candles_to_peak": float(np.median(to_peak)),
-        "median_candles_to_end": float(np.median(to_end)),
     }

@@ -138,6 +138,11 @@ def _add_cascades(commands: Subcommands) -> None:
     )
     cascades.add_argument("--folds", type=int, help="test spans of the walk-forward; 5")
     cascades.add_argument("--start", help="of the test span; 2022-01-01")
+    cascades.add_argument("--hedged", help="coin a network is trained for; LTC")
+    cascades.add_argument("--day", help="YYYY-MM-DD of the test span, to tell hour by hour")
+    cascades.add_argument(
+        "--by-close", action="store_true", help="onsets by the close only, to compare labels"
+    )
     _add_max_steps(cascades)
 
 

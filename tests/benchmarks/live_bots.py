@@ -143,9 +143,10 @@ def _pack(config: dict[str, Any], retrain_hours: float) -> dict[str, Any]:
         },
         # Small enough for every pair to find room under the limits; and entering every pair every
         # other minute is what the guard against repeats is there to stop; what is slow is measured.
-        # They are entered whatever is forecast, so that no edge is asked for either.
+        # They are entered whatever is forecast, so that no edge is asked for either, nor a hazard:
+        # four days of minutes are too few to count its false alarms on.
         "breakwater": {
-            "decision": {"without": ["quantiles"]},
+            "decision": {"without": ["quantiles", "hazard"]},
             "sizing": {"risk_per_trade_frac": 0.001},
             "guards": {"max_repeats": 1000, "max_latency_frac": 1.0},
         },

@@ -9,7 +9,7 @@ _SIDE_SIGN: Final = "of a side only the sign is read"
 _GAP: Final = "models.trade.risk.gap"
 
 _ENTERS: Final = (
-    "exactly at max_hazard the exit takes the entry back, whichever way the veto decides"
+    "exactly at false_alarms_per_week the exit takes the entry back, whichever way the veto decides"
 )
 _SIGNALS: Final = "models.trade.decision.signals"
 
@@ -87,11 +87,13 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     ): "a size of 0 is 0 either way",
     (
         _SIGNALS,
-        "signals: hazard_long < config.max_hazard -> hazard_long <= config.max_hazard",
+        "signals: false_long > config.false_alarms_per_week -> "
+        "false_long >= config.false_alarms_per_week",
     ): _ENTERS,
     (
         _SIGNALS,
-        "signals: hazard_short < config.max_hazard -> hazard_short <= config.max_hazard",
+        "signals: false_short > config.false_alarms_per_week -> "
+        "false_short >= config.false_alarms_per_week",
     ): _ENTERS,
     (_CALIBRATION, "fit_temperature.log_loss: 1e-12 -> 1.5e-12"): (
         "a row under the floor adds a constant to the loss, whose size moves no minimum of it"

@@ -76,6 +76,10 @@ def echo_artifact(late_rows: int = 0) -> Artifact:
                 "prior_logits": [0.0, 0.0, 0.0],
                 "conformal_offset": 0.0,
                 "edge": {"slope": 1.0, "low": 1.0, "rows": 0},
+                "false_alarms": {
+                    side: {"hazard": [0.0, 0.5], "per_week": [7.0, 0.5]}
+                    for side in columns.SIDE_NAMES
+                },
             },
             "novelty": {"mean": [0.0, 0.0], "std": [1.0, 1.0], "threshold": 100.0},
             "drift": fit_drift(np.zeros((1, 2), np.float32)),

@@ -155,8 +155,16 @@ def answered(network: str) -> tuple[str, ...]:
     spec = catalog.load(network)
     heads = {*spec.absent, *columns.EXTRA_HEADS} - set(spec.extra)
     absent = {name for head in heads for name in columns.OF_HEAD[head]}
-    # The planted sample is too small to know which drift is usual.
-    return tuple(name for name in columns.FORECAST if name not in {*absent, columns.DRIFT})
+    # The planted sample is too small to know which drift is usual, and mostly how often alarms are
+    # false: then its manifest says so.
+    absent |= {columns.DRIFT, *(f"false_alarms_{side}" for side in unfitted_sides(network))}
+    return tuple(name for name in columns.FORECAST if name not in absent)
+
+
+def unfitted_sides(network: str) -> list[str]:
+    """The sides whose false alarms the planted artifact could not count."""
+    alarms = planted_artifact(network).manifest["calibration"]["false_alarms"] or {}
+    return [side for side, found in alarms.items() if found["unfitted"]]
 
 
 UNSEEN = 77  # seed of planted rows that no model is trained on

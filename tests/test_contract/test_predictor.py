@@ -31,6 +31,15 @@ def changed(**manifest: Any) -> Artifact:
     return Artifact(good.onnx, {**good.manifest, **manifest})
 
 
+LEVELS = {"hazard": [0.0, 0.5], "per_week": [7.0, 0.5]}
+
+
+def alarmed(alarms: dict[str, Any] | None) -> dict[str, Any]:
+    """The calibration of the echo with other levels of alarm."""
+    calibration = echo.echo_artifact().manifest["calibration"]
+    return {"calibration": {**calibration, "false_alarms": alarms}}
+
+
 def edged(edge: dict[str, float] | None) -> dict[str, Any]:
     """The calibration of the echo with another edge."""
     return {"calibration": {**echo.echo_artifact().manifest["calibration"], "edge": edge}}
@@ -176,6 +185,10 @@ def test_forecast_when_decoded_then_every_column_has_its_worked_out_value() -> N
             "prior_logits": [0.0, 0.0, 1.0],
             "conformal_offset": 0.25,
             "edge": {"slope": 0.5, "low": 0.125, "rows": 900},
+            "false_alarms": {
+                "down": {"hazard": [0.0, 0.7, 0.8], "per_week": [7.0, 0.5, 0.25]},
+                "up": {"hazard": [0.0, 0.8], "per_week": [6.0, 0.5]},
+            },
         }
     )
     last = {name: values[-1] for name, values in forecast(artifact, x, times).items()}
@@ -198,6 +211,8 @@ def test_forecast_when_decoded_then_every_column_has_its_worked_out_value() -> N
         columns.SIGMA: 1.0,
         columns.HAZARD_DOWN: 0.5,
         columns.HAZARD_UP: 0.5,
+        columns.FALSE_ALARMS_DOWN: 0.5,
+        columns.FALSE_ALARMS_UP: 6.0,
         columns.NOVELTY: (3.0**2 + 0.5**2) / 2 / 100,
         columns.DRIFT: np.nan,
         columns.ABSTAIN: 0.0,
@@ -340,6 +355,22 @@ def test_artifact_when_its_manifest_lacks_a_field_then_it_is_refused_when_loaded
         (edged({"slope": 0.5, "low": -0.1}), "got {'slope': 0.5, 'low': -0.1}"),
         (edged({"slope": 0.5, "low": float("nan")}), "got {'slope': 0.5, 'low': nan}"),
         ({"absent_heads": ["quantiles"]}, "expected no calibration.edge without quantiles"),
+        (alarmed(None), "expected calibration.false_alarms of down and up, got None"),
+        (alarmed({"down": LEVELS}), "expected calibration.false_alarms of down and up, got {"),
+        (alarmed({"down": LEVELS, "up": {"hazard": [0.1], "per_week": [1.0]}}),
+         "expected calibration.false_alarms.up with hazards rising from 0"),
+        (alarmed({"down": {"hazard": [0.0, 0.0], "per_week": [7.0, 1.0]}, "up": LEVELS}),
+         "expected calibration.false_alarms.down with hazards rising from 0"),
+        (alarmed({"down": {"hazard": [0.0, 0.1], "per_week": [1.0, 7.0]}, "up": LEVELS}),
+         "rates > 0 that never rise with them"),
+        (alarmed({"down": LEVELS, "up": {"hazard": [0.0, 0.1], "per_week": [7.0]}}),
+         "as many rates > 0"),
+        (alarmed({"down": LEVELS, "up": {"hazard": [0.0, 0.1], "per_week": [7.0, 0.0]}}),
+         "as many rates > 0"),
+        (alarmed({"down": LEVELS, "up": {"hazard": [0.0], "per_week": [float("nan")]}}),
+         "as many rates > 0"),
+        (alarmed({"down": LEVELS, "up": {"per_week": []}}), "a field is of another kind"),
+        ({"absent_heads": ["hazard"]}, "expected no calibration.false_alarms without hazards"),
         ({"novelty": {"mean": [0.0], "std": [1.0, 1.0], "threshold": 1.0}},
          "expected 2 features in novelty.mean, got 1"),
         ({"drift": {"edges": [[]], "shares": [[], []], "usual": [1.0, 1.0], "threshold": None}},
@@ -408,6 +439,32 @@ def test_interval_when_narrowed_by_more_than_its_width_then_it_shrinks_to_the_me
     median = out[columns.LABEL_RETURN][WARM_UP:]
     np.testing.assert_array_equal(out[columns.RETURN_LOW][WARM_UP:], median)
     np.testing.assert_array_equal(out[columns.RETURN_HIGH][WARM_UP:], median)
+
+
+def test_false_alarms_when_levels_are_served_then_each_side_goes_by_its_own() -> None:
+    # The echo's hazard logits are 0 in two bins: P(onset) = 1 - 0.5^2 = 0.75, in every row.
+    sides = {
+        "down": {"hazard": [0.0, 0.75, 0.76], "per_week": [7.0, 0.4, 0.1]},
+        "up": {"hazard": [0.0, 0.76], "per_week": [6.0, 0.2]},
+    }
+    x, times = echo.echo_rows(40), planted.times(40)
+    out = forecast(changed(**alarmed(sides)), x, times)
+    known = np.isfinite(out[columns.LABEL_CASCADE_DOWN])
+    assert known.any()
+    assert not known.all()
+    for name, rate in ((columns.FALSE_ALARMS_DOWN, 0.4), (columns.FALSE_ALARMS_UP, 6.0)):
+        np.testing.assert_array_equal(out[name], np.where(known, rate, np.nan))
+
+
+@pytest.mark.parametrize("side", columns.SIDE_NAMES)
+def test_false_alarms_when_no_level_was_fitted_then_only_that_side_is_unknown(side: str) -> None:
+    sides = dict.fromkeys(columns.SIDE_NAMES, LEVELS) | {side: {"hazard": [], "per_week": []}}
+    out = forecast(changed(**alarmed(sides)), echo.echo_rows(40), planted.times(40))
+    known = np.isfinite(out[columns.LABEL_CASCADE_DOWN])
+    for name in (columns.FALSE_ALARMS_DOWN, columns.FALSE_ALARMS_UP):
+        expected = known & ~name.endswith(side)
+        np.testing.assert_array_equal(np.isfinite(out[name]), expected)
+    assert (out[columns.ABSTAIN][known] == 0).all()  # it is no abstention
 
 
 def test_edge_when_shrunk_then_its_lower_bound_has_its_sign_and_is_nearer_to_zero() -> None:

@@ -79,7 +79,7 @@ class WitnessedHedge(LitecoinHedge):
         if metadata["pair"].startswith("LTC"):
             row = frame.iloc[-1]
             names = ["do_predict", columns.ABSTAIN, columns.P_UP, columns.P_DOWN,
-                     columns.LABEL_CASCADE_DOWN, columns.NOVELTY]
+                     columns.FALSE_ALARMS_DOWN, columns.NOVELTY]
             self._seen("forecast", row["date"], **{n: float(row[n]) for n in names})
         return frame
 

@@ -17,6 +17,7 @@ class GivenForecast(ForecastStrategy):
     def populate_indicators(self, dataframe, metadata):
         forecast = dict.fromkeys(columns.FORECAST, 0.01)
         forecast |= {columns.SIGMA: 0.001, columns.ABSTAIN: 0.0, columns.P_UP: 0.4}
+        forecast |= {columns.FALSE_ALARMS_DOWN: 5.0, columns.FALSE_ALARMS_UP: 5.0}  # calm
         forecast |= {columns.RETURN_LOW: -0.02, columns.RETURN_HIGH: 0.02}
         if metadata["pair"].startswith("ETH"):  # sized by the edge to its side
             forecast |= {columns.EDGE: -0.01, columns.EDGE_LOW: -0.01}

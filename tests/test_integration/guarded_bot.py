@@ -25,6 +25,7 @@ class GuardedSignals(ForecastStrategy):
 
     def populate_indicators(self, dataframe, metadata):
         sure = dict.fromkeys(columns.FORECAST, 0.0) | {{columns.SIGMA: {SIGMA}}}
+        sure |= {{columns.FALSE_ALARMS_DOWN: 5.0, columns.FALSE_ALARMS_UP: 5.0}}  # calm
         sure |= {{columns.EDGE: 0.05, columns.EDGE_LOW: 0.05}}  # worth any size the guards allow
         return dataframe.assign(do_predict=1, **sure)
 

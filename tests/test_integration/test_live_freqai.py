@@ -54,7 +54,8 @@ def configuration(url: str) -> dict[str, Any]:
         "stake_amount": "unlimited",
         "max_open_trades": 1,
         "dataformat_ohlcv": "json",
-        "breakwater": {"decision": {"without": ["quantiles"]}},  # every forecast, edge or not
+        # Every forecast, edge or not; four days of minutes have no hazard that is worth a veto.
+        "breakwater": {"decision": {"without": ["quantiles", "hazard"]}},
         "freqai": {
             "train_period_days": 34,  # cascade labels look back over 30
             "feature_parameters": {"include_timeframes": ["1m"]},

@@ -39,7 +39,7 @@ class Model:
             raise ConnectionError("the model does not answer")
         row = dict.fromkeys(columns.FORECAST, 0.01) | {
             columns.P_UP: 0.3, columns.P_FLAT: 0.4, columns.P_DOWN: 0.3, columns.ABSTAIN: 0.0,
-            columns.LABEL_CASCADE_DOWN: 0.9,
+            columns.FALSE_ALARMS_DOWN: 0.05, columns.FALSE_ALARMS_UP: 5.0,
         }
         return dataframe.assign(do_predict=1, **row)
 
@@ -106,7 +106,7 @@ def test_dry_run_when_the_model_dies_in_a_crash_then_hold_and_the_baseline_keep_
         running_bot(tmp_path, configuration(url), *write_strategy(tmp_path, STRATEGY)) as bot,
     ):
         bot.wait_for(lambda: len(bot.trades()) == 2, "both legs")
-        bot.wait_for(lambda: "hazard 0.90 against the position" in bot.log(), "an alarm")
+        bot.wait_for(lambda: "alarm against the position" in bot.log(), "an alarm")
         (tmp_path / "MODEL_IS_DEAD").touch()
         bot.wait_for(lambda: "the model is silent: holding" in bot.log(), "the hold")
         held = {pair: trade["amount"] for pair, trade in bot.trades().items()}
@@ -118,6 +118,6 @@ def test_dry_run_when_the_model_dies_in_a_crash_then_hold_and_the_baseline_keep_
         trades, log, troubles = bot.trades(), bot.log(), bot.troubles()
     assert {pair: trade["is_short"] for pair, trade in trades.items()} == {BTC: 1, ETH: 1}
     assert LTC not in trades  # the position is elsewhere
-    assert log.index("hazard 0.90") < log.index("model is silent") < log.index("banded baseline")
+    assert log.index("alarm against") < log.index("model is silent") < log.index("banded baseline")
     assert state.unknown == []
     assert [line for line in troubles if "- ERROR -" in line and "not answer" not in line] == []

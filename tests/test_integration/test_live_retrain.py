@@ -61,7 +61,8 @@ def configuration(url: str, retrain_hours: float) -> dict[str, Any]:
         "stake_amount": "unlimited",
         "max_open_trades": 1,
         "dataformat_ohlcv": "feather",
-        "breakwater": {"decision": {"without": ["quantiles"]}},  # every forecast, edge or not
+        # Every forecast, edge or not; four days of minutes have no hazard that is worth a veto.
+        "breakwater": {"decision": {"without": ["quantiles", "hazard"]}},
         "freqai": {
             "train_period_days": 34,  # cascade labels look back over 30
             "live_retrain_hours": retrain_hours,

@@ -36,6 +36,7 @@ class GivenVolatility(VolatilityTargetStrategy):
     def populate_indicators(self, dataframe, metadata):
         horizon = self.labels.horizon_candles * self.candle_ms / 86_400_000
         given = dict.fromkeys(columns.FORECAST, 0.0)
+        given |= {columns.FALSE_ALARMS_DOWN: 5.0, columns.FALSE_ALARMS_UP: 5.0}  # calm
         given[columns.SIGMA] = float(Path("VOLATILITY").read_text()) * horizon**0.5
         return dataframe.assign(do_predict=1, **given)
 '''

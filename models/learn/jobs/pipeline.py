@@ -18,6 +18,7 @@ from models.learn import catalog
 from models.learn.calibration import fit_chain_slopes, fit_conformal_offset, fit_hazard_scale
 from models.learn.edge import calibrated_edge
 from models.learn.export.onnx import TOLERANCE, measure_context, measure_streaming
+from models.learn.false_alarms import calibrated_alarms
 from models.learn.jobs.fitters import fit_architecture
 from models.learn.training.loop import fill_span
 from models.learn.training.prepare import Prepared, prepare
@@ -61,11 +62,17 @@ def train(job: TrainingJob) -> Artifact:
     present = data.layout.present(data.spec.absent)
     context, gaps = measure_context(onnx, x, data.held_out, data.spec.contexts, job.seed, present)
     streaming = measure_streaming(onnx, x, data.held_out, context, job.seed, present)
+    calibrating = _outputs(onnx, x, data, data.split.calibration, context)
     unseen = judged = fitted.left_out
     if unseen is None or judged is None:
-        unseen = _outputs(onnx, x, data, data.split.calibration, context)
+        unseen = calibrating
         judged = _outputs(onnx, x, data, data.split.validation, context)
-    calibration, calibrated = _calibrate(onnx, unseen, data, context)
+    every = [unseen, *_peers_outputs(onnx, data, context)]
+    calibration, calibrated = _calibrate(every, data)
+    calibration["false_alarms"] = calibrated_alarms(
+        every, data, calibration, None if unseen is calibrating else calibrating
+    )
+    known["card"]["warnings"] += _unfitted(calibration["false_alarms"])
     manifest = {
         **known,
         "context_candles": context,
@@ -208,13 +215,25 @@ def _card(data: Prepared) -> dict[str, Any]:
     }
 
 
-def _calibrate(
-    onnx: bytes, raw: FloatArray, data: Prepared, context: int
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the calibration block and the metrics of the rows with outputs `raw` (N, H).
+def _unfitted(alarms: dict[str, Any] | None) -> list[str]:
+    """Return a warning for each side whose false alarms nobody can count."""
+    return [
+        f"no level of the {side} hazard is an alarm: {found['unfitted']}"
+        for side, found in (alarms or {}).items()
+        if found["unfitted"]
+    ]
 
-    No output may be of a network that was trained on its row; rows without one are NaN.
+
+def _calibrate(every: list[FloatArray], data: Prepared) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the calibration block, but for alarms, and the metrics of the rows it was fitted on.
+
+    Parameters
+    ----------
+    every
+        Outputs (N, H) of the job's rows and of each peer's. None may be of a network that was
+        trained on its row; rows without one are NaN.
     """
+    raw = every[0]
     job, layout, settings = data.job, data.layout, data.settings.training
     prior = data.prior.double().numpy()
     direction = job.labels[columns.LABEL_DIRECTION]
@@ -238,36 +257,41 @@ def _calibrate(
         "log_loss": float(-np.log(p[np.arange(len(p)), classes.astype(int)]).mean()),
         "coverage_raw": inside,
     }
-    return (
-        {
-            "moves_slope": moves,
-            "direction_slope": direction_slope,
-            "prior_logits": prior_logits.tolist(),
-            "conformal_offset": offset,
-            "coverage": settings.interval_coverage,
-            "edge": calibrated_edge(raw, data),
-            "rows": int(known.sum()),
-            # Onsets are counted in dozens: a scale is fitted only for the model that is asked about
-            # them, and is held near none by a penalty that few onsets do not outweigh.
-            "hazard": _hazard_scale(onnx, raw, data, context)
-            if data.spec.competing
-            else "uncalibrated",
-        },
-        metrics,
-    )
+    fitted = {
+        "moves_slope": moves,
+        "direction_slope": direction_slope,
+        "prior_logits": prior_logits.tolist(),
+        "conformal_offset": offset,
+        "coverage": settings.interval_coverage,
+        "edge": calibrated_edge(raw, data),
+        "rows": int(known.sum()),
+        # Onsets are counted in dozens: a scale is fitted only for the model that is asked about
+        # them, and is held near none by a penalty that few onsets do not outweigh.
+        "hazard": _hazard_scale(every, data) if data.spec.competing else "uncalibrated",
+    }
+    return fitted, metrics
 
 
-def _hazard_scale(onnx: bytes, raw: FloatArray, data: Prepared, context: int) -> dict[str, Any]:
-    """Return offset and slope of each side's hazard logits, own and peers' calibration rows."""
-    rows = [np.flatnonzero(np.isfinite(raw[:, data.layout.hazards.start]))]
-    answers, session = [raw[rows[0]]], Session(onnx)
-    for peer in data.peers:
+def _peers_outputs(onnx: bytes, data: Prepared, context: int) -> list[FloatArray]:
+    """Return each peer's outputs (N, H) on its calibration rows, NaN elsewhere."""
+    session, out = Session(onnx), []
+    start = len(data.job.time_ms)
+    for peer, job in zip(data.peers, data.job.peers, strict=True):
+        answers = np.full((len(job.time_ms), data.layout.width), np.nan)
         for run in peer.within(peer.split.calibration, context - 1):
             x = data.rows.features[run.start : run.stop].numpy()
-            answers.append(session.run(x[None])[0, context - 1 :].astype(np.float64))
-            rows.append(np.arange(run.start + context - 1, run.stop))
-    every, y, t = np.concatenate(rows), np.concatenate(answers), data.rows.targets
-    found = []
+            first = run.start + context - 1 - start
+            answers[first : run.stop - start] = session.run(x[None])[0, context - 1 :]
+        out.append(answers)
+        start += len(job.time_ms)
+    return out
+
+
+def _hazard_scale(answers: list[FloatArray], data: Prepared) -> dict[str, Any]:
+    """Return offset and slope of each side's hazard logits, own and peers' calibration rows."""
+    outputs, t = np.concatenate(answers), data.rows.targets
+    every = np.flatnonzero(np.isfinite(outputs[:, data.layout.hazards.start]))
+    y, found = outputs[every], []
     for side, sign in ((0, -1), (1, 1)):
         event, at_risk = t.event[every, side].numpy(), t.at_risk[every, side].numpy()
         found.append(fit_hazard_scale(y[:, data.layout.hazard(sign)], event, at_risk))

@@ -142,11 +142,13 @@ def prepare(job: TrainingJob, spec: ModelSpec) -> Prepared:
 def _blocks(job: TrainingJob, spec: ModelSpec, settings: ModelSettings) -> tuple[Span, ...]:
     """Return the blocks to leave out in turn; none where the newest rows are held out instead.
 
-    A challenge is judged on rows neither model was trained on, and a fine-tuned network would meet
-    its left-out rows again in blocks that have moved on.
+    A challenge is judged on rows neither model was trained on, a fine-tuned network would meet its
+    left-out rows again in blocks that have moved on, and peers' rows of a block tell of it.
     """
     training = settings.training
-    held_out = training.pool or training.challenge or training.fine_tune or job.warm_start
+    held_out = (
+        job.peers or training.pool or training.challenge or training.fine_tune or job.warm_start
+    )
     if not spec.cross_fits or training.cross_fit == 1 or held_out:
         return ()
     return left_out_blocks(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,10 @@ _HEADS: Final = (
     "hazard", "caught at 1 false alarm a week", "at one a month", "median lead, h",
     "average precision", "lift", "gain, mb per row", "forecast : observed, 24 h",
     "the same, top tenth",
+)  # fmt: skip
+_CHOSEN_HEADS: Final = (
+    "hazard", "chosen, false alarms a week", "fired on the test", "caught", "chance",
+    "median lead, h",
 )  # fmt: skip
 _SIDE_NAMES: Final = {-1: "falls", 1: "squeezes"}
 
@@ -26,7 +31,8 @@ def write_cascades(
     ----------
     tables
         One per scheme and selection of coins: ``scheme``, ``coin``, ``rows`` of
-        `models.studies.cascades.measure_hazards`, ``against`` the best simple hazard.
+        `models.studies.cascades.measure_hazards`, ``chosen`` of `measure_chosen`, ``against`` the
+        best simple hazard; one may have ``hours`` of `hour_by_hour`.
     run
         What was run; JSON-able.
     """
@@ -51,6 +57,40 @@ def hazard_cells(row: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def chosen_cells(row: Mapping[str, Any]) -> list[str]:
+    """Return what became of one hazard's level, which was chosen before the test."""
+    return [
+        row["name"],
+        f"{row['chosen']:g}",
+        "{value:.2f} ({low:.2f} to {high:.2f})".format(**row["fired"]),
+        f"{row['caught']} of {row['events']}, {cell(row['recall'], 'pct')}",
+        f"{100 * row['chance']:.0f} %",
+        f"{row['lead_h']:.0f}" if known(row["lead_h"]) else MISSING,
+    ]
+
+
+def hour_cells(row: Mapping[str, Any]) -> list[str]:
+    """Return one hour of the day that is told: price, onset, and P : false alarms of a fall."""
+    hour = datetime.fromtimestamp(row["time_ms"] / 1000, tz=UTC)
+    said = [
+        f"{100 * s['p'][0]:.1f} % : {s['per_week'][0]:.2g}" if known(s["p"][0]) else MISSING
+        for s in row["said"].values()
+    ]
+    return [
+        row["coin"],
+        f"{hour:%m-%d %H:%M}",
+        f"{100 * row['close_frac']:+.1f} %",
+        f"{100 * row['low_frac']:+.1f} %",
+        " and ".join(n for n, here in zip(("fall", "squeeze"), row["onset"], strict=True) if here),
+        *said,
+    ]
+
+
+def hour_heads(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the heads of `hour_cells`."""
+    return ["coin", "candle, UTC", "to the close", "to the low", "onset", *rows[0]["said"]]
+
+
 def sides_of(table: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return a table's two sides: title, luck, lines and what the network adds."""
     out = []
@@ -65,6 +105,7 @@ def sides_of(table: Mapping[str, Any]) -> list[dict[str, Any]]:
                 f"{first['coin_weeks']:.0f} coin-weeks; alarms at random catch "
                 f"{100 * first['random']['1']:.0f} % and {100 * first['random']['0.25']:.0f} %.",
                 "lines": [hazard_cells(r) for r in rows],
+                "chosen": [chosen_cells(r) for r in table["chosen"] if r["side"] == side],
                 "verdict": cascades_verdict(against[0]) if against else "",
             }
         )
@@ -91,12 +132,19 @@ def cascades_verdict(against: Mapping[str, Any]) -> str:
 
 def cascades_markdown(tables: Sequence[Mapping[str, Any]]) -> str:
     """Return all tables as Markdown."""
-    return "\n".join(
+    out = [
         f"### {side['title']}\n\n{side['note']}\n\n"
-        f"{markdown_table(_HEADS, side['lines'])}\n{side['verdict']}\n"
+        f"{markdown_table(_HEADS, side['lines'])}\n{side['verdict']}\n\n"
+        "Levels chosen before the test:\n\n"
+        f"{markdown_table(_CHOSEN_HEADS, side['chosen'])}\n"
         for table in tables
         for side in sides_of(table)
-    )
+    ]
+    for hours in (t["hours"] for t in tables if t.get("hours")):
+        lines = [hour_cells(row) for row in hours]
+        out.append(f"### Hour by hour: P(fall) : false alarms a week\n\n"
+                   f"{markdown_table(hour_heads(hours), lines)}\n")  # fmt: skip
+    return "\n".join(out)
 
 
 def cascades_headline(tables: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
@@ -123,6 +171,12 @@ def cascades_page(tables: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -
         run=run,
         tables=[side for table in tables for side in sides_of(table)],
         heads=_HEADS,
+        chosen_heads=_CHOSEN_HEADS,
+        hours=[
+            {"heads": hour_heads(t["hours"]), "lines": [hour_cells(row) for row in t["hours"]]}
+            for t in tables
+            if t.get("hours")
+        ],
         headline=cascades_headline(tables),
         horizons=[
             {"title": f"{t['scheme']}, {t['coin']}", "row": r, "side": _SIDE_NAMES[r["side"]]}

@@ -2,67 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from models.base.types import BoolArray, FloatArray, IntArray
+from models.base.types import FloatArray, IntArray
+from models.learn.hazard.alarms import Alarms, Watch, raise_alarms
 
 WEEK_H = 168.0
 _LEVELS = 80
-
-
-@dataclass(frozen=True)
-class Watch:
-    """One coin and side to be watched; rows are candles in time order.
-
-    Attributes
-    ----------
-    score
-        (N,) higher is more alarming.
-    asked
-        (N,) rows at which an alarm may be raised.
-    onsets
-        (E,) rows of the onsets to be caught.
-    """
-
-    score: FloatArray
-    asked: BoolArray
-    onsets: IntArray
-
-
-@dataclass(frozen=True)
-class Alarms:
-    """What one threshold raises on one watch."""
-
-    caught: BoolArray  # (E,)
-    lead: FloatArray  # (E,) candles from the first alarm of its window to the onset, NaN if missed
-    false: int
-
-
-def raise_alarms(watch: Watch, threshold: float, window: int) -> Alarms:
-    """Return what comes of warning at every score >= `threshold`.
-
-    An alarm stands for `window` candles, during which no other is raised; it is right if an onset
-    comes in them, the next candle being the first. Known at the close of the candle it is raised
-    on, so the shortest lead is one candle.
-    """
-    rows = np.flatnonzero(watch.asked & (watch.score >= threshold))
-    raised: list[int] = []
-    at = 0
-    while at < len(rows):
-        raised.append(int(rows[at]))
-        at = int(np.searchsorted(rows, raised[-1] + window))
-    alarms = np.array(raised, dtype=np.int64)
-    caught = np.zeros(len(watch.onsets), bool)
-    lead = np.full(len(watch.onsets), np.nan)
-    right = np.zeros(len(alarms), bool)
-    for i, onset in enumerate(watch.onsets):
-        low, high = np.searchsorted(alarms, (onset - window, onset))
-        if high > low:
-            caught[i], lead[i] = True, onset - alarms[low]
-            right[low:high] = True
-    return Alarms(caught, lead, int((~right).sum()))
 
 
 def at_rate(watches: list[Watch], per_week: float, window: int, candle_h: float) -> list[Alarms]:

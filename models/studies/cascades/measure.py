@@ -14,17 +14,11 @@ from models.base.types import BoolArray, FloatArray, IntArray
 from models.base.units import DAY_MS, HOUR_MS, MILLIBITS
 from models.evaluate.metrics.hazard import average_precision
 from models.evaluate.metrics.resampling import Estimate, with_interval
-from models.studies.cascades.alarms import (
-    Alarms,
-    Watch,
-    at_rate,
-    clusters,
-    event_bootstrap,
-)
+from models.learn.hazard.alarms import Alarms, Watch
+from models.studies.cascades.alarms import at_rate, clusters, event_bootstrap
 from models.studies.cascades.panel import SIDES, Coin
 
 RATES: Final = (1.0, 0.25)  # false alarms per week and coin
-WINDOW_H: Final = 12  # hours an alarm stands
 RANDOM: Final = "Random alarms"
 _RANDOM_DRAWS: Final = 10
 _SMALLEST: Final = 1e-9
@@ -91,7 +85,7 @@ def measure_hazards(
     """
     chosen = [c for c in coins if only in (None, c.name)]
     candle_h = chosen[0].candle_ms / HOUR_MS
-    window = max(1, round(WINDOW_H / candle_h))
+    window = edges[-1]  # an alarm stands as long as the hazard looks ahead
     out = []
     for side in range(len(SIDES)):
         kept = {k: {c.name: s[c.name] for c in chosen if c.name in s} for k, s in scores.items()}
@@ -124,17 +118,17 @@ def _rows(coins: list[Coin], what: Asked) -> int:
     return sum(int(what.rows[c.name].sum()) for c in coins)
 
 
-def _watches(coins: list[Coin], what: Asked, score: Mapping[str, FloatArray]) -> list[Watch]:
+def watches(coins: list[Coin], what: Asked, score: Mapping[str, FloatArray]) -> list[Watch]:
+    """Return the coins' asked rows and onsets with a score (N,) for each."""
     return [Watch(score[c.name], what.rows[c.name], what.onsets[c.name]) for c in coins]
 
 
 def caught(
-    coins: list[Coin], what: Asked, score: Mapping[str, FloatArray], rate: float
+    coins: list[Coin], what: Asked, score: Mapping[str, FloatArray], rate: float, window: int
 ) -> tuple[BoolArray, list[Alarms]]:
     """Return which onsets (E,) a score catches at `rate` false alarms per week, and the alarms."""
     candle_h = coins[0].candle_ms / HOUR_MS
-    window = max(1, round(WINDOW_H / candle_h))
-    found = at_rate(_watches(coins, what, score), rate, window, candle_h)
+    found = at_rate(watches(coins, what, score), rate, window, candle_h)
     return np.concatenate([a.caught for a in found]), found
 
 
@@ -153,7 +147,7 @@ def _recall(
 ) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for rate in RATES:
-        hit, found = caught(coins, what, score, rate)
+        hit, found = caught(coins, what, score, rate, window)
         draws = event_bootstrap(hit.astype(float), what.cluster, rng)
         out[f"recall_{rate:g}"] = with_interval(float(hit.mean()), draws).as_dict()
         out[f"caught_{rate:g}"] = int(hit.sum())
@@ -175,7 +169,7 @@ def _random(
         hits = []
         for _ in range(_RANDOM_DRAWS):
             score = {c.name: rng.random(len(c)) for c in coins}
-            found = at_rate(_watches(coins, what, score), rate, window, candle_h)
+            found = at_rate(watches(coins, what, score), rate, window, candle_h)
             hits.append(float(np.concatenate([a.caught for a in found]).mean()))
         out[f"{rate:g}"] = float(np.mean(hits))
     return out
@@ -272,14 +266,19 @@ def _calibration(
 
 
 def paired_recall(
-    coins: list[Coin], scores: Scores, challenger: str, rival: str, side: int, seed: int = 0
+    coins: list[Coin],
+    scores: Scores,
+    challenger: str,
+    rival: str,
+    side: int,
+    window: int,
+    seed: int = 0,
 ) -> Estimate:
     """Return recall(challenger) - recall(rival) at one false alarm a week, event bootstrap."""
-    window = max(1, round(WINDOW_H * HOUR_MS / coins[0].candle_ms))
     what = asked(coins, scores, side, window)
     used = [c for c in coins if c.name in what.rows]
     hits = [
-        caught(used, what, incidence(scores[name], side), RATES[0])[0].astype(float)
+        caught(used, what, incidence(scores[name], side), RATES[0], window)[0].astype(float)
         for name in (challenger, rival)
     ]
     apart = hits[0] - hits[1]

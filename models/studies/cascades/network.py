@@ -15,6 +15,7 @@ from models.data.feeds.point_in_time import Joined
 from models.data.labels.action import best_action
 from models.data.labels.returns import cost_aware_class, forward_log_return
 from models.data.labels.settings import LabelSettings
+from models.learn import catalog
 from models.learn.jobs.job import MarketRows
 from models.learn.training.settings import ModelSettings
 from models.serve.predictor import Predictor
@@ -32,8 +33,10 @@ def feed_columns(name: str, joined: Joined) -> dict[str, FloatArray]:
     }
 
 
-def features_of(coin: Coin) -> tuple[Float32Array, tuple[str, ...]]:
-    """Return the rows a network is fed, (N, F + D), and their names: candles, then feeds."""
+def features_of(coin: Coin, *, feeds: bool) -> tuple[Float32Array, tuple[str, ...]]:
+    """Return the rows a network is fed, (N, F + D), and their names: candles, then feeds if any."""
+    if not feeds:
+        return coin.features, coin.names
     names = (*coin.names, *(f"{columns.FEED}{name}" for name in coin.feed_names))
     return np.column_stack((coin.features, coin.feeds)).astype(np.float32), names
 
@@ -58,8 +61,8 @@ def labels_of(coin: Coin, settings: LabelSettings) -> dict[str, FloatArray]:
     }
 
 
-def _rows_of(coin: Coin, labels: LabelSettings) -> MarketRows:
-    x, names = features_of(coin)
+def _rows_of(coin: Coin, labels: LabelSettings, *, feeds: bool) -> MarketRows:
+    x, names = features_of(coin, feeds=feeds)
     return MarketRows(
         features=x,
         feature_names=names,
@@ -88,22 +91,32 @@ def cascade_job(
         keep = fold.train[coin.name]
         if not keep.any():
             continue
-        rows = _rows_of(coin, labels)
+        rows = _rows_of(coin, labels, feeds=catalog.load(network).reads_feeds)
         title = f"{network} on {coin.name}, {fold.name}, seed {seed}"
         jobs[coin.name] = rows.only(keep).job(network, settings=settings, seed=seed, title=title)
     own = jobs.pop(main)
     return replace(own, peers=tuple(jobs.values()))
 
 
+def _asked_of(artifact: Artifact, coin: Coin) -> tuple[Float32Array, tuple[str, ...]]:
+    return features_of(coin, feeds=catalog.load(artifact.manifest["network"]).reads_feeds)
+
+
 def answers(artifact: Artifact, coin: Coin) -> dict[str, FloatArray]:
     """Return the forecast columns of all the coin's rows."""
-    x, names = features_of(coin)
+    x, names = _asked_of(artifact, coin)
     return Predictor(artifact).predict(x, coin.time_ms, names)
+
+
+def rates(artifact: Artifact, coin: Coin) -> FloatArray:
+    """Return the served false alarms a week at the hazards of all the coin's rows, (N, 2)."""
+    said = answers(artifact, coin)
+    return np.column_stack([said[columns.FALSE_ALARMS_DOWN], said[columns.FALSE_ALARMS_UP]])
 
 
 def hazards(artifact: Artifact, coin: Coin) -> FloatArray:
     """Return the served hazards (N, 2, K) of all the coin's rows."""
-    x, names = features_of(coin)
+    x, names = _asked_of(artifact, coin)
     return Predictor(artifact).hazards(x, coin.time_ms, names)
 
 

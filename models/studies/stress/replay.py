@@ -361,7 +361,7 @@ class _Account:
                 candle_s=HOUR_MS / SECOND_MS,
             ),
             model=ModelHealth(
-                vouched=True, abstains=False, sigma_day=sigma_day, hazard=0.0, novelty=0.0,
+                vouched=True, abstains=False, sigma_day=sigma_day, false_alarms=1e3, novelty=0.0,
                 outcomes=0, latency_ms=0.0,
             ),
             sent=(), losses=self.losses, control_mode=self.mode,

@@ -29,7 +29,9 @@ class DecisionConfig:
     # what may be noise: calibrated forecasts of AUC .56 to .60 (`breakwater probe oracle`) earned
     # 12 to 18 % a year more with 0.1 than with 0, those of .53 and .54 no less.
     exit_advantage: float = 0.1
-    max_hazard: float = 0.25  # P(cascade against the position within the cascade horizon)
+    # A hazard against the position is a danger where warning of it is wrong so seldom, or more so:
+    # the model's own threshold (`models.base.columns.FALSE_ALARMS_DOWN`). More is stricter.
+    false_alarms_per_week: float = 0.25
     max_hold_candles: int = 24  # a forecast over a few hours is no reason to hold for days
     # Heads whose rules are waived: "quantiles" (the edge), "hazard" (the veto). For
     # models that do not have them, which otherwise never enter; a person has to write it down.
@@ -39,8 +41,15 @@ class DecisionConfig:
         for name in ("min_edge_costs", "min_advantage", "exit_advantage"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"expected {name} finite and >= 0, got {getattr(self, name)}")
-        if not 0 < self.max_hazard <= 1:
-            raise ValueError(f"expected 0 < max_hazard <= 1, got {self.max_hazard}")
+        if (
+            not columns.LEAST_FALSE_ALARMS
+            <= self.false_alarms_per_week
+            <= columns.MOST_FALSE_ALARMS
+        ):
+            raise ValueError(
+                f"expected {columns.LEAST_FALSE_ALARMS:g} <= false_alarms_per_week <= "
+                f"{columns.MOST_FALSE_ALARMS:g}, got {self.false_alarms_per_week}"
+            )
         strange = sorted(set(self.without) - set(columns.OF_HEAD))
         if strange or isinstance(self.without, str):
             raise ValueError(
@@ -99,10 +108,10 @@ def signals(
         needed = config.min_edge_costs * cost_frac
         any_edge = columns.HEAD_QUANTILES in config.without
         any_hazard = columns.HEAD_HAZARD in config.without
-        hazard_long = forecast[columns.LABEL_CASCADE_DOWN]
-        hazard_short = forecast[columns.LABEL_CASCADE_UP]
-        safe_long = any_hazard | (hazard_long < config.max_hazard)
-        safe_short = any_hazard | (hazard_short < config.max_hazard)
+        false_long = forecast[columns.FALSE_ALARMS_DOWN]
+        false_short = forecast[columns.FALSE_ALARMS_UP]
+        safe_long = any_hazard | (false_long > config.false_alarms_per_week)
+        safe_short = any_hazard | (false_short > config.false_alarms_per_week)
         pays_long = any_edge | ((edge >= needed) & (claimed >= 0))
         pays_short = any_edge | ((-edge >= needed) & (claimed <= 0))
         want_long = (advantage >= config.min_advantage) & pays_long
@@ -111,8 +120,8 @@ def signals(
         go_long = want_long & ~want_short & usable & safe_long
         go_short = want_short & ~want_long & usable & safe_short
         # Leaving needs no permission: a known danger is enough, and a lead of the other side.
-        danger_long = hazard_long >= config.max_hazard
-        danger_short = hazard_short >= config.max_hazard
+        danger_long = false_long <= config.false_alarms_per_week
+        danger_short = false_short <= config.false_alarms_per_week
         exit_long = danger_long | (usable & (advantage < -config.exit_advantage))
         exit_short = danger_short | (usable & (advantage > config.exit_advantage))
     side = np.where(go_long & ~exit_long, 1, np.where(go_short & ~exit_short, -1, 0))

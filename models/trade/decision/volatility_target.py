@@ -36,7 +36,7 @@ class VolatilityTargetConfig:
     # Half-width of the no-trade band in targets, at that cost and 3 % a day. Measured on 2021 to
     # 2023 (README, "Volatility target"): a narrower one costs more than the calmer days are worth.
     band_frac: float = 0.25
-    cascade_keep_frac: float = 0.5  # of the target, while the hazard of a cascade is over its limit
+    cascade_keep_frac: float = 0.5  # of the target, while an alarm of a cascade stands
     stop_frac: float = 0.25  # the far stop's distance, of price; it follows a rising price
 
     def __post_init__(self) -> None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from models.base.columns import LEAST_FALSE_ALARMS, MOST_FALSE_ALARMS
 from models.base.errors import ConfigError, InputError
 from models.trade.hedging.band import nearest_inside
 
@@ -48,9 +49,9 @@ class HedgeSignal:
 
     Attributes
     ----------
-    hazard_against, hazard_for
-        Calibrated probability that a cascade against the position, or in its favour, starts
-        within the model's horizon.
+    false_alarms_against, false_alarms_for
+        How often a week it is wrong to warn of a cascade against the position, or in its favour,
+        at today's hazard or above (`models.base.columns.FALSE_ALARMS_DOWN`): the fewer, the graver.
     p_increase, p_decrease
         Probabilities of the action head; maintain is the rest.
     age_candles
@@ -58,8 +59,8 @@ class HedgeSignal:
         is ignored unless it is 0.
     """
 
-    hazard_against: float | None = None
-    hazard_for: float | None = None
+    false_alarms_against: float | None = None
+    false_alarms_for: float | None = None
     p_increase: float | None = None
     p_decrease: float | None = None
     age_candles: float = 0.0
@@ -76,7 +77,9 @@ class PolicyConfig:
     max_changes_day: int = 4  # in calm; lifted in an alarm or far outside the band
     far: float = 0.3  # a leg this far outside its band is no matter of calm
     reach: float = 0.2  # how far a model may lean away from the baseline
-    alarm_hazard: float = 0.2  # hazard against the position that leans by all of `reach`
+    # A hazard against the position at which alarms are false so seldom, or more so, leans by all of
+    # `reach`; one at which they are false up to twice as often forbids less hedge.
+    false_alarms_per_week: float = 0.25
     action_lead: float = 0.2  # lead of increase over decrease (or back) that leans at all
     hold_candles: int = 3  # without a trusted model: hold this long, then the baseline
 
@@ -90,8 +93,13 @@ class PolicyConfig:
             raise ConfigError("expected 0 <= min_step <= max_step <= 1 and max_step > 0")
         if not (self.far > 0 and 0 <= self.reach <= 1):
             raise ConfigError("expected far > 0 and 0 <= reach <= 1")
-        if not (0 < self.alarm_hazard <= 1 and 0 <= self.action_lead < 1):
-            raise ConfigError("expected 0 < alarm_hazard <= 1 and 0 <= action_lead < 1")
+        if not LEAST_FALSE_ALARMS <= self.false_alarms_per_week <= MOST_FALSE_ALARMS:
+            raise ConfigError(
+                f"expected {LEAST_FALSE_ALARMS:g} <= false_alarms_per_week <= "
+                f"{MOST_FALSE_ALARMS:g}, got {self.false_alarms_per_week}"
+            )
+        if not 0 <= self.action_lead < 1:
+            raise ConfigError(f"expected 0 <= action_lead < 1, got {self.action_lead}")
         if self.max_changes_day < 1 or self.hold_candles < 0:
             raise ConfigError("expected max_changes_day >= 1 and hold_candles >= 0")
 
@@ -188,17 +196,22 @@ def decide_hedge(now: Situation, config: PolicyConfig) -> HedgeStep:
 
 def _lean(signal: HedgeSignal, config: PolicyConfig) -> tuple[float, bool, str]:
     """Return (change of the target's sum, whether it is an alarm, why)."""
-    hazard, relief = signal.hazard_against, signal.hazard_for
-    if hazard is not None and hazard >= config.alarm_hazard and hazard >= (relief or 0.0):
-        return config.reach, True, f"hazard {hazard:.2f} against the position"
+    against = _or_never(signal.false_alarms_against)
+    if against <= min(config.false_alarms_per_week, _or_never(signal.false_alarms_for)):
+        return config.reach, True, f"alarm against the position, wrong {against:.2g} times a week"
     if signal.p_increase is not None and signal.p_decrease is not None:
         lead = signal.p_increase - signal.p_decrease
         if abs(lead) >= config.action_lead:
             # Less hedge is new risk: not while a cascade is on the way.
-            if lead < 0 and hazard is not None and hazard >= config.alarm_hazard / 2:
+            if lead < 0 and against <= 2 * config.false_alarms_per_week:
                 return 0.0, False, "hazard forbids less hedge"
             return math.copysign(config.reach, lead) * min(abs(lead), 1.0), False, "action head"
     return 0.0, False, "the model sees nothing"
+
+
+def _or_never(rate: float | None) -> float:
+    """Return a rate of false alarms; where there is none nothing is warned of."""
+    return math.inf if rate is None else rate
 
 
 def _split(total: float, like: Sequence[float]) -> tuple[float, ...]:

@@ -13,6 +13,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from models.base.columns import LEAST_FALSE_ALARMS, MOST_FALSE_ALARMS
 from models.base.errors import ConfigError
 from models.serve.latency import SLOW_MS
 
@@ -29,12 +30,16 @@ def _at_most(
     default: float, most: float = math.inf, *, least: float = _POSITIVE, soft: bool = False
 ) -> Any:
     """Return a field that is stricter when lower, of values in [least, most]."""
-    return field(default=default, metadata={"least": least, "most": most, "soft": soft})
+    told = {"least": least, "most": most, "soft": soft, "lower": True}
+    return field(default=default, metadata=told)
 
 
-def _at_least(default: float, most: float = math.inf) -> Any:
-    """Return a field that is stricter when higher, of values in [0, most]."""
-    return field(default=default, metadata={"least": 0.0, "most": most, "soft": False})
+def _at_least(
+    default: float, most: float = math.inf, *, least: float = 0.0, soft: bool = False
+) -> Any:
+    """Return a field that is stricter when higher, of values in [least, most]."""
+    told = {"least": least, "most": most, "soft": soft, "lower": False}
+    return field(default=default, metadata=told)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +94,11 @@ class GuardConfig:
     max_repeats: int = _at_most(3, least=1)  # same pair and side within the window, then a person
     repeat_window_s: float = _at_least(3600.0)
     max_funding_8h_frac: float = _at_most(0.001, soft=True)  # paid by the position
-    max_hazard: float = _at_most(0.25, 1.0, soft=True)  # P(cascade against the position)
-    cascade_shed_frac: float = _at_least(0.5, 1.0)  # closed in stages when it is exceeded
+    # A cascade against the position is near where warning of it is wrong so seldom, or more so.
+    false_alarms_per_week: float = _at_least(
+        0.25, MOST_FALSE_ALARMS, least=LEAST_FALSE_ALARMS, soft=True
+    )
+    cascade_shed_frac: float = _at_least(0.5, 1.0)  # closed in stages when one is near
     price_warn_s: float = _at_most(3.0)  # age of the newest price
     price_stop_s: float = _at_most(10.0, soft=True)  # no new risk
     price_silent_s: float = _at_most(60.0)  # reducing
@@ -133,7 +141,8 @@ class Limits:
 def jittered(config: GuardConfig, seed: int | None) -> GuardConfig:
     """Return `config` with every soft threshold drawn in [1 - jitter_frac, 1] times itself.
 
-    Never to the loose side, and never a hard limit. None, as in backtests, changes nothing.
+    One that is stricter when higher is divided by as much. Never to the loose side, and never a
+    hard limit. None, as in backtests, changes nothing.
 
     Parameters
     ----------
@@ -143,9 +152,12 @@ def jittered(config: GuardConfig, seed: int | None) -> GuardConfig:
     if seed is None:
         return config
     draw = random.Random(seed)
-    soft = [f.name for f in dataclasses.fields(config) if f.metadata["soft"]]
-    factors = {name: 1 - config.jitter_frac * draw.random() for name in soft}
-    drawn: dict[str, Any] = {name: getattr(config, name) * f for name, f in factors.items()}
+    drawn: dict[str, Any] = {}
+    for f in dataclasses.fields(config):
+        if f.metadata["soft"]:
+            share, value = 1 - config.jitter_frac * draw.random(), getattr(config, f.name)
+            stricter = value * share if f.metadata["lower"] else value / share
+            drawn[f.name] = min(stricter, f.metadata["most"])
     # A warning must not come later than the stop it warns of.
     drawn["price_stop_s"] = max(drawn["price_stop_s"], config.price_warn_s)
     return dataclasses.replace(config, **drawn)

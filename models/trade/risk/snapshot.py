@@ -118,7 +118,7 @@ class ModelHealth:
     vouched: bool | None = None  # FreqAI's do_predict is 1: fresh model, sound row
     abstains: bool | None = None  # warm-up, out of distribution, unhealthy
     sigma_day: float | None = None  # volatility of the log return over one day
-    hazard: float | None = None  # P(cascade against the intent's side within the horizon)
+    false_alarms: float | None = None  # a week, of warning against the side at this hazard
     novelty: float | None = None  # median of the last day's; > 1 is out of distribution
     drift: float | None = None  # > 1 is drifted; None: too few candles or training rows to tell
     outcomes: int | None = None  # recent forecasts whose outcome is known

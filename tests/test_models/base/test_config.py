@@ -65,8 +65,8 @@ def test_mapping_when_limits_are_over_the_hard_one_then_their_own_error_passes()
     with pytest.raises(ConfigError, match="max_leverage <= 5, got 20") as caught:
         from_mapping(HardLimits, {"max_leverage": 20}, where="block")
     assert caught.value.where == "breakwater.limits"
-    with pytest.raises(ConfigError, match="0 < max_hazard"):
-        from_mapping(DecisionConfig, {"max_hazard": 2}, where="block")
+    with pytest.raises(ConfigError, match=r"0\.01 <= false_alarms_per_week"):
+        from_mapping(DecisionConfig, {"false_alarms_per_week": 8}, where="block")
 
 
 # -- the three blocks of a training job ---------------------------------------------------------

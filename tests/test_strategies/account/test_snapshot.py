@@ -139,11 +139,11 @@ def health(of: pd.DataFrame, side: int = 1, **more: Any) -> Any:
 
 
 def test_health_when_the_frame_is_sound_then_it_says_what_its_columns_say() -> None:
-    cascades = {columns.LABEL_CASCADE_DOWN: 0.1, columns.LABEL_CASCADE_UP: 0.2}
+    cascades = {columns.FALSE_ALARMS_DOWN: 0.1, columns.FALSE_ALARMS_UP: 0.2}
     of = frame(**cascades, **{columns.NOVELTY: [9.0, math.nan, 0.1, 0.2, 0.3, 5.0]})
     long = health(of, latency_ms=12.0, without=["hazard"])
-    assert (long.vouched, long.abstains, long.hazard) == (True, False, 0.1)
-    assert health(of, -1).hazard == 0.2
+    assert (long.vouched, long.abstains, long.false_alarms) == (True, False, 0.1)
+    assert health(of, -1).false_alarms == 0.2
     assert long.sigma_day == pytest.approx(0.02 / math.sqrt(2) * math.sqrt(24))
     assert (long.latency_ms, long.without) == (12.0, ("hazard",))
     assert long.novelty == 0.3  # the median of those that are known

@@ -474,7 +474,10 @@ def test_backtest_when_its_data_are_missing_then_freqtrade_stops_before_it_start
         ({"breakwater": {"limits": {"max_leverag": 2}}}, "did you mean 'max_leverage'"),
         ({"breakwater": {"limits": {"max_leverage": 20}}}, "max_leverage <= 5, got 20"),
         ({"breakwater": {"sizing": {"stop_sigma": 2}}}, "did you mean 'stop_sigmas'"),
-        ({"breakwater": {"decision": {"max_hazrd": 0.2}}}, "did you mean 'max_hazard'"),
+        (
+            {"breakwater": {"decision": {"false_alarm_per_week": 1}}},
+            "did you mean 'false_alarms_per_week'",
+        ),
         (
             {"freqai": {"model_training_parameters": {"labels": {"horizon": 4}}}},
             "did you mean 'horizon_candles'",
@@ -571,9 +574,9 @@ def forecast_frame() -> pd.DataFrame:
         p_up=up, p_down=down, p_flat=1 - up - down, do_predict=[1, 1, 0, 1, 1],
         abstain=[0.0, 0, 0, 1, 0], close=RATE,
         **dict.fromkeys((*columns.RETURN_QUANTILES, columns.EDGE, columns.EDGE_LOW), edge),
-        **dict.fromkeys(columns.OF_HEAD[columns.HEAD_HAZARD], 0.01),
+        **dict.fromkeys(columns.OF_HEAD[columns.HEAD_HAZARD], 5.0),
     )  # fmt: skip
-    frame[columns.LABEL_CASCADE_DOWN] = [0.01, 0.01, 0.01, 0.01, 0.9]
+    frame[columns.FALSE_ALARMS_DOWN] = [5.0, 5.0, 5.0, 5.0, 0.1]
     return frame
 
 

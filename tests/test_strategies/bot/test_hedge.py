@@ -351,18 +351,19 @@ def test_signal_when_the_model_stops_then_its_answer_ages_with_every_candle() ->
     frame = candles(6, 1)
     forecast = frame[:4].assign(
         do_predict=[0, 1, 1, 0], **{columns.ABSTAIN: [1.0, 0.0, 0.0, 1.0]},
-        **{columns.LABEL_CASCADE_DOWN: [math.nan, 0.1, 0.2, math.nan]},
-        **{columns.LABEL_CASCADE_UP: [math.nan, 0.3, 0.4, math.nan]},
+        **{columns.FALSE_ALARMS_DOWN: [math.nan, 0.1, 0.2, math.nan]},
+        **{columns.FALSE_ALARMS_UP: [math.nan, 0.3, 0.4, math.nan]},
     )  # fmt: skip
     got = hedge_frame.with_signal(frame, hedge_frame.signal_columns(forecast, "long"))
     assert got[hedge_frame.AGE].tolist() == [math.inf, 0.0, 0.0, 1.0, 2.0, 3.0]
-    assert hedge_frame.signal_of(got.iloc[2]).hazard_against == 0.2
-    assert hedge_frame.signal_of(got.iloc[2]).hazard_for == 0.4
+    assert hedge_frame.signal_of(got.iloc[2]).false_alarms_against == 0.2
+    assert hedge_frame.signal_of(got.iloc[2]).false_alarms_for == 0.4
     short = hedge_frame.signal_columns(forecast, "short")
     assert (
-        hedge_frame.signal_of(hedge_frame.with_signal(frame, short).iloc[2]).hazard_against == 0.4
+        hedge_frame.signal_of(hedge_frame.with_signal(frame, short).iloc[2]).false_alarms_against
+        == 0.4
     )
-    assert hedge_frame.signal_of(got.iloc[3]).hazard_against is None
+    assert hedge_frame.signal_of(got.iloc[3]).false_alarms_against is None
     never = hedge_frame.with_signal(frame, None)
     assert never[hedge_frame.AGE].eq(math.inf).all()
 

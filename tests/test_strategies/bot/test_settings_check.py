@@ -283,7 +283,7 @@ def test_entry_when_settings_are_unsafe_with_a_position_open_then_the_hook_refus
 
 
 LOOSER = [
-    {"breakwater": {"guards": {"max_hazard": 0.9}}},
+    {"breakwater": {"guards": {"false_alarms_per_week": 0.05}}},
     {"breakwater": {"hedge": {"mode": "own", "primary": {}, "instruments": [PAIR]}}},
     {"breakwater": {"limits": {"max_leverage": 5.0}}},
     {"breakwater": {"sizing": {"risk_per_trade_frac": 0.05}}},

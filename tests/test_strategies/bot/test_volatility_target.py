@@ -44,7 +44,7 @@ pytestmark = pytest.mark.usefixtures("open_trades")
 
 EQUITY = 10_000.0
 DAY = {"model_training_parameters": {"labels": {"horizon_candles": 24}}}
-HAZARD = columns.LABEL_CASCADE_DOWN
+FALSE_ALARMS = columns.FALSE_ALARMS_DOWN
 ANN = Person("ann", "command line")
 
 userdir = Path()  # of the test that runs
@@ -133,7 +133,8 @@ def test_entry_when_it_is_a_short_then_it_is_refused_whoever_asks() -> None:
     "changes",
     [
         {"do_predict": 0}, {"do_predict": np.nan}, {"abstain": 1.0}, {"abstain": np.nan},
-        {"sigma": np.nan}, {"sigma": 0.0}, {"sigma": np.inf}, {HAZARD: 0.25}, {HAZARD: np.nan},
+        {"sigma": np.nan}, {"sigma": 0.0}, {"sigma": np.inf}, {FALSE_ALARMS: 0.25},
+        {FALSE_ALARMS: np.nan},
     ],
     ids=str,
 )  # fmt: skip
@@ -150,11 +151,11 @@ def test_new_risk_when_forecast_or_hazard_is_not_to_be_trusted_then_there_is_non
 
 
 def test_new_risk_when_the_hazard_is_over_the_strategys_own_limit_then_there_is_none() -> None:
-    """It may be lower than the guards', which then have nothing against it."""
-    blocks = {"limits": {"max_order_equity_frac": 2.0}, "decision": {"max_hazard": 0.1}}
+    """It may be more often than the guards', which then have nothing against it."""
+    blocks = {"limits": {"max_order_equity_frac": 2.0}, "decision": {"false_alarms_per_week": 1.0}}
     made = VolatilityTarget(config(user_data_dir=userdir, breakwater=blocks, freqai=DAY))
-    for hazard, grows in ((0.12, False), (0.08, True)):
-        made.dp, made.wallets = Provider(analysed(**{HAZARD: hazard})), Wallets(EQUITY)
+    for rate, grows in ((0.9, False), (1.1, True)):
+        made.dp, made.wallets = Provider(analysed(**{FALSE_ALARMS: rate})), Wallets(EQUITY)
         s = running(made)
         assert (stake(s) > 0) is grows
         assert (s.rebalance(PAIR, 1.0, NOW).wanted > 0.01) is grows
@@ -163,7 +164,7 @@ def test_new_risk_when_the_hazard_is_over_the_strategys_own_limit_then_there_is_
 def test_new_risk_when_a_model_without_hazard_is_waived_then_it_enters() -> None:
     blocks = {"limits": {"max_order_equity_frac": 2.0}, "decision": {"without": ["hazard"]}}
     made = VolatilityTarget(config(user_data_dir=userdir, breakwater=blocks, freqai=DAY))
-    frame = analysed(**{HAZARD: np.nan})
+    frame = analysed(**{FALSE_ALARMS: np.nan})
     made.dp, made.wallets = Provider(frame), Wallets(EQUITY)
     s = running(made)
     assert s.populate_entry_trend(frame.copy(), {"pair": PAIR})["enter_long"].tolist() == [1]
@@ -238,7 +239,7 @@ def test_adjustment_when_the_price_moves_within_a_candle_then_the_close_has_deci
 
 
 @pytest.mark.parametrize(
-    "changes", [{"do_predict": 0}, {"abstain": 1.0}, {HAZARD: np.nan}], ids=str
+    "changes", [{"do_predict": 0}, {"abstain": 1.0}, {FALSE_ALARMS: np.nan}], ids=str
 )
 def test_reduction_when_the_forecast_is_not_trusted_but_volatility_is_known_then_it_is_made(
     changes: dict[str, Any], open_trades: list[Any]
@@ -350,24 +351,24 @@ def test_reduction_when_it_is_made_then_the_journal_has_it(open_trades: list[Any
 
 
 @pytest.mark.parametrize(("keep", "expected"), [(0.5, 0.25), (1.0, 0.5)])
-@pytest.mark.parametrize("hazard", [0.25, 0.3])
+@pytest.mark.parametrize("rate", [0.25, 0.1])
 def test_adjustment_when_a_cascade_threatens_then_the_configured_part_of_the_target_is_kept(
-    keep: float, expected: float, hazard: float, open_trades: list[Any]
+    keep: float, expected: float, rate: float, open_trades: list[Any]
 ) -> None:
-    s = strategy(analysed(**{HAZARD: hazard}), cascade_keep_frac=keep)
+    s = strategy(analysed(**{FALSE_ALARMS: rate}), cascade_keep_frac=keep)
     kept = expected + band(s, expected)
     assert adjusted(s, trade(90.0), open_trades) == pytest.approx((kept - 0.9) * EQUITY)
     assert adjusted(s, trade(10.0), open_trades) == 0.0
-    assert s.populate_exit_trend(analysed(**{HAZARD: 0.3}), {})["exit_long"].tolist() == [0]
+    assert s.populate_exit_trend(analysed(**{FALSE_ALARMS: 0.1}), {})["exit_long"].tolist() == [0]
 
 
 def test_adjustment_when_nothing_is_kept_in_a_cascade_then_all_is_closed_and_an_exit_signalled(
     open_trades: list[Any],
 ) -> None:
-    s = strategy(analysed(**{HAZARD: 0.3}), cascade_keep_frac=0.0)
+    s = strategy(analysed(**{FALSE_ALARMS: 0.1}), cascade_keep_frac=0.0)
     assert adjusted(s, trade(40.0), open_trades) == pytest.approx(-4_000.0)
-    for hazard, leave in ((0.3, 1), (0.25, 1), (0.2, 0), (np.nan, 0)):
-        frame = s.populate_exit_trend(analysed(**{HAZARD: hazard}), {"pair": PAIR})
+    for rate, leave in ((0.1, 1), (0.25, 1), (0.3, 0), (np.nan, 0)):
+        frame = s.populate_exit_trend(analysed(**{FALSE_ALARMS: rate}), {"pair": PAIR})
         assert frame["exit_long"].tolist() == [leave]
         assert frame["exit_short"].tolist() == [0]
 

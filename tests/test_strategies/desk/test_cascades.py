@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from models.base.errors import ConfigError, InputError
-from strategies.desk.cascades import CascadeOptions, load_coins, tiers
+from strategies.desk.cascade_labels import tiers
+from strategies.desk.cascades import CascadeOptions, load_coins
 from strategies.desk.feed_files import BAR_MS, liquidations, read_open_interest
 from strategies.desk.simulated_data import write_simulated
 from tests.places import ROOT
@@ -77,7 +78,7 @@ def test_feeds_when_they_are_bars_then_they_count_from_their_end(feeds: Path, da
     before = btc.time_ms + 3_600_000 < ends[7] + 300_000
     other = again.feeds[:, again.feed_names.index("interest_1d")]
     np.testing.assert_array_equal(told[before], other[before])
-    assert {row["coin"] for row in tiers([again], options)} == {"BTC"}
+    assert {row["coin"] for row in tiers([again], feeds)} == {"BTC"}
 
 
 def test_feeds_when_a_column_is_missing_then_the_file_is_named(feeds: Path) -> None:

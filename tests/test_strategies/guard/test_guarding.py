@@ -379,7 +379,7 @@ def test_position_when_a_person_wants_it_closed_then_it_goes_in_steps_of_the_vol
 def test_position_when_a_cascade_is_near_then_half_of_it_is_closed_once(
     make: Any, open_trades: list[Any]
 ) -> None:
-    s = make(frame=analysed(**{columns.LABEL_CASCADE_DOWN: 0.6}))
+    s = make(frame=analysed(**{columns.FALSE_ALARMS_DOWN: 0.1}))
     trade = position(amount=10.0, stake_amount=500.0)
     open_trades.append(trade)
     s.bot_loop_start(LATER)
@@ -400,17 +400,17 @@ def test_position_when_a_danger_passes_and_comes_back_then_half_of_what_is_held_
     s, trade = make(), position(amount=10.0, stake_amount=500.0)
     open_trades.append(trade)
 
-    def closes(seconds: float, hazard: float) -> float | None:
+    def closes(seconds: float, rate: float) -> float | None:
         when = LATER + timedelta(seconds=seconds)
-        s.dp.frame = analysed(**{columns.LABEL_CASCADE_DOWN: hazard})
+        s.dp.frame = analysed(**{columns.FALSE_ALARMS_DOWN: rate})
         s.bot_loop_start(when)
         return adjust(s, trade, when)
 
-    assert closes(0, 0.6) == pytest.approx(-250.0)
+    assert closes(0, 0.1) == pytest.approx(-250.0)
     trade.amount, trade.stake_amount = 5.0, 250.0
-    assert closes(61, 0.01) is None  # over, and what it had to come down to is forgotten
+    assert closes(61, 5.0) is None  # over, and what it had to come down to is forgotten
     trade.amount, trade.stake_amount = 20.0, 1000.0
-    assert closes(122, 0.6) == pytest.approx(-500.0)
+    assert closes(122, 0.1) == pytest.approx(-500.0)
 
 
 def test_position_when_nothing_can_be_read_then_a_flatten_still_closes_it(
@@ -505,10 +505,11 @@ def test_thresholds_when_two_installations_run_then_soft_ones_differ_and_backtes
 ) -> None:
     other = BitcoinCrossMargin(config(user_data_dir=tmp_path / "other"))
     mine = make()
-    assert mine.guarding.limits.soft.max_hazard != other.guarding.limits.soft.max_hazard
-    assert max(mine.guarding.limits.soft.max_hazard, other.guarding.limits.soft.max_hazard) <= 0.25
+    rates = [s.guarding.limits.soft.false_alarms_per_week for s in (mine, other)]
+    assert rates[0] != rates[1]
+    assert min(rates) >= 0.25
     assert mine.guarding.limits.hard == other.guarding.limits.hard
-    assert make(runmode=RunMode.BACKTEST).guarding.limits.soft.max_hazard == 0.25
+    assert make(runmode=RunMode.BACKTEST).guarding.limits.soft.false_alarms_per_week == 0.25
 
 
 def test_latency_when_orders_leave_late_then_entries_stop(make: Any) -> None:

@@ -59,7 +59,7 @@ def test_position_when_a_person_wants_it_closed_then_all_of_it_goes(
 def test_position_when_a_squeeze_is_near_then_half_of_a_short_goes_and_a_long_stays(
     s: Any, open_trades: list[Any], is_short: bool, closed: float
 ) -> None:
-    s.dp.frame = analysed(**{columns.LABEL_CASCADE_UP: 0.6})
+    s.dp.frame = analysed(**{columns.FALSE_ALARMS_UP: 0.1})
     open_trades.append(position(amount=10.0, is_short=is_short, entry_side="sell"))
     s.guarding.loop(LATER)
     assert closes(s, open_trades[0]) == pytest.approx(closed)

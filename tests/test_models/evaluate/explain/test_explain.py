@@ -196,7 +196,9 @@ def test_explain_when_candles_are_missing_or_not_finite_then_refused() -> None:
 
 def test_explain_when_the_model_lacks_the_head_then_it_is_named() -> None:
     artifact = echo_artifact()
-    manifest = {**artifact.manifest, "network": "ppo", "absent_heads": ["hazard"]}
+    calibration = {**artifact.manifest["calibration"], "false_alarms": None}
+    manifest = {**artifact.manifest, "network": "ppo", "absent_heads": ["hazard"],
+                "calibration": calibration}  # fmt: skip
     forecaster = WindowForecaster(dataclasses.replace(artifact, manifest=manifest))
     with pytest.raises(InputError, match="ppo has no hazard, so no cascade_up"):
         explain(forecaster, echo_rows(20), times(20), "cascade_up")

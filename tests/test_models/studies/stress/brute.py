@@ -143,7 +143,8 @@ class Brute:
                 candle_age_s=0.0, candle_s=3600.0,
             ),
             model=ModelHealth(
-                vouched=True, abstains=False, hazard=0.0, novelty=0.0, outcomes=0, latency_ms=0.0,
+                vouched=True, abstains=False, false_alarms=1e3, novelty=0.0, outcomes=0,
+                latency_ms=0.0,
                 sigma_day=float(self.crash.hours.sigma[hour]) * math.sqrt(24),
             ),
         )  # fmt: skip

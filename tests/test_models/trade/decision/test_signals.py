@@ -18,8 +18,8 @@ def row(
     up: float = 0.6,
     down: float = 0.2,
     edge: float = 0.01,
-    hazard_down: float = 0.01,
-    hazard_up: float = 0.01,
+    false_down: float = 5.0,
+    false_up: float = 5.0,
     abstain: float = 0.0,
 ) -> dict[str, FloatArray]:
     """One row's forecast: it claims a return of `edge`, and all of it is believed."""
@@ -27,8 +27,8 @@ def row(
         columns.P_UP: up,
         columns.P_DOWN: down,
         columns.P_FLAT: 1 - up - down,
-        columns.LABEL_CASCADE_DOWN: hazard_down,
-        columns.LABEL_CASCADE_UP: hazard_up,
+        columns.FALSE_ALARMS_DOWN: false_down,
+        columns.FALSE_ALARMS_UP: false_up,
         columns.ABSTAIN: abstain,
         **dict.fromkeys((*columns.RETURN_QUANTILES, columns.EDGE, columns.EDGE_LOW), edge),
     }
@@ -92,16 +92,31 @@ def test_signals_when_the_edge_is_waived_then_its_lower_bound_is_not_asked_for()
 
 def test_signals_when_vetoed_then_there_is_no_entry() -> None:
     assert side(row(abstain=1.0)) == 0
-    assert side(row(hazard_down=0.25)) == 0
-    assert side(row(hazard_up=0.9)) == 1  # a squeeze does not hurt a long
+    assert side(row(false_down=0.25)) == 0
+    assert side(row(false_up=0.01)) == 1  # a squeeze does not hurt a long
     assert [side(row(), do_predict=v) for v in (0.0, 2.0, -1.0, np.nan)] == [0, 0, 0, 0]
+
+
+def test_signals_when_a_rate_is_chosen_then_the_veto_begins_at_the_models_own_threshold() -> None:
+    for per_week in (0.1, 1.0, 7.0):
+        config = DecisionConfig(false_alarms_per_week=per_week)
+        for rate, enters in ((per_week, 0), (0.5 * per_week, 0), (np.nextafter(per_week, 9), 1)):
+            found = decide(row(false_down=rate), config)
+            assert (found.side[0], bool(found.exit_long[0])) == (enters, not enters)
+
+
+def test_signals_when_no_threshold_was_fitted_then_nothing_is_entered_and_nothing_left() -> None:
+    found = decide(row(false_down=np.nan), DecisionConfig())
+    assert (found.side[0], bool(found.exit_long[0])) == (0, False)
+    waived = DecisionConfig(without=("hazard",))
+    assert decide(row(false_down=np.nan), waived).side[0] == 1
 
 
 def test_signals_when_the_model_abstains_then_a_known_danger_still_leaves() -> None:
     for abstain, do_predict in ((1.0, 1.0), (0.0, 0.0), (1.0, 0.0), (np.nan, np.nan)):
-        s = decide(row(hazard_down=0.3, abstain=abstain), DecisionConfig(), do_predict)
+        s = decide(row(false_down=0.1, abstain=abstain), DecisionConfig(), do_predict)
         assert (bool(s.exit_long[0]), bool(s.exit_short[0])) == (True, False)
-        s = decide(row(hazard_up=0.3, abstain=abstain), DecisionConfig(), do_predict)
+        s = decide(row(false_up=0.1, abstain=abstain), DecisionConfig(), do_predict)
         assert (bool(s.exit_long[0]), bool(s.exit_short[0])) == (False, True)
 
 
@@ -132,7 +147,7 @@ def test_signals_when_a_number_is_the_threshold_itself_then_its_side_of_it_is_se
     assert not decide(up, quarter).exit_short[0]  # not more than enough to leave
     assert not decide(down, quarter).exit_long[0]
     # No side leads, so that the danger alone leaves.
-    danger = decide(row(up=0.4, down=0.4, hazard_down=0.25, hazard_up=0.25), DecisionConfig())
+    danger = decide(row(up=0.4, down=0.4, false_down=0.25, false_up=0.25), DecisionConfig())
     assert danger.exit_long[0]
     assert danger.exit_short[0]
 
@@ -140,7 +155,7 @@ def test_signals_when_a_number_is_the_threshold_itself_then_its_side_of_it_is_se
 def test_decision_config_when_nothing_is_set_then_it_is_what_the_reports_were_made_with() -> None:
     config = DecisionConfig()
     assert (config.min_edge_costs, config.min_advantage, config.exit_advantage) == (1.0, 0.05, 0.1)
-    assert (config.max_hazard, config.max_hold_candles, config.without) == (0.25, 24, ())
+    assert (config.false_alarms_per_week, config.max_hold_candles, config.without) == (0.25, 24, ())
     assert DecisionConfig(max_hold_candles=1).max_hold_candles == 1
 
 
@@ -160,21 +175,22 @@ configs = st.builds(
     min_edge_costs=small,
     min_advantage=small,
     exit_advantage=small,
-    max_hazard=st.floats(0.05, 1),
+    false_alarms_per_week=st.floats(0.25, 7),
 )
 forecasts = st.builds(
     row,
     up=st.one_of(probability, st.just(0.4)),
     down=st.one_of(probability, st.just(0.4)),
     edge=st.one_of(st.floats(-0.02, 0.02), st.just(0.0)),
-    hazard_down=st.floats(0, 0.3),
-    hazard_up=st.floats(0, 0.3),
+    false_down=st.floats(0.2, 9),
+    false_up=st.floats(0.2, 9),
 )
 warnings = st.one_of(
     st.just((columns.ABSTAIN, 1.0)),
     st.tuples(st.sampled_from(columns.FORECAST), st.just(np.nan)),
     st.tuples(
-        st.sampled_from([columns.LABEL_CASCADE_DOWN, columns.LABEL_CASCADE_UP]), st.floats(0.3, 1)
+        st.sampled_from([columns.FALSE_ALARMS_DOWN, columns.FALSE_ALARMS_UP]),
+        st.floats(0.001, 0.2),
     ),
 )
 
@@ -183,7 +199,7 @@ warnings = st.one_of(
 @given(forecast=forecasts, warning=warnings, config=configs)
 @example(  # neither side leads, and the settings ask for no lead
     forecast=row(up=0.4, down=0.4, edge=0.0),
-    warning=(columns.LABEL_CASCADE_DOWN, 0.9),
+    warning=(columns.FALSE_ALARMS_DOWN, 0.05),
     config=DecisionConfig(min_edge_costs=0.0, min_advantage=0.0),
 )
 def test_signals_when_a_warning_is_added_then_no_entry_appears(
@@ -221,7 +237,7 @@ def test_signals_when_decided_then_no_row_enters_what_it_also_leaves(
     s = decide(forecast, config, do_predict)
     assert not ((s.side > 0) & s.exit_long).any()
     assert not ((s.side < 0) & s.exit_short).any()
-    danger = forecast[columns.LABEL_CASCADE_DOWN] >= config.max_hazard
+    danger = forecast[columns.FALSE_ALARMS_DOWN] <= config.false_alarms_per_week
     assert (s.exit_long | ~danger).all()
 
 
@@ -253,9 +269,9 @@ def test_signals_when_rows_are_decided_together_then_each_answers_for_itself(
         {"min_edge_costs": -1.0},
         {"min_advantage": -0.1},
         {"exit_advantage": -0.1},
-        {"max_hazard": 0.0},
-        {"max_hazard": 1.5},
-        {"max_hazard": float("nan")},
+        {"false_alarms_per_week": 0.0},
+        {"false_alarms_per_week": 7.1},
+        {"false_alarms_per_week": float("nan")},
         {"max_hold_candles": 0},
         {"min_edge_costs": float("inf")},
         {"min_advantage": float("inf")},

@@ -55,24 +55,42 @@ def test_decide_when_the_day_is_used_up_then_it_waits_in_calm_but_not_when_far()
     assert decide_hedge(near, CONFIG).reason == "4 changes today already"
     far = replace(near, held=(0.2,))
     assert decide_hedge(far, CONFIG).action is HedgeAction.INCREASE
-    alarm = replace(near, signal=HedgeSignal(hazard_against=0.9))
+    alarm = replace(near, signal=HedgeSignal(false_alarms_against=0.05))
     assert decide_hedge(alarm, CONFIG).action is HedgeAction.INCREASE
 
 
 def test_decide_when_a_cascade_threatens_then_it_hedges_more_at_once() -> None:
-    calm = replace(INSIDE, held=(0.8,), signal=HedgeSignal(hazard_against=0.01))
+    calm = replace(INSIDE, held=(0.8,), signal=HedgeSignal(false_alarms_against=5.0))
     assert decide_hedge(calm, CONFIG).action is HedgeAction.MAINTAIN
-    alarm = decide_hedge(replace(calm, signal=HedgeSignal(hazard_against=0.3)), CONFIG)
+    alarm = decide_hedge(replace(calm, signal=HedgeSignal(false_alarms_against=0.25)), CONFIG)
     assert alarm.action is HedgeAction.INCREASE
     assert alarm.ratio == pytest.approx((0.9,))
     assert alarm.source is RatioSource.MODEL
+
+
+def test_decide_when_a_rate_is_chosen_then_the_alarm_begins_at_the_models_own_threshold() -> None:
+    calm = replace(INSIDE, held=(0.8,))
+    for per_week in (0.1, 1.0):
+        config = replace(CONFIG, false_alarms_per_week=per_week)
+        for rate, alarmed in ((per_week, True), (1.01 * per_week, False)):
+            signal = HedgeSignal(false_alarms_against=rate)
+            step = decide_hedge(replace(calm, signal=signal), config)
+            assert (step.action is HedgeAction.INCREASE) is alarmed
+
+
+def test_decide_when_a_cascade_in_favour_is_nearer_then_it_is_no_alarm() -> None:
+    calm = replace(INSIDE, held=(0.8,))
+    for against, in_favour, alarmed in ((0.2, 0.1, False), (0.2, 0.2, True), (0.2, None, True)):
+        signal = HedgeSignal(false_alarms_against=against, false_alarms_for=in_favour)
+        step = decide_hedge(replace(calm, signal=signal), CONFIG)
+        assert (step.action is HedgeAction.INCREASE) is alarmed
 
 
 def test_decide_when_the_action_head_wants_less_then_hazard_can_forbid_it() -> None:
     less = HedgeSignal(p_increase=0.1, p_decrease=0.8)
     at = replace(INSIDE, held=(0.8,), width=(0.02,), signal=less)
     assert decide_hedge(at, CONFIG).action is HedgeAction.DECREASE
-    warned = replace(at, signal=replace(less, hazard_against=0.15))
+    warned = replace(at, signal=replace(less, false_alarms_against=0.5))
     assert decide_hedge(warned, CONFIG).action is HedgeAction.MAINTAIN
 
 
@@ -85,7 +103,7 @@ def test_decide_when_the_model_falls_silent_then_it_holds_and_then_follows_the_b
 ) -> None:
     # A silent model's last words are not listened to: the alarm in them is old.
     now = replace(
-        INSIDE, held=(0.5,), signal=HedgeSignal(hazard_against=0.99, age_candles=age)
+        INSIDE, held=(0.5,), signal=HedgeSignal(false_alarms_against=0.01, age_candles=age)
     )  # fmt: skip
     step = decide_hedge(now, CONFIG)
     assert step.source == source
@@ -125,7 +143,9 @@ def test_decide_when_the_holding_is_unknown_then_it_refuses() -> None:
 
 
 def test_decide_when_a_person_sets_or_freezes_then_that_wins() -> None:
-    alarm = replace(INSIDE, held=(0.5,), signal=HedgeSignal(hazard_against=0.99), changes_today=9)
+    alarm = replace(
+        INSIDE, held=(0.5,), signal=HedgeSignal(false_alarms_against=0.01), changes_today=9
+    )
     frozen = decide_hedge(replace(alarm, frozen=True), CONFIG)
     assert (frozen.ratio, frozen.source) == ((0.5,), RatioSource.PERSON)
     less = decide_hedge(replace(alarm, manual=0.0), CONFIG)
@@ -145,28 +165,28 @@ def test_decide_when_the_smallest_order_is_larger_than_the_step_then_it_waits_fo
 ratios = st.floats(0, 1.5)
 
 
-@given(held=ratios, target=st.floats(0, 3), width=st.floats(0, 0.5), hazard=st.floats(0, 1),
-       more=st.floats(0, 1), lead=st.floats(0, 1))  # fmt: skip
+@given(held=ratios, target=st.floats(0, 3), width=st.floats(0, 0.5), rate=st.floats(0, 2),
+       share=st.floats(0, 1), lead=st.floats(0, 1))  # fmt: skip
 def test_decide_when_the_danger_grows_then_the_hedge_never_shrinks(
-    held: float, target: float, width: float, hazard: float, more: float, lead: float
+    held: float, target: float, width: float, rate: float, share: float, lead: float
 ) -> None:
     def at(against: float) -> float:
-        signal = HedgeSignal(hazard_against=against, p_increase=0.0, p_decrease=lead)
+        signal = HedgeSignal(false_alarms_against=against, p_increase=0.0, p_decrease=lead)
         now = Situation(held=(held,), target=(target,), width=(width,), signal=signal)
         return decide_hedge(now, CONFIG).ratio[0]
 
     # In an alarm the band is narrower, so a hedge far above its target may be cut to it.
     if held <= min(target, CONFIG.max_ratio):
-        assert at(min(hazard + more, 1.0)) >= at(hazard) - 1e-9
+        assert at(share * rate) >= at(rate) - 1e-9
 
 
 @given(held=st.tuples(ratios, ratios), target=st.tuples(ratios, ratios), width=st.floats(0, 0.5),
-       hazard=st.floats(0, 1), increase=st.floats(0, 1))  # fmt: skip
+       rate=st.floats(0, 2), increase=st.floats(0, 1))  # fmt: skip
 def test_decide_when_anything_is_asked_then_limits_and_step_hold(
-    held: tuple[float, float], target: tuple[float, float], width: float, hazard: float,
+    held: tuple[float, float], target: tuple[float, float], width: float, rate: float,
     increase: float,
 ) -> None:  # fmt: skip
-    signal = HedgeSignal(hazard_against=hazard, p_increase=increase, p_decrease=1 - increase)
+    signal = HedgeSignal(false_alarms_against=rate, p_increase=increase, p_decrease=1 - increase)
     now = Situation(held=held, target=target, width=(width, width), signal=signal)
     ratio = decide_hedge(now, CONFIG).ratio
     for before, after in zip(held, ratio, strict=True):
@@ -179,7 +199,7 @@ def test_decide_when_anything_is_asked_then_limits_and_step_hold(
 
 
 def test_policy_config_when_out_of_range_then_it_is_refused() -> None:
-    for wrong in ({"max_ratio": 2.0}, {"max_step": 0.0}, {"alarm_hazard": 0.0},
+    for wrong in ({"max_ratio": 2.0}, {"max_step": 0.0}, {"false_alarms_per_week": 0.0},
                   {"max_changes_day": 0}, {"min_ratio": 1.2}):  # fmt: skip
         with pytest.raises(ConfigError):
             PolicyConfig(**wrong)

@@ -83,7 +83,7 @@ def test_policy_decider_when_the_model_dies_in_a_crash_then_hold_and_baseline_fo
     price = np.concatenate((np.full(30, 100.0), 100.0 * 0.97 ** np.arange(1, 31)))
     falling = HedgeMarket(pair="LTC", open=price, close=price, funding_rate=np.zeros(n))
     signals = [HedgeSignal(age_candles=max(0, t - 32)) for t in range(n)]
-    signals[31] = signals[32] = HedgeSignal(hazard_against=0.8)
+    signals[31] = signals[32] = HedgeSignal(false_alarms_against=0.05)
     target, width = np.full((n, 1), 0.6), np.full((n, 1), 0.1)
     target[:, 0] += np.where(np.arange(n) > 34, 0.3, 0.0)  # the crash raises the baseline's beta
     decider = PolicyDecider(target, width, PolicyConfig(), signals=signals)

@@ -114,7 +114,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, Demand]] = [
     ("not_drifted", {"model__drift": 1.001}, "drifted from the training", Demand.WARN),
     ("fast_enough", {"model__latency_ms": 36_000.1}, "leave 36000 ms after", Demand.WARN),
     ("fast_enough", {"model__latency_ms": 200.1, "market__candle_s": 15.0}, "200 ms", Demand.WARN),
-    ("no_cascade", {"model__hazard": 0.25}, "hazard of a cascade is 0.25", Demand.WARN),
+    ("no_cascade", {"model__false_alarms": 0.25}, "wrong 0.25 times a week", Demand.WARN),
     ("losses_bearable", {"losses": lost(day=0.0201)}, "2.0% lost today", Demand.HALTED),
     ("losses_bearable", {"losses": lost(week=0.0501)}, "5.0% lost this week", Demand.HALTED),
     ("losses_bearable", {"losses": lost(peak=0.1001)}, "10.0% lost from the peak", Demand.HALTED),
@@ -186,8 +186,8 @@ ALLOWED: list[tuple[str, dict[str, Any]]] = [
     ("fast_enough", {"model__latency_ms": 36_000.0}),
     ("fast_enough", {"model__latency_ms": 200.0, "market__candle_s": 15.0}),
     ("fast_enough", {"model__latency_ms": None}),  # too few candles to tell
-    ("no_cascade", {"model__hazard": 0.2499}),
-    ("no_cascade", {"model__hazard": None, "model__without": ("hazard",)}),
+    ("no_cascade", {"model__false_alarms": 0.2501}),
+    ("no_cascade", {"model__false_alarms": None, "model__without": ("hazard",)}),
     ("losses_bearable", {"losses": lost(day=0.0199, week=0.0499, peak=0.0999)}),
     ("losses_bearable", {"losses": lost(day=-0.5)}),
 ]
@@ -437,10 +437,10 @@ def test_latency_and_drift_when_they_are_no_numbers_then_they_refuse() -> None:
 
 
 def test_no_cascade_and_peak_loss_when_they_fire_then_they_ask_for_staged_closing() -> None:
-    assert ask("no_cascade", world(model__hazard=0.9)).shed_frac == 0.5
+    assert ask("no_cascade", world(model__false_alarms=0.05)).shed_frac == 0.5
     assert ask("losses_bearable", world(losses=lost(peak=0.2))).shed_frac == 1.0
     assert ask("losses_bearable", world(losses=lost(week=0.2))).shed_frac == 0.0
-    assert decide_order(world(model__hazard=0.9), LIMITS).shed_frac == 0.5
+    assert decide_order(world(model__false_alarms=0.05), LIMITS).shed_frac == 0.5
 
 
 @pytest.mark.parametrize("name", ["day", "week", "peak"])
@@ -504,7 +504,7 @@ READS = {
     "in_distribution": ["model", "model__novelty", "intent"],
     "not_drifted": ["model", "intent"],
     "fast_enough": ["market", "market__candle_s", "model", "intent"],
-    "no_cascade": ["model", "model__hazard", "intent"],
+    "no_cascade": ["model", "model__false_alarms", "intent"],
     "losses_bearable": ["losses", "intent"],
     "control_active": ["control_mode", "intent"],
     "reconciled": ["differences", "intent"],
@@ -659,7 +659,7 @@ def test_watch_when_nobody_orders_anything_then_the_standing_guards_still_speak(
     assert [v.guard for v in account.findings] == ["losses_bearable", "reconciled"]
     assert (account.demand, account.shed_frac) == (Demand.HALTED, 1.0)
     assert watch(losing, LIMITS, Standing.POSITION).findings == ()
-    cascade = replace(quiet, model=replace(SOUND.model, hazard=0.5))
+    cascade = replace(quiet, model=replace(SOUND.model, false_alarms=0.1))
     position = watch(cascade, LIMITS, Standing.POSITION)
     assert (position.demand, position.shed_frac, position.notional_quote) == (Demand.WARN, 0.5, 0)
     assert watch(cascade, LIMITS, Standing.ACCOUNT).findings == ()

@@ -20,7 +20,8 @@ CEILINGS = {
     "max_margin_gap": 1.0, "max_source_gap_frac": 1.0, "min_distance_frac": 1.0,
     "worst_hour_loss_frac": 0.25,
     "loss_day_frac": 1.0, "loss_week_frac": 1.0, "loss_peak_frac": 1.0,
-    "collar_mark_frac": 1.0, "collar_index_frac": 1.0, "max_gap_frac": 1.0, "max_hazard": 1.0,
+    "collar_mark_frac": 1.0, "collar_index_frac": 1.0, "max_gap_frac": 1.0,
+    "false_alarms_per_week": 7.0,
     "cascade_shed_frac": 1.0, "max_spread_frac": 1.0, "max_depth_frac": 1.0, "min_coverage": 0.9,
     "step_volume_frac": 0.05, "max_latency_frac": 1.0, "jitter_frac": 0.5,
     "unknown_told_s": 60.0, "unknown_reduce_s": 180.0,
@@ -29,8 +30,8 @@ ZERO_IS_FINE = {
     "reserve_quote", "planned_withdrawals_quote", "isolated_leverage", "min_distance_frac",
     "distance_es99_days", "repeat_window_s", "cascade_shed_frac", "min_coverage", "jitter_frac",
 }  # fmt: skip
-SOFT = {"max_gap_frac", "max_funding_8h_frac", "max_hazard", "price_stop_s", "max_spread_frac",
-        "max_depth_frac"}  # fmt: skip
+SOFT = {"max_gap_frac", "max_funding_8h_frac", "false_alarms_per_week", "price_stop_s",
+        "max_spread_frac", "max_depth_frac"}  # fmt: skip
 
 
 @pytest.mark.parametrize(("config", "f"), FIELDS, ids=IDS)
@@ -93,8 +94,8 @@ def test_limits_when_their_order_is_wrong_then_they_are_refused(
 def test_limits_when_read_from_a_config_then_types_and_names_are_checked() -> None:
     with pytest.raises(ConfigError, match="did you mean 'loss_day_frac'"):
         from_mapping(HardLimits, {"loss_dayfrac": 0.01}, where="breakwater.limits")
-    with pytest.raises(ConfigError, match="expected a number for max_hazard"):
-        from_mapping(GuardConfig, {"max_hazard": "0.1"}, where="breakwater.guards")
+    with pytest.raises(ConfigError, match="expected a number for false_alarms_per_week"):
+        from_mapping(GuardConfig, {"false_alarms_per_week": "0.1"}, where="breakwater.guards")
     with pytest.raises(ConfigError, match="expected a whole number for max_repeats"):
         from_mapping(GuardConfig, {"max_repeats": 2.5}, where="breakwater.guards")
 
@@ -107,8 +108,10 @@ def test_jitter_when_drawn_then_soft_thresholds_move_to_the_strict_side_and_no_o
         asked = getattr(config, f.name)
         values = [getattr(d, f.name) for d in drawn]
         if f.name in SOFT:
-            assert 0.8 * asked <= min(values) < 0.82 * asked
-            assert 0.98 * asked < max(values) <= asked
+            # One that is stricter when higher is divided by the share.
+            shares = [asked / v if f.name == "false_alarms_per_week" else v / asked for v in values]
+            assert 0.8 <= min(shares) < 0.82
+            assert 0.98 < max(shares) <= 1
             assert len(set(values)) == 200
         else:
             assert set(values) == {asked}
@@ -116,6 +119,8 @@ def test_jitter_when_drawn_then_soft_thresholds_move_to_the_strict_side_and_no_o
     assert jittered(config, None) is config
     plain = GuardConfig(jitter_frac=0.0)
     assert jittered(plain, 7) == plain
+    often = GuardConfig(false_alarms_per_week=7.0)  # no further than a person may go
+    assert all(jittered(often, seed).false_alarms_per_week == 7.0 for seed in range(50))
     near = GuardConfig(price_warn_s=9.9)
     assert all(jittered(near, seed).price_stop_s >= 9.9 for seed in range(50))
 
@@ -132,7 +137,8 @@ def test_limits_when_thresholds_are_the_defaults_then_they_are_the_strict_ones()
     assert GuardConfig() == GuardConfig(
         collar_mark_frac=0.01, collar_index_frac=0.005, max_gap_frac=0.01,
         max_orders_per_minute=10, max_repeats=3, repeat_window_s=3600.0,
-        max_funding_8h_frac=0.001, max_hazard=0.25, cascade_shed_frac=0.5, price_warn_s=3.0,
+        max_funding_8h_frac=0.001, false_alarms_per_week=0.25, cascade_shed_frac=0.5,
+        price_warn_s=3.0,
         price_stop_s=10.0, price_silent_s=60.0, max_candle_age=1.0, max_spread_frac=0.001,
         max_depth_frac=0.1, max_novelty=1.0, max_drift=1.0, min_coverage=0.75, min_outcomes=200,
         max_latency_ms=200.0, max_latency_frac=0.01,

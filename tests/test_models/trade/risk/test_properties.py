@@ -64,7 +64,7 @@ WORSE: dict[str, Callable[[Snapshot], Snapshot]] = {
     "no volume": lambda s: _in(s, market=replace(s.market, volume_1h_quote=100.0)),
     "gap": lambda s: _in(s, market=replace(s.market, index=97.0)),
     "funding": lambda s: _in(s, market=replace(s.market, funding_8h_frac=s.intent.side * 0.01)),
-    "hazard": lambda s: _in(s, model=replace(s.model, hazard=0.9)),
+    "hazard": lambda s: _in(s, model=replace(s.model, false_alarms=0.05)),
     "volatile": lambda s: _in(s, model=replace(s.model, sigma_day=0.2)),
     "novel": lambda s: _in(s, model=replace(s.model, novelty=5.0)),
     "drifted": lambda s: _in(s, model=replace(s.model, drift=1.5)),
@@ -200,7 +200,7 @@ def random_model(rng: np.random.Generator) -> ModelHealth:
         vouched=bool(rng.random() < 0.98),
         abstains=bool(rng.random() < 0.02),
         sigma_day=float(number if number is not None else rng.lognormal(-4, 1)),
-        hazard=float(rng.random() * 0.3),
+        false_alarms=float(rng.random() * 1.5),
         novelty=float(rng.random() * 1.05),
         drift=float(rng.random() * 1.05),
         outcomes=int(rng.integers(0, 1000)),
@@ -244,7 +244,7 @@ def test_hard_limits_when_random_model_outputs_come_then_none_passes_them(
             assert taken <= 0.05 * usable * (1 + 1e-9)
             assert s.model.vouched
             assert not s.model.abstains
-            assert s.model.hazard < 0.25
+            assert s.model.false_alarms > 0.25
             book.amounts[pair] = now + side * taken / 100
             if leverage > 3:
                 beyond += 1

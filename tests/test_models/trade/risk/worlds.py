@@ -37,8 +37,8 @@ MARKET = MarketState(
     candle_s=3600.0,
 )  # fmt: skip
 MODEL = ModelHealth(
-    vouched=True, abstains=False, sigma_day=0.01, hazard=0.01, novelty=0.3, drift=0.5, outcomes=200,
-    coverage=0.9, latency_ms=20.0,
+    vouched=True, abstains=False, sigma_day=0.01, false_alarms=5.0, novelty=0.3, drift=0.5,
+    outcomes=200, coverage=0.9, latency_ms=20.0,
 )  # fmt: skip
 LOSSES = LossState(
     time_ms=NOW, equity_quote=10_000.0, day_start_quote=10_000.0, week_start_quote=10_000.0,
