@@ -2,11 +2,12 @@
 
 FreqAI calls three private methods of its own that the pack needs otherwise: the queue it trains
 from, what a backtest does without a model, and its training thread. They are overridden here and
-hand over to methods a subclass fills.
+hand over to methods a subclass fills. A fourth, what is saved at the end, is kept from failing.
 """
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -29,6 +30,8 @@ from strategies.seams.record import (
     lacks_text,
     problems,
 )
+
+logger = logging.getLogger(__name__)
 
 
 class SeamedModel(IFreqaiModel):  # type: ignore[misc]  # freqtrade has no types
@@ -84,6 +87,12 @@ class SeamedModel(IFreqaiModel):  # type: ignore[misc]  # freqtrade has no types
         own = super()._start_scanning
         self.in_training_thread(lambda: own(*args, **kwargs))
 
+    def _on_stop(self) -> None:
+        try:
+            super()._on_stop()
+        except Exception:  # of any kind: Freqtrade would leave its other threads running, for ever
+            logger.exception("what FreqAI has answered cannot be saved; the bot ends without")
+
 
 def _queue_probe() -> str:
     return problems(
@@ -108,6 +117,13 @@ def _thread_probe() -> str:
         lacks_text(IFreqaiModel, "start_scanning", "self._start_scanning", "self._threads.append"),
         lacks_text(IFreqaiModel, "_start_scanning", "get_pair_dict_info"),
         lacks_text(IFreqaiModel, "start_live", "if not self.scanning"),
+    )
+
+
+def _last_save_probe() -> str:
+    return problems(
+        lacks_method(IFreqaiModel, "_on_stop"),
+        lacks_text(IFreqaiModel, "shutdown", "self._on_stop()"),
     )
 
 
@@ -136,5 +152,14 @@ TRAINING_THREAD = Seam(
     since="freqtrade 2022.12",
     without="a dead training thread goes unnoticed until the models expire",
     probe=_thread_probe,
+    library=Library.FREQAI,
+)
+LAST_SAVE = Seam(
+    name="IFreqaiModel._on_stop",
+    what="overridden",
+    why="a bot whose folder of models is gone, or whose disk is full, ends when it is told to",
+    since="freqtrade 2022.12",
+    without="a bot that cannot save hangs at its end until it is told to end once more",
+    probe=_last_save_probe,
     library=Library.FREQAI,
 )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 from datetime import UTC
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -207,3 +209,21 @@ def test_thread_when_it_ends_then_the_reason_is_logged_and_the_next_candle_start
     assert "starting it again" in caplog.text
     bot.candle()
     assert bot.threads_started == 2
+
+
+# -- the end ----------------------------------------------------------------------------------
+
+
+def test_bot_when_its_folder_of_models_is_gone_then_it_ends_all_the_same_and_says_so(
+    bot: Bot, caplog: pytest.LogCaptureFixture
+) -> None:
+    running(bot)
+    waited_for: list[str] = []
+    bot.model._threads = [SimpleNamespace(join=lambda: waited_for.append("training"))]
+    shutil.rmtree(bot.model.full_path)
+    bot.strategy.ft_bot_cleanup()
+    assert waited_for == ["training"]
+    (record,) = [r for r in caplog.records if r.levelname == "ERROR"]
+    assert "cannot be saved" in record.getMessage()
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], FileNotFoundError)

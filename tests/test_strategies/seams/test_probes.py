@@ -154,6 +154,8 @@ GONE: list[tuple[Seam, Breaks]] = [
     (freqai_model.BACKTEST_FAILURE, changed(IFreqaiModel, "start_backtesting")),
     (freqai_model.TRAINING_THREAD, changed(IFreqaiModel, "start_scanning")),
     (freqai_model.TRAINING_THREAD, changed(IFreqaiModel, "__init__")),
+    (freqai_model.LAST_SAVE, without(IFreqaiModel, "_on_stop")),
+    (freqai_model.LAST_SAVE, changed(IFreqaiModel, "shutdown")),
     (freqai_trained_time.TRAINED_TIME, without(FreqaiDataDrawer, "get_pair_dict_info")),
     (freqai_trained_time.TRAINED_TIME, changed(IFreqaiModel, "_start_scanning")),
     (freqai_tensorboard.TENSORBOARD, without(freqai_interface, "get_tb_logger")),
