@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from freqtrade.enums import ExitType
 from freqtrade.persistence import Order, Trade
@@ -17,10 +17,12 @@ from pandas import Series
 
 from models.operate.journal.records import DecisionRecord, Incident
 from models.trade.risk.snapshot import Exposure
+from strategies.account.safety_rules import Purpose
 from strategies.account.stops import cancel_outgrown
 from strategies.bot.fail_closed import on_error_return
 from strategies.bot.hooks import runs_always
 from strategies.bot.reload import check_reload
+from strategies.bot.settings_check import refuse_unsafe
 from strategies.fast.lane import Lane
 from strategies.guard.guarding import Guarding
 from strategies.human import decisions
@@ -46,6 +48,7 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
     `control` is None in a backtest, which has nobody to obey and nothing to remember.
     """
 
+    kind: ClassVar[Purpose] = Purpose.FORECAST  # which decides what its stops and exits have to be
     control: Control | None
     guarding: Guarding
     lane: Lane  # from a candle's close to its order
@@ -75,7 +78,8 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
         listen_for_the_end(EndListener(asked, stopped, lambda: control.stopped("end of process")))
         explain_force_entry(control.reasons)
         ask_before_deleting(self._held_by_the_exchange)
-        try_before_reloading(partial(self._check_reload, dict(self.config)), control.reloading)
+        check = partial(self._check_reload, dict(self.config))
+        try_before_reloading(check, partial(refuse_unsafe, self.kind), control.reloading)
 
     def _check_reload(self, running: Mapping[str, Any], new: dict[str, Any]) -> None:
         """Raise if this bot may not go on with a new configuration."""

@@ -28,7 +28,6 @@ from models.serve.latency import CandleLatency
 from models.trade.risk.run import Guard
 from models.trade.risk.snapshot import Exposure, Stage
 from strategies.account.collateral import require_own_collateral
-from strategies.account.safety_rules import Purpose
 from strategies.account.trades_lock import before_it_ends, unwritable
 from strategies.bot.config import PackConfig, pack_config
 from strategies.bot.data_check import check_backtest_data
@@ -67,7 +66,6 @@ class GuardedStrategy(GatedStrategy):
     minimal_roi: ClassVar[dict[str, float]] = {"0": 100.0}
     has_stops: ClassVar[bool] = True  # what a repeat of the worst hour is measured by
     position_adjustment_enable = True  # closing in stages; growth goes through the guards
-    kind: ClassVar[Purpose] = Purpose.FORECAST  # which decides what its stops and exits have to be
 
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__(config)

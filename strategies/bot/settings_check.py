@@ -9,8 +9,8 @@ come past here.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from freqtrade.enums import TRADE_MODES
 from freqtrade.persistence import Trade
@@ -152,6 +152,20 @@ class SettingsCheck:
         if self._control is not None:
             self._control.record("setting", Incident(what=what, done=done))
             self._strategy.dp.send_msg(f"Setting {done}. {what}", always_send=True)
+
+
+def refuse_unsafe(kind: Purpose, config: Mapping[str, Any], strategy: IStrategy) -> None:
+    """Refuse, in one line, the settings a bot of this configuration would not start with.
+
+    Raises
+    ------
+    ConfigError
+        If there are any; lists all of them.
+    """
+    faults = Judged(kind=kind, strategy=strategy, config=config).faults(SETTINGS)
+    wrong = [str(fault) for fault in faults if fault.setting.cure is Cure.REFUSE]
+    if wrong:
+        raise ConfigError(f"stops and closing could not rely on: {'; '.join(wrong)}")
 
 
 def _with(block: object, path: Sequence[str], value: object) -> object:

@@ -13,10 +13,10 @@ from freqtrade.exceptions import FreqtradeException
 from models.base.errors import PackError
 from strategies.desk.control import Subcommands, add_commands
 from strategies.desk.loopback.options import add_exchange_options
-from strategies.desk.typed import positive, whole_number
+from strategies.desk.typed import leave_stdout, positive, whole_number
 
 _OWN: Final = ("", "models", "strategies", "freqaimodels")
-_INTERRUPTED: Final = 130  # as a shell says it
+_INTERRUPTED, _CLOSED = 130, 141  # as a shell says it
 _DATA_HELP: Final = "a Freqtrade data directory (holds futures/)"
 
 RunCommand: TypeAlias = Callable[[argparse.Namespace], int]
@@ -27,7 +27,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     run: RunCommand = options.run
     try:
-        return run(options)
+        code = run(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read it has read enough
+        leave_stdout()
+        return _CLOSED
     except (PackError, FreqtradeException) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -48,7 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="breakwater", description=__doc__,
-        epilog="exit codes: 0 done, 1 a check has found something, 2 not done, 130 interrupted",
+        epilog="exit codes: 0 done, 1 a check has found something, 2 not done, 130 interrupted, "
+        "141 nobody reads on",
     )  # fmt: skip
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_backtests(commands)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from models.base.errors import ConfigError, ControlError
-from models.base.files import open_regular
+from models.base.files import iso_ms, open_regular
 from models.operate.control.commands import (
     CONTROL_FOLDER,
     DANGEROUS,
@@ -28,9 +28,11 @@ from models.operate.control.state_file import STATE_FILE
 from models.operate.control.text import entry_text
 from models.operate.journal.journal import Journal
 from strategies.desk.homes import add_stage, homes_meant, whose
-from strategies.desk.typed import typed, whole_number
+from strategies.desk.typed import leave_stdout, typed, whole_number
 
 USERDIR = Path("user_data")
+_MOMENT_MS: Final = 60_000  # between what control hears and the line of it
+_SHOWING: Final = ("risk", "why")  # words that do nothing but show
 
 Subcommands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -172,7 +174,13 @@ def _say(word: Word, options: argparse.Namespace) -> int:
             where=str(options.userdir / CONTROL_FOLDER),
             cure="run it as the user the bot runs as; or halt by Telegram, or end the bot",
         )
-    print(said)
+    try:
+        print(said, flush=True)
+    except OSError as error:
+        if word.name in _SHOWING:
+            raise
+        leave_stdout()  # it is done all the same, and a caller goes by that
+        print(f"{word.name} is done; what it says could not be shown: {error}", file=sys.stderr)
     return 0
 
 
@@ -264,6 +272,8 @@ def _journal(options: argparse.Namespace) -> int:
                 cure="give the bot's --userdir; one that has traded and has no journal lost it",
             )
         return _shown(journal, options) if options.what == "show" else _verified(home, options)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise _not_allowed("the journal cannot be read", error) from error
 
@@ -296,6 +306,9 @@ def _verified(home: Path, options: argparse.Namespace) -> int:
     if first != wanted:
         print(_incomplete(first, wanted))
         return 1
+    if first == 1 and has_state and (why := _older_word(home, found.first_ms or 0)):
+        print(f"INCOMPLETE: {why}")
+        return 1
     before = "" if first == 1 else f" from line {first} on; of the lines before nothing is said"
     print(f"the chain holds{before}; head {found.head}")
     if not options.expect:
@@ -304,6 +317,17 @@ def _verified(home: Path, options: argparse.Namespace) -> int:
             "that a head written down elsewhere would show (--expect)"
         )
     return 0
+
+
+def _older_word(home: Path, first_ms: int) -> str:
+    """Return what control was told before the journal began, or nothing; both are written down."""
+    heard = [notice.time_ms for notice in Commands(home).store.read().notices if notice.n]
+    if not heard or min(heard) + _MOMENT_MS >= first_ms:
+        return ""
+    return (
+        f"control was told something at {iso_ms(min(heard))}, the first line is of "
+        f"{iso_ms(first_ms)}: older lines are not here. Put them back beside these"
+    )
 
 
 def _incomplete(first: int, wanted: int) -> str:

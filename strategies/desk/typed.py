@@ -1,9 +1,17 @@
-"""What a person types: numbers on the command line, and answers to a question."""
+"""What a person types: numbers on the command line, and answers to a question; and who reads."""
 
 from __future__ import annotations
 
 import argparse
 import math
+import os
+import sys
+
+
+def leave_stdout() -> None:
+    """Say nothing more on the standard output: nobody reads it, or it cannot be written."""
+    with open(os.devnull, "w", encoding="utf-8") as nobody:
+        os.dup2(nobody.fileno(), sys.stdout.fileno())
 
 
 def typed(question: str) -> str:

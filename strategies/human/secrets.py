@@ -6,11 +6,13 @@ names of their own. What a name below does not vouch for is kept out of journal 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 _SHORTEST: Final = 8  # characters; masking a shorter text would eat words
+_PAIR: Final = re.compile(r"[A-Z0-9]{1,20}/[A-Z0-9]{1,10}(:[A-Z0-9]{1,10})?")  # under any name
 # Whose text is a key whatever its length.
 _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "exchange": ("key", "secret", "password", "uid", "walletAddress", "privateKey"),
@@ -28,7 +30,8 @@ _HARMLESS: Final = frozenset({
     "pair_blacklist", "pair_whitelist", "pairs", "price_side", "runmode", "side", "sort_key",
     "stake_amount", "stake_currency", "stoploss_price_type", "strategy", "strategy_path",
     "timeframe", "timeframe_detail", "timerange", "trading_mode", "unit", "user_data_dir",
-    "coins", "pool", "emergency_exit", "stoploss", "model_save_type", "network",
+    "instruments", "coins", "pool", "emergency_exit", "stoploss", "model_save_type", "network",
+    "class", "format", "formatter",  # of `log_config`
 })  # fmt: skip
 
 
@@ -59,8 +62,8 @@ def _texts(value: object, name: str = "") -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for part in value:
             yield from _texts(part, name)
-    elif type(value) is str and name not in _HARMLESS:  # an enum is a word of a choice
-        yield value
+    elif type(value) is str and name not in _HARMLESS and not _PAIR.fullmatch(value):
+        yield value  # an enum is a word of a choice
 
 
 def _parts(text: str) -> Iterator[str]:

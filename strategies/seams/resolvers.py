@@ -18,14 +18,15 @@ from freqtrade.enums import RunMode
 from freqtrade.exceptions import OperationalException
 from freqtrade.resolvers import StrategyResolver
 from freqtrade.resolvers.iresolver import IResolver
+from freqtrade.strategy import IStrategy
 
 from strategies.seams.record import Library, Seam, lacks_method, lacks_text, problems
 
 _LOG: Final = "freqtrade.resolvers.iresolver"
 
 
-def try_loading(config: dict[str, Any]) -> None:
-    """Load the strategy and find the FreqAI model of a configuration, and leave both.
+def try_loading(config: dict[str, Any]) -> IStrategy:
+    """Return the strategy of a configuration as a bot would load it, and find its FreqAI model.
 
     Parameters
     ----------
@@ -40,11 +41,12 @@ def try_loading(config: dict[str, Any]) -> None:
     """
     tried = {**deepcopy(config), "runmode": RunMode.OTHER}
     with _saying_why():
-        StrategyResolver.load_strategy(tried)
+        strategy = StrategyResolver.load_strategy(tried)
         # As Freqtrade does once more, with what the strategy has set.
         validate_config_consistency({**tried, "runmode": config["runmode"]})
         if (config.get("freqai") or {}).get("enabled"):
             _find_model(tried)
+    return strategy
 
 
 def _find_model(config: dict[str, Any]) -> None:

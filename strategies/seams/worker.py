@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 from freqtrade.configuration import Configuration, validate_config_consistency
 from freqtrade.enums import State
 from freqtrade.rpc import RPC, RPCException
+from freqtrade.strategy import IStrategy
 from freqtrade.worker import Worker
 
 from strategies.seams.record import Library, Seam, lacks_attributes, lacks_method, lacks_text
@@ -25,6 +26,7 @@ from strategies.seams.resolvers import try_loading
 logger = logging.getLogger(__name__)
 
 CheckConfig: TypeAlias = Callable[[dict[str, Any]], None]
+JudgeStrategy: TypeAlias = Callable[[dict[str, Any], IStrategy], None]
 
 _WORKER, _RECONFIGURE = Worker._worker, Worker._reconfigure
 _RELOAD = RPC._rpc_reload_config
@@ -32,20 +34,25 @@ _RELOAD = RPC._rpc_reload_config
 # Of this process, at most one each.
 _workers: Final[list[Worker]] = []
 _checks: Final[list[CheckConfig]] = []
+_judges: Final[list[JudgeStrategy]] = []
 _begun: Final[list[Callable[[], None]]] = []
 
 
-def try_before_reloading(check: CheckConfig, begun: Callable[[], None]) -> None:
-    """Reload no configuration that cannot be read or loaded, or at which `check` raises.
+def try_before_reloading(
+    check: CheckConfig, judge: JudgeStrategy, begun: Callable[[], None]
+) -> None:
+    """Reload no configuration that cannot be read or loaded, or at which `check` or `judge` raises.
 
     Parameters
     ----------
     check
         Is given the configuration as it would be used; it must change nothing.
+    judge
+        Is given it together with its strategy, loaded to be looked at.
     begun
         Is called in the bot's own thread when a reload begins.
     """
-    _checks[:], _begun[:] = [check], [begun]
+    _checks[:], _judges[:], _begun[:] = [check], [judge], [begun]
     Worker._worker, Worker._reconfigure = _worker, _reconfigure
     RPC._rpc_reload_config = _rpc_reload_config
 
@@ -77,7 +84,9 @@ def _rpc_reload_config(rpc: RPC) -> dict[str, str]:
             validate_config_consistency(deepcopy({**worker.freqtrade.config, **config}))
             for check in _checks:
                 check(config)
-            try_loading(config)
+            strategy = try_loading(config)
+            for judge in _judges:
+                judge(config, strategy)
     except Exception as error:
         # The first line only: the others may repeat the file, with whatever is secret in it.
         what = next(iter(str(error).splitlines()), type(error).__name__)

@@ -20,7 +20,9 @@ from models.operate.control.review import Proposal
 from models.operate.control.unknown import Unknown, reducing
 
 STATE_FORMAT: Final = 2
-_KEPT_REASONS: Final = 4  # standing at once, of one actor for one mode
+_KEPT_REASONS: Final = 4  # standing at once, of one guard for one mode
+_KEPT_WORDS: Final = 16  # of one person
+_GUARD: Final = "guard "  # begins the name of an actor that is none of the persons
 _KEPT_PAST: Final = 50  # notices that stand no longer; they are told and then of no use
 
 
@@ -58,7 +60,7 @@ class GuardActor:
     name: str
 
     def __str__(self) -> str:
-        return f"guard {self.name}"
+        return f"{_GUARD}{self.name}"
 
 
 Actor: TypeAlias = Person | GuardActor
@@ -77,8 +79,10 @@ class Notice:
     stands: bool = True
 
     def says(self, what: str, mode: ControlMode, by: str, reason: str) -> bool:
-        """Whether it says this already, be it with another number: a guard repeats itself."""
+        """Whether it says this already; of a guard, which repeats itself, with any numbers."""
         same = (self.what, self.mode, self.by) == (what, mode, by)
+        if not by.startswith(_GUARD):  # a person means what he says, "h2" is not "h1"
+            return same and self.reason == reason
         return same and same_words(self.reason, reason)
 
 
@@ -192,7 +196,7 @@ class ControlState:
         if any(notice.says(what, mode, by, reason) for notice in self.standing):
             return self
         of_it = [n.n for n in self.standing if (n.what, n.mode, n.by) == (what, mode, by)]
-        full = len(of_it) >= _KEPT_REASONS
+        full = len(of_it) >= (_KEPT_REASONS if by.startswith(_GUARD) else _KEPT_WORDS)
         state = self._stands_not({of_it[-1]}) if full else self
         return state.noted(what, mode, by=by, reason=reason, now_ms=now_ms, stands=True)
 

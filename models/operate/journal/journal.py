@@ -41,6 +41,7 @@ class Verification:
     lines: int
     files: int
     first: int | None  # number of the oldest line kept
+    first_ms: int | None  # when it was written
     torn: bool  # the last write was cut off by a kill; the next one repairs it
     head: str  # hash of the last line: written down elsewhere, it vouches for all before it
     fault: str = ""
@@ -242,7 +243,8 @@ class Journal:
         if not fault and not walk.met:
             fault = f"no line has the expected hash {expect}: the journal was rewritten"
         return Verification(
-            lines=walk.lines, files=len(walk.files), first=walk.first, torn=walk.torn,
+            lines=walk.lines, files=len(walk.files), first=walk.first, first_ms=walk.first_ms,
+            torn=walk.torn,
             head=GENESIS if walk.last is None else walk.last.hash, fault=fault,
         )  # fmt: skip
 
@@ -285,6 +287,7 @@ class _Walk:
         self.files, self.expect = files, expect
         self.lines, self.torn, self.met = 0, False, not expect
         self.first: int | None = None
+        self.first_ms: int | None = None
         self.last: JournalEntry | None = None
         self.hashes: dict[int, str] = {}
 
@@ -311,7 +314,8 @@ class _Walk:
         fault = follows(entry, self.last)
         if not fault:
             self.lines, self.last = self.lines + 1, entry
-            self.first = entry.n if self.first is None else self.first
+            if self.first is None:
+                self.first, self.first_ms = entry.n, entry.time_ms
             self.met = self.met or entry.hash == self.expect
             self.hashes[entry.n] = entry.hash
         return fault

@@ -14,10 +14,12 @@ from freqtrade.enums import RunMode
 from freqtrade.exceptions import OperationalException
 from freqtrade.resolvers.strategy_resolver import StrategyResolver
 
+from models.base.errors import ConfigError
 from strategies.account.acknowledgement import leverage_digest
 from strategies.account.safety_rules import Purpose
 from strategies.account.safety_table import SETTINGS
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
+from strategies.bot.settings_check import refuse_unsafe
 from strategies.LitecoinHedge import LitecoinHedge
 from strategies.VolatilityTarget import VolatilityTarget
 from tests.places import ROOT
@@ -317,3 +319,18 @@ def test_acknowledgement_when_it_was_given_to_an_older_version_then_it_does_not_
     old = {**{n: PASSING.get(n) for n in names}, "limits": {}, "sizing": {}, "max_open_trades": 3}
     text = json.dumps(old, sort_keys=True, default=str)  # as 0.2.0 had it
     assert leverage_digest(PASSING) != hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def test_reload_when_a_bot_would_not_start_with_it_then_it_is_refused_and_every_reason_named(
+    bitcoin: Any,
+) -> None:
+    running = bitcoin()
+    config_ = {**running.config, "runmode": RunMode.LIVE}
+    refuse_unsafe(running.kind, config_, running)
+    unsafe = {"stoploss_on_exchange": False, "stoploss": "limit", "entry": "market",
+              "exit": "market", "emergency_exit": "market"}  # fmt: skip
+    other = bitcoin(order_types=unsafe, margin_mode="isolated")
+    with pytest.raises(ConfigError, match="stops and closing could not rely on") as refused:
+        refuse_unsafe(other.kind, {**other.config, "runmode": RunMode.LIVE}, other)
+    assert "stoploss_on_exchange" in str(refused.value)
+    assert "\n" not in refused.value.problem

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from models.operate.control.commands import Commands
+from models.operate.control.state import Person
 from strategies.desk import cli
 from strategies.desk.cli import main
+from tests.places import ROOT
 
 
 @pytest.mark.parametrize("exists", [False, True])
@@ -87,3 +93,22 @@ def test_command_when_an_extra_is_not_installed_then_its_name_is_said_without_a_
     monkeypatch.setattr(cli, "_simulate", missing("models.nowhere"))
     with pytest.raises(ModuleNotFoundError):
         main(["simulate", "anywhere"])
+
+
+@pytest.mark.parametrize("word", ["risk", "halt", "journal show"])
+def test_command_when_nobody_reads_on_then_there_is_no_traceback_and_what_was_done_is_done(
+    tmp_path: Path, word: str
+) -> None:
+    Commands(tmp_path).halt(Person("ann", "telegram"), "first")
+    line = [sys.executable, "-m", "strategies.desk.cli", *word.split(), "--userdir", str(tmp_path)]
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        ran = subprocess.run(
+            line, stdout=writer, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False
+        )
+    finally:
+        os.close(writer)
+    assert "Traceback" not in ran.stderr
+    assert "disk and permissions" not in ran.stderr
+    assert ran.returncode == (0 if word == "halt" else 141)

@@ -215,6 +215,21 @@ def test_journal_when_verified_and_tampered_with_then_the_exit_code_tells(
     assert "BROKEN: journal-000001.jsonl, line 1: was changed" in capsys.readouterr().out
 
 
+def test_journal_when_it_was_removed_and_began_anew_then_verify_says_that_lines_are_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    then = Commands(tmp_path, clock=lambda: 1_700_000_000_000)
+    then.halt(Person("ann", "telegram"), "smoke")
+    assert say(tmp_path, "journal", "verify") == 0
+    shutil.rmtree(tmp_path / "journal")
+    assert say(tmp_path, "halt", "again") == 0
+    capsys.readouterr()
+    assert say(tmp_path, "journal", "verify") == 1
+    out = capsys.readouterr().out
+    assert "INCOMPLETE: control was told something at 2023-11-14T22:13:20.000Z" in out
+    assert "holds" not in out
+
+
 @pytest.mark.parametrize("folder", [None, "journal"])
 def test_journal_when_there_is_none_then_verify_and_show_are_errors_and_make_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], folder: str | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from models.operate.journal.journal import Journal
 from models.operate.journal.records import Incident
 from strategies.human import secrets
 from strategies.human.secrets import secrets_of
+from tests.places import ROOT
 from tests.planted_secrets import PATHS, Secrets, put, shipped
 
 WORDS = secrets._HARMLESS
@@ -86,3 +88,16 @@ def test_address_when_it_holds_a_password_then_its_parts_are_secrets_too() -> No
 
 def test_shipped_configuration_when_it_has_no_keys_then_nothing_people_read_is_masked() -> None:
     assert [text for text in secrets_of(shipped()) if "/USDT" in text or text.islower()] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "user_data").glob("config*.json")), ids=str)
+def test_shipped_config_when_it_is_read_then_nothing_but_addresses_is_kept_out(path: Path) -> None:
+    kept_out = secrets_of(json.loads(path.read_text(encoding="utf-8")))
+    assert [text for text in kept_out if "://" not in text and text != "demo-fapi"] == []
+
+
+def test_pair_when_it_stands_under_any_name_then_people_may_read_it_and_a_like_secret_not() -> None:
+    config = {"breakwater": {"hedge": {"instruments": ["BTC/USDT:USDT", "ETH/USDT"]}}}
+    assert secrets_of(config) == []
+    likes = ["BTC/USDT:USDT-secret", "abc/USDT:USDT", "A" * 40 + "/USDT", "BTC/USDT:" + "B" * 30]
+    assert set(secrets_of({"x": likes})) >= set(likes)

@@ -15,6 +15,7 @@ from freqtrade.enums import RunMode, State
 from freqtrade.rpc import RPC, RPCException
 from freqtrade.worker import Worker
 
+from models.base.errors import ConfigError
 from strategies.bot.reload import check_reload
 from strategies.seams import worker
 from strategies.seams.worker import is_paused, try_before_reloading
@@ -78,6 +79,7 @@ def bot(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     yield SimpleNamespace(state=State.RUNNING)
     worker._workers.clear()
     worker._checks.clear()
+    worker._judges.clear()
     worker._begun.clear()
 
 
@@ -95,7 +97,12 @@ def reload(
     args = {"config": [str(file)], "user_data_dir": str(tmp_path)}
     running = Configuration(args, RunMode.LIVE).get_config()
     bot.config = {**running, "timeframe": "1h", "stoploss": -0.5, "minimal_roi": {"0": 100.0}}
-    try_before_reloading(partial(check_reload, running), lambda: begun.append("reload"))
+
+    def judge(config: dict[str, Any], loaded: Any) -> None:
+        if config["stake_amount"] == 13:
+            raise ConfigError(f"{type(loaded).__name__} would not start")
+
+    try_before_reloading(partial(check_reload, running), judge, lambda: begun.append("reload"))
     one = SimpleNamespace(freqtrade=bot, _args=args)
     Worker._worker(one, old_state=None)
 
@@ -125,6 +132,7 @@ def test_reload_when_the_configuration_can_be_used_then_freqtrade_reloads_it(
         ({"db_url": "sqlite:///other.sqlite"}, "db_url cannot change"),
         ({"stake_currency": "USDC"}, "what is open would be left alone"),
         ({"exchange": {"name": "nowhere"}}, "nowhere"),
+        ({"stake_amount": 13}, "Mine would not start"),
     ],
 )
 def test_reload_when_the_bot_would_end_or_be_another_then_it_goes_on_and_the_caller_hears_why(

@@ -44,6 +44,20 @@ def test_reasons_when_a_guard_finds_a_fifth_then_its_first_three_stay_and_the_ne
     assert [n.reason for n in store.read().standing] == ["a", "b", "c", "f"]
 
 
+def test_reasons_when_a_person_gives_them_then_each_stands_by_itself_with_its_numbers(
+    store: ControlStore,
+) -> None:
+    said = ["h1", "h2", *"abcdef"]
+    for word in [*said, "h1", "a"]:
+        store.halt(Person("ann", "telegram"), word)
+    assert [n.reason for n in store.read().standing] == said
+    for i in range(40):
+        store.halt(Person("ann", "telegram"), str(i))
+    standing = [n.reason for n in store.read().standing]
+    assert len(standing) == 16
+    assert standing[-1] == "39"
+
+
 def before_reasons(store: ControlStore, mode: str) -> None:
     """Leave the state of the version that knew one reason only."""
     old = {

@@ -65,12 +65,14 @@ def test_journal_when_written_then_each_line_is_readable_and_the_chain_holds(
     assert rows[0]["time"] == "2023-11-14T22:13:21.000Z"
     assert [row["prev"] for row in rows] == [GENESIS, rows[0]["hash"], rows[1]["hash"]]
     assert journal.verify() == Verification(
-        lines=3, files=1, first=1, torn=False, head=rows[2]["hash"]
+        lines=3, files=1, first=1, first_ms=rows[0]["ms"], torn=False, head=rows[2]["hash"]
     )
 
 
 def test_journal_when_never_written_then_it_is_sound_and_empty(journal: Journal) -> None:
-    assert journal.verify() == Verification(lines=0, files=0, first=None, torn=False, head=GENESIS)
+    assert journal.verify() == Verification(
+        lines=0, files=0, first=None, first_ms=None, torn=False, head=GENESIS
+    )
     assert journal.entries() == []
 
 
