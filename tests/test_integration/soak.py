@@ -28,6 +28,7 @@ import psutil
 from models.base.types import Candles
 from models.base.units import HOUR_MS
 from models.operate.control.state import ControlMode
+from models.operate.control.state_file import HALT_FILE
 from strategies.desk.loopback.replay import PriceFeed, candle_feed
 from tests.places import USER_DATA
 from tests.test_integration.fault_matrix import CASES
@@ -158,6 +159,10 @@ def _look_after(rounds: Rounds, soak: Soak) -> None:
     rounds.waited(lambda: rounds.stopped() >= rounds.held(), SETTLES_S)
     if rounds.open_trade() is None and rounds.held():
         rounds.person_closes()
+    beside = rounds.desk.store.folder / HALT_FILE
+    if beside.exists():  # the state's lock was held for too long; resuming names it
+        soak.resumed[f"file {HALT_FILE}"] += 1
+        beside.unlink()
     rounds.desk.resume(ANN)
 
 
