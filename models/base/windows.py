@@ -11,11 +11,13 @@ import numpy as np
 
 from models.base.errors import AlignmentError
 from models.base.types import BoolArray, IntArray
+from models.base.units import HOUR_MS
 
 # Candles a running bot hands to a forecast, so the longest context any network may be served with.
 MAX_CONTEXT_CANDLES: Final = 256
 # What is tried, shortest first: the smallest that reproduces the whole pass is served.
 CONTEXTS: Final = (64, 128, MAX_CONTEXT_CANDLES)
+WEEK_HOURS: Final = 168
 
 
 @dataclass(frozen=True)
@@ -98,3 +100,15 @@ def sequences(run: Span, burn_in: int, steps: int, phase: int = 0) -> Iterator[t
     for first, stop in pairwise(cuts):
         if stop > first:
             yield Span(first - burn_in, stop), first
+
+
+def hour_of_week(time_ms: IntArray, candle_ms: int) -> IntArray:
+    """Return the hour of the week at each candle's close, 0..167, 0 at midnight before Thursday.
+
+    Examples
+    --------
+    >>> hour_of_week(np.array([0, 23 * HOUR_MS]), HOUR_MS)
+    array([ 1, 24])
+    """
+    out: IntArray = (time_ms + candle_ms) // HOUR_MS % WEEK_HOURS
+    return out

@@ -41,7 +41,7 @@ def fit_temperature(logits: FloatArray, classes: FloatArray, prior_logits: Float
     InputError
         If there are fewer than `MIN_ROWS` rows.
     """
-    _require(len(classes))
+    require_rows(len(classes))
     rows = np.arange(len(classes))
 
     def log_loss(log_t: float) -> float:
@@ -73,7 +73,7 @@ def fit_chain_slopes(
     InputError
         If there are fewer than `MIN_ROWS` rows.
     """
-    _require(len(classes))
+    require_rows(len(classes))
     rows, index = np.arange(len(classes)), classes.astype(int)
 
     def log_loss(moves: float, direction: float) -> float:
@@ -99,13 +99,14 @@ def fit_conformal_offset(
     inside with probability >= `coverage`. Returns are not exchangeable: the guarantee is marginal
     and only as good as the slice is like the future.
     """
-    _require(len(outcome))
+    require_rows(len(outcome))
     score = np.maximum(low - outcome, outcome - high)
     level = min(1.0, np.ceil((len(score) + 1) * coverage) / len(score))
     return float(np.quantile(score, level, method="higher"))
 
 
-def _require(rows: int) -> None:
+def require_rows(rows: int) -> None:
+    """Raise InputError if there are fewer than `MIN_ROWS` rows to calibrate on."""
     if rows < MIN_ROWS:
         raise InputError(
             f"expected at least {MIN_ROWS} calibration rows, got {rows}",

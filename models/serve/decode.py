@@ -18,12 +18,13 @@ from models.base.heads import (
     sigmoid,
     softmax,
 )
-from models.base.types import Float32Array, FloatArray
+from models.base.types import Float32Array, FloatArray, IntArray
 from models.serve.manifest import needed_features
+from models.serve.stretch import Stretch
 
 
 class Decoder:
-    """Raw outputs (N, H) and raw features (N, F) of the same rows -> every forecast column (N,).
+    """Outputs (N, H), raw features (N, F) and times (N,) of the same rows -> every column (N,).
 
     All it needs of the manifest is read once: a live forecast is one row, and looking things up
     would take longer than the arithmetic.
@@ -36,6 +37,10 @@ class Decoder:
         self._competing = bool(manifest.get("competing_sides"))
         self._prior = np.asarray(calibration["prior_logits"])
         self._moves, self._direction = calibration["moves_slope"], calibration["direction_slope"]
+        names = list(manifest["feature_names"])
+        self._stretch = Stretch(
+            calibration["stretch"], names, int(manifest["candle_ms"]), self._layout
+        )
         # < 0 narrows the interval, at most to the median; None where there is none.
         self._offset = np.float64(calibration["conformal_offset"])
         # How much of a claim to believe, as a best guess and at least; None where it is not known.
@@ -45,7 +50,7 @@ class Decoder:
             side: {name: np.asarray(found[name]) for name in ("hazard", "per_week")}
             for side, found in (calibration["false_alarms"] or {}).items()
         }
-        self._sigma = list(manifest["feature_names"]).index(columns.FEATURE_SIGMA)
+        self._sigma = names.index(columns.FEATURE_SIGMA)
         self._unit = np.sqrt(manifest["horizon_candles"])
         self._mean, self._std = (np.asarray(novelty[key], np.float32) for key in ("mean", "std"))
         self._threshold = float(novelty["threshold"])
@@ -57,8 +62,11 @@ class Decoder:
         self._optional = None if needed.all() else ~needed
         self._present = self._layout.present(absent)
 
-    def __call__(self, raw: FloatArray, x: Float32Array) -> dict[str, FloatArray]:
+    def __call__(
+        self, raw: FloatArray, x: Float32Array, time_ms: IntArray
+    ) -> dict[str, FloatArray]:
         prior, layout, n = self._prior, self._layout, len(raw)
+        raw = self._stretch(raw, x, time_ms)
         p = chained(raw[:, layout.classes], prior, self._moves, self._direction)  # (N, 3)
         sigma = x[:, self._sigma].astype(np.float64)
         unknown = 0.0 * raw[:, 0]  # NaN where there is no forecast

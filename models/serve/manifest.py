@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,9 +12,10 @@ from models.base import columns
 from models.base.errors import ArtifactError
 from models.base.heads import HeadLayout
 from models.base.types import Artifact, BoolArray
+from models.serve.stretch import CLOCK_HOURS, StretchInputs
 
 MOST_CONTEXT = 16_384  # candles; the pack's networks look back on a few hundred
-MANIFEST_FORMAT = 5  # of the manifest and its graph; raised when their meaning changes
+MANIFEST_FORMAT = 6  # of the manifest and its graph; raised when their meaning changes
 
 
 def check_artifact(artifact: Artifact) -> None:
@@ -126,7 +128,7 @@ def _contradictions(m: dict[str, Any]) -> list[str]:
     strange = [head for head in m.get("absent_heads", ()) if head not in columns.OF_HEAD]
     if strange:
         problems.append(f"expected absent_heads among {sorted(columns.OF_HEAD)}, got {strange}")
-    problems += _wrong_edge(m) + _wrong_alarms(m)
+    problems += [*_wrong_edge(m), *_wrong_stretch(m), *_wrong_alarms(m)]
     width = HeadLayout.of(m).width
     if m["outputs"] != width:
         problems.append(f"expected {width} outputs for its hazard bins, got {m['outputs']!r}")
@@ -180,3 +182,24 @@ def _falls_with_hazard(levels: Sequence[float], rates: Sequence[float]) -> bool:
     rises, falls = np.diff(levels), np.diff(rates)
     whole = bool((rises > 0).all() and (falls <= 0).all())
     return not len(levels) or (levels[0] == 0 and rates[-1] > 0 and whole)
+
+
+def _wrong_stretch(m: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with what the quantiles are stretched by; nothing without sigma."""
+    if columns.FEATURE_SIGMA not in m["feature_names"]:
+        return []  # told of already
+    stretch = m["calibration"].get("stretch")
+    if columns.HEAD_QUANTILES in m.get("absent_heads", ()):
+        wanted, fits = "no calibration.stretch without quantiles", stretch is None
+    else:
+        inputs = len(StretchInputs(m["feature_names"], m["candle_ms"]).names)
+        wanted = f"calibration.stretch of {inputs} inputs and {CLOCK_HOURS} hours, all finite"
+        fits = stretch is not None and _whole(stretch, inputs)
+    return [] if fits else [f"expected {wanted}, got {str(stretch)[:60]}"]
+
+
+def _whole(stretch: Mapping[str, Any], inputs: int) -> bool:
+    sizes = {"mean": inputs, "std": inputs, "slope": inputs, "clock": CLOCK_HOURS}
+    lists = all(len(stretch[name]) == size for name, size in sizes.items())
+    numbers = [stretch["intercept"], *(n for name in sizes for n in stretch[name])]
+    return lists and all(map(math.isfinite, numbers)) and min(stretch["std"]) > 0

@@ -127,7 +127,7 @@ class Predictor:
         x, times, skip = self._with_history(features, time_ms)
         finite: BoolArray = np.asarray(np.isfinite(x[:, self._needed]).all(axis=1))
         raw = self._raw(x, times, finite)
-        decoded = self._decoder(raw, x) | {columns.DRIFT: self._drift(x) + 0.0 * raw[:, 0]}
+        decoded = self._decoder(raw, x, times) | {columns.DRIFT: self._drift(x) + 0.0 * raw[:, 0]}
         return {name: values[skip:] for name, values in decoded.items()}
 
     def latest(
@@ -164,7 +164,7 @@ class Predictor:
         if joined and len(rows) == self.context and np.isfinite(rows[:, self._needed]).all():
             raw[0] = self._answer(series, graph_input(rows, times, self.manifest), int(times[-1]))
         drift = self._drift(x[-WINDOW:])[-1:] + 0.0 * raw[:, 0]
-        return self._decoder(raw, rows[-1:]) | {columns.DRIFT: drift}
+        return self._decoder(raw, rows[-1:], times[-1:]) | {columns.DRIFT: drift}
 
     def _answer(self, series: str, rows: Float32Array, time_ms: int) -> Float32Array:
         """Return the outputs (H,) of the last row of a complete context (C, F)."""

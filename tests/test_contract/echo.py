@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
@@ -10,12 +12,28 @@ from models.base.heads import HeadLayout
 from models.base.types import Artifact, Float32Array
 from models.serve.drift import fit_drift
 from models.serve.manifest import MANIFEST_FORMAT
+from models.serve.stretch import CLOCK_HOURS, StretchInputs
 
 NAMES = ("%-echo", columns.FEATURE_SIGMA)
 CANDLE_MS = 3_600_000
 CONTEXT = 5
 LAYOUT = HeadLayout(bin_edges=(1, 2))
 SIGMA = 0.5  # of every row; with a horizon of 4 candles the forecast's sigma is 1
+
+
+def plain_stretch(names: tuple[str, ...]) -> dict[str, Any]:
+    """A stretch that leaves quantiles as they are."""
+    inputs = len(StretchInputs(names, CANDLE_MS).names)
+    return {
+        "mean": [0.0] * inputs, "std": [1.0] * inputs, "slope": [0.0] * inputs,
+        "clock": [0.0] * CLOCK_HOURS, "intercept": 0.0,
+    }  # fmt: skip
+
+
+def plain_calibration(names: tuple[str, ...]) -> dict[str, Any]:
+    """The calibration of the echo, for other features."""
+    calibration: dict[str, Any] = echo_artifact().manifest["calibration"]
+    return {**calibration, "stretch": plain_stretch(names)}
 
 
 def graph_of(names: tuple[str, ...], late_rows: int = 0) -> bytes:
@@ -74,6 +92,7 @@ def echo_artifact(late_rows: int = 0) -> Artifact:
                 "moves_slope": 1.0,
                 "direction_slope": 1.0,
                 "prior_logits": [0.0, 0.0, 0.0],
+                "stretch": plain_stretch(NAMES),
                 "conformal_offset": 0.0,
                 "edge": {"slope": 1.0, "low": 1.0, "rows": 0},
                 "false_alarms": {

@@ -45,6 +45,12 @@ def edged(edge: dict[str, float] | None) -> dict[str, Any]:
     return {"calibration": {**echo.echo_artifact().manifest["calibration"], "edge": edge}}
 
 
+def stretched(**fields: Any) -> dict[str, Any]:
+    """The calibration of the echo with parts of its stretch replaced."""
+    calibration = echo.echo_artifact().manifest["calibration"]
+    return {"calibration": {**calibration, "stretch": {**calibration["stretch"], **fields}}}
+
+
 def forecast(
     artifact: Artifact, x: Float32Array, times: IntArray, **history: Any
 ) -> dict[str, FloatArray]:
@@ -183,6 +189,7 @@ def test_forecast_when_decoded_then_every_column_has_its_worked_out_value() -> N
             "moves_slope": 0.5,
             "direction_slope": 0.25,
             "prior_logits": [0.0, 0.0, 1.0],
+            "stretch": echo.plain_stretch(echo.NAMES),
             "conformal_offset": 0.25,
             "edge": {"slope": 0.5, "low": 0.125, "rows": 900},
             "false_alarms": {
@@ -371,6 +378,13 @@ def test_artifact_when_its_manifest_lacks_a_field_then_it_is_refused_when_loaded
          "as many rates > 0"),
         (alarmed({"down": LEVELS, "up": {"per_week": []}}), "a field is of another kind"),
         ({"absent_heads": ["hazard"]}, "expected no calibration.false_alarms without hazards"),
+        ({"calibration": {**edged(None)["calibration"], "stretch": None}},
+         "expected calibration.stretch of 2 inputs and 48 hours, all finite, got None"),
+        (stretched(slope=[0.0]), "expected calibration.stretch of 2 inputs and 48 hours"),
+        (stretched(clock=[0.0] * 24), "expected calibration.stretch of 2 inputs and 48 hours"),
+        (stretched(intercept=float("inf")), "expected calibration.stretch of 2 inputs"),
+        (stretched(std=[0.0, 1.0]), "expected calibration.stretch of 2 inputs and 48 hours"),
+        ({"absent_heads": ["quantiles"]}, "expected no calibration.stretch without quantiles"),
         ({"novelty": {"mean": [0.0], "std": [1.0, 1.0], "threshold": 1.0}},
          "expected 2 features in novelty.mean, got 1"),
         ({"drift": {"edges": [[]], "shares": [[], []], "usual": [1.0, 1.0], "threshold": None}},
@@ -481,7 +495,8 @@ def test_edge_when_shrunk_then_its_lower_bound_has_its_sign_and_is_nearer_to_zer
 
 
 def test_edge_when_the_model_has_no_quantiles_then_it_has_none() -> None:
-    artifact = changed(absent_heads=["quantiles"], **edged(None))
+    calibration = {**edged(None)["calibration"], "stretch": None}
+    artifact = changed(absent_heads=["quantiles"], calibration=calibration)
     out = forecast(artifact, echo.echo_rows(60), planted.times(60))
     assert np.isnan(out[columns.EDGE]).all()
     assert np.isnan(out[columns.EDGE_LOW]).all()

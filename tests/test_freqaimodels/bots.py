@@ -49,6 +49,7 @@ class Elsewhere:
         manifest = echo.echo_artifact().manifest | {
             "title": f"echo {len(self.jobs)}",
             "feature_names": list(job.feature_names),
+            "calibration": echo.plain_calibration(job.feature_names),
             "novelty": {"mean": [0.0] * features, "std": [1.0] * features, "threshold": 1e9},
             "drift": fit_drift(np.zeros((1, features), np.float32)),
             "onnx_sha256": Artifact.digest(onnx),

@@ -83,10 +83,13 @@ class WindowForecaster(Predictor):
         return np.stack([graph_input(mean, end - age_ms, self.manifest) for end in ends])
 
     def forecast(self, windows: Float32Array) -> dict[str, FloatArray]:
-        """Return every forecast column (B,) of windows (B, T, F')."""
+        """Return the columns (B,) that can be explained, of windows (B, T, F')."""
         raw = self._session.run(windows)[:, -1].astype(np.float64)  # (B, H)
         features = len(self.manifest["feature_names"])
-        return self._decoder(raw, windows[:, -1, :features])
+        # A window that never was has no hour; only how wide quantiles are depends on it.
+        no_time = np.zeros(len(raw), dtype=np.int64)
+        out = self._decoder(raw, windows[:, -1, :features], no_time)
+        return {name: out[name] for name in TARGETS.values()}
 
     def function(self, target: str) -> Function:
         """Return windows (B, T, F') -> (B,) of one of `TARGETS`.

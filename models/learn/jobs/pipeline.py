@@ -12,7 +12,7 @@ from models.base import columns
 from models.base.config import from_mapping
 from models.base.errors import ConfigError
 from models.base.heads import chained, relative_volatility, softmax
-from models.base.types import Artifact, Float32Array, FloatArray, TrainingJob
+from models.base.types import Artifact, BoolArray, Float32Array, FloatArray, TrainingJob
 from models.base.windows import Span
 from models.learn import catalog
 from models.learn.calibration import fit_chain_slopes, fit_conformal_offset, fit_hazard_scale
@@ -20,12 +20,14 @@ from models.learn.edge import calibrated_edge
 from models.learn.export.onnx import TOLERANCE, measure_context, measure_streaming
 from models.learn.false_alarms import calibrated_alarms
 from models.learn.jobs.fitters import fit_architecture
+from models.learn.stretch import fit_stretch
 from models.learn.training.loop import fill_span
 from models.learn.training.prepare import Prepared, prepare
 from models.learn.training.settings import ModelSettings
 from models.serve.drift import LEAST
 from models.serve.manifest import MANIFEST_FORMAT
 from models.serve.session import Session, graph_input
+from models.serve.stretch import Stretch, StretchInputs
 
 _MILLIBITS = 1000.0 / np.log(2.0)  # per nat
 
@@ -234,7 +236,7 @@ def _calibrate(every: list[FloatArray], data: Prepared) -> tuple[dict[str, Any],
         trained on its row; rows without one are NaN.
     """
     raw = every[0]
-    job, layout, settings = data.job, data.layout, data.settings.training
+    job, layout = data.job, data.layout
     prior = data.prior.double().numpy()
     direction = job.labels[columns.LABEL_DIRECTION]
     scaled = job.labels[columns.LABEL_RETURN]
@@ -243,14 +245,7 @@ def _calibrate(every: list[FloatArray], data: Prepared) -> tuple[dict[str, Any],
     prior_logits = prior[layout.classes]
     moves, direction_slope = fit_chain_slopes(logits, classes, prior_logits)
     p = chained(logits, prior_logits, moves, direction_slope)
-    offset, inside = None, None
-    if columns.HEAD_QUANTILES not in data.spec.absent:
-        low, high = raw[known][:, layout.quantiles][:, [0, -1]].T
-        unit = relative_volatility(raw[known], layout)  # of the scores; what it is served in
-        offset = fit_conformal_offset(
-            low / unit, high / unit, scaled[known] / unit, settings.interval_coverage
-        )
-        inside = float(((scaled[known] >= low) & (scaled[known] <= high)).mean())
+    served, spread, inside = _spread(raw, known, data)
     metrics = {
         "rows": int(known.sum()),
         "accuracy_moving": _accuracy(p, classes),
@@ -261,15 +256,41 @@ def _calibrate(every: list[FloatArray], data: Prepared) -> tuple[dict[str, Any],
         "moves_slope": moves,
         "direction_slope": direction_slope,
         "prior_logits": prior_logits.tolist(),
-        "conformal_offset": offset,
-        "coverage": settings.interval_coverage,
-        "edge": calibrated_edge(raw, data),
+        **spread,
+        "coverage": data.settings.training.interval_coverage,
+        "edge": calibrated_edge(served, data),
         "rows": int(known.sum()),
         # Onsets are counted in dozens: a scale is fitted only for the model that is asked about
         # them, and is held near none by a penalty that few onsets do not outweigh.
         "hazard": _hazard_scale(every, data) if data.spec.competing else "uncalibrated",
     }
     return fitted, metrics
+
+
+def _spread(
+    raw: FloatArray, known: BoolArray, data: Prepared
+) -> tuple[FloatArray, dict[str, Any], float | None]:
+    """Return outputs (N, H) as they are served, what makes them so, and the coverage before it.
+
+    `known` are the rows to fit on, (N,).
+    """
+    if columns.HEAD_QUANTILES in data.spec.absent:
+        return raw, {"stretch": None, "conformal_offset": None}, None
+    job, layout, coverage = data.job, data.layout, data.settings.training.interval_coverage
+    inputs, q = StretchInputs(job.feature_names, job.candle_ms), raw[known][:, layout.quantiles]
+    y = job.labels[columns.LABEL_RETURN][known]
+    fitted = fit_stretch(
+        q, y, inputs(q, job.features[known]), inputs.clock(job.time_ms[known]),
+        data.settings.labels.horizon_candles,
+    )  # fmt: skip
+    served = Stretch(fitted, job.feature_names, job.candle_ms, layout)(
+        raw, job.features, job.time_ms
+    )
+    unit = relative_volatility(raw[known], layout)  # of the scores; what it is served in
+    low, high = served[known][:, layout.quantiles][:, [0, -1]].T
+    offset = fit_conformal_offset(low / unit, high / unit, y / unit, coverage)
+    inside = float(((y >= q[:, 0]) & (y <= q[:, -1])).mean())
+    return served, {"stretch": fitted, "conformal_offset": offset}, inside
 
 
 def _peers_outputs(onnx: bytes, data: Prepared, context: int) -> list[FloatArray]:

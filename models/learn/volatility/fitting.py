@@ -17,7 +17,7 @@ from torch import Tensor
 from models.base import columns
 from models.base.errors import InputError
 from models.base.types import BoolArray, FloatArray, IntArray
-from models.base.windows import Span
+from models.base.windows import WEEK_HOURS, Span, hour_of_week
 from models.learn.export.onnx import to_onnx
 from models.learn.hazard.proportional import (
     COVARIATE_CLIP,
@@ -30,9 +30,7 @@ from models.learn.training.prepare import Prepared
 from models.learn.volatility.inputs import (
     PARKINSON,
     SMALLEST_VARIANCE,
-    WEEK_HOURS,
     RangeInputs,
-    hour_of_week,
     range_columns,
     range_inputs,
     squared_ranges,

@@ -12,12 +12,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from models.base.columns import FEATURE_SIGMA
 from models.base.errors import InputError
-from models.base.types import Float32Array, FloatArray, IntArray
+from models.base.types import Float32Array, FloatArray
 from models.base.units import DAY_MS, HOUR_MS
 from models.base.windows import MAX_CONTEXT_CANDLES
 from models.learn.volatility.volatility import VolatilityConfig
 
-WEEK_HOURS: Final = 168
 LARGEST_RANGE: Final = 1.0  # log(high / low) of a candle; beyond it a feature is broken
 SMALLEST_VARIANCE: Final = 1e-12  # keeps the log finite where no candle traded
 PARKINSON: Final = 4.0 * np.log(2.0)  # E[range^2] over the variance of a driftless random walk
@@ -117,15 +116,3 @@ def squared_ranges(x: Float32Array, range_column: int, sigma_column: int) -> Flo
     """Return the squared log range of each candle, (N, F) -> (N,)."""
     scaled, sigma = (x[:, i].astype(np.float64) for i in (range_column, sigma_column))
     return np.asarray(np.clip(scaled * sigma, -LARGEST_RANGE, LARGEST_RANGE) ** 2)
-
-
-def hour_of_week(time_ms: IntArray, candle_ms: int) -> IntArray:
-    """Return the hour of the week at each candle's close, 0..167, 0 at midnight before Thursday.
-
-    Examples
-    --------
-    >>> hour_of_week(np.array([0, 23 * HOUR_MS]), HOUR_MS)
-    array([ 1, 24])
-    """
-    out: IntArray = (time_ms + candle_ms) // HOUR_MS % WEEK_HOURS
-    return out

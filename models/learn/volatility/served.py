@@ -12,13 +12,13 @@ from torch.nn import functional
 from models.base.heads import HeadLayout
 from models.base.types import FloatArray, IntArray
 from models.base.units import HOUR_MS
+from models.base.windows import WEEK_HOURS
 from models.learn.hazard.proportional import COVARIATE_CLIP, ProportionalHazard
 from models.learn.nets.base import Past
 from models.learn.volatility.inputs import (
     LARGEST_RANGE,
     PARKINSON,
     SMALLEST_VARIANCE,
-    WEEK_HOURS,
     RangeInputs,
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -160,11 +161,19 @@ def _calibration(m: Mapping[str, Any], n: Mapping[str, Any]) -> list[tuple[str, 
         ("evidence for a move believed", show(c.get("moves_slope"), "ratio")),
         ("evidence for its direction believed", show(c.get("direction_slope"), "ratio")),
         ("part of a claimed return that came true", _believed(c.get("edge"))),
+        ("quantiles stretched by the hour", _by_the_hour(c.get("stretch"))),
         ("interval widened by, sigma", show(c.get("conformal_offset"), "signed")),
         ("expected calibration error, P(up)", show(probability.get("ece15_up"), "pct")),
         ("expected calibration error, P(down)", show(probability.get("ece15_down"), "pct")),
         ("hazard", str(c.get("hazard", MISSING))),
     ]
+
+
+def _by_the_hour(stretch: Mapping[str, Any] | None) -> str:
+    if not stretch:
+        return MISSING
+    least, most = (math.exp(end(stretch["clock"])) for end in (min, max))
+    return f"× {show(least, 'ratio')} to × {show(most, 'ratio')}"
 
 
 def _believed(edge: Mapping[str, Any] | None) -> str:

@@ -98,6 +98,7 @@ class Echoes:
             {
                 **good.manifest,
                 "feature_names": list(job.feature_names),
+                "calibration": echo.plain_calibration(job.feature_names),
                 "novelty": {"mean": [0.0] * width, "std": [1.0] * width, "threshold": 1e9},
                 "drift": fit_drift(np.zeros((1, width), np.float32)),
                 "seconds": {"fit": 1.0},

@@ -30,7 +30,7 @@ from strategies.desk.data import MARKER, load_checked, write_simulated
 from strategies.desk.explain import ExplainOptions, chosen, drivers_of, run_explain
 from strategies.desk.saved_run import PairForecasts, SavedRun
 from tests.hostile import Marks
-from tests.test_contract.echo import CONTEXT, echo_artifact, graph_of
+from tests.test_contract.echo import CONTEXT, echo_artifact, graph_of, plain_calibration
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -100,6 +100,7 @@ def artifact(names: tuple[str, ...]) -> Artifact:
     flat = {"mean": [0.0] * len(names), "std": [1.0] * len(names), "threshold": 100.0}
     more = {
         "feature_names": list(names),
+        "calibration": plain_calibration(names),
         "novelty": flat,
         "drift": fit_drift(np.zeros((1, len(names)), np.float32)),
         "onnx_sha256": Artifact.digest(onnx),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
+import numpy as np
 import pytest
 
 from models.reports.backtest.build import backtest_numbers
@@ -53,6 +54,8 @@ def test_card_when_written_then_its_numbers_are_the_reports_and_the_manifests(
     assert "| live | carried on from candle to candle; over" in card
     assert f"over {m['streaming']['candles']} candles it differs" in card
     assert all(text in card for text in m["card"]["failure_modes"])
+    least, most = (np.exp(end(m["calibration"]["stretch"]["clock"])) for end in (min, max))
+    assert f"| quantiles stretched by the hour | × {least:.2f} to × {most:.2f} |" in card
 
 
 def test_card_when_coins_were_pooled_then_it_tells_what_each_gave_and_who_is_left_out(
