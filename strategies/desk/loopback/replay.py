@@ -10,6 +10,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from models.base.errors import InputError
+from models.base.files import iso_ms
 from models.base.types import Candles, FloatArray, IntArray
 from models.base.units import DAY_MS, HOUR_MS
 from strategies.desk.loopback.path import PricePath, candle_path
@@ -185,7 +187,7 @@ def read_market(
 
     Raises
     ------
-    FileNotFoundError
+    InputError
         If no listed symbol has candles there.
     """
     span = (start_ms, stop_ms)
@@ -197,8 +199,10 @@ def read_market(
         if found:
             feeds[symbol.name] = _read_feed(stem, found[0], span)
     if not feeds:
-        raise FileNotFoundError(
-            f"expected futures candles of {[s.name for s in symbols]} in {datadir / 'futures'}"
+        raise InputError(
+            f"expected futures candles of {', '.join(symbol.name for symbol in symbols)}",
+            where=str(datadir / "futures"),
+            cure="give a Freqtrade data directory: the folder that holds futures/",
         )
     return ReplayedMarket(feeds=feeds)
 
@@ -251,10 +255,14 @@ def starting_now(market: ReplayedMarket, start_ms: int, now_ms: int) -> Replayed
 
     Raises
     ------
-    ValueError
+    InputError
         If the market has no script at `start_ms`.
     """
     first, last = market.span_ms()
     if not first <= start_ms < last:
-        raise ValueError(f"expected a start in the data, {first} to {last}, got {start_ms}")
+        began, ends, asked = (iso_ms(ms)[:10] for ms in (first, last, start_ms))
+        raise InputError(
+            f"expected a start in the data, {began} to {ends}, got {asked}",
+            cure="name a day of it; of files of several timeframes the finest is replayed",
+        )
     return market.shifted((now_ms - start_ms) // DAY_MS * DAY_MS)

@@ -12,6 +12,7 @@ import logging
 import signal
 from typing import Final
 
+from models.base.errors import ControlError
 from models.base.files import wall_clock_ms
 from strategies.desk.loopback.clock import FastClock
 from strategies.desk.loopback.replay import read_market, starting_now
@@ -27,7 +28,13 @@ def run_exchange(options: argparse.Namespace) -> int:
     """Serve as the options say until SIGTERM or SIGINT; return the process exit code."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     state = LoopbackState() if options.data is None else replayed(options)
-    asyncio.run(serve_until_stopped(state, options.host, options.port))
+    try:
+        asyncio.run(serve_until_stopped(state, options.host, options.port))
+    except OSError as error:
+        raise ControlError(
+            f"cannot listen on {options.host}:{options.port}: {error.strerror or error}",
+            cure="give another --port; 0 takes a free one",
+        ) from error
     return 0
 
 

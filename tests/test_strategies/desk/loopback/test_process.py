@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from strategies.desk.cli import main
 from strategies.desk.simulated_data import write_simulated
 from tests.exchange.client import trading_ccxt_config, trading_client
 from tests.places import ROOT, USER_DATA
@@ -53,3 +54,25 @@ def test_config_file_when_compared_then_it_is_what_the_client_helper_says() -> N
     expected = trading_ccxt_config("https://127.0.0.1:18080")
     assert config["exchange"]["ccxt_config"] == expected
     assert config["exchange"]["only_from_ccxt"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--data", "/nowhere"), 2, "expected futures candles of BTCUSDT"),
+        (("--port", "99999"), 2, "expected a port from 0 to 65535, got '99999'"),
+        (("--speed", "0"), 2, "expected a number > 0, got '0'"),
+        (("--wallet", "nan"), 2, "expected a number > 0, got 'nan'"),
+        (("--start", "may"), 2, "expected a day as 2021-05-19, got 'may'"),
+        (("--host", "198.51.100.1"), 2, "cannot listen on 198.51.100.1:0"),
+    ],
+)
+def test_exchange_when_an_option_cannot_be_used_then_the_error_says_what_can(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], code: int, said: str
+) -> None:
+    try:
+        left = main(["exchange", *words])
+    except SystemExit as ended:  # argparse's own way
+        left = int(ended.code or 0)
+    assert left == code
+    assert said in capsys.readouterr().err

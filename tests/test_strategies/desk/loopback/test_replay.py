@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.base.errors import InputError
 from models.base.types import Candles
 from models.base.units import DAY_MS, HOUR_MS
 from strategies.desk.loopback.replay import (
@@ -55,7 +56,7 @@ def test_directory_when_a_part_is_asked_for_then_only_that_is_read(datadir: Path
 def test_directory_when_nothing_listed_is_there_then_it_says_what_it_looked_for(
     datadir: Path,
 ) -> None:
-    with pytest.raises(FileNotFoundError, match="BCHUSDT"):
+    with pytest.raises(InputError, match="expected futures candles of BCHUSDT"):
         read_market(datadir, [BCH])
 
 
@@ -67,7 +68,7 @@ def test_replay_when_started_now_then_hours_of_day_and_prices_are_kept(datadir: 
     assert moved.price("BTCUSDT", now) == market.price("BTCUSDT", at_the_time)
     assert moved.mark("BTCUSDT", now) == market.mark("BTCUSDT", at_the_time)
     assert (moved.feeds["BTCUSDT"].funding_ms % FUNDING_INTERVAL_MS == 0).all()
-    with pytest.raises(ValueError, match="expected a start in the data"):
+    with pytest.raises(InputError, match=r"in the data, \d{4}-\d\d-\d\d to \d{4}-"):
         starting_now(market, START_MS - 1, now)
 
 
