@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final
-
-from strategies.desk.typed import positive
 
 _PORTS: Final = 2**16
 
@@ -19,7 +17,7 @@ def add_exchange_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=_port, default=0, help="0 takes a free one")
     parser.add_argument("--data", type=Path, help="a Freqtrade data directory to replay")
     parser.add_argument("--start", type=_utc, help="day of the data that is today, YYYY-MM-DD")
-    parser.add_argument("--speed", type=positive, default=1.0, help="of the clock, 1 is real time")
+    parser.add_argument("--speed", type=_speed, default=1.0, help="of the clock, 1 is real time")
     parser.add_argument("--wallet", type=_quote, default=Decimal(10_000), help="USDT")
     parser.add_argument("--key", default="loopback-key", help="of the account; a fake one")
     parser.add_argument("--secret", default="loopback-secret")
@@ -45,6 +43,15 @@ def _port(word: str) -> int:
     return int(word)
 
 
+def _speed(word: str) -> float:
+    return float(_quote(word))
+
+
 def _quote(word: str) -> Decimal:
-    positive(word)  # "nan" and "-1" are numbers to Decimal
-    return Decimal(word)
+    try:
+        number = Decimal(word)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not (number.is_finite() and number > 0):
+        raise argparse.ArgumentTypeError(f"expected a number > 0, got {word!r}")
+    return number
