@@ -15,6 +15,7 @@ from freqtrade.persistence import Order, Trade
 from freqtrade.strategy import IStrategy
 from pandas import Series
 
+from models.operate.journal.fills import CLOSED, FILLED
 from models.operate.journal.records import DecisionRecord, Incident
 from models.trade.risk.snapshot import Exposure
 from strategies.account.safety_rules import Purpose
@@ -25,6 +26,7 @@ from strategies.bot.reload import check_reload
 from strategies.bot.settings_check import refuse_unsafe
 from strategies.fast.lane import Lane
 from strategies.guard.guarding import Guarding
+from strategies.guard.known import epoch_ms
 from strategies.human import decisions
 from strategies.human.control import Control
 from strategies.human.figures import (
@@ -220,15 +222,32 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
 
     @on_error_return(None)
     def _note_fill(self, trade: Trade, order: Order, current_time: datetime) -> None:
-        if self.control is None or not order.safe_filled:
+        """Tell the guards of a fill and write it down, once: Freqtrade may repeat old ones.
+
+        A guard would look for a repeated one among the newest executions.
+        """
+        control = self.control
+        if control is None or not order.safe_filled:
             return
-        self.guarding.booked(trade.pair, order, current_time)
-        if order.ft_order_side != trade.entry_side:
-            self.guarding.closed(trade.pair, current_time)
-        led = self.control.led(trade.pair)
-        self.control.record("order.filled", decisions.filled(trade, order, led))
-        if not trade.is_open:
-            self.control.record("trade.closed", decisions.outcome(trade, current_time))
+        if is_news := self._is_news(control, trade, order):
+            self.guarding.booked(trade.pair, order, current_time)
+            if order.ft_order_side != trade.entry_side:
+                self.guarding.closed(trade.pair, current_time)
+            led = control.led(trade.pair)
+            control.record(FILLED, decisions.filled(trade, order, led))
+        # A kill may have come between the two lines.
+        if not trade.is_open and (is_news or self._is_end_news(control, trade, order)):
+            control.record(CLOSED, decisions.outcome(trade, current_time))
+
+    @on_error_return(True)
+    def _is_news(self, control: Control, trade: Trade, order: Order) -> bool:
+        """Whether the journal lacks a fill; one it cannot be asked about counts as news."""
+        fill = decisions.filled(trade, order, None)
+        return not control.written.holds(fill, epoch_ms(order.order_date_utc))
+
+    @on_error_return(True)
+    def _is_end_news(self, control: Control, trade: Trade, order: Order) -> bool:
+        return not control.written.holds_end(trade.id, epoch_ms(order.order_date_utc))
 
     # -- what a record tells ------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from models.operate.control.review import Answer, ReviewConfig
 from models.operate.control.state import ControlMode, ControlState, GuardActor
 from models.operate.control.state_file import HaltMemory
 from models.operate.control.text import notice_line
+from models.operate.journal.fills import WrittenFills
 from models.operate.journal.records import ControlChange, DecisionRecord, Incident, JournalRecord
 from strategies.account.acknowledgement import leverage_digest
 from strategies.account.identity import bot_identity, hold_account
@@ -134,6 +135,7 @@ class Control:
             home, clock, secrets=secrets, memory=memory, obstacles=self.obstacles, hedges=hedges
         )
         self.store, self.journal, self.clock = self.commands.store, self.commands.journal, clock
+        self.written = WrittenFills(self.journal)
         self._review, self._acknowledge, self._hedges = review, acknowledge, hedges
         self._occupied = tuple(occupied)
         self.reasons: dict[str, str] = {}  # pair -> why the newest entry into it was not made
@@ -358,6 +360,7 @@ class Control:
             logger.error(self._trouble["journal"])
             return None
         self._trouble.pop("journal", None)
+        self.written.note(record)
         return number
 
     def led(self, pair: str) -> int | None:

@@ -7,10 +7,10 @@ from typing import Final
 
 from models.base.files import iso_ms
 from models.operate.journal.chain import JournalEntry
+from models.operate.journal.fills import FILLED
 from models.trade.risk.snapshot import SentOrder
 
 ACCEPTED: Final = "entry.accepted"
-FILLED: Final = "order.filled"
 LEAVING: Final = ("exit", "reduce")
 
 

@@ -144,7 +144,9 @@ def test_fill_when_a_subclass_overrides_the_hook_then_it_is_written_down_once(
     make: Any, kind: type[ForecastStrategy]
 ) -> None:
     s = make(kind)
-    fill = SimpleNamespace(ft_order_side="buy", safe_filled=1.0, order_id="7", safe_price=RATE)
+    fill = SimpleNamespace(
+        ft_order_side="buy", safe_filled=1.0, order_id="7", safe_price=RATE, order_date_utc=NOW
+    )  # fmt: skip
     s.order_filled(pair=PAIR, trade=trade(), order=fill, current_time=NOW)
     assert len(s.control.journal.entries(kind="order.filled")) == 1
 

@@ -87,7 +87,8 @@ def order(number: str, side: str = "buy", **changes: Any) -> SimpleNamespace:
     """An order of the bot, filled unless said otherwise."""
     return SimpleNamespace(**{
         "order_id": number, "ft_order_side": side, "ft_is_open": False, "safe_filled": 5.0,
-        "safe_amount": 5.0, "safe_remaining": 0.0, "safe_price": RATE, **changes,
+        "safe_amount": 5.0, "safe_remaining": 0.0, "safe_price": RATE,
+        "order_date_utc": NOW, **changes,
     })  # fmt: skip
 
 
@@ -236,6 +237,20 @@ def test_fills_when_the_books_say_otherwise_then_it_halts_and_says_which(
     assert loops(s, 25, 30, 39) is ControlMode.ACTIVE
     assert loops(s, 41) is ControlMode.HALTED
     assert said in why(s)
+
+
+def test_fills_when_an_old_one_is_repeated_then_nobody_looks_for_it_among_the_newest(
+    s: Any, client: Client, open_trades: list[Any]
+) -> None:
+    bought = order("1", order_date_utc=at(-172_800))  # two days ago
+    trade = holding(s, open_trades, bought, STOP)
+    trade.id, trade.is_open = 1, True
+    client.orders = [resting("7")]
+    s.order_filled(PAIR, trade, bought, at(-172_800))
+    assert loops(s, 20) is ControlMode.ACTIVE
+    s.order_filled(PAIR, trade, bought, at(21))
+    assert loops(s, 25, 45, 65) is ControlMode.ACTIVE
+    assert len(s.control.journal.entries(kind="order.filled")) == 1
 
 
 def test_fills_when_one_is_listed_late_then_nothing_halts(

@@ -62,7 +62,7 @@ def loop(s: ForecastStrategy) -> None:
 class Filled:
     """What is read of a filled order."""
 
-    order_id, safe_price = "77", RATE
+    order_id, safe_price, order_date_utc = "77", RATE, OPENED
 
     def __init__(self, side: str, amount: float = 5.0) -> None:
         self.ft_order_side, self.safe_filled, self.safe_amount = side, amount, amount
@@ -304,6 +304,42 @@ def test_journal_when_a_trade_lives_and_dies_then_why_tells_the_whole_story(make
     assert (left["reason"], sold["decision"], sold["opens"]) == ("max_hold", story[2].n, False)
     assert (closed["profit_quote"], closed["held_s"]) == (12.5, 3602.0 + 3600.0)
     assert s.control.journal.verify().fault == ""
+
+
+def fills(s: ForecastStrategy) -> list[tuple[str, float]]:
+    return [(r["side"], r["amount_base"]) for _, r in told(s, "order.filled")]
+
+
+def test_journal_when_fills_are_repeated_then_each_is_written_once_over_restarts_too(
+    make: Any,
+) -> None:
+    s, trade = make(), OpenTrade()
+    for _ in range(3):
+        s.order_filled(PAIR, trade, Filled("buy"), NOW)
+    s = make()
+    s.order_filled(PAIR, trade, Filled("buy"), NOW)
+    trade.is_open = False
+    for _ in range(2):
+        for side in ("sell", "buy"):
+            s.order_filled(PAIR, trade, Filled(side), NOW)
+    make().order_filled(PAIR, trade, Filled("sell"), NOW)
+    assert fills(s) == [("buy", 5.0), ("sell", 5.0)]
+    assert len(told(s, "trade.closed")) == 1
+    s.order_filled(PAIR, trade, Filled("sell", 5.5), NOW)  # more of it has been executed
+    assert fills(s)[2:] == [("sell", 5.5)]
+
+
+def test_journal_when_killed_between_a_fill_and_the_end_of_its_trade_then_the_end_is_written(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s, trade = make(), OpenTrade(is_open=False)
+    with monkeypatch.context() as killed:
+        killed.setattr("strategies.human.decisions.outcome", lambda *_: 1 / 0)
+        s.order_filled(PAIR, trade, Filled("sell"), NOW)
+    assert [kind for kind, _ in told(s)] == ["order.filled"]
+    for _ in range(2):
+        make().order_filled(PAIR, trade, Filled("sell"), NOW)
+    assert [kind for kind, _ in told(s)] == ["order.filled", "trade.closed"]
 
 
 def test_journal_when_an_entry_is_refused_again_and_again_then_it_says_so_once_per_reason(
