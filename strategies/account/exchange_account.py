@@ -63,7 +63,7 @@ def resting_orders(exchange: Exchange, pairs: Sequence[str]) -> list[Resting]:
     for params in ({}, {"trigger": True}):
         for pair in pairs if len(pairs) < ALL_AT_ONCE else (None,):
             # The client warns of the weight of asking for every pair, by refusing.
-            allow_every_market(exchange)
+            allow_every_market(rest_client(exchange))
             rows = rest_client(exchange).fetch_open_orders(pair, params=params)
             found += [resting_of(order_in_base(exchange, row)) for row in rows]
     return [order for order in found if order.symbol in pairs]

@@ -26,9 +26,9 @@ def rest_client(exchange: Exchange) -> ccxt.Exchange:
     return exchange._api
 
 
-def allow_every_market(exchange: Exchange) -> None:
+def allow_every_market(client: ccxt.Exchange) -> None:
     """Let the open orders of all markets be asked for at once: ccxt refuses it as a warning."""
-    exchange._api.options[_WARNS] = False
+    client.options[_WARNS] = False
 
 
 def _probe() -> str:

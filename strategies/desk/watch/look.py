@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 ACCOUNT: Final = "the account"
 MARGIN_PART: Final = "the margin"
+EARLIER: Final = "what an earlier watchdog has left"
+_AGAIN_S: Final = 60.0  # between two questions about all markets, which are dear
 _LOOK_S: Final = 12.0  # a slow exchange must not keep what was seen from being acted on
 
 
@@ -43,13 +46,57 @@ class SeenAccount:
         return self.whole or symbol in self.positions
 
 
+class GuardedMarkets:
+    """The markets in which own stops may rest though they hold no position any more.
+
+    Every market is one that was seen with a position, until it is seen without that and without
+    stops. Where an earlier watchdog left its own is asked for once, of all markets together.
+    """
+
+    def __init__(self) -> None:
+        self.symbols: dict[str, None] = {}
+        self._missing = {EARLIER: "not asked for yet"}
+        self._next_s = -math.inf
+
+    def note(self, seen: SeenAccount) -> None:
+        """Take note of what holds a position now, and of what is clear."""
+        clear = {
+            symbol for symbol, orders in seen.orders.items()
+            if seen.is_settled(symbol) and all(order.trigger is None for order in orders)
+        }  # fmt: skip
+        left = {symbol: None for symbol in self.symbols if symbol not in clear}
+        self.symbols = left | dict.fromkeys(seen.positions)
+
+    def recall(self, venue: Venue, now_s: float) -> dict[str, str]:
+        """Add the markets with stops of an earlier watchdog; return what cannot be seen, and why.
+
+        Asked again after a minute, of monotonic time, until all of it is seen.
+        """
+        if self._missing and now_s >= self._next_s:
+            self._next_s = now_s + _AGAIN_S
+            try:
+                told = venue.stops()
+            except Exception as error:  # noqa: BLE001 - of any kind: it is not seen
+                self._missing = {EARLIER: in_short(error)}
+            else:
+                self._missing = {f"an order in {row}": why for row, why in told.unread.items()}
+                self.symbols |= {stop.symbol: None for stop in told.items if stop.own}
+        return self._missing
+
+
 def look(
-    venue: Venue | None, symbols: Sequence[str], monotonic: Seconds, alive: Callable[[], None]
+    venue: Venue | None,
+    symbols: Sequence[str],
+    guarded: GuardedMarkets,
+    monotonic: Seconds,
+    alive: Callable[[], None],
 ) -> SeenAccount:
-    """Return what there is in `symbols` and in every market with a position.
+    """Return what there is in `symbols`, in every market with a position, and in `guarded`.
 
     Parameters
     ----------
+    guarded
+        Is told what is seen.
     alive
         Is called before each question.
     """
@@ -64,7 +111,7 @@ def look(
         seen.whole = not told.unread
     with _part(seen, MARGIN_PART, alive):
         seen.margin_ratio = venue.margin_ratio()
-    for symbol in dict.fromkeys([*seen.positions, *symbols]):
+    for symbol in dict.fromkeys([*seen.positions, *symbols, *guarded.symbols]):
         name = f"the orders of {symbol}"
         if monotonic() - begun_s > _LOOK_S:
             seen.missing[name] = "no time left"
@@ -73,6 +120,10 @@ def look(
             orders = venue.resting(symbol)
             seen.orders[symbol] = orders.items
             seen.missing |= {f"an order in {row}": why for row, why in orders.unread.items()}
+    guarded.note(seen)
+    alive()
+    if monotonic() - begun_s <= _LOOK_S:  # last: nothing else is to wait for it
+        seen.missing |= guarded.recall(venue, monotonic())
     return seen
 
 

@@ -35,6 +35,7 @@ from strategies.seams.raw_answers import (
     list_markets_apart,
     rows_apart,
 )
+from strategies.seams.rest_client import allow_every_market
 from strategies.seams.throttle import pause_by_monotonic_time
 
 _AMOUNT: Final = "positionAmt"  # Binance's name; ccxt leaves rows out that it takes for empty
@@ -60,6 +61,7 @@ def venue_client(config: Mapping[str, Any]) -> ccxt.Exchange:
     client: ccxt.Exchange = account_client(block)
     # Leverage tiers, which ccxt would ask for with the positions, are nothing to the watchdog.
     client.options["leverageBrackets"] = {}
+    allow_every_market(client)
     return client
 
 
@@ -111,6 +113,15 @@ class Venue:
             told.items += part.items
             told.unread |= part.unread
         return told
+
+    @_heeding
+    def stops(self) -> ToldRows[Resting]:
+        """Return the stops that wait in any market; weighs as much as 40 single ones."""
+        self._know_markets()
+        # Of one market ccxt knows the kind by itself.
+        params = {"trigger": True, "type": "swap", "subType": "linear"}
+        ask = partial(self._client.fetch_open_orders, params=params)
+        return _told(rows_apart(self._client, ask), partial(_order, ""))
 
     @_heeding
     def margin_ratio(self) -> float | None:
@@ -239,11 +250,13 @@ def _told(rows: Iterable[AnsweredRow], read: Callable[[AnsweredRow], _T | None])
 
 
 def _order(symbol: str, row: AnsweredRow) -> Resting:
+    """Return the order of a row, which is to be in `symbol`; empty for any market."""
     if row.error or not row.parsed:
         raise InputError(row.error or "left out by ccxt")
     (parsed,) = row.parsed
     order = resting_of(parsed)
-    whole = parsed["side"] in ("buy", "sell") and order.symbol == symbol and order.amount >= 0
+    is_asked = symbol in ("", order.symbol)
+    whole = parsed["side"] in ("buy", "sell") and is_asked and order.amount >= 0
     # A stop that does not say it only reduces must not be taken for an entry, and back.
     if not whole or (order.trigger is not None and parsed["reduceOnly"] is None):
         raise InputError("expected side, size and kind of an order")

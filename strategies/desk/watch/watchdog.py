@@ -35,7 +35,7 @@ from models.operate.control.watch import (
 )
 from strategies.desk.watch.act import Actions
 from strategies.desk.watch.clocks import ClockComparison
-from strategies.desk.watch.look import MARGIN_PART, SeenAccount, look
+from strategies.desk.watch.look import MARGIN_PART, GuardedMarkets, SeenAccount, look
 from strategies.desk.watch.telling import Telling
 from strategies.desk.watch.unseen import Missing, UnseenParts
 from strategies.desk.watch.venue import Venue
@@ -108,13 +108,13 @@ class Watchdog:
         self._actions = None if venue is None else Actions(venue, config, monotonic)
         self._telling = Telling(commands.journal, say, monotonic, config.again_s)
         self._clocks = ClockComparison(self._clock, venue, config.clock_s, monotonic)
-        self._life, self._unseen = Life(), UnseenParts()
+        self._life, self._unseen, self._guarded = Life(), UnseenParts(), GuardedMarkets()
         self._lasting: dict[str, tuple[int, int]] = {}  # what is odd -> rounds, since when
         self._is_closing = False  # positions, of which the last has not been seen to be gone
 
     def round(self) -> None:
         """Look once and do what has to be done; what fails is tried again in the next round."""
-        seen = look(self._venue, self._symbols, self._monotonic, self._alive)
+        seen = look(self._venue, self._symbols, self._guarded, self._monotonic, self._alive)
         trouble: list[str] = []
         judged = self._judge(seen, trouble)
         if judged.grave:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,10 +49,12 @@ class World:
         """Look at the state of a dry run in this user directory instead."""
         self.commands = Commands(home_of(folder, BotStage.DRY_RUN), lambda: self.now)
 
-    def watchdog(self, *, dry: bool = False, **settings: Any) -> Watchdog:
+    def watchdog(
+        self, symbols: Sequence[str] = (BTC, ETH), *, dry: bool = False, **settings: Any
+    ) -> Watchdog:
         venue = None if dry else Venue(venue_client(self.config), lambda: self.now / 1000)
         return Watchdog(
-            self.commands, venue, [BTC, ETH], WatchdogConfig(**settings), self.said.append,
+            self.commands, venue, symbols, WatchdogConfig(**settings), self.said.append,
             monotonic=lambda: self.now / 1000,
         )  # fmt: skip
 

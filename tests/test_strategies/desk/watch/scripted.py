@@ -67,7 +67,7 @@ def healthy() -> dict[str, Any]:
         "positionRisk": positions,
         "openOrders BTCUSDT": [_order("BTC", "BUY", "50000")],
         "openOrders ETHUSDT": [_order("ETH", "SELL", "4000")],
-        "openAlgoOrders BTCUSDT": [], "openAlgoOrders ETHUSDT": [],
+        "openAlgoOrders BTCUSDT": [], "openAlgoOrders ETHUSDT": [], "openAlgoOrders": [],
         "balance": [], "account": {"totalMaintMargin": "10", "totalMarginBalance": "1000",
                                    "assets": [], "positions": []},
         "time": {"serverTime": START_MS},

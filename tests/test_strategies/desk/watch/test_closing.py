@@ -12,6 +12,7 @@ from models.operate.control.heartbeat import FILE
 from models.operate.control.state import ControlMode
 from strategies.desk.loopback.book import Liquidity
 from strategies.desk.watch.venue import Venue
+from strategies.desk.watch.watchdog import Watchdog
 from tests.exchange.faults import Drop
 from tests.test_strategies.desk.watch.loopback_world import (
     ANN,
@@ -178,6 +179,88 @@ def test_watchdog_when_positions_cannot_be_seen_then_no_stop_counts_as_left(worl
     for _ in range(5):
         world.dog.round()
     assert left_stops(world) == []
+
+
+# -- own stops in a market the bot does not trade -----------------------------------------------
+
+
+def guarded(world: World) -> Watchdog:
+    """Let a dead bot's watchdog stop a position that somebody else has opened in ETH."""
+    dog = world.watchdog([BTC])
+    world.alive()
+    world.pass_s(16)
+    world.buy(-0.5, ETH)
+    dog.round()
+    assert world.stops() == [("ETHUSDT", 1, 0.5, 3_150.0, True)]
+    return dog
+
+
+TAKEN_BACK = f"watchdog: own stop in {ETH} taken back"
+
+
+def test_own_stop_when_all_is_closed_then_it_is_taken_back(world: World) -> None:
+    dog = guarded(world)
+    world.commands.flatten(ANN, "storm")
+    for _ in range(3):
+        dog.round()
+    assert (held(world), world.stops()) == ({}, [])
+    assert world.said.count(TAKEN_BACK) == 1
+    asked = len(world.state.requests)
+    dog.round()
+    assert not any("ETHUSDT" in line for line in world.state.requests[asked:])  # it is clear
+
+
+def test_own_stop_when_the_position_is_closed_by_hand_then_it_is_taken_back(world: World) -> None:
+    dog = guarded(world)
+    world.buy(0.5, ETH)
+    dog.round()
+    assert world.stops() == []
+    assert world.said.count(TAKEN_BACK) == 1
+
+
+def test_own_stop_when_the_watchdog_was_started_anew_then_it_is_taken_back(world: World) -> None:
+    guarded(world)
+    world.stop(0.01, 57_000)  # somebody else's stays
+    world.buy(0.5, ETH)
+    dog = world.watchdog([BTC])
+    for _ in range(2):
+        dog.round()
+    assert [stop[0] for stop in world.stops()] == ["BTCUSDT"]
+    assert world.said.count(TAKEN_BACK) == 1
+
+
+def test_own_stop_when_it_cannot_be_taken_back_then_that_is_said_until_it_can(
+    world: World,
+) -> None:
+    dog = guarded(world)
+    world.buy(0.5, ETH)
+    world.state.faults.add(Drop(on="DELETE /fapi/v1/algoOrder"))
+    for _ in range(3):
+        dog.round()
+    not_done = "not done, tried again next round: own stop in ETH/USDT:USDT taken back"
+    assert any(not_done in text for text in world.said)
+    world.state.faults.clear()
+    dog.round()
+    assert world.stops() == []
+
+
+def test_own_stop_when_a_watchdog_started_anew_cannot_see_it_then_that_is_said_until_it_can(
+    world: World,
+) -> None:
+    guarded(world)
+    world.buy(0.5, ETH)
+    world.state.faults.add(Drop(on="GET /fapi/v1/openAlgoOrders"))
+    dog = world.watchdog([BTC])
+    for _ in range(4):
+        dog.round()
+        world.pass_s(3)
+    assert any("what an earlier watchdog has left" in text for text in world.said)
+    world.state.faults.clear()
+    for _ in range(20):
+        dog.round()
+        world.pass_s(3)
+    assert world.stops() == []
+    assert any("what an earlier watchdog has left" in text for text in over(world))
 
 
 # -- what is over -------------------------------------------------------------------------------

@@ -181,8 +181,8 @@ def test_watchdog_when_its_address_is_banned_then_it_asks_once_when_it_may_and_a
     assert len(served.state.requests) == 1
     (said,) = unseen(served)
     assert (
-        f"the account, the margin, the orders of {BTC}, the orders of {ETH} and the exchange's"
-        in said
+        f"the account, the margin, the orders of {BTC}, the orders of {ETH}, what an earlier "
+        "watchdog has left and the exchange's" in said
     )
     assert "asked too often, says the exchange; asked again at 20" in said
     served.dog.round()
