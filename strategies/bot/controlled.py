@@ -184,28 +184,29 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
         """Return why control forbids new risk now, written down, or nothing."""
         why = "" if self.control is None else self.control.refusal()
         if why:
-            self._refuse(pair, side, rate, why)
+            self.refuse_entry(pair, side, rate, why)
         return why
 
-    def _refuse(self, pair: str, side: str, rate: float, why: str) -> None:
-        """Write down why an entry is not made, before any guard is asked."""
+    @on_error_return(None)
+    def refuse_entry(self, pair: str, side: str, rate: float, why: str) -> None:
+        """Write down why an entry is not made, and keep it for who asked for it."""
         if self.control is not None:
             self.control.refused(self._entry(pair, side, rate), why)
 
     def _large_enough(
-        self, pair: str, stake: float, leverage: float, least: float | None, why: str = ""
-    ) -> float:
-        """Return a stake, or 0 where it is below the exchange's minimum: never rounded up to it."""
+        self, pair: str, side: str, rate: float, stake: float, leverage: float,
+        least: float | None, why: str,
+    ) -> float:  # fmt: skip
+        """Return a stake, or 0 where it is below the exchange's minimum: never rounded up to it.
+
+        `why` is what the guards had to say of it; it is written down with the refusal.
+        """
         if stake >= (smallest := least or 0.0) and stake > 0:
             return stake
-        self._note_small(pair, stake * leverage, smallest * leverage, why)
+        small = f"{stake * leverage:.2f} is allowed, "
+        small += f"the smallest order is {smallest * leverage:.2f}"
+        self.refuse_entry(pair, side, rate, f"{small}: {why}" if why else small)
         return 0.0
-
-    def _note_small(self, pair: str, allowed_quote: float, least_quote: float, why: str) -> None:
-        """Keep why an entry is smaller than the exchange takes, or nothing."""
-        if self.control is not None:
-            small = f"{allowed_quote:.2f} is allowed, the smallest order is {least_quote:.2f}"
-            self.control.reasons[pair] = f"{small}: {why}" if why else small
 
     @on_error_return(None)
     def _note_reduction(self, trade: Trade, rate: float, share: float) -> None:

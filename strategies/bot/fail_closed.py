@@ -39,11 +39,11 @@ def on_error_return(safe: _S) -> Callable[[Callable[_P, _R]], Callable[_P, _R | 
             try:
                 return hook(*args, **kwargs)
             except NoForecastError as error:
-                _note_reason(error.problem, args, kwargs)
+                _note_reason(error.problem, safe, args, kwargs)
                 logger.info("%s: %s; answering %r", hook.__name__, error.problem, safe)
                 return safe
             except Exception as error:
-                _note_reason(f"{type(error).__name__}: {error}", args, kwargs)
+                _note_reason(f"{type(error).__name__}: {error}", safe, args, kwargs)
                 logger.exception("%s raised exception; answering %r", hook.__name__, safe)
                 return safe
 
@@ -55,11 +55,17 @@ def on_error_return(safe: _S) -> Callable[[Callable[_P, _R]], Callable[_P, _R | 
     return decorate
 
 
-def _note_reason(why: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Keep why a hook of a strategy refuses a pair, for who asked for an entry."""
-    control = getattr(next(iter(args), None), "control", None)
-    if control is not None and "pair" in kwargs:
-        control.reasons[kwargs["pair"]] = why
+def _note_reason(
+    why: str, safe: object, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> None:  # fmt: skip
+    """Keep why a hook of a strategy refuses a pair, for who asked; an entry's is written down."""
+    strategy: Any = next(iter(args), None)
+    if getattr(strategy, "control", None) is None or "pair" not in kwargs:
+        return
+    strategy.control.reasons[kwargs["pair"]] = why
+    rate = kwargs.get("rate", kwargs.get("current_rate"))
+    if safe == 0 and "side" in kwargs and rate is not None:  # False and 0 refuse an entry
+        strategy.refuse_entry(kwargs["pair"], kwargs["side"], rate, why)
 
 
 @contextmanager

@@ -144,7 +144,8 @@ class ForecastStrategy(ForecastColumns, GuardedStrategy):
         state = self._account(pair, current_rate)
         worth = self._worth_quote(pair, side, current_time, state.equity_quote)
         if not worth > 0:
-            self._refuse(pair, side, current_rate, "the edge's lower bound does not pay the cost")
+            why = "the edge's lower bound does not pay the cost"
+            self.refuse_entry(pair, side, current_rate, why)
             return 0.0
         wanted = min(position_notional_quote(state.equity_quote, stop, self.sizing), worth)
         decision = self.guarding.decide(
@@ -153,7 +154,9 @@ class ForecastStrategy(ForecastColumns, GuardedStrategy):
         if not decision.allowed:
             logger.info("%s %s entry refused: %s", pair, side, decision.reason)
         stake = min(decision.notional_quote / leverage, max_stake)
-        return self._large_enough(pair, stake, leverage, min_stake, decision.reason)
+        return self._large_enough(
+            pair, side, current_rate, stake, leverage, min_stake, decision.reason
+        )
 
     def _objection(
         self, pair: str, side: str, amount: float, rate: float, current_time: datetime

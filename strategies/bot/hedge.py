@@ -227,28 +227,41 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
         if self._no_new_risk(pair, side, current_rate):
             return 0.0
         self.guarding.leverage[pair] = leverage
-        notional = self._opening(pair, current_time) * current_rate
-        stake = min(self._allowed(pair, side, notional, current_rate, current_time) / leverage,
-                    max_stake)  # fmt: skip
-        return self._large_enough(pair, stake, leverage, min_stake)
+        amount, why = self._opening(pair, current_time)
+        if not amount > 0:
+            self._nothing_to_open(pair, side, current_rate, entry_tag, why)
+            return 0.0
+        allowed, why = self._allowed(
+            pair, side, amount * current_rate, current_rate, current_time
+        )  # fmt: skip
+        stake = min(allowed / leverage, max_stake)
+        return self._large_enough(pair, side, current_rate, stake, leverage, min_stake, why)
+
+    def _nothing_to_open(
+        self, pair: str, side: str, rate: float, tag: str | None, why: str
+    ) -> None:
+        """Tell who asked that no position is wanted; the bot's own question is no refusal."""
+        if tag not in (TAG_HEDGE, TAG_PRIMARY):
+            self.refuse_entry(pair, side, rate, f"no position in {pair} is wanted now: {why}")
 
     def _allowed(
         self, pair: str, side: str, notional: float, rate: float, now: datetime
-    ) -> float:  # fmt: skip
-        """Return the part of `notional` the guards let through."""
-        if not notional > 0:
-            return 0.0
+    ) -> tuple[float, str]:
+        """Return the part of `notional` the guards let through, and what they had to say."""
         decision = self.guarding.decide(pair, side, notional, rate, now)
         if decision.notional_quote < notional:
             logger.info("%s %s: %s", pair, side, decision.reason)
-        return decision.notional_quote
+        return decision.notional_quote, decision.reason
 
-    def _opening(self, pair: str, current_time: datetime) -> float:
-        """Return the amount a new trade of `pair` is to have, base units."""
+    def _opening(self, pair: str, current_time: datetime) -> tuple[float, str]:
+        """Return the amount a new trade of `pair` is to have, base units, and why."""
         if pair in self.hedge.instruments:
-            return self.plan(pair, current_time).wanted
+            plan = self.plan(pair, current_time)
+            return plan.wanted, plan.reason
         # Without `open_primary` nothing signals the position: a person has asked for it.
-        return self.hedge.primary.amount_base if self.hedge.mode is HedgeMode.OWN else 0.0
+        if self.hedge.mode is HedgeMode.OWN:
+            return self.hedge.primary.amount_base, "the position itself"
+        return 0.0, f"the bot holds no position of its own in the mode {self.hedge.mode}"
 
     def _objection(
         self, pair: str, side: str, amount: float, rate: float, current_time: datetime
@@ -298,7 +311,7 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
         """Return the stake to add, as much of the change as the guards allow."""
         pair, side = trade.pair, "short" if trade.is_short else "long"
         self.guarding.leverage[pair] = trade.leverage
-        notional = self._allowed(pair, side, change * rate, rate, now)
+        notional, _ = self._allowed(pair, side, change * rate, rate, now)
         if notional < min_stake * trade.leverage or not notional > 0:
             return None
         return self.grown(trade, notional / trade.leverage, rate, now)

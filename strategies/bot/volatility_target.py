@@ -184,8 +184,8 @@ class VolatilityTargetStrategy(ForecastStrategy):
         self._sigma(pair, current_time)  # raises without a trusted forecast
         self.guarding.leverage[pair] = leverage
         target = self._opening(pair, current_rate, current_time)
-        stake = self._allowed(pair, target, leverage, max_stake, current_rate, current_time)
-        return self._large_enough(pair, stake, leverage, min_stake)
+        stake, why = self._allowed(pair, target, leverage, max_stake, current_rate, current_time)
+        return self._large_enough(pair, side, current_rate, stake, leverage, min_stake, why)
 
     def _opening(self, pair: str, rate: float, now: datetime) -> float:
         """Return the notional a new position is to have: the target itself, not the band's edge."""
@@ -198,14 +198,14 @@ class VolatilityTargetStrategy(ForecastStrategy):
     def _allowed(
         self, pair: str, notional: float, leverage: float, max_stake: float, rate: float,
         now: datetime,
-    ) -> float:  # fmt: skip
-        """Return the stake of as much of `notional` as the guards let through."""
+    ) -> tuple[float, str]:  # fmt: skip
+        """Return the stake of as much of `notional` as the guards let through, and why."""
         if not notional > 0:
-            return 0.0
+            return 0.0, "the target itself is nothing"
         decision = self.guarding.decide(pair, "long", notional, rate, now)
         if decision.notional_quote < notional:
             logger.info("%s: %s", pair, decision.reason)
-        return min(decision.notional_quote / leverage, max_stake)
+        return min(decision.notional_quote / leverage, max_stake), decision.reason
 
     def _objection(
         self, pair: str, side: str, amount: float, rate: float, current_time: datetime
@@ -247,7 +247,7 @@ class VolatilityTargetStrategy(ForecastStrategy):
         """Return the stake to add, as much of `notional` as guards and exchange allow."""
         pair = trade.pair
         self.guarding.leverage[pair] = trade.leverage
-        stake = self._allowed(pair, notional, trade.leverage, max_stake, rate, now)
+        stake, _ = self._allowed(pair, notional, trade.leverage, max_stake, rate, now)
         if stake < least or not stake > 0:
             return None
         return self.grown(trade, stake, rate, now)

@@ -21,6 +21,7 @@ from models.base.steady import SteadyClock
 from models.operate.control.commands import BEGUN, Commands, begun_words
 from models.operate.control.heartbeat import RELOADING, Heartbeat, beat
 from models.operate.control.home import home_of, state_place
+from models.operate.control.news import without_figures
 from models.operate.control.owner import BotIdentity, Occupancy, occupy
 from models.operate.control.review import Answer, ReviewConfig
 from models.operate.control.state import ControlMode, ControlState, GuardActor
@@ -322,9 +323,14 @@ class Control:
         return True
 
     def refused(self, decision: DecisionRecord, why: str, kind: str = "entry.refused") -> bool:
-        """Write a refusal down, once for as long as it stays the same; return whether it was."""
+        """Write a refusal down, once for as long as it stays the same; return whether it was.
+
+        An entry that is asked for in every loop is refused at another price each time: what differs
+        in its numbers alone is the same refusal.
+        """
         self.reasons[decision.pair] = why
-        key, said = f"{decision.pair} {decision.side}", f"{decision.candle_ms} {why}"
+        same = without_figures(why) if kind == "entry.refused" else why
+        key, said = f"{decision.pair} {decision.side}", f"{decision.candle_ms} {same}"
         if self._said.get(key) == said:
             return False
         self._said[key] = said

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from models.operate.control.state import ControlState, Notice
 from models.operate.control.text import mode_lines, mode_tells, notice_line, notice_words
 
 TOLD_FILE: Final = "told.json"
+_FIGURE: Final = re.compile(r"\d[\d.,e+-]*")
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +139,7 @@ class News:
 
     def _as_seen(self, obstacle: str) -> str:
         """Return an obstacle as it was seen first: how wrong a clock is changes in every loop."""
-        alike = (s for s in self._beside if _without_figures(s) == _without_figures(obstacle))
+        alike = (s for s in self._beside if without_figures(s) == without_figures(obstacle))
         return next(alike, obstacle)
 
     def _lost(self, state: ControlState) -> frozenset[int]:
@@ -172,5 +174,12 @@ class News:
             logger.warning("what was told cannot be written, a restart tells it again: %s", error)
 
 
-def _without_figures(sentence: str) -> str:
-    return "".join(c for c in sentence if not c.isdigit())
+def without_figures(sentence: str) -> str:
+    """Return a sentence without its numbers: one that differs in them alone is no news.
+
+    Examples
+    --------
+    >>> without_figures("the clock is 2.2 s behind, an order is at 1e+06")
+    'the clock is  s behind, an order is at '
+    """
+    return _FIGURE.sub("", sentence)
