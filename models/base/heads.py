@@ -187,7 +187,8 @@ def chained(
 def _questions(logits: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the log odds of moving, and of up given that it moves, from class logits (.., 3)."""
     down, flat, up = logits[..., 0], logits[..., 1], logits[..., 2]
-    return np.logaddexp(down, up) - flat, up - down
+    with np.errstate(invalid="ignore"):  # a row without a forecast is NaN and stays so
+        return np.logaddexp(down, up) - flat, up - down
 
 
 def onset_probability(hazard: FloatArray) -> FloatArray:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from models.base.heads import HeadLayout, hazard_targets, onset_probability, sigmoid, softmax
+from models.base.heads import (
+    HeadLayout,
+    chained,
+    hazard_targets,
+    onset_probability,
+    sigmoid,
+    softmax,
+)
 from models.base.types import FloatArray
 
 edges = st.lists(st.integers(1, 60), min_size=1, max_size=8, unique=True).map(
@@ -107,3 +116,14 @@ def test_hazard_targets_when_the_hazard_is_constant_then_its_rate_is_recovered()
     error = np.sqrt(expected * (1 - expected) / at_risk.sum(axis=0))
     assert (np.abs(hazard - expected) < 4 * error).all()
     assert onset_probability(hazard) == pytest.approx(1 - 0.95**16, abs=0.004)
+
+
+def test_chained_when_a_row_has_no_forecast_then_it_stays_without_one_and_nobody_is_warned() -> (
+    None
+):
+    logits = np.array([[np.nan] * 3, [0.1, 0.2, 0.7]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        p = chained(logits, np.log([0.2, 0.6, 0.2]), 1.0, 1.0)
+    assert np.isnan(p[0]).all()
+    assert p[1].sum() == pytest.approx(1.0)
