@@ -25,7 +25,7 @@ from strategies.account.exchange_answers import (
     watched_position,
 )
 from strategies.seams.contract_sizes import base_amount, executions_in_base, order_in_base
-from strategies.seams.rest_client import allow_every_market, rest_client
+from strategies.seams.rest_client import every_market, rest_client
 
 ALL_AT_ONCE: Final = 40  # weight of one request for every pair; one pair's is 1
 _ROWS: Final = 1000  # most the exchange answers at once
@@ -59,12 +59,15 @@ def books_of_exchange(exchange: Exchange, rows: Iterable[Mapping[str, Any]]) -> 
 
 def resting_orders(exchange: Exchange, pairs: Sequence[str]) -> list[Resting]:
     """Return what waits on the exchange in `pairs`, stops included; weight 2 a pair, at most 80."""
+    client = rest_client(exchange)
     found: list[Resting] = []
+    asked: Sequence[str | None] = pairs
+    more: dict[str, str] = {}
+    if len(pairs) >= ALL_AT_ONCE:
+        asked, more = (None,), every_market(client)
     for params in ({}, {"trigger": True}):
-        for pair in pairs if len(pairs) < ALL_AT_ONCE else (None,):
-            # The client warns of the weight of asking for every pair, by refusing.
-            allow_every_market(rest_client(exchange))
-            rows = rest_client(exchange).fetch_open_orders(pair, params=params)
+        for pair in asked:
+            rows = client.fetch_open_orders(pair, params={**params, **more})
             found += [resting_of(order_in_base(exchange, row)) for row in rows]
     return [order for order in found if order.symbol in pairs]
 

@@ -26,9 +26,13 @@ def rest_client(exchange: Exchange) -> ccxt.Exchange:
     return exchange._api
 
 
-def allow_every_market(client: ccxt.Exchange) -> None:
-    """Let the open orders of all markets be asked for at once: ccxt refuses it as a warning."""
+def every_market(client: ccxt.Exchange) -> dict[str, str]:
+    """Let the open orders of all perpetuals be asked for at once, and return the parameters for it.
+
+    ccxt refuses it as a warning of its weight, and without a market asks for those of spot.
+    """
     client.options[_WARNS] = False
+    return {"type": "swap", "subType": "linear"}
 
 
 def _probe() -> str:

@@ -35,7 +35,7 @@ from strategies.seams.raw_answers import (
     list_markets_apart,
     rows_apart,
 )
-from strategies.seams.rest_client import allow_every_market
+from strategies.seams.rest_client import every_market
 from strategies.seams.throttle import pause_by_monotonic_time
 
 _AMOUNT: Final = "positionAmt"  # Binance's name; ccxt leaves rows out that it takes for empty
@@ -61,7 +61,6 @@ def venue_client(config: Mapping[str, Any]) -> ccxt.Exchange:
     client: ccxt.Exchange = account_client(block)
     # Leverage tiers, which ccxt would ask for with the positions, are nothing to the watchdog.
     client.options["leverageBrackets"] = {}
-    allow_every_market(client)
     return client
 
 
@@ -118,8 +117,7 @@ class Venue:
     def stops(self) -> ToldRows[Resting]:
         """Return the stops that wait in any market; weighs as much as 40 single ones."""
         self._know_markets()
-        # Of one market ccxt knows the kind by itself.
-        params = {"trigger": True, "type": "swap", "subType": "linear"}
+        params = {"trigger": True, **every_market(self._client)}
         ask = partial(self._client.fetch_open_orders, params=params)
         return _told(rows_apart(self._client, ask), partial(_order, ""))
 
