@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -15,6 +15,7 @@ from freqtrade.persistence import Order, Trade
 from freqtrade.strategy import IStrategy
 from pandas import Series
 
+from models.base.errors import NoForecastError
 from models.operate.journal.fills import CLOSED, FILLED
 from models.operate.journal.records import DecisionRecord, Incident
 from models.trade.risk.snapshot import Exposure
@@ -110,9 +111,11 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
             self._was_stopped = self._asked_to_stop = False
         self._look_at_settings()
         self._look_after_risk(current_time)
+        barred = self._barred(current_time)
         state = self.control.loop(
-            feed_ms=self._feed_ms(), candle_ms=self.candle_ms, numbers=self._figures()
-        )
+            feed_ms=self._feed_ms(), candle_ms=self.candle_ms, numbers=self._figures(barred),
+            barred=[f"nothing is opened in {pair}: {why}" for pair, why in barred.items()],
+        )  # fmt: skip
         if state.flatten is not None and not Trade.get_open_trades():
             self.control.flattened(self.guarding.held())
         self._hold()
@@ -276,6 +279,26 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
         opened = [int(row["date"].timestamp() * 1000) for row in rows if row is not None]
         return min(opened) + self.candle_ms if opened and len(opened) == len(rows) else None
 
+    def _require_openable(self, pair: str, now: datetime) -> None:
+        """Raise where nothing can be opened in `pair`, whoever asks; a subclass's knowledge."""
+
+    def _barred(self, now: datetime) -> dict[str, str]:
+        """Return the pairs nothing can be opened in, and why; shown, never decided on."""
+        barred: dict[str, str] = {}
+        try:
+            pairs = self.dp.current_whitelist()
+        except Exception as error:  # noqa: BLE001 - shown, never decided on
+            logger.warning("the pairs cannot be listed: %s", error)
+            return barred
+        for pair in pairs:
+            try:
+                self._require_openable(pair, now)
+            except NoForecastError as error:
+                barred[pair] = error.problem
+            except Exception as error:  # noqa: BLE001 - as the hooks do, and they log it
+                barred[pair] = f"{type(error).__name__}: {error}"
+        return barred
+
     def _numbers(self) -> dict[str, float]:
         """Return the account's figures, as far as they can be had."""
         try:
@@ -285,7 +308,7 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
             return {}
         return account_figures(state)
 
-    def _figures(self) -> dict[str, float]:
+    def _figures(self, barred: Collection[str] = ()) -> dict[str, float]:
         """Return what a person is shown: the account, its limits, and how fast the bot is."""
         shown: dict[str, float] = {}
         try:
@@ -293,7 +316,8 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
             shown |= account_figures(account)
             refused = "" if self.control is None else self.control.refusal()
             shown |= limit_figures(
-                account, self.guarding.losses, self.guarding.limits, self.dp.current_whitelist(),
+                account, self.guarding.losses, self.guarding.limits,
+                [pair for pair in self.dp.current_whitelist() if pair not in barred],
                 refused or ", ".join(self.guarding.unknowns.concerning("")),
             )  # fmt: skip
             shown |= exchange_figures(self.guarding.exchange)

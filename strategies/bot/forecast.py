@@ -166,6 +166,10 @@ class ForecastStrategy(ForecastColumns, GuardedStrategy):
         _require_positive(amount=amount, rate=rate)
         return ""
 
+    def _require_openable(self, pair: str, now: datetime) -> None:
+        """Raise without a fresh, trusted forecast: what every entry needs."""
+        self._sigma(pair, now)
+
     def wanted_adjustment(
         self, trade: Trade, current_time: datetime, current_rate: float
     ) -> float | None:

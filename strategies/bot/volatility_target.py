@@ -181,7 +181,6 @@ class VolatilityTargetStrategy(ForecastStrategy):
     ) -> float:  # fmt: skip
         if self._no_new_risk(pair, side, current_rate):
             return 0.0
-        self._sigma(pair, current_time)  # raises without a trusted forecast
         self.guarding.leverage[pair] = leverage
         target = self._opening(pair, current_rate, current_time)
         stake, why = self._allowed(pair, target, leverage, max_stake, current_rate, current_time)
@@ -189,11 +188,16 @@ class VolatilityTargetStrategy(ForecastStrategy):
 
     def _opening(self, pair: str, rate: float, now: datetime) -> float:
         """Return the notional a new position is to have: the target itself, not the band's edge."""
+        self._require_openable(pair, now)
         state, row = self._account(pair, rate), self._row(pair, now)
-        if not self._calm(DataFrame([row]))[0]:
-            raise NoForecastError(f"the hazard of a cascade in {pair} is over its limit or unknown")
         target, _, _ = self._wanted(row, self._cap(pair, state))
         return float(target[0]) * self._usable(state)
+
+    def _require_openable(self, pair: str, now: datetime) -> None:
+        """Raise without a fresh, trusted forecast, or where a cascade is to be feared."""
+        super()._require_openable(pair, now)
+        if not self._calm(DataFrame([self._row(pair, now)]))[0]:
+            raise NoForecastError(f"the hazard of a cascade in {pair} is over its limit or unknown")
 
     def _allowed(
         self, pair: str, notional: float, leverage: float, max_stake: float, rate: float,

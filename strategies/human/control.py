@@ -154,8 +154,9 @@ class Control:
     # -- every loop ---------------------------------------------------------------------------
 
     def loop(
-        self, *, feed_ms: int | None, candle_ms: int, numbers: Mapping[str, float]
-    ) -> ControlState:
+        self, *, feed_ms: int | None, candle_ms: int, numbers: Mapping[str, float],
+        barred: Sequence[str] = (),
+    ) -> ControlState:  # fmt: skip
         """Read the state, note a changed mode, and leave a sign of life."""
         self._loops += 1
         self.store.settle()
@@ -173,7 +174,7 @@ class Control:
             self._mode = state.mode
         self._note_reasons(state)
         self._stopped_ms = None
-        self._beat(feed_ms=feed_ms, candle_ms=candle_ms, numbers=numbers)
+        self._beat(feed_ms=feed_ms, candle_ms=candle_ms, numbers=numbers, barred=barred)
         return state
 
     @property

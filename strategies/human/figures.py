@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from models.operate.control.text import ROOM
 from models.serve.latency import TO_DECISION, TO_ORDER, Percentiles
 from models.trade.risk.exposure import gross_within, net_within
 from models.trade.risk.gap import worst_hour_bearable, worst_loss_quote
@@ -37,14 +38,12 @@ def limit_figures(
     Parameters
     ----------
     pairs
-        Those the bot may enter; of many, the room is that in the tightest.
+        Those something can be opened in now; of many, the room is that in the tightest.
     refused
-        Why nothing new is opened now, whatever the limits say: there is no room then.
+        Why nothing new is opened now, whatever the limits say: no room is shown then.
     """
     hard = limits.hard
-    figures = _room_figures(exposure, limits, pairs)
-    if refused:
-        figures = dict.fromkeys(figures, 0.0)
+    figures = {} if refused else _room_figures(exposure, limits, pairs)
     if exposure.account.positions and (equity := exposure.equity_quote) > 0:
         limit = _percent(hard.worst_hour_loss_frac)
         name = f"a repeat of the worst hour would cost, % of equity (limit {limit})"
@@ -89,9 +88,9 @@ def _room_figures(exposure: Exposure, limits: Limits, pairs: Sequence[str]) -> d
     for side in ("long", "short"):
         rooms = {pair: _room(exposure, limits, side, pair) for pair in pairs}
         if len(rooms) <= _FEW:
-            figures |= {f"room for new {side}s in {p.split('/')[0]}": r for p, r in rooms.items()}
+            figures |= {f"{ROOM}{side}s in {p.split('/')[0]}": r for p, r in rooms.items()}
         else:
-            figures[f"room for new {side}s in any coin"] = min(rooms.values())
+            figures[f"{ROOM}{side}s in any coin"] = min(rooms.values())
     return figures
 
 

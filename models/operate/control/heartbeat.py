@@ -36,6 +36,7 @@ class Heartbeat:
     stopped: str = ""  # how a person has stopped the bot, as "/stop"; empty while it runs
     stopped_ms: int | None = None
     obstacles: Sequence[str] = ()  # why the bot opens nothing, whatever the mode allows
+    barred: Sequence[str] = ()  # pairs nothing can be opened in now, and why, a sentence each
     hedges: bool | None = None  # whether its strategy hedges a position; None: not said
 
     def __post_init__(self) -> None:
@@ -49,9 +50,9 @@ class Heartbeat:
             type(v) in (int, float) for v in self.numbers.values()
         ):
             raise TypeError("expected numbers by name")
-        texts = self.obstacles
-        if not isinstance(texts, list | tuple) or not all(type(v) is str for v in texts):
-            raise TypeError("expected obstacles as texts")
+        for texts in (self.obstacles, self.barred):
+            if not isinstance(texts, list | tuple) or not all(type(v) is str for v in texts):
+                raise TypeError("expected obstacles and barred pairs as texts")
         if self.hedges is not None and type(self.hedges) is not bool:
             raise TypeError("expected true, false or nothing of hedges")
 

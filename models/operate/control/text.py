@@ -23,6 +23,8 @@ _MEANING: Final = {
 }
 _NOT_WHOLE: Final = "nothing new is opened that the unknown below concerns"  # ACTIVE as it is
 _SILENT_S: Final = 30.0  # without a sign of life for longer, a bot is not taken for alive
+_OLD_S: Final = 10.0  # two loops at Freqtrade's pace: figures may have moved since
+ROOM: Final = "room for new "  # how a figure of what may be opened begins
 _CHANCES: Final = {columns.P_UP: "up", columns.P_FLAT: "flat", columns.P_DOWN: "down"}
 
 
@@ -179,9 +181,13 @@ def state_lines(
     lines.append(_life(beat, now_ms))
     if beat.feed_ms is not None:
         lines.append(f"newest candle closed {(now_ms - beat.feed_ms) / 1000:.0f} s ago")
-    if silent and beat.numbers:
+    opens = state.may_add_risk and not obstacles
+    if opens:
+        lines += map(one_line, beat.barred)
+    if silent_ms > 1000 * _OLD_S and beat.numbers:
         lines.append(f"as it was at {readable(beat.time_ms)}:")
-    return lines + [f"{name}: {_number(value)}" for name, value in beat.numbers.items()]
+    shown = {k: v for k, v in beat.numbers.items() if opens or not k.startswith(ROOM)}
+    return lines + [f"{name}: {_number(value)}" for name, value in shown.items()]
 
 
 def _life(beat: Heartbeat, now_ms: int) -> str:

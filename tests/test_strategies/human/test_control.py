@@ -12,6 +12,7 @@ import pytest
 from freqtrade.enums import RunMode
 from freqtrade.exceptions import OperationalException
 
+from models.base import columns
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import last_beat
 from models.operate.control.home import DRY_RUN_HOME
@@ -22,6 +23,7 @@ from strategies.account.stops import cancel_outgrown
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from strategies.bot.forecast import ForecastStrategy
 from strategies.human.secrets import secrets_of
+from strategies.VolatilityTarget import VolatilityTarget
 from tests.test_strategies.fakes import ANN, Exchange, LiveProvider
 from tests.test_strategies.worlds import (
     NOW,
@@ -180,6 +182,29 @@ def test_loop_when_it_starts_then_a_heartbeat_tells_feed_and_account(
     assert beat.feed_ms == int((OPENED.timestamp() + 3600) * 1000)
     assert beat.candle_ms == 3_600_000
     assert beat.numbers["equity"] == 10_000.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "frame", "why"),
+    [
+        (BitcoinCrossMargin, {"do_predict": 0}, f"no trusted forecast for {PAIR}"),
+        (VolatilityTarget, {"do_predict": 0}, f"no trusted forecast for {PAIR}"),
+        (VolatilityTarget, {columns.FALSE_ALARMS_DOWN: 0.0}, "the hazard of a cascade"),
+        (BitcoinCrossMargin, {"date": OPENED - timedelta(hours=3)}, "the last analysed candle"),
+    ],
+)
+def test_risk_when_there_is_no_forecast_then_the_pair_says_so_and_no_room_is_shown(
+    tmp_path: Path, kind: type[ForecastStrategy], frame: dict[str, Any], why: str
+) -> None:
+    s: Any = kind(config(user_data_dir=tmp_path))
+    s.dp, s.wallets = LiveProvider(analysed()), Wallets(10_000.0)
+    loop(running(s))
+    assert "room for new longs in BTC: " in s.control.commands.risk().text
+    s.dp.frame = analysed(**frame)
+    loop(s)
+    shown = s.control.commands.risk().text
+    assert f"nothing is opened in {PAIR}: {why}" in shown
+    assert "room for new" not in shown
 
 
 def test_loop_when_the_mode_has_changed_then_the_journal_says_so_once(make: Any) -> None:

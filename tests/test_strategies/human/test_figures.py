@@ -45,6 +45,12 @@ def test_limits_when_nothing_is_held_or_known_then_only_the_room_is_shown() -> N
     assert limit_figures(exposure(), None, calm, PAIRS)["room for new longs in BTC"] == 4_000.0
 
 
+def test_limits_when_nothing_is_opened_now_then_no_room_is_shown_and_all_else_is() -> None:
+    shown = limit_figures(exposure(), lost(day=0.01), LIMITS, PAIRS, "control is REDUCING")
+    assert "lost today, % (halts at 2)" in shown
+    assert not [name for name in shown if "room" in name]
+
+
 def test_limits_when_pairs_are_many_then_the_room_is_that_in_the_tightest_coin() -> None:
     many = [f"{coin}/USDT:USDT" for coin in ("BTC", "ETH", "LTC", "NEW")]
     shown = limit_figures(exposure(), None, LIMITS, many)

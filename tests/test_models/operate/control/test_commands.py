@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +187,33 @@ def test_risk_when_the_bot_lives_then_its_age_feed_and_numbers_are_shown(
         "since 2023-11-14 22:13:20 UTC",
         "bot 42 alive 3 s ago", "newest candle closed 60 s ago", "equity: 10,000.00",
     ]  # fmt: skip
+
+
+def test_risk_when_nothing_can_be_opened_then_no_room_is_listed_and_a_barred_pair_says_why(
+    commands: Commands,
+) -> None:
+    why = "nothing is opened in BTC/USDT:USDT: no trusted forecast"
+    numbers = {"equity": 10_000.0, "room for new longs in ETH": 500.0}
+    life = Heartbeat(time_ms=NOW, pid=42, loop=7, barred=[why], numbers=numbers)
+    beat(commands.store.folder, life)
+    assert commands.risk().text.splitlines()[-3:] == [
+        why, "equity: 10,000.00", "room for new longs in ETH: 500",
+    ]  # fmt: skip
+    commands.reduce(ANN)  # the bot has not looked since
+    assert commands.risk().text.splitlines()[-1] == "equity: 10,000.00"
+    assert why not in commands.risk().text
+    commands.resume(ANN)
+    beat(commands.store.folder, replace(life, obstacles=["no disk"]))
+    assert "room" not in commands.risk().text
+
+
+@pytest.mark.parametrize(("ago_ms", "old"), [(10_000, False), (10_001, True)])
+def test_risk_when_the_last_sign_of_life_is_older_than_two_loops_then_its_figures_say_of_when(
+    commands: Commands, ago_ms: int, old: bool
+) -> None:
+    life = Heartbeat(time_ms=NOW - ago_ms, pid=42, loop=7, numbers={"equity": 10_000.0})
+    beat(commands.store.folder, life)
+    assert ("as it was at 2023-11-14 22:13:" in commands.risk().text) is old
 
 
 def test_risk_when_the_bot_says_why_it_opens_nothing_then_nobody_reads_that_it_trades(
