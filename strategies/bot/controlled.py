@@ -22,6 +22,7 @@ from models.trade.risk.snapshot import Exposure
 from strategies.account.safety_rules import Purpose
 from strategies.account.stops import cancel_outgrown
 from strategies.bot.fail_closed import on_error_return
+from strategies.bot.followed import lost_pairs
 from strategies.bot.hooks import runs_always
 from strategies.bot.reload import check_reload
 from strategies.bot.settings_check import refuse_unsafe
@@ -37,7 +38,7 @@ from strategies.human.figures import (
     limit_figures,
 )
 from strategies.seams.bot_end import EndListener, listen_for_the_end
-from strategies.seams.data_provider import exchange_of
+from strategies.seams.data_provider import exchange_if_any, exchange_of
 from strategies.seams.force_entry import explain_force_entry
 from strategies.seams.trade_deletion import ask_before_deleting
 from strategies.seams.worker import try_before_reloading
@@ -56,6 +57,7 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
     guarding: Guarding
     lane: Lane  # from a candle's close to its order
     _asked_to_stop = _was_stopped = False
+    _lost_told = ""  # configured pairs that are not followed, as told last
 
     @property
     @abstractmethod
@@ -284,12 +286,13 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
 
     def _barred(self, now: datetime) -> dict[str, str]:
         """Return the pairs nothing can be opened in, and why; shown, never decided on."""
-        barred: dict[str, str] = {}
         try:
             pairs = self.dp.current_whitelist()
+            barred = lost_pairs(self.config, pairs, exchange_if_any(self.dp))
         except Exception as error:  # noqa: BLE001 - shown, never decided on
             logger.warning("the pairs cannot be listed: %s", error)
-            return barred
+            return {}
+        self._tell_lost(pairs, barred)
         for pair in pairs:
             try:
                 self._require_openable(pair, now)
@@ -298,6 +301,18 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
             except Exception as error:  # noqa: BLE001 - as the hooks do, and they log it
                 barred[pair] = f"{type(error).__name__}: {error}"
         return barred
+
+    @on_error_return(None)
+    def _tell_lost(self, followed: Collection[str], lost: Mapping[str, str]) -> None:
+        """Tell a person once which configured pairs are not followed; none at all bars the bot."""
+        said = "; ".join(f"{pair}: {why}" for pair, why in lost.items())
+        if self.control is not None:
+            nothing = f"the bot follows no pair. {said}".strip()
+            self.control.forbid("pairs", "" if followed else nothing)
+        if said and said != self._lost_told and followed:  # an obstacle is told as such
+            logger.warning("not followed: %s", said)
+            self.dp.send_msg(f"Not followed. {said}", always_send=True)
+        self._lost_told = said
 
     def _numbers(self) -> dict[str, float]:
         """Return the account's figures, as far as they can be had."""

@@ -207,6 +207,54 @@ def test_risk_when_there_is_no_forecast_then_the_pair_says_so_and_no_room_is_sho
     assert "room for new" not in shown
 
 
+SPOT = "BTC/USDT"
+
+
+def following(s: Any, *followed: str, configured: list[str]) -> str:
+    """Return what risk shows after two loops of a bot with that whitelist."""
+    s.config["exchange"] = {"pair_whitelist": configured}
+    s.dp._exchange.markets = {PAIR: {"swap": True}, SPOT: {"swap": False}}
+    s.dp._exchange.market_is_tradable = lambda market: market["swap"]
+    s.dp.current_whitelist = lambda: list(followed)
+    loop(s)
+    loop(s)
+    return str(s.control.commands.risk().text)
+
+
+def test_whitelist_when_it_has_no_pair_left_then_the_bot_says_so_with_the_near_name(
+    make: Any,
+) -> None:
+    s = make()
+    shown = following(s, configured=[SPOT])
+    assert shown.startswith("ACTIVE, but nothing is opened: the bot follows no pair. BTC/USDT: ")
+    assert f"{PAIR} is how the exchange has it" in shown.splitlines()[0]
+    assert "room for new" not in shown
+    assert s.dp.said == []  # an obstacle: told by the news, once
+    assert following(s, PAIR, configured=[PAIR]).startswith("ACTIVE: new positions are allowed")
+
+
+def test_whitelist_when_a_pair_of_it_is_lost_then_risk_says_so_and_a_person_is_told_once(
+    make: Any,
+) -> None:
+    s = make()
+    shown = following(s, PAIR, configured=[PAIR, "GONE/USDT:USDT"])
+    assert "nothing is opened in GONE/USDT:USDT: it is in exchange.pair_whitelist, and" in shown
+    assert "ACTIVE: new positions are allowed" in shown
+    (said,) = s.dp.said
+    assert said.startswith("Not followed. GONE/USDT:USDT: ")
+
+
+@pytest.mark.parametrize("configured", [[PAIR], [".*/USDT:USDT"], []])
+def test_whitelist_when_every_name_of_it_is_followed_then_nothing_is_said(
+    make: Any, configured: list[str]
+) -> None:
+    s = make()
+    assert "not followed" not in following(s, PAIR, configured=configured)
+    s.config["pairlists"] = [{"method": "VolumePairList"}]
+    assert "not followed" not in following(s, PAIR, configured=["OLD/USDT:USDT"])
+    assert s.dp.said == []
+
+
 def test_loop_when_the_mode_has_changed_then_the_journal_says_so_once(make: Any) -> None:
     s = make()
     loop(s)
