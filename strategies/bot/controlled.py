@@ -163,7 +163,7 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
         **kwargs: Any,
     ) -> bool:
         """Write the exit down; it is never refused."""
-        self._leaving(pair)
+        self._leaving(pair, current_time)
         if self.control is not None:
             if exit_reason == ExitType.EMERGENCY_EXIT.value:
                 self.control.unprotected(pair)
@@ -172,10 +172,10 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
             self.control.decided("exit", leaving)
         return True
 
-    def _leaving(self, pair: str) -> None:
+    def _leaving(self, pair: str, now: datetime) -> None:
         """Note that an order that reduces `pair` is about to be sent."""
         self.lane.exit_leaves()
-        self.guarding.leaving(pair)
+        self.guarding.leaving(pair, now)
 
     def _may_enter(self, pair: str, side: str, notional: float, rate: float, refused: str) -> bool:
         """Settle an entry that `refused` says nothing against, and write it down."""
@@ -214,9 +214,9 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
         return 0.0
 
     @on_error_return(None)
-    def _note_reduction(self, trade: Trade, rate: float, share: float) -> None:
+    def _note_reduction(self, trade: Trade, rate: float, share: float, now: datetime) -> None:
         """Write down that a share of a position is closed now."""
-        self._leaving(trade.pair)
+        self._leaving(trade.pair, now)
         if self.control is not None:
             row = self._last_row(trade.pair)
             why = f"{share:.0%} of the position, in stages"

@@ -200,7 +200,7 @@ class ForecastStrategy(ForecastColumns, GuardedStrategy):
         wanted = self.wanted_adjustment(trade, now, rate)
         if wanted is None or not wanted > 0:
             if wanted:
-                self._note_reduction(trade, rate, -wanted / trade.stake_amount)
+                self._note_reduction(trade, rate, -wanted / trade.stake_amount, now)
             return wanted
         return self.grown(trade, min(wanted, max_stake), rate, now)
 

@@ -367,7 +367,7 @@ class GuardedStrategy(GatedStrategy):
             return 0.0
         # Freqtrade takes the same share of the amount as of the stake.
         share = min(notional / (trade.amount * rate), 1.0)
-        self._note_reduction(trade, rate, share)
+        self._note_reduction(trade, rate, share, now)
         return float(share * trade.stake_amount)
 
     @runs_always

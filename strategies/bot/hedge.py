@@ -290,7 +290,7 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
             stake = self._added(trade, change, current_rate, min_stake or 0.0, current_time)
             return None if stake is None else (min(stake, max_stake), plan.reason)
         if change < 0:
-            self._leaving(trade.pair)
+            self._leaving(trade.pair, current_time)
             # Freqtrade takes the same share of the amount as of the stake.
             return -min(-change / trade.amount, 1.0) * trade.stake_amount, plan.reason
         return None

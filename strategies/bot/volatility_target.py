@@ -241,7 +241,7 @@ class VolatilityTargetStrategy(ForecastStrategy):
         share = _share_to_close(-change, held, least * trade.leverage)
         if not share > 0:
             return None
-        self._note_reduction(trade, current_rate, share)
+        self._note_reduction(trade, current_rate, share, current_time)
         return -share * trade.stake_amount, plan.reason
 
     def _added(

@@ -167,11 +167,10 @@ class Guarding:
 
     # -- lost answers -------------------------------------------------------------------------
 
-    def leaving(self, pair: str) -> None:
+    def leaving(self, pair: str, now: datetime) -> None:
         """Note that an order that reduces `pair` leaves now; the next loop looks after it."""
         self.recovery.leaving(pair)
-        if self._control is not None:  # it may be executed before its fill is booked
-            self._wait_for_result(pair, self._control.clock() - self._control.jump_ms)
+        self.closed(pair, now)  # it may be executed before its fill is booked
 
     def booked(self, pair: str, order: Order, now: datetime) -> None:
         """Remember a fill that Freqtrade has written down."""
@@ -183,11 +182,8 @@ class Guarding:
 
     def closed(self, pair: str, now: datetime) -> None:
         """Note a fill that took from a position: entries wait until the losses contain it."""
-        self._wait_for_result(pair, epoch_ms(self.true_time(now)))
-
-    def _wait_for_result(self, pair: str, now_ms: int) -> None:
         if self.standing.losses is not None:
-            self.standing.losses.closed(pair, now_ms)
+            self.standing.losses.closed(pair, epoch_ms(self.true_time(now)))
             self.readings.quotes.forget(pair)  # the position kept for the next seconds is no more
 
     @property

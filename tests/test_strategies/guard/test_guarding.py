@@ -261,7 +261,7 @@ def test_orders_when_they_leave_then_they_are_answered_when_taken_stops_when_exe
     def asked(s: Any) -> Any:
         return s.dp._exchange._params
 
-    for leaves in (confirm, lambda s: s._leaving(PAIR)):
+    for leaves in (confirm, lambda s: s._leaving(PAIR, NOW)):
         s = make(runmode=RunMode.LIVE)
         s.dp._exchange._params = {"kept": 1}
         leaves(s)
@@ -278,7 +278,7 @@ def test_exit_when_it_is_on_its_way_then_entries_wait_for_its_result_and_it_is_n
 ) -> None:
     s = make(runmode=RunMode.LIVE)
     s.bot_loop_start(NOW + timedelta(seconds=10))
-    s._leaving(PAIR)
+    s._leaving(PAIR, NOW + timedelta(seconds=10))
     assert s.guarding.standing.losses.uncounted == (f"the result of a fill in {PAIR}",)
     assert confirm(s, current_time=NOW + timedelta(seconds=11)) is False
     exit_ = SimpleNamespace(ft_order_side="sell", order_type="market", safe_remaining=5.0)

@@ -332,7 +332,7 @@ def test_positions_when_an_order_was_just_sent_then_the_very_next_loop_looks(
     monkeypatch.setattr(books, "_positions", lambda trades, found: asked.append(0.0) or ())
     loops(s, 1, 2)  # it has looked at 0
     assert asked == []
-    s.guarding.leaving(PAIR)
+    s.guarding.leaving(PAIR, NOW)
     loops(s, 3, 4)
     assert len(asked) == 1
     s.guarding.sent(PAIR, "long", 1.0, at(4))
@@ -541,7 +541,7 @@ def test_positions_when_why_they_differ_cannot_be_found_out_then_the_difference_
 ) -> None:
     holding(s, open_trades, STOP)
     s.dp._exchange.positions = []  # settled: nothing is held, and its orders cannot be asked for
-    s.guarding.leaving(PAIR)
+    s.guarding.leaving(PAIR, NOW)
     assert loops(s, 20, 25) is ControlMode.ACTIVE
     assert f"why {PAIR} differs" in unknown(s)  # this exchange tells no orders at all
     assert loops(s, 36) is ControlMode.HALTED
@@ -558,7 +558,7 @@ def test_positions_when_an_exit_of_known_size_is_being_booked_then_nothing_is_to
     on_its_way = order("8", "sell", ft_is_open=True, safe_filled=0.0, safe_remaining=5.0)
     trade = holding(s, open_trades, STOP, on_its_way)
     s.dp._exchange.positions = []
-    s.guarding.leaving(PAIR)
+    s.guarding.leaving(PAIR, NOW)
     assert loops(s, 20, 25) is ControlMode.ACTIVE
     assert f"why {PAIR} differs" not in unknown(s)  # this exchange tells no orders at all
     trade.open_orders[0].safe_remaining = 4.0  # explains not all of it
@@ -755,7 +755,7 @@ def test_position_when_it_is_the_bots_own_and_not_booked_yet_then_it_is_nobody_e
     assert not strangers(s)
     del s.guarding.recovery.approved[OTHER]
     assert strangers(s)
-    s.guarding.leaving(OTHER)  # it was closed a moment ago
+    s.guarding.leaving(OTHER, NOW)  # it was closed a moment ago
     assert not strangers(s)
 
 

@@ -57,8 +57,8 @@ def told(s: ForecastStrategy, kind: str = "") -> list[tuple[str, Any]]:
     return [(e.kind, e.record) for e in s.control.journal.entries(kind=kind)]
 
 
-def loop(s: ForecastStrategy) -> None:
-    s.bot_loop_start(NOW)
+def loop(s: ForecastStrategy, seconds: float = 0.0) -> None:
+    s.bot_loop_start(NOW + timedelta(seconds=seconds))
 
 
 class Filled:
@@ -350,7 +350,7 @@ def test_loop_when_no_heartbeat_can_be_written_then_no_risk_is_added_until_one_c
         loop(s)
         assert confirm(s) is False
         assert leave(s, OpenTrade()) is True
-    loop(s)
+    loop(s, 1)  # the losses contain what left
     assert confirm(s) is True
 
 
@@ -439,7 +439,7 @@ def test_journal_when_it_cannot_be_written_then_nothing_is_entered_and_everythin
     s.order_filled(PAIR, trade, Filled("buy"), NOW)
     assert trade.kept  # the stop's distance is noted all the same
     (tmp_path / DRY_RUN_HOME / "journal").unlink()
-    loop(s)
+    loop(s, 1)
     assert confirm(s) is True
     assert told(s)[0][0] == "journal.back"
 
@@ -519,7 +519,7 @@ def test_live_start_when_nobody_has_acknowledged_the_risk_then_nothing_is_entere
     assert confirm(s) is False
     assert stake(s) == 0.0
     assert leave(s, OpenTrade()) is True
-    loop(s)
+    loop(s, 10)  # the exchange is asked for the account, which contains what left
     desk = Commands(s.control.store.folder.parent)  # another process on the machine
     assert desk.risk().text.startswith("ACTIVE, but nothing is opened: nobody has acknowledged")
     assert desk.resume(ANN).text.startswith("ACTIVE, but nothing is opened")
