@@ -39,6 +39,8 @@ def forecast(p: FloatArray, centre: FloatArray, width: float = 0.02) -> dict[str
         out[name] = centre + steps[i]
     out[columns.EDGE] = out[columns.EDGE_LOW] = centre  # all of the claim is believed
     out[columns.RETURN_LOW], out[columns.RETURN_HIGH] = centre - width, centre + width
+    for name in (columns.FALSE_ALARMS_DOWN, columns.FALSE_ALARMS_UP):
+        out[name] = np.full(rows, columns.MOST_FALSE_ALARMS)  # nothing to fear
     return out
 
 
