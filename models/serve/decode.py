@@ -140,7 +140,7 @@ def false_alarms_per_week(onset: FloatArray, fitted: Mapping[str, Any] | None) -
     --------
     >>> fitted = {"hazard": [0.0, 0.1, 0.4], "per_week": [7.0, 0.5, 0.001]}
     >>> false_alarms_per_week(np.array([0.05, 0.1, 0.9, np.nan]), fitted)
-    array([7.0e+00, 5.0e-01, 1.0e-03,     nan])
+    array([7.e+00, 5.e-01, 1.e-03,    nan])
     """
     if not fitted or not len(fitted["hazard"]):
         return np.full(len(onset), np.nan)

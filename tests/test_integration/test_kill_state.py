@@ -60,7 +60,8 @@ def check(userdir: Path, words: list[str], mode: str) -> tuple[Verification, str
 def kills(userdir: Path, times: int, seed: int) -> Verification:
     """Kill the writer `times` times at random instants, checking after each."""
     random_ = random.Random(seed)
-    found, mode = Verification(lines=0, files=0, first=None, torn=False, head=""), "ACTIVE"
+    found = Verification(lines=0, files=0, first=None, first_ms=None, torn=False, head="")
+    mode = "ACTIVE"
     for _ in range(times):
         before = found.lines
         words = kill_once(userdir, random_.randint(1, 40), random_.uniform(0.0, 0.005))

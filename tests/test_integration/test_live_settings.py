@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from models.operate.control.commands import Commands
+from models.operate.control.heartbeat import last_beat
 from models.operate.control.state import Person
 from strategies.desk.loopback.account import Customer
 from strategies.desk.loopback.venue import LoopbackVenue
@@ -102,7 +103,7 @@ def say(address: str, word: str) -> None:
     assert done.status_code == 200, done.text
 
 
-def test_live_reload_when_safety_is_switched_off_with_a_position_open_then_it_holds_and_opens_none(
+def test_live_bot_when_safety_is_switched_off_with_a_position_open_then_reload_refuses_start_holds(
     tmp_path: Path, url: str, account: Customer, venue: LoopbackVenue, state: ExchangeState
 ) -> None:
     config = configuration(url) | {"initial_state": "stopped"}
@@ -116,7 +117,12 @@ def test_live_reload_when_safety_is_switched_off_with_a_position_open_then_it_ho
         wrong = {**config, **NO_STOP, "position_adjustment_enable": False,
                  "initial_state": "running"}  # fmt: skip
         (tmp_path / "config.json").write_text(json.dumps(wrong))
-        say(address, "reload_config")
+        with pytest.raises(AssertionError, match="the bot goes on with the settings it has") as no:
+            say(address, "reload_config")
+        assert "stoploss: expected" in str(no.value)
+        before = last_beat(desk.store.folder)
+        bot.wait_for(lambda: last_beat(desk.store.folder) != before, "the bot going on")
+    with running_bot(tmp_path, wrong, *write_strategy(tmp_path, STRATEGY)) as bot:
         bot.wait_for(lambda: "nothing is opened" in desk.risk().text, "the bot saying so")
         told = desk.risk().text
         for name in ("use_custom_stoploss", "stoploss", "position_adjustment_enable"):
