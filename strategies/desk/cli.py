@@ -119,7 +119,7 @@ def _add_backtests(commands: Subcommands) -> None:
 
 def _add_compare(commands: Subcommands) -> None:
     compare = _add(commands, "compare", _compare, "all models on the same walk-forward folds")
-    compare.add_argument("--data", type=Path, default=None, help=_DATA_HELP)
+    _add_market(compare)
     compare.add_argument("--models", nargs="+", default=[], help="catalogue names; default: all")
     for name, what in (
         ("seeds", "trainings of each model and fold; 3"),
@@ -128,8 +128,6 @@ def _add_compare(commands: Subcommands) -> None:
         ("test-days", "length of a test window; 60"),
     ):
         compare.add_argument(f"--{name}", type=int, help=what)
-    compare.add_argument("--pair", help="BTC/USDT:USDT")
-    compare.add_argument("--timeframe", help="1h")
     compare.add_argument("--reference", help="whom all are held against, always in; volatility")
     _add_max_steps(compare)
 
@@ -156,9 +154,7 @@ def _add_exposure(commands: Subcommands) -> None:
     exposure = _add(
         commands, "exposure", _exposure, "whether scaling exposure by volatility pays its trading"
     )
-    exposure.add_argument("--data", type=Path, default=None, help=_DATA_HELP)
-    exposure.add_argument("--pair", help="BTC/USDT:USDT")
-    exposure.add_argument("--timeframe", help="1h")
+    _add_market(exposure)
     exposure.add_argument("--model", help="catalogue name of what forecasts; volatility")
     exposure.add_argument("--start", help="YYYY-MM-DD; default: a year after the first candle")
     exposure.add_argument("--stop", help="YYYY-MM-DD; default: the newest candle")
@@ -172,14 +168,18 @@ def _add_exposure(commands: Subcommands) -> None:
 def _add_probe(commands: Subcommands) -> None:
     probe = _add(commands, "probe", _probe, "controls of a model and of the rules that trade it")
     probe.add_argument("kind", choices=("altered-future", "planted", "shuffled", "oracle"))
-    probe.add_argument("--data", type=Path, default=None, help=_DATA_HELP)
+    _add_market(probe)
     probe.add_argument("--model", help="catalogue name; the oracle needs none; lstm")
-    probe.add_argument("--pair", help="BTC/USDT:USDT")
-    probe.add_argument("--timeframe", help="1h")
     probe.add_argument("--train-days", type=whole_number, help="before the tested span; 730")
     probe.add_argument("--test-days", type=whole_number, help="that end with the data; 240")
     probe.add_argument("--seed", type=int, help="0")
     _add_max_steps(probe)
+
+
+def _add_market(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--data", type=Path, default=None, help=_DATA_HELP)
+    command.add_argument("--pair", help="BTC/USDT:USDT")
+    command.add_argument("--timeframe", help="1h")
 
 
 def _add_max_steps(command: argparse.ArgumentParser) -> None:

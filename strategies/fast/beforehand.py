@@ -103,9 +103,13 @@ class Beforehand:
     def entry_leaves(self, pair: str, notional: float, leverage: float) -> None:
         """Note what an entry will tie up, in stake currency, where the account is known."""
         self._leaving = None
-        if self._checked("account", self._account_known):
+        self._checked("account", lambda: self._note(pair, notional, leverage))
+
+    def _note(self, pair: str, notional: float, leverage: float) -> bool:
+        if self._account_known():
             fee = notional * self._exchange.get_fee(pair, taker_or_maker="taker")
             self._leaving = _Entry(notional / leverage, fee)
+        return self._leaving is not None
 
     def stake(self, pair: str, max_open_trades: float, update: bool = True) -> float:
         """Return Freqtrade's stake for an entry, from an account that contains the last order."""

@@ -30,7 +30,7 @@ _HARMLESS: Final = frozenset({
     "pair_blacklist", "pair_whitelist", "pairs", "price_side", "runmode", "side", "sort_key",
     "stake_amount", "stake_currency", "stoploss_price_type", "strategy", "strategy_path",
     "timeframe", "timeframe_detail", "timerange", "trading_mode", "unit", "user_data_dir",
-    "instruments", "coins", "pool", "emergency_exit", "stoploss", "model_save_type", "network",
+    "coins", "pool", "emergency_exit", "stoploss", "model_save_type", "network",
     "class", "format", "formatter",  # of `log_config`
 })  # fmt: skip
 

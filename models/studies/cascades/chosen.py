@@ -21,7 +21,15 @@ from models.learn.hazard.alarms import Alarms, false_alarm_levels, raise_alarms
 from models.serve.decode import false_alarms_per_week
 from models.studies.cascades.alarms import event_bootstrap
 from models.studies.cascades.baselines import Fit, Hazard
-from models.studies.cascades.measure import RATES, Asked, Scores, asked, incidence, watches
+from models.studies.cascades.measure import (
+    RATES,
+    Asked,
+    Scores,
+    asked,
+    each_side,
+    incidence,
+    watches,
+)
 from models.studies.cascades.panel import SIDES, Coin
 
 _BLOCKS: Final = 4
@@ -110,12 +118,8 @@ def measure_chosen(
         bootstrap over days; ``recall`` with that of one over episodes, ``chance``: the share of
         asked candles on which an alarm stands, ``caught``, ``events``, ``lead_h``.
     """
-    chosen = [c for c in coins if only in (None, c.name)]
     out = []
-    for side in range(len(SIDES)):
-        kept = {k: {c.name: s[c.name] for c in chosen if c.name in s} for k, s in scores.items()}
-        what = asked(chosen, kept, side, edges[-1])
-        used = [c for c in chosen if c.name in what.rows]
+    for side, kept, what, used in each_side(coins, scores, edges[-1], only):
         for name in kept:
             rng = np.random.default_rng(seed)
             for rate in RATES:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -59,6 +59,23 @@ def asked(coins: list[Coin], scores: Scores, side: int, window: int) -> Asked:
     )
 
 
+def each_side(
+    coins: list[Coin], scores: Scores, window: int, only: str | None
+) -> Iterator[tuple[int, Scores, Asked, list[Coin]]]:
+    """Yield each side with the scores of the coins to be judged, what all were asked, and of whom.
+
+    Parameters
+    ----------
+    only
+        One coin's name; None is all of them.
+    """
+    chosen = [c for c in coins if only in (None, c.name)]
+    kept = {k: {c.name: s[c.name] for c in chosen if c.name in s} for k, s in scores.items()}
+    for side in range(len(SIDES)):
+        what = asked(chosen, kept, side, window)
+        yield side, kept, what, [c for c in chosen if c.name in what.rows]
+
+
 def measure_hazards(
     coins: list[Coin],
     scores: Scores,
@@ -83,14 +100,10 @@ def measure_hazards(
         and its ``lift`` over the base rate, ``gain_millibits`` per asked row over the constant
         hazard, ``calibration`` by horizon as observed over forecast.
     """
-    chosen = [c for c in coins if only in (None, c.name)]
-    candle_h = chosen[0].candle_ms / HOUR_MS
+    candle_h = coins[0].candle_ms / HOUR_MS
     window = edges[-1]  # an alarm stands as long as the hazard looks ahead
     out = []
-    for side in range(len(SIDES)):
-        kept = {k: {c.name: s[c.name] for c in chosen if c.name in s} for k, s in scores.items()}
-        what = asked(chosen, kept, side, window)
-        used = [c for c in chosen if c.name in what.rows]
+    for side, kept, what, used in each_side(coins, scores, window, only):
         p = {
             name: {c.name: _incidence(s[c.name])[:, side] for c in used} for name, s in kept.items()
         }

@@ -190,6 +190,7 @@ PARTS: dict[str, tuple[type, str, Callable[[Lane, Host], object]]] = {
     "kept": (Beforehand, "_keep", lambda lane, host: entered(lane, host)),
     "account": (Beforehand, "_account_known", lambda lane, host: entered(lane, host)),
     "leaving": (Beforehand, "exit_leaves", lambda lane, _: (warmed_up(lane), lane.exit_leaves())),
+    "fee": (Exchange, "get_fee", lambda lane, host: entered(lane, host)),
     "counted": (Beforehand, "_counted_off", lambda lane, host: entered(lane, host)),
     "loop": (Beforehand, "loop_begins", lambda lane, _: (warmed_up(lane), lane.loop_begins())),
 }
