@@ -13,7 +13,7 @@ import logging
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from freqtrade.enums import RPCMessageType
 from freqtrade.rpc import RPC, rpc_manager
@@ -33,6 +33,8 @@ from strategies.seams.record import (
 )
 
 logger = logging.getLogger(__name__)
+
+_SETTLES_S: Final = 5.0  # what `cleanup` has begun may take so long
 
 Context = CallbackContext[Any, Any, Any, Any]
 Handler = BaseHandler[Any, Any, Any]
@@ -192,6 +194,20 @@ class TelegramClient(freqtrade_telegram.Telegram):  # type: ignore[misc]  # freq
                 await asyncio.sleep(self.again_s)
         finally:
             watching.cancel()
+            await self._settle()
+
+    async def _settle(self) -> None:
+        """Leave no task behind: the event loop runs no more, and an error of theirs comes anywhere.
+
+        Freqtrade looks every ten seconds whether `cleanup` has stopped the listening, and may find
+        it so before the rest of `cleanup` is done.
+        """
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others and self.closing.is_set():
+            _, others = await asyncio.wait(others, timeout=_SETTLES_S)
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     @freqtrade_telegram.authorized_only  # type: ignore[untyped-decorator]
     async def _help(self, update: Update, context: Context) -> None:

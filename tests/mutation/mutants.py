@@ -11,6 +11,8 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tests.syntax import parse
+
 _COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Lt: (ast.LtE, ast.GtE),
     ast.LtE: (ast.Lt, ast.Gt),
@@ -47,7 +49,7 @@ class Mutant:
     @property
     def source(self) -> str:
         """The module's source with the mistake."""
-        tree = ast.parse(self.original)
+        tree = parse(self.original)
         _apply(_places(tree)[self.place][0], self.number)
         return ast.unparse(ast.fix_missing_locations(tree))
 
@@ -55,7 +57,7 @@ class Mutant:
 def mutants(module: str, source: str) -> Iterator[Mutant]:
     """Yield every mutant of a module's source, in order of the source."""
     seen: dict[str, int] = {}
-    for place, (node, where) in enumerate(_places(ast.parse(source))):
+    for place, (node, where) in enumerate(_places(parse(source))):
         for number in range(_count(node)):
             changed = copy.deepcopy(node)
             _apply(changed, number)
@@ -144,7 +146,7 @@ def _apply(node: ast.AST, number: int) -> None:
     """Make mistake `number` at `node`, in place."""
     match node:
         case ast.FunctionDef():
-            node.body = list(ast.parse("return PASSED").body)
+            node.body = list(parse("return PASSED").body)
         case ast.Compare(ops=ops):
             options = [(i, new) for i, op in enumerate(ops) for new in _COMPARISONS[type(op)]]
             i, new = options[number]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from tests.syntax import parse
+
 
 def borrowed(root: Path) -> list[str]:
     """Return one line per import of a test file: what tests share lives in a module beside them."""
@@ -14,6 +16,19 @@ def borrowed(root: Path) -> list[str]:
         f"{_name(root, path)}: imports {target}"
         for path in files
         for target in sorted(_imports(path) & tests)
+    ]
+
+
+def own_parsing(root: Path) -> list[str]:
+    """Return the files of tests that call `ast.parse`, which `tests.syntax` does."""
+    return [
+        _name(root, path)
+        for path in sorted((root / "tests").rglob("*.py"))
+        if _name(root, path) != "tests.syntax"
+        and any(
+            isinstance(node, ast.Call) and ast.unparse(node.func) == "ast.parse"
+            for node in ast.walk(_tree(path))
+        )
     ]
 
 
@@ -62,7 +77,7 @@ def _name(root: Path, path: Path) -> str:
 
 
 def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    return parse(path.read_text(encoding="utf-8"))
 
 
 def _text(node: ast.AST) -> str:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from tests.syntax import parse
+
 PACKAGES = ("models", "freqaimodels", "strategies")
 SCANNED = ("freqaimodels", "strategies")  # Freqtrade looks for classes in their files
 # Rooms from low to high; an import points to a lower row, or stays in its room. What stands in one
@@ -63,7 +65,7 @@ class Source:
 
     @cached_property
     def tree(self) -> ast.Module:
-        return ast.parse(self.text)
+        return parse(self.text)
 
     @cached_property
     def imports(self) -> frozenset[str]:
@@ -258,7 +260,7 @@ def scanned_violations(root: Path) -> list[str]:
     }
     out = []
     for path in scanned_files(root):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = parse(path.read_text(encoding="utf-8"))
         classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
         if [node.name for node in classes] != [path.stem]:
             out.append(f"{path.name}: classes {[node.name for node in classes]}")
@@ -275,7 +277,7 @@ def class_attribute(path: Path, name: str) -> object:
     """Return the literal assigned to `name` in the one class of a file; raise without one."""
     (found,) = [
         ast.literal_eval(statement.value)
-        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        for node in parse(path.read_text(encoding="utf-8")).body
         if isinstance(node, ast.ClassDef)
         for statement in node.body
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == name

@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.syntax import parse
 from tests.test_contract.import_rules import Source, sources
 
 SEAMS = "strategies.seams"
@@ -79,7 +80,7 @@ def inherited_touches(module: str) -> list[str]:
 
 
 def _own_private_names(cls: type) -> set[str]:
-    tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
+    tree = parse(textwrap.dedent(inspect.getsource(cls)))
     used = {
         node.attr
         for node in ast.walk(tree)
@@ -93,7 +94,7 @@ def _library_private_names(cls: type) -> set[str]:
     for base in cls.__mro__[1:]:
         if base.__module__.split(".")[0] not in LIBRARIES:
             continue
-        tree = ast.parse(textwrap.dedent(inspect.getsource(base)))
+        tree = parse(textwrap.dedent(inspect.getsource(base)))
         names |= set(vars(base))
         names |= {
             node.attr

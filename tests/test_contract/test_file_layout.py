@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import gc
+import sys
+import traceback
 from pathlib import Path
 
 import pytest
 
 from tests.places import ROOT
-from tests.test_contract.file_rules import borrowed, own_places, unmirrored
+from tests.syntax import parse
+from tests.test_contract.file_rules import borrowed, own_parsing, own_places, unmirrored
 
 
 def write(root: Path, name: str, text: str) -> Path:
@@ -47,6 +52,45 @@ def test_places_when_tests_look_for_the_checkout_then_one_file_knows_it(tmp_path
     write(tmp_path, "tests.places", here)
     assert own_places(tmp_path) == []
     assert own_places(write(tmp_path, "tests.exchange.market", here)) == ["tests.exchange.market"]
+
+
+class Leftover:
+    """What only the garbage collector clears away, with an error."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+    def __del__(self) -> None:
+        raise RuntimeError("the event loop is closed")
+
+
+def test_source_when_parsed_beside_garbage_then_the_tree_is_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source, thresholds = Path(__file__).read_text(encoding="utf-8"), gc.get_threshold()
+    printed: list[list[str]] = []
+    monkeypatch.setattr(
+        sys, "unraisablehook", lambda raised: printed.append(traceback.format_exception(raised[1]))
+    )
+    gc.set_threshold(50)
+    try:
+        for _ in range(20):
+            for _ in range(20):
+                Leftover()
+            assert ast.unparse(parse(source)).startswith('"""The tests')
+    finally:
+        gc.set_threshold(*thresholds)
+    gc.collect()
+    assert printed
+    assert gc.isenabled()
+
+
+def test_source_when_tests_parse_it_then_by_one_function(tmp_path: Path) -> None:
+    assert own_parsing(ROOT) == []
+    write(tmp_path, "tests.syntax", "import ast\ntree = ast.parse('1')")
+    assert own_parsing(tmp_path) == []
+    write(tmp_path, "tests.mutation.mutants", "import ast\ntree = ast.parse('1')")
+    assert own_parsing(tmp_path) == ["tests.mutation.mutants"]
 
 
 def test_rooms_when_they_have_code_then_a_folder_of_tests_mirrors_them(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from strategies.account.acknowledgement import DEFAULTS, FREQTRADE_SETTINGS
 from strategies.account.safety_rules import ANYTHING, Judged, Purpose, Setting, Where
 from strategies.account.safety_table import SETTINGS
 from tests.places import USER_DATA
+from tests.syntax import parse
 from tests.test_integration.live_bot import settings as live_settings
 
 FORECAST, HEDGE = Purpose.FORECAST, Purpose.HEDGE
@@ -109,7 +110,7 @@ ON_STRATEGY = {"protections", "can_short", "use_custom_roi"}  # that Freqtrade's
 
 def resolved() -> list[str]:
     """Return the attributes a config can override, as Freqtrade's resolver lists them."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(StrategyResolver.load_strategy)))
+    tree = parse(textwrap.dedent(inspect.getsource(StrategyResolver.load_strategy)))
     (names,) = (
         node.value for node in ast.walk(tree)
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "attributes"

@@ -503,6 +503,34 @@ def test_client_when_it_is_closed_after_an_error_then_it_is_not_started_again() 
     assert not client._thread.is_alive()
 
 
+@pytest.mark.parametrize("closing", [False, True])
+def test_client_when_it_ends_then_it_leaves_no_task_behind(
+    monkeypatch: pytest.MonkeyPatch, closing: bool
+) -> None:
+    tasks: list[asyncio.Task[Any]] = []
+
+    async def listens(self: Any) -> None:
+        tasks.append(asyncio.create_task(asyncio.sleep(0.05 if closing else 3600)))
+        tasks.append(asyncio.create_task(asyncio.sleep(3600)))
+        if closing:
+            self.closing.set()
+            return
+        raise RuntimeError("another event loop")
+
+    monkeypatch.setattr(telegram_client._stock(), "_startup_telegram", listens)
+    monkeypatch.setattr(telegram_client, "_SETTLES_S", 1.0)
+    monkeypatch.setattr(PackTelegram, "again_s", 0.01)
+    settings = {"telegram": {"token": BotApiState().token, "chat_id": "1"}}
+    client = PackTelegram(SimpleNamespace(_freqtrade=SimpleNamespace(strategy=None)), settings)
+    assert waited(lambda: len(tasks) > 1)
+    client.closing.set()
+    client._thread.join(30)
+    assert not client._thread.is_alive()
+    assert all(task.done() for task in tasks)
+    assert tasks[0].cancelled() is not closing  # what `cleanup` has begun comes to its end
+    assert tasks[1].cancelled()
+
+
 def test_install_when_repeated_then_the_client_is_wrapped_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
