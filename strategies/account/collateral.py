@@ -20,6 +20,22 @@ _CURE: Final = (
 )
 
 
+def require_stake_collateral(config: Mapping[str, Any]) -> None:
+    """Refuse a config whose collateral is in another asset than the stake currency.
+
+    Raises
+    ------
+    ConfigError
+        If the config says so; what the account holds is not asked.
+    """
+    stake, proxy = config["stake_currency"], config.get("proxy_coin")
+    if proxy:
+        raise ConfigError(
+            f"expected collateral in {stake}, got proxy_coin {proxy!r}",
+            where="proxy_coin", cure=_CURE,
+        )  # fmt: skip
+
+
 def require_own_collateral(config: Mapping[str, Any], exchange: Exchange) -> None:
     """Refuse an account that counts its collateral in another asset than the stake currency.
 
@@ -31,12 +47,8 @@ def require_own_collateral(config: Mapping[str, Any], exchange: Exchange) -> Non
     ConfigError
         If the config or the account says so; an exchange that does not answer says nothing.
     """
-    stake, proxy = config["stake_currency"], config.get("proxy_coin")
-    if proxy:
-        raise ConfigError(
-            f"expected collateral in {stake}, got proxy_coin {proxy!r}",
-            where="proxy_coin", cure=_CURE,
-        )  # fmt: skip
+    require_stake_collateral(config)
+    stake = config["stake_currency"]
     try:
         info = rest_client(exchange).fetch_balance()["info"]
     except ccxt.BaseError as error:

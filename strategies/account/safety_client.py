@@ -22,6 +22,7 @@ _KEYS: Final = frozenset({
 })  # fmt: skip
 _ORDERS: Final = frozenset({"fapiPublic", "fapiPrivate", "fapiPrivateV2", "fapiPrivateV3"})
 _TYPES: Final = (None, "future", "linear", "swap")
+_MARKETS: Final = frozenset({"spot", "linear", "inverse", "option"})
 _TIMEOUT_MS: Final = (1_000, 60_000)
 _RECEIVE_MS: Final = (1_000, 60_000)
 _KNOWN_SECRETS: Final = frozenset({
@@ -39,27 +40,41 @@ def closed_api(block: Any, _: Mapping[str, Any]) -> bool:
     if not block.get("enabled", False):
         return True
     named = all(str(block.get(name) or "").strip() for name in ("username", "password"))
+    ipaddress.ip_address(str(block.get("listen_ip_address", "127.0.0.1")))  # else it cannot listen
     return named and str(block.get("jwt_secret_key") or "") not in _KNOWN_SECRETS
+
+
+def reachable_chat(block: Any, _: Mapping[str, Any]) -> bool:
+    """Whether Telegram, if it is on, is given what its client cannot be made without."""
+    told = all(str(block.get(name) or "").strip() for name in ("token", "chat_id"))
+    return told or not block.get("enabled", False)
 
 
 def sound_client(block: Any, _: Mapping[str, Any]) -> bool:
     """Whether a block of settings for ccxt's client leaves orders where and what they are."""
-    options = block.get("options") or {}
+    options = block.get("options", {})
     low, high = _TIMEOUT_MS
     early, late = _RECEIVE_MS
     return (
         set(block) <= _KEYS
         and set(options) <= _OPTIONS
         and options.get("defaultType") in _TYPES
+        and _lists_perpetuals(options.get("fetchMarkets"))
         and early <= options.get("recvWindow", early) <= late
         and low <= block.get("timeout", low) <= high
         and (block.get("verify", True) is True or _stays_here(block.get("urls")))
     )
 
 
+def _lists_perpetuals(markets: Any) -> bool:
+    """Whether ccxt is asked for kinds of markets it knows, those the bot trades among them."""
+    kinds = markets.get("types") if isinstance(markets, Mapping) else markets
+    return kinds is None or (isinstance(kinds, list) and "linear" in kinds and {*kinds} <= _MARKETS)
+
+
 CLIENT_RULE: Final = Need(
-    f"no options but {', '.join(sorted(_OPTIONS))}; a timeout of 1 to 60 s, and certificates "
-    "verified (but for an exchange on this machine)",
+    f"no options but {', '.join(sorted(_OPTIONS))}; linear markets fetched; a timeout of 1 to 60 s "
+    "and certificates verified (but for an exchange on this machine)",
     sound_client,
 )
 

@@ -11,7 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from strategies.account.safety_client import CLIENT_RULE, closed_api, known_abilities
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from strategies.account.safety_client import (
+    CLIENT_RULE,
+    closed_api,
+    known_abilities,
+    reachable_chat,
+)
 from strategies.account.safety_rules import (
     ANYTHING,
     Cure,
@@ -63,7 +71,11 @@ def _at_least_the_pairs(value: Any, config: Mapping[str, Any]) -> bool:
 
 
 def _on_disk(url: Any, _: Mapping[str, Any]) -> bool:
-    return bool(url) and url != "sqlite://" and ":memory:" not in url
+    try:
+        make_url(url)
+    except ArgumentError:
+        return False
+    return url != "sqlite://" and ":memory:" not in url
 
 
 _STOPS = (
@@ -234,15 +246,19 @@ _ACCOUNT = (
 )  # fmt: skip
 
 _PEOPLE = (
-    _both("api_server", Need("a user name, a password and a jwt_secret_key of its own", closed_api),
+    _both("api_server",
+          Need("an address, a user name, a password and a jwt_secret_key of its own", closed_api),
           "whoever reaches it can close and open", absent={}, where=Where.TRADING),
     _hedge("telegram.allow_custom_messages", exactly(True),
            "what a person has to transfer or order is told so", absent=True, where=Where.TRADING),
     _hedge("telegram.notification_settings.strategy_msg",
            Need("on or silent", lambda value, _: value != "off"),
            "what a person has to transfer or order is told so", where=Where.TRADING),
-    *_free("outgoing, and the pack's own words do not pass through it", "telegram", "webhook",
-           "discord", "coingecko"),
+    _both("telegram", Need("a token and a chat_id", reachable_chat),
+          "a bot whose Telegram client cannot be made does not start", absent={},
+          where=Where.TRADING),
+    *_free("outgoing, and the pack's own words do not pass through it", "webhook", "discord",
+           "coingecko"),
 )  # fmt: skip
 
 SETTINGS: Final[tuple[Setting, ...]] = (

@@ -51,4 +51,5 @@ def pack_config(config: Mapping[str, Any]) -> PackConfig:
     ConfigError
         If a setting of any block is unknown, missing, of a wrong type or out of range.
     """
-    return from_mapping(PackConfig, config.get("breakwater") or {}, where="breakwater")
+    block = config.get("breakwater")
+    return from_mapping(PackConfig, {} if block is None else block, where="breakwater")

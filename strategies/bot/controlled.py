@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
 
-from freqtrade.enums import ExitType
+from freqtrade.enums import ExitType, RunMode
 from freqtrade.persistence import Order, Trade
 from freqtrade.strategy import IStrategy
 from pandas import Series
@@ -19,6 +19,7 @@ from models.base.errors import NoForecastError
 from models.operate.journal.fills import CLOSED, FILLED
 from models.operate.journal.records import DecisionRecord, Incident
 from models.trade.risk.snapshot import Exposure
+from strategies.account.collateral import require_stake_collateral
 from strategies.account.safety_rules import Purpose
 from strategies.account.stops import cancel_outgrown
 from strategies.bot.fail_closed import on_error_return
@@ -89,6 +90,20 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
     def _check_reload(self, running: Mapping[str, Any], new: dict[str, Any]) -> None:
         """Raise if this bot may not go on with a new configuration."""
         check_reload(running, new)
+        self.require_settings(new)
+
+    def require_settings(self, config: Mapping[str, Any]) -> None:
+        """Refuse a configuration no bot of this strategy may trade with, changing nothing.
+
+        Asked at a start, at a reload and by `breakwater doctor`. A subclass adds what it refuses.
+
+        Raises
+        ------
+        PackError
+            If there is such a setting.
+        """
+        if config["runmode"] is RunMode.LIVE:
+            require_stake_collateral(config)
 
     def _held_by_the_exchange(self, pair: str) -> str:
         """Return why a trade in `pair` is not to be forgotten, or nothing; a dry run holds none."""

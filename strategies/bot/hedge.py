@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
-from freqtrade.enums import RunMode
+from freqtrade.enums import TRADE_MODES, RunMode
 from freqtrade.persistence import Trade
 from pandas import DataFrame
 
@@ -58,7 +58,8 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
 
     def __init__(self, config: dict[str, Any]) -> None:
         with refusing_to_start():
-            self.hedge = _hedge_of(config)
+            self.require_settings(config)
+            self.hedge = required_hedge(config, pack_config(config).hedge)
             collect = pack_config(config).collect
         super().__init__(config)
         self._fed = collect.features
@@ -79,10 +80,19 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
         with refusing_to_start():
             return _reader_of(self.hedge)
 
-    def _check_reload(self, running: Mapping[str, Any], new: dict[str, Any]) -> None:
+    def require_settings(self, config: Mapping[str, Any]) -> None:
         """As ever; and refuse what the hedge of a bot that trades would not start with."""
-        super()._check_reload(running, new)
-        _reader_of(_hedge_of(new))
+        super().require_settings(config)
+        hedge = required_hedge(config, pack_config(config).hedge)
+        if config["runmode"] in TRADE_MODES:  # a backtest has nobody to ask
+            _reader_of(hedge)
+        if hedge.open_primary and config["runmode"] is RunMode.LIVE:
+            raise ConfigError(
+                "expected no open_primary in live trading: it would open again what a person has "
+                "closed",
+                where="breakwater.hedge.open_primary",
+                cure="set it false, and open the position yourself: /forcelong",
+            )
 
     @property
     def guards(self) -> Sequence[Guard]:
@@ -315,19 +325,6 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
         if notional < min_stake * trade.leverage or not notional > 0:
             return None
         return self.grown(trade, notional / trade.leverage, rate, now)
-
-
-def _hedge_of(config: Mapping[str, Any]) -> HedgeConfig:
-    """Return the hedge of a configuration; raises ConfigError if no bot may run with it."""
-    hedge = required_hedge(config, pack_config(config).hedge)
-    if hedge.open_primary and config["runmode"] is RunMode.LIVE:
-        raise ConfigError(
-            "expected no open_primary in live trading: it would open again what a person has "
-            "closed",
-            where="breakwater.hedge.open_primary",
-            cure="set it false, and open the position yourself: /forcelong",
-        )
-    return hedge
 
 
 def _reader_of(hedge: HedgeConfig) -> PositionReader | None:

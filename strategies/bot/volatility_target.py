@@ -8,17 +8,17 @@ no-trade band. Growth passes all guards; a reduction passes none.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-from freqtrade.exceptions import OperationalException
 from freqtrade.persistence import Trade
 from pandas import DataFrame, Series
 
 from models.base import columns
-from models.base.errors import ConfigError, InputError, NoForecastError, PackError
+from models.base.errors import ConfigError, InputError, NoForecastError
 from models.base.types import BoolArray, FloatArray
 from models.trade.decision.volatility_target import (
     VolatilityTargetConfig,
@@ -30,7 +30,7 @@ from models.trade.decision.volatility_target import (
 from models.trade.risk.gap import FOR_ENTRIES, hour_of
 from models.trade.risk.snapshot import Exposure
 from strategies.bot.config import pack_config
-from strategies.bot.fail_closed import on_error_return
+from strategies.bot.fail_closed import on_error_return, refusing_to_start
 from strategies.bot.forecast import ForecastStrategy
 from strategies.bot.stages import timed
 from strategies.seams.hook_copies import spare_the_copy
@@ -63,12 +63,15 @@ class VolatilityTargetStrategy(ForecastStrategy):
     can_short = True  # Freqtrade's flag for futures; nothing here signals a short
 
     def __init__(self, config: dict[str, Any]) -> None:
-        try:
+        with refusing_to_start():
             self.target: VolatilityTargetConfig = pack_config(config).volatility_target
-            _require_one_pair(config)
-        except PackError as error:
-            raise OperationalException(str(error)) from error
+            self.require_settings(config)
         super().__init__(config)
+
+    def require_settings(self, config: Mapping[str, Any]) -> None:
+        """As ever; and one pair only, at a reload too."""
+        super().require_settings(config)
+        _require_one_pair(config)
 
     # -- signals: there is a trusted forecast, or there is not ----------------------------------
 
@@ -311,7 +314,7 @@ def _share_to_close(notional: float, held: float, least: float) -> float:
     return 1.0 if held - closed < least else closed / held
 
 
-def _require_one_pair(config: dict[str, Any]) -> None:
+def _require_one_pair(config: Mapping[str, Any]) -> None:
     """Raise ConfigError where the target risk would be taken more than once."""
     pairs = (config.get("exchange") or {}).get("pair_whitelist") or []
     if len(pairs) > 1:

@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from freqtrade.configuration import Configuration
-
 from models.base.errors import ControlError, InputError
 from models.operate.control.commands import Commands
 from models.operate.control.home import home_of, state_place
 from models.operate.control.owner import BotStage, checked_owner
 from models.operate.control.state import Person
 from strategies.account.acknowledgement import leverage_digest, settings_line
+from strategies.account.config_files import config_of_files
 from strategies.account.identity import stated_identity
 from strategies.bot.config import pack_config
 from strategies.bot.data_files import MARKER
@@ -43,7 +42,7 @@ def run_acknowledge(
     configs: Sequence[Path], userdir: Path | None, data: Path | None, by: Person
 ) -> int:
     """Show the table for the configured leverage and note the acceptance; 0 if accepted."""
-    config = Configuration.from_files([str(path) for path in configs])
+    config = config_of_files(configs)
     limits = pack_config(config).limits
     isolated = config.get("margin_mode") == "isolated"
     most = max(limits.max_leverage, limits.isolated_leverage if isolated else 0.0)

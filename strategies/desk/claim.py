@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from freqtrade.configuration import Configuration
-
 from models.base.errors import ControlError
 from models.base.files import wall_clock_ms
 from models.operate.control.commands import CONTROL_FOLDER, JOURNAL_FOLDER, Commands
@@ -31,6 +29,7 @@ from models.operate.control.state import Person
 from models.operate.control.state_file import STATE_FILE
 from models.operate.journal.journal import Journal
 from models.operate.journal.records import ControlChange
+from strategies.account.config_files import config_of_files
 from strategies.account.identity import bot_identity
 from strategies.account.trades_database import MADE_UP, database_file, database_place
 from strategies.desk.typed import typed
@@ -40,7 +39,7 @@ _WORD: Final = "claim"
 
 def run_claim(configs: Sequence[Path], userdir: Path | None, strategy: str, by: Person) -> int:
     """Show whose state and database are, ask, and write down that they are this bot's; 0 if so."""
-    config = Configuration.from_files([str(path) for path in configs])
+    config = config_of_files(configs)
     bot = bot_identity(config, strategy)
     if not bot.strategy:
         raise ControlError("expected a strategy", cure="name it: --strategy, as for the bot")

@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         help="judge the settings of a bot with this config, too",
     )
     doctor.add_argument("--strategy", default="", help="default: the config's")
+    doctor.add_argument("--freqaimodel", default="", help="the bot's; default: the config's")
     doctor.set_defaults(run=_doctor)
     add_commands(commands)
     return parser
@@ -360,7 +361,8 @@ def _doctor(options: argparse.Namespace) -> int:
     # Not before the probes have said what of Freqtrade is not as expected.
     from strategies.desk.settings import judge_settings
 
-    return max(code, min(judge_settings(options.config, options.strategy), 1))
+    refused = judge_settings(options.config, options.strategy, options.freqaimodel)
+    return max(code, min(refused, 1))
 
 
 if __name__ == "__main__":

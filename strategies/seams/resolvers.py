@@ -25,13 +25,15 @@ from strategies.seams.record import Library, Seam, lacks_method, lacks_text, pro
 _LOG: Final = "freqtrade.resolvers.iresolver"
 
 
-def try_loading(config: dict[str, Any]) -> IStrategy:
+def try_loading(config: dict[str, Any], *, model: bool = True) -> IStrategy:
     """Return the strategy of a configuration as a bot would load it, and find its FreqAI model.
 
     Parameters
     ----------
     config
         Freqtrade's, as a bot of it would begin; it is not changed.
+    model
+        Whether the model is looked for: one named on the bot's command line is not in a file.
 
     Raises
     ------
@@ -44,7 +46,7 @@ def try_loading(config: dict[str, Any]) -> IStrategy:
         strategy = StrategyResolver.load_strategy(tried)
         # As Freqtrade does once more, with what the strategy has set.
         validate_config_consistency({**tried, "runmode": config["runmode"]})
-        if (config.get("freqai") or {}).get("enabled"):
+        if model and (config.get("freqai") or {}).get("enabled"):
             _find_model(tried)
     return strategy
 

@@ -13,12 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from freqtrade.configuration import Configuration
-
 from models.base.files import Clock, Sync, locked, wall_clock_ms, write_atomic
 from models.data.feeds.catalog import STATUS, CollectConfig
 from models.data.feeds.store import day_of, enforce_quota
 from models.operate.control.lease import take_lease
+from strategies.account.config_files import config_of_files
 from strategies.bot.config import pack_config
 from strategies.desk.collect.source import Sleep
 from strategies.desk.collect.status import report
@@ -125,7 +124,7 @@ def run_collect(
     configs: Sequence[Path], userdir: Path | None, names: Sequence[str], *, once: bool, status: bool
 ) -> int:
     """Collect the feeds of these config files, or say how old each is."""
-    config = Configuration.from_files([str(path) for path in configs])
+    config = config_of_files(configs)
     settings = pack_config(config).collect
     root = settings.root(Path(userdir or config["user_data_dir"]))
     if status:

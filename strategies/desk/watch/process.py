@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from freqtrade.configuration import Configuration
-
 from models.base.errors import ControlError
 from models.operate.control.commands import CONTROL_FOLDER, Commands
 from models.operate.control.heartbeat import last_beat
@@ -18,6 +16,7 @@ from models.operate.control.home import home_of, state_place
 from models.operate.control.owner import BotIdentity, read_owner
 from models.operate.control.watch import WITHIN_S
 from models.operate.control.watch_sign import sign_watch, watched_ago_s
+from strategies.account.config_files import config_of_files
 from strategies.account.identity import bot_identity, hold_watch, stage_of, stated_identity
 from strategies.bot.config import pack_config
 from strategies.desk.watch.alerts import Alerts
@@ -41,7 +40,7 @@ def run_watchdog(
     name
         What messages call the bot.
     """
-    config = Configuration.from_files([str(path) for path in configs])
+    config = config_of_files(configs)
     settings = pack_config(config).watchdog
     folder = _userdir(config, userdir)
     alerts = Alerts(config, name)
@@ -76,7 +75,7 @@ def run_watchdog(
 
 def check_watchdog(configs: Sequence[Path], userdir: Path | None) -> int:
     """Print when a watchdog looked last; return 0 if that is no longer ago than it may be."""
-    config = Configuration.from_files([str(path) for path in configs])
+    config = config_of_files(configs)
     home = home_of(_userdir(config, userdir), stage_of(config))
     ago_s = watched_ago_s(home / CONTROL_FOLDER)
     print("no watchdog" if ago_s is None else f"a watchdog looked {ago_s:.0f} s ago")

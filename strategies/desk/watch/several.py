@@ -17,10 +17,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from freqtrade.configuration import Configuration
-
 from models.base.errors import ConfigError
 from models.operate.control.owner import BotStage
+from strategies.account.config_files import config_of_files
 from strategies.account.identity import bot_identity
 
 logger = logging.getLogger(__name__)
@@ -84,7 +83,7 @@ def refuse_one_account(bots: Iterable[WatchedBot]) -> None:
     """
     known: dict[tuple[str, str, str], WatchedBot] = {}
     for bot in bots:
-        found = bot_identity(Configuration.from_files([str(path) for path in bot.configs]))
+        found = bot_identity(config_of_files(bot.configs))
         account = (found.exchange, found.where, found.uid or found.key)
         if found.stage is BotStage.DRY_RUN or not account[-1]:
             continue

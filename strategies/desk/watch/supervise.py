@@ -14,9 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, Protocol
 
-from freqtrade.configuration import Configuration
-
 from models.base.units import Seconds
+from strategies.account.config_files import config_of_files
 from strategies.desk.watch.alerts import Alerts
 
 _BEGIN_S: Final = 120.0  # to the first sign of life: a slow machine reads much code
@@ -123,7 +122,7 @@ def _end(child: Child) -> None:
 
 def run_supervised(configs: Sequence[Path], userdir: Path | None, name: str = "") -> int:
     """Run `breakwater watchdog` with these settings and keep it running."""
-    alerts = Alerts(Configuration.from_files([str(path) for path in configs]), name)
+    alerts = Alerts(config_of_files(configs), name)
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True
     )

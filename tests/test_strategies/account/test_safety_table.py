@@ -36,12 +36,14 @@ PAIRS = {"exchange": {"pair_whitelist": ["LTC/USDT:USDT", "BTC/USDT:USDT"]}}
 CLIENT = (
     [{}, {"enableRateLimit": False, "timeout": 10_000}, {"options": {"defaultType": "swap"}},
      {"options": {"fetchMarkets": {"types": ["linear"]}, "recvWindow": 5000}}, {"verify": True},
-     {"verify": False, "urls": {"api": LOCAL}}],
+     {"verify": False, "urls": {"api": LOCAL}}, {"options": {"fetchMarkets": ["linear"]}}],
     [{"options": {"portfolioMargin": True}}, {"options": {"hedged": True}}, {"sandbox": True},
      {"options": {"defaultType": "spot"}}, {"options": {"recvWindow": 1}}, {"timeout": 0},
      {"verify": False}, {"verify": False, "urls": {"api": {**LOCAL, "sapi": "https://x.com"}}},
      {"verify": False, "urls": {"api": {"fapiPublic": "https://127.0.0.1"}}}, {"verify": 0},
-     {"timeout": "long"}, "none"],
+     {"timeout": "long"}, "none", {"options": ""}, {"options": []}, {"options": None},
+     *({"options": {"fetchMarkets": kinds}} for kinds in (
+         "linear", {"types": ["x"]}, {"types": ["spot"]}, {"types": [{}]}, {"types": []}))],
 )  # fmt: skip
 
 # name -> values that will do, values that will not; by kind where the kinds differ.
@@ -89,7 +91,8 @@ CASES: dict[str, Any] = {
     "margin_mode": {FORECAST: (["cross", "isolated"], ["", None]),
                     HEDGE: (["cross"], ["isolated", "", None])},
     "liquidation_buffer": ([0.05, 0.2, None], [0.0, 0.01, 0.99]),
-    "db_url": (["sqlite:///trades.sqlite", None], ["sqlite://", "sqlite:///:memory:"]),
+    "db_url": (["sqlite:///trades.sqlite", None],
+               ["sqlite://", "sqlite:///:memory:", "text", 3, [], {}]),
     "exchange.name": (["binance"], ["bybit", None]),
     "exchange.skip_open_order_update": ([False, None], [True]),
     "exchange.markets_refresh_interval": ([60, None], [0, 100_000]),
@@ -100,7 +103,11 @@ CASES: dict[str, Any] = {
     "exchange.ccxt_async_config": CLIENT,
     "api_server": ([{}, {"enabled": False}, API],
                    [{**API, "password": ""}, {**API, "username": " "},
-                    {**API, "jwt_secret_key": "super-secret"}, {"enabled": True}]),
+                    {**API, "jwt_secret_key": "super-secret"}, {"enabled": True}, "on", [API],
+                    *({**API, "listen_ip_address": ip} for ip in ("text", "", None, 3, []))]),
+    "telegram": ([{}, {"enabled": False}, {"enabled": True, "token": "1:a", "chat_id": "-1"}],
+                 [{"enabled": True, "token": "", "chat_id": "1"}, {"enabled": True, "token": "1:a"},
+                  "on", [{}]]),
     "telegram.allow_custom_messages": {FORECAST: ([False], []), HEDGE: ([True, None], [False])},
     "telegram.notification_settings.strategy_msg": {
         FORECAST: (["off"], []), HEDGE: (["on", "silent", None], ["off"])},

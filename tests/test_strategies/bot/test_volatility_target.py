@@ -15,6 +15,7 @@ import pytest
 from freqtrade.exceptions import OperationalException
 
 from models.base import columns
+from models.base.errors import ConfigError
 from models.operate.control.state import Person
 from models.trade.risk.run import HEDGING
 from strategies.account.acknowledgement import leverage_digest, settings_line
@@ -447,6 +448,10 @@ def test_settings_when_there_are_several_pairs_then_the_start_is_refused() -> No
     two = {"exchange": {"pair_whitelist": [PAIR, "ETH/USDT:USDT"]}}
     with pytest.raises(OperationalException, match="expected one pair, got 2"):
         VolatilityTarget(config(user_data_dir=userdir, **two))
+    s = strategy()
+    with pytest.raises(ConfigError, match="expected one pair, got 2"):
+        s._check_reload(s.config, {**s.config, **two})
+    s._check_reload(s.config, s.config)
 
 
 def test_settings_when_one_is_wrong_then_the_start_is_refused_by_name() -> None:

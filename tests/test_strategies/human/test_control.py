@@ -244,6 +244,14 @@ def test_whitelist_when_a_pair_of_it_is_lost_then_risk_says_so_and_a_person_is_t
     assert said.startswith("Not followed. GONE/USDT:USDT: ")
 
 
+def test_whitelist_when_a_name_is_a_broken_pattern_then_the_bot_says_so_and_goes_on(
+    make: Any,
+) -> None:
+    shown = following(make(), configured=["*/USDT:USDT"])
+    assert "the bot follows no pair. */USDT:USDT: it is in exchange.pair_whitelist" in shown
+    assert "it is no name, and no pattern of names: nothing to repeat" in shown
+
+
 @pytest.mark.parametrize("configured", [[PAIR], [".*/USDT:USDT"], []])
 def test_whitelist_when_every_name_of_it_is_followed_then_nothing_is_said(
     make: Any, configured: list[str]
