@@ -49,9 +49,9 @@ def limit_figures(
         name = f"a repeat of the worst hour would cost, % of equity (limit {limit})"
         figures[name] = round(100 * worst_loss_quote(exposure) / equity, 1)
     if exposure.account.positions:
-        used = exposure.account.margin_ratio(exposure.marks)
-        figures[f"margin used, % (no new risk from {_percent(hard.margin_reduce)})"] = round(
-            100 * used, 2
+        ratio = exposure.account.margin_ratio(exposure.marks)
+        figures[f"margin ratio, % (no new risk from {_percent(hard.margin_reduce)})"] = round(
+            100 * ratio, 2
         )
     return figures | _loss_figures(losses, hard)
 
@@ -62,7 +62,7 @@ def exchange_figures(account: ExchangeAccount | None) -> dict[str, float]:
         return {}
     figures = {
         "equity by the exchange": account.equity_quote,
-        "margin used by the exchange, %": round(100 * account.margin_ratio, 2),
+        "margin ratio by the exchange, %": round(100 * account.margin_ratio, 2),
     }
     if account.distance_frac is not None:
         figures["distance to liquidation by the exchange, %"] = round(

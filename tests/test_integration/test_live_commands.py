@@ -66,7 +66,7 @@ def test_commands_when_the_bot_trades_then_each_is_answered_and_obeyed(
         bot.wait_for(lambda: exposed(store), "a loop that has seen the positions")
         chat.say("/risk")
         shown = chat.wait_for("ACTIVE: new positions are allowed").text
-        for figure in ("equity: 9,9", "room for new longs in BTC: ", "margin used, % ",
+        for figure in ("equity: 9,9", "room for new longs in BTC: ", "margin ratio, % ",
                        "a repeat of the worst hour would cost, % of equity (limit 25): ",
                        "lost today, % "):  # fmt: skip
             assert figure in shown

@@ -133,7 +133,7 @@ def test_live_money_moved_then_losses_stay_and_an_order_nobody_knows_halts(
         troubles = bot.troubles()
     assert "is open on the exchange, the bot does not know it" in store.read().reason
     assert heartbeat is not None
-    assert heartbeat.numbers["margin used by the exchange, %"] > 0
+    assert heartbeat.numbers["margin ratio by the exchange, %"] > 0
     assert heartbeat.numbers["equity by the exchange"] == pytest.approx(8_000, rel=0.01)
     assert troubles == []
     assert state.unknown == []

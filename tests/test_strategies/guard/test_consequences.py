@@ -22,7 +22,7 @@ def s(tmp_path: Path) -> Any:
     return BitcoinCrossMargin(config(user_data_dir=tmp_path, runmode=RunMode.DRY_RUN))
 
 
-def found(demand: Demand, reason: str = "why", guard: str = "margin_used") -> RiskDecision:
+def found(demand: Demand, reason: str = "why", guard: str = "margin_ratio") -> RiskDecision:
     verdict = Verdict(limit_quote=0.0, reason=reason, demand=demand, guard=guard)
     return RiskDecision(notional_quote=0.0, findings=(verdict,), demand=demand)
 
@@ -44,7 +44,7 @@ def test_finding_when_it_demands_something_then_that_is_done_and_no_more(
 
 
 def test_warning_when_only_its_numbers_change_then_it_is_said_once(s: Any) -> None:
-    def warn(reason: str, pair: str = "", guard: str = "margin_used") -> None:
+    def warn(reason: str, pair: str = "", guard: str = "margin_ratio") -> None:
         s.guarding.consequences.obey(found(Demand.WARN, reason, guard), pair)
 
     for reason in ("60 s old", "65 s old", "60 s late", "60 s old"):
@@ -54,8 +54,8 @@ def test_warning_when_only_its_numbers_change_then_it_is_said_once(s: Any) -> No
     warn("60 s old", "BTC", "model_fresh")
     said = [entry.record["what"] for entry in s.control.journal.entries(kind="guard.warned")]
     assert said == [
-        "margin_used: 60 s old", "margin_used: 60 s late", "margin_used: 60 s old",
-        "margin_used BTC: 60 s old", "model_fresh BTC: 60 s old",
+        "margin_ratio: 60 s old", "margin_ratio: 60 s late", "margin_ratio: 60 s old",
+        "margin_ratio BTC: 60 s old", "model_fresh BTC: 60 s old",
     ]  # fmt: skip
 
 

@@ -421,7 +421,7 @@ def test_margin_when_the_exchange_counts_more_then_it_decides_and_a_person_sees_
         confirm(s, current_time=at(21)) is False
     )  # 5.1 % by the exchange, next to nothing by the pack
     shown = s._figures()
-    assert shown["margin used by the exchange, %"] == 5.1
+    assert shown["margin ratio by the exchange, %"] == 5.1
     assert shown["distance to liquidation by the exchange, %"] == 60.0
     assert shown["equity by the exchange"] == 10_000.0
     client.maintenance = 5_100.0

@@ -27,7 +27,7 @@ def test_limits_when_a_short_is_held_then_room_margin_and_losses_are_by_hand() -
             "room for new longs in BTC": 1_800 / 0.2934,
             "room for new shorts in BTC": 0.0,
             "a repeat of the worst hour would cost, % of equity (limit 25)": 18.2,
-            "margin used, % (no new risk from 50)": 0.5,  # 1 % of 5,000 over 10,000
+            "margin ratio, % (no new risk from 50)": 0.5,  # 1 % of 5,000 over 10,000
             "lost today, % (halts at 2)": 1.0,
             "lost this week, % (halts at 5)": 0.0,
             "lost from the peak, % (halts at 10)": 4.0,
