@@ -6,11 +6,11 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
+import stat
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import ccxt
 from freqtrade.enums import TRADE_MODES, RunMode
@@ -21,6 +21,11 @@ from models.operate.control.owner import BotIdentity, BotStage
 from strategies.account.exchange_client import account_client
 
 logger = logging.getLogger(__name__)
+
+# Fixed: TMPDIR, HOME and XDG_RUNTIME_DIR are each shell's own, and two bots would not meet there.
+LOCKS_IN: Final = Path("/tmp")
+# The sticky bit keeps a file from being tidied away by age while a bot of weeks holds it.
+_KEPT: Final = 0o1600
 
 
 def bot_identity(config: Mapping[str, Any], strategy: str = "") -> BotIdentity:
@@ -72,8 +77,9 @@ def _with_account(bot: BotIdentity, block: Mapping[str, Any]) -> BotIdentity:
 def hold_account(bot: BotIdentity) -> None:
     """Keep a second bot of this machine off the same exchange account until this process ends.
 
-    Each would find positions of the other's that it cannot explain, and halt. On another machine
-    nothing but those halts tells.
+    Each would find positions of the other's that it cannot explain, and halt. On another machine,
+    as another user, or in a container with a /tmp of its own nothing but those halts tells. Like
+    every lease it dies with its process.
 
     Raises
     ------
@@ -107,20 +113,29 @@ def _hold(bot: BotIdentity, who: str, role: str, what: str, cure: str) -> None:
     name = bot.uid or bot.key
     if not name or bot.stage is BotStage.DRY_RUN:  # any number of wallets can be made up
         return
-    folder = Path(tempfile.gettempdir()) / f"breakwater-{os.getuid()}"
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        logger.warning("a second %s on this account would go unnoticed: %s", role, error)
+    folder = LOCKS_IN / f"breakwater-{os.getuid()}"
+    if why := _unusable(folder):
+        logger.warning("a second %s on this account would go unnoticed: %s", role, why)
         return
     digest = hashlib.sha256(f"{bot.exchange} {bot.where} {name}".encode()).hexdigest()
-    if not os.access(folder, os.W_OK):
-        logger.warning(
-            "a second %s on this account would go unnoticed: %s is read-only", role, folder
-        )
-        return
     path = folder / (f"{digest}.lock" if role == "bot" else f"{digest}.{role}.lock")
     take_lease(path, who, what=what, cure=cure)
+    try:
+        path.chmod(_KEPT)
+    except OSError as error:
+        logger.warning("what tidies %s up may remove the lock in it: %s", folder, error)
+
+
+def _unusable(folder: Path) -> str:
+    """Return why no lock can be kept in this user's folder, made if need be, or nothing."""
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        return str(error)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        return f"{folder} is not a folder of this user's"
+    return "" if os.access(folder, os.W_OK) else f"{folder} is read-only"
 
 
 def account_uid(client: Any) -> str:

@@ -166,7 +166,7 @@ def test_stage_when_a_bot_or_a_command_asks_then_it_is_that_of_the_money(
 def test_account_when_another_bot_of_this_machine_trades_it_then_the_second_is_refused_by_name(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("strategies.account.identity.LOCKS_IN", tmp_path)
     first, other = bot_identity(config(url)), bot_identity(config(url, "b-key"))
     renewed = replace(first, key="c-key", strategy="Another")
     ready, told = os.pipe()
@@ -201,7 +201,7 @@ def test_account_when_another_bot_of_this_machine_trades_it_then_the_second_is_r
 def test_account_when_another_watchdog_of_this_machine_watches_it_then_the_second_is_refused(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("strategies.account.identity.LOCKS_IN", tmp_path)
     first, other = bot_identity(config(url)), bot_identity(config(url, "b-key"))
     hold_account(first)  # a bot and its watchdog are not in each other's way
     ready, told = os.pipe()
@@ -224,3 +224,50 @@ def test_account_when_another_watchdog_of_this_machine_watches_it_then_the_secon
     monkeypatch.setattr(os, "access", lambda *_: False)
     hold_watch(first, Path("user_data_b"))
     assert "a second watchdog on this account would go unnoticed" in caplog.text
+
+
+def test_account_when_two_bots_have_other_folders_for_temporary_files_then_they_meet_all_the_same(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strategies.account.identity.LOCKS_IN", tmp_path, raising=False)
+    bot = bot_identity(config(url))
+    ready, told = os.pipe()
+    pid = os.fork()
+    if not pid:
+        (tmp_path / "a").mkdir()
+        monkeypatch.setenv("TMPDIR", str(tmp_path / "a"))
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        hold_account(bot)
+        os.write(told, b"x")
+        signal.pause()
+    os.read(ready, 1)
+    try:
+        (tmp_path / "b").mkdir()
+        monkeypatch.setenv("TMPDIR", str(tmp_path / "b"))
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        with pytest.raises(ControlError, match=f"process {pid}"):
+            hold_account(bot)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    hold_account(bot)  # a lock dies with its holder
+    (lock,) = tmp_path.rglob("*.lock")
+    assert stat.S_IMODE(lock.stat().st_mode) == 0o1600  # not tidied away by age
+
+
+@pytest.mark.parametrize("kind", ["link", "file", "nowhere"])
+def test_account_when_the_folder_of_locks_is_not_the_users_then_that_is_said_and_it_is_not_used(
+    kind: str, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    folder, elsewhere = tmp_path / f"breakwater-{os.getuid()}", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if kind == "link":
+        folder.symlink_to(elsewhere)
+    elif kind == "file":
+        folder.touch()
+    place = tmp_path / "none" if kind == "nowhere" else tmp_path
+    monkeypatch.setattr("strategies.account.identity.LOCKS_IN", place)
+    hold_account(bot_identity(config(url)))
+    assert "a second bot on this account would go unnoticed: " in caplog.text
+    assert not list(elsewhere.iterdir())

@@ -58,7 +58,7 @@ def run_twice(
     config.write_text(json.dumps(content), encoding="utf-8")
     readings, slept = iter((100.0, 101.0, 103.0, 108.0)), []
     # This process holds what it watches to its end: another one may be served at that address.
-    monkeypatch.setattr("tempfile.tempdir", str(config.parent))
+    monkeypatch.setattr("strategies.account.identity.LOCKS_IN", config.parent)
 
     def sleep(seconds: float) -> None:
         slept.append(seconds)
