@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Mapping
 from copy import deepcopy
+from functools import cache
 from types import ModuleType
 from typing import Any, Final
 
@@ -11,7 +14,13 @@ import ccxt
 
 from models.base.errors import ConfigError
 
+logger = logging.getLogger(__name__)
+
 _TIMEOUT_MS: Final = 5000
+# urllib3 says it of every request. Of any other host it goes on doing so: there it is a danger.
+_UNVERIFIED: Final = (
+    r"Unverified HTTPS request is being made to host '(127\.[0-9.]+|localhost|::1)'"
+)
 
 
 def exchange_client(
@@ -53,7 +62,30 @@ def exchange_client(
         raise ConfigError(f"ccxt knows no exchange {name!r}", cure='use its id, as "okx"')
     own = deepcopy(dict(settings))
     merged = {**(options or {}), **own.pop("options", {})}
+    say_unverified_once(own)
     return vars(library)[name]({**defaults, **own, "options": merged})
+
+
+def say_unverified_once(settings: Mapping[str, Any]) -> None:
+    """Say once if a client verifies no certificate, and not with every request to this machine.
+
+    Weakens nothing: where certificates are verified they still are, and of a request to any other
+    host that is not, every single one is told.
+
+    Parameters
+    ----------
+    settings
+        Of the client, as in a Freqtrade config.
+    """
+    # Not "once": Python forgets what it has said whenever somebody touches the filters.
+    warnings.filterwarnings("ignore", message=_UNVERIFIED)
+    if settings.get("verify") is False:
+        _say_unverified()
+
+
+@cache
+def _say_unverified() -> None:
+    logger.warning("an exchange is asked without its certificate verified (said once)")
 
 
 def account_client(block: Mapping[str, Any]) -> Any:

@@ -18,7 +18,7 @@ from freqtrade.enums import TRADE_MODES, RunMode
 from models.base.errors import PackError
 from models.operate.control.lease import take_lease
 from models.operate.control.owner import BotIdentity, BotStage
-from strategies.account.exchange_client import account_client
+from strategies.account.exchange_client import account_client, say_unverified_once
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +36,8 @@ def bot_identity(config: Mapping[str, Any], strategy: str = "") -> BotIdentity:
     strategy
         Name of its class; by default as configured, empty where a command was not told.
     """
+    # The bot's own client says nothing by itself, and a dry run asks through no other.
+    say_unverified_once((config.get("exchange") or {}).get("ccxt_config") or {})
     bot = stated_identity(config, stage_of(config), strategy)
     if bot.stage is BotStage.DRY_RUN:
         # Its account is the wallet it was given: with another one, its losses would be made up.
