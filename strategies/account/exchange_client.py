@@ -13,6 +13,7 @@ from typing import Any, Final
 import ccxt
 
 from models.base.errors import ConfigError
+from strategies.seams.tls_context import share_tls
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,9 @@ def exchange_client(
     own = deepcopy(dict(settings))
     merged = {**(options or {}), **own.pop("options", {})}
     say_unverified_once(own)
-    return vars(library)[name]({**defaults, **own, "options": merged})
+    client = vars(library)[name]({**defaults, **own, "options": merged})
+    share_tls(client)
+    return client
 
 
 def say_unverified_once(settings: Mapping[str, Any]) -> None:

@@ -154,7 +154,7 @@ class GuardedStrategy(GatedStrategy):
         if missing := self._gate_missing():
             raise OperationalException(f"Nothing can be held to the limits: {missing}.")
         if self.control is not None:
-            self._sweeper.start()
+            self._sweeper.start(exchange_if_any(self.dp))
             self.lane.start()
             self._unwritable = unwritable
         if self.config["runmode"] == RunMode.LIVE:

@@ -53,9 +53,9 @@ _SLOW_LOOKS: Final = """
 """
 WARM_HOURS: Final = 6  # until caches are full; what grows later grows for ever
 # Of resident memory after `WARM_HOURS`: the most a run may gain in all, and in a day by the line
-# through its second half. The first outage takes some 40 MB, which the next ones use again; kept
-# exceptions took as much each time. A frame of 200 kB kept at each close would gain 5 MB a day.
-MAX_GAIN_MB: Final = 60.0
+# through its second half. A TLS context held by each failed connection took 40 MB in one outage,
+# kept exceptions as much in each. A frame of 200 kB kept at each close would gain 5 MB a day.
+MAX_GAIN_MB: Final = 20.0
 MAX_SLOPE_MB_A_DAY: Final = 3.0
 _STEP_MS: Final = 300_000
 _SIGMA: Final = 0.003  # of the walk, each step: 1 % an hour

@@ -10,7 +10,8 @@ import pytest
 
 from models.base.errors import ConfigError
 from strategies.account import exchange_client as client_module
-from strategies.account.exchange_client import exchange_client
+from strategies.account.exchange_client import account_client, exchange_client
+from strategies.seams.tls_context import SharedTls
 from tests.exchange.client import trading_ccxt_config
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
@@ -78,3 +79,8 @@ def test_client_when_the_loopback_exchange_is_asked_often_then_the_log_is_not_fl
         with pytest.raises(ccxt.NetworkError) as refused:
             verifying.fapiPublicGetTime()
         assert "CERTIFICATE_VERIFY_FAILED" in repr(refused.value.__cause__)
+
+
+def test_client_when_made_then_its_connections_share_a_tls_context() -> None:
+    for client in (exchange_client("okx", {}), account_client({"name": "binanceusdm"})):
+        assert isinstance(client.session.get_adapter("https://www.okx.com"), SharedTls)

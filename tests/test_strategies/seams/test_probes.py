@@ -23,6 +23,8 @@ from freqtrade.rpc import telegram as freqtrade_telegram
 from freqtrade.strategy import strategy_wrapper
 from freqtrade.wallets import Wallets
 from freqtrade.worker import Worker
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPSConnectionPool
 
 from strategies.seams import (
     async_client,
@@ -51,6 +53,7 @@ from strategies.seams import (
     rest_client,
     telegram_client,
     throttle,
+    tls_context,
     trade_deletion,
     wallet_refresh,
     websocket,
@@ -101,6 +104,9 @@ GONE: list[tuple[Seam, Breaks]] = [
     (wallet_refresh.WALLET_REFRESH, changed(Wallets, "__init__")),
     (wallet_refresh.WALLET_REFRESH, changed(Wallets, "get_trade_stake_amount")),
     (http_session.HTTP_SESSION, changed(ccxt.binanceusdm, "__init__")),
+    (tls_context.TLS_CONTEXT, changed(ccxt.binanceusdm, "__init__")),
+    (tls_context.TLS_CONTEXT, without(HTTPAdapter, "cert_verify")),
+    (tls_context.TLS_CONTEXT, changed(HTTPSConnectionPool, "_new_conn")),
     (log_buffer.LOG_BUFFER, without(loggers, "bufferHandler")),
     (raw_answers.RAW_ANSWERS, changed(ccxt.Exchange, "request")),
     (raw_answers.RAW_ANSWERS, changed(ccxt.binanceusdm, "parse_market")),

@@ -6,10 +6,14 @@ import gc
 import logging
 import sys
 import weakref
+from types import SimpleNamespace
+from typing import Any
 
+import ccxt
 from freqtrade.loggers import bufferHandler
 
 from strategies.bot.memory import Sweeper, text_only
+from strategies.seams.tls_context import SharedTls
 
 
 class Heavy(Exception):
@@ -35,7 +39,7 @@ def test_record_when_remembered_then_its_text_stays_and_nothing_it_was_made_from
 
 
 def test_exception_when_logged_then_freqtrades_memory_of_the_log_does_not_hold_it() -> None:
-    Sweeper(60.0, collect=lambda: None).start()
+    Sweeper(60.0, collect=lambda: None).start(None)
     kept = record()
     assert kept.exc_info is not None
     held = weakref.ref(kept.exc_info[1])
@@ -45,8 +49,15 @@ def test_exception_when_logged_then_freqtrades_memory_of_the_log_does_not_hold_i
     assert held() is None
     bufferHandler.buffer.remove(kept)
     assert bufferHandler.filters.count(text_only) == 1
-    Sweeper(60.0).start()
+    Sweeper(60.0).start(None)
     assert bufferHandler.filters.count(text_only) == 1
+
+
+def test_bot_when_it_starts_then_the_connections_of_freqtrades_client_share_a_tls_context() -> None:
+    client = ccxt.binanceusdm()
+    exchange: Any = SimpleNamespace(_api=client)
+    Sweeper(60.0).start(exchange)
+    assert isinstance(client.session.get_adapter("https://fapi.binance.com"), SharedTls)
 
 
 def test_sweep_when_a_close_is_near_or_it_has_just_been_then_it_waits() -> None:
