@@ -29,13 +29,12 @@ from freqaimodels.base.history import unify_dates
 from freqaimodels.base.learning_on import LearningOn
 from freqaimodels.base.model_files import PredictorFiles, RefusedModels
 from freqaimodels.base.pool import Pool, noted
-from freqaimodels.base.settings import candle_files, feed_files, read_settings
+from freqaimodels.base.settings import candle_files, feed_files, read_settings, refuse_settings
 from models.base import columns
-from models.base.errors import ArtifactError, ConfigError, PackError
+from models.base.errors import ArtifactError, PackError
 from models.base.fingerprint import code_digest, data_digest, identifier
 from models.base.types import Artifact, TrainingJob
 from models.base.windows import MAX_CONTEXT_CANDLES
-from models.learn import catalog
 from models.learn.jobs.executor import Executor, ProcessExecutor
 from models.learn.jobs.job import MarketRows
 from models.serve.challenge import challenge
@@ -66,18 +65,14 @@ class PackModel(SeamedModel):
     """
 
     network: ClassVar[str]
-    try_settings = staticmethod(read_settings)  # asked before a running bot reloads
 
     def __init__(self, config: dict[str, Any]) -> None:
         try:
-            self.settings = read_settings(config)
-            if self.network not in catalog.names():
-                raise ConfigError(f"unknown network {self.network!r}", where=type(self).__name__)
+            self.settings = read_settings(config, self.network)
             self.executor: Executor = self.make_executor()
-            config["freqai"]["model_training_parameters"] = (
-                config["freqai"].get("model_training_parameters") or {}
-            )
-            self.executor.check(self.network, config["freqai"]["model_training_parameters"])
+            blocks = config["freqai"].get("model_training_parameters") or {}
+            config["freqai"]["model_training_parameters"] = blocks
+            self.executor.check(self.network, blocks)
             fast = fast_answers_run(config)
         except PackError as error:
             raise OperationalException(str(error)) from error
@@ -105,6 +100,11 @@ class PackModel(SeamedModel):
         if live and "pairs" in config:
             # What FreqAI downloads next, once, before the first candle.
             config["pairs"] = list(dict.fromkeys([*config["pairs"], *self._pool.pairs]))
+
+    @classmethod
+    def try_settings(cls, config: dict[str, Any]) -> None:
+        """Raise PackError for settings no bot can start with: before a running one reloads them."""
+        refuse_settings(config, cls.network)
 
     def make_executor(self) -> Executor:
         """Return where training runs; a seam for tests and for other machines."""

@@ -11,6 +11,8 @@ from freqtrade.exchange import timeframe_to_seconds
 from models.base.errors import ConfigError
 from models.data.feeds.catalog import collect_config
 from models.data.feeds.store import days
+from models.learn import catalog
+from models.learn.jobs.executor import ProcessExecutor
 from models.learn.training.settings import ModelSettings
 
 # FreqAI options that reorder, drop or rescale rows behind a sequence model's back.
@@ -29,14 +31,35 @@ _REFUSED: Mapping[str, tuple[Any, ...]] = {
 }
 
 
-def read_settings(config: Mapping[str, Any]) -> ModelSettings:
+_JUDGED_S = 120.0  # a worker's start included
+
+
+def refuse_settings(config: Mapping[str, Any], network: str) -> None:
+    """Refuse a Freqtrade config that no bot with this network can start with.
+
+    The network's own settings are judged in a process of their own, which waits for no training.
+
+    Raises
+    ------
+    ConfigError, TrainingError
+        If there is such a setting, or none can be judged.
+    """
+    read_settings(config, network)
+    blocks = (config.get("freqai") or {}).get("model_training_parameters") or {}
+    ProcessExecutor(timeout_s=_JUDGED_S, own=True).check(network, blocks)
+
+
+def read_settings(config: Mapping[str, Any], network: str) -> ModelSettings:
     """Return the model settings of a Freqtrade config.
 
     Raises
     ------
     ConfigError
-        Listing every option a sequence model cannot work with, or the first unknown setting.
+        Listing every option a sequence model cannot work with, or the first unknown setting; or
+        if there is no such network. What the network itself accepts is its executor's to check.
     """
+    if network not in catalog.names():
+        raise ConfigError(f"unknown network {network!r}", cure=f"one of {list(catalog.names())}")
     freqai = config.get("freqai") or {}
     features = freqai.get("feature_parameters") or {}
     problems = [

@@ -12,7 +12,7 @@ import os
 from concurrent.futures import wait
 from typing import Any, Protocol
 
-from loky import get_reusable_executor
+from loky import ProcessPoolExecutor, get_reusable_executor
 from loky.process_executor import TerminatedWorkerError
 
 from models.base.errors import PackError, TrainingError
@@ -49,10 +49,12 @@ class ProcessExecutor:
         Cap on native threads in the worker.
     timeout_s
         Longest wait for one job.
+    own
+        Whether each job has a process of its own, gone with it; else it waits for the one before.
     """
 
-    def __init__(self, threads: int = 1, timeout_s: float = HOUR_S) -> None:
-        self.threads, self.timeout_s = threads, timeout_s
+    def __init__(self, threads: int = 1, timeout_s: float = HOUR_S, *, own: bool = False) -> None:
+        self.threads, self.timeout_s, self.own = threads, timeout_s, own
 
     def check(self, network: str, blocks: dict[str, Any]) -> None:
         if not can_train():
@@ -92,12 +94,16 @@ class ProcessExecutor:
             ) from death
         except Exception as error:
             raise TrainingError(f"{type(error).__name__}: {error}", where=what) from error
+        finally:
+            if self.own:
+                executor.shutdown(wait=False, kill_workers=True)
 
     def _worker(self, what: str) -> Any:
         """Return loky's executor; it needs semaphores, which live in shared memory."""
         cap = str(self.threads)
+        make = ProcessPoolExecutor if self.own else get_reusable_executor
         try:
-            return get_reusable_executor(
+            return make(
                 max_workers=1,
                 timeout=_IDLE_S,
                 initializer=_start_worker,

@@ -9,7 +9,12 @@ import pytest
 from freqtrade.data.history.datahandlers.featherdatahandler import FeatherDataHandler
 from freqtrade.enums import CandleType
 
-from freqaimodels.base.settings import _REFUSED, candle_files, read_settings
+from freqaimodels.base.settings import (
+    _REFUSED,
+    candle_files,
+    read_settings,
+    refuse_settings,
+)
 from models.base.errors import ConfigError
 from models.learn.training.settings import ModelSettings
 from tests.test_freqaimodels.configs import bitcoin_config
@@ -31,14 +36,27 @@ OFFENDERS: dict[str, Any] = {
 
 def refused(config: dict[str, Any]) -> str:
     with pytest.raises(ConfigError) as caught:
-        read_settings(config)
+        read_settings(config, "lstm")
     return str(caught.value)
 
 
 def test_settings_when_the_shipped_config_is_read_then_it_passes(tmp_path: Path) -> None:
-    settings = read_settings(bitcoin_config(tmp_path))
+    settings = read_settings(bitcoin_config(tmp_path), "lstm")
     assert settings.labels.horizon_candles == 4
     assert settings.labels.cost_frac == 0.0014
+
+
+def test_settings_when_the_network_knows_one_not_then_it_is_refused_before_a_bot_reloads_them(
+    tmp_path: Path,
+) -> None:
+    config = bitcoin_config(tmp_path)
+    refuse_settings(config, "lstm")
+    config["freqai"]["model_training_parameters"] = {"network": {"hiden": 8}}
+    with pytest.raises(ConfigError, match="hiden") as caught:
+        refuse_settings(config, "lstm")
+    assert caught.value.where == "freqai.model_training_parameters.network"
+    with pytest.raises(ConfigError, match="unknown network 'lost'"):
+        refuse_settings(bitcoin_config(tmp_path), "lost")
 
 
 @pytest.mark.parametrize("name", OFFENDERS)
@@ -49,7 +67,7 @@ def test_settings_when_an_option_breaks_sequences_then_it_is_named(
     config["freqai"]["feature_parameters"][name] = OFFENDERS[name]
     assert f"feature_parameters.{name} = {OFFENDERS[name]!r}" in refused(config)
     config["freqai"]["feature_parameters"][name] = _REFUSED[name][0]
-    assert isinstance(read_settings(config), ModelSettings)
+    assert isinstance(read_settings(config, "lstm"), ModelSettings)
 
 
 def test_settings_when_every_option_is_wrong_then_all_are_listed_at_once(tmp_path: Path) -> None:

@@ -236,3 +236,7 @@ def test_doctor_when_the_model_is_named_then_what_it_refuses_is_told(tmp_path: P
     assert judge(file) == 0  # nobody has said which model
     with pytest.raises(ConfigError, match="shuffle_after_split"):
         judge_settings([file], "", "VolatilityForecaster")
+    network = ("freqai", "model_training_parameters", "network")
+    file.write_text(json.dumps(altered(sound(BITCOIN), network, {"hiden": 8})), encoding="utf-8")
+    with pytest.raises(ConfigError, match="hiden"):
+        judge_settings([file], "", "LSTMForecaster")

@@ -74,6 +74,29 @@ def test_worker_when_a_job_breaks_then_the_error_names_kind_message_and_job(
     assert caught.value.where == "training BTC"
 
 
+def test_worker_when_it_is_of_its_own_then_it_waits_for_no_other_and_is_gone_afterwards(
+    executor: ProcessExecutor,
+) -> None:
+    kept = executor._call(worker_jobs.pid, what="pid")
+    own = ProcessExecutor(timeout_s=60, own=True)
+    pids = {own._call(worker_jobs.pid, what="pid") for _ in range(2)}
+    assert len(pids) == 2
+    assert kept not in pids
+    deadline = time.monotonic() + 30
+    while any(_lives(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(_lives(pid) for pid in pids)
+    assert executor._call(worker_jobs.pid, what="pid") == kept
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def test_worker_when_a_job_takes_too_long_then_it_is_stopped_and_the_next_job_works(
     executor: ProcessExecutor,
 ) -> None:
