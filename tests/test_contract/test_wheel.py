@@ -52,7 +52,7 @@ def test_wheel_when_listed_then_it_holds_all_code_and_configs_and_no_tests(wheel
     code = {
         path.relative_to(ROOT).as_posix()
         for package in PACKAGES
-        for suffix in ("py", "html", "css", "json")
+        for suffix in ("py", "html", "css", "json", "yaml", "service")
         for path in (ROOT / package).rglob(f"*.{suffix}")
     }
     configs = {f"strategies/desk/configs/{path.name}" for path in USER_DATA.glob("config_*.json")}
