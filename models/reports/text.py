@@ -101,9 +101,13 @@ def cell(estimate: Mapping[str, Any], kind: str) -> str:
     --------
     >>> cell({"value": 0.528, "low": 0.503, "high": 0.551}, "pct")
     '52.8 % (50.3 to 55.1)'
+    >>> cell({"value": 1.0, "low": None, "high": None}, "pct")
+    '100.0 % (interval not known)'
     """
     if not known(estimate["value"]):
         return MISSING
+    if not (known(estimate["low"]) and known(estimate["high"])):
+        return f"{show(estimate['value'], kind)} (interval not known)"
     ends = [show(estimate[k], kind).replace(" %", "").replace(" millibits", "")
             for k in ("low", "high")]  # fmt: skip
     return f"{show(estimate['value'], kind).replace(' millibits', '')} ({ends[0]} to {ends[1]})"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from models.reports.backtest.record import RunRecord
-from models.reports.text import MISSING, day, known, show
+from models.reports.text import MISSING, between, day, known, show
 
 _REFERENCE: Final = {
     "what volatility alone gains on the same rows (reference)": "gain_millibits",
@@ -121,8 +121,7 @@ def _skill(n: Mapping[str, Any]) -> str:
     def estimate(value: Any, kind: str) -> str:
         if not isinstance(value, Mapping) or not known(value.get("value")):
             return MISSING
-        return (f"{show(value['value'], kind)} ({show(value['low'], kind)} to "
-                f"{show(value['high'], kind)})")  # fmt: skip
+        return f"{show(value['value'], kind)} ({between(value, kind)})"
 
     direction, probability = pooled.get("direction", {}), pooled.get("probability", {})
     interval = pooled.get("interval", {})

@@ -25,6 +25,7 @@ from models.reports.style import (
 )
 from models.reports.text import show
 
+_UNFALLEN = (-0.1, 0.0)  # drawdown's axis where there was none
 _RATIO_LINES = ((0.3, "warn"), (0.5, "reduce only"), (0.7, "flatten"), (1.0, "liquidation"))
 
 
@@ -53,7 +54,10 @@ def equity_figure(record: RunRecord) -> go.Figure:
     ):  # fmt: skip
         fig.add_trace(trace, row=2, col=1)
     fig.update_yaxes(title_text=unit, row=1, col=1)
+    fell = float(min(np.min(worst / peak), np.min(equity / peak))) < 1.0
     fig.update_yaxes(title_text="drawdown", tickformat=".0%", row=2, col=1)
+    if not fell:  # around a constant plotly's axis would reach from -100 % to 100 %
+        fig.update_yaxes(range=_UNFALLEN, row=2, col=1)
     _mark_liquidation(fig, record)
     fig.update_xaxes(type="date")
     return styled(fig, 520, hovermode="x unified")

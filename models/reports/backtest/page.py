@@ -33,7 +33,7 @@ from models.reports.backtest.figures_forecast import (
 from models.reports.backtest.figures_trades import trades_figure
 from models.reports.backtest.record import RunRecord, TradeRecord
 from models.reports.page import report_page, write_page
-from models.reports.text import show
+from models.reports.text import known, show
 
 _SHOWN_TRADES: Final = 20
 _Figures = dict[str, go.Figure]
@@ -69,6 +69,7 @@ def backtest_page(record: RunRecord, n: Mapping[str, Any]) -> str:
         run=n["run"],
         n=n,
         num=number_of(n),
+        ends=ends_of(n),
         best=_ranked(record, best=True),
         worst=_ranked(record, best=False),
         pair_keys=[(pair, f"trades-{i}") for i, pair in enumerate(record.pairs)],
@@ -80,11 +81,7 @@ def number_of(n: Mapping[str, Any]) -> Callable[[str, str], Markup]:
     """Return a function that shows the number at a dotted key, with the raw value attached."""
 
     def num(key: str, kind: str) -> Markup:
-        value: Any = n
-        for part in key.split("."):
-            value = value[int(part)] if isinstance(value, list) else value.get(part)
-            if value is None:
-                break
+        value = _at(n, key)
         raw = json.dumps(value)
         shown = escape(show(value, kind))
         return Markup('<span class="num" data-key="{}" data-value="{}">{}</span>').format(
@@ -92,6 +89,28 @@ def number_of(n: Mapping[str, Any]) -> Callable[[str, str], Markup]:
         )
 
     return num
+
+
+def ends_of(n: Mapping[str, Any]) -> Callable[[str, str], Markup]:
+    """Return a function that shows an estimate's interval; one of too little data has none."""
+    num = number_of(n)
+
+    def ends(key: str, kind: str) -> Markup:
+        low, high = (f"{key}.{end}" for end in ("low", "high"))
+        if not (known(_at(n, low)) and known(_at(n, high))):
+            return Markup("not known")
+        return Markup("{} to {}").format(num(low, kind), num(high, kind))
+
+    return ends
+
+
+def _at(n: Mapping[str, Any], key: str) -> Any:
+    value: Any = n
+    for part in key.split("."):
+        value = value[int(part)] if isinstance(value, list) else value.get(part)
+        if value is None:
+            break
+    return value
 
 
 def figures(record: RunRecord, n: dict[str, Any]) -> _Figures:

@@ -17,6 +17,7 @@ from models.base import columns
 from models.base.errors import AlignmentError, InputError
 from models.reports.backtest.build import backtest_numbers
 from models.reports.backtest.card import model_card
+from models.reports.backtest.figures_account import equity_figure
 from models.reports.backtest.page import backtest_page, write_report
 from models.reports.backtest.record import Reference, RunRecord
 from models.reports.backtest.verdict import backtest_verdict
@@ -132,6 +133,26 @@ def test_report_when_there_are_no_forecasts_at_all_then_still_written(
 ) -> None:
     bare = dataclasses.replace(record, forecasts=(), trainings=(), trades=())
     assert (write_report(bare, tmp_path) / "index.html").exists()
+
+
+def test_page_when_there_was_no_trade_then_nothing_is_drawn_or_said_of_falls_and_intervals(
+    record: RunRecord,
+) -> None:
+    lead = len(record.candles[PAIR]) - len(record.audit.time_ms)
+    idle = dataclasses.replace(
+        record, trades=(), audit=make_audit(record.candles[PAIR], (), lead),
+        engine={"final_balance": record.start_wallet_quote},
+    )  # fmt: skip
+    n = backtest_numbers(idle)
+    page = backtest_page(idle, n).replace(plotly.offline.get_plotlyjs(), "")
+    shown = re.sub(r"<[^>]+>", "", page)
+    assert "– to" not in shown
+    assert "to –" not in shown
+    assert "95 %: not known" in shown
+    assert "– to –" not in model_card(idle, n)
+    axis = equity_figure(idle).layout.yaxis2
+    assert axis.range == (-0.1, 0.0)  # not from -100 % to 100 %
+    assert equity_figure(record).layout.yaxis2.range is None
 
 
 def test_waterfall_when_summed_then_reaches_the_final_equity(n: Any) -> None:
