@@ -148,7 +148,7 @@ def _probe() -> str:
 
     signs = "self.sign(path, api, method, "
     return problems(
-        lacks_attributes(Exchange, *_CLIENTS[:2]),
+        lacks_attributes(Exchange, *_CLIENTS),
         lacks_text(Exchange, "__init__", "self._ws_async = self._init_ccxt("),
         "" if issubclass(Asynchronous, BaseExchange) else "ccxt's clients are of other classes",
         lacks_text(ccxt.Exchange, "fetch2", signs),
