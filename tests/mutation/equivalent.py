@@ -216,9 +216,6 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     ("strategies.account.trades_database", "others_trades: 5 -> 6"): _WAIT,
     (_WATCH, "Life.__init__: 0.0 -> 1.0"): _NOT_YET,
     (_WATCH, "Life.__init__: 0.0 -> 1.0 #2"): _NOT_YET,
-    ("strategies.seams.order_requests", "_probe: 2 -> 3"): (
-        "the probe's next line looks for the third client's attribute, and for how it is made"
-    ),
     ("strategies.desk.watch.ban", "Ban.__init__: 0.0 -> 1.0"): (
         "until when is read only where there is a reason, and with that it is set"
     ),
