@@ -44,6 +44,7 @@ class LossBook:
         self._waits_ms: int | None = None  # since when a jump is without an explanation
         self._closings: dict[str, int] = {}  # pair -> its last closing fill not counted yet
         self._observed = False  # anything in this run
+        self._is_redated = False  # and the file has the wrong date still
         with contextlib.suppress(FileNotFoundError):
             try:
                 self._load(json.loads(read_regular(self._path)))
@@ -73,7 +74,7 @@ class LossBook:
         if self.state is None or self.state.time_ms <= now_ms:
             return 0
         ahead_ms = self.state.time_ms - now_ms
-        self.state = replace(self.state, time_ms=now_ms)
+        self.state, self._is_redated = replace(self.state, time_ms=now_ms), True
         if self._until_ms is not None:
             self._until_ms = min(self._until_ms, now_ms)
         self._waits_ms = None
@@ -142,10 +143,11 @@ class LossBook:
         seen = observe_equity(before, now_ms, equity_quote)
         self._closings = {p: t for p, t in self._closings.items() if t >= now_ms}
         self._observed = True
-        kept = self.state
-        if kept is None or news or seen != replace(kept, time_ms=seen.time_ms) or before is None:
+        kept, is_news = self.state, bool(news) or before is None or self._is_redated
+        if kept is None or is_news or seen != replace(kept, time_ms=seen.time_ms):
             self._armed_ms = armed_ms if is_newer else self._armed_ms
             self._write(seen, self._armed_ms)
+            self._is_redated = False
         self.state = seen
         return seen
 

@@ -9,6 +9,8 @@ from typing import Final
 
 from freqtrade.persistence import Trade
 
+from models.base.errors import PackError
+from models.operate.control.state import GuardActor
 from models.operate.journal.records import Incident
 from models.trade.risk.limits import Limits
 from models.trade.risk.losses import LossState
@@ -62,6 +64,7 @@ class StandingWatch:
         self._shed_all = 0.0
         self._held: frozenset[str] = frozenset()  # pairs of the open trades, as of the last loop
         self._uncounted: frozenset[str] = frozenset()  # what the losses lack, and is noted
+        self._untold = ""  # of the losses' date
 
     def loop(self, now: datetime) -> None:
         """Look after open positions: losses, margin, books, feeds, and what must be closed."""
@@ -154,8 +157,7 @@ class StandingWatch:
         book, account = self.losses, self._recovery.account
         if book is None:
             return None
-        if ahead_ms := book.redate(now_ms):
-            self._note_redated(ahead_ms)
+        self._tell_redated(book.redate(now_ms))
         if account is None or now_ms - account.time_ms >= _BLIND_MS:
             if exposure is None:  # an equity of 0 is known: everything is lost
                 return None
@@ -185,12 +187,26 @@ class StandingWatch:
             self._unknowns.known(what)
         self._uncounted = waits & self._uncounted if others else waits
 
-    def _note_redated(self, ahead_ms: int) -> None:
-        what = f"the losses were dated {ahead_ms / 1000:.0f} s ahead: a clock was wrong"
-        logger.warning(what)
-        if self._control is not None:
-            done = "the date is set aside; what was lost counts on from now"
-            self._control.record("losses.redated", Incident(what=what, done=done))
+    def _tell_redated(self, ahead_ms: int) -> None:
+        """Tell that the losses were dated ahead, unless by 0; what cannot be told is kept."""
+        if ahead_ms:
+            what = f"the losses were dated {ahead_ms / 1000:.0f} s ahead: a clock was wrong"
+            # A day or a week that began by that clock has begun: its references have moved.
+            done = (
+                "the date is set aside; the loss from the peak stays, those of day and week count "
+                "on from what was written by that clock"
+            )
+            logger.warning("%s; %s", what, done)
+            self._untold = f"{what}; {done}"
+            if self._control is not None:
+                self._control.record("losses.redated", Incident(what=what, done=done))
+        if not self._untold or self._control is None:
+            return
+        try:
+            self._control.store.note(GuardActor("losses"), self._untold)
+            self._untold = ""
+        except (PackError, OSError) as error:
+            logger.error("people cannot be told of the losses' date: %s", error)  # tried again
 
     def _armed_ms(self) -> int:
         """Return when a person last resumed."""

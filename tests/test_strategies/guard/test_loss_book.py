@@ -215,6 +215,16 @@ def test_book_when_it_was_written_by_a_clock_ahead_then_the_date_goes_and_the_lo
     assert LossBook(tmp_path).redate(NOW + 6_000) == 0
 
 
+def test_book_when_a_date_is_set_aside_then_the_file_has_it_no_more_be_the_equity_the_same(
+    tmp_path: Path,
+) -> None:
+    book_of(tmp_path).observe(NOW + DAY_MS, 9_400.0, 0)
+    again = LossBook(tmp_path)
+    assert again.redate(NOW + 5_000) == DAY_MS - 5_000
+    again.observe(NOW + 5_000, 9_400.0, 0)
+    assert LossBook(tmp_path).redate(NOW + 6_000) == 0  # a restart would tell of it again
+
+
 def test_book_when_somebody_resumed_while_a_clock_was_ahead_then_the_next_resume_counts(
     tmp_path: Path,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ import pytest
 from freqtrade.persistence import Trade
 
 from models.base import columns
+from models.base.units import DAY_MS
+from models.operate.control.news import News
 from models.operate.control.state import Person
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
+from strategies.guard.known import epoch_ms
 from strategies.guard.loss_book import LossBook
 from tests.test_strategies.fakes import LiveProvider
 from tests.test_strategies.worlds import (
@@ -124,3 +128,47 @@ def test_losses_when_the_account_is_unknown_then_that_is_noted_and_not_what_they
     s.guarding.unknowns.note("another matter", "silent")
     s.guarding.loop(LATER)  # what was noted stays noted
     assert len(s.control.store.read().unknown) == 2
+
+
+def test_losses_when_they_are_dated_ahead_then_people_are_told_in_true_words_and_once(
+    tmp_path: Path, open_trades: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bot = BitcoinCrossMargin(config(user_data_dir=tmp_path))
+    bot.dp, bot.wallets = LiveProvider(analysed()), Wallets(10_000.0)
+    home = running(bot).control.store.folder
+    by_a_wrong_clock = LossBook(home)
+    by_a_wrong_clock.observe(epoch_ms(NOW), 10_050.0, 0)
+    by_a_wrong_clock.observe(epoch_ms(NOW) + 30 * DAY_MS, 10_000.0, 0)
+    s: Any = BitcoinCrossMargin(config(user_data_dir=tmp_path))
+    s.dp, s.wallets = LiveProvider(analysed()), Wallets(10_000.0)
+    news = News(home)
+
+    def told() -> list[str]:
+        untold = news.look(s.control.store.read())
+        news.told(untold)
+        return [line for line in untold.lines if "dated" in line]
+
+    with monkeypatch.context() as m:
+        m.setattr(s.control.store, "note", full_disk)
+        running(s)
+        assert told() == []
+    for _ in range(2):
+        s.guarding.loop(LATER)
+    (line,) = told()
+    assert f"the losses were dated {30 * 86_400} s ahead: a clock was wrong" in line
+    assert "the loss from the peak stays" in line
+    kept = LossBook(home).state
+    assert kept is not None
+    assert kept.peak_quote == 10_050.0  # true
+    assert "those of day and week count on from what was written by that clock" in line
+    assert kept.day_start_quote == 10_050.0  # of the day it believed in
+    assert "guard losses" in line
+    s.guarding.loop(LATER + timedelta(seconds=1))
+    assert told() == []
+    (noted,) = s.control.journal.entries(kind="losses.redated")
+    assert noted.record["what"] in line
+    assert s.control.store.read().may_add_risk
+
+
+def full_disk(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")

@@ -639,6 +639,28 @@ def test_proposal_when_its_time_is_over_then_it_is_worth_nothing(
     assert propose(store) == "r1"  # the same signal is not asked about again
 
 
+@pytest.mark.parametrize("approved", [False, True])
+def test_proposal_when_the_clock_is_set_back_then_one_dated_ahead_is_worth_nothing(
+    store: ControlStore, clock: Clock, approved: bool
+) -> None:
+    right, fast = clock.now, clock.now + 900_000
+    clock.now = fast
+    propose(store)
+    if approved:
+        store.approve(ANN, "r1")
+    clock.now = fast - 5_000  # two processes may read the time one after the other
+    assert answers(store) == ["approved" if approved else "waiting"]
+    clock.now = right  # nobody knows how old it is
+    assert answers(store) == ["expired"]
+    assert store.use("BTC long 1", 1000.0) is False
+    with pytest.raises(ControlError, match="r1 is expired"):
+        store.approve(ANN, "r1")
+    clock.now = right + 60_000
+    assert propose(store, key="BTC long 2") == "r2"
+    store.approve(ANN, "r2")
+    assert store.use("BTC long 2", 1000.0) is True
+
+
 def test_proposal_when_unknown_then_the_open_ones_are_named(store: ControlStore) -> None:
     propose(store)
     with pytest.raises(ControlError, match="open ones: r1"):
