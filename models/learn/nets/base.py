@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -144,6 +144,10 @@ class Forecaster(nn.Module):
         self.register_buffer("scale", (1.0 / std).to(torch.float32))
 
     def forward(self, features: Tensor, past: Past | None = None) -> Tensor:
+        return self.ordered(self.raw(self.standardised(features), past))
+
+    def standardised(self, features: Tensor) -> Tensor:
+        """Return what the network is given, (B, T, columns), of raw features (B, T, F)."""
         x = ((features - self.mean) * self.scale).clamp(-FEATURE_CLIP, FEATURE_CLIP)  # (B, T, F)
         if self.may_miss:
             there = 1.0 - torch.isnan(x.index_select(-1, self.optional)).to(x.dtype)
@@ -152,8 +156,21 @@ class Forecaster(nn.Module):
             x = x.index_select(-1, self.kept)
         if self.may_miss:
             x = torch.cat((x, there * self.seen), dim=-1)
-        raw = self.network(x, past) if self.carries else self.network(x)  # (B, T, H)
-        q = raw[..., self.layout.quantiles]  # (B, T, 5)
+        return x
+
+    def reads_like(self, other: Forecaster) -> bool:
+        """Return whether `other` hands its network the same of every row."""
+        names = ("mean", "scale", "kept", "optional", "seen")
+        return all(torch.equal(getattr(self, name), getattr(other, name)) for name in names)
+
+    def raw(self, x: Tensor, past: Past | None) -> Tensor:
+        """Return the network's answers (B, T, H) to what it is given."""
+        y: Tensor = self.network(x, past) if self.carries else self.network(x)
+        return y
+
+    def ordered(self, raw: Tensor) -> Tensor:
+        """Return answers (.., H) of networks with their quantiles in order."""
+        q = raw[..., self.layout.quantiles]  # (.., 5)
         # Median plus non-negative steps outwards: quantiles cannot cross.
         low = functional.softplus(q[..., :2])  # steps 5->25 and 25->50
         high = functional.softplus(q[..., 3:])  # steps 50->75 and 75->95
@@ -170,18 +187,28 @@ class Committee(nn.Module):
 
     Source: Lakshminarayanan, Pritzel & Blundell, "Simple and scalable predictive uncertainty
     estimation using deep ensembles", 2017. Probabilities of classes and hazards are averaged, and
-    quantiles level by level (Vincentisation), which keeps them in order.
+    quantiles level by level (Vincentisation), which keeps them in order. What all members do alike
+    is done once: they were made of the same rows.
+
+    Raises
+    ------
+    ValueError
+        If the members standardise features differently.
     """
 
     def __init__(self, members: Sequence[Forecaster]) -> None:
         super().__init__()
+        if not all(member.reads_like(members[0]) for member in members):
+            raise ValueError("expected members that standardise alike, got members of other rows")
         self.members = nn.ModuleList(members)
         self.layout = members[0].layout
         self.carries = members[0].carries
 
     def forward(self, features: Tensor, past: Past | None = None) -> Tensor:
-        past = past or Past()
-        answers = torch.stack([member(features, past) for member in self.members])  # (K, B, T, H)
+        past, members = past or Past(), cast("list[Forecaster]", list(self.members))
+        x = members[0].standardised(features)
+        raw = torch.stack([member.raw(x, past) for member in members])  # (K, B, T, H)
+        answers = members[0].ordered(raw)
         quantiles = answers[..., self.layout.quantiles].mean(dim=0)
         rest = slice(self.layout.quantiles.stop, self.layout.peak.stop)  # hazards, of the peak too
         hazard = answers[..., rest]

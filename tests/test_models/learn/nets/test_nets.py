@@ -132,6 +132,16 @@ def test_committee_when_asked_then_it_answers_the_mean_of_its_members() -> None:
     torch.testing.assert_close(together[..., layout.hazard(-1)].sigmoid(), hazard)
 
 
+def test_committee_when_its_members_standardise_differently_then_it_is_refused() -> None:
+    layout = HeadLayout(bin_edges=(1, 2))
+    one, other = (
+        Forecaster(tcn.TCN(3, layout.width, tcn.TCNConfig()), layout, torch.zeros(3), std)
+        for std in (torch.ones(3), torch.full((3,), 2.0))
+    )
+    with pytest.raises(ValueError, match="members of other rows"):
+        Committee([one, other])
+
+
 def test_training_when_it_has_members_then_they_differ_and_travel_as_one_graph() -> None:
     artifact = train(committee_job(3))
     manifest = artifact.manifest
