@@ -82,10 +82,10 @@ class Actions:
         yield what, partial(self._close, position, amount, step.next_ms)
 
     def _close(self, position: WatchedPosition, amount: float, next_ms: int) -> str | None:
-        """Close a step; say how much of it the exchange filled, where that was not all."""
+        """Close a step; say how much of it the exchange filled, where it tells."""
         filled = self._venue.close(position, amount)
         self._next_step_ms[position.symbol] = next_ms  # one that failed is tried again sooner
-        if filled is None or filled >= amount:
+        if filled is None:
             return None
         return f"{filled:g} of {abs(position.amount):g} {position.symbol} closed"
 

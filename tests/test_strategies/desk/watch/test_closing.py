@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import ccxt
 import pytest
@@ -98,6 +99,43 @@ def test_watchdog_when_a_step_is_filled_in_part_then_it_says_what_was_filled(wor
     before = len(world.said)
     world.dog.round()
     assert len(world.said) == before  # the next step comes a minute later
+
+
+def test_watchdog_when_the_exchange_tells_no_fill_then_it_says_what_it_sent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = Venue._reduce
+
+    def untold(venue: Venue, *order: Any) -> Any:
+        return {k: v for k, v in sent(venue, *order).items() if k != "filled"}
+
+    monkeypatch.setattr(Venue, "_reduce", untold)
+    world.buy(0.05)
+    world.alive()
+    world.commands.flatten(ANN, "storm")
+    world.pass_s(16)
+    world.dog.round()
+    assert held(world) == {}
+    assert f"watchdog: 0.05 of 0.05 {BTC} closed" in world.said
+    assert not [said for said in world.said if "failed" in said]
+
+
+def test_watchdog_when_positions_were_unseen_for_a_look_then_a_stops_wait_goes_on(
+    world: World,
+) -> None:
+    dog = world.watchdog(unprotected_s=60.0)
+    world.buy(0.05)
+    world.alive()
+    dog.round()  # the bot lives and may be about to place it
+    world.pass_s(40)
+    world.alive()
+    world.state.faults.add(Drop(on="GET /fapi/v3/positionRisk"))
+    dog.round()
+    world.state.faults.clear()
+    world.pass_s(20)
+    world.alive()
+    dog.round()
+    assert [stop[:3] for stop in world.stops()] == [("BTCUSDT", -1, 0.05)]
 
 
 def test_watchdog_when_no_bot_has_ever_run_then_only_a_person_has_it_closed(world: World) -> None:

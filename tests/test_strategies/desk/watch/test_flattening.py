@@ -42,10 +42,10 @@ def test_watchdog_when_told_to_flatten_on_silence_then_it_closes_in_stages_and_s
     left = held(world)
     assert set(left) == {"BTCUSDT"}
     assert left["BTCUSDT"] == pytest.approx(0.03, abs=0.002)
-    world.pass_s(59)
+    world.pass_s(59.98)
     dog.round()
     assert held(world) == left  # a step a minute
-    world.pass_s(1)
+    world.pass_s(0.02)
     dog.round()
     assert held(world)["BTCUSDT"] == pytest.approx(0.01, abs=0.002)
     for _ in range(2):
