@@ -15,7 +15,7 @@ from models.base.types import Artifact, BoolArray
 from models.serve.stretch import CLOCK_HOURS, StretchInputs
 
 MOST_CONTEXT = 16_384  # candles; the pack's networks look back on a few hundred
-MANIFEST_FORMAT = 6  # of the manifest and its graph; raised when their meaning changes
+MANIFEST_FORMAT = 7  # of the manifest and its graph; raised when their meaning changes
 
 
 def check_artifact(artifact: Artifact) -> None:

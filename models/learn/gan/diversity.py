@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.base.types import FloatArray, IntArray
-
-_CLUSTERS = 20
-_WINDOWS_PER_CLUSTER = 5
-_ROUNDS = 20
-_THIN = 0.25  # a cluster with less than this of its real share is not covered
+from models.base.types import FloatArray
 
 
 def flattened(windows: FloatArray) -> FloatArray:
     """Return windows (W, S, A) as points (W, S A) on the asinh scale: crashes count, not rule."""
     return np.arcsinh(windows.reshape(len(windows), -1))
+
+
+def of_one_size(windows: FloatArray) -> FloatArray:
+    """Return windows (W, S, A) as points (W, S A) of length 1; one that does not move stays 0."""
+    points = windows.reshape(len(windows), -1)
+    length: FloatArray = np.linalg.norm(points, axis=1, keepdims=True)
+    return np.asarray(points / np.maximum(length, 1e-12))
 
 
 def path_summary(windows: FloatArray) -> FloatArray:
@@ -30,37 +32,32 @@ def path_summary(windows: FloatArray) -> FloatArray:
     return np.column_stack((*(np.arcsinh(x) for x in parts), size[0], size[1] - start))
 
 
-def cluster_coverage(real: FloatArray, generated: FloatArray, seed: int) -> float:
-    """Return the share of k-means clusters of `real` (W, D) that `generated` (V, D) covers."""
-    unit = real.std(axis=0) + 1e-9
-    real, generated = real / unit, generated / unit
-    count = max(2, min(_CLUSTERS, len(real) // _WINDOWS_PER_CLUSTER))
-    rng = np.random.default_rng(seed)
-    centres = real[rng.choice(len(real), size=count, replace=False)]
-    for _ in range(_ROUNDS):
-        member = _closest(real, centres)
-        centres = np.stack(
-            [real[member == c].mean(axis=0) if (member == c).any() else centres[c]
-             for c in range(count)]
-        )  # fmt: skip
-    share = np.bincount(_closest(real, centres), minlength=count) / len(real)
-    made = np.bincount(_closest(generated, centres), minlength=count) / len(generated)
-    return float(np.mean(made[share > 0] >= _THIN * share[share > 0]))
-
-
 def mean_distance(points: FloatArray) -> float:
     """Return the mean distance of two different points of (W, D)."""
     count = len(points)
     return float(_distances(points, points).sum() / (count * (count - 1)))
 
 
-def nearest(points: FloatArray, others: FloatArray) -> FloatArray:
-    """Return each point's distance (W,) to the nearest of `others`."""
-    return np.asarray(_distances(points, others).min(axis=1))
+def nearest(points: FloatArray, others: FloatArray, count: int) -> FloatArray:
+    """Return each point's distances (W, count) to the nearest of `others`, ascending.
+
+    As many as there are, where there are fewer others.
+    """
+    count = min(count, len(others))
+    apart = np.partition(_distances(points, others), count - 1, axis=1)[:, :count]
+    return np.asarray(np.sort(apart, axis=1))
 
 
-def _closest(points: FloatArray, centres: FloatArray) -> IntArray:
-    return np.asarray(_distances(points, centres).argmin(axis=1))
+def nearest_other(points: FloatArray) -> FloatArray:
+    """Return each point's distance (W,) to the nearest other one of (W, D)."""
+    apart = _distances(points, points)
+    np.fill_diagonal(apart, np.inf)
+    return np.asarray(apart.min(axis=1))
+
+
+def to_others(points: FloatArray, others: FloatArray) -> FloatArray:
+    """Return each point's mean distance (W,) to all of `others`."""
+    return np.asarray(_distances(points, others).mean(axis=1))
 
 
 def _distances(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""What the gates look at: held-out windows, and draws of the generator and of the baselines."""
+"""What the verdict looks at: held-out windows, and draws of the generator and of the baselines."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from models.base.types import FloatArray, IntArray
 from models.base.windows import Span
 from models.learn.gan.adversarial import row_conditions
 from models.learn.gan.baselines import block_bootstrap, fit_garch
-from models.learn.gan.gates import Evidence
 from models.learn.gan.generator import Generator
 from models.learn.gan.noise import standard_noise
 from models.learn.gan.observed import Observed, paths_after
 from models.learn.gan.trained import Trained
+from models.learn.gan.verdict import Evidence
 
 _DRAWS = 100  # per window
-_NEXT_DRAWS = 2_000  # of the next return of each row
+_NEXT_DRAWS = 200  # of the next return of each row
+_AT_ONCE = 256  # rows, whose noise fits into memory
 _FEWEST = 10  # windows
 
 
@@ -85,11 +86,17 @@ def draw(
     return out
 
 
-@torch.no_grad()
 def _next(generator: Generator, y: torch.Tensor, basis: torch.Tensor, seed: int) -> FloatArray:
-    """Return the traded pair's next return, (R, N): all rows share their noise."""
-    noise = torch.from_numpy(standard_noise(_NEXT_DRAWS, 1, generator.shocks.assets, seed + 1))
-    return np.asarray(generator(y, noise, basis)[:, :, 0, 0].double().numpy())
+    """Return draws (R, N) of the traded pair's next return.
+
+    Every row has noise of its own: rows that share it are all wrong about a tail together, which
+    what happened is not.
+    """
+    out = np.empty((len(y), _NEXT_DRAWS))
+    for first in range(0, len(y), _AT_ONCE):
+        here = slice(first, first + _AT_ONCE)
+        out[here] = draw(generator, y[here], basis, _NEXT_DRAWS, seed + 1 + first)[:, :, 0, 0]
+    return out
 
 
 def _boot(scaled: FloatArray, windows: int, steps: int, seed: int) -> FloatArray:

@@ -1,4 +1,4 @@
-"""From a job's data to the trained generator, its graph and its gates."""
+"""From a job's data to the trained generator, its graph and the verdict on its paths."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from models.learn.export.onnx import to_onnx
 from models.learn.gan.adversarial import FitRecord, Material, fit_adversarially, row_conditions
 from models.learn.gan.evidence import gather
 from models.learn.gan.export import with_paths
-from models.learn.gan.gates import judge
 from models.learn.gan.generator import Condition, Generator, Shocks
 from models.learn.gan.noise import profile
 from models.learn.gan.observed import Observed, paths_after, paths_before, return_columns
 from models.learn.gan.served import Rules, Served, representative
 from models.learn.gan.trained import Trained
+from models.learn.gan.verdict import judge
 from models.learn.nets.tcn import tcn_receptive_field
 from models.learn.training.fitted import Fitted
 from models.learn.training.loop import clip_runs, evaluate
@@ -31,7 +31,7 @@ _USUAL_ROWS = 512  # on which the usual share of paths beyond the floor is measu
 
 
 def fit_gan(data: Prepared) -> Fitted:
-    """Train on the training rows, choose on the validation rows, gate, export.
+    """Train on the training rows, choose on the validation rows, judge, export.
 
     Raises
     ------

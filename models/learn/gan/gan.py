@@ -9,7 +9,7 @@ the rows known; receptive field R = 1 + 2 (kernel - 1) (2^blocks - 1).
 Of the shared training settings, `members`, `device` and `precision` mean nothing here: it is one
 generator, trained on the CPU.
 
-Whether its paths may be used for anything but illustration, `models.learn.gan.gates` decides.
+Whether its paths may be used for anything but illustration, `models.learn.gan.verdict` decides.
 """
 
 from __future__ import annotations

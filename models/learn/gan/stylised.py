@@ -20,13 +20,14 @@ _LONGEST_LAG = 100
 
 def kurtosis(x: FloatArray) -> float:
     """Return the fourth standardised moment, 3 for a Gaussian."""
-    z = x - x.mean()
-    return float(np.mean(z**4) / np.mean(z**2) ** 2)
+    squares = (x - x.mean()) ** 2
+    return float(np.mean(squares**2) / np.mean(squares) ** 2)
 
 
 def skew(x: FloatArray) -> float:
     z = x - x.mean()
-    return float(np.mean(z**3) / np.mean(z**2) ** 1.5)
+    squares = z**2
+    return float(np.mean(squares * z) / np.mean(squares) ** 1.5)
 
 
 def hill(x: FloatArray, side: float) -> float:

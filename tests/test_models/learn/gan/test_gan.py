@@ -16,6 +16,7 @@ from models.base.types import Artifact, FloatArray, TrainingJob
 from models.base.windows import Span
 from models.learn.gan.adversarial import path_score
 from models.learn.gan.baselines import block_bootstrap, fit_garch
+from models.learn.gan.evidence import gather
 from models.learn.gan.export import METADATA
 from models.learn.gan.fitting import (
     correlation,
@@ -226,12 +227,29 @@ def test_training_when_the_frame_has_no_one_candle_return_then_it_says_so() -> N
         fit_gan(planted.prepared(job))
 
 
-def test_facts_when_fitted_then_every_gate_has_its_number() -> None:
+def test_evidence_when_next_returns_are_drawn_then_rows_share_no_noise() -> None:
+    data = prepared()
+    drawn = gather(
+        trained(), data.rows.features, data.split.train, data.split.validation, trained().steps, 0
+    ).next_drawn
+    own = (drawn - drawn.mean(axis=1, keepdims=True)) / drawn.std(axis=1, keepdims=True)  # (R, N)
+    # A draw's mean over the rows: as wide as one draw if all rows had the same noise.
+    assert own.mean(axis=0).std() < 1.3 / np.sqrt(len(own))
+
+
+def test_facts_when_fitted_then_the_verdict_tells_each_part() -> None:
     scenario = fitted().facts["scenario"]
     assert scenario["label"] in ("usable", "illustrative")
-    assert (scenario["label"] == "usable") == (not scenario["failed"])
-    assert len(scenario["gates"]) >= 30
-    assert all(set(g) == {"name", "value", "low", "high", "passed"} for g in scenario["gates"])
+    assert (scenario["label"] == "usable") == (not scenario["against"])
+    assert scenario["error_rate"] == 0.05
+    assert 0 <= scenario["p_value"] <= 1
+    parts = {part["name"]: part for part in scenario["parts"]}
+    assert list(parts) == ["paths", "memory", "next_return", "score"]
+    assert set(parts["score"]["deviations"]) == {
+        "energy_score_over_block_bootstrap", "energy_score_over_filtered_historical",
+    }  # fmt: skip
+    assert sum(len(part["deviations"]) for part in parts.values()) >= 30
+    assert len(scenario["deviate_most"]) == 5
 
 
 # -- joint paths ----------------------------------------------------------------------------------
