@@ -161,10 +161,12 @@ def running_bot(
     secret: str = SECRET,
     runner: Sequence[str] = ("freqtrade",),
     launch: Callable[..., Any] = subprocess.Popen,
+    acknowledged: bool = True,
 ) -> Iterator[LiveBot]:
     """Run `freqtrade trade` in `folder` until the block ends; keys come from the environment.
 
-    `runner` is the Python module that runs Freqtrade, with its own arguments.
+    `runner` is the Python module that runs Freqtrade, with its own arguments; `acknowledged` is
+    whether a person has accepted the risk of these settings.
     """
     if fast := os.environ.get(FAST):
         block = {"fast": fast, **config.get("breakwater", {})}  # what a test names itself stays
@@ -173,7 +175,8 @@ def running_bot(
     for name in ("logs", "data"):
         (userdir / name).mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    acknowledge_risk(userdir, folder / "config.json")
+    if acknowledged:
+        acknowledge_risk(userdir, folder / "config.json")
     module = (*runner, "trade", "--config", "config.json", "--userdir", str(userdir))
     with running(
         LiveBot, folder, "bot", (*module, *arguments),

@@ -19,6 +19,7 @@ from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
 from tests.telegram.chat import Chat
+from tests.telegram.state import BotApiState
 from tests.test_integration import given_bot
 from tests.test_integration.api_bot import Api
 from tests.test_integration.live_bot import BTC, LiveBot, running_bot, settings
@@ -71,27 +72,28 @@ def approve(bot: LiveBot, desk: Commands, pair: str) -> None:
 
 
 @pytest.mark.parametrize("dry_run", [True, False], ids=["dry_run", "live"])
-def test_position_when_api_or_a_subclass_would_grow_it_then_the_gate_refuses_and_says_why(
-    tmp_path: Path, url: str, state: ExchangeState, telegram: None, chat: Chat, dry_run: bool
-) -> None:
+def test_position_when_api_chat_or_a_subclass_would_grow_it_then_the_gate_refuses_and_says_why(
+    tmp_path: Path, url: str, state: ExchangeState, telegram: None, api: BotApiState, chat: Chat,
+    dry_run: bool,
+) -> None:  # fmt: skip
     home = tmp_path / "user_data" / (DRY_RUN_HOME if dry_run else "")
-    api, desk = Api.somewhere(), Commands(home)
+    rest, desk = Api.somewhere(), Commands(home)
     config = {
-        **settings(url, [BTC], dry_run=dry_run), **api.settings(), "stake_amount": "unlimited",
+        **settings(url, [BTC], dry_run=dry_run), **rest.settings(), "stake_amount": "unlimited",
         "breakwater": {"review": {"enabled": True, "expire_s": 900.0}},
     }  # fmt: skip
 
     def force(pair: str = BTC, **more: Any) -> tuple[int, str]:
-        return api.post("forceenter", pair=pair, side="long", stakeamount=9000.0, **more)
+        return rest.post("forceenter", pair=pair, side="long", stakeamount=9000.0, **more)
 
     with running_bot(tmp_path, config, *write_strategy(tmp_path, DCA)) as bot:
         approve(bot, desk, BTC)
         bot.wait_for(lambda: desk.journal.entries(kind="order.filled"), "the approved entry")
         held = amount(bot)
         assert held * 60_000 < 0.051 * 10_000  # an order is 5 % of the equity at most
-        bot.wait_for(api.answers, "the API")
+        bot.wait_for(rest.answers, "the API")
         if not dry_run:  # it would be left to nobody; a dry run leaves nothing
-            status, text = api.delete("trades/1")
+            status, text = rest.delete("trades/1")
             assert status == 502, text
             assert "the exchange holds a position" in text
         # Active: nobody has been asked about this order.
@@ -103,6 +105,12 @@ def test_position_when_api_or_a_subclass_would_grow_it_then_the_gate_refuses_and
         assert status == 502, text
         assert "control is HALTED: a test" in text
         assert "Order refused at the gate" in chat.wait_for("60003: control is HALTED").text
+        api.wait_for_listener()  # the same, typed in the chat
+        ordered = len(bot.orders())
+        chat.say(f"/forcelong {BTC} 60004")
+        said = chat.wait_for("Refused at the order gate").text
+        assert "control is HALTED: a test" in said
+        assert (len(bot.orders()), amount(bot)) == (ordered, held)
         (tmp_path / "BUY_MORE").touch()  # the subclass, halted
         loops(bot, desk)
         assert amount(bot) == held
@@ -115,21 +123,21 @@ def test_position_when_api_or_a_subclass_would_grow_it_then_the_gate_refuses_and
         settings_file = tmp_path / "config.json"
         whole = settings_file.read_text(encoding="utf-8")
         settings_file.write_text(whole[:-2], encoding="utf-8")
-        status, text = api.post("reload_config")
+        status, text = rest.post("reload_config")
         assert status == 502, text
         assert "the bot goes on with the settings it has" in text
         settings_file.write_text(whole, encoding="utf-8")
-        assert api.post("reload_config")[0] == 200  # another exchange object
+        assert rest.post("reload_config")[0] == 200  # another exchange object
         bot.wait_for(lambda: "after config reloaded" in bot.log(), "another strategy object")
         bot.wait_for(lambda: force()[0] == 502 and "no guard has been asked" in force()[1],
                      "the gate of the new exchange object")  # fmt: skip
         assert amount(bot) == held
-        (trade,) = api.get("status")
+        (trade,) = rest.get("status")
         assert (trade["amount"], trade["has_open_orders"]) == (held, False)
         desk.halt(ANN, "the end")
-        status, text = api.post("forceexit", tradeid=str(trade["trade_id"]))
+        status, text = rest.post("forceexit", tradeid=str(trade["trade_id"]))
         assert status == 200, text
-        bot.wait_for(lambda: not api.get("status"), "the exit, which needs no permit")
+        bot.wait_for(lambda: not rest.get("status"), "the exit, which needs no permit")
         assert bot.trades()[BTC]["is_open"] == 0
         entries = [o for o in bot.orders() if o["ft_order_side"] == "buy"]
     assert len(entries) == 1

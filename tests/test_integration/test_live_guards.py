@@ -137,3 +137,53 @@ def test_live_money_moved_then_losses_stay_and_an_order_nobody_knows_halts(
     assert heartbeat.numbers["equity by the exchange"] == pytest.approx(8_000, rel=0.01)
     assert troubles == []
     assert state.unknown == []
+
+
+# Counts no equity while the file is there: what a stop has lost is in no answer so far.
+LATE = (
+    STRATEGY
+    + """
+from pathlib import Path
+
+from strategies.guard.loss_book import LossBook
+
+_observe = LossBook.observe
+
+
+def _late(book, *seen):
+    return book.state if Path("LATE").exists() else _observe(book, *seen)
+
+
+LossBook.observe = _late
+"""
+)
+
+
+@pytest.mark.slow
+def test_live_stop_when_it_has_filled_then_nothing_is_entered_before_its_loss_is_counted(
+    tmp_path: Path, url: str, venue: LoopbackVenue, account: Customer, state: ExchangeState
+) -> None:
+    desk, config = Commands(tmp_path / "user_data"), configuration(url)
+
+    def entered() -> int:
+        return len([o for o in account.orders.values() if o.side > 0])
+
+    def waited() -> bool:
+        lines = desk.journal.entries(kind="entry.refused")
+        return any(f"the result of a fill in {BTC}" in line.record["rules"][-1] for line in lines)
+
+    with running_bot(tmp_path, config, *write_strategy(tmp_path, LATE)) as bot:
+        bot.wait_for(lambda: stopped(account) == held(account) > 0, "an entry and its stop")
+        (tmp_path / "LATE").touch()
+        venue.move("BTCUSDT", 0.9 * PRICE)  # beyond the stop: more than a day may lose
+        bot.wait_for(lambda: desk.journal.entries(kind="trade.closed"), "the stop-out booked")
+        bot.wait_for(lambda: waited() or entered() > 1, "a signal after it")
+        assert entered() == 1
+        assert desk.store.read().mode is ControlMode.ACTIVE  # no limit has heard of it
+        loop = last_beat(desk.store.folder).loop
+        bot.wait_for(lambda: last_beat(desk.store.folder).loop > loop + 5, "more loops")
+        assert entered() == 1
+        (tmp_path / "LATE").unlink()
+        bot.wait_for(lambda: desk.store.read().mode is ControlMode.HALTED, "the loss counted")
+        assert "lost" in desk.store.read().reason
+        assert entered() == 1

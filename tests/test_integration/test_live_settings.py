@@ -17,11 +17,14 @@ import requests
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import last_beat
 from models.operate.control.state import Person
+from strategies.desk.cli import main
 from strategies.desk.loopback.account import Customer
 from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.state import ExchangeState
+from tests.telegram.chat import Chat
+from tests.telegram.state import BotApiState
 from tests.test_integration.guarded_bot import STRATEGY, configuration
-from tests.test_integration.live_bot import LiveBot, running_bot
+from tests.test_integration.live_bot import LiveBot, acknowledge_risk, running_bot
 from tests.test_integration.running import write_strategy
 
 ANN = Person("ann", "command line")
@@ -139,3 +142,44 @@ def test_live_bot_when_safety_is_switched_off_with_a_position_open_then_reload_r
         )
         assert len(account.orders) == ordered
     assert account.open_positions() == {}
+
+
+@pytest.mark.slow
+def test_live_bot_when_nobody_has_acknowledged_then_it_never_reads_as_one_that_trades(
+    tmp_path: Path, url: str, account: Customer, state: ExchangeState, telegram: None,
+    api: BotApiState, chat: Chat, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    config, userdir = configuration(url), tmp_path / "user_data"
+    desk, arguments = Commands(userdir), write_strategy(tmp_path, STRATEGY)
+    nothing = "ACTIVE, but nothing is opened: nobody has acknowledged the risk of these settings"
+
+    def refused() -> list[Any]:
+        return desk.journal.entries(kind="entry.refused")
+
+    with running_bot(tmp_path, config, *arguments, acknowledged=False) as bot:
+        assert "breakwater acknowledge" in chat.wait_for(nothing).text  # told unasked
+        api.wait_for_listener()
+        bot.wait_for(refused, "an entry refused")
+        assert "nobody has acknowledged" in refused()[0].record["rules"][-1]
+        for word in ("/risk", "/start"):
+            chat.say(word)
+            chat.wait_for(nothing if word == "/risk" else "already running")
+        desk.reduce(ANN, "a look")
+        chat.wait_for("a look")
+        chat.say("/resume")
+        chat.wait_for("Trade again?")
+        chat.press("Yes")
+        chat.wait_for(nothing)
+        assert nothing in desk.risk().text
+        capsys.readouterr()
+        assert main(["risk", "--userdir", str(userdir)]) == 0
+        assert nothing in capsys.readouterr().out
+        before = last_beat(desk.store.folder)
+        bot.wait_for(lambda: last_beat(desk.store.folder) != before, "a bot that lives")
+        assert account.orders == {}
+        trades = "new positions are allowed"
+        assert [m.text for m in chat.received() if trades in m.text] == []
+        acknowledge_risk(userdir, tmp_path / "config.json")  # nothing else was in its way
+        bot.wait_for(lambda: account.open_algos(), "an entry and its stop")
+        chat.wait_for(trades)
+        assert trades in desk.risk().text

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from freqtrade.enums import RunMode
+from freqtrade.data.dataprovider import DataProvider
+from freqtrade.enums import CandleType, RunMode
 from freqtrade.exceptions import OperationalException
 
 from models.operate.control.state import ControlMode, Person
@@ -140,6 +141,38 @@ def test_entry_when_halted_between_decision_and_order_then_it_stops(make: Any) -
     s.control.store.halt(ANN, "a test")
     with pytest.raises(OrderRefusedError, match="control is HALTED: a test"):
         order(s, 5.0)
+
+
+class Follower(BitcoinCrossMargin):
+    """Takes its signals from another bot's, as Freqtrade's documentation shows."""
+
+    def populate_entry_trend(self, dataframe: Any, metadata: dict[str, Any]) -> Any:
+        theirs, _ = self.dp.get_producer_df(metadata["pair"])
+        return dataframe.assign(enter_long=theirs["enter_long"].to_numpy())
+
+
+def test_entry_when_a_producer_signals_it_then_the_guards_are_asked_and_the_gate_stands(
+    make: Any,
+) -> None:
+    s = make(Follower, external_message_consumer={"enabled": True, "producers": []})
+    known = DataProvider(s.config, None)
+    known._replace_external_df(PAIR, analysed(enter_long=1), NOW, "1h", CandleType.FUTURES)
+    exchange = s.dp._exchange
+    s.dp.get_producer_df = known.get_producer_df
+    signalled = s.populate_entry_trend(analysed(), {"pair": PAIR})
+    assert signalled["enter_long"].to_list() == [1]  # what another bot wants
+    with pytest.raises(OrderRefusedError, match="no guard has been asked"):
+        order(s, 5.0)
+    s.control.store.halt(ANN, "a test")
+    assert stake(s) == 0.0
+    assert confirm(s) is False
+    assert "control is HALTED" in written(s, "entry.refused")[-1]
+    with pytest.raises(OrderRefusedError, match="control is HALTED: a test"):
+        order(s, 5.0)
+    s.control.commands.resume(ANN)
+    assert confirm(s, amount=5.0) is True
+    assert order(s, 5.0)["id"] == "1"
+    assert len(exchange.sent) == 1
 
 
 def test_entry_when_the_gate_does_not_stand_then_it_is_refused_and_no_bot_starts(
