@@ -48,15 +48,30 @@ def require_own_collateral(config: Mapping[str, Any], exchange: Exchange) -> Non
         If the config or the account says so; an exchange that does not answer says nothing.
     """
     require_stake_collateral(config)
-    stake = config["stake_currency"]
     try:
-        info = rest_client(exchange).fetch_balance()["info"]
+        balance = rest_client(exchange).fetch_balance()
     except ccxt.BaseError as error:
         logger.warning("the collateral cannot be looked at: %s", error)
         return
+    require_stake_in(balance, config["stake_currency"])
+
+
+def require_stake_in(balance: Mapping[str, Any], stake: str) -> None:
+    """Refuse an answer by which an account's collateral is in another asset than `stake`.
+
+    Raises
+    ------
+    ConfigError
+        If it is; an answer that names no assets, or cannot be read, says nothing.
+    """
+    info = balance["info"]
     if not isinstance(info, Mapping) or "assets" not in info:
         return
-    held = {row["asset"]: float(row["walletBalance"]) for row in info["assets"]}
+    try:
+        held = {row["asset"]: float(row["walletBalance"]) for row in info["assets"]}
+    except (KeyError, TypeError, ValueError) as error:
+        logger.warning("the collateral cannot be read: %r", error)
+        return
     others = sorted(asset for asset, amount in held.items() if amount and asset != stake)
     if (not held.get(stake) and others) or "BNFCR" in others:
         raise ConfigError(

@@ -121,23 +121,34 @@ def _simulated(pairs: Sequence[str]) -> RecordedCrash:
 
 def _hedged(options: StressOptions, pool: ProcessPoolExecutor) -> list[Future[StressSummary]]:
     """Start the replays of the hedged account, where its coins and their marks are there."""
-    pack = _pack(options.hedge_config, options.userdir)
-    hedge = pack.hedge
-    if options.data is None or hedge is None:
+    rules = hedge_rules_of(options.hedge_config, options.userdir)
+    if options.data is None or rules is None:
         return []
+    return [
+        pool.submit(summarise_hedged, crash, rules, options.every_hours)
+        for crash in find_hedged(options.data, tuple(rules.tiers))
+    ]
+
+
+def hedge_rules_of(config_file: Path, userdir: Path = USER_DATA) -> HedgeRules | None:
+    """Return what the hedged account of a Freqtrade config obeys; None if it hedges nothing.
+
+    Its tiers are by pair, the hedged one first.
+    """
+    pack = _pack(config_file, userdir)
+    hedge = pack.hedge
+    if hedge is None:
+        return None
     pairs = (hedge.primary.pair, *hedge.instruments)
-    rules = HedgeRules(
-        tiers=load_binance_tiers(pairs),
+    tiers = load_binance_tiers(pairs)
+    return HedgeRules(
+        tiers={pair: tiers[pair] for pair in pairs},
         limits=Limits(hard=pack.limits, soft=pack.guards),
         amount_base=hedge.primary.amount_base,
-        wallet_quote=float(configured(options.hedge_config, options.userdir)["dry_run_wallet"]),
+        wallet_quote=float(configured(config_file, userdir)["dry_run_wallet"]),
         leverage=hedge.leverage,
         policy=hedge.policy,
     )
-    return [
-        pool.submit(summarise_hedged, crash, rules, options.every_hours)
-        for crash in find_hedged(options.data, pairs)
-    ]
 
 
 def summarise_hedged(crash: HedgedCrash, rules: HedgeRules, every_hours: int) -> StressSummary:

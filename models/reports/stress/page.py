@@ -14,6 +14,7 @@ from models.base.units import HOUR_MS, MINUTE_MS
 from models.reports.page import report_page, write_page
 from models.reports.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, styled
 from models.reports.text import markdown_table, show, utc
+from models.studies.stress.replay import FEE_FRAC, SLIPPAGE_FRAC
 from models.studies.stress.summary import NaiveSummary, StressSummary
 
 BAR_FRAC: Final = 0.30  # no account may ever have lost more of what it started with
@@ -73,6 +74,8 @@ def stress_page(
         worst=worst_of_each(rows),
         column_of=column_of,
         naive=naive,
+        slippage_bp=_basis_points(SLIPPAGE_FRAC),
+        fee_bp=_basis_points(FEE_FRAC),
         hours=lambda ms: show(None if ms is None else ms / HOUR_MS, "hours"),
     )
 
@@ -177,3 +180,7 @@ def _shown_hours(worst: Sequence[StressSummary]) -> float:
         for r in worst
     ]
     return max([*lowest, 24.0]) * 1.15
+
+
+def _basis_points(frac: float) -> str:
+    return f"{10_000 * frac:g}"

@@ -16,6 +16,7 @@ from models.operate.control.home import home_of, state_place
 from models.operate.control.owner import BotIdentity, read_owner
 from models.operate.control.watch import WITHIN_S
 from models.operate.control.watch_sign import sign_watch, watched_ago_s
+from strategies.account.collateral import require_stake_collateral
 from strategies.account.config_files import config_of_files
 from strategies.account.identity import bot_identity, hold_watch, stage_of, stated_identity
 from strategies.bot.config import pack_config
@@ -45,6 +46,8 @@ def run_watchdog(
     folder = _userdir(config, userdir)
     alerts = Alerts(config, name)
     dry = bool(config["dry_run"])
+    if not dry:
+        require_stake_collateral(config)
     # A dry run's wallet may have been named on the bot's command line; it has no account to watch.
     bot = stated_identity(config, stage_of(config)) if dry else bot_identity(config)
     doubt = _doubt(folder, bot)
@@ -52,7 +55,8 @@ def run_watchdog(
     commands = Commands(home_of(folder, bot.stage), secrets=secrets_of(config))
     alive = Pulse(pulse, alerts.say)
     watchdog = Watchdog(
-        commands, None if dry else Venue(venue_client(config)),
+        commands,
+        None if dry else Venue(venue_client(config), stake=config["stake_currency"]),
         config["exchange"]["pair_whitelist"], settings, alerts.say, alive=alive,
     )  # fmt: skip
     # Freqtrade has set up its own while reading the config, buffered and meant for a bot.

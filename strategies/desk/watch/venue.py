@@ -19,6 +19,7 @@ import ccxt
 from models.base.errors import ConfigError, InputError
 from models.base.units import Seconds
 from models.operate.control.watch import Resting, WatchedPosition
+from strategies.account.collateral import require_stake_in
 from strategies.account.exchange_answers import (
     WATCHDOG,
     AnswerRow,
@@ -81,10 +82,18 @@ class Venue:
     """Positions, orders and margin of the account, and the four things that lower its risk.
 
     Every method raises ccxt's own errors, and InputError for an answer that is none.
+
+    Parameters
+    ----------
+    stake
+        Currency the bot counts in, and the account's margin with it.
     """
 
-    def __init__(self, client: ccxt.Exchange, monotonic: Seconds = time.monotonic) -> None:
+    def __init__(
+        self, client: ccxt.Exchange, monotonic: Seconds = time.monotonic, *, stake: str = "USDT"
+    ) -> None:
         bound_precision(client)
+        self._stake = stake
         self._client, self.ban = client, Ban(client, monotonic)
         self._count = itertools.count()
         self._stamp = f"{WATCHDOG}{client.milliseconds()}"
@@ -123,8 +132,17 @@ class Venue:
 
     @_heeding
     def margin_ratio(self) -> float | None:
-        """Return maintenance margin over equity as the exchange counts it; None if it does not."""
-        ratio = margin_ratio_of(self._client.fetch_balance())
+        """Return maintenance margin over equity as the exchange counts it; None if it does not.
+
+        Raises
+        ------
+        ConfigError
+            If the collateral is in another asset: its count in the stake currency reads 0, which
+            would be taken for an account that has lost everything.
+        """
+        balance = self._client.fetch_balance()
+        require_stake_in(balance, self._stake)
+        ratio = margin_ratio_of(balance)
         if ratio is not None and not 0 <= ratio < math.inf:
             raise InputError(f"expected a margin ratio >= 0, got {ratio}")
         return ratio

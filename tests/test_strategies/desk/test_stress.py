@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,11 +19,12 @@ from strategies.desk.cli import main
 from strategies.desk.crashes import find_crashes, find_hedged
 from strategies.desk.data import load_checked
 from strategies.desk.simulated_data import write_simulated
-from strategies.desk.stress import OUTAGE_MS, limits_of
+from strategies.desk.stress import OUTAGE_MS, hedge_rules_of, limits_of, summarise_hedged
 from tests.places import SHARED, USER_DATA
 
 EVENTS = SHARED / "data" / "events"
 CONFIG = USER_DATA / "config_bitcoin.json"
+HEDGE_CONFIG = USER_DATA / "config_litecoin_hedge.json"
 PAIR = "BTC/USDT:USDT"
 HOUR = 3_600_000
 
@@ -107,6 +109,22 @@ def test_real_crash_when_every_hour_is_a_start_then_no_account_falls_below_the_b
         assert (
             naive_summary(crash, ReplayRules(tiers=tiers, limits=limits_of(CONFIG))).liquidated > 0
         )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not EVENTS.is_dir(), reason="no recorded crashes on this machine")
+@pytest.mark.parametrize("name", sorted(p.name for p in EVENTS.glob("*")) or ["none"])
+def test_real_crash_when_litecoin_is_hedged_then_no_start_falls_below_the_bar(name: str) -> None:
+    shipped = hedge_rules_of(HEDGE_CONFIG)
+    assert shipped is not None
+    assert list(shipped.tiers) == ["LTC/USDT:USDT", PAIR, "ETH/USDT:USDT"]
+    (crash,) = find_hedged(EVENTS / name, tuple(shipped.tiers))
+    greedy = replace(shipped, amount_base=20 * shipped.amount_base)  # what the guards leave of it
+    for rules, every_hours, starts in ((shipped, 1, 500), (greedy, 12, 40)):
+        told = summarise_hedged(crash, rules, every_hours)
+        assert told.starts > starts
+        assert told.liquidated == 0
+        assert told.lowest_frac > 1 - BAR_FRAC, stress_verdict([told])
 
 
 def test_stress_when_another_coin_is_wanted_and_no_data_named_then_it_answers_for_none(

@@ -6,14 +6,22 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 from models.reports.stress.page import (
     HEDGED,
     lowest_by_crash,
     stress_markdown,
+    stress_page,
     stress_verdict,
     write_stress,
 )
+from models.studies.stress.replay import ReplayRules, replay_crash
 from models.studies.stress.summary import NaiveSummary, StressSummary, WorstPath
+from models.trade.risk.limits import Limits
+from strategies.account.tiers import load_binance_tiers
+from tests.test_models.studies.stress.brute import wild_crash
 
 RUN = {"title": "Crashes", "data": "recorded candles", "simulated": False, "every": "hour",
        "outage": "15 minutes", "config": "a.json",
@@ -53,6 +61,25 @@ def test_page_when_written_then_the_worst_of_all_is_first_and_every_replay_is_on
     assert (folder / "stress.md").read_text() == stress_markdown(ROWS)
     simulated = write_stress(ROWS, NAIVE, {**RUN, "simulated": True}, tmp_path, 0)
     assert "SIMULATED MARKET" in (simulated / "index.html").read_text()
+
+
+def test_page_when_fills_cost_other_than_now_then_its_sentence_says_what_the_replay_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    crash = wild_crash(3, 3_600_000)
+    (tiers,) = load_binance_tiers([crash.pair]).values()
+    first = replay_crash(crash, ReplayRules(tiers=tiers, limits=Limits()), hour=200).fills[0]
+    row = int(np.searchsorted(crash.candles.time_ms, first.time_ms))
+    worse = first.price_quote / crash.candles.open[row] - 1
+    fee = first.fee_quote / (first.amount_base * first.price_quote)
+    page = stress_page(ROWS, NAIVE, RUN)
+    said = f"next candle's open, {1e4 * worse:.6g} bp worse, with {1e4 * fee:.6g} bp of fees."
+    assert said in page
+    monkeypatch.setattr("models.reports.stress.page.SLIPPAGE_FRAC", 0.00125)
+    monkeypatch.setattr("models.reports.stress.page.FEE_FRAC", 0.0004)
+    page = stress_page(ROWS, NAIVE, RUN)
+    assert "12.5 bp worse, with 4 bp of fees" in page
+    assert said not in page
 
 
 def test_table_when_a_crash_was_replayed_in_several_ways_then_the_worst_way_counts() -> None:

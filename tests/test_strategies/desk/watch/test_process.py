@@ -142,6 +142,19 @@ def test_process_when_the_state_is_another_bots_then_it_does_not_start_and_chang
 
 
 @pytest.mark.usefixtures("log_restored")
+def test_process_when_the_config_names_collateral_in_another_asset_then_it_is_refused_as_the_bot_is(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.alive()
+    config, more = tmp_path / "config.json", {"proxy_coin": "BNFCR"}
+    with pytest.raises(ConfigError, match="expected collateral in USDT, got proxy_coin 'BNFCR'"):
+        run_twice(world, config, monkeypatch, dry=False, userdir=tmp_path, **more)
+    assert world.state.requests == []
+    (tmp_path / "dry_run").mkdir()
+    run_twice(world, config, monkeypatch, dry=True, userdir=tmp_path, **more)  # nor the dry bot
+
+
+@pytest.mark.usefixtures("log_restored")
 def test_process_when_nobody_can_tell_whose_the_state_is_then_it_watches_and_says_so(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import ccxt
 import pytest
@@ -19,6 +20,7 @@ from tests.test_strategies.desk.watch.loopback_world import (
     ETH,
     HOUR,
     World,
+    held,
     running_world,
 )
 
@@ -262,6 +264,36 @@ def test_watchdog_when_the_run_is_dry_then_it_watches_the_heartbeat_and_asks_the
     dog.round()
     assert world.mode() is ControlMode.REDUCING
     assert world.state.requests == []
+
+
+def test_watchdog_when_the_account_counts_in_another_asset_then_that_is_told_and_nothing_is_sold(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the bot's start refuses it: the count in the stake currency reads 0 there."""
+    world.buy(0.01)
+    world.account.asset = "BNFCR"
+    ask = ccxt.binanceusdm.fetch_balance
+
+    def credits_only(client: ccxt.binanceusdm, params: Mapping[str, Any] = {}) -> Any:
+        answer = ask(client, params)
+        return {**answer, "info": {**answer["info"], "totalMarginBalance": "0.00000000"}}
+
+    monkeypatch.setattr(ccxt.binanceusdm, "fetch_balance", credits_only)
+    world.alive()
+    world.pass_s(16)
+    for _ in range(3):
+        world.dog.round()
+        world.pass_s(3)
+    (told,) = [said for said in world.said if "the margin" in said]
+    assert "expected an account with USDT, got one with BNFCR only" in told
+    assert held(world) == {"BTCUSDT": 0.01}
+    assert world.stops() == [("BTCUSDT", -1, 0.01, 57_000.0, True)]
+    world.dog.round()
+    assert len([said for said in world.said if "BNFCR" in said]) == 1
+    world.account.asset = "USDT"
+    monkeypatch.undo()
+    world.dog.round()
+    assert any("over" in said and "BNFCR" in said for said in world.said)
 
 
 def test_venue_when_it_reduces_then_it_can_never_turn_a_position_around(world: World) -> None:
