@@ -123,6 +123,7 @@ def test_real_crash_when_litecoin_is_hedged_then_no_start_falls_below_the_bar(na
     for rules, every_hours, starts in ((shipped, 1, 500), (greedy, 12, 40)):
         told = summarise_hedged(crash, rules, every_hours)
         assert told.starts > starts
+        assert told.lowest_frac < 0.999  # it was there: guards that let nothing by are no proof
         assert told.liquidated == 0
         assert told.lowest_frac > 1 - BAR_FRAC, stress_verdict([told])
 
