@@ -48,6 +48,7 @@ class OrderBook:
 
     def __init__(self) -> None:
         self.trading_mode = TradingMode.FUTURES
+        self._api = None  # it sends nothing by itself
         self.sent: list[dict[str, Any]] = []
         self.placed: list[dict[str, Any]] = []  # stops
         self.breaks: Exception | None = None  # raised once an order has been sent
