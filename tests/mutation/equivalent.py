@@ -223,5 +223,8 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     (_CAUSES, "CausesTold._name: 1 -> 2"): _A_NAME,
     (_CAUSES, "CausesTold._ending: 1 -> 2"): "any number below 0 is of no message",
     (_CAUSES, "CausesTold._beginning: 0 -> 1"): "a span is told in whole seconds",
+    ("strategies.desk.watch.clocks", "ClockComparison.__init__: False -> True"): (
+        "it lets the first look ask the exchange, which the first look does whatever it says"
+    ),
     (_WATCHDOG, "Actions._closed: 1.0 -> 1.5"): "a step is never more than what is held",
 }

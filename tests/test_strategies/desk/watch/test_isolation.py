@@ -11,6 +11,7 @@ import pytest
 
 from models.operate.control.heartbeat import FILE
 from strategies.desk.watch import venue as venue_room
+from strategies.desk.watch.telling import Telling
 from tests.test_strategies.desk.watch.scripted import BTC, ETH, ScriptedWorld
 
 PAGE = "<html><body>502 Bad Gateway</body></html>"
@@ -255,3 +256,17 @@ def test_watchdog_when_the_orders_of_a_silent_bots_position_stay_unseen_then_one
     stops = [o for o in world.account.orders if o["symbol"] == "BTCUSDT" and "triggerPrice" in o]
     assert [(s["quantity"], s["triggerPrice"]) for s in stops] == [("0.01", "57000")]
     assert any(f"the orders of {BTC} cannot be seen; a stop" in text for text in world.said)
+
+
+def test_failures_when_they_come_again_then_each_kind_is_told_once_whatever_its_figures(
+    world: ScriptedWorld,
+) -> None:
+    passed_s = [0.0]
+    telling = Telling(world.commands.journal, world.said.append, lambda: passed_s[0], 60.0)
+    first, other = "stop of 1.5 for BTC not placed", "stop of 1.5 for ETH not placed"
+    assert telling.failed(first, OSError("no")) == [f"{first} (OSError: no)"]
+    assert telling.failed(other, OSError("no")) == [f"{other} (OSError: no)"]  # another coin's
+    assert telling.failed(first.replace("1.5", "1.4"), OSError("not now")) == []
+    assert telling.failed(first, ValueError("no")) == [f"{first} (ValueError: no)"]
+    passed_s[0] = 60.0
+    assert telling.failed(first, OSError("no")) == [f"{first} (OSError: no)"]

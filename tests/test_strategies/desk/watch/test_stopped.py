@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from models.base.steady import SteadyClock
 from models.operate.control.heartbeat import Heartbeat, beat
 from models.operate.control.state import ControlMode, Person
 from models.operate.control.watch import WatchdogConfig
+from strategies.desk.watch.clocks import CLOCKS, JUMPED, ClockComparison
 from strategies.desk.watch.watchdog import Watchdog
 from tests.test_strategies.desk.watch.scripted import ScriptedWorld
 
@@ -168,3 +171,16 @@ def test_watchdog_when_the_exchange_has_another_time_then_a_person_hears_of_it(
     found = [t for t in world.said if "the exchange's" in t]
     whole = f"watchdog: the machine's clock is {told} the exchange's, which may refuse every order:"
     assert found == ([f"{whole} set it"] if told else [])
+
+
+@pytest.mark.parametrize(("ahead_s", "believed"), [(1.0, True), (-1.0, True), (1.25, False)])
+def test_clock_when_it_has_jumped_to_the_exchanges_time_then_it_is_believed_up_to_the_bound(
+    ahead_s: float, believed: bool
+) -> None:
+    wall_ms, passed_s = [1_000_000], [0.0]
+    clock = SteadyClock(lambda: wall_ms[0], lambda: passed_s[0])
+    venue: Any = SimpleNamespace(clock_ahead_s=lambda: ahead_s)
+    compared = ClockComparison(clock, venue, 1.0, lambda: passed_s[0])
+    wall_ms[0] += 900_000  # somebody has set it
+    assert set(compared.look()) == {JUMPED} | (set() if believed else {CLOCKS})
+    assert (clock.jump_ms == 0) is believed
