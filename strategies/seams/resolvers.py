@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from difflib import get_close_matches
 from typing import Any, Final
 
 from freqtrade.configuration import validate_config_consistency
@@ -56,13 +57,20 @@ def _find_model(config: dict[str, Any]) -> None:
     from freqtrade.resolvers.freqaimodel_resolver import FreqaiModelResolver as Models
 
     name = config.get("freqaimodel")
-    for folder in Models.build_search_paths(config, user_subdir=Models.user_subdir):
+    folders = Models.build_search_paths(config, user_subdir=Models.user_subdir)
+    for folder in folders:
         if folder.is_dir() and name:
             found, _ = Models._search_object(directory=folder, object_name=name)
             if found is not None:
                 getattr(found, "try_settings", _accepts)(config)
                 return
-    raise OperationalException(f"Impossible to load FreqaiModel '{name}'.")
+    there = sorted({path.stem for folder in folders for path in folder.glob("[A-Z]*.py")})
+    near = get_close_matches(str(name), there, 1)
+    typed_wrong = near and name not in there  # else its file is there, and cannot be loaded
+    raise OperationalException(
+        f"Impossible to load FreqaiModel '{name}'"
+        + (f"; did you mean '{near[0]}'?" if typed_wrong else ".")
+    )
 
 
 def _accepts(config: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.syntax import parse
@@ -21,27 +22,24 @@ def borrowed(root: Path) -> list[str]:
 
 def own_parsing(root: Path) -> list[str]:
     """Return the files of tests that call `ast.parse`, which `tests.syntax` does."""
-    return [
-        _name(root, path)
-        for path in sorted((root / "tests").rglob("*.py"))
-        if _name(root, path) != "tests.syntax"
-        and any(
-            isinstance(node, ast.Call) and ast.unparse(node.func) == "ast.parse"
-            for node in ast.walk(_tree(path))
-        )
-    ]
+    return _with(root, "tests.syntax", lambda node: (
+        isinstance(node, ast.Call) and ast.unparse(node.func) == "ast.parse"
+    ))  # fmt: skip
 
 
 def own_places(root: Path) -> list[str]:
     """Return the files that find the checkout by counting folders, which `tests.places` does."""
+    return _with(root, "tests.places", lambda node: (
+        isinstance(node, ast.Attribute) and node.attr == "parents" and "__file__" in _text(node)
+    ))  # fmt: skip
+
+
+def _with(root: Path, but: str, is_meant: Callable[[ast.AST], bool]) -> list[str]:
+    """Return the files of tests with such a node in their source, one of them left out."""
     return [
         _name(root, path)
         for path in sorted((root / "tests").rglob("*.py"))
-        if _name(root, path) != "tests.places"
-        and any(
-            isinstance(node, ast.Attribute) and node.attr == "parents" and "__file__" in _text(node)
-            for node in ast.walk(_tree(path))
-        )
+        if _name(root, path) != but and any(map(is_meant, ast.walk(_tree(path))))
     ]
 
 

@@ -240,3 +240,5 @@ def test_doctor_when_the_model_is_named_then_what_it_refuses_is_told(tmp_path: P
     file.write_text(json.dumps(altered(sound(BITCOIN), network, {"hiden": 8})), encoding="utf-8")
     with pytest.raises(ConfigError, match="hiden"):
         judge_settings([file], "", "LSTMForecaster")
+    with pytest.raises(FreqtradeException, match="LSTMForecastr'; did you mean 'LSTMForecaster'"):
+        judge_settings([file], "", "LSTMForecastr")
