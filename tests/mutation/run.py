@@ -1,8 +1,8 @@
 """Runs each module's own tests against every mutant of it, in a process of its own.
 
 A forked child imports the mutated module instead of the real one and runs pytest on the module's
-tests until the first fails; a mutant they let live meets the room's other tests. A child that
-hangs is killed and counts as caught: an endless loop is seen.
+tests until the first fails, those first that call what is mutated; a mutant they let live meets the
+room's other tests. A child that hangs is killed and counts as caught: an endless loop is seen.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import importlib.machinery
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -26,9 +27,11 @@ import pytest
 from tests.mutation.equivalent import EQUIVALENT
 from tests.mutation.mutants import Mutant, mutants
 from tests.mutation.plan import ROOMS, Room
+from tests.mutation.reach import ReachedFirst, ReachedFunctions, ReachRecorder
 from tests.places import ROOT
 
 _LIMIT_S = 240
+_Suite = tuple[str, ...]
 _OURS = ("models", "strategies", "freqaimodels", "tests")
 _PYTEST = (
     "-x", "-q", "-m", "not slow", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist",
@@ -90,12 +93,11 @@ def run(
     chosen = all_mutants(rooms)[first::every]
     suites = dict.fromkeys(suite for room, _ in chosen for suite in (room.own, room.more) if suite)
     _import_once(suites)
-    for suite in suites if verify else ():
-        if not _passes(None, suite):
-            raise RuntimeError(f"the tests {suite} fail without any mutant")
+    modules = {mutant.module for _, mutant in chosen}
+    reached = {suite: _verified(suite, modules) for suite in suites} if verify else {}
     survived = []
     for number, (room, mutant) in enumerate(chosen):
-        if _passes(mutant, room.own) and (not room.more or _passes(mutant, room.more)):
+        if all(_passes(mutant, suite, reached) for suite in (room.own, room.more) if suite):
             survived.append(mutant)
             if report_survivor is not None:
                 report_survivor(f"{number + 1}/{len(chosen)} lives: {mutant.module}: {mutant.name}")
@@ -129,31 +131,53 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self._mutant.source, "<mutant>", "exec"), module.__dict__)
 
 
-def _import_once(suites: Sequence[tuple[str, ...]] | dict[tuple[str, ...], None]) -> None:
+def _import_once(suites: Collection[_Suite]) -> None:
     """Import the tests here, so that the children find the libraries they use already loaded."""
     for path in dict.fromkeys(path for suite in suites for path in _files(suite)):
         importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
 
 
-def _files(suite: tuple[str, ...]) -> Iterator[Path]:
+def _files(suite: _Suite) -> Iterator[Path]:
     for entry in suite:
         path = ROOT / entry
         yield from sorted(path.rglob("test_*.py")) if path.is_dir() else [path]
 
 
-def _passes(mutant: Mutant | None, suite: tuple[str, ...]) -> bool:
-    """Return whether all tests of `suite` pass, on the mutant or on the source as it is."""
+def _verified(suite: _Suite, modules: Collection[str]) -> ReachedFunctions:
+    """Run the tests on the source as it is; return which of these modules' functions each calls."""
+    recorder = ReachRecorder(modules)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "reached.json"
+        if not _succeeds(lambda: _run(suite, [recorder]) or recorder.reached.write(file) or 0):
+            raise RuntimeError(f"the tests {suite} fail without any mutant")
+        return ReachedFunctions.read(file)
+
+
+def _passes(mutant: Mutant, suite: _Suite, reached: Mapping[_Suite, ReachedFunctions]) -> bool:
+    """Return whether all tests of `suite` pass on the mutant."""
+    plugins = [ReachedFirst(reached[suite], mutant)] if suite in reached else []
+
+    def meet() -> int:
+        sys.meta_path.insert(0, _Finder(mutant))
+        return _run(suite, plugins)
+
+    return _succeeds(meet)
+
+
+def _succeeds(act: Callable[[], int]) -> bool:
+    """Return whether `act` returns 0 in a child whose modules of ours are not yet imported."""
     child = os.fork()
     if child == 0:
         code = 1
         with contextlib.suppress(BaseException):
-            code = _in_child(mutant, suite)
+            _prepare_child()
+            code = act()
         os._exit(code)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status) == 0
 
 
-def _in_child(mutant: Mutant | None, suite: tuple[str, ...]) -> int:
+def _prepare_child() -> None:
     signal.alarm(_LIMIT_S)  # ends the process
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
@@ -161,13 +185,15 @@ def _in_child(mutant: Mutant | None, suite: tuple[str, ...]) -> int:
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
     for name in [n for n in sys.modules if n.split(".")[0] in _OURS]:
         del sys.modules[name]
-    if mutant is not None:
-        sys.meta_path.insert(0, _Finder(mutant))
     for name in [n for n in os.environ if n.startswith("PYTEST_")]:
         del os.environ[name]
+
+
+def _run(suite: _Suite, plugins: Sequence[object]) -> int:
     phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)  # a failure is enough
     hypothesis.settings.register_profile(
         "mutation", database=None, derandomize=True, deadline=None, phases=phases
     )
     hypothesis.settings.load_profile("mutation")
-    return int(pytest.main([*_PYTEST, *(str(ROOT / entry) for entry in suite)]))
+    arguments = [*_PYTEST, *(str(ROOT / entry) for entry in suite)]
+    return int(pytest.main(arguments, plugins=list(plugins)))

@@ -9,8 +9,11 @@ import pytest
 from tests.mutation.equivalent import EQUIVALENT
 from tests.mutation.mutants import mutants
 from tests.mutation.plan import ROOMS
+from tests.mutation.reach import ReachedFunctions, ReachRecorder
 from tests.mutation.run import Score, all_mutants, report, run
 from tests.places import ROOT
+
+pytest_plugins = ["pytester"]
 
 # Rooms whose every mutant is known to be caught or equivalent; `make mutation` runs all rooms.
 SETTLED = [
@@ -74,6 +77,61 @@ def test_rooms_when_planned_then_every_module_and_test_is_there_and_no_module_tw
         assert ROOT.joinpath(*module.split(".")).with_suffix(".py").is_file(), module
     for room in (room for rooms in ROOMS.values() for room in rooms):
         assert all((ROOT / entry).exists() for entry in (*room.own, *room.more))
+
+
+def test_order_when_a_mutant_is_in_a_function_then_its_callers_come_first_the_quickest_before() -> (
+    None
+):
+    (inside, *_), (outside, *_) = (
+        [m for m in mutants("m", PLANTED) if m.name.startswith(f"{where}:")]
+        for where in ("guard", "LIMIT")
+    )
+    reached = ReachedFunctions(
+        {"slow": 9.0, "quick": 1.0, "other": 0.1, "alike": 0.1},
+        {"slow": {"m: guard"}, "quick": {"m: guard", "m: x"}, "alike": {"m: guards", "n: guard"}},
+    )
+    tests = ["slow", "other", "new", "alike", "quick"]
+    assert reached.order(tests, inside) == ["quick", "slow", "new", "other", "alike"]
+    assert reached.order(tests, outside) == ["new", "other", "alike", "quick", "slow"]
+
+
+def test_recorder_when_a_test_runs_then_it_notes_the_functions_called_in_any_thread(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        planted="""
+        def outer():
+            def inner():
+                return 1
+            return inner()
+        class Kind:
+            def method(self):
+                return [n for n in range(2)]
+        """,
+        test_it="""
+        from threading import Thread
+        import planted
+        def test_one():
+            planted.outer()
+        def test_two():
+            thread = Thread(target=planted.Kind().method)
+            thread.start(); thread.join()
+        def test_none():
+            int("1")
+        """,
+    )
+    recorder = ReachRecorder({"planted"})
+    outcome = pytester.inline_run("-p", "no:cacheprovider", plugins=[recorder])
+    outcome.assertoutcome(passed=3)
+    assert recorder.reached.called == {
+        "test_it.py::test_one": {"planted: outer", "planted: outer.inner"},
+        "test_it.py::test_two": {"planted: Kind.method", "planted: Kind.method.<listcomp>"},
+        "test_it.py::test_none": set(),
+    }
+    assert set(recorder.reached.seconds) == set(recorder.reached.called)
+    kept = pytester.path / "kept.json"
+    recorder.reached.write(kept)
+    assert ReachedFunctions.read(kept) == recorder.reached
 
 
 def test_settled_rooms_when_some_mistakes_are_planted_then_the_tests_notice_every_one() -> None:
