@@ -216,6 +216,10 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     ("strategies.account.trades_database", "others_trades: 5 -> 6"): _WAIT,
     (_WATCH, "Life.__init__: 0.0 -> 1.0"): _NOT_YET,
     (_WATCH, "Life.__init__: 0.0 -> 1.0 #2"): _NOT_YET,
+    (
+        "strategies.desk.watch.venue",
+        "Venue._own_reading: amount < 0 -> amount <= 0",
+    ): "of an amount of 0 there is no position, and nobody reads its side",
     ("strategies.desk.watch.ban", "Ban.__init__: 0.0 -> 1.0"): (
         "until when is read only where there is a reason, and with that it is set"
     ),

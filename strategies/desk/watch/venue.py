@@ -267,7 +267,7 @@ def _told(rows: Iterable[AnsweredRow], read: Callable[[AnsweredRow], _T | None])
 
 def _order(symbol: str, row: AnsweredRow) -> Resting:
     """Return the order of a row, which is to be in `symbol`; empty for any market."""
-    if row.error or not row.parsed:
+    if not row.parsed:
         raise InputError(row.error or "left out by ccxt")
     (parsed,) = row.parsed
     order = resting_of(parsed)

@@ -21,7 +21,8 @@ BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 START_MS: Final = 1_700_000_000_000
 
 
-def _market(name: str, tick: str) -> dict[str, Any]:
+def market(name: str, tick: str) -> dict[str, Any]:
+    """Return the exchange's row of a market."""
     filters = [
         {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": "1000000", "tickSize": tick},
         {"filterType": "LOT_SIZE", "minQty": "0.001", "maxQty": "1000", "stepSize": "0.001"},
@@ -63,7 +64,7 @@ def healthy() -> dict[str, Any]:
     """Return an account's answers: two bare positions, an entry of each, by what is asked."""
     positions = [_position("BTC", "0.010", "60000.0"), _position("ETH", "-0.500", "3000.0")]
     return {
-        "exchangeInfo": {"symbols": [_market("BTC", "0.10"), _market("ETH", "0.01")]},
+        "exchangeInfo": {"symbols": [market("BTC", "0.10"), market("ETH", "0.01")]},
         "positionRisk": positions,
         "openOrders BTCUSDT": [_order("BTC", "BUY", "50000")],
         "openOrders ETHUSDT": [_order("ETH", "SELL", "4000")],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from threading import Thread
+from threading import enumerate as enumerate_threads
 from typing import Any
 
 import pytest
@@ -50,6 +52,41 @@ def telegram_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[BotApiState]:
         monkeypatch.setenv("SSL_CERT_FILE", str(endpoint.certificate))
         monkeypatch.setenv("https_proxy", endpoint.proxy_url)
         yield state
+
+
+def senders() -> list[Thread]:
+    return [thread for thread in enumerate_threads() if thread.name == "alerts"]
+
+
+def test_alerts_when_telegram_is_slow_then_one_thread_sends_and_the_next_alert_has_its_turn(
+    telegram_up: BotApiState,
+) -> None:
+    chat = Chat(telegram_up, 1001)
+    alerts = Alerts(telegram(telegram_up, 1001))
+    with telegram_up.changed:  # nothing is answered meanwhile
+        alerts.say("watchdog: 1")
+        alerts.deliver_beside()
+        (first,) = senders()
+        alerts.say("watchdog: 2")
+        alerts.deliver_beside()
+        assert senders() == [first]
+    first.join()
+    alerts.say("watchdog: 3")
+    alerts.deliver_beside()
+    for sender in senders():
+        sender.join()
+    assert [message.text for message in chat.received()] == [f"watchdog: {n}" for n in (1, 2, 3)]
+
+
+def test_alert_when_it_is_longer_than_telegram_takes_then_its_beginning_is_sent(
+    telegram_up: BotApiState,
+) -> None:
+    chat = Chat(telegram_up, 1001)
+    alerts = Alerts(telegram(telegram_up, 1001))
+    alerts.say("watchdog: " + "9" * 5_000)
+    alerts.deliver()
+    (message,) = chat.received()
+    assert message.text == "watchdog: " + "9" * 3_990
 
 
 def refusing(times: int) -> Refusal:

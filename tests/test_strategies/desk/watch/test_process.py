@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,9 +17,10 @@ from models.operate.control.heartbeat import FILE
 from models.operate.control.home import state_place
 from models.operate.control.owner import occupy
 from models.operate.control.state import ControlMode
-from models.operate.control.watch import WatchdogConfig
+from models.operate.control.watch import WITHIN_S, WatchdogConfig
+from models.operate.control.watch_sign import sign_watch, watched_ago_s
 from strategies.account.identity import bot_identity
-from strategies.desk.watch.process import run_watchdog
+from strategies.desk.watch.process import check_watchdog, run_watchdog
 from tests.test_strategies.desk.watch.loopback_world import (
     ANN,
     BTC,
@@ -177,6 +179,26 @@ def test_process_when_the_user_directory_is_not_there_then_it_does_not_start(
     )
     with pytest.raises(ControlError, match="expected the bot's user directory"):
         run_watchdog([config], tmp_path / "none")
+
+
+def test_check_when_it_is_asked_then_only_a_watchdog_that_has_looked_in_time_is_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"dry_run": False, "exchange": {"name": "binance"}}))
+
+    def checked() -> tuple[int, str]:
+        return check_watchdog([config], tmp_path), capsys.readouterr().out.strip()
+
+    assert checked() == (1, "no watchdog")
+    (tmp_path / "control").mkdir()
+    sign_watch(tmp_path / "control", 7, lambda: 1000.0)
+    for ago_s, status in ((0.0, 0), (WITHIN_S, 0), (WITHIN_S + 0.5, 1), (3600.0, 1)):
+        monkeypatch.setattr(
+            "strategies.desk.watch.process.watched_ago_s",
+            partial(watched_ago_s, monotonic=lambda ago_s=ago_s: 1000.0 + ago_s),
+        )
+        assert checked() == (status, f"a watchdog looked {ago_s:.0f} s ago")
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,55 @@ def test_supervisor_when_the_watchdog_hangs_then_it_is_killed_and_started_again(
     assert started[0].returncode == -9
 
 
+class Silent:
+    """A process that gives one sign of life and is never gone by itself."""
+
+    def __init__(self, pipe: int) -> None:
+        self.looks = 0
+        self.killed_at_look: int | None = None
+        os.write(pipe, b".")
+
+    def poll(self) -> int | None:
+        self.looks += 1
+        return None if self.killed_at_look is None else -9
+
+    def kill(self) -> None:
+        self.killed_at_look = self.looks
+
+    def terminate(self) -> None:
+        raise AssertionError("a process that hangs is killed")
+
+    def wait(self, timeout: float | None = None) -> int:
+        assert self.killed_at_look is not None, timeout
+        return -9
+
+
+@pytest.mark.parametrize(("settings", "limit_s"), [({}, 30.0), ({"hangs_s": 7.0}, 7.0)])
+def test_supervisor_when_a_sign_is_due_then_it_is_waited_for_as_long_as_it_may_take(
+    settings: dict[str, float], limit_s: float
+) -> None:
+    started: list[Silent] = []
+    said: list[str] = []
+    readings = iter([0.0, 0.0, 100.0, 100.0 + limit_s, 100.5 + limit_s])  # begun, ..., a sign, ...
+
+    def start(pipe: int) -> Silent:
+        started.append(Silent(os.dup(pipe)))
+        return started[-1]
+
+    def sleep(seconds: float) -> None:
+        raise Enough
+
+    with pytest.raises(Enough):
+        Supervisor(
+            start, said.append, monotonic=lambda: next(readings, 200.0), sleep=sleep, **settings
+        ).run()
+    assert started[0].killed_at_look == 2  # not at the limit, but beyond it
+    assert said == [
+        f"watchdog: it gave no sign of life for {limit_s:.0f} s and was killed; "
+        "started again in 1 s"
+    ]
+
+
 def test_supervisor_when_nothing_begins_then_it_waits_longer_and_then_starts_again() -> None:
     said, _, _, _ = supervised(["import time\ntime.sleep(600)"], 1, hangs_s=0.0, begin_s=2.0)
     assert "no sign of life for 2 s" in said[0]
