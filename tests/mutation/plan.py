@@ -116,7 +116,7 @@ ROOMS: Final[dict[str, tuple[Room, ...]]] = {
     "watchdog": (
         Room(tuple(f"strategies.desk.watch.{m}" for m in (
                  "act", "ban", "look", "telling", "unseen", "clocks", "watchdog", "venue")),
-             (f"{_WATCH}/test_unseen.py", f"{_WATCH}/test_stopped.py",
+             (f"{_WATCH}/test_look.py", f"{_WATCH}/test_unseen.py", f"{_WATCH}/test_stopped.py",
               f"{_WATCH}/test_isolation.py"),
              (f"{_WATCH}/test_watchdog.py", f"{_WATCH}/test_flattening.py",
               f"{_WATCH}/test_closing.py", f"{_WATCH}/test_fuzz.py"), quick=False),

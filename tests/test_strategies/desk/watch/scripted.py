@@ -50,7 +50,8 @@ def _position(name: str, amount: str, mark: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _order(name: str, side: str, price: str) -> dict[str, Any]:
+def entry(name: str, side: str, price: str) -> dict[str, Any]:
+    """Return the exchange's row of an order that could open a position."""
     return {
         "orderId": 7, "symbol": f"{name}USDT", "status": "NEW", "clientOrderId": "x-a",
         "price": price, "avgPrice": "0", "origQty": "1", "executedQty": "0", "cumQuote": "0",
@@ -60,14 +61,22 @@ def _order(name: str, side: str, price: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def own_stop(name: str) -> dict[str, Any]:
+    """Return the exchange's row of a stop that a watchdog has placed."""
+    return {"algoId": 3, "clientAlgoId": "bwdog1-1", "symbol": name, "side": "SELL",
+            "orderType": "STOP_MARKET", "algoType": "CONDITIONAL", "algoStatus": "NEW",
+            "quantity": "0.010", "triggerPrice": "57000", "price": "0", "reduceOnly": True,
+            "closePosition": False, "createTime": 1, "updateTime": 1}  # fmt: skip
+
+
 def healthy() -> dict[str, Any]:
     """Return an account's answers: two bare positions, an entry of each, by what is asked."""
     positions = [_position("BTC", "0.010", "60000.0"), _position("ETH", "-0.500", "3000.0")]
     return {
         "exchangeInfo": {"symbols": [market("BTC", "0.10"), market("ETH", "0.01")]},
         "positionRisk": positions,
-        "openOrders BTCUSDT": [_order("BTC", "BUY", "50000")],
-        "openOrders ETHUSDT": [_order("ETH", "SELL", "4000")],
+        "openOrders BTCUSDT": [entry("BTC", "BUY", "50000")],
+        "openOrders ETHUSDT": [entry("ETH", "SELL", "4000")],
         "openAlgoOrders BTCUSDT": [], "openAlgoOrders ETHUSDT": [], "openAlgoOrders": [],
         "balance": [], "account": {"totalMaintMargin": "10", "totalMarginBalance": "1000",
                                    "assets": [], "positions": []},

@@ -67,6 +67,7 @@ def test_alerts_when_telegram_is_slow_then_one_thread_sends_and_the_next_alert_h
         alerts.say("watchdog: 1")
         alerts.deliver_beside()
         (first,) = senders()
+        assert first.daemon  # the end of the process does not wait for it
         alerts.say("watchdog: 2")
         alerts.deliver_beside()
         assert senders() == [first]

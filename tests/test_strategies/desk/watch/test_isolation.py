@@ -11,10 +11,8 @@ import pytest
 
 from models.operate.control.heartbeat import FILE
 from strategies.desk.watch import venue as venue_room
-from strategies.desk.watch.look import GuardedMarkets, look
 from strategies.desk.watch.telling import Telling
-from strategies.desk.watch.venue import Venue
-from tests.test_strategies.desk.watch.scripted import BTC, ETH, ScriptedWorld, market
+from tests.test_strategies.desk.watch.scripted import BTC, ETH, ScriptedWorld, own_stop
 
 PAGE = "<html><body>502 Bad Gateway</body></html>"
 
@@ -31,14 +29,6 @@ def test_watchdog_when_all_can_be_read_then_both_positions_are_stopped(
     assert world.account.stopped("BTCUSDT")
     assert world.account.stopped("ETHUSDT")
     assert sum(order["method"] == "DELETE" for order in world.account.orders) == 2  # the entries
-
-
-def own_stop(name: str) -> dict[str, Any]:
-    """Return the exchange's row of a stop that a watchdog has placed."""
-    return {"algoId": 3, "clientAlgoId": "bwdog1-1", "symbol": name, "side": "SELL",
-            "orderType": "STOP_MARKET", "algoType": "CONDITIONAL", "algoStatus": "NEW",
-            "quantity": "0.010", "triggerPrice": "57000", "price": "0", "reduceOnly": True,
-            "closePosition": False, "createTime": 1, "updateTime": 1}  # fmt: skip
 
 
 def eth(answers: dict[str, Any]) -> dict[str, Any]:
@@ -291,46 +281,3 @@ def test_alarm_when_it_lasts_then_it_is_told_again_exactly_when_it_is_due(
     passed_s[0] = 119.9
     assert telling.alarms({"a": "z"}) == ([], [])
     assert telling.alarms({}) == ([], ["over: y"])
-
-
-@pytest.mark.parametrize(("took_s", "is_recalled"), [(12.0, True), (12.1, False)])
-def test_look_when_the_exchange_is_slow_then_other_markets_are_asked_for_while_there_is_time(
-    world: ScriptedWorld, took_s: float, is_recalled: bool
-) -> None:
-    sol = "SOL/USDT:USDT"
-    world.account.answers["exchangeInfo"]["symbols"].append(market("SOL", "0.01"))
-    world.account.answers["openAlgoOrders"] = [own_stop("SOLUSDT")]
-    readings = iter([0.0])
-    guarded = GuardedMarkets()
-    seen = look(
-        Venue(world.account.client), [BTC], guarded, lambda: next(readings, took_s), lambda: None
-    )
-    assert (sol in guarded.symbols) is is_recalled
-    assert (f"the orders of {BTC}" in seen.missing) is not is_recalled
-
-
-@pytest.mark.parametrize(
-    ("row", "name"), [(None, "a row"), ("ETHUSDT", "a row"), ({"symbol": "ETHUSDT"}, "ETHUSDT")]
-)
-def test_row_when_it_is_not_read_then_it_is_named_with_the_reason(
-    world: ScriptedWorld, row: object, name: str
-) -> None:
-    world.account.answers["positionRisk"][1] = row
-    told = Venue(world.account.client).positions()
-    assert [position.symbol for position in told.items] == [BTC]
-    assert told.unread == {name: "InputError: left out by ccxt"}
-
-
-def test_order_when_ccxt_leaves_it_out_then_that_is_said(
-    world: ScriptedWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(world.account.client, "parse_orders", lambda *_, **__: [])
-    told = Venue(world.account.client).resting(BTC)
-    assert (told.items, told.unread) == ([], {"BTCUSDT": "InputError: left out by ccxt"})
-
-
-def test_smallest_order_when_the_exchange_names_none_then_it_is_zero(world: ScriptedWorld) -> None:
-    world.account.answers["exchangeInfo"]["symbols"][1]["filters"].pop()
-    venue = Venue(world.account.client)
-    venue.positions()
-    assert (venue.smallest_quote(BTC), venue.smallest_quote(ETH)) == (5.0, 0.0)

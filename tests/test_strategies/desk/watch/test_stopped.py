@@ -184,3 +184,27 @@ def test_clock_when_it_has_jumped_to_the_exchanges_time_then_it_is_believed_up_t
     wall_ms[0] += 900_000  # somebody has set it
     assert set(compared.look()) == {JUMPED} | (set() if believed else {CLOCKS})
     assert (clock.jump_ms == 0) is believed
+
+
+def test_exchange_clock_when_time_passes_then_it_is_asked_for_each_minute_and_at_every_jump() -> (
+    None
+):
+    passed_s, jump_s, asked = [0.0], [0.0], []
+    clock = SteadyClock(lambda: round(1000 * (passed_s[0] + jump_s[0])), lambda: passed_s[0])
+
+    def ahead_s() -> float:
+        asked.append(passed_s[0])
+        return 900.0  # never right: nothing is confirmed
+
+    venue: Any = SimpleNamespace(clock_ahead_s=ahead_s)
+    compared = ClockComparison(clock, venue, 1.0, lambda: passed_s[0])
+
+    def looks(now_s: float, jumped_s: float) -> None:
+        passed_s[0], jump_s[0] = now_s, jumped_s
+        clock()
+        compared.look()
+
+    for now_s, jumped_s in ((0.0, 0.0), (3.0, 0.0), (59.9, 0.0), (60.0, 0.0), (63.0, 900.0),
+                            (66.0, 900.0), (69.0, 0.0), (72.0, 0.0), (129.0, 0.0)):  # fmt: skip
+        looks(now_s, jumped_s)
+    assert asked == [0.0, 60.0, 63.0, 69.0, 129.0]

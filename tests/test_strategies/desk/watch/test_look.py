@@ -1,0 +1,186 @@
+"""What the watchdog sees: each row of an answer by itself, and the markets it keeps an eye on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ccxt
+import pytest
+
+from models.operate.control.watch import Resting, WatchedPosition
+from strategies.desk.watch.look import EARLIER, GuardedMarkets, SeenAccount, look
+from strategies.desk.watch.venue import ToldRows, Venue
+from tests.test_strategies.desk.watch.scripted import (
+    BTC,
+    ETH,
+    ScriptedWorld,
+    entry,
+    market,
+    own_stop,
+)
+
+SOL = "SOL/USDT:USDT"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> ScriptedWorld:
+    return ScriptedWorld(tmp_path)
+
+
+# -- the markets ----------------------------------------------------------------------------------
+
+
+def resting(symbol: str, trigger: float | None, *, own: bool = True) -> Resting:
+    return Resting(id="1", symbol=symbol, side=-1, amount=1.0, reduce_only=True, trigger=trigger,
+                   own=own, bot=False)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("orders", "is_kept"),
+    [([], False), ([resting(BTC, None)], False), ([resting(BTC, 9.0)], True),
+     ([resting(BTC, None), resting(BTC, 9.0)], True)],
+)  # fmt: skip
+def test_market_when_it_held_a_position_then_it_is_looked_at_until_no_stop_rests_in_it(
+    orders: list[Resting], is_kept: bool
+) -> None:
+    guarded = GuardedMarkets()
+    guarded.note(SeenAccount(positions={BTC: WatchedPosition(symbol=BTC, amount=1.0, mark=9.0)}))
+    guarded.note(SeenAccount(orders={BTC: orders}))
+    assert list(guarded.symbols) == [BTC]  # nobody knows whether it holds one still
+    guarded.note(SeenAccount(whole=True))
+    assert list(guarded.symbols) == [BTC]  # its orders are not seen
+    guarded.note(SeenAccount(orders={BTC: orders}, whole=True))
+    assert list(guarded.symbols) == [BTC] * is_kept
+
+
+class AllMarkets:
+    """Answers the question about all markets: first as broken as the test wants, then well."""
+
+    def __init__(self, *answers: ToldRows[Resting] | Exception) -> None:
+        self.asked = 0
+        self._answers = list(answers)
+
+    def stops(self) -> ToldRows[Resting]:
+        self.asked += 1
+        answer = self._answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def test_earlier_stops_when_not_all_are_seen_then_they_are_asked_for_each_minute() -> None:
+    mine, others = resting(BTC, 9.0), resting(ETH, 9.0, own=False)
+    venue = AllMarkets(
+        ccxt.NetworkError("no"), ToldRows([mine, others], {"SOLUSDT": "x"}), ToldRows([mine])
+    )
+    guarded = GuardedMarkets()
+
+    def recalled(now_s: float) -> dict[str, str]:
+        return guarded.recall(venue, now_s)  # type: ignore[arg-type]  # the part it asks
+
+    assert recalled(5.0) == {EARLIER: "NetworkError: no"}
+    assert recalled(64.9) == {EARLIER: "NetworkError: no"}
+    assert (venue.asked, guarded.symbols) == (1, {})
+    assert recalled(65.0) == {"an order in SOLUSDT": "x"}
+    assert (venue.asked, list(guarded.symbols)) == (2, [BTC])  # not others' stops
+    assert recalled(124.9) == {"an order in SOLUSDT": "x"}
+    assert recalled(125.0) == {}
+    assert recalled(9_999.0) == {}
+    assert venue.asked == 3  # nothing is missing any more
+
+
+@pytest.mark.parametrize(("took_s", "is_recalled"), [(12.0, True), (12.1, False)])
+def test_look_when_the_exchange_is_slow_then_other_markets_are_asked_for_while_there_is_time(
+    world: ScriptedWorld, took_s: float, is_recalled: bool
+) -> None:
+    sol = "SOL/USDT:USDT"
+    world.account.answers["exchangeInfo"]["symbols"].append(market("SOL", "0.01"))
+    world.account.answers["openAlgoOrders"] = [own_stop("SOLUSDT")]
+    readings = iter([0.0])
+    guarded = GuardedMarkets()
+    seen = look(
+        Venue(world.account.client), [BTC], guarded, lambda: next(readings, took_s), lambda: None
+    )
+    assert (sol in guarded.symbols) is is_recalled
+    assert (f"the orders of {BTC}" in seen.missing) is not is_recalled
+
+
+@pytest.mark.parametrize(
+    ("row", "name"), [(None, "a row"), ("ETHUSDT", "a row"), ({"symbol": "ETHUSDT"}, "ETHUSDT")]
+)
+def test_row_when_it_is_not_read_then_it_is_named_with_the_reason(
+    world: ScriptedWorld, row: object, name: str
+) -> None:
+    world.account.answers["positionRisk"][1] = row
+    told = Venue(world.account.client).positions()
+    assert [position.symbol for position in told.items] == [BTC]
+    assert told.unread == {name: "InputError: left out by ccxt"}
+
+
+def test_order_when_ccxt_leaves_it_out_then_that_is_said(
+    world: ScriptedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.account.client, "parse_orders", lambda *_, **__: [])
+    told = Venue(world.account.client).resting(BTC)
+    assert (told.items, told.unread) == ([], {"BTCUSDT": "InputError: left out by ccxt"})
+
+
+@pytest.mark.parametrize(
+    "change", [{"notional": "?"}, {"entryPrice": "?"}, {"entryPrice": "0"}, {"markPrice": []}]
+)
+def test_position_when_ccxt_cannot_parse_it_then_it_is_read_by_the_little_that_matters(
+    world: ScriptedWorld, change: dict[str, Any]
+) -> None:
+    world.account.answers["positionRisk"][1].update(change)
+    told = Venue(world.account.client).positions()
+    assert told.items[1:] == [WatchedPosition(symbol=ETH, amount=-0.5, mark=3_000.0)]
+    assert told.unread == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "is_read"),
+    [({}, True), ({"side": "X"}, False), ({"quantity": "-1"}, False), ({"quantity": "0"}, True),
+     ({"reduceOnly": None}, False), ({"reduceOnly": ""}, False), ({"reduceOnly": False}, True)],
+)  # fmt: skip
+def test_stop_when_it_does_not_say_what_it_is_then_it_is_not_taken_for_another_kind_of_order(
+    world: ScriptedWorld, change: dict[str, Any], is_read: bool
+) -> None:
+    world.account.answers["openOrders BTCUSDT"] = []
+    world.account.answers["openAlgoOrders BTCUSDT"] = [own_stop("BTCUSDT") | change]
+    told = Venue(world.account.client).resting(BTC)
+    assert len(told.items) == is_read
+    why = {"BTCUSDT": "InputError: expected side, size and kind of an order"}
+    assert told.unread == ({} if is_read else why)
+
+
+@pytest.mark.parametrize(
+    ("change", "is_read"),
+    [({}, True), ({"side": "X"}, False), ({"origQty": "-1"}, False), ({"origQty": "0"}, True),
+     ({"reduceOnly": None}, True)],
+)  # fmt: skip
+def test_entry_when_it_does_not_say_its_side_or_size_then_it_is_named_as_unread(
+    world: ScriptedWorld, change: dict[str, Any], is_read: bool
+) -> None:
+    world.account.answers["openOrders BTCUSDT"] = [entry("BTC", "BUY", "50000") | change]
+    told = Venue(world.account.client).resting(BTC)
+    assert len(told.items) == is_read
+    assert list(told.unread) == ([] if is_read else ["BTCUSDT"])
+
+
+def test_order_when_another_market_is_answered_then_it_is_unread(
+    world: ScriptedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = world.account.client
+    whole = client.parse_order
+    monkeypatch.setattr(client, "parse_order", lambda *a, **k: whole(*a, **k) | {"symbol": ETH})
+    monkeypatch.setattr(client, "filter_by_symbol_since_limit", lambda rows, *_, **__: rows)
+    told = Venue(client).resting(BTC)
+    assert (told.items, list(told.unread)) == ([], ["BTCUSDT"])
+
+
+def test_smallest_order_when_the_exchange_names_none_then_it_is_zero(world: ScriptedWorld) -> None:
+    world.account.answers["exchangeInfo"]["symbols"][1]["filters"].pop()
+    venue = Venue(world.account.client)
+    venue.positions()
+    assert (venue.smallest_quote(BTC), venue.smallest_quote(ETH)) == (5.0, 0.0)
