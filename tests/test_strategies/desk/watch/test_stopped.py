@@ -51,12 +51,12 @@ def test_bot_when_a_person_has_stopped_it_then_stops_are_kept_and_nothing_is_sol
     world.account.answers["time"]["serverTime"] = 1_700_000_000_000
     dog = world.watchdog(on_silence="flatten")
     sign(world, stopped="/stop", stopped_ms=world.now_ms)
-    look(world, dog, 890)
+    look(world, dog, 897)
     assert world.account.stopped("BTCUSDT")  # at once: nobody else would
     assert (sold(world), cancelled(world)) == ([], 0)
     assert [t for t in world.said if "stopped by a person" in t] == []
     assert world.commands.store.read().mode is ControlMode.ACTIVE
-    look(world, dog, 20)
+    look(world, dog, 3)  # exactly as long as a person may leave them
     told = [t for t in world.said if "stopped by a person" in t]
     assert told == [
         "watchdog: bot 42 was stopped by a person (/stop) and 2 positions are open: nothing but "
@@ -98,14 +98,14 @@ def test_bot_when_stopped_and_a_person_wants_out_then_the_watchdog_closes(
     assert all(o["reduceOnly"] == "true" for o in sold(world))
 
 
-@pytest.mark.parametrize("ratio", ["690", "710"])
+@pytest.mark.parametrize("ratio", ["699", "700"])
 def test_bot_when_stopped_and_the_margin_is_all_but_gone_then_the_watchdog_closes(
     world: ScriptedWorld, ratio: str
 ) -> None:
     world.account.answers["account"]["totalMaintMargin"] = ratio
     sign(world, stopped="/stop", stopped_ms=world.now_ms)
     world.watchdog().round()
-    assert bool(sold(world)) is (ratio == "710")
+    assert bool(sold(world)) is (ratio == "700")
 
 
 def test_bot_when_killed_then_flatten_on_silence_still_sells(world: ScriptedWorld) -> None:
