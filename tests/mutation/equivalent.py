@@ -216,6 +216,11 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     ("strategies.account.trades_database", "others_trades: 5 -> 6"): _WAIT,
     (_WATCH, "Life.__init__: 0.0 -> 1.0"): _NOT_YET,
     (_WATCH, "Life.__init__: 0.0 -> 1.0 #2"): _NOT_YET,
+    (
+        "strategies.desk.watch.watchdog",
+        "Watchdog._state: state.made_ms < 0 -> state.made_ms <= 0",
+    ): (_IN_1970),
+    ("strategies.desk.watch.watchdog", "Watchdog._state: 0 -> 1"): _IN_1970,
     ("strategies.desk.watch.watchdog", "Watchdog._judge: 0.0 -> 1.0"): (
         "without a sign of life nobody asks how long ago it was given"
     ),

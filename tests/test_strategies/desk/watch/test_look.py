@@ -8,6 +8,7 @@ from typing import Any
 import ccxt
 import pytest
 
+from models.base.errors import InputError
 from models.operate.control.watch import Resting, WatchedPosition
 from strategies.desk.watch.look import EARLIER, GuardedMarkets, SeenAccount, look
 from strategies.desk.watch.venue import ToldRows, Venue
@@ -184,3 +185,43 @@ def test_smallest_order_when_the_exchange_names_none_then_it_is_zero(world: Scri
     venue = Venue(world.account.client)
     venue.positions()
     assert (venue.smallest_quote(BTC), venue.smallest_quote(ETH)) == (5.0, 0.0)
+
+
+def test_position_when_its_market_is_listed_later_then_the_list_is_asked_for_once_more(
+    world: ScriptedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, listed = world.account.client, world.account.answers["exchangeInfo"]["symbols"]
+    later = listed.pop()
+    asked: list[int] = []
+    own = client.fetch_markets
+    monkeypatch.setattr(client, "fetch_markets", lambda *a, **k: (asked.append(1), own(*a, **k))[1])
+    venue = Venue(client)
+    assert [p.symbol for p in venue.positions().items] == [BTC, "ETHUSDT"]  # in its words
+    assert len(asked) == 2  # it might have been listed since the first list
+    listed.append(later)
+    assert [p.symbol for p in venue.positions().items] == [BTC, ETH]
+    venue.positions()
+    assert len(asked) == 3  # not while every market is known
+
+
+@pytest.mark.parametrize(
+    ("account", "ratio"),
+    [({"totalMaintMargin": "10", "totalMarginBalance": "1000"}, 0.01),
+     ({"totalMaintMargin": "0", "totalMarginBalance": "1000"}, 0.0),
+     ({"totalMaintMargin": "0", "totalMarginBalance": "0"}, 1.0),
+     ({"totalMarginBalance": "1000"}, None)],
+)  # fmt: skip
+def test_margin_when_the_exchange_counts_it_or_does_not_then_it_is_a_ratio_or_not_known(
+    world: ScriptedWorld, account: dict[str, str], ratio: float | None
+) -> None:
+    world.account.answers["account"] = {"assets": [], "positions": [], **account}
+    assert Venue(world.account.client).margin_ratio() == ratio
+
+
+@pytest.mark.parametrize("maintenance", ["-10", "nan", "inf"])
+def test_margin_when_it_makes_no_sense_then_it_is_refused(
+    world: ScriptedWorld, maintenance: str
+) -> None:
+    world.account.answers["account"]["totalMaintMargin"] = maintenance
+    with pytest.raises(InputError, match="expected a margin ratio >= 0"):
+        Venue(world.account.client).margin_ratio()
