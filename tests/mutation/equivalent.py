@@ -221,6 +221,9 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
         "Watchdog._state: state.made_ms < 0 -> state.made_ms <= 0",
     ): (_IN_1970),
     ("strategies.desk.watch.watchdog", "Watchdog._state: 0 -> 1"): _IN_1970,
+    ("strategies.desk.watch.venue", "Venue._reduce: position.amount > 0 -> position.amount >= 0"): (
+        _HELD
+    ),
     ("strategies.desk.watch.watchdog", "Watchdog._judge: 0.0 -> 1.0"): (
         "without a sign of life nobody asks how long ago it was given"
     ),

@@ -225,3 +225,36 @@ def test_margin_when_it_makes_no_sense_then_it_is_refused(
     world.account.answers["account"]["totalMaintMargin"] = maintenance
     with pytest.raises(InputError, match="expected a margin ratio >= 0"):
         Venue(world.account.client).margin_ratio()
+
+
+def test_volume_when_an_hour_is_whole_then_it_is_that_ones_and_not_of_the_one_that_runs(
+    world: ScriptedWorld,
+) -> None:
+    whole = [1_699_992_000_000, "90", "120", "80", "100", "7", 0, "0", 0, "0", "0", "0"]
+    runs = [1_699_995_600_000, "100", "110", "100", "105", "2", 0, "0", 0, "0", "0", "0"]
+    world.account.answers["klines BTCUSDT"] = [whole, runs]
+    venue = Venue(world.account.client)
+    venue.positions()
+    assert venue.volume_1h_quote(BTC) == 700.0
+    world.account.answers["klines BTCUSDT"] = [runs]  # listed within the hour
+    assert venue.volume_1h_quote(BTC) is None
+
+
+def test_row_when_it_is_empty_then_it_is_no_position_and_nothing_is_missing(
+    world: ScriptedWorld,
+) -> None:
+    world.account.answers["positionRisk"][1].update(positionAmt="0.000", notional="0")
+    told = Venue(world.account.client).positions()
+    assert ([position.symbol for position in told.items], told.unread) == ([BTC], {})
+
+
+@pytest.mark.parametrize(
+    ("mark", "last", "read"),
+    [("0.5", 9.0, 0.5), ("0", 0.25, 0.25), ("0", 0.0, 3_000.0), ("nan", float("inf"), 3_000.0)],
+)
+def test_mark_when_it_is_none_then_the_first_price_there_is_counts(
+    world: ScriptedWorld, monkeypatch: pytest.MonkeyPatch, mark: str, last: float, read: float
+) -> None:
+    world.account.answers["positionRisk"][1].update(markPrice=mark)
+    monkeypatch.setattr(world.account.client, "fetch_ticker", lambda symbol: {"last": last})
+    assert Venue(world.account.client).positions().items[1].mark == read
