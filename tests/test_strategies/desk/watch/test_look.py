@@ -258,3 +258,9 @@ def test_mark_when_it_is_none_then_the_first_price_there_is_counts(
     world.account.answers["positionRisk"][1].update(markPrice=mark)
     monkeypatch.setattr(world.account.client, "fetch_ticker", lambda symbol: {"last": last})
     assert Venue(world.account.client).positions().items[1].mark == read
+
+
+def test_row_when_its_error_is_long_then_the_beginning_is_told(world: ScriptedWorld) -> None:
+    world.account.answers["positionRisk"][1] = {"symbol": "ETHUSDT", "positionAmt": "x" * 300}
+    (why,) = Venue(world.account.client).positions().unread.values()
+    assert why == f"ValueError: could not convert string to float: '{'x' * 300}"[:100]
