@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from models.base.errors import InputError
 from models.operate.control.watch import Resting, WatchedPosition
 from models.trade.risk.reconciliation import ReportedFill
 from models.trade.risk.snapshot import ExchangeAccount
@@ -22,8 +23,21 @@ InBase = Callable[[str, float], float]  # (symbol, contracts) -> base units
 
 
 def open_positions(rows: Iterable[AnswerRow]) -> list[AnswerRow]:
-    """Return the rows of positions that are open: exchanges list empty ones too."""
-    return [row for row in rows if float(row.get("contracts") or 0.0)]
+    """Return the rows of positions that are open: exchanges list empty ones too.
+
+    Raises
+    ------
+    InputError
+        If one has no size: that it is empty is not what it says.
+    """
+    return [row for row in rows if _contracts(row)]
+
+
+def _contracts(row: AnswerRow) -> float:
+    size = row.get("contracts")
+    if size is None:
+        raise InputError(f"expected the size of a position in {row.get('symbol')}, got none")
+    return float(size)
 
 
 def signed_amount(row: AnswerRow, in_base: InBase | None = None) -> float:

@@ -18,6 +18,7 @@ from strategies.bot.hooks import Answers, Hook, around, keep
 from strategies.guard.gate import OrderGate
 from strategies.guard.permits import NewRisk
 from strategies.seams.data_provider import exchange_if_any
+from strategies.seams.json_answers import refuse_pages
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,10 @@ class GatedStrategy(ControlledStrategy):
         """
         self._provider = provider
         if self.gate is not None:
-            self.gate.stand_before(exchange_if_any(provider))
+            exchange = exchange_if_any(provider)
+            self.gate.stand_before(exchange)
+            if exchange is not None:
+                refuse_pages(exchange)
             around(self, "adjust_trade_position", self._adjustment_asked)
             around(self, "adjust_order_price", self._price_asked)
             keep(self, _ANSWERS)

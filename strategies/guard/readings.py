@@ -69,6 +69,12 @@ class Readings:
         host = self._host
         if host.wallets is None:
             raise InputError("Freqtrade has not provided its wallets")
+        stake = host.config["stake_currency"]
+        # Freqtrade counts what an answer does not name as nothing left.
+        if self.stage is Stage.LIVE:
+            named = host.wallets.get_all_balances().get(stake)
+            if named is None or named.total is None:
+                raise InputError(f"the exchange's answer names no balance in {stake}")
         trades = Trade.get_open_trades()
         prices = {pair: rate} if pair else {}
         # What is on its way counts with the worst hour of its own coin, in no trade yet or not.
@@ -76,7 +82,7 @@ class Readings:
             if name not in prices:
                 prices[name] = self._price_of_held(name)
         return exposure_of(
-            host.wallets.get_total(host.config["stake_currency"]),
+            host.wallets.get_total(stake),
             trades,
             prices,
             self._tiers(prices),

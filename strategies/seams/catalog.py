@@ -19,7 +19,7 @@ _FILES: Final[Mapping[Library, tuple[str, ...]]] = {
         "data_provider", "rest_client", "contract_sizes", "margin_tiers", "reopened_orders",
         "async_client", "kept_candles", "websocket", "order_parameters", "order_setup",
         "wallet_refresh", "http_session", "tls_context", "log_buffer", "hook_copies", "raw_answers",
-        "throttle", "bot_end", "order_methods", "order_requests",
+        "json_answers", "throttle", "bot_end", "order_methods", "order_requests",
         "worker", "resolvers", "force_entry", "trade_deletion",
     ),
     Library.FREQAI: (

@@ -75,7 +75,7 @@ def look_at_requests(exchange: Exchange, judge: Judge) -> None:
 
     Not before an order that waits in the book is taken back: that adds to nothing.
     """
-    for client in _clients(exchange):
+    for client in clients_of(exchange):
         client.sign = partial(_signed, judge, client, type(client).sign.__get__(client))
         for name in _BY_STREAM:
             if isinstance(client, pro.Exchange):
@@ -86,11 +86,11 @@ def looked_at(exchange: Exchange, judge: Judge) -> bool:
     """Return whether `judge` is asked before every change of every client."""
     return all(
         isinstance(sign := client.sign, partial) and sign.func is _signed and sign.args[0] == judge
-        for client in _clients(exchange)
+        for client in clients_of(exchange)
     )
 
 
-def _clients(exchange: Exchange) -> list[Any]:
+def clients_of(exchange: Exchange) -> list[Any]:
     """Return Freqtrade's clients, those there are."""
     found = (getattr(exchange, name, None) for name in _CLIENTS)
     return [client for client in found if isinstance(client, BaseExchange)]

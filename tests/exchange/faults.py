@@ -17,7 +17,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from strategies.desk.loopback.conditions import Conditions, KlineRows
 
@@ -83,6 +83,13 @@ class Page(Fault):
     """Answer with a web page, as what stands before an exchange does when it is down."""
 
     status: int = 502
+
+
+@dataclass(kw_only=True)
+class Altered(Fault):
+    """Do what was asked, and send another answer: what `change` makes of the true one's JSON."""
+
+    change: Callable[[Any], object]
 
 
 @dataclass(kw_only=True)

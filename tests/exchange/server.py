@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from strategies.desk.loopback.errors import ApiError
 from strategies.desk.loopback.limits import weight
 from strategies.desk.loopback.server import build_app, error_response, start_serving
 from strategies.desk.loopback.state import STATE_KEY
-from tests.exchange.faults import Answer, Drop, HalfBody, Latency, Page
+from tests.exchange.faults import Altered, Answer, Drop, HalfBody, Latency, Page
 from tests.exchange.okx import OKX_ROUTES
 from tests.exchange.state import Arrival, ExchangeState
 
@@ -57,6 +58,9 @@ async def _faulty(request: web.Request, handler: RequestHandler) -> web.StreamRe
         return _reset(request)
     if answer is not None:
         return _answer(answer)
+    altered = faults.strike(Altered, line, now)
+    if altered is not None:
+        return _altered(altered, response)
     if faults.strike(HalfBody, line, now):
         return await _half(request, response)
     return response
@@ -73,6 +77,11 @@ def _reset(request: web.Request) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
+
+
+def _altered(fault: Altered, response: web.StreamResponse) -> web.Response:
+    assert isinstance(response, web.Response), "an answer that is sent whole"
+    return web.json_response(fault.change(json.loads(response.text or "")), status=response.status)
 
 
 async def _half(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from models.operate.control.commands import Commands
@@ -336,14 +337,18 @@ def flat(now_ms: int) -> PriceFeed:
 
 @contextmanager
 def running_rounds(
-    folder: Path, feed: Callable[[int], PriceFeed] = flat, methods: str = "", **changes: Any
-) -> Iterator[Rounds]:
+    folder: Path, feed: Callable[[int], PriceFeed] = flat, methods: str = "",
+    also: Mapping[str, float] = MappingProxyType({}), **changes: Any,
+) -> Iterator[Rounds]:  # fmt: skip
     """Start exchange and bot on one clock, entries held back.
 
-    `methods` are added to the strategy's class, `changes` to the configuration.
+    `methods` are added to the strategy's class, `changes` to the configuration; `also` are pairs
+    beside the first, each at its price.
     """
     clock = SkippedClock(folder / "clock")
-    venue = LoopbackVenue(market=ReplayedMarket(feeds={SYMBOL: feed(clock())}), clock=clock)
+    others = {f"{p.split('/')[0]}USDT": scripted_feed(price, clock()) for p, price in also.items()}
+    market = ReplayedMarket(feeds={SYMBOL: feed(clock()), **others})
+    venue = LoopbackVenue(market=market, clock=clock)
     account = venue.open_account(KEY, SECRET)
     state = ExchangeState(venue=venue)
     witness = Witness(state=state, account=account)
@@ -359,6 +364,8 @@ def running_rounds(
         config["breakwater"]["second_source"] = {
             "exchange": "okx", "ccxt_config": second_source_config(url),
         }  # fmt: skip
+        config["exchange"]["pair_whitelist"] += also
+        config["max_open_trades"] += len(also)
         config |= changes
         desk.reduce(ANN, "before the first round")
         runner = ("tests.exchange.skipping", str(clock.path))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from models.base.errors import InputError
 from strategies.account.exchange_answers import (
     WATCHDOG,
     liquidation_distances,
@@ -40,8 +41,10 @@ def test_position_when_counted_in_contracts_then_both_ways_give_the_same_signed_
 
 
 def test_positions_when_some_are_empty_then_only_open_ones_are_left() -> None:
-    rows = [position(), position(contracts=0.0), position(contracts=None)]
+    rows = [position(), position(contracts=0.0)]
     assert open_positions(rows) == [position()]
+    with pytest.raises(InputError, match=f"the size of a position in {BTC}, got none"):
+        open_positions([*rows, position(contracts=None)])
     assert list(liquidation_distances([position(), position(liquidationPrice=None)])) == [0.5]
 
 

@@ -40,6 +40,7 @@ from strategies.seams import (
     freqai_trained_time,
     hook_copies,
     http_session,
+    json_answers,
     kept_candles,
     log_buffer,
     margin_tiers,
@@ -113,6 +114,9 @@ GONE: list[tuple[Seam, Breaks]] = [
     (raw_answers.RAW_ANSWERS, changed(ccxt.Exchange, "parse_precision")),
     (raw_answers.RAW_ANSWERS, lambda patch: patch.setattr(
         ccxt, "binanceusdm", type("Other", (ccxt.binanceusdm,), {"__init__": _own_request}))),
+    (json_answers.JSON_ANSWERS, changed(ccxt.binance, "handle_errors")),
+    (json_answers.JSON_ANSWERS, changed(ccxt.Exchange, "fetch")),
+    (json_answers.JSON_ANSWERS, changed(ccxt.async_support.Exchange, "fetch")),
     (throttle.THROTTLE, changed(ccxt.Exchange, "throttle")),
     (throttle.THROTTLE, changed(ccxt.Exchange, "fetch2")),
     (throttle.THROTTLE, changed(throttle.throttler.Throttler, "leaky_bucket_loop")),
