@@ -36,6 +36,11 @@ def main(arguments: list[str] | None = None) -> int:
     except (PackError, FreqtradeException) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # a full disk, a folder that may not be written
+        if getattr(options, "pulse", None) is not None:
+            raise  # to a supervisor 2 means settings that no second try would mend
+        print(f"error: {error}\n  cure:  look at disk and permissions", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted: only what was said to be done is sure to be", file=sys.stderr)
         return _INTERRUPTED

@@ -102,7 +102,9 @@ def add_commands(commands: Subcommands) -> None:
 def _add_word(commands: Subcommands, word: Word) -> None:
     command = commands.add_parser(word.name, help=word.help)
     command.add_argument("--userdir", type=Path, default=USERDIR, help=f"default: {USERDIR}")
-    if word.argument.endswith("?"):
+    if word.argument == "reason?":  # words as they come: nobody in a hurry thinks of quotes
+        command.add_argument("argument", metavar="reason", nargs="*")
+    elif word.argument.endswith("?"):
         command.add_argument("argument", metavar=word.argument[:-1], nargs="?", default="")
     elif word.argument:
         command.add_argument("argument", metavar=word.argument)
@@ -160,7 +162,7 @@ def _say(word: Word, options: argparse.Namespace) -> int:
             cure=f"give the bot's --userdir; a live bot not yet started is halted by a file "
             f"{CONTROL_FOLDER}/HALT in it, a dry run by {DRY_RUN_HOME}/{CONTROL_FOLDER}/HALT",
         )
-    argument: str = options.argument if word.argument else ""
+    argument = " ".join(_words(options.argument)) if word.argument else ""
     if word.name not in STOPPING:
         _require_readable(options.userdir / CONTROL_FOLDER / STATE_FILE)
     console = Commands(options.userdir)
@@ -182,6 +184,11 @@ def _say(word: Word, options: argparse.Namespace) -> int:
         leave_stdout()  # it is done all the same, and a caller goes by that
         print(f"{word.name} is done; what it says could not be shown: {error}", file=sys.stderr)
     return 0
+
+
+def _words(argument: str | list[str]) -> list[str]:
+    """Return an argument word by word, be it one or as many as were typed."""
+    return [argument] if isinstance(argument, str) else argument
 
 
 def _require_readable(path: Path) -> None:

@@ -114,8 +114,12 @@ def read_marker(datadir: Path) -> dict[str, Any]:
 
 
 def _refuse_foreign(datadir: Path) -> None:
-    """Raise if the directory holds a file that no simulation wrote."""
-    present = {p.relative_to(datadir).as_posix() for p in datadir.rglob("*") if p.is_file()}
+    """Raise if anything is in the place that no simulation wrote, whatever kind of thing it is."""
+    if datadir.is_symlink() or (datadir.exists() and not datadir.is_dir()):
+        present = {datadir.name}
+    else:
+        inside = (p for p in datadir.rglob("*") if p.is_symlink() or not p.is_dir())
+        present = {p.relative_to(datadir).as_posix() for p in inside}
     known = {MARKER, *read_marker(datadir)["files"]} if MARKER in present else set()
     foreign = sorted(present - known)
     if foreign:

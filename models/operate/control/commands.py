@@ -37,6 +37,7 @@ JOURNAL_FOLDER: Final = "journal"
 BEGUN: Final = "control.begun"  # the journal's line that says which control state it goes with
 STOPPING: Final = frozenset({"halt", "reduce", "flatten"})
 DANGEROUS: Final = frozenset({"resume", "flatten", "hedge"})
+_LONGEST_REASON: Final = 500  # characters: Telegram and a screen show it whole
 
 _NO_HEDGE: Final = (
     "this bot hedges nothing: the word is for a strategy that hedges a position, as LitecoinHedge, "
@@ -119,12 +120,12 @@ class Commands:
 
     def halt(self, by: Person, reason: str = "") -> Said:
         """Forbid everything but closing."""
-        reason = reason or "a person said so"
+        reason = _why(reason)
         return self._mode("halt", by, reason, lambda: self.store.halt(by, reason))
 
     def reduce(self, by: Person, reason: str = "") -> Said:
         """Forbid whatever raises exposure."""
-        reason = reason or "a person said so"
+        reason = _why(reason)
         return self._mode("reduce", by, reason, lambda: self.store.reduce(by, reason))
 
     def resume(self, by: Person, shown: ControlState | None = None, only: str = "") -> Said:
@@ -141,7 +142,7 @@ class Commands:
 
     def flatten(self, by: Person, reason: str = "", shown: ControlState | None = None) -> Said:
         """Halt, and close every position in stages."""
-        reason = reason or "a person said so"
+        reason = _why(reason)
         act = partial(self.store.request_flatten, by, reason, shown=shown)
         return self._mode("flatten", by, reason, act)
 
@@ -280,6 +281,17 @@ class Commands:
 def begun_words(made_ms: int) -> str:
     """Return the name of a control state, by when it was made."""
     return f"the control state of {iso_ms(made_ms)}"
+
+
+def _why(reason: str) -> str:
+    """Return what a person gave as the reason, as long as a line of it can be shown anywhere.
+
+    Examples
+    --------
+    >>> _why(""), len(_why("x" * 1_000_000))
+    ('a person said so', 500)
+    """
+    return reason[:_LONGEST_REASON] or "a person said so"
 
 
 def reason_number(word: str) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import subprocess
 import sys
@@ -93,6 +94,30 @@ def test_command_when_an_extra_is_not_installed_then_its_name_is_said_without_a_
     monkeypatch.setattr(cli, "_simulate", missing("models.nowhere"))
     with pytest.raises(ModuleNotFoundError):
         main(["simulate", "anywhere"])
+
+
+def test_command_when_the_disk_refuses_then_it_is_said_in_words_and_is_not_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert main(["simulate", str(tmp_path / "file" / "below")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert "File exists" in said
+    assert "disk and permissions" in said
+
+
+def test_watchdog_when_its_supervisor_waits_and_the_disk_refuses_then_it_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("strategies.desk.watch.process.run_watchdog", full)
+    watch = ["watchdog", "--config", "bot.json"]
+    assert main(watch) == 2
+    with pytest.raises(OSError, match="No space left"):  # status 1: not wrong settings
+        main([*watch, "--pulse", "9"])
 
 
 @pytest.mark.parametrize("word", ["risk", "halt", "journal show"])

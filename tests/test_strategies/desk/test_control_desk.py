@@ -73,6 +73,23 @@ def test_commands_when_typed_then_the_bot_side_sees_them_and_the_journal_names_t
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("word", ["halt", "reduce", "flatten --yes"])
+def test_stopping_word_when_its_reason_is_typed_without_quotes_then_it_is_done(
+    tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    assert say(tmp_path, *word.split(), "the", "market", "is", "crashing") == 0
+    assert commands.store.read().mode is not ControlMode.ACTIVE
+    assert "by command line: the market is crashing" in capsys.readouterr().out
+
+
+def test_reason_when_it_is_a_book_then_what_is_shown_of_it_fits_a_screen(
+    tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert say(tmp_path, "halt", "x" * 100_000) == 0
+    assert commands.store.read().mode is ControlMode.HALTED
+    assert 400 < len(capsys.readouterr().out) < 1_000
+
+
 @pytest.mark.parametrize("word", ["resume", "flatten"])
 def test_dangerous_command_when_not_confirmed_word_for_word_then_nothing_changes(
     tmp_path: Path, commands: Commands, typed: list[str], capsys: pytest.CaptureFixture[str],

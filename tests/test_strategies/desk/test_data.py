@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -279,6 +280,28 @@ def test_simulation_replaces_a_simulation_and_nothing_else(tmp_path: Path) -> No
 def test_simulation_never_overwrites_real_data(datadir: Path) -> None:
     with pytest.raises(InputError, match="real data are never overwritten"):
         data.write_simulated(datadir, start=START, days=DAYS)
+
+
+@pytest.mark.parametrize("kind", ["file", "fifo", "link", "link inside", "fifo inside"])
+def test_simulation_when_what_is_there_is_no_folder_of_files_then_it_is_refused_and_kept(
+    tmp_path: Path, kind: str
+) -> None:
+    target, mine = tmp_path / "target", tmp_path / "mine"
+    mine.mkdir()
+    place = target
+    if kind.endswith("inside"):
+        (target / "futures").mkdir(parents=True)
+        place = target / "futures" / "inside"
+    if kind == "file":
+        place.write_text("mine")
+    elif kind.startswith("fifo"):
+        os.mkfifo(place)
+    else:
+        place.symlink_to(mine)
+    was = place.lstat().st_ino
+    with pytest.raises(InputError, match="real data are never overwritten"):
+        data.write_simulated(target, start=START, days=DAYS)
+    assert place.lstat().st_ino == was
 
 
 def test_simulation_when_longer_than_an_hour_or_marker_broken_then_refused(tmp_path: Path) -> None:
