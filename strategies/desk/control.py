@@ -23,7 +23,7 @@ from models.operate.control.commands import (
     Said,
 )
 from models.operate.control.home import DRY_RUN_HOME
-from models.operate.control.state import ControlState, Person, StateChanged
+from models.operate.control.state import ControlMode, ControlState, Person, StateChanged
 from models.operate.control.state_file import STATE_FILE
 from models.operate.control.text import entry_text
 from models.operate.journal.journal import Journal
@@ -169,7 +169,8 @@ def _say(word: Word, options: argparse.Namespace) -> int:
     try:
         said = _confirmed(word, console, argument, options)
     except OSError as error:
-        raise _not_allowed(f"{word.name} was not carried out", error) from error
+        undone = f"{word.name} was not carried out{_but(word, console)}"
+        raise _not_allowed(undone, error) from error
     if isinstance(said, Said) and said.unwritten:
         raise ControlError(
             f"{word.name} was not carried out: {said.unwritten}",
@@ -184,6 +185,12 @@ def _say(word: Word, options: argparse.Namespace) -> int:
         leave_stdout()  # it is done all the same, and a caller goes by that
         print(f"{word.name} is done; what it says could not be shown: {error}", file=sys.stderr)
     return 0
+
+
+def _but(word: Word, console: Commands) -> str:
+    """Return what a word that failed has done all the same: a flatten halts before it closes."""
+    halted = word.name == "flatten" and console.store.on_disk().mode is ControlMode.HALTED
+    return ", no position is closed, but control is HALTED all the same" if halted else ""
 
 
 def _words(argument: str | list[str]) -> list[str]:

@@ -389,6 +389,12 @@ def test_halt_when_the_disk_takes_an_empty_file_only_then_it_says_that_it_holds(
     assert say(tmp_path, "halt", "storm") == 0
     assert "it holds; its reason could not be written" in capsys.readouterr().out
     assert Commands(tmp_path).store.read().mode is ControlMode.HALTED
+    (tmp_path / "control" / "HALT").unlink()
+    assert say(tmp_path, "flatten", "--yes") == 2
+    said = capsys.readouterr().err
+    assert "flatten was not carried out" in said
+    assert "HALTED all the same" in said
+    assert Commands(tmp_path).store.read().mode is ControlMode.HALTED
 
 
 def said_by_nobody(*words: str) -> tuple[int, str]:
