@@ -18,6 +18,7 @@ from models.trade.risk.verdict import PASSED, Demand, Verdict, limited, refused
 
 _OLD_S: Final = 60.0  # asked for every few seconds
 _HALVINGS: Final = 30  # of the order, until its size is known to one part in 10^9
+_LOST: Final = 1 - 1e-9  # of a price
 
 
 def margin_ratio(s: Snapshot, limits: Limits) -> Verdict:
@@ -99,7 +100,9 @@ def _survivor(exposure: Exposure, order: Intent, move_frac: float) -> Callable[[
     mark = need_price(marks.get(order.pair), f"mark price of {order.pair}")
     own = [p for p in account.positions if p.pair == order.pair]
     others = tuple(p for p in account.positions if p.pair != order.pair)
-    moved = {p.pair: _moved(marks[p.pair], p.amount_base, move_frac) for p in others}
+    # All but nothing left of it: an account takes no price of 0 for a price.
+    most = {p.pair: min(move_frac, _LOST) if p.amount_base > 0 else move_frac for p in others}
+    moved = {p.pair: _moved(marks[p.pair], p.amount_base, most[p.pair]) for p in others}
     rest = dataclasses.replace(account, positions=others)
     surplus = rest.equity(moved) - rest.maintenance_margin(moved)
     surplus += sum(p.amount_base * (mark - p.entry_price) for p in own)

@@ -425,6 +425,22 @@ def test_distance_when_it_is_too_small_already_then_nothing_more_is_allowed() ->
     assert ask("distance_kept", world(intent__notional_quote=10_001.0), far).limit_quote > 9_999
 
 
+def test_distance_when_days_may_move_a_price_by_all_of_it_then_the_other_leg_counts_as_lost() -> (
+    None
+):
+    far = 3 * 3.69 * 0.1  # of a price: more than all of it
+    wild = {"intent__notional_quote": 1e6, "model__sigma_day": 0.1}
+    leg = exposure(held(50.0))  # 5,000 long elsewhere
+    assert ask("distance_kept", world(exposure=leg, **wild)).limit_quote == pytest.approx(
+        5_000, rel=1e-6
+    )
+    short = exposure(held(-10.0))  # 1,000 short elsewhere rises by as much
+    rest = 10_000 - 1_000 * (far + 0.01 * (1 + far))
+    assert ask("distance_kept", world(exposure=short, **wild)).limit_quote == pytest.approx(
+        rest, rel=1e-6
+    )
+
+
 def test_distance_when_the_order_closes_an_opposite_position_then_a_flat_account_is_safe() -> None:
     against = exposure(held(-10.0, pair=PAIR))
     assert ask("distance_kept", world(exposure=against)) == PASSED  # 1,000 long on 10 short
