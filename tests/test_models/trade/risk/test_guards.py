@@ -425,9 +425,7 @@ def test_distance_when_it_is_too_small_already_then_nothing_more_is_allowed() ->
     assert ask("distance_kept", world(intent__notional_quote=10_001.0), far).limit_quote > 9_999
 
 
-def test_distance_when_days_may_move_a_price_by_all_of_it_then_the_other_leg_counts_as_lost() -> (
-    None
-):
+def test_distance_when_days_may_move_a_whole_price_then_the_other_leg_counts_as_lost() -> None:
     far = 3 * 3.69 * 0.1  # of a price: more than all of it
     wild = {"intent__notional_quote": 1e6, "model__sigma_day": 0.1}
     leg = exposure(held(50.0))  # 5,000 long elsewhere
