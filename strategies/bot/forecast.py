@@ -233,13 +233,25 @@ class ForecastStrategy(ForecastColumns, GuardedStrategy):
     ) -> float | None:
         distance = trade.get_custom_data(_STOP)
         if distance is None:
-            # The fill found no trusted volatility: the widest stop allowed is still a stop.
-            distance = self.sizing.max_stop_frac
+            distance = self._sized_stop.get(pair) or self._late_stop(pair, trade, current_time)
         stop = stoploss_from_open(
             -distance * trade.leverage, current_profit, trade.is_short, trade.leverage
         )
         # Freqtrade takes 0 ("already past the stop") for "no stop" and would keep the trade.
         return float(max(stop, _AT_ONCE))
+
+    def _late_stop(self, pair: str, trade: Trade, now: datetime) -> float:
+        """Return, and keep, the stop of a trade whose fill found no trusted volatility.
+
+        As at a start, which books what was filled meanwhile before any candle is analysed. Until
+        there is one, the widest stop allowed is still a stop; but no trade was sized for it.
+        """
+        try:
+            stop = stop_distance_frac(self._sigma(pair, now), self.sizing)
+        except Exception:  # noqa: BLE001 - whatever it is, the position keeps a stop
+            return self.sizing.max_stop_frac
+        trade.set_custom_data(_STOP, stop)
+        return stop
 
     # -- leaving: never blocked -----------------------------------------------------------------
 

@@ -202,8 +202,32 @@ def test_stop_when_the_fill_comes_after_a_candle_closed_then_it_is_the_one_the_s
     assert list(another.kept.values()) == [pytest.approx(0.09)]
 
 
-def test_stop_when_no_forecast_was_seen_then_the_widest_allowed_stop_is_used() -> None:
-    assert stop(strategy(), OpenTrade()) == pytest.approx(0.2)
+@pytest.mark.parametrize(
+    "unseen",
+    [analysed()[:0], analysed(date=OPENED - timedelta(hours=3)), analysed(sigma=np.nan)],
+    ids=["none", "a candle too old", "no volatility"],
+)
+def test_stop_when_the_fill_saw_no_forecast_then_it_is_the_widest_until_one_is_seen(
+    unseen: pd.DataFrame,
+) -> None:
+    s, trade = strategy(unseen), OpenTrade()
+    filled(s, trade)  # as at a start, which books what was filled meanwhile before any candle
+    assert stop(s, trade) == pytest.approx(0.2)
+    assert trade.kept == {}
+    s.dp = Provider(analysed())
+    assert stop(s, trade) == pytest.approx(0.12)
+    s.dp = Provider(analysed(sigma=0.03))
+    assert stop(s, trade) == pytest.approx(0.12)
+    assert list(trade.kept.values()) == [pytest.approx(0.06)]
+
+
+def test_stop_when_its_fill_is_not_booked_yet_then_it_is_the_one_the_size_was_made_for() -> None:
+    s, trade = strategy(), OpenTrade()
+    assert stake(s) > 0.0
+    s.dp = Provider(analysed(sigma=0.03))
+    assert stop(s, trade) == pytest.approx(0.12)
+    filled(s, trade)
+    assert list(trade.kept.values()) == [pytest.approx(0.06)]
 
 
 @pytest.mark.parametrize(
