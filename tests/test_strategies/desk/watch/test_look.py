@@ -260,7 +260,10 @@ def test_mark_when_it_is_none_then_the_first_price_there_is_counts(
     assert Venue(world.account.client).positions().items[1].mark == read
 
 
-def test_row_when_its_error_is_long_then_the_beginning_is_told(world: ScriptedWorld) -> None:
-    world.account.answers["positionRisk"][1] = {"symbol": "ETHUSDT", "positionAmt": "x" * 300}
-    (why,) = Venue(world.account.client).positions().unread.values()
+def test_row_when_its_name_and_error_are_long_then_the_beginning_is_told(
+    world: ScriptedWorld,
+) -> None:
+    world.account.answers["positionRisk"][1] = {"symbol": "Y" * 99, "positionAmt": "x" * 300}
+    ((name, why),) = Venue(world.account.client).positions().unread.items()
+    assert name == "Y" * 20
     assert why == f"ValueError: could not convert string to float: '{'x' * 300}"[:100]

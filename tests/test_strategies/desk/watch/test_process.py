@@ -40,6 +40,17 @@ class Ended(Exception):
     """The process is ended while it sleeps."""
 
 
+@pytest.fixture(autouse=True)
+def _never_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that starts where none should ends at its first pause, and fails its test."""
+
+    def sleep(seconds: float) -> None:
+        raise Ended
+
+    clock = SimpleNamespace(monotonic=lambda: 0.0, sleep=sleep)
+    monkeypatch.setattr("strategies.desk.watch.process.time", clock)
+
+
 @pytest.fixture
 def log_restored() -> Iterator[None]:
     root = logging.getLogger()
