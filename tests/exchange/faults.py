@@ -189,6 +189,17 @@ def refused_requests(refusal: str) -> list[Answer]:
     return [Answer(on=on, status=status, code=code, message=message) for on in _SIGNED]
 
 
+def broken_row(on: str, symbol: str, change: Callable[[dict[str, Any]], object]) -> Altered:
+    """Return the fault of an answer in which one symbol's row is what `change` makes of it."""
+
+    def changed(row: dict[str, Any]) -> object:
+        return change(row) if row.get("symbol") == symbol else row
+
+    return Altered(
+        on=on, change=lambda told: [*map(changed, told)] if type(told) is list else changed(told)
+    )
+
+
 Kind = TypeVar("Kind", bound=Fault)
 
 

@@ -23,6 +23,7 @@ from tests.telegram.chat import Chat
 from tests.telegram.server import running_bot_api
 from tests.telegram.state import BotApiState
 from tests.test_integration.live_bot import BTC, ETH, Start, running_bot, settings
+from tests.test_integration.lone_watchdog import Abandoned
 from tests.test_integration.running import KEY, SECRET, write_strategy
 
 TIMERANGE = "20240401-20240515"  # three trainings, 15 days apart
@@ -119,6 +120,16 @@ def telegram(api: BotApiState, chat: Chat, monkeypatch: pytest.MonkeyPatch) -> I
         # Where Freqtrade sees this it does not set up its logging, and httpx would log tokens.
         monkeypatch.delenv("PYTEST_VERSION", raising=False)
         yield
+
+
+@pytest.fixture
+def left(
+    tmp_path: Path, url: str, state: ExchangeState, account: Customer, telegram: None
+) -> Abandoned:
+    """What a killed bot has left: its folder, and whatever the test puts on the account."""
+    made = Abandoned(tmp_path, url, state, account)
+    made.beat()
+    return made
 
 
 @pytest.fixture

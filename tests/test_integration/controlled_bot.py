@@ -82,11 +82,21 @@ def commands(folder: Path) -> Commands:
     return Commands(folder / "user_data")
 
 
-def running_watchdog(folder: Path) -> AbstractContextManager[RunningProcess]:
-    """Run `breakwater watchdog` over the bot in `folder` until the block ends."""
+def running_watchdog(
+    folder: Path, *runner: str, **how: Any
+) -> AbstractContextManager[RunningProcess]:
+    """Run `breakwater watchdog` over the bot in `folder` until the block ends.
+
+    Parameters
+    ----------
+    runner
+        The module that runs it, with its own arguments; by default Python does.
+    **how
+        As `running` takes it.
+    """
     config, userdir = str(folder / "config.json"), str(folder / "user_data")
     module = ("strategies.desk.cli", "watchdog", "--config", config, "--userdir", userdir)
-    return running(RunningProcess, folder, "watchdog", module)
+    return running(RunningProcess, folder, "watchdog", (*runner, *module), **how)
 
 
 def unprotected(state: ExchangeState, account: Customer) -> dict[str, Decimal]:

@@ -34,6 +34,7 @@ from tests.test_integration.running import SECRET, RunningProcess
 ANN: Final = Person("ann", "command line")
 PID: Final = 4_194_305  # no process has it
 DEAD: Final = f"watchdog: bot {PID} has given no sign of life for"
+CLOSED: Final = "every position is closed, and the exchange holds none"
 ACTS: Final = {f"{how} /fapi/v1/{what}" for how in ("POST", "DELETE")
                for what in ("order", "algoOrder")}  # fmt: skip
 
@@ -149,13 +150,20 @@ class Abandoned:
     # -- the watchdog ---------------------------------------------------------------------------
 
     @contextmanager
-    def watched(self) -> Iterator[RunningProcess]:
+    def watched(self, *runner: str, **how: Any) -> Iterator[RunningProcess]:
         """Run the watchdog from its first look to the end of the block, which it must live to see.
 
         Whatever happens in between, it places nothing that does not only reduce.
+
+        Parameters
+        ----------
+        runner
+            The module that runs it, with its own arguments.
+        **how
+            As `running` takes it.
         """
         seen = len(self.state.requests)
-        with running_watchdog(self.folder) as dog:
+        with running_watchdog(self.folder, *runner, **how) as dog:
             dog.wait_for((self.control / WATCH_FILE).is_file, "a watchdog that looks")
             yield dog
             assert dog.process.poll() is None, dog.log()

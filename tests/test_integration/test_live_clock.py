@@ -20,9 +20,10 @@ from models.operate.control.watch_sign import WATCH_FILE
 from strategies.desk.loopback.account import Customer
 from tests.exchange.jumping import set_ahead
 from tests.exchange.state import ExchangeState
+from tests.test_integration.controlled_bot import running_watchdog
 from tests.test_integration.guarded_bot import STRATEGY, configuration
 from tests.test_integration.live_bot import LiveBot, running_bot
-from tests.test_integration.running import RunningProcess, running, write_strategy
+from tests.test_integration.running import RunningProcess, write_strategy
 
 MONTH_S = 30 * 86_400.0
 
@@ -34,16 +35,15 @@ def watched(
     """Run a bot and its watchdog on one clock, from the bot's first position with a stop on."""
     set_ahead(clock, 0)
     jumping = ("tests.exchange.jumping", str(clock))
-    userdir = str(folder / "user_data")
-    with running_bot(
-        folder, config, *write_strategy(folder, STRATEGY), runner=(*jumping, "freqtrade")
-    ) as bot:
-        watch = (*jumping, "strategies.desk.cli", "watchdog", "--config", "config.json",
-                 "--userdir", userdir)  # fmt: skip
-        with running(RunningProcess, folder, "watchdog", watch) as dog:
-            sign = folder / "user_data" / "control" / WATCH_FILE
-            dog.wait_for(sign.is_file, "a watchdog that looks")
-            yield bot, dog
+    with (
+        running_bot(
+            folder, config, *write_strategy(folder, STRATEGY), runner=(*jumping, "freqtrade")
+        ) as bot,
+        running_watchdog(folder, *jumping) as dog,
+    ):
+        sign = folder / "user_data" / "control" / WATCH_FILE
+        dog.wait_for(sign.is_file, "a watchdog that looks")
+        yield bot, dog
 
 
 def loops(folder: Path) -> int:

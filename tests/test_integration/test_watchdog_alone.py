@@ -24,16 +24,6 @@ from tests.test_integration.lone_watchdog import ANN, DEAD, Abandoned, told
 ACTIVE = to_bytes(ControlState(made_ms=1))
 
 
-@pytest.fixture
-def left(
-    tmp_path: Path, url: str, state: ExchangeState, account: Customer, telegram: None
-) -> Abandoned:
-    """What a killed bot has left: its folder, and whatever the test puts on the account."""
-    made = Abandoned(tmp_path, url, state, account)
-    made.beat()
-    return made
-
-
 # -- A: no new risk, whatever the state says -------------------------------------------------------
 
 

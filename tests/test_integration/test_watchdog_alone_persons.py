@@ -19,6 +19,7 @@ from tests.telegram.chat import Chat
 from tests.test_integration.live_bot import BTC, ETH
 from tests.test_integration.lone_watchdog import (
     ANN,
+    CLOSED,
     DEAD,
     PID,
     Abandoned,
@@ -27,19 +28,6 @@ from tests.test_integration.lone_watchdog import (
     told,
 )
 from tests.test_integration.running import SECRET, RunningProcess, keyless, running
-
-CLOSED = "every position is closed, and the exchange holds none"
-
-
-@pytest.fixture
-def left(
-    tmp_path: Path, url: str, state: ExchangeState, account: Customer, telegram: None
-) -> Abandoned:
-    """What a killed bot has left: its folder, and whatever the test puts on the account."""
-    made = Abandoned(tmp_path, url, state, account)
-    made.beat()
-    return made
-
 
 # -- C: two bots, one watchdog ---------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ from tests.exchange.faults import (
     ShuffledCandles,
     StaleCandles,
     StalePrices,
+    broken_row,
 )
 from tests.exchange.state import ExchangeState
 from tests.test_strategies.desk.loopback.conftest import KEY, NOON_MS, SECRET
@@ -255,3 +256,17 @@ def test_weight_when_counted_then_it_is_in_the_headers_and_429_follows(
 def test_orders_when_placed_then_they_are_counted_in_the_headers(url: str) -> None:
     assert buy(url).headers["X-MBX-ORDER-COUNT-10S"] == "1"
     assert buy(url).headers["X-MBX-ORDER-COUNT-1M"] == "2"
+
+
+def test_broken_row_when_switched_on_then_that_symbols_row_leaves_changed_and_no_other(
+    url: str, account: Customer, state: ExchangeState
+) -> None:
+    whole = get(url, "ticker/24hr").json()
+    at = [row["symbol"] for row in whole].index("BTCUSDT")
+    state.faults.add(broken_row("ticker", "BTCUSDT", lambda row: {**row, "lastPrice": [1]}))
+    assert get(url, "ticker/24hr").json() == [
+        {**row, "lastPrice": [1]} if n == at else row for n, row in enumerate(whole)
+    ]
+    assert get(url, "ticker/24hr", symbol="BTCUSDT").json()["lastPrice"] == [1]
+    assert get(url, "ticker/24hr", symbol="ETHUSDT").json()["lastPrice"] != [1]
+    assert get(url, "ticker/24hr", symbol="NONE").json()["code"] == -1121  # an error as it is
