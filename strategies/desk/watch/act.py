@@ -93,8 +93,8 @@ class Actions:
         self, seen: SeenAccount, since: dict[str, float], symbol: str, *, at_once: bool
     ) -> Iterator[WatchdogAction]:
         position, now_s = seen.positions[symbol], self._monotonic()
-        is_seen = symbol in seen.orders
-        left = uncovered(position, seen.orders[symbol] if is_seen else ())
+        is_seen = seen.is_read(symbol)
+        left = uncovered(position, seen.orders.get(symbol, ()))
         if is_seen:
             self._unseen.pop(symbol, None)
         elif self._unseen.get(symbol) == position.amount:
@@ -110,15 +110,14 @@ class Actions:
             if not at_once:
                 return  # a bot that lives sees for itself
             what = f"the orders of {symbol} cannot be seen; a stop for {left:g} placed"
-            yield what, partial(self._protect_unseen, position)
+            yield what, partial(self._protect_unseen, position, left)
             return
         price = stop_price(position, self._config)
         what = f"{left:g} {symbol} had no stop; one placed at {price:g}"
         yield what, partial(self._venue.protect, position, left, price)
 
-    def _protect_unseen(self, position: WatchedPosition) -> None:
-        price = stop_price(position, self._config)
-        self._venue.protect(position, abs(position.amount), price)
+    def _protect_unseen(self, position: WatchedPosition, left: float) -> None:
+        self._venue.protect(position, left, stop_price(position, self._config))
         self._unseen[position.symbol] = position.amount
 
     def _tidy(self, seen: SeenAccount, symbol: str) -> Iterator[WatchdogAction]:

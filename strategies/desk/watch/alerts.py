@@ -1,8 +1,8 @@
 """Words to a person: the log at once, and Telegram as soon as it can be reached.
 
 What Telegram refuses (a closed topic, a character, a length) is sent once more as plainly as can
-be. What it refuses even so is counted, and told of with the next text it takes: an alert is never
-lost without a word.
+be. What it refuses even so is counted, and told of with the next text it takes; so is what there
+are too many of to be kept while nothing can be sent. An alert is never lost without a word.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 import urllib.request
 from collections import deque
 from collections.abc import Mapping
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, Final
 from urllib.error import HTTPError
 
@@ -47,7 +47,9 @@ class Alerts:
         self._chat = str(block.get("chat_id") or "")
         self._topic = block.get("topic_id")
         self._on = bool(block.get("enabled") and self._token and self._chat)
-        self._unsent: deque[str] = deque(maxlen=_KEPT)
+        self._unsent: deque[str] = deque()
+        self._keeping = Lock()
+        self._dropped = 0  # alerts too old to be kept since the last one that was sent
         self._sender: Thread | None = None
         self._refused, self._why = 0, ""  # alerts not taken since the last one that was
 
@@ -56,7 +58,11 @@ class Alerts:
         text = self._head + text
         logger.warning("%s", text)
         if self._on:
-            self._unsent.append(text[:_LONGEST])
+            with self._keeping:
+                self._unsent.append(text[:_LONGEST])
+                while len(self._unsent) > _KEPT:
+                    self._unsent.popleft()
+                    self._dropped += 1
 
     def deliver_beside(self) -> None:
         """Send what is queued in a thread of its own: a slow Telegram must hold nobody up."""
@@ -77,20 +83,28 @@ class Alerts:
             except Exception as error:  # noqa: BLE001 - of any kind: the next ones wait their turn
                 # The address holds the token: only the error's kind is told.
                 logger.warning("Telegram cannot be reached: %s", type(error).__name__)
-                if len(self._unsent) < _KEPT:
-                    self._unsent.appendleft(text)
+                with self._keeping:
+                    if len(self._unsent) < _KEPT:
+                        self._unsent.appendleft(text)
+                    else:
+                        self._dropped += 1
                 return
 
     def _send_somehow(self, text: str) -> None:
-        """Send a text as it is, else plain, and with it that others were refused."""
+        """Send a text as it is, else plain, and with it that others were lost."""
         if self._refused:
             text = f"{text}\n({self._refused} before this were refused: {self._why}; see the log)"
+        dropped = self._dropped
+        if dropped:
+            text = f"{text}\n({dropped} before this could not be sent in time; see the log)"
         try:
             self._send(text[-_LONGEST:], self._topic)
         except _RefusedError as error:
             logger.warning("Telegram refuses an alert, it is sent plain: %s", error)
             self._send(_plain(text), None)
         self._refused = 0
+        with self._keeping:
+            self._dropped -= dropped
 
     def _send(self, text: str, topic: object) -> None:
         content = {"chat_id": self._chat, "text": text}

@@ -31,6 +31,8 @@ class SeenAccount:
     ----------
     whole
         Whether every position is known: one that is not in `positions` does not exist.
+    partly
+        Markets with orders of which some cannot be read.
     missing
         What could not be seen, and why.
     """
@@ -39,11 +41,16 @@ class SeenAccount:
     orders: dict[str, list[Resting]] = field(default_factory=dict)
     margin_ratio: float | None = None
     whole: bool = False
+    partly: set[str] = field(default_factory=set)
     missing: dict[str, str] = field(default_factory=dict)
 
     def is_settled(self, symbol: str) -> bool:
         """Return whether it is known if there is a position, and which."""
         return self.whole or symbol in self.positions
+
+    def is_read(self, symbol: str) -> bool:
+        """Return whether every order that rests in a market is known."""
+        return symbol in self.orders and symbol not in self.partly
 
 
 class GuardedMarkets:
@@ -62,7 +69,8 @@ class GuardedMarkets:
         """Take note of what holds a position now, and of what is clear."""
         clear = {
             symbol for symbol, orders in seen.orders.items()
-            if seen.is_settled(symbol) and all(order.trigger is None for order in orders)
+            if seen.is_settled(symbol) and seen.is_read(symbol)
+            and all(order.trigger is None for order in orders)
         }  # fmt: skip
         left = {symbol: None for symbol in self.symbols if symbol not in clear}
         self.symbols = left | dict.fromkeys(seen.positions)
@@ -119,6 +127,8 @@ def look(
         with _part(seen, name, alive):
             orders = venue.resting(symbol)
             seen.orders[symbol] = orders.items
+            if orders.unread:
+                seen.partly.add(symbol)
             seen.missing |= {f"an order in {row}": why for row, why in orders.unread.items()}
     guarded.note(seen)
     alive()

@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from models.base.errors import ControlError
 from models.operate.control.commands import CONTROL_FOLDER, Commands
 from models.operate.control.heartbeat import last_beat
 from models.operate.control.home import home_of, state_place
-from models.operate.control.owner import BotIdentity, read_owner
+from models.operate.control.owner import BotIdentity, OwnedPlace, read_owner
 from models.operate.control.watch import WITHIN_S
 from models.operate.control.watch_sign import sign_watch, watched_ago_s
 from strategies.account.collateral import require_stake_collateral
@@ -50,7 +51,8 @@ def run_watchdog(
         require_stake_collateral(config)
     # A dry run's wallet may have been named on the bot's command line; it has no account to watch.
     bot = stated_identity(config, stage_of(config)) if dry else bot_identity(config)
-    doubt = _doubt(folder, bot)
+    place = state_place(folder, bot)
+    doubt = _doubt(place, bot)
     hold_watch(bot, folder)
     commands = Commands(home_of(folder, bot.stage), secrets=secrets_of(config))
     alive = Pulse(pulse, alerts.say)
@@ -58,6 +60,7 @@ def run_watchdog(
         commands,
         None if dry else Venue(venue_client(config), stake=config["stake_currency"]),
         config["exchange"]["pair_whitelist"], settings, alerts.say, alive=alive,
+        whose=partial(_strange, place, bot),
     )  # fmt: skip
     # Freqtrade has set up its own while reading the config, buffered and meant for a bot.
     logging.basicConfig(level=logging.INFO, format=_FORM, force=True)
@@ -109,7 +112,7 @@ def _survived(step: Callable[[], object]) -> None:
         logging.getLogger(__name__).exception("a step of the watchdog failed")
 
 
-def _doubt(folder: Path, bot: BotIdentity) -> str:
+def _doubt(place: OwnedPlace, bot: BotIdentity) -> str:
     """Return why the state may be another bot's, or nothing.
 
     Raises
@@ -117,7 +120,6 @@ def _doubt(folder: Path, bot: BotIdentity) -> str:
     ControlError
         If it is known to be another's: the wrong account would be looked after.
     """
-    place = state_place(folder, bot)
     try:
         owner = read_owner(place.owner)
     except ControlError as error:
@@ -130,3 +132,12 @@ def _doubt(folder: Path, bot: BotIdentity) -> str:
             where=str(place.owner), cure="give the watchdog the bot's own config files and keys",
         )  # fmt: skip
     return "nobody can tell whether its key is of the bot's account" if owner.doubts(bot) else ""
+
+
+def _strange(place: OwnedPlace, bot: BotIdentity) -> str:
+    """Return why a state that was the bot's is another's now, or nothing."""
+    try:
+        _doubt(place, bot)
+    except ControlError as error:
+        return f"the control state is not obeyed: {error.problem}"
+    return ""

@@ -40,6 +40,8 @@ from strategies.seams.rest_client import every_market
 from strategies.seams.throttle import pause_by_monotonic_time
 
 _AMOUNT: Final = "positionAmt"  # Binance's name; ccxt leaves rows out that it takes for empty
+_OFF: Final = "timeDifference"  # ccxt's option: milliseconds it takes off the machine's time
+_NEWS_MS: Final = 500  # a smaller difference is not why a request was refused
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -68,11 +70,19 @@ def venue_client(config: Mapping[str, Any]) -> ccxt.Exchange:
 def _heeding(
     method: Callable[Concatenate[Venue, _P], _T],
 ) -> Callable[Concatenate[Venue, _P], _T]:
-    """Decorate what asks the exchange: while that has forbidden it, nothing is sent."""
+    """Decorate what asks the exchange: while that has forbidden it, nothing is sent.
+
+    What it refuses for its date alone, and so has not done, is asked once more by its own clock.
+    """
 
     @wraps(method)
     def asked(venue: Venue, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         with venue.ban.heeded():
+            try:
+                return method(venue, *args, **kwargs)
+            except ccxt.InvalidNonce:
+                if not venue.dates_anew():
+                    raise
             return method(venue, *args, **kwargs)
 
     return asked
@@ -147,6 +157,18 @@ class Venue:
             raise InputError(f"expected a margin ratio >= 0, got {ratio}")
         return ratio
 
+    def dates_anew(self) -> bool:
+        """Date requests by the exchange's clock from now on; return whether that changes much."""
+        options = self._client.options
+        before_ms = options.get(_OFF)
+        if before_ms is None:  # an exchange whose requests ccxt dates otherwise
+            return False
+        try:
+            options[_OFF] = round(1000 * clock_ahead_s(self._client))
+        except Exception:  # noqa: BLE001 - of any kind: the refusal is what is told
+            return False
+        return bool(abs(options[_OFF] - before_ms) > _NEWS_MS)
+
     @_heeding
     def clock_ahead_s(self) -> float:
         """Return how many seconds the machine's clock is ahead of the exchange's."""
@@ -178,6 +200,8 @@ class Venue:
         amount = signed_amount(parsed)
         if parsed["side"] not in ("long", "short") or not math.isfinite(amount):
             raise InputError(f"expected a size and a side, got {amount} {parsed['side']}")
+        if parsed["symbol"] not in self._client.markets:  # nobody can tell where it is not
+            raise InputError(f"not listed: {parsed['symbol']}")
         return WatchedPosition(symbol=parsed["symbol"], amount=amount, mark=self._mark(parsed))
 
     def _own_reading(self, row: AnsweredRow) -> AnswerRow:

@@ -19,7 +19,7 @@ from models.base.steady import SteadyClock
 from models.base.units import Seconds
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import FILE, Heartbeat, last_beat
-from models.operate.control.state import ControlState, GuardActor
+from models.operate.control.state import ControlState, GuardActor, halted
 from models.operate.control.text import readable
 from models.operate.control.watch import (
     AHEAD,
@@ -89,6 +89,9 @@ class Watchdog:
         Tells a person; must not wait.
     alive
         Is called before each step that may take long.
+    whose
+        Tells in each round why the state is another bot's; nothing while it is not. Such a state is
+        neither obeyed nor written, and the sign of life beside it is another's.
     """
 
     def __init__(
@@ -101,7 +104,9 @@ class Watchdog:
         *,
         monotonic: Seconds = time.monotonic,
         alive: Callable[[], None] = lambda: None,
+        whose: Callable[[], str] = lambda: "",
     ) -> None:
+        self._whose, self._has_lived = whose, False
         self._store, self._venue, self._symbols = commands.store, venue, symbols
         self._config, self._monotonic, self._alive = config, monotonic, alive
         self._clock = SteadyClock(commands.clock, monotonic)
@@ -164,15 +169,26 @@ class Watchdog:
     def _last_sign(self) -> tuple[Heartbeat | None, dict[str, str]]:
         """Return the bot's last sign of life, and the alarm of one that cannot be read."""
         try:
-            return last_beat(self._store.folder), {}
+            if self._whose():
+                raise ControlError("it is another bot's")
+            beat = last_beat(self._store.folder)
+            if beat is None and self._has_lived:
+                raise ControlError("the bot's sign of life is gone, and its folder with it")
+            self._has_lived |= beat is not None
+            return beat, {}
         except Exception as error:  # noqa: BLE001 - of any kind: nobody knows that the bot lives
             why = error.problem if isinstance(error, ControlError) else type(error).__name__
             return None, {_UNREADABLE: f"{FILE}: {why}"}
 
     def _state(self) -> dict[str, str]:
         """Return that nobody can tell what the bot has been told, if so."""
-        state = self._store.read()
+        state = self._read()
         return {_STATE: state.reason} if state.made_ms < 0 else {}
+
+    def _read(self) -> ControlState:
+        """Return what the bot has been told, by a state that is its own."""
+        why = self._whose()
+        return halted(why, since_ms=self._clock()) if why else self._store.read()
 
     def _odd(self, seen: SeenAccount, judged: _Judgement, now_ms: int) -> dict[str, str]:
         """Return what could not be seen, or is left over, for several rounds; and since when."""
@@ -197,13 +213,13 @@ class Watchdog:
     def _is_reduced(self) -> bool:
         trouble: list[str] = []
         reduced: list[bool] = []
-        self._tried("", lambda: reduced.append(not self._store.read().may_add_risk), trouble)
+        self._tried("", lambda: reduced.append(not self._read().may_add_risk), trouble)
         return not reduced or reduced[0]
 
     # -- acting ---------------------------------------------------------------------------------
 
     def _forbid(self, judged: _Judgement) -> None:
-        if self._store.read().may_add_risk:
+        if self._read().may_add_risk:
             self._store.reduce(_WATCHDOG, "; ".join(judged.grave.values()))
 
     def _act(self, seen: SeenAccount, judged: _Judgement, trouble: list[str]) -> list[str]:
@@ -231,7 +247,7 @@ class Watchdog:
         asked = [(False, judged.is_silent or judged.is_left)]
 
         def hear() -> None:
-            state = self._store.read()
+            state = self._read()
             close = self._must_close(state, seen, judged)
             forbidden = judged.is_stopped and not state.may_add_risk
             asked.append((close, asked[0][1] or close or forbidden))
@@ -249,7 +265,7 @@ class Watchdog:
 
     def _finished(self) -> list[str]:
         """Note that nothing is left to close, where somebody waits for that; return the word."""
-        if self._store.read().flatten is not None:
+        if self._read().flatten is not None:
             self._store.flattened(_WATCHDOG, _CLOSED)
             self._is_closing = True
         word = [_CLOSED] if self._is_closing else []

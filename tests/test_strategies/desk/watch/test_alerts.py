@@ -13,7 +13,7 @@ import pytest
 from strategies.desk.watch.alerts import Alerts
 from tests.telegram.chat import Chat
 from tests.telegram.errors import BotApiError
-from tests.telegram.faults import Refusal
+from tests.telegram.faults import Drop, Refusal
 from tests.telegram.server import running_bot_api
 from tests.telegram.state import BotApiState
 
@@ -121,6 +121,29 @@ def test_alert_when_it_is_refused_even_plain_then_the_next_one_tells_of_it(
         "watchdog: 4",
     ]
     assert telegram_up.token not in caplog.text
+
+
+def test_alerts_when_more_wait_than_are_kept_then_the_next_one_tells_how_many_are_lost(
+    telegram_up: BotApiState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = Chat(telegram_up, 1001)
+    alerts = Alerts(telegram(telegram_up, 1001))
+    for number in range(53):
+        alerts.say(f"watchdog: {number}")
+    telegram_up.faults.add(Drop(on="sendMessage", times=1))
+    alerts.deliver()
+
+    def down(*_: object) -> None:
+        alerts.say("watchdog: meanwhile")
+        raise OSError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(alerts, "_send", down)
+        alerts.deliver()
+    alerts.deliver()
+    texts = [message.text for message in chat.received()]
+    assert texts[0] == "watchdog: 4\n(4 before this could not be sent in time; see the log)"
+    assert texts[1:] == [*(f"watchdog: {number}" for number in range(5, 53)), "watchdog: meanwhile"]
 
 
 def test_alert_when_the_bots_topic_is_closed_then_it_comes_outside_it(

@@ -15,6 +15,7 @@ from strategies.desk.watch.telling import Telling
 from tests.test_strategies.desk.watch.scripted import BTC, ETH, ScriptedWorld, own_stop
 
 PAGE = "<html><body>502 Bad Gateway</body></html>"
+OWN = {**own_stop("ETHUSDT"), "side": "BUY", "quantity": "0.500", "triggerPrice": "3150"}
 
 
 @pytest.fixture
@@ -45,6 +46,7 @@ def eth(answers: dict[str, Any]) -> dict[str, Any]:
         lambda a: eth(a).update(positionAmt="much"),
         lambda a: eth(a).update(positionAmt=None),
         lambda a: eth(a).update(positionAmt="nan"),
+        lambda a: eth(a).update(symbol=7),
         lambda a: eth(a).update(entryPrice="?"),
         lambda a: eth(a).update(entryPrice="0"),
         lambda a: eth(a).update(markPrice=[]),
@@ -105,6 +107,41 @@ def test_watchdog_when_the_positions_are_garbage_then_no_own_stop_is_taken_back(
     world.watchdog().round()
     taken = [o for o in world.account.orders if o["method"] == "DELETE" and "algo" in o["path"]]
     assert len(taken) == (1 if answer == [] else 0)  # an empty list says there is no position
+
+
+@pytest.mark.parametrize("symbol", [None, 7, "ETHUSD", ""])
+def test_watchdog_when_a_position_is_of_no_market_then_no_own_stop_is_taken_back(
+    world: ScriptedWorld, symbol: object
+) -> None:
+    world.account.answers["openAlgoOrders ETHUSDT"] = [OWN]
+    eth(world.account.answers)["symbol"] = symbol
+    dog = world.watchdog()
+    for _ in range(3):
+        dog.round()
+        world.now_ms += 3_000
+    taken = [o for o in world.account.orders if o["method"] == "DELETE" and "algo" in o["path"]]
+    assert taken == []
+    assert any("the position in" in text and "cannot be seen: " in text for text in world.said)
+    assert world.account.stopped("BTCUSDT")
+
+
+@pytest.mark.parametrize("breaks", [{"side": None}, {"quantity": "some"}, {"reduceOnly": None}])
+def test_watchdog_when_a_stop_cannot_be_read_then_one_more_is_placed_and_not_one_a_round(
+    world: ScriptedWorld, breaks: dict[str, object]
+) -> None:
+    readable = {**OWN, "algoId": 4, "quantity": "0.100", "clientAlgoId": "x-1"}
+    world.account.answers["openAlgoOrders ETHUSDT"] = [{**OWN, **breaks}, readable]
+    dog = world.watchdog(unprotected_s=30.0)
+    placed = []
+    for _ in range(30):
+        dog.round()
+        world.now_ms += 3_000
+        placed.append(sum(o["symbol"] == "ETHUSDT" and "triggerPrice" in o
+                          for o in world.account.orders))  # fmt: skip
+    assert (placed[9], placed[-1]) == (0, 1)  # a while later it is the lesser evil
+    (stop,) = [o for o in world.account.orders if o["symbol"] == "ETHUSDT" and "triggerPrice" in o]
+    assert stop["quantity"] == "0.4"  # what can be read counts
+    assert any("an order in ETHUSDT cannot be seen: " in text for text in world.said)
 
 
 @pytest.mark.parametrize("mark", ["0", "-1", "nan", "inf", None, {}])

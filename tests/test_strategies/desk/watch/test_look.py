@@ -196,7 +196,9 @@ def test_position_when_its_market_is_listed_later_then_the_list_is_asked_for_onc
     own = client.fetch_markets
     monkeypatch.setattr(client, "fetch_markets", lambda *a, **k: (asked.append(1), own(*a, **k))[1])
     venue = Venue(client)
-    assert [p.symbol for p in venue.positions().items] == [BTC, "ETHUSDT"]  # in its words
+    told = venue.positions()
+    assert [p.symbol for p in told.items] == [BTC]
+    assert told.unread == {"ETHUSDT": "InputError: not listed: ETHUSDT"}  # in its words
     assert len(asked) == 2  # it might have been listed since the first list
     listed.append(later)
     assert [p.symbol for p in venue.positions().items] == [BTC, ETH]

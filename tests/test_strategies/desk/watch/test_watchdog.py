@@ -13,7 +13,7 @@ from models.base.files import locked
 from models.operate.control.heartbeat import FILE
 from models.operate.control.state import ControlMode
 from strategies.desk.watch.venue import Venue, venue_client
-from tests.exchange.faults import Answer, Drop
+from tests.exchange.faults import Answer, ClockSkew, Drop, refused_requests
 from tests.test_strategies.desk.watch.loopback_world import (
     ANN,
     BTC,
@@ -294,6 +294,37 @@ def test_watchdog_when_the_account_counts_in_another_asset_then_that_is_told_and
     monkeypatch.undo()
     world.dog.round()
     assert any("over" in said and "BNFCR" in said for said in world.said)
+
+
+@pytest.mark.parametrize("ms", [-900_000, 900_000])
+def test_venue_when_the_exchanges_clock_is_elsewhere_then_it_dates_by_that_until_it_is_back(
+    world: World, ms: int
+) -> None:
+    world.buy(0.01)
+    venue = Venue(venue_client(world.config))
+    for skew in (ClockSkew(ms=ms), ClockSkew(ms=0)):
+        world.state.faults.clear()
+        world.state.faults.add(skew)
+        asked = len(world.state.requests)
+        for _ in range(3):
+            assert [p.amount for p in venue.positions().items] == [0.01]
+        assert world.state.requests[asked:].count("GET /fapi/v1/time") == 1
+        (position,) = venue.positions().items
+        venue.protect(position, 0.001, 57_000)
+    assert len(world.stops()) == 2
+
+
+def test_venue_when_its_clock_is_refused_though_it_is_right_or_unknown_then_that_is_the_answer(
+    world: World,
+) -> None:
+    venue = Venue(venue_client(world.config))
+    world.state.faults.add(*refused_requests("clock refused"))
+    with pytest.raises(ccxt.InvalidNonce):
+        venue.positions()
+    assert sum("positionRisk" in request for request in world.state.requests) == 1
+    world.state.faults.add(Drop(on="/time"))
+    with pytest.raises(ccxt.InvalidNonce):
+        venue.positions()
 
 
 def test_venue_when_it_reduces_then_it_can_never_turn_a_position_around(world: World) -> None:
