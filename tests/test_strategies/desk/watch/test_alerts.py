@@ -101,10 +101,10 @@ def test_alert_when_telegram_refuses_it_then_it_is_sent_plain_and_not_dropped(
     chat = Chat(telegram_up, 1001)
     alerts = Alerts(telegram(telegram_up, 1001))
     telegram_up.faults.add(refusing(1))
-    alerts.say("watchdog: bot 7 has <b given no sign\u2028 of life \U0001f600")
+    alerts.say("watchdog: bot 7\thas <b given no sign\u2028\nof life \U0001f600")
     alerts.deliver()
     (message,) = chat.received()
-    assert message.text == "watchdog: bot 7 has <b given no sign? of life ?"
+    assert message.text == "watchdog: bot 7?has <b given no sign?\nof life ?"
 
 
 def test_alert_when_it_is_refused_even_plain_then_the_next_one_tells_of_it(

@@ -71,10 +71,13 @@ def test_supervisor_when_the_watchdog_hangs_then_it_is_killed_and_started_again(
 class Silent:
     """A process that gives one sign of life and is never gone by itself."""
 
+    sign = b"."
+
     def __init__(self, pipe: int) -> None:
         self.looks = 0
         self.killed_at_look: int | None = None
-        os.write(pipe, b".")
+        self._pipe = os.dup(pipe)
+        os.write(self._pipe, self.sign)
 
     def poll(self) -> int | None:
         self.looks += 1
@@ -88,6 +91,7 @@ class Silent:
 
     def wait(self, timeout: float | None = None) -> int:
         assert self.killed_at_look is not None, timeout
+        os.close(self._pipe)
         return -9
 
 
@@ -100,7 +104,7 @@ def test_supervisor_when_a_sign_is_due_then_it_is_waited_for_as_long_as_it_may_t
     readings = iter([0.0, 0.0, 100.0, 100.0 + limit_s, 100.5 + limit_s])  # begun, ..., a sign, ...
 
     def start(pipe: int) -> Silent:
-        started.append(Silent(os.dup(pipe)))
+        started.append(Silent(pipe))
         return started[-1]
 
     def sleep(seconds: float) -> None:
@@ -114,6 +118,59 @@ def test_supervisor_when_a_sign_is_due_then_it_is_waited_for_as_long_as_it_may_t
     assert said == [
         f"watchdog: it gave no sign of life for {limit_s:.0f} s and was killed; "
         "started again in 1 s"
+    ]
+
+
+class Ends(Silent):
+    """A process that has closed its pipe; it is seen to be gone at the second look."""
+
+    def __init__(self, pipe: int) -> None:
+        self.looks = 0
+
+    def poll(self) -> int | None:
+        self.looks += 1
+        return 3 if self.looks > 1 else None
+
+    def wait(self, timeout: float | None = None) -> int:
+        return 3
+
+
+def test_supervisor_when_the_watchdog_has_lived_for_ten_minutes_then_its_pauses_begin_anew() -> (
+    None
+):
+    lived = iter([5.0, 5.0, 599.9, 600.0, 5.0])
+    readings: list[float] = []
+    slept: list[float] = []
+
+    def monotonic() -> float:
+        if not readings:  # begun, the last sign, and when its end is seen
+            readings.extend([0.0, 0.0, 0.0, next(lived)])
+        return readings.pop(0)
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 10:
+            raise Enough
+
+    with pytest.raises(Enough):
+        Supervisor(Ends, lambda _: None, monotonic=monotonic, sleep=sleep).run()
+    assert slept == [0.1, 1.0, 0.1, 2.0, 0.1, 5.0, 0.1, 1.0, 0.1, 2.0]
+
+
+def test_supervisor_when_nothing_is_heard_at_the_start_then_two_minutes_are_waited() -> None:
+    said: list[str] = []
+    readings = iter([0.0, 0.0, 120.0, 120.5])
+
+    class Mute(Silent):
+        sign = b""
+
+    def sleep(seconds: float) -> None:
+        raise Enough
+
+    with pytest.raises(Enough):
+        Supervisor(Mute, said.append, monotonic=lambda: next(readings, 200.0), sleep=sleep).run()
+    assert said == [
+        "watchdog: it gave no sign of life for 120 s and was killed; started again in 1 s"
     ]
 
 
