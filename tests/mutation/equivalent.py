@@ -224,6 +224,9 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     ("strategies.desk.watch.venue", "Venue._reduce: position.amount > 0 -> position.amount >= 0"): (
         _HELD
     ),
+    ("strategies.desk.watch.supervise", "Supervisor._until_end: 4096 -> 4097"): (
+        "how many signs of life are taken at once: one is enough"
+    ),
     ("strategies.desk.watch.watchdog", "Watchdog._judge: 0.0 -> 1.0"): (
         "without a sign of life nobody asks how long ago it was given"
     ),

@@ -51,15 +51,6 @@ def _never_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("strategies.desk.watch.process.time", clock)
 
 
-@pytest.fixture
-def log_restored() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
 def run_twice(
     world: World, config: Path, monkeypatch: pytest.MonkeyPatch, *, dry: bool,
     userdir: Path | None = None, **more: Any,

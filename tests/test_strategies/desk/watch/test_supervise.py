@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from strategies.desk.watch.pulse import Pulse
-from strategies.desk.watch.supervise import Supervisor
+from strategies.desk.watch.supervise import Supervisor, run_supervised
 
 BEAT = "import os, sys, time\npipe = int(sys.argv[1])\nos.write(pipe, b'.')\n"
 
@@ -224,3 +228,64 @@ def test_pulse_when_nobody_listens_any_more_then_the_watchdog_goes_on_and_says_s
     gone = ends is os.close
     assert said == (["watchdog: its supervisor is gone; it goes on alone"] if gone else [])
     Pulse(None, said.append)()
+
+
+class Stubborn(Silent):
+    """A process that does not end when it is asked to."""
+
+    def __init__(self, pipe: int) -> None:
+        super().__init__(pipe)
+        self.asked: list[float | None] = []
+
+    def terminate(self) -> None:
+        assert self.asked == []
+
+    def wait(self, timeout: float | None = None) -> int:
+        self.asked.append(timeout)
+        if self.killed_at_look is None:
+            raise subprocess.TimeoutExpired("watchdog", timeout or 0.0)
+        return super().wait(timeout)
+
+
+def test_supervisor_when_a_person_ends_it_and_the_watchdog_does_not_then_it_is_killed() -> None:
+    started: list[Stubborn] = []
+
+    def start(pipe: int) -> Stubborn:
+        started.append(Stubborn(pipe))
+        return started[-1]
+
+    readings = iter([0.0, 0.0])
+
+    def monotonic() -> float:
+        try:
+            return next(readings)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    with pytest.raises(KeyboardInterrupt):
+        Supervisor(start, lambda _: None, monotonic=monotonic).run()
+    assert started[0].asked == [5, None]
+
+
+@pytest.mark.usefixtures("log_restored")
+def test_supervisor_when_it_is_run_then_its_log_is_its_own_and_a_person_can_end_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"dry_run": True, "exchange": {"name": "binance"}}))
+    asked: list[object] = []
+    monkeypatch.setattr(signal, "signal", lambda *which: asked.extend(which))
+
+    class Ended:
+        def __init__(self, start: object, say: Callable[[str], None]) -> None:
+            self._say = say
+
+        def run(self) -> int:
+            self._say("watchdog: a word")
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("strategies.desk.watch.supervise.Supervisor", Ended)
+    logging.getLogger().handlers[:] = [logging.NullHandler()]  # Freqtrade's, set up before
+    assert run_supervised([config], tmp_path, "mine") == 0
+    assert asked[0] == signal.SIGTERM
+    assert capsys.readouterr().err.endswith("WARNING mine: watchdog: a word\n")
