@@ -268,24 +268,37 @@ def test_supervisor_when_a_person_ends_it_and_the_watchdog_does_not_then_it_is_k
 
 
 @pytest.mark.usefixtures("log_restored")
+@pytest.mark.parametrize("name", ["", "mine"])
+@pytest.mark.parametrize("is_said", [True, False])  # which user directory
 def test_supervisor_when_it_is_run_then_its_log_is_its_own_and_a_person_can_end_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    name: str, is_said: bool,
+) -> None:  # fmt: skip
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"dry_run": True, "exchange": {"name": "binance"}}))
-    asked: list[object] = []
-    monkeypatch.setattr(signal, "signal", lambda *which: asked.extend(which))
+    heard: list[object] = []
+    started: list[list[str]] = []
+    monkeypatch.setattr(signal, "signal", lambda *which: heard.extend(which))
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **_: started.append(command))
 
     class Ended:
-        def __init__(self, start: object, say: Callable[[str], None]) -> None:
-            self._say = say
+        def __init__(self, start: Callable[[int], object], say: Callable[[str], None]) -> None:
+            self._start, self._say = start, say
 
         def run(self) -> int:
+            self._start(7)
             self._say("watchdog: a word")
             raise KeyboardInterrupt
 
     monkeypatch.setattr("strategies.desk.watch.supervise.Supervisor", Ended)
     logging.getLogger().handlers[:] = [logging.NullHandler()]  # Freqtrade's, set up before
-    assert run_supervised([config], tmp_path, "mine") == 0
-    assert asked[0] == signal.SIGTERM
-    assert capsys.readouterr().err.endswith("WARNING mine: watchdog: a word\n")
+    assert run_supervised([config, config], tmp_path if is_said else None, name) == 0
+    assert heard[0] == signal.SIGTERM
+    head = f"{name}: " if name else ""
+    assert capsys.readouterr().err.endswith(f"WARNING {head}watchdog: a word\n")
+    (command,) = started
+    assert command[3:] == [
+        "watchdog", *2 * ["--config", str(config)],
+        *(["--userdir", str(tmp_path)] if is_said else []),
+        *(["--name", name] if name else []), "--pulse", "7",
+    ]  # fmt: skip
