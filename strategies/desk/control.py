@@ -249,6 +249,7 @@ def _watchdog(options: argparse.Namespace) -> int:
     from strategies.desk.watch.process import check_watchdog, run_watchdog
     from strategies.desk.watch.several import refuse_one_account, watch_each, watched_bot
     from strategies.desk.watch.supervise import run_supervised
+    from strategies.desk.watch.unhurried import log_unhurried
 
     if bool(options.bot) == bool(options.config):
         raise ConfigError(
@@ -260,6 +261,7 @@ def _watchdog(options: argparse.Namespace) -> int:
         if options.check:
             return max(check_watchdog(bot.configs, bot.userdir) for bot in bots)
         refuse_one_account(bots)
+        log_unhurried()  # reading the configs, Freqtrade has set up its own
         return watch_each(bots, ["--supervise"] if options.supervise else [])
     if options.check:
         return check_watchdog(options.config, options.userdir)

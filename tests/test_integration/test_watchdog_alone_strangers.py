@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from models.base.files import wall_clock_ms
@@ -11,6 +15,7 @@ from models.operate.control.state import ControlMode
 from models.operate.control.state_file import STATE_FILE
 from tests.telegram.chat import Chat
 from tests.test_integration.controlled_bot import running_watchdog
+from tests.test_integration.live_bot import BTC
 from tests.test_integration.lone_watchdog import ANN, CLOSED, DEAD, PID, Abandoned, told
 
 # -- another bot's state ---------------------------------------------------------------------------
@@ -90,3 +95,71 @@ def test_watchdog_when_the_whole_folder_of_control_is_gone_then_a_bot_it_knew_co
         dog.wait_for(lambda: not left.bare(), "a stop")
         dog.wait_for(lambda: not left.account.open_orders(), "the entry taken back")
     assert left.held() == {"BTCUSDT": 0.02}
+
+
+class Terminal:
+    """What a process writes to: a pipe that a person reads, or pauses."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self._path = path
+        self._reads = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+
+    def launch(self, command: Sequence[str], **more: Any) -> Any:
+        """Start a process that writes here."""
+        with self._path.open("ab", buffering=0) as out:
+            return subprocess.Popen(command, **{**more, "stdout": out, "stderr": out})
+
+    def pause(self) -> None:
+        """Let not one more byte be written; what fills it is there to be read in the end."""
+        self.read()
+        writes = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK)
+        for size in (65_536, 1):
+            try:
+                while True:
+                    os.write(writes, b"." * size)
+            except BlockingIOError:
+                continue
+        os.close(writes)
+
+    def read(self) -> str:
+        """Return what has been written since."""
+        parts = []
+        try:
+            while part := os.read(self._reads, 65_536):
+                parts.append(part)
+        except BlockingIOError:
+            pass  # no more for now
+        return b"".join(parts).decode()
+
+    def close(self) -> None:
+        """Go away, as a terminal whose window is closed."""
+        os.close(self._reads)
+
+
+def test_watchdog_when_its_terminal_is_paused_or_gone_then_it_acts_and_tells_the_chat_all_the_same(
+    left: Abandoned, chat: Chat
+) -> None:
+    terminal = Terminal(left.folder / "terminal")
+    with left.watched(launch=terminal.launch) as dog:
+        left.rounds(dog, 2)
+        terminal.pause()
+        for amount in (0.01, 0.02):  # the first one's word is where a writer would wait
+            left.hold(amount)
+            dog.wait_for(lambda: not left.bare(), "a stop")
+            chat.wait_for(f"{amount:g} {BTC} had no stop; one placed at 57000")
+        left.rounds(dog, 3)
+        said = ""
+
+        def written() -> bool:
+            nonlocal said
+            said += terminal.read()
+            return f"0.02 {BTC} had no stop" in said
+
+        dog.wait_for(written, "what was said meanwhile, once it can be read again")
+        assert f"0.01 {BTC} had no stop" in said
+        terminal.close()
+        left.hold(0.03)
+        dog.wait_for(lambda: not left.bare(), "a stop without a terminal")
+        chat.wait_for(f"0.03 {BTC} had no stop; one placed at 57000")
+        left.rounds(dog, 2)

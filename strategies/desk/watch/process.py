@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from models.base.errors import ControlError
 from models.operate.control.commands import CONTROL_FOLDER, Commands
@@ -23,11 +23,10 @@ from strategies.account.identity import bot_identity, hold_watch, stage_of, stat
 from strategies.bot.config import pack_config
 from strategies.desk.watch.alerts import Alerts
 from strategies.desk.watch.pulse import Pulse
+from strategies.desk.watch.unhurried import log_unhurried
 from strategies.desk.watch.venue import Venue, venue_client
 from strategies.desk.watch.watchdog import Watchdog
 from strategies.human.secrets import secrets_of
-
-_FORM: Final = "%(asctime)s %(levelname)s %(message)s"
 
 
 def run_watchdog(
@@ -63,7 +62,7 @@ def run_watchdog(
         whose=partial(_strange, place, bot),
     )  # fmt: skip
     # Freqtrade has set up its own while reading the config, buffered and meant for a bot.
-    logging.basicConfig(level=logging.INFO, format=_FORM, force=True)
+    log_unhurried()
     alerts.say(f"watchdog: watching {folder}" + (", dry-run: heartbeat and feed only" * dry))
     if doubt:
         alerts.say(f"watchdog: watching all the same, but {doubt}")

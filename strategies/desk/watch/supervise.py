@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import select
 import signal
@@ -17,6 +16,7 @@ from typing import Final, Protocol
 from models.base.units import Seconds
 from strategies.account.config_files import config_of_files
 from strategies.desk.watch.alerts import Alerts
+from strategies.desk.watch.unhurried import log_unhurried
 
 _BEGIN_S: Final = 120.0  # to the first sign of life: a slow machine reads much code
 _HANGS_S: Final = 30.0  # between two signs; one question to the exchange may take a third of it
@@ -123,9 +123,7 @@ def _end(child: Child) -> None:
 def run_supervised(configs: Sequence[Path], userdir: Path | None, name: str = "") -> int:
     """Run `breakwater watchdog` with these settings and keep it running."""
     alerts = Alerts(config_of_files(configs), name)
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True
-    )
+    log_unhurried()
     command = [sys.executable, "-m", "strategies.desk.cli", "watchdog"]
     for path in configs:
         command += ["--config", str(path)]

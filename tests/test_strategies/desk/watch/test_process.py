@@ -21,6 +21,7 @@ from models.operate.control.watch import WITHIN_S, WatchdogConfig
 from models.operate.control.watch_sign import sign_watch, watched_ago_s
 from strategies.account.identity import bot_identity
 from strategies.desk.watch.process import check_watchdog, run_watchdog
+from strategies.desk.watch.unhurried import UnhurriedHandler
 from tests.test_strategies.desk.watch.loopback_world import (
     ANN,
     BTC,
@@ -73,6 +74,8 @@ def run_twice(
     monkeypatch.setattr("strategies.desk.watch.process.time", clock)
     with pytest.raises(Ended):
         run_watchdog([config], userdir)
+    for handler in logging.getLogger().handlers:
+        handler.flush()
     return slept
 
 
@@ -91,7 +94,7 @@ def test_process_when_it_runs_then_it_looks_every_few_seconds_and_logs_at_once(
     asked = [request for request in world.state.requests if "positionRisk" in request]
     assert len(asked) == (0 if dry else 2)
     (handler,) = logging.getLogger().handlers  # not Freqtrade's, which keeps lines back
-    assert type(handler) is logging.StreamHandler
+    assert type(handler) is UnhurriedHandler
     said = [line.partition("WARNING ")[2] for line in capsys.readouterr().err.splitlines()]
     watching = f"watchdog: watching {tmp_path}"
     assert watching + (", dry-run: heartbeat and feed only" if dry else "") in said

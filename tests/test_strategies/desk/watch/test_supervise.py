@@ -293,6 +293,7 @@ def test_supervisor_when_it_is_run_then_its_log_is_its_own_and_a_person_can_end_
     monkeypatch.setattr("strategies.desk.watch.supervise.Supervisor", Ended)
     logging.getLogger().handlers[:] = [logging.NullHandler()]  # Freqtrade's, set up before
     assert run_supervised([config, config], tmp_path if is_said else None, name) == 0
+    logging.getLogger().handlers[0].flush()  # as at a process's end
     assert heard[0] == signal.SIGTERM
     head = f"{name}: " if name else ""
     assert capsys.readouterr().err.endswith(f"WARNING {head}watchdog: a word\n")
