@@ -8,8 +8,9 @@ Freqtrade in the same loop, before it decides anything about the trade, and book
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from freqtrade.enums import ExitType
 from freqtrade.exchange import Exchange
@@ -73,6 +74,7 @@ def adopt_exits(trade: Trade, exchange: Exchange, asked_ms: int, missing: float)
         for order in exchange.fetch_orders(trade.pair, datetime.fromtimestamp(begin / 1000, UTC))
         if begin <= (order.get("timestamp") or 0) <= asked_ms + _SPAN_MS
         and str(order["id"]) not in known
+        and not _is_forced(order)  # in the midst of a staged closing, too
         and order.get("side") == trade.exit_side
         and (order.get("filled") or 0) > 0
     ]
@@ -80,6 +82,11 @@ def adopt_exits(trade: Trade, exchange: Exchange, asked_ms: int, missing: float)
         return []
     give_orders(trade, found, ExitType.SOLD_ON_EXCHANGE.value)
     return [f"{trade.pair}: the answer to an exit of {o['filled']:g} was lost" for o in found]
+
+
+def _is_forced(order: Mapping[str, Any]) -> bool:
+    """Whether the exchange itself has placed an order: a liquidation, auto-deleveraging."""
+    return str(order.get("clientOrderId") or "").startswith(_FORCED)
 
 
 def adopt_forced(trade: Trade, exchange: Exchange, missing: float) -> list[str]:
@@ -99,7 +106,7 @@ def adopt_forced(trade: Trade, exchange: Exchange, missing: float) -> list[str]:
         order
         for order in exchange.fetch_orders(trade.pair, filled)
         if str(order["id"]) not in known
-        and str(order.get("clientOrderId") or "").startswith(_FORCED)
+        and _is_forced(order)
         and order.get("side") == trade.exit_side
         and (order.get("filled") or 0) > 0
     ]

@@ -94,7 +94,8 @@ class Witness:
         marks = venue.marks()
         notional = sum(abs(p.amount) * marks[s] for s, p in self.account.open_positions().items())
         equity = self.account.wallet + self.account.unrealised(marks)
-        self.gross = max(self.gross, float(notional / equity))
+        if notional:  # an account that was liquidated has neither
+            self.gross = max(self.gross, float(notional / equity))
         bare = bool(unprotected(self.state, self.account))
         if bare and self._bare_since is None:
             self._bare_since = venue.at_ms

@@ -6,10 +6,12 @@ it as it found it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import pytest
@@ -28,7 +30,7 @@ from tests.telegram.server import running_bot_api
 from tests.telegram.state import BotApiState
 from tests.test_integration.api_bot import Api
 from tests.test_integration.guarded_bot import STRATEGY, configuration
-from tests.test_integration.live_bot import LiveBot, running_bot
+from tests.test_integration.live_bot import BTC, LiveBot, acknowledge_risk, running_bot
 from tests.test_integration.running import KEY, SECRET, write_strategy
 
 ANN: Final = Person("ann", "command line")
@@ -57,9 +59,9 @@ class ToldBot:
         return self.desk.store.folder
 
     def loop(self) -> int:
-        """Return how often it has looked after what it holds."""
+        """Return how often this very bot has looked after what it holds."""
         beat = last_beat(self.control)
-        return 0 if beat is None else beat.loop
+        return beat.loop if beat is not None and beat.pid == self.bot.process.pid else 0
 
     def loops(self, number: int = 3) -> None:
         """Wait for whole loops: what halts, sells or enters has had its chance then."""
@@ -84,10 +86,35 @@ class ToldBot:
         """Return why entries were refused, oldest first."""
         return [e.record["rules"][-1] for e in self.desk.journal.entries(kind="entry.refused")]
 
+    def reloaded(self, **changes: Any) -> None:
+        """Have it read its configuration with these changes to the first level.
+
+        Raises
+        ------
+        AssertionError
+            If it refuses, with its answer.
+        """
+        config = quick({**self.config, **changes})
+        (self.bot.folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        status, text = self.rest.post("reload_config")
+        assert status == 200, text
+
     def own_risk(self, words: str) -> str:
         """Return what the bot itself answers to `/risk`, asked until these words are in it."""
         self.chat.say("/risk")
         return self.chat.wait_for(words).text
+
+
+def quick(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration of a bot that loops twice a second."""
+    return {**config, "breakwater": {"pacing": {"tick_s": 0.5, "look_s": 0.1},
+                                     **config["breakwater"]}}  # fmt: skip
+
+
+def accept(folder: Path, config: Mapping[str, Any]) -> None:
+    """Note that a person has accepted the risk of this configuration, whatever is started."""
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    acknowledge_risk(folder / "user_data", folder / "config.json")
 
 
 @contextmanager
@@ -96,8 +123,10 @@ def running_told_bot(
     *,
     strategy: str = STRATEGY,
     prices: Mapping[str, float] = PRICES,
+    pairs: Sequence[str] = (BTC,),
     held_back: str = "",
-    changes: Mapping[str, Any] | None = None,
+    changes: Mapping[str, Any] = MappingProxyType({}),
+    accepted: Mapping[str, Any] | None = None,
 ) -> Iterator[ToldBot]:
     """Start exchange, chat and bot; it has given a sign of life when the block begins.
 
@@ -107,6 +136,8 @@ def running_told_bot(
         Why a person has forbidden entries before the start; empty if he has not.
     changes
         To the configuration's first level.
+    accepted
+        Other changes, with which a person has accepted the risk; None where with these.
     """
     now = wall_clock_ms()
     feeds = {symbol: scripted_feed(price, now) for symbol, price in prices.items()}
@@ -125,15 +156,20 @@ def running_told_bot(
         for name, value in endpoint.environment().items():
             patch.setenv(name, value)
         patch.delenv("PYTEST_VERSION", raising=False)  # seen, Freqtrade sets up no logging
-        config = {**configuration(url), **rest.settings(), **(changes or {})}
-        config["breakwater"] = {"pacing": {"tick_s": 0.5, "look_s": 0.1}, **config["breakwater"]}
+        base = {**configuration(url), **rest.settings()}
+        base["exchange"]["pair_whitelist"] = list(pairs)
+        config = quick({**base, **changes})
         if held_back:
             desk.reduce(ANN, held_back)
-        with running_bot(folder, config, *write_strategy(folder, strategy)) as bot:
+        if accepted is not None:
+            accept(folder, quick({**base, **accepted}))
+        arguments = write_strategy(folder, strategy)
+        with running_bot(folder, config, *arguments, acknowledged=accepted is None) as bot:
             told = ToldBot(bot=bot, state=state, venue=venue, account=account, desk=desk,
                            chat=chat, rest=rest, config=config)  # fmt: skip
             bot.wait_for(lambda: told.loop() > 1, "first loops")
             chats.wait_for_listener()
             yield told
+            bot.kill()  # its client of the chat takes ten seconds to end, and that is not tried
     assert not state.unknown
     assert not chats.unknown
