@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from freqtrade.persistence import Trade
-from sqlalchemy import event
+from sqlalchemy import create_engine, event, inspect
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import QueuePool
 
 _PATIENCE_S: Final = 0.5  # Freqtrade itself waits 5 s for a lock, and then ends
 
@@ -36,6 +37,31 @@ def unwritable() -> str:
         Trade.rollback()
         return f"the trades database cannot be written: {error}"
     return ""
+
+
+def connect_whoever_asks() -> None:
+    """Let the database be asked by any number at once; before anything is read from it.
+
+    Freqtrade has fifteen connections. Each request of its API keeps one while it waits for its
+    turn, so that a crowd of them leaves none to whoever's turn it is, nor to the bot's own loop,
+    which ends with its positions open where it gets none for 30 s.
+    """
+    if not hasattr(Trade, "session"):
+        return  # no database has been opened
+    old = Trade.session.get_bind().engine
+    if not isinstance(old.pool, QueuePool):
+        return  # in memory: one connection, which all share
+    sqlite = old.url.get_backend_name() == "sqlite"
+    engine = create_engine(
+        old.url,
+        connect_args={"check_same_thread": False} if sqlite else {},
+        max_overflow=-1,
+    )
+    custom_data = inspect(Trade).relationships["custom_data"].mapper.class_
+    for sessions in (Trade.session, custom_data.session):
+        sessions.remove()
+        sessions.configure(bind=engine)
+    old.dispose()
 
 
 def before_it_ends(act: Callable[[str], None]) -> None:

@@ -28,7 +28,7 @@ from models.serve.latency import CandleLatency
 from models.trade.risk.run import Guard
 from models.trade.risk.snapshot import Exposure, Stage
 from strategies.account.collateral import require_own_collateral
-from strategies.account.trades_lock import before_it_ends, unwritable
+from strategies.account.trades_lock import before_it_ends, connect_whoever_asks, unwritable
 from strategies.bot.config import PackConfig, pack_config
 from strategies.bot.data_check import check_backtest_data
 from strategies.bot.fail_closed import on_error_return, refusing_to_start
@@ -154,6 +154,7 @@ class GuardedStrategy(GatedStrategy):
         if missing := self._gate_missing():
             raise OperationalException(f"Nothing can be held to the limits: {missing}.")
         if self.control is not None:
+            connect_whoever_asks()
             self._sweeper.start(exchange_if_any(self.dp))
             self.lane.start()
             self._unwritable = unwritable

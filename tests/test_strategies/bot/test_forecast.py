@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 from freqtrade.enums import RunMode
 from freqtrade.exceptions import OperationalException
-from freqtrade.persistence import Trade
+from freqtrade.persistence import Trade, init_db
 from freqtrade.strategy.strategy_wrapper import strategy_safe_wrapper
 
 from models.base import columns
@@ -657,3 +658,15 @@ def test_stop_when_the_price_is_already_past_it_then_it_is_hit_at_once_instead_o
     distance = stop(strategy(), trade, profit=-0.14)
     assert distance is not None
     assert 0 < distance < 1e-4  # Freqtrade reads 0 as "no stop"
+
+
+def test_bot_when_it_starts_then_its_database_takes_more_connections_than_freqtrades_pool_has(
+    tmp_path: Path,
+) -> None:
+    init_db(f"sqlite:///{tmp_path}/trades.sqlite")
+    strategy(runmode=RunMode.DRY_RUN).bot_start()
+    engine = Trade.session.get_bind().engine
+    with ExitStack() as crowd:
+        for _ in range(20):
+            crowd.enter_context(engine.connect())
+    Trade.session.remove()
