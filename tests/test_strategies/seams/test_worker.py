@@ -144,6 +144,16 @@ def test_reload_when_the_bot_would_end_or_be_another_then_it_goes_on_and_the_cal
     assert bot.state == State.RUNNING
 
 
+@pytest.mark.parametrize("name", ["key", "secret", "password", "walletAddress"])
+def test_reload_when_a_key_is_another_then_the_bot_goes_on_with_the_one_it_has(
+    bot: Any, good: dict[str, Any], reload: Any, name: str
+) -> None:
+    with pytest.raises(RPCException, match=f"exchange.{name} cannot change") as refused:
+        reload({**good, "exchange": {**good["exchange"], name: "typed-wrong"}})
+    assert "typed-wrong" not in str(refused.value)
+    assert bot.state == State.RUNNING
+
+
 def test_reload_when_the_file_cannot_be_parsed_then_no_line_of_it_is_repeated(
     bot: Any, good: dict[str, Any], reload: Any
 ) -> None:
