@@ -13,7 +13,7 @@ from freqtrade.exceptions import FreqtradeException
 from models.base.errors import PackError
 from strategies.desk.control import Subcommands, add_commands
 from strategies.desk.loopback.options import add_exchange_options
-from strategies.desk.typed import leave_stdout, positive, whole_number
+from strategies.desk.typed import leave_stdout, make_speakable, positive, whole_number
 
 _OWN: Final = ("", "models", "strategies", "freqaimodels")
 _INTERRUPTED, _CLOSED = 130, 141  # as a shell says it
@@ -24,6 +24,7 @@ RunCommand: TypeAlias = Callable[[argparse.Namespace], int]
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; an expected error is printed as a message, never as a traceback."""
+    make_speakable()
     options = _parser().parse_args(arguments)
     run: RunCommand = options.run
     try:

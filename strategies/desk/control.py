@@ -131,7 +131,11 @@ def _add_journal(commands: Subcommands) -> None:
 
 def person() -> Person:
     """Return whoever sits at this terminal."""
-    return Person(getpass.getuser(), "command line")
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError, ImportError):  # as in a container, of a user without a name
+        name = f"user {os.getuid()}"
+    return Person(name, "command line")
 
 
 def _run(word: Word, options: argparse.Namespace) -> int:

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import io
 import math
 import os
 import sys
+
+
+def make_speakable() -> None:
+    """Let whatever is said be sayable: no word may fail because of where it is said.
+
+    A terminal of another alphabet shows escapes; what was closed before the start takes nothing.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - it stays
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def leave_stdout() -> None:

@@ -291,7 +291,8 @@ def _why(reason: str) -> str:
     >>> _why(""), len(_why("x" * 1_000_000))
     ('a person said so', 500)
     """
-    return reason[:_LONGEST_REASON] or "a person said so"
+    readable = reason[:_LONGEST_REASON].encode(errors="replace").decode()  # bytes that are no text
+    return readable or "a person said so"
 
 
 def reason_number(word: str) -> int | None:
