@@ -79,6 +79,13 @@ class HalfBody(Fault):
 
 
 @dataclass(kw_only=True)
+class Trickle(Fault):
+    """Send the answer byte by byte, with a pause before each."""
+
+    every_s: float
+
+
+@dataclass(kw_only=True)
 class Page(Fault):
     """Answer with a web page, as what stands before an exchange does when it is down."""
 

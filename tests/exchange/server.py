@@ -16,7 +16,7 @@ from strategies.desk.loopback.errors import ApiError
 from strategies.desk.loopback.limits import weight
 from strategies.desk.loopback.server import build_app, error_response, start_serving
 from strategies.desk.loopback.state import STATE_KEY
-from tests.exchange.faults import Altered, Answer, Drop, HalfBody, Latency, Page
+from tests.exchange.faults import Altered, Answer, Drop, HalfBody, Latency, Page, Trickle
 from tests.exchange.okx import OKX_ROUTES
 from tests.exchange.state import Arrival, ExchangeState
 
@@ -63,6 +63,9 @@ async def _faulty(request: web.Request, handler: RequestHandler) -> web.StreamRe
         return _altered(altered, response)
     if faults.strike(HalfBody, line, now):
         return await _half(request, response)
+    trickle = faults.strike(Trickle, line, now)
+    if trickle is not None:
+        return await _trickled(request, response, trickle.every_s)
     return response
 
 
@@ -95,6 +98,23 @@ async def _half(request: web.Request, response: web.StreamResponse) -> web.Strea
     if request.transport is not None:
         request.transport.close()
     return cut
+
+
+async def _trickled(
+    request: web.Request, response: web.StreamResponse, every_s: float
+) -> web.StreamResponse:
+    """Announce the whole body and send it byte by byte, to its end or until nobody listens."""
+    assert isinstance(response, web.Response), "an answer that is sent whole"
+    whole = (response.text or "").encode()
+    slow = web.StreamResponse(status=response.status)
+    slow.content_type, slow.content_length = "application/json", len(whole)
+    await slow.prepare(request)
+    for at in range(len(whole)):
+        await asyncio.sleep(every_s)
+        if request.transport is None or request.transport.is_closing():
+            break
+        await slow.write(whole[at : at + 1])
+    return slow
 
 
 @contextmanager

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from strategies.desk.loopback.account import Customer
-from tests.exchange.faults import Altered, Answer, Drop, Fault, broken_row
+from tests.exchange.faults import Altered, Answer, Drop, Fault, Trickle, broken_row
 from tests.exchange.state import ExchangeState
 from tests.telegram.chat import Chat
 from tests.test_integration.live_bot import BTC, ETH
@@ -67,6 +69,21 @@ def test_watchdog_when_rows_of_one_symbol_are_broken_then_it_is_told_and_the_oth
         chat.wait_for(f"0.03 {BTC} had no stop; one placed at 55100")
         dog.wait_for(lambda: not left.bare(), "the whole of it stopped")
     assert left.held() == {"BTCUSDT": 0.09, "ETHUSDT": 0.5}
+
+
+@pytest.mark.slow
+def test_watchdog_when_one_answer_trickles_in_then_it_is_not_waited_for_and_the_rest_is_done(
+    left: Abandoned, chat: Chat
+) -> None:
+    left.bid(2_000, ETH, 0.1)  # an answer of some hundred bytes
+    left.state.faults.add(Trickle(on="openOrders ETHUSDT", every_s=1.0))
+    left.hold(0.02)
+    with left.watched() as dog:
+        dog.wait_for(lambda: not left.bare(), "a stop for the other one", timeout_s=100.0)
+        chat.wait_for(f"0.02 {BTC} had no stop; one placed at 57000")
+        assert len(left.account.open_orders()) == 1
+        left.state.faults.clear()
+        dog.wait_for(lambda: not left.account.open_orders(), "the entry taken back")
 
 
 def test_watchdog_when_collateral_is_foreign_and_nobody_answers_a_flatten_then_it_is_done_after(

@@ -22,6 +22,7 @@ from strategies.account.config_files import config_of_files
 from strategies.account.identity import bot_identity, hold_watch, stage_of, stated_identity
 from strategies.bot.config import pack_config
 from strategies.desk.watch.alerts import Alerts
+from strategies.desk.watch.deadline import answered_in_time
 from strategies.desk.watch.pulse import Pulse
 from strategies.desk.watch.unhurried import log_unhurried
 from strategies.desk.watch.venue import Venue, venue_client
@@ -49,7 +50,8 @@ def run_watchdog(
     if not dry:
         require_stake_collateral(config)
     # A dry run's wallet may have been named on the bot's command line; it has no account to watch.
-    bot = stated_identity(config, stage_of(config)) if dry else bot_identity(config)
+    with answered_in_time():
+        bot = stated_identity(config, stage_of(config)) if dry else bot_identity(config)
     place = state_place(folder, bot)
     doubt = _doubt(place, bot)
     hold_watch(bot, folder)
@@ -57,7 +59,9 @@ def run_watchdog(
     alive = Pulse(pulse, alerts.say)
     watchdog = Watchdog(
         commands,
-        None if dry else Venue(venue_client(config), stake=config["stake_currency"]),
+        None if dry else Venue(
+            venue_client(config), stake=config["stake_currency"], in_time=answered_in_time
+        ),
         config["exchange"]["pair_whitelist"], settings, alerts.say, alive=alive,
         whose=partial(_strange, place, bot),
     )  # fmt: skip

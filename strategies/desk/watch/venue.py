@@ -10,6 +10,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial, wraps
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
@@ -77,7 +78,7 @@ def _heeding(
 
     @wraps(method)
     def asked(venue: Venue, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        with venue.ban.heeded():
+        with venue.ban.heeded(), venue.in_time():
             try:
                 return method(venue, *args, **kwargs)
             except ccxt.InvalidNonce:
@@ -97,13 +98,16 @@ class Venue:
     ----------
     stake
         Currency the bot counts in, and the account's margin with it.
+    in_time
+        Bounds how long a question in its block may take.
     """
 
     def __init__(
-        self, client: ccxt.Exchange, monotonic: Seconds = time.monotonic, *, stake: str = "USDT"
-    ) -> None:
+        self, client: ccxt.Exchange, monotonic: Seconds = time.monotonic, *, stake: str = "USDT",
+        in_time: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:  # fmt: skip
         bound_precision(client)
-        self._stake = stake
+        self._stake, self.in_time = stake, in_time
         self._client, self.ban = client, Ban(client, monotonic)
         self._count = itertools.count()
         self._stamp = f"{WATCHDOG}{client.milliseconds()}"

@@ -30,6 +30,7 @@ from tests.exchange.faults import (
     ShuffledCandles,
     StaleCandles,
     StalePrices,
+    Trickle,
     broken_row,
 )
 from tests.exchange.state import ExchangeState
@@ -270,3 +271,14 @@ def test_broken_row_when_switched_on_then_that_symbols_row_leaves_changed_and_no
     assert get(url, "ticker/24hr", symbol="BTCUSDT").json()["lastPrice"] == [1]
     assert get(url, "ticker/24hr", symbol="ETHUSDT").json()["lastPrice"] != [1]
     assert get(url, "ticker/24hr", symbol="NONE").json()["code"] == -1121  # an error as it is
+
+
+def test_trickle_when_switched_on_then_the_whole_answer_comes_byte_by_byte(
+    url: str, state: ExchangeState
+) -> None:
+    whole = f'{{"serverTime": {NOON_MS}}}'.encode()
+    state.faults.add(Trickle(on="/time", every_s=0.05))
+    answer = requests.get(f"{url}/fapi/v1/time", stream=True, timeout=5)
+    first = answer.raw.read1()
+    assert 0 < len(first) < len(whole)
+    assert first + answer.raw.read() == whole

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,9 @@ import pytest
 from models.base.files import locked
 from models.operate.control.heartbeat import FILE
 from models.operate.control.state import ControlMode
+from strategies.desk.watch.deadline import answered_in_time
 from strategies.desk.watch.venue import Venue, venue_client
-from tests.exchange.faults import Answer, ClockSkew, Drop, refused_requests
+from tests.exchange.faults import Answer, ClockSkew, Drop, Trickle, refused_requests
 from tests.test_strategies.desk.watch.loopback_world import (
     ANN,
     BTC,
@@ -325,6 +328,20 @@ def test_venue_when_its_clock_is_refused_though_it_is_right_or_unknown_then_that
     world.state.faults.add(Drop(on="/time"))
     with pytest.raises(ccxt.InvalidNonce):
         venue.positions()
+
+
+def test_venue_when_an_answer_trickles_in_then_it_is_given_up_and_the_next_one_is_heard(
+    world: World,
+) -> None:
+    world.buy(0.01)
+    venue = Venue(venue_client(world.config), in_time=partial(answered_in_time, 0.5))
+    venue.positions()
+    world.state.faults.add(Trickle(on="positionRisk", every_s=0.1))
+    with pytest.raises(ccxt.RequestTimeout, match="the whole answer within"):
+        venue.positions()
+    world.state.faults.clear()
+    assert [p.amount for p in venue.positions().items] == [0.01]
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_venue_when_it_reduces_then_it_can_never_turn_a_position_around(world: World) -> None:
