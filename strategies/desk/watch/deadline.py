@@ -14,11 +14,11 @@ from typing import Final
 
 import ccxt
 
-ANSWER_S: Final = 15.0  # half of what a supervisor takes for a process that hangs
+_ANSWER_S: Final = 15.0  # half of what a supervisor takes for a process that hangs
 
 
 @contextmanager
-def answered_in_time(seconds: float = ANSWER_S) -> Iterator[None]:
+def answered_in_time(seconds: float = _ANSWER_S) -> Iterator[None]:
     """Raise ccxt.RequestTimeout in the block when it takes longer; of the main thread only."""
 
     def over(signum: int, frame: FrameType | None) -> None:
