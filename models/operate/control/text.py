@@ -124,6 +124,11 @@ def unheard_lines(beat: Heartbeat | None, now_ms: int, folder: Path) -> list[str
             f"no bot has given a sign of life in {folder}: it holds from the next start of the bot "
             "that keeps its state there; live and dry run have each their own"
         ]
+    if beat.stopped and beat.stopped != RELOADING:
+        return [
+            f"bot {beat.pid} was stopped by a person ({beat.stopped}): it does nothing of this "
+            "until it is started again, and till then only the watchdog closes anything"
+        ]
     silent_s = (now_ms - beat.time_ms) / 1000
     if abs(silent_s) <= _SILENT_S:
         return []

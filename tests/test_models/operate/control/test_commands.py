@@ -289,3 +289,18 @@ def test_risk_when_the_bot_is_stopped_or_a_clock_is_wrong_then_it_is_not_said_to
     commands = Commands(tmp_path, lambda: NOW)
     beat(commands.store.folder, Heartbeat(**{"pid": 42, "loop": 7, **sign}))
     assert said in commands.risk().text.splitlines()
+
+
+@pytest.mark.parametrize("ago_ms", [2_000, 3_600_000])
+@pytest.mark.parametrize("word", ["halt", "reduce", "flatten"])
+def test_word_when_a_person_has_stopped_the_bot_then_it_says_that_the_bot_does_nothing_of_it(
+    tmp_path: Path, word: str, ago_ms: int
+) -> None:
+    commands = Commands(tmp_path, lambda: NOW)
+    stopped = Heartbeat(pid=42, loop=7, time_ms=NOW - ago_ms, stopped="/stop", stopped_ms=NOW)
+    beat(commands.store.folder, stopped)
+    said = str(getattr(commands, word)(ANN)).splitlines()[-1]
+    assert said.startswith("bot 42 was stopped by a person (/stop): it does nothing of this")
+    assert "till then only the watchdog closes anything" in said
+    beat(commands.store.folder, replace(stopped, stopped="/reload_config", time_ms=NOW))
+    assert "bot 42" not in str(getattr(commands, word)(ANN))  # it is back in a moment
