@@ -7,7 +7,7 @@ it as it found it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,6 +127,7 @@ def running_told_bot(
     held_back: str = "",
     changes: Mapping[str, Any] = MappingProxyType({}),
     accepted: Mapping[str, Any] | None = None,
+    within: Callable[[dict[str, Any]], dict[str, Any]] = lambda config: config,
 ) -> Iterator[ToldBot]:
     """Start exchange, chat and bot; it has given a sign of life when the block begins.
 
@@ -136,6 +137,8 @@ def running_told_bot(
         Why a person has forbidden entries before the start; empty if he has not.
     changes
         To the configuration's first level.
+    within
+        Changes to the whole configuration, at any depth.
     accepted
         Other changes, with which a person has accepted the risk; None where with these.
     """
@@ -158,7 +161,7 @@ def running_told_bot(
         patch.delenv("PYTEST_VERSION", raising=False)  # seen, Freqtrade sets up no logging
         base = {**configuration(url), **rest.settings()}
         base["exchange"]["pair_whitelist"] = list(pairs)
-        config = quick({**base, **changes})
+        config = within(quick({**base, **changes}))
         if held_back:
             desk.reduce(ANN, held_back)
         if accepted is not None:
