@@ -124,6 +124,8 @@ ROOMS: Final[dict[str, tuple[Room, ...]]] = {
              (f"{_WATCH}/test_process.py", f"{_WATCH}/test_alerts.py"), quick=False),
         Room(("strategies.desk.watch.supervise", "strategies.desk.watch.pulse"),
              (f"{_WATCH}/test_supervise.py",), quick=False),
+        Room(("strategies.desk.watch.deadline", "strategies.desk.watch.unhurried"),
+             (f"{_WATCH}/test_deadline.py", f"{_WATCH}/test_unhurried.py"), quick=False),
     ),
     "gate": (
         Room(("strategies.guard.permits",), ("tests/test_strategies/guard/test_permits.py",),

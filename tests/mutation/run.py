@@ -12,6 +12,7 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import os
+import select
 import signal
 import sys
 import tempfile
@@ -173,12 +174,15 @@ def _succeeds(act: Callable[[], int]) -> bool:
             _prepare_child()
             code = act()
         os._exit(code)
+    ends = os.pidfd_open(child)
+    if not select.select([ends], [], [], _LIMIT_S)[0]:
+        os.kill(child, signal.SIGKILL)
+    os.close(ends)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status) == 0
 
 
 def _prepare_child() -> None:
-    signal.alarm(_LIMIT_S)  # ends the process
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)

@@ -584,6 +584,7 @@ def test_decision_when_a_guard_breaks_then_new_risk_is_refused_and_the_guard_nam
     assert finding.guard == check.__name__
     assert finding.reason
     assert (decision.demand, finding.limit_quote) == (Demand.WARN, 0.0)
+    assert finding.unknown  # it escalates as whatever is not known does
 
 
 def test_decision_when_risk_is_only_reduced_then_no_guard_is_asked() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import rmtree
 from types import SimpleNamespace
 from typing import Any
 
@@ -111,6 +112,23 @@ def test_bot_when_stopped_and_the_margin_is_all_but_gone_then_the_watchdog_close
 def test_bot_when_killed_then_flatten_on_silence_still_sells(world: ScriptedWorld) -> None:
     world.watchdog(on_silence="flatten").round()
     assert {o["symbol"] for o in sold(world)} == {"BTCUSDT", "ETHUSDT"}
+
+
+def test_bot_when_it_has_never_run_then_nobody_misses_it_and_when_its_folder_goes_all_do(
+    world: ScriptedWorld,
+) -> None:
+    rmtree(world.folder)
+    dog = world.watchdog()
+    look(world, dog, 9)
+    assert [text for text in world.said if "sign of life" in text] == []
+    world.folder.mkdir(parents=True)
+    sign(world)
+    dog.round()
+    rmtree(world.folder)
+    dog.round()
+    missed = "watchdog: heartbeat.json: the bot's sign of life is gone, and its folder with it"
+    assert [text for text in world.said if "sign of life" in text] == [missed]
+    assert world.account.stopped("BTCUSDT")
 
 
 # -- clocks -------------------------------------------------------------------------------------
