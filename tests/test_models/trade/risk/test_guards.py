@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from models.base.errors import InputError
 from models.trade.risk import margin, model
 from models.trade.risk.limits import GuardConfig, HardLimits, Limits
 from models.trade.risk.run import (
@@ -291,6 +292,21 @@ def test_margin_ratio_when_the_exchange_counts_another_then_the_worse_one_decide
     assert ask("margin_ratio", s).demand == demand
 
 
+def test_margin_ratio_when_the_account_cannot_be_valued_then_the_exchanges_word_still_counts() -> (
+    None
+):
+    hidden = world(exposure=None, exchange__maintenance_quote=3_000.0)
+    verdict = ask("margin_ratio", hidden)
+    assert (verdict.reason, verdict.demand) == (
+        "maintenance margin is 0.30 of equity", Demand.WARN
+    )  # fmt: skip
+    fine = world(exposure=None, exchange__maintenance_quote=2_999.0)
+    with pytest.raises(InputError, match="account"):  # its own number may be worse
+        ask("margin_ratio", fine)
+    worse = world(exposure=exposure(held(100.0), wallet=100.0), exchange__maintenance_quote=3_000.0)
+    assert ask("margin_ratio", worse).demand == Demand.REDUCING
+
+
 @pytest.mark.parametrize(
     ("wallet", "demand", "shed"),
     [(401.0, Demand.NONE, 0.0), (334.0, Demand.NONE, 0.0), (333.3, Demand.WARN, 0.0),
@@ -432,6 +448,10 @@ def test_distance_when_days_may_move_a_whole_price_then_the_other_leg_counts_as_
     assert ask("distance_kept", world(exposure=leg, **wild)).limit_quote == pytest.approx(
         5_000, rel=1e-6
     )
+    small = exposure(held(0.5))  # 50 long elsewhere
+    assert ask("distance_kept", world(exposure=small, **wild)).limit_quote == pytest.approx(
+        9_950, rel=1e-6
+    )
     short = exposure(held(-10.0))  # 1,000 short elsewhere rises by as much
     rest = 10_000 - 1_000 * (far + 0.01 * (1 + far))
     assert ask("distance_kept", world(exposure=short, **wild)).limit_quote == pytest.approx(
@@ -572,6 +592,18 @@ def not_a_number(s: Snapshot, limits: Limits) -> Verdict:
 
 def negative(s: Snapshot, limits: Limits) -> Verdict:
     return Verdict(limit_quote=-1.0)
+
+
+def test_refusal_when_something_is_not_seen_then_it_counts_as_unknown_and_no_other_does() -> None:
+    unseen = {
+        (finding.guard, reason) for name, changes, reason, _ in REFUSED
+        for finding in decide_order(world(**changes), LIMITS, [BY_NAME[name]]).findings
+        if finding.unknown
+    }  # fmt: skip
+    assert unseen == {
+        ("margin_agrees", "60 s old"), ("margin_agrees", "-60 s old"), ("price_fresh", "60 s old"),
+        ("price_collar", "mark price is 0.0"), ("price_collar", "index price unknown"),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("check", [broken, nonsense, not_a_number, negative])
