@@ -269,3 +269,34 @@ def test_row_when_its_name_and_error_are_long_then_the_beginning_is_told(
     ((name, why),) = Venue(world.account.client).positions().unread.items()
     assert name == "Y" * 20
     assert why == f"ValueError: could not convert string to float: '{'x' * 300}"[:100]
+
+
+# -- the date of a request ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("was_ms", "ahead_s", "is_news"),
+    [(0, 0.5, False), (0, 0.501, True), (0, -0.5, False), (0, -0.501, True),
+     (900_000, 900.0, False), (900_000, 0.0, True), (None, 900.0, False)],
+)  # fmt: skip
+def test_date_when_the_exchanges_clock_is_asked_for_then_only_a_real_difference_is_news(
+    world: ScriptedWorld, monkeypatch: pytest.MonkeyPatch, was_ms: int | None, ahead_s: float,
+    is_news: bool,
+) -> None:  # fmt: skip
+    options = world.account.client.options
+    if was_ms is None:
+        options.pop("timeDifference", None)
+    else:
+        options["timeDifference"] = was_ms
+    monkeypatch.setattr("strategies.desk.watch.venue.clock_ahead_s", lambda client: ahead_s)
+    assert Venue(world.account.client).dates_anew() is is_news
+    assert options.get("timeDifference") == (None if was_ms is None else round(1000 * ahead_s))
+
+
+def test_date_when_the_exchange_does_not_tell_its_time_then_nothing_is_dated_anew(
+    world: ScriptedWorld,
+) -> None:
+    world.account.client.options["timeDifference"] = 7
+    world.account.answers["time"] = ccxt.NetworkError("no")
+    assert Venue(world.account.client).dates_anew() is False
+    assert world.account.client.options["timeDifference"] == 7
