@@ -158,12 +158,16 @@ def test_live_start_when_the_model_folder_holds_a_pickle_or_a_hostile_graph_then
         held, ordered = float(account.position("BTCUSDT").amount), len(account.orders)
         assert [float(a.quantity) for a in account.open_algos()] == [held]
     assert not ran.exists()
-    for hostile in (pickle.dumps({BTC: Marks(ran)}), changed(sound, external_data),
-                    changed(sound, endless_loop)):  # fmt: skip
+    for hostile, why in (
+        (pickle.dumps({BTC: Marks(ran)}), "cannot read the arrays"),
+        (changed(sound, external_data), "the network's graph is not one to run"),  # nor tried
+        (changed(sound, endless_loop), "the network's graph is not one to run"),
+    ):
         file.write_bytes(hostile)
         before = len(bot.log())
         with running_bot(tmp_path, config, *arguments) as bot:
-            bot.wait_for(lambda start=before: REFUSED in bot.log()[start:], "the refusal")
+            told = f"{REFUSED}\n{why}"
+            bot.wait_for(lambda start=before, t=told: t in bot.log()[start:], told)
             loops(bot, desk)
             assert "1" not in forecasts(bot, before)
             # Looked after all the same: held as it was, and its stop stands.
