@@ -146,6 +146,32 @@ def test_alerts_when_more_wait_than_are_kept_then_the_next_one_tells_how_many_ar
     assert texts[1:] == [*(f"watchdog: {number}" for number in range(5, 53)), "watchdog: meanwhile"]
 
 
+def test_alerts_when_as_many_wait_as_are_kept_then_every_one_comes(
+    telegram_up: BotApiState,
+) -> None:
+    chat = Chat(telegram_up, 1001)
+    alerts = Alerts(telegram(telegram_up, 1001))
+    for number in range(50):
+        alerts.say(f"{number}")
+    alerts.deliver()
+    assert [message.text for message in chat.received()] == [f"{number}" for number in range(50)]
+
+
+def test_alert_when_the_reason_of_a_refusal_is_long_then_its_beginning_is_told(
+    telegram_up: BotApiState,
+) -> None:
+    chat = Chat(telegram_up, 1001)
+    alerts = Alerts(telegram(telegram_up, 1001))
+    error = BotApiError(400, "Bad Request: " + "9" * 500)
+    telegram_up.faults.add(Refusal(on="sendMessage", times=2, error=error))
+    alerts.say("watchdog: 1")
+    alerts.say("watchdog: 2")
+    alerts.deliver()
+    (message,) = chat.received()
+    why = "Bad Request: " + "9" * 187  # 200 characters
+    assert message.text == f"watchdog: 2\n(1 before this were refused: {why}; see the log)"
+
+
 def test_alert_when_the_bots_topic_is_closed_then_it_comes_outside_it(
     telegram_up: BotApiState,
 ) -> None:
