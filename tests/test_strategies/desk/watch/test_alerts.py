@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import urllib.request
 from collections.abc import Iterator
 from threading import Thread
 from threading import enumerate as enumerate_threads
@@ -170,6 +172,34 @@ def test_alert_when_the_reason_of_a_refusal_is_long_then_its_beginning_is_told(
     (message,) = chat.received()
     why = "Bad Request: " + "9" * 187  # 200 characters
     assert message.text == f"watchdog: 2\n(1 before this were refused: {why}; see the log)"
+
+
+def test_alert_when_it_is_refused_and_long_then_less_of_it_is_sent_plain(
+    telegram_up: BotApiState,
+) -> None:
+    chat = Chat(telegram_up, 1001)
+    alerts = Alerts(telegram(telegram_up, 1001))
+    telegram_up.faults.add(refusing(1))
+    alerts.say("9" * 3_000)
+    alerts.deliver()
+    (message,) = chat.received()
+    assert message.text == "9" * 1_000
+
+
+def test_alert_when_it_is_sent_then_telegram_is_given_five_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[float | None] = []
+
+    def opened(self: object, request: object, timeout: float | None = None) -> io.BytesIO:
+        given.append(timeout)
+        return io.BytesIO(b"{}")
+
+    monkeypatch.setattr(urllib.request.OpenerDirector, "open", opened)
+    alerts = Alerts({"telegram": {"enabled": True, "token": "1:a", "chat_id": "1"}})
+    alerts.say("watchdog: x")
+    alerts.deliver()
+    assert given == [5.0]
 
 
 def test_alert_when_the_bots_topic_is_closed_then_it_comes_outside_it(

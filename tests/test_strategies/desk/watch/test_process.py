@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +26,7 @@ from strategies.desk.watch.unhurried import UnhurriedHandler
 from tests.test_strategies.desk.watch.loopback_world import (
     ANN,
     BTC,
+    KEY,
     SECRET,
     World,
     running_world,
@@ -171,6 +173,21 @@ def test_process_when_nobody_can_tell_whose_the_state_is_then_it_watches_and_say
     run_twice(world, tmp_path / "config.json", monkeypatch, dry=False, userdir=tmp_path)
     assert "watching all the same, but it cannot be read whose this is" in capsys.readouterr().err
     assert world.mode() is ControlMode.REDUCING
+
+
+@pytest.mark.usefixtures("log_restored")
+@pytest.mark.parametrize("key", [KEY, "a-key-of-before"])
+def test_process_when_its_key_is_not_the_bots_then_it_watches_and_says_that_nobody_can_tell(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], key: str,
+) -> None:  # fmt: skip
+    world.alive()
+    bot = bot_identity({**world.config, "stake_currency": "USDT", "strategy": "Mine"})
+    before = replace(bot, key=key, uid="")  # when the exchange did not tell whose it was
+    occupy(state_place(tmp_path, before), before)
+    run_twice(world, tmp_path / "config.json", monkeypatch, dry=False, userdir=tmp_path)
+    doubt = "watching all the same, but nobody can tell whether its key is of the bot's account"
+    assert (doubt in capsys.readouterr().err) is (key != KEY)
 
 
 @pytest.mark.usefixtures("log_restored")
