@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import logging
+import warnings
 from collections.abc import Iterator
-from threading import Event
+from threading import Condition, Event
+from threading import enumerate as enumerate_threads
 
 import pytest
 
 from strategies.desk.cli import main
-from strategies.desk.watch.unhurried import UnhurriedHandler
+from strategies.desk.watch.unhurried import UnhurriedHandler, log_unhurried
 
 
 class Paused(io.StringIO):
@@ -85,3 +87,49 @@ def test_log_when_a_process_starts_watchdogs_then_it_waits_for_no_terminal_eithe
     monkeypatch.setattr("strategies.desk.watch.supervise.signal.signal", lambda *_: None)
     monkeypatch.setattr("strategies.desk.watch.supervise.Supervisor.run", handlers)
     assert main(["watchdog", *words]) == 1
+
+
+def test_log_when_nothing_else_is_said_then_ten_thousand_lines_wait_and_no_end_waits_for_them(
+    terminal: Paused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = set(enumerate_threads())
+    handler = UnhurriedHandler(terminal)
+    (writer,) = set(enumerate_threads()) - before
+    assert writer.daemon  # a process ends though its terminal takes nothing
+    log = logging.Logger("watch")
+    log.addHandler(handler)
+    log.warning("first")
+    assert terminal.taking.wait(30)
+    for _ in range(10_003):
+        log.warning("more")
+    waited: list[float | None] = []
+
+    def wait_for(self: Condition, predicate: object, timeout: float | None = None) -> bool:
+        waited.append(timeout)
+        return False
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Condition, "wait_for", wait_for)
+        handler.flush()
+    assert waited == [1.0]
+    terminal.goes_on.set()
+    while terminal.getvalue().count("more") < 10_000:
+        handler.flush()
+    handler.close()
+    writer.join()
+    written = terminal.getvalue().splitlines()
+    assert written.count("more") == 10_000
+    assert "(3 lines were not kept)" in written
+
+
+@pytest.mark.usefixtures("log_restored")
+def test_log_when_python_itself_warns_then_that_is_a_line_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    log_unhurried()
+    warnings.warn("a warning of Python's own", stacklevel=1)
+    (handler,) = logging.getLogger().handlers
+    handler.flush()
+    assert "a warning of Python's own" in stream.getvalue()
