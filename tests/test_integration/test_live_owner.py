@@ -97,7 +97,12 @@ def test_live_run_when_a_second_bot_comes_then_it_is_refused_by_name_and_the_fir
     desk = Commands(tmp_path / "user_data")
     with running_bot(tmp_path, configuration(url), *arguments) as bot:
         bot.wait_for(lambda: account.open_algos(), "an entry and its stop")
-        written = desk.journal.verify().lines
+
+        def written() -> list[int]:
+            """Return the lines but for what the first one's guards say of a slow machine."""
+            return [e.n for e in desk.journal.entries() if not e.kind.startswith("guard.")]
+
+        before = written()
         sent = len(account.orders)
         same = refused(tmp_path, configuration(url), *arguments)
         assert (
@@ -109,7 +114,7 @@ def test_live_run_when_a_second_bot_comes_then_it_is_refused_by_name_and_the_fir
         other = write_strategy(tmp_path, OTHER)
         config = {**configuration(url), "db_url": "sqlite:///other.sqlite"}
         assert "is in use by GuardedSignals" in refused(tmp_path, config, *other)
-        assert desk.journal.verify().lines == written
+        assert written() == before
         # A folder of its own, and the first one's database.
         config = configuration(url)
         (tmp_path / "b").mkdir()

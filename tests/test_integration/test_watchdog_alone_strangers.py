@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,9 @@ def test_watchdog_when_the_state_becomes_another_bots_then_it_protects_and_never
     owned(left)
     left.hold(0.02)
     left.bid(50_000)
-    left.beat(0.0)
-    with left.watched() as dog:
-        with left.alive(PID):
+    with ExitStack() as lives:
+        lives.enter_context(left.alive(PID))
+        with left.watched() as dog:
             left.rounds(dog, 3)
             assert left.bare()  # its own bot lives
             owned(left, strategy="Theirs", stage=BotStage.DRY_RUN)
@@ -73,7 +74,8 @@ def test_watchdog_when_the_state_becomes_another_bots_then_it_protects_and_never
             chat.wait_for("over: the control state is not obeyed")
             left.rounds(dog, 2)
             assert left.held() == {"BTCUSDT": 0.02}  # its bot lives, and closes by itself
-        chat.wait_for(CLOSED)
+            lives.close()
+            chat.wait_for(CLOSED)
     assert len(told(chat, DEAD)) == 1
     assert left.held() == {}
 
