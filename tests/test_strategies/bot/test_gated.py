@@ -418,3 +418,14 @@ def test_leverage_when_a_client_sets_it_then_the_bots_own_limit_holds_and_more_i
     with pytest.raises(OrderRefusedError, match="POST leverage by the exchange's client"):
         s.gate.request(ChangeRequest(what="POST leverage", pair=PAIR, leverage=2.5))
     assert any("Order refused at the gate: " + PAIR in said for said in s.dp.said)
+
+
+def test_provider_when_it_is_given_then_every_client_of_its_exchange_refuses_a_page(
+    make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minded: list[object] = []
+    monkeypatch.setattr("strategies.bot.gated.refuse_pages", minded.append)
+    s = make()
+    assert minded == [s.dp._exchange]
+    s.dp = DataProvider({"runmode": RunMode.BACKTEST}, None)  # which has no exchange
+    assert len(minded) == 1
