@@ -1,4 +1,4 @@
-"""Answers of an exchange that are no JSON, as a proxy's page with a status of success.
+"""Answers of an exchange that are none, as a proxy's page or word with a status of success.
 
 ccxt hands such a text on as if it were the answer, and whoever looks in it for balances or
 positions finds none: an account that has lost everything, and holds nothing. `handle_errors`,
@@ -22,10 +22,14 @@ _CALL: Final = (
     "json_response, "
 )
 _FAILED: Final = 300  # statuses from here on are errors to ccxt already
+_LISTS: Final = ("/positionRisk", "/openOrders")  # to ccxt anything else is a list without rows
 
 
 def refuse_pages(exchange: Exchange) -> None:
-    """Have every client of `exchange` raise `ccxt.BadResponse` for an answer that is no JSON."""
+    """Have every client of `exchange` raise `ccxt.BadResponse` for what is no answer.
+
+    That is what is no JSON, and what is no list where positions or orders are asked for.
+    """
     for client in clients_of(exchange):
         vars(client)["handle_errors"] = partial(_heard, client)
 
@@ -36,8 +40,10 @@ def _heard(
 ) -> Any:  # fmt: skip
     own = type(client).handle_errors
     handled = own(client, code, reason, url, method, headers, body, answer, *request)
-    if answer is None and int(code) < _FAILED:
-        raise ccxt.BadResponse(f"{client.id}: expected JSON, got {str(body)[:60]!r}")
+    is_list_due = method == "GET" and str(url).partition("?")[0].endswith(_LISTS)
+    if int(code) < _FAILED and (answer is None or (is_list_due and not isinstance(answer, list))):
+        due = "JSON" if answer is None else "a list"
+        raise ccxt.BadResponse(f"{client.id}: expected {due}, got {str(body)[:60]!r}")
     return handled
 
 

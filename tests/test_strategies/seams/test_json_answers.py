@@ -23,9 +23,9 @@ def client(request: pytest.FixtureRequest) -> Any:
     return made[request.param]
 
 
-def heard(client: Any, status: int, body: str) -> None:
-    answer = client.parse_json(body)
-    client.handle_errors(status, "", "https://x/y?signature=s", "GET", {}, body, answer, {}, None)
+def heard(client: Any, status: int, body: str, what: str = "y", method: str = "GET") -> None:
+    answer, url = client.parse_json(body), f"https://x/{what}?signature=s"
+    client.handle_errors(status, "", url, method, {}, body, answer, {}, None)
 
 
 @pytest.mark.parametrize("body", [PAGE, "", "null", "OK"])
@@ -45,3 +45,14 @@ def test_answer_when_it_is_json_or_an_error_of_its_own_then_it_is_heard_as_befor
     heard(client, 502, PAGE)  # left to what ccxt makes of its status
     with pytest.raises(ccxt.AuthenticationError):
         heard(client, 401, '{"code": -2015, "msg": "Invalid API-key."}')
+
+
+@pytest.mark.parametrize("what", ["positionRisk", "openOrders"])
+@pytest.mark.parametrize("body", ["{}", '{"status": 0}'])
+def test_answer_when_it_is_no_list_of_positions_or_orders_then_it_is_not_an_empty_one(
+    client: Any, what: str, body: str
+) -> None:
+    with pytest.raises(ccxt.BadResponse, match="expected a list"):
+        heard(client, 200, body, what)
+    heard(client, 200, "[]", what)
+    heard(client, 200, '{"orderId": 1}', "openOrders", "DELETE")  # of which no list is asked for
