@@ -79,23 +79,44 @@ class LocalAttention(nn.Module):
         nn.init.normal_(self.distance, std=0.02)
 
     def forward(self, x: Tensor, past: Past) -> Tensor:
-        batch, time, width = x.shape
-        new, pairs = self.project(x).split((width, 2 * width), dim=-1)
-        pairs = past.behind(pairs, self.window - 1, dim=1)  # (B, P + T, 2 W), P = window - 1
+        new, pairs = self.project(x).split((x.shape[-1], 2 * x.shape[-1]), dim=-1)
+        pairs = past.behind(pairs, self.window - 1, dim=1)  # (B, window - 1 + T, 2 W)
+        # A long pass meets far more pairs than a layer may see; a graph is asked row by row.
+        blocks = x.shape[1] > 2 * self.window and not torch.onnx.is_in_onnx_export()
+        y: Tensor = self.merge(self._in_blocks(new, pairs) if blocks else self._mixed(new, pairs))
+        return y
+
+    def _in_blocks(self, new: Tensor, pairs: Tensor) -> Tensor:
+        """Return what `_mixed` does, each `window` rows and those before them by themselves."""
+        batch, time, width = new.shape
+        rows, count = self.window, -(-time // self.window)
+        after = new.new_zeros(batch, count * rows - time, 2 * width)  # the last block is whole, too
+        new = torch.cat((new, after[..., :width]), dim=1)
+        pairs = torch.cat((pairs, after), dim=1).unfold(1, 2 * rows - 1, rows).transpose(2, 3)
+        mixed = self._mixed(
+            new.reshape(batch * count, rows, width),
+            pairs.reshape(batch * count, 2 * rows - 1, 2 * width),
+        )
+        return mixed.reshape(batch, count * rows, width)[:, :time]
+
+    def _mixed(self, new: Tensor, pairs: Tensor) -> Tensor:
+        """Return the mixed values (B, T, W) of queries (B, T, W), keys and values (B, P + T, 2 W).
+
+        P, the rows before the first query, is `window` - 1.
+        """
+        batch, time, width = new.shape
         q, k, v = (
             part.reshape(batch, -1, self.heads, width // self.heads).transpose(1, 2)
             for part in (new, *pairs.chunk(2, dim=-1))
         )  # (B, heads, T or P + T, W / heads)
-        row = torch.arange(time, device=x.device)
-        other = torch.arange(pairs.shape[1], device=x.device)
+        row = torch.arange(time, device=new.device)
+        other = torch.arange(pairs.shape[1], device=new.device)
         back = row[:, None] + self.window - 1 - other  # (T, P + T) candles back to the other
         seen = (back >= 0) & (back < self.window)
         bias = self.distance[:, back.clamp(0, self.window - 1)]  # (heads, T, P + T)
         score = q @ k.transpose(-1, -2) * self.scale + bias
         weight = functional.softmax(score.masked_fill(~seen, _MASKED), dim=-1)
-        mixed = (weight @ v).transpose(1, 2).reshape(batch, time, width)
-        y: Tensor = self.merge(mixed)
-        return y
+        return (weight @ v).transpose(1, 2).reshape(batch, time, width)
 
 
 class Layer(nn.Module):

@@ -68,6 +68,26 @@ def test_transformer_when_the_same_candles_come_in_another_order_then_it_answers
         torch.testing.assert_close(net(x)[:, -1], net(swapped)[:, -1])
 
 
+@pytest.mark.parametrize("time", [65, 96, 100])  # of a window of 32: less than a block over, none
+def test_attention_when_a_pass_is_long_then_blocks_answer_and_learn_as_the_whole_would(
+    time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = transformer.Transformer(6, 4, transformer.TransformerConfig(dropout=0.0))
+    x = torch.randn(3, time, 6, generator=torch.Generator().manual_seed(0))
+
+    def answered() -> tuple[torch.Tensor, list[torch.Tensor]]:
+        network.zero_grad()
+        y = network(x)
+        y.square().sum().backward()
+        return y.detach(), [p.grad.clone() for p in network.parameters() if p.grad is not None]
+
+    in_blocks, slopes = answered()
+    monkeypatch.setattr(transformer.LocalAttention, "_in_blocks", transformer.LocalAttention._mixed)
+    whole, expected = answered()
+    torch.testing.assert_close(in_blocks, whole, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(slopes, expected, rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [
