@@ -88,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--strategy", default="", help="default: the config's")
     doctor.add_argument("--freqaimodel", default="", help="the bot's; default: the config's")
     doctor.set_defaults(run=_doctor)
+    settings = commands.add_parser("settings", help="every setting, its default and its meaning")
+    settings.add_argument("part", nargs="?", default="", help="of a block's name, as limits")
+    settings.set_defaults(run=_settings)
     add_commands(commands)
     return parser
 
@@ -356,6 +359,12 @@ def _simulate(options: argparse.Namespace) -> int:
     write_simulated(options.directory, seed=options.seed)
     print(f"simulated market in {options.directory}")
     return 0
+
+
+def _settings(options: argparse.Namespace) -> int:
+    from strategies.desk.settings_page import run_settings
+
+    return run_settings(options.part)
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -107,6 +107,7 @@ def copy(tmp_path: Path) -> Path:
             tmp_path / name,
             ignore=shutil.ignore_patterns("__pycache__", ".hypothesis"),
         )
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
     for name in ("README.md", "pyproject.toml", "CONTRIBUTING.md"):
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path

@@ -1,10 +1,18 @@
-"""README is a promise: its model table, its file names, and every command in it."""
+"""README's path is typed as it stands: listings, backtests, the bot on the loopback exchange.
+
+What all pages promise alike (options, links, paths, results) is held in `test_docs.py`.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,141 +20,115 @@ import pytest
 from models.learn import catalog
 from strategies.desk.simulated_data import write_simulated
 from tests.places import ROOT
+from tests.test_contract import pages
+from tests.test_contract.pages import PAGES, README, Command
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = [
-    line.strip()
-    for block in re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
-    for line in block.splitlines()
-    if line.strip()
-]
-# Run whole elsewhere, because they take minutes or a network; here their recipe must resolve.
+MODELS = pages.text(ROOT / "docs" / "models.md")
+LINES = sorted({c.line for page in PAGES for c in pages.typed(page) if c.program == "freqtrade"})
+# Run whole elsewhere, because they take minutes or a network.
 ELSEWHERE = {
     "make demo": "tests/test_integration/test_demo.py",
     "make demo DATA=/path/to/freqtrade/data/binance": "tests/test_integration/test_demo.py",
-    "make hedge DATA=/path/to/freqtrade/data/binance": "tests/test_integration/test_hedge_desk.py",
-    "make test": "this very run",
-    "make data": "the exchange's public archive, which no test may reach",
-    "make compare DATA=/path/to/freqtrade/data/binance": (
-        "tests/test_strategies/desk/test_compare.py"
+    "make exchange DATA=user_data/data/simulated": (
+        "tests/test_strategies/desk/loopback/test_process.py"
     ),
-    "make bench": "tests/benchmarks/test_benchmark_smoke.py",
-    "make bench-live": "tests/benchmarks/test_live_benchmark.py",
-    "make exchange": "tests/test_integration/test_loopback_exchange.py",
-}
-TYPED_BY = {
-    ".venv/bin/breakwater cascades --data /path/to/freqtrade/data/binance": (
-        "tests/test_strategies/desk/test_cascades.py"
+    ".venv/bin/breakwater risk --userdir practice": (
+        "tests/test_strategies/desk/test_control_desk.py"
     ),
-    ".venv/bin/breakwater collect --config user_data/config_litecoin_hedge.json": (
-        "tests/test_integration/test_collect_kill.py"
-    ),
-    ".venv/bin/breakwater exposure --data /path/to/freqtrade/data/binance": (
-        "tests/test_strategies/desk/test_exposure.py"
-    ),
-    ".venv/bin/breakwater probe altered-future --data /path/to/freqtrade/data/binance": (
-        "tests/test_strategies/desk/test_probe.py"
+    ".venv/bin/breakwater journal show --userdir practice": (
+        "tests/test_strategies/desk/test_control_desk.py"
     ),
     ".venv/bin/breakwater halt": "tests/test_strategies/desk/test_control_desk.py",
-    ".venv/bin/breakwater liquidation --data /path/to/freqtrade/data/binance": (
-        "tests/test_strategies/desk/test_stress.py"
-    ),
-    ".venv/bin/breakwater stress": "tests/test_strategies/desk/test_stress.py",
-    ".venv/bin/breakwater acknowledge --config user_data/config_bitcoin.json": (
-        "tests/test_strategies/desk/test_acknowledge.py"
-    ),
-    ".venv/bin/breakwater journal show": "tests/test_strategies/desk/test_control_desk.py",
-    ".venv/bin/breakwater journal verify": "tests/test_strategies/desk/test_control_desk.py",
-    ".venv/bin/breakwater watchdog --supervise --config user_data/config_bitcoin.json": (
-        "tests/test_integration/controlled_bot.py"
-    ),
-    ".venv/bin/breakwater explain --time 2025-08-01T12:00": "tests/test_integration/test_demo.py",
 }
-# Written by runs or people, or an example of a new file.
-WRITTEN = (
-    "user_data/reports", "user_data/models", "user_data/control", "user_data/journal",
-    "user_data/dry_run",
-    "user_data/feeds", "models/learn/nets/foo",
-)  # fmt: skip
-RUN_HERE = [c for c in COMMANDS if c not in ELSEWHERE and c not in TYPED_BY]
+IN_A_TEST = ("acknowledge", "trade", "backtesting", "mkdir")  # below, or in test_acknowledge.py
 
 
-def test_readme_when_its_commands_are_listed_then_each_is_run_by_some_test():
-    assert {*ELSEWHERE, *TYPED_BY} <= set(COMMANDS), "a command left the README: drop it here too"
-    for command, path in TYPED_BY.items():
-        assert f'"{command.split()[1]}"' in (ROOT / path).read_text(encoding="utf-8")
-    assert all(c.startswith(".venv/bin/freqtrade ") for c in RUN_HERE), RUN_HERE
+def test_readme_when_its_commands_are_listed_then_each_is_run_by_some_test() -> None:
+    lines = [c for c in pages.typed(README) if c.line not in ELSEWHERE]
+    assert [c.line for c in lines if not set(IN_A_TEST) & set(c.words)] == []
+    assert set(ELSEWHERE) <= {c.line for c in pages.typed(README)}, "one left: drop it here too"
+    assert all((ROOT / path).is_file() for path in ELSEWHERE.values())
 
 
-@pytest.mark.parametrize("command", sorted(ELSEWHERE))
-def test_make_target_when_dry_run_then_its_recipe_resolves(command):
-    done = subprocess.run(
-        [*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    where = ELSEWHERE[command]
-    assert not where.startswith("tests/") or (ROOT / where).is_file()
-
-
-@pytest.mark.parametrize("command", [c for c in RUN_HERE if " list-" in c])
-def test_readme_listing_when_run_as_written_then_it_succeeds(command):
-    _run(command.split())
+@pytest.mark.parametrize("line", [one for one in LINES if " list-" in one])
+def test_readme_listing_when_run_as_written_then_it_succeeds(line: str) -> None:
+    _run(Command.of(line).words)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [c for c in RUN_HERE if " backtesting " in c])
-def test_readme_backtest_when_run_as_written_then_it_succeeds(command, tmp_path):
+@pytest.mark.parametrize("line", [one for one in LINES if " backtesting " in one])
+def test_readme_backtest_when_run_as_written_then_it_succeeds(line: str, tmp_path: Path) -> None:
     """As written, but for the data directory, a shorter span and the exchange's address."""
     datadir = write_simulated(tmp_path / "simulated")
     (tmp_path / "user_data").mkdir()
-    arguments = command.split()
+    arguments = list(Command.of(line).words)
     arguments[arguments.index("--timerange") + 1] = "20250301-20250311"
     if "--datadir" in arguments:
         arguments[arguments.index("--datadir") + 1] = str(datadir)
     else:
         arguments += ["--datadir", str(datadir), "--config", "user_data/config_loopback.json"]
-    exchange = subprocess.Popen(
-        [sys.executable, "-m", "strategies.desk.loopback", "--port", "18080"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert exchange.stdout is not None
-        assert exchange.stdout.readline().endswith(":18080\n")
+    with _exchange():
         out = _run([*arguments, "--userdir", str(tmp_path / "user_data")])
-    finally:
-        exchange.terminate()
-        exchange.wait(timeout=10)
     assert "raised exception" not in out
     assert "BACKTESTING REPORT" in out
 
 
-def test_readme_model_table_when_compared_then_it_equals_the_catalogue():
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command", [c for c in pages.typed(README) if " trade " in c.line], ids=["dry", "live"]
+)
+def test_readme_bot_when_started_as_written_then_it_runs_and_says_what_it_may_do(
+    command: Command, tmp_path: Path
+) -> None:
+    """As written, but for the user directory and its database."""
+    practice = tmp_path / "practice"
+    practice.mkdir()
+    words = [word.replace("practice", str(practice)) for word in command.words]
+    program = str(Path(sys.executable).parent / command.program)
+    told = dict(re.findall(r"([A-Z][A-Z_]+)=(\S+)", command.line))
+    log = tmp_path / "bot.log"
+    with _exchange("--data", str(write_simulated(tmp_path / "simulated"))), log.open("w") as out:
+        bot = subprocess.Popen(
+            [program, *words[1:]], cwd=ROOT, env={**os.environ, **told}, stdout=out, stderr=out
+        )
+        try:
+            deadline = time.monotonic() + 300
+            while "state='RUNNING'" not in log.read_text() and time.monotonic() < deadline:
+                assert bot.poll() is None, log.read_text()[-3000:]
+                time.sleep(0.5)
+            risk = [sys.executable, "-m", "strategies.desk.cli", "risk", "--userdir", str(practice)]
+            shown = _run(risk)
+        finally:
+            bot.send_signal(signal.SIGINT)
+            bot.wait(timeout=60)
+    live = "FREQTRADE__DRY_RUN" in told
+    assert ("ACTIVE, but nothing is opened" if live else "ACTIVE: new positions") in shown
+    assert "no trusted forecast" in shown
+
+
+def test_model_table_when_compared_then_it_equals_the_catalogue() -> None:
     rows = re.findall(
-        r"^\| ([^|]+?) \| `(\w+Forecaster)` \| ([^|]+?) \| ([^|]+?) \|$", README, re.M
+        r"^\| ([^|]+?) \| `(\w+Forecaster)` \| ([^|]+?) \| ([^|]+?) \|$", MODELS, re.MULTILINE
     )
     specs = [catalog.load(name) for name in catalog.names()]
     assert sorted(rows) == sorted((s.title, s.forecaster, s.natural_use, s.source) for s in specs)
 
 
-def test_readme_links_when_they_lead_into_the_checkout_then_their_pages_exist():
-    for link in re.findall(r"\]\((?!http)([^)]+)\)", README):
-        assert (ROOT / link).is_file(), link
+@contextmanager
+def _exchange(*options: str) -> Iterator[None]:
+    """Serve the loopback exchange where the shipped configs look for it."""
+    command = [sys.executable, "-m", "strategies.desk.loopback", "--port", "18080", *options]
+    exchange = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert exchange.stdout is not None
+        assert exchange.stdout.readline().endswith(":18080\n")
+        yield
+    finally:
+        exchange.terminate()
+        exchange.wait(timeout=10)
 
 
-def test_readme_paths_when_named_then_they_exist():
-    for path in re.findall(
-        r"`((?:models|strategies|freqaimodels|tests|user_data)/[\w./*]+)`", README
-    ):
-        if path.startswith(WRITTEN):
-            continue
-        if path == "freqaimodels/FooForecaster.py":
-            continue
-        assert list(ROOT.glob(path.rstrip("/"))), path
-
-
-def _run(arguments: list[str]) -> str:
+def _run(arguments: list[str] | tuple[str, ...]) -> str:
     program = str(Path(sys.executable).parent / Path(arguments[0]).name)
     done = subprocess.run(
         [program, *arguments[1:]], cwd=ROOT, capture_output=True, text=True, check=False

@@ -1,4 +1,4 @@
-"""The hedge's report: a page for people, a file for programs, a table for a README."""
+"""The hedge's report: a page for people, a file for programs, a table for docs/hedge.md."""
 
 from __future__ import annotations
 

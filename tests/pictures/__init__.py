@@ -1,0 +1,1 @@
+"""The pictures of README, drawn from what a run has written: `python -m tests.pictures`."""
