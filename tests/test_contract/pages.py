@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from tests.places import ROOT
@@ -17,6 +18,10 @@ IDS = [page.relative_to(ROOT).as_posix() for page in PAGES]
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ASSIGNED = re.compile(r"[A-Z][A-Za-z_]*=\S*")
+_RESULT = re.compile(
+    r"^[+−]\d|^[+−-]?\d[\d.,]*(?: %| bps| mb| \(|, [+−]?\d| / \d)"
+    r"|\([+−-]?[\d.,]+ to [+−-]?[\d.,]+\)"
+)
 _SEPARATOR = re.compile(r"^\|[-:| ]+\|$", re.MULTILINE)
 
 
@@ -41,16 +46,16 @@ class Command:
 
 @dataclass(frozen=True)
 class Table:
-    """A table and the paragraphs right before and right behind it."""
+    """A table, and the section it is in."""
 
     rows: list[list[str]]  # without the head
-    before: str
-    behind: str
+    before: str  # the paragraph right before it
+    section: str
 
     @property
-    def counts(self) -> int:
-        """How many cells begin with a number: what a table of results is made of."""
-        return sum(bool(re.match(r"[+\-−*]*\d", c)) for row in self.rows for c in row)
+    def results(self) -> int:
+        """How many cells have what only a measurement gives: a share, a sign, an interval."""
+        return sum(bool(_RESULT.search(cell)) for row in self.rows for cell in row)
 
 
 def text(page: Path) -> str:
@@ -88,9 +93,10 @@ def anchors(page: Path) -> set[str]:
 
 def tables(page: Path) -> Iterator[Table]:
     """Yield the tables of a page."""
-    parts = re.split(r"\n\s*\n", prose(page))
-    for n, part in enumerate(parts):
-        if _SEPARATOR.search(part):
-            lines = [line for line in part.splitlines() if line.startswith("|")]
-            rows = [[c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[2:]]
-            yield Table(rows, "".join(parts[n - 1 : n]), "".join(parts[n + 1 : n + 2]))
+    for section in re.split(r"^(?=#)", text(page), flags=re.MULTILINE):
+        parts = re.split(r"\n\s*\n", _FENCE.sub("", section))
+        for before, part in pairwise(["", *parts]):
+            if _SEPARATOR.search(part):
+                lines = [line for line in part.splitlines() if line.startswith("|")]
+                rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines[2:]]
+                yield Table([[cell.strip() for cell in row] for row in rows], before, section)
