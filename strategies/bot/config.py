@@ -15,6 +15,7 @@ from models.trade.decision.sizing import SizingConfig
 from models.trade.decision.volatility_target import VolatilityTargetConfig
 from models.trade.risk.limits import GuardConfig, HardLimits
 from strategies.account.hedge_config import HedgeConfig
+from strategies.bot.styles import Style, require_own_candles
 from strategies.fast.pacing import PacingConfig
 from strategies.guard.second_source import SecondSourceConfig
 from strategies.seams.fast_mode import FastMode
@@ -35,6 +36,7 @@ class PackConfig:
     hedge: HedgeConfig | None = None  # has no defaults: what is hedged has to be said
     second_source: SecondSourceConfig = field(default_factory=SecondSourceConfig)
     collect: CollectConfig = field(default_factory=CollectConfig)
+    style: Style = Style.NONE  # whose candles the config's numbers are for; strategies.bot.styles
     fast: FastMode = FastMode.AUTO  # what shortens the time to an order; strategies.seams.fast_mode
     slippage_frac: float = 0.0002  # per fill, charged by the audit; the engine fills at the open
 
@@ -49,7 +51,10 @@ def pack_config(config: Mapping[str, Any]) -> PackConfig:
     Raises
     ------
     ConfigError
-        If a setting of any block is unknown, missing, of a wrong type or out of range.
+        If a setting of any block is unknown, missing, of a wrong type or out of range, or the
+        config's candles are not those of its style.
     """
     block = config.get("breakwater")
-    return from_mapping(PackConfig, {} if block is None else block, where="breakwater")
+    pack = from_mapping(PackConfig, {} if block is None else block, where="breakwater")
+    require_own_candles(pack.style, config)
+    return pack

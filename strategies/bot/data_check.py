@@ -11,7 +11,7 @@ from freqtrade.exchange import timeframe_to_msecs
 
 from models.base.errors import ConfigError
 from models.base.units import DAY_MS
-from strategies.bot.market_data import DataSummary, check_datadir
+from strategies.bot.market_data import DataSummary, check_datadir, load_checked
 
 
 def pairs_read(config: Mapping[str, Any]) -> list[str]:
@@ -41,13 +41,23 @@ def span_read(config: Mapping[str, Any], startup_candles: int) -> tuple[int, int
 
 
 def check_backtest_data(config: Mapping[str, Any], startup_candles: int) -> DataSummary:
-    """Check every file the backtest of `config` reads; raise InputError listing all faults."""
+    """Check every file the backtest of `config` reads; raise InputError listing all faults.
+
+    Where fills are looked for in shorter candles (`timeframe_detail`), those of the traded pairs
+    have to be there for the span that is traded: Freqtrade would take whole candles for missing
+    ones.
+    """
     start, stop = span_read(config, startup_candles)
     training = (_freqai(config).get("model_training_parameters") or {}).get("training") or {}
-    return check_datadir(
-        Path(config["datadir"]), pairs_read(config), config["timeframe"], start, stop,
-        training.get("pool", ()),
-    )  # fmt: skip
+    datadir = Path(config["datadir"])
+    found = check_datadir(
+        datadir, pairs_read(config), config["timeframe"], start, stop, training.get("pool", ())
+    )
+    if detail := config.get("timeframe_detail"):
+        traded = TimeRange.parse_timerange(config["timerange"]).startts * 1000
+        for pair in config["exchange"]["pair_whitelist"]:
+            load_checked(datadir, pair, detail, start_ms=traded, stop_ms=stop)
+    return found
 
 
 def _freqai(config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -27,10 +27,12 @@ from models.trade.decision.sizing import (
 from models.trade.risk.run import GUARDS, SECOND_SOURCE, Guard
 from strategies.account.acknowledgement import may_isolate
 from strategies.bot import frames
+from strategies.bot.config import PackConfig
 from strategies.bot.fail_closed import on_error_return
 from strategies.bot.forecast_columns import WARM_UP_CANDLES, ForecastColumns
 from strategies.bot.guarded import GuardedStrategy
 from strategies.bot.stages import timed
+from strategies.bot.styles import refuse_unfit
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +59,20 @@ class ForecastStrategy(ForecastColumns, GuardedStrategy):
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__(config)
         self._sized_stop: dict[str, float] = {}  # pair -> stop distance its entry was sized with
+
+    def _read_settings(self, config: dict[str, Any], pack: PackConfig) -> None:
+        super()._read_settings(config, pack)
+        refuse_unfit(
+            {"timeframe": self.timeframe, **config},
+            self.labels,
+            self.sizing,
+            self.limits,
+            self.stoploss,
+            {
+                "breakwater.decision.false_alarms_per_week": self.decision.false_alarms_per_week,
+                "breakwater.guards.false_alarms_per_week": pack.guards.false_alarms_per_week,
+            },
+        )
 
     @property
     def guards(self) -> Sequence[Guard]:

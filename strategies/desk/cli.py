@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate = commands.add_parser("simulate", help="write a seeded simulated market")
     simulate.add_argument("directory", type=Path)
     simulate.add_argument("--seed", type=int, default=0)
+    simulate.add_argument("--timeframe", default="1h", help="1h")
     simulate.set_defaults(run=_simulate)
     exchange = commands.add_parser("exchange", help="serve the loopback exchange until stopped")
     add_exchange_options(exchange)
@@ -130,6 +131,7 @@ def _add_backtests(commands: Subcommands) -> None:
 def _add_compare(commands: Subcommands) -> None:
     compare = _add(commands, "compare", _compare, "all models on the same walk-forward folds")
     _add_market(compare)
+    compare.add_argument("--config", type=Path, default=None, help="whose settings; the defaults")
     compare.add_argument("--models", nargs="+", default=[], help="catalogue names; default: all")
     for name, what in (
         ("seeds", "trainings of each model and fold; 3"),
@@ -266,18 +268,19 @@ def _explain(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     from strategies.desk.compare import CompareOptions, run_compare
+    from strategies.desk.configured import compared
     from strategies.desk.data import choose_datadir
 
-    userdir = options.userdir or CompareOptions.userdir
-    return run_compare(
-        CompareOptions(
-            data=choose_datadir(options.data, userdir),
-            userdir=userdir,
-            models=tuple(options.models),
-            settings=_training(options.max_steps),
-            **_given(options, "data", "userdir", "models", "max_steps"),
-        )
-    )
+    asked = _given(options, "data", "models", "max_steps", "config") | {
+        "userdir": options.userdir or CompareOptions.userdir,
+        "models": tuple(options.models),
+        "settings": _training(options.max_steps),
+    }
+    if options.config:
+        asked = compared(options.config, asked)
+    timeframe = asked.get("timeframe", CompareOptions.timeframe)
+    data = choose_datadir(options.data, asked["userdir"], timeframe)
+    return run_compare(CompareOptions(data=data, **asked))
 
 
 def _cascades(options: argparse.Namespace) -> int:
@@ -356,7 +359,7 @@ def _liquidation(options: argparse.Namespace) -> int:
 def _simulate(options: argparse.Namespace) -> int:
     from strategies.desk.simulated_data import write_simulated
 
-    write_simulated(options.directory, seed=options.seed)
+    write_simulated(options.directory, seed=options.seed, timeframe=options.timeframe)
     print(f"simulated market in {options.directory}")
     return 0
 

@@ -69,6 +69,7 @@ class CompareOptions:
     reference: str = "volatility"  # always among the models
     userdir: Path = USER_DATA
     settings: Mapping[str, Any] = field(default_factory=dict)  # of model_training_parameters
+    decision: DecisionConfig = field(default_factory=DecisionConfig)  # when a forecast is traded
 
     def __post_init__(self) -> None:
         for name in ("seeds", "folds", "train_days", "test_days"):
@@ -190,7 +191,7 @@ def _compared(walk: _Walk, name: str, executor: Executor, progress: _Progress) -
 
 def _write(walk: _Walk, entries: list[ComparedModel], failures: list[str]) -> Path:
     """Measure, print the table and write the report; return its folder."""
-    trading = Trading(cost_frac=walk.settings.labels.cost_frac, decision=DecisionConfig())
+    trading = Trading(cost_frac=walk.settings.labels.cost_frac, decision=walk.options.decision)
     outcomes = truth(walk.market, walk.folds, walk.settings, walk.candle_ms)
     rows = measure_models(entries, outcomes, trading, walk.options.reference)
     rows.sort(key=lambda row: -row["gain_millibits"]["value"])
@@ -336,7 +337,7 @@ def _provenance(walk: _Walk, failures: list[str]) -> dict[str, Any]:
         "test_days": options.test_days,
         "reference": catalog.titles()[options.reference],
         "settings": dataclasses.asdict(walk.settings),
-        "decision": dataclasses.asdict(DecisionConfig()),
+        "decision": dataclasses.asdict(options.decision),
         "failures": failures,
         "commit": commit(),
         "versions": {

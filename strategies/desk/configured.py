@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from freqtrade.configuration import Configuration
 from freqtrade.enums import RunMode
+
+from strategies.bot.config import pack_config
 
 
 def configured(file: Path, userdir: Path) -> dict[str, Any]:
@@ -30,3 +33,35 @@ def configured(file: Path, userdir: Path) -> dict[str, Any]:
         arguments = {"config": [str(file)], "user_data_dir": scratch}
         config: dict[str, Any] = Configuration(arguments, RunMode.OTHER).get_config()
     return {**config, "user_data_dir": userdir.resolve()}
+
+
+def compared(file: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `breakwater compare` takes from a config: as its bot trains, asks and decides.
+
+    Pair, timeframe and days of training are the config's where the command line gave none;
+    `settings` given there win, setting by setting.
+
+    Parameters
+    ----------
+    given
+        Options of the command line, by name.
+
+    Raises
+    ------
+    ConfigError
+        If the candles asked for are not those of the config's style, or a setting is wrong.
+    freqtrade.exceptions.OperationalException
+        If the file is missing or no configuration.
+    """
+    config = configured(file, Path(given.get("userdir") or "user_data"))
+    config |= {"timeframe": given.get("timeframe", config.get("timeframe"))}
+    freqai, capped = config["freqai"], given.get("settings") or {}
+    blocks = freqai["model_training_parameters"]
+    return {
+        "pair": config["exchange"]["pair_whitelist"][0],
+        "train_days": freqai["train_period_days"],
+        "decision": pack_config(config).decision,
+        **given,
+        "timeframe": config["timeframe"],
+        "settings": blocks | {k: {**blocks.get(k, {}), **v} for k, v in capped.items()},
+    }

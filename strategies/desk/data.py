@@ -14,7 +14,7 @@ from strategies.bot.market_data import (
     load_checked,
     load_funding,
 )
-from strategies.desk.simulated_data import read_marker, write_simulated
+from strategies.desk.simulated_data import default_simulation, read_marker, write_simulated
 
 __all__ = [
     "MARKER",
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 
-def choose_datadir(explicit: Path | None, userdir: Path) -> Path:
+def choose_datadir(explicit: Path | None, userdir: Path, timeframe: str = "1h") -> Path:
     """Return the data directory of a run: the one asked for, else real data, else simulated.
 
     Parameters
@@ -40,6 +40,8 @@ def choose_datadir(explicit: Path | None, userdir: Path) -> Path:
     userdir
         Freqtrade's user directory. Downloaded candles in ``data/binance`` come first; without
         them ``data/simulated`` is used, and written first if there is none.
+    timeframe
+        Of the simulated candles; those of other lengths than 1h have a directory of their own.
 
     Raises
     ------
@@ -52,9 +54,10 @@ def choose_datadir(explicit: Path | None, userdir: Path) -> Path:
     downloaded = Path(userdir) / "data" / "binance"
     if _has_futures(downloaded):
         return downloaded
-    simulated = Path(userdir) / "data" / "simulated"
+    usual = timeframe == "1h"
+    simulated = Path(userdir) / "data" / ("simulated" if usual else f"simulated-{timeframe}")
     if not (simulated / MARKER).is_file():
-        write_simulated(simulated)
+        write_simulated(simulated) if usual else default_simulation(simulated, timeframe)
     return simulated
 
 

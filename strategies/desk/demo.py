@@ -33,7 +33,7 @@ from strategies.desk.places import CONFIGS, FREQAIMODELS, STRATEGIES, USER_DATA
 from strategies.desk.reference import reference_of
 from strategies.desk.results import Run, load_record
 
-_DEFAULT_DAYS = 240  # of backtest when no timerange is given: eight monthly trainings
+_DEFAULT_TRAININGS = 8  # of the backtest when no timerange is given: 240 days of monthly ones
 _FAULT = re.compile(r"raised exception|Fatal exception|Traceback \(most recent call last\)")
 
 
@@ -52,9 +52,10 @@ class DemoOptions:
 def run_demo(options: DemoOptions) -> int:
     """Run the backtest and write its report; return the process exit code."""
     config = configured(options.config, options.userdir)
+    pack_config(config)  # a typing error costs nothing: in a setting, or of the candles,
     if options.timerange:
-        span_read({**config, "timerange": options.timerange}, 0)  # a typing error costs nothing
-    datadir = choose_datadir(options.data, options.userdir).resolve()
+        span_read({**config, "timerange": options.timerange}, 0)  # or in the span
+    datadir = choose_datadir(options.data, options.userdir, config["timeframe"]).resolve()
     timerange = options.timerange or demo_timerange(config, datadir)
     return _backtested({**config, "timerange": timerange, "datadir": datadir}, options)
 
@@ -106,12 +107,12 @@ def _report(run: Run, options: DemoOptions, datadir: Path) -> None:
 
 
 def demo_timerange(config: Mapping[str, Any], datadir: Path) -> str:
-    """Return the last `_DEFAULT_DAYS` whole days of the first pair's candles, YYYYMMDD-YYYYMMDD."""
+    """Return the first pair's last whole days, as YYYYMMDD-YYYYMMDD: `_DEFAULT_TRAININGS`' span."""
     pair = config["exchange"]["pair_whitelist"][0]
     candles = load_checked(datadir, pair, config["timeframe"])
     last = datetime.fromtimestamp(candles.time_ms[-1] / 1000, tz=UTC)
     stop = datetime(last.year, last.month, last.day, tzinfo=UTC)
-    start = stop - timedelta(days=_DEFAULT_DAYS)
+    start = stop - timedelta(days=_DEFAULT_TRAININGS * config["freqai"]["backtest_period_days"])
     return f"{start:%Y%m%d}-{stop:%Y%m%d}"
 
 

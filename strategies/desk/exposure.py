@@ -196,16 +196,22 @@ def refit_folds(market: Candles, candle_ms: int, options: ExposureOptions) -> li
 
 
 def _market(market: Candles, span: slice, options: ExposureOptions) -> ExposureMarket:
-    """Return the candles of the span with what funding a long pays at each one's open."""
+    """Return the candles of the span with what funding a long pays at each one's open.
+
+    What is paid within a candle, as twice within one of a day, is charged at the next one's open,
+    to what was held until then.
+    """
     times = market.time_ms[span]
     paid_ms, rates = load_funding(options.data, options.pair)
-    at = (paid_ms // HOUR_MS * HOUR_MS).tolist()  # stamped some milliseconds late
-    rate = dict(zip(at, rates.tolist(), strict=True))
+    at = paid_ms // HOUR_MS * HOUR_MS  # stamped some milliseconds late
+    within = (times[0] <= at) & (at <= times[-1])
+    funding = np.zeros(len(times))
+    np.add.at(funding, np.searchsorted(times, at[within]), rates[within])
     return ExposureMarket(
         time_ms=times,
         open=market.open[span],
         close=market.close[span],
-        funding=np.array([rate.get(t, 0.0) for t in times.tolist()]),
+        funding=funding,
     )
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +28,8 @@ from strategies.bot.data_files import MARKER
 DEFAULT_SEED: Final = 7
 DEFAULT_START: Final = datetime(2023, 1, 1, tzinfo=UTC)
 DEFAULT_DAYS: Final = 1020  # two years to train on, 240 days to test, and the warm-up
+# Of candles above an hour: 1600 days to train on, 720 to test, and 430 candles of warm-up.
+_LONG_DAYS: Final = 2800
 
 
 def write_simulated(
@@ -47,7 +49,8 @@ def write_simulated(
     seed, start, days
         Of the simulation; a time without a zone is UTC.
     timeframe
-        Of the candles, at most 1h; below 1h, hourly candles are written as well.
+        Of the candles; it divides 1h, or a day and 1h divides it. Those of 1h are written as well:
+        longer ones are made of them, as an exchange makes them.
 
     Returns
     -------
@@ -58,14 +61,17 @@ def write_simulated(
     ------
     InputError
         If `datadir` holds anything that is not a simulation (nothing is touched then), or the
-        timeframe is longer than 1h.
+        timeframe neither divides 1h nor is whole hours that divide a day.
     """
-    candle_ms = timeframe_to_msecs(timeframe)
-    if candle_ms > HOUR_MS or HOUR_MS % candle_ms:
+    longer_ms = timeframe_to_msecs(timeframe)
+    if HOUR_MS % longer_ms and (longer_ms % HOUR_MS or DAY_MS % longer_ms):
         raise InputError(
-            f"expected a timeframe that divides 1h, got {timeframe}",
-            cure="simulate 1h; Freqtrade reads mark prices and funding by the hour",
+            f"expected a timeframe that divides 1h, or whole hours that divide a day, got "
+            f"{timeframe}",
+            cure="simulate one of 1m, 5m, 15m, 1h, 4h or 1d; mark prices and funding are by the "
+            "hour",
         )
+    candle_ms = min(longer_ms, HOUR_MS)
     _refuse_foreign(datadir)
     start = start if start.tzinfo else start.replace(tzinfo=UTC)
     market = simulate_market(
@@ -85,6 +91,14 @@ def write_simulated(
         _write_marker(fresh, market, timeframe, days)
         _swap(fresh, datadir, Path(scratch) / "old")
     return datadir
+
+
+def default_simulation(datadir: Path, timeframe: str) -> Path:
+    """Write as many days as candles of this length need; all lengths end on the same day."""
+    long = timeframe_to_msecs(timeframe) > HOUR_MS
+    days = _LONG_DAYS if long else DEFAULT_DAYS
+    start = DEFAULT_START - timedelta(days=days - DEFAULT_DAYS)
+    return write_simulated(datadir, start=start, days=days, timeframe=timeframe)
 
 
 def read_marker(datadir: Path) -> dict[str, Any]:
@@ -136,10 +150,12 @@ def _store_pair(
     datadir: Path, pair: str, published: PairMarket, timeframe: str, candle_ms: int
 ) -> None:
     handler = get_datahandler(datadir, "feather")
-    handler.ohlcv_store(pair, timeframe, _frame(published.candles), CandleType.FUTURES)
-    if candle_ms < HOUR_MS:
-        hours = aggregate(published.candles, candle_ms, HOUR_MS)
-        handler.ohlcv_store(pair, "1h", _frame(hours), CandleType.FUTURES)
+    for name in dict.fromkeys((timeframe, "1h")):
+        length_ms = timeframe_to_msecs(name)
+        candles = published.candles
+        if length_ms > candle_ms:
+            candles = aggregate(candles, candle_ms, length_ms)
+        handler.ohlcv_store(pair, name, _frame(candles), CandleType.FUTURES)
     mark = aggregate(published.mark, candle_ms, HOUR_MS)
     handler.ohlcv_store(pair, "1h", _frame(mark), CandleType.MARK)
     funding = pd.DataFrame(

@@ -7,6 +7,7 @@ as levels: a network fed with levels learns yesterday's price.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -26,8 +27,9 @@ _TINY: Final = 1e-12  # keeps logs and ratios finite on candles that did not tra
 def sigma_per_candle(close: FloatArray) -> FloatArray:
     """Return the causal volatility of one candle's log return, (N,) -> (N,).
 
-    Root of the average of a fast (one day of hours) and a slow mean square: quick to rise in a
-    crash, slow to forget it. NaN for the first `SLOW` rows.
+    Root of the average of a fast (24 candles) and a slow (168) mean square: quick to rise in a
+    crash, slow to forget it. A day and a week of hours; two hours and fourteen of candles of five
+    minutes, which have no time to see the hours of the day pass. NaN for the first `SLOW` rows.
     """
     r = np.log(close) - np.log(lag(close, 1))  # (N,)
     return np.sqrt(0.5 * (rolling_rms(r, 24) ** 2 + rolling_rms(r, SLOW) ** 2))
@@ -98,11 +100,27 @@ def calendar_features(time_ms: IntArray, candle_ms: int) -> dict[str, FloatArray
     """Return the clock as sines and cosines, taken at each candle's close.
 
     The hour of the day, the day of the week, and the 8-hour funding clock of Binance USD-M
-    (payments at 00, 08 and 16 UTC).
+    (payments at 00, 08 and 16 UTC). A clock that candles of this length always meet at the same
+    hand says nothing and is left out: that of the day for candles of a day. Where they meet two
+    hands, opposite ones, the sine stands still and only the cosine is left.
+
+    Examples
+    --------
+    >>> list(calendar_features(np.array([0]), 4 * HOUR_MS))
+    ['day_sin', 'day_cos', 'week_sin', 'week_cos', 'funding_cos']
     """
     close_h = (time_ms + candle_ms) / HOUR_MS
     out: dict[str, FloatArray] = {}
     for name, period_h in (("day", 24.0), ("week", 168.0), ("funding", 8.0)):
         phase = 2 * np.pi * np.mod(close_h, period_h) / period_h
-        out[f"{name}_sin"], out[f"{name}_cos"] = np.sin(phase), np.cos(phase)
+        hands = _hands_met(round(period_h * HOUR_MS), candle_ms)
+        if hands > 2:
+            out[f"{name}_sin"] = np.sin(phase)
+        if hands > 1:
+            out[f"{name}_cos"] = np.cos(phase)
     return out
+
+
+def _hands_met(period_ms: int, candle_ms: int) -> int:
+    """Return how many different moments of a period candles close at, counted from 1970."""
+    return period_ms // math.gcd(period_ms, candle_ms)

@@ -41,7 +41,7 @@ def coin_floor(coin: str) -> float:
 class CascadeConfig:
     """What counts as a cascade."""
 
-    move_ms: int = HOUR_MS  # the move is measured from the close an hour before
+    move_ms: int = HOUR_MS  # the move is measured from the close an hour, or a candle, before
     by_close: bool = False  # to the close, not to the low or high: to compare the labels
     sigma_multiple: float = 4.0  # of the volatility over the same span
     floor_frac: float = 0.03  # and at least this large: `coin_floor`

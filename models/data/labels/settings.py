@@ -15,7 +15,9 @@ class LabelSettings:
     cost_frac: float = 0.0014  # round trip: 2 x (5 bp taker fee + 2 bp slippage); inside it is flat
     cascade_horizon_candles: int = 24  # how far the hazard looks
     hazard_bins: int = 6  # log-spaced over that horizon
-    cascade_floor_frac: float = 0.03  # smallest hourly move that can be a cascade; 0.04 for LTC
+    # Smallest move that can be a cascade, within an hour or one candle, whichever is longer; 0.04
+    # for LTC. Of four hours a move of 3 % is nothing: it has to grow as volatility does.
+    cascade_floor_frac: float = 0.03
 
     def __post_init__(self) -> None:
         if self.horizon_candles < 1 or self.cascade_horizon_candles < 1:

@@ -93,7 +93,7 @@ def comparison_verdict(rows: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     if leaking:
         return (
             f"Look for the leak: {', '.join(leaking)}.",
-            "Nobody gets 60 % of hourly directions right from candles.",
+            "Nobody gets 60 % of directions right from candles.",
         )
     compared = f"{', '.join(better) if better else 'None'} beat the reference beyond its interval"
     counted = f"{sum(r['seeds'] for r in rows)} trained series were looked at; intervals are not "

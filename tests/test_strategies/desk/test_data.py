@@ -304,9 +304,30 @@ def test_simulation_when_what_is_there_is_no_folder_of_files_then_it_is_refused_
     assert place.lstat().st_ino == was
 
 
-def test_simulation_when_longer_than_an_hour_or_marker_broken_then_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="divides 1h, got 4h"):
-        data.write_simulated(tmp_path / "sim", timeframe="4h")
+@pytest.mark.parametrize(("timeframe", "hours"), [("4h", 4), ("1d", 24)])
+def test_simulation_when_longer_than_an_hour_then_its_candles_are_hours_joined(
+    tmp_path: Path, timeframe: str, hours: int
+) -> None:
+    data.write_simulated(tmp_path / "sim", start=START, days=DAYS, timeframe=timeframe)
+    data.write_simulated(tmp_path / "hours", start=START, days=DAYS)
+    long = data.load_checked(tmp_path / "sim", BTC, timeframe)
+    short = data.load_checked(tmp_path / "sim", BTC, "1h")
+    np.testing.assert_array_equal(
+        short.close, data.load_checked(tmp_path / "hours", BTC, "1h").close
+    )
+    assert len(long) * hours == len(short) == DAYS * 24
+    np.testing.assert_array_equal(long.close, short.close[hours - 1 :: hours])
+    np.testing.assert_array_equal(long.high, short.high.reshape(-1, hours).max(axis=1))
+    summary = data.check_datadir(tmp_path / "sim", PAIRS, timeframe, START_MS, STOP_MS)
+    assert summary.source == "simulated"
+    assert data.read_marker(tmp_path / "sim")["timeframe"] == timeframe
+
+
+def test_simulation_when_candles_fit_no_day_or_the_marker_is_broken_then_refused(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(InputError, match="whole hours that divide a day, got 3d"):
+        data.write_simulated(tmp_path / "sim", timeframe="3d")
     (tmp_path / data.MARKER).write_text("{")
     with pytest.raises(InputError, match=r"expected a readable SIMULATED\.json"):
         data.write_simulated(tmp_path)
@@ -337,6 +358,10 @@ def test_datadir_is_explicit_then_downloaded_then_simulated(
     assert (simulated / data.MARKER).stat().st_mtime_ns == before
     (userdir / "data" / "binance" / "futures").mkdir(parents=True)
     assert data.choose_datadir(None, userdir) == simulated
+    of_days = data.choose_datadir(None, userdir, "1d")
+    assert of_days == userdir / "data" / "simulated-1d"
+    last = data.load_checked(of_days, BTC, "1d").time_ms[-1]
+    assert pd.Timestamp(last, unit="ms") == pd.Timestamp("2025-10-16")
     (userdir / "data" / "binance" / "futures" / CANDLES).touch()
     assert data.choose_datadir(None, userdir) == userdir / "data" / "binance"
 

@@ -115,6 +115,20 @@ def test_rsi_when_all_up_all_down_or_still_then_100_0_and_50() -> None:
     np.testing.assert_allclose(cutler_rsi(sawtooth, 4)[4:], 75.0)
 
 
+@pytest.mark.parametrize("candle_h", [1 / 12, 0.25, 1, 2, 3, 4, 6, 8, 12, 24, 72, 168])
+def test_calendar_when_candles_have_any_length_then_no_column_stands_still(candle_h: float) -> None:
+    candle_ms = round(candle_h * HOUR_MS)
+    times = START_MS // candle_ms * candle_ms + candle_ms * np.arange(4000, dtype=np.int64)
+    for name, values in calendar_features(times, candle_ms).items():
+        assert values.std() > 0.5, name
+
+
+def test_calendar_when_candles_are_short_then_all_six_columns_are_there() -> None:
+    for candle_ms in (60_000, HOUR_MS):
+        assert len(calendar_features(np.array([0]), candle_ms)) == 6
+    assert list(calendar_features(np.array([0]), 24 * HOUR_MS)) == ["week_sin", "week_cos"]
+
+
 def test_calendar_when_a_candle_closes_on_the_hour_then_the_clock_is_that_hour() -> None:
     times = START_MS + HOUR_MS * np.arange(336, dtype=np.int64)
     clock = calendar_features(times, HOUR_MS)
