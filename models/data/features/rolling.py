@@ -7,6 +7,8 @@ backtest. These do not: the same window gives the same bits wherever the frame s
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -59,10 +61,26 @@ def rolling_min(values: FloatArray, window: int) -> FloatArray:
 
 
 def rolling_median(values: FloatArray, window: int) -> FloatArray:
-    """Return the median of the last `window` rows; NaN for the first window - 1."""
-    if len(values) < window:
-        return np.full(len(values), np.nan)
-    return _pad(np.median(_windows(values, window), axis=1), len(values))
+    """Return the median of the last `window` rows; NaN for the first window - 1.
+
+    The window is kept sorted, which carries values and no rounding. A month of candles of five
+    minutes is 8640 rows: NumPy's median would copy every window, two gigabytes for a quarter.
+    """
+    if window < 1:
+        raise InputError(f"expected a window of at least 1 row, got {window}")
+    rows = len(values)
+    out = np.full(rows, np.nan)
+    unknown = np.isnan(values)
+    holes = np.concatenate(([0], np.cumsum(unknown)))  # (N + 1,)
+    x = np.where(unknown, np.inf, values).tolist()
+    held = sorted(x[: window - 1])
+    low, high = (window - 1) // 2, window // 2
+    for t in range(window - 1, rows):
+        insort(held, x[t])
+        if holes[t + 1] == holes[t + 1 - window]:
+            out[t] = (held[low] + held[high]) / 2
+        del held[bisect_left(held, x[t + 1 - window])]
+    return out
 
 
 def lag(values: FloatArray, rows: int) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -53,6 +54,16 @@ def test_rolling_when_the_frame_starts_later_or_ends_earlier_then_the_bits_are_t
     last = len(x) - dropped
     part = function(x[first:last].copy(), window)[window - 1 :]
     np.testing.assert_array_equal(part, function(x, window)[first + window - 1 : last])
+
+
+def test_rolling_median_when_the_window_is_a_month_of_minutes_then_windows_are_not_copied() -> None:
+    x = np.random.default_rng(0).lognormal(size=10_000)
+    tracemalloc.start()
+    found = rolling.rolling_median(x, 8_640)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100 * x.nbytes  # all windows are 1,361 times as much
+    assert found[-1] == np.median(x[-8_640:])
 
 
 def test_rolling_control_when_a_running_sum_is_used_then_the_bits_do_depend_on_the_start() -> None:
