@@ -21,7 +21,7 @@ from freqtrade.exchange import timeframe_to_msecs
 
 from models.base import columns
 from models.base.errors import ConfigError, InputError
-from models.base.types import Candles, FloatArray
+from models.base.types import Candles, FloatArray, IntArray
 from models.base.units import DAY_MS, HOUR_MS
 from models.data.features.candles import LOOKBACK, sigma_per_candle
 from models.data.features.frame import market_features
@@ -196,23 +196,33 @@ def refit_folds(market: Candles, candle_ms: int, options: ExposureOptions) -> li
 
 
 def _market(market: Candles, span: slice, options: ExposureOptions) -> ExposureMarket:
-    """Return the candles of the span with what funding a long pays at each one's open.
-
-    What is paid within a candle, as twice within one of a day, is charged at the next one's open,
-    to what was held until then.
-    """
+    """Return the candles of the span with what funding a long pays at each one's open."""
     times = market.time_ms[span]
-    paid_ms, rates = load_funding(options.data, options.pair)
-    at = paid_ms // HOUR_MS * HOUR_MS  # stamped some milliseconds late
-    within = (times[0] <= at) & (at <= times[-1])
-    funding = np.zeros(len(times))
-    np.add.at(funding, np.searchsorted(times, at[within]), rates[within])
     return ExposureMarket(
         time_ms=times,
         open=market.open[span],
         close=market.close[span],
-        funding=funding,
+        funding=funding_at_opens(times, *load_funding(options.data, options.pair)),
     )
+
+
+def funding_at_opens(time_ms: IntArray, paid_ms: IntArray, rates: FloatArray) -> FloatArray:
+    """Return the rates paid at each candle's open (N,), of payments (P,) and their rates.
+
+    What is paid within a candle, as twice within one of a day, is charged at the next one's open,
+    to what was held until then.
+
+    Examples
+    --------
+    >>> payments = np.arange(7) * 8 * HOUR_MS + 5
+    >>> funding_at_opens(np.array([0, 24, 48]) * HOUR_MS, payments, np.full(7, 0.0001))
+    array([0.0001, 0.0003, 0.0003])
+    """
+    at = paid_ms // HOUR_MS * HOUR_MS  # stamped some milliseconds late
+    within = (time_ms[0] <= at) & (at <= time_ms[-1])
+    out = np.zeros(len(time_ms))
+    np.add.at(out, np.searchsorted(time_ms, at[within]), rates[within])
+    return out
 
 
 def _provenance(options: ExposureOptions, market: Candles, span: slice) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ from freqtrade.enums import RunMode
 from freqtrade.exceptions import OperationalException
 from freqtrade.resolvers.strategy_resolver import StrategyResolver
 
-from models.base.errors import ConfigError
+from models.base.errors import ConfigError, InputError
 from models.data.labels.settings import LabelSettings
 from models.learn import catalog
 from models.learn.training.settings import ModelSettings
 from models.trade.decision.sizing import SizingConfig
 from models.trade.risk.limits import HardLimits
 from strategies.bot.config import pack_config
+from strategies.bot.data_check import check_backtest_data
 from strategies.bot.styles import STYLES, Style, refuse_unfit, require_own_candles
+from strategies.desk.simulated_data import write_simulated
 from tests.places import ROOT, USER_DATA
 
 
@@ -108,6 +111,20 @@ def test_strategy_when_freqtrade_makes_it_at_other_candles_then_it_refuses_in_wo
     with pytest.raises(OperationalException) as caught:
         StrategyResolver.load_strategy(config)
     assert f"the style {style.value} is made for candles" in str(caught.value)
+
+
+def test_backtest_when_detail_candles_are_missing_then_it_stops_instead_of_doing_without(
+    tmp_path: Path,
+) -> None:
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    datadir = write_simulated(tmp_path / "data", start=start, days=20, timeframe="4h")
+    config = {
+        "datadir": datadir, "timeframe": "4h", "timerange": "20240105-20240115",
+        "exchange": {"pair_whitelist": ["BTC/USDT:USDT"]},
+    }  # fmt: skip
+    check_backtest_data({**config, "timeframe_detail": "1h"}, 10)
+    with pytest.raises(InputError, match=r"BTC_USDT_USDT-15m-futures\.feather"):
+        check_backtest_data({**config, "timeframe_detail": "15m"}, 10)
 
 
 def test_settings_when_they_are_the_defaults_then_they_fit_every_length_up_to_twelve_hours() -> (

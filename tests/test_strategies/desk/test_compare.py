@@ -17,9 +17,11 @@ from models.data.features.candles import LOOKBACK
 from models.data.features.frame import market_features
 from models.serve.drift import fit_drift
 from strategies.desk import compare
+from strategies.desk.cli import main
 from strategies.desk.compare import CompareOptions, folds, run_compare, walk_forward_job
+from strategies.desk.configured import compared
 from strategies.desk.simulated_data import write_simulated
-from tests.places import ROOT
+from tests.places import ROOT, USER_DATA
 from tests.test_contract import echo
 from tests.test_models import markets
 
@@ -148,6 +150,27 @@ def test_options_when_wrong_then_refused_by_name(tmp_path: Path) -> None:
     assert "lstm" in caught.value.cure
     with pytest.raises(ConfigError, match="expected seeds >= 1, got 0"):
         CompareOptions(data=tmp_path, seeds=0)
+
+
+def test_config_when_given_then_its_labels_days_and_rules_are_compared_and_options_win() -> None:
+    swing = USER_DATA / "config_style_swing.json"
+    given = {"folds": 2, "settings": {"training": {"max_steps": 5}}}
+    asked = CompareOptions(data=Path("data"), **compared(swing, given))
+    assert (asked.pair, asked.timeframe, asked.train_days) == ("BTC/USDT:USDT", "4h", 1460)
+    assert asked.settings["labels"]["horizon_candles"] == 6
+    assert asked.settings["training"] == {"max_steps": 5}
+    assert asked.decision.max_hold_candles == 18
+    fewer = compared(swing, {**given, "train_days": 900, "pair": "ETH/USDT:USDT"})
+    assert (fewer["train_days"], fewer["pair"]) == (900, "ETH/USDT:USDT")
+
+
+def test_config_when_other_candles_are_typed_then_its_style_refuses_them_before_any_data(
+    tmp_path: Path, capsys: Any
+) -> None:
+    typed = ["compare", "--config", str(USER_DATA / "config_style_swing.json"), "--timeframe", "1h"]
+    assert main([*typed, "--userdir", str(tmp_path / "user")]) == 2
+    assert "the style swing is made for candles of 4h, got '1h'" in capsys.readouterr().err
+    assert not (tmp_path / "user").exists()
 
 
 def test_command_when_typed_then_two_models_are_trained_and_compared(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from models.learn.jobs.pipeline import train
 from strategies.desk.cli import main
 from strategies.desk.exposure import (
     ExposureOptions,
+    funding_at_opens,
     refit_folds,
     walk_forward_sigma,
     ways_to_hold,
@@ -103,6 +104,23 @@ def test_forecasts_when_the_future_changes_then_the_past_ones_do_not(
     assert not np.isclose(known[later], other[later], rtol=1e-3).any()  # the control
     assert np.isnan(known[: at(market, "2022-06-20")]).all()
     assert np.isfinite(known[at(market, "2022-06-20") : cut]).mean() > 0.9
+
+
+@pytest.mark.parametrize("hours", [1, 4, 8])
+def test_funding_when_payments_meet_opens_then_each_is_charged_there(hours: int) -> None:
+    times = HOUR * np.arange(0, 48, hours)
+    paid, rates = 8 * HOUR * np.arange(6) + 3, 1e-4 * np.arange(1.0, 7.0)
+    found = dict(zip(times.tolist(), funding_at_opens(times, paid, rates), strict=True))
+    met = {t: rate for t, rate in found.items() if rate}
+    assert met == dict(zip((paid - 3).tolist(), rates, strict=True))
+
+
+def test_funding_when_candles_last_a_day_then_no_payment_is_lost() -> None:
+    times = 24 * HOUR * np.arange(4)
+    paid, rates = 8 * HOUR * np.arange(-3, 12), 1e-4 * np.arange(15.0)
+    found = funding_at_opens(times, paid, rates)
+    # Before the first open and after the last one nothing is held.
+    np.testing.assert_allclose(found, [3e-4, 1.5e-3, 2.4e-3, 3.3e-3])
 
 
 def test_ways_when_held_then_all_have_the_same_mean_and_one_trades_as_often_as_the_forecast(
