@@ -163,15 +163,11 @@ def _stop_beyond_the_last(
 
 
 def _expired_at_once(freqai: Mapping[str, Any], timeframe: str) -> Iterator[tuple[str, str]]:
-    """Yield a lifetime of models that ends before the next candle, or before the next training."""
-    expires, retrained = freqai.get("expiration_hours", 0), freqai.get("live_retrain_hours", 0)
-    if not freqai.get("enabled") or not expires:
-        return
-    candle_h = timeframe_to_msecs(timeframe) / HOUR_MS
-    if expires <= max(retrained, candle_h):
+    """Yield a lifetime of models that is over before the candle after their training closes."""
+    expires, candle_h = freqai.get("expiration_hours", 0), timeframe_to_msecs(timeframe) / HOUR_MS
+    if freqai.get("enabled") and 0 < expires <= candle_h:
         yield (
-            f"expected freqai.expiration_hours above live_retrain_hours ({retrained:g}) and above "
-            f"a candle ({candle_h:g} h), got {expires:g}: every model would expire before its "
-            "successor",
+            f"expected freqai.expiration_hours above a candle, {candle_h:g} h, got {expires:g}: "
+            "every model would expire before it has answered",
             "raise freqai.expiration_hours",
         )

@@ -19,6 +19,7 @@ from models.learn import catalog
 from models.learn.training.settings import ModelSettings
 from strategies.account.hedge_config import HedgeConfig, HedgeMode, PrimaryConfig
 from strategies.bot.config import PackConfig, pack_config
+from strategies.bot.styles import Style
 from strategies.seams.fast_mode import FastMode
 from tests.places import USER_DATA
 
@@ -39,6 +40,7 @@ WRONG: Final[Mapping[Any, st.SearchStrategy[Any]]] = {
     Mapping: TEXTS | NUMBERS | st.booleans() | LISTS | st.none(),
     HedgeMode: TEXTS | NUMBERS | LISTS | st.none(),
     FastMode: TEXTS | NUMBERS | LISTS | st.none(),
+    Style: TEXTS | NUMBERS | LISTS | st.none(),
 }
 
 

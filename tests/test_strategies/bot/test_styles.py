@@ -148,21 +148,25 @@ def test_stop_when_the_last_resort_is_closer_then_refused_with_both() -> None:
     unfit(sizing=wide, limits=HardLimits(max_leverage=2.0))
 
 
-@pytest.mark.parametrize(("expires", "retrained", "timeframe"), [(12, 6, "1d"), (24, 24, "1h")])
-def test_models_when_they_expire_before_their_successors_then_refused(
-    expires: float, retrained: float, timeframe: str
+@pytest.mark.parametrize(("expires", "timeframe"), [(12, "1d"), (24, "1d"), (1, "1h")])
+def test_models_when_they_expire_within_a_candle_then_refused(
+    expires: float, timeframe: str
 ) -> None:
-    freqai = {"enabled": True, "expiration_hours": expires, "live_retrain_hours": retrained}
     labels = LabelSettings(cascade_horizon_candles=6)
-    with pytest.raises(ConfigError, match="would expire before its successor"):
+
+    def lasting(hours: float, *, enabled: bool = True) -> None:
+        freqai = {"enabled": enabled, "expiration_hours": hours}
         unfit(config={"timeframe": timeframe, "freqai": freqai}, labels=labels)
-    unfit(config={"timeframe": timeframe, "freqai": {**freqai, "enabled": False}}, labels=labels)
-    longer = {**freqai, "expiration_hours": 25}
-    unfit(config={"timeframe": timeframe, "freqai": longer}, labels=labels)
+
+    with pytest.raises(ConfigError, match="would expire before it has answered"):
+        lasting(expires)
+    lasting(expires, enabled=False)
+    lasting(25)
+    lasting(0)  # no expiry, which the table of settings refuses
 
 
 def test_settings_when_several_do_not_fit_then_all_are_listed() -> None:
-    freqai = {"enabled": True, "expiration_hours": 6, "live_retrain_hours": 1}
+    freqai = {"enabled": True, "expiration_hours": 6}
     with pytest.raises(ConfigError) as caught:
         unfit(config={"timeframe": "1d", "freqai": freqai}, sizing=SizingConfig(max_stop_frac=0.3))
     assert len(caught.value.cure.split("; ")) == 3
