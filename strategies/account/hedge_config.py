@@ -30,8 +30,8 @@ class PrimaryConfig:
     """The position to hedge; with `own`, the bot's open trade tells its size instead."""
 
     pair: str = "LTC/USDT:USDT"  # its price; a spot position uses the perpetual's
-    side: str = "long"
-    amount_base: float = 0.0
+    side: str = "long"  # or "short"
+    amount_base: float = 0.0  # in coins
     entry_price: float = 0.0  # quote; 0 if not known
     leverage: float = 1.0  # `own`: as set for it on the exchange
     collateral_quote: float = 0.0  # behind it, on its own account
@@ -52,7 +52,7 @@ class PrimaryConfig:
 class HedgeConfig:
     """Settings of the hedge."""
 
-    mode: HedgeMode
+    mode: HedgeMode  # where the position is: docs/hedge.md
     primary: PrimaryConfig
     instruments: tuple[str, ...] = field(metadata={EXPECTED: "a list of pairs"})
     leverage: float = 2.0  # of the hedge legs, as set on the exchange

@@ -24,11 +24,11 @@ class ReadConfig:
 
     exchange: str  # a ccxt id, for example "binance"
     symbol: str  # "LTC/USDT:USDT" a contract's position, "LTC/USDT" what is held of the coin
-    key_env: str
-    secret_env: str
+    key_env: str  # name of the variable with the key, which needs to read only
+    secret_env: str  # and with its secret
     every_s: float = 30.0  # at most one request in this time
     stale_s: float = 300.0  # an older answer is no answer: the legs are held
-    ccxt_config: Mapping[str, Any] = field(default_factory=dict)
+    ccxt_config: Mapping[str, Any] = field(default_factory=dict)  # of the client that asks
 
     def __post_init__(self) -> None:
         if self.exchange not in ccxt.exchanges:

@@ -17,10 +17,10 @@ class TrainingSettings:
     """The one training loop. Defaults follow measurements on one hour candles."""
 
     segment_candles: int = 256  # supervised steps per sequence
-    batch: int = 8
+    batch: int = 8  # segments a step
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
-    gradient_clip: float = 1.0
+    gradient_clip: float = 1.0  # norm
     members: int = 1  # networks trained from different seeds and served as one graph
     # Blocks of time, each left out by one network (or `members` of them) of a committee, so that
     # every row trains; the left-out blocks choose checkpoints and calibrate. 1 holds out the newest
@@ -28,11 +28,11 @@ class TrainingSettings:
     # hedge's model, Prophet, GAN and agents always.
     cross_fit: int = 5
     max_steps: int = 600  # optimiser steps; optima come at 70-300
-    evaluate_every: int = 20
+    evaluate_every: int = 20  # steps
     patience: int = 8  # evaluations without a better validation loss
     ema: float = 0.99  # weight averaging; cuts checkpoint luck from 4-7 millibits to about 1
     quantile_weight: float = 1.0  # of the pinball loss, next to cross-entropy in nats
-    hazard_weight: float = 0.5
+    hazard_weight: float = 0.5  # of the cascade's onset
     peak_weight: float = 0.2  # of the time to a cascade's peak, over the few rows inside one
     action_weight: float = 0.5  # of the hedge's step, where a model has that head
     validation_frac: float = 0.15  # of the rows: chooses the checkpoint

@@ -18,7 +18,7 @@ _CLOCKS_MS: Final = 5_000  # two processes may read the time one after the other
 class ReviewConfig:
     """Whether entries wait for a person; off, the bot trades by itself."""
 
-    enabled: bool = False
+    enabled: bool = False  # each is told, and waits for approve or deny
     expire_s: float = 900.0  # unanswered, or approved and not used, for this long: worth nothing
 
     def __post_init__(self) -> None:

@@ -22,7 +22,7 @@ class SizingConfig:
     risk_per_trade_frac: float = 0.005  # of equity, lost if the stop is hit
     stop_sigmas: float = 3.0  # stop distance in volatilities over the horizon
     min_stop_frac: float = 0.01  # of price; closer stops are noise
-    max_stop_frac: float = 0.10
+    max_stop_frac: float = 0.10  # of price; wider ones are cut to it
     max_notional_leverage: float = 1.0  # position notional over equity, per position
     # Of the growth-optimal size for the edge's lower bound: a quarter has 7/16 of the growth at a
     # sixteenth of the variance, and twice an edge that is not there ruins.

@@ -58,7 +58,9 @@ class HardLimits:
     # Leverage above max_leverage exists only for a position margined on its own whose risk a person
     # has acknowledged, and for a stake of at most this share of equity. 0 is off.
     isolated_leverage: float = _at_most(0.0, HARD_MAX_ISOLATED_LEVERAGE, least=0.0)
-    isolated_equity_frac: float = _at_most(0.01, HARD_MAX_ISOLATED_EQUITY_FRAC)
+    isolated_equity_frac: float = _at_most(
+        0.01, HARD_MAX_ISOLATED_EQUITY_FRAC
+    )  # of equity, staked there
     # Maintenance margin over equity; the exchange liquidates at 1.
     margin_warn: float = _at_most(0.3, 1.0)
     margin_reduce: float = _at_most(0.5, 1.0)  # no new risk
@@ -70,7 +72,7 @@ class HardLimits:
     distance_es99_days: float = _at_least(3.0)  # and at least so many daily ES 99 %
     # Loss of open equity that halts; a person re-arms.
     loss_day_frac: float = _at_most(0.02, 1.0)
-    loss_week_frac: float = _at_most(0.05, 1.0)
+    loss_week_frac: float = _at_most(0.05, 1.0)  # the same over a week
     loss_peak_frac: float = _at_most(0.10, 1.0)  # this one also closes in stages
 
     def __post_init__(self) -> None:
@@ -90,9 +92,9 @@ class GuardConfig:
     collar_mark_frac: float = _at_most(0.01, 1.0)  # order's price from the mark
     collar_index_frac: float = _at_most(0.005, 1.0)  # and from the index
     max_gap_frac: float = _at_most(0.01, 1.0, soft=True)  # between any two of the prices
-    max_orders_per_minute: int = _at_most(10, least=1)
+    max_orders_per_minute: int = _at_most(10, least=1)  # of the whole bot
     max_repeats: int = _at_most(3, least=1)  # same pair and side within the window, then a person
-    repeat_window_s: float = _at_least(3600.0)
+    repeat_window_s: float = _at_least(3600.0)  # of max_repeats
     max_funding_8h_frac: float = _at_most(0.001, soft=True)  # paid by the position
     # A cascade against the position is near where warning of it is wrong so seldom, or more so.
     false_alarms_per_week: float = _at_least(
@@ -105,11 +107,11 @@ class GuardConfig:
     max_candle_age: float = _at_most(1.0)  # of the last analysed candle, in candles
     # What nobody answers for: new risk is refused at once, a person told, then only reduced.
     unknown_told_s: float = _at_most(60.0, 60.0)
-    unknown_reduce_s: float = _at_most(180.0, 180.0)
+    unknown_reduce_s: float = _at_most(180.0, 180.0)  # and only reduced after so long
     # Measured: `models.data.feeds.agreement`. Both need a second source.
     max_source_gap_frac: float = _at_most(0.003, 1.0)  # between the closes of two venues
     max_source_age: float = _at_most(2.0)  # of the last candle compared, in candles
-    max_spread_frac: float = _at_most(0.001, 1.0, soft=True)
+    max_spread_frac: float = _at_most(0.001, 1.0, soft=True)  # between best bid and ask
     max_depth_frac: float = _at_most(0.10, 1.0, soft=True)  # of the visible side an order may take
     max_novelty: float = _at_most(1.0)  # median of a day; the model's own scale
     max_drift: float = _at_most(1.0)  # of 256 candles from the training's; the model's own scale
@@ -118,7 +120,7 @@ class GuardConfig:
     max_latency_ms: float = _at_most(SLOW_MS)  # p99 of candle close -> order; slow beyond
     max_latency_frac: float = _at_most(0.01, 1.0)  # of a candle, which a slow bot may take
     step_volume_frac: float = _at_most(0.05, 0.05)  # of the volume, per step of a reduction
-    jitter_frac: float = _at_least(0.2, 0.5)
+    jitter_frac: float = _at_least(0.2, 0.5)  # how much stricter soft ones are drawn, at most
 
     def __post_init__(self) -> None:
         _check_ranges(self, "breakwater.guards")
