@@ -14,7 +14,7 @@ import math
 import sys
 import textwrap
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from types import NoneType, UnionType
@@ -62,13 +62,17 @@ def run_settings(part: str = "") -> int:
             f"no block of settings has {part!r} in its name",
             cure=f"one of {', '.join(dict.fromkeys(block.name for block in blocks))}",
         )
-    sys.stdout.write(settings_markdown(chosen))
+    sys.stdout.write(settings_markdown(chosen) if part == "" else _sections(chosen))
     return 0
 
 
-def settings_markdown(blocks: list[SettingsBlock]) -> str:
+def settings_markdown(blocks: Sequence[SettingsBlock]) -> str:
     """Return the page of these blocks."""
-    return "\n".join([_HEAD, *("\n".join(_section(block)) for block in blocks)])
+    return f"{_HEAD}\n{_sections(blocks)}"
+
+
+def _sections(blocks: Sequence[SettingsBlock]) -> str:
+    return "\n".join("\n".join(_section(block)) for block in blocks)
 
 
 def setting_blocks() -> Iterator[SettingsBlock]:

@@ -21,10 +21,14 @@ from models.learn import catalog
 from strategies.desk.simulated_data import write_simulated
 from tests.places import ROOT
 from tests.test_contract import pages
-from tests.test_contract.pages import PAGES, README, Command
+from tests.test_contract.pages import README, Command
 
 MODELS = pages.text(ROOT / "docs" / "models.md")
-LINES = sorted({c.line for page in PAGES for c in pages.typed(page) if c.program == "freqtrade"})
+# Other pages' backtests want other candles than an hour's; `test_docs.py` parses them.
+TYPED_WHOLE = (README, ROOT / "docs" / "install.md", ROOT / "docs" / "volatility-target.md")
+LINES = sorted(
+    {c.line for page in TYPED_WHOLE for c in pages.typed(page) if c.program == "freqtrade"}
+)
 # Run whole elsewhere, because they take minutes or a network.
 ELSEWHERE = {
     "make demo": "tests/test_integration/test_demo.py",
