@@ -108,8 +108,8 @@ def cell(estimate: Mapping[str, Any], kind: str) -> str:
         return MISSING
     if not (known(estimate["low"]) and known(estimate["high"])):
         return f"{show(estimate['value'], kind)} (interval not known)"
-    ends = [show(estimate[k], kind).replace(" %", "").replace(" millibits", "")
-            for k in ("low", "high")]  # fmt: skip
+    ends = [show(estimate[k], kind).removesuffix(" %").removesuffix(" millibits")
+            .removesuffix(" bps") for k in ("low", "high")]  # fmt: skip
     return f"{show(estimate['value'], kind).replace(' millibits', '')} ({ends[0]} to {ends[1]})"
 
 

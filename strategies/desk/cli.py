@@ -13,11 +13,18 @@ from freqtrade.exceptions import FreqtradeException
 from models.base.errors import PackError
 from strategies.desk.control import Subcommands, add_commands
 from strategies.desk.loopback.options import add_exchange_options
-from strategies.desk.typed import leave_stdout, make_speakable, positive, whole_number
+from strategies.desk.typed import (
+    DATA_HELP,
+    add_market_options,
+    add_refit_options,
+    leave_stdout,
+    make_speakable,
+    positive,
+    whole_number,
+)
 
 _OWN: Final = ("", "models", "strategies", "freqaimodels")
 _INTERRUPTED, _CLOSED = 130, 141  # as a shell says it
-_DATA_HELP: Final = "a Freqtrade data directory (holds futures/)"
 
 RunCommand: TypeAlias = Callable[[argparse.Namespace], int]
 
@@ -67,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_compare(commands)
     _add_cascades(commands)
     _add_exposure(commands)
+    _add_maker(commands)
     _add_probe(commands)
     _add_collect(commands)
     _add_explain(commands)
@@ -112,7 +120,7 @@ def _given(options: argparse.Namespace, *besides: str) -> dict[str, Any]:
 
 def _add_backtests(commands: Subcommands) -> None:
     demo = _add(commands, "demo", _demo, "backtest on real or simulated data, with a report")
-    demo.add_argument("--data", type=Path, help=_DATA_HELP)
+    demo.add_argument("--data", type=Path, help=DATA_HELP)
     demo.add_argument("--model", help="FreqAI model class; LSTMForecaster")
     demo.add_argument("--strategy", help="BitcoinCrossMargin")
     demo.add_argument("--timerange", help="YYYYMMDD-YYYYMMDD; default: the last 240 days")
@@ -121,7 +129,7 @@ def _add_backtests(commands: Subcommands) -> None:
     hedge = _add(
         commands, "hedge-report", _hedge_report, "backtest of the Litecoin hedge, with a report"
     )
-    hedge.add_argument("--data", type=Path, help=_DATA_HELP)
+    hedge.add_argument("--data", type=Path, help=DATA_HELP)
     hedge.add_argument("--timerange", help="YYYYMMDD-YYYYMMDD; default: 2021 to the newest candle")
     hedge.add_argument("--config", type=Path, help="default: config_litecoin_hedge.json")
     hedge.add_argument("--model", help="FreqAI model class that may lean on the baseline")
@@ -130,7 +138,7 @@ def _add_backtests(commands: Subcommands) -> None:
 
 def _add_compare(commands: Subcommands) -> None:
     compare = _add(commands, "compare", _compare, "all models on the same walk-forward folds")
-    _add_market(compare)
+    add_market_options(compare)
     compare.add_argument("--config", type=Path, default=None, help="whose settings; the defaults")
     compare.add_argument("--models", nargs="+", default=[], help="catalogue names; default: all")
     for name, what in (
@@ -146,7 +154,7 @@ def _add_compare(commands: Subcommands) -> None:
 
 def _add_cascades(commands: Subcommands) -> None:
     cascades = _add(commands, "cascades", _cascades, "how well liquidation cascades can be timed")
-    cascades.add_argument("--data", type=Path, default=None, help=_DATA_HELP)
+    cascades.add_argument("--data", type=Path, default=None, help=DATA_HELP)
     cascades.add_argument("--feeds", type=Path, help="folder of open interest and liquidations")
     cascades.add_argument("--network", default="hedge", help='catalogue name, or "none"; hedge')
     cascades.add_argument(
@@ -163,35 +171,29 @@ def _add_cascades(commands: Subcommands) -> None:
 
 
 def _add_exposure(commands: Subcommands) -> None:
-    exposure = _add(
-        commands, "exposure", _exposure, "whether scaling exposure by volatility pays its trading"
-    )
-    _add_market(exposure)
-    exposure.add_argument("--model", help="catalogue name of what forecasts; volatility")
-    exposure.add_argument("--start", help="YYYY-MM-DD; default: a year after the first candle")
-    exposure.add_argument("--stop", help="YYYY-MM-DD; default: the newest candle")
-    exposure.add_argument("--train-days", type=whole_number, help="history of each refit; 730")
-    exposure.add_argument("--refit-days", type=whole_number, help="between two refits; 60")
-    exposure.add_argument("--horizon-candles", type=whole_number, help="of the forecast; 24")
+    exposure = _add(commands, "exposure", _exposure, "whether scaling by volatility pays its way")
+    add_refit_options(exposure, "volatility", "a year after the first candle", 730, 24)
     exposure.add_argument("--mean-exposure", type=positive, help="of every way, of equity; 1")
-    exposure.add_argument("--userdir", type=Path, default=None, help="default: user_data")
+
+
+def _add_maker(commands: Subcommands) -> None:
+    maker = _add(commands, "maker", _maker, "what signals earn as post-only and as market orders")
+    add_refit_options(maker, "lstm", "where detail candles begin", 1460, 4)
+    maker.add_argument("--detail", help="timeframe of the candles that orders rest in; 5m")
+    maker.add_argument("--entry-minutes", type=whole_number, help="then it is given up; 15")
+    maker.add_argument("--exit-minutes", type=whole_number, help="then it goes to market; 10")
+    maker.add_argument("--tick", type=positive, help="of the price; default: as known of the coin")
 
 
 def _add_probe(commands: Subcommands) -> None:
     probe = _add(commands, "probe", _probe, "controls of a model and of the rules that trade it")
     probe.add_argument("kind", choices=("altered-future", "planted", "shuffled", "oracle"))
-    _add_market(probe)
+    add_market_options(probe)
     probe.add_argument("--model", help="catalogue name; the oracle needs none; lstm")
     probe.add_argument("--train-days", type=whole_number, help="before the tested span; 730")
     probe.add_argument("--test-days", type=whole_number, help="that end with the data; 240")
     probe.add_argument("--seed", type=int, help="0")
     _add_max_steps(probe)
-
-
-def _add_market(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--data", type=Path, default=None, help=_DATA_HELP)
-    command.add_argument("--pair", help="BTC/USDT:USDT")
-    command.add_argument("--timeframe", help="1h")
 
 
 def _add_max_steps(command: argparse.ArgumentParser) -> None:
@@ -233,12 +235,12 @@ def _add_risk(commands: Subcommands) -> None:
     stress.add_argument("--jobs", type=whole_number, help="processes; one for each core")
     stress.add_argument("--userdir", type=Path, help="default: user_data")
     hours = commands.add_parser("worst-hours", help="measure the worst hour of each coin")
-    hours.add_argument("--data", type=Path, nargs="+", required=True, help=_DATA_HELP)
+    hours.add_argument("--data", type=Path, nargs="+", required=True, help=DATA_HELP)
     hours.add_argument("--source", default="own candles", help="named in the table")
     hours.add_argument("--write", type=Path, help="table to renew: .../worst_hours.json")
     hours.set_defaults(run=_worst_hours)
     liquidation = commands.add_parser("liquidation", help="share of entries liquidated by leverage")
-    liquidation.add_argument("--data", type=Path, required=True, help=_DATA_HELP)
+    liquidation.add_argument("--data", type=Path, required=True, help=DATA_HELP)
     liquidation.add_argument("--pair", nargs="+", default=["BTC/USDT:USDT"])
     liquidation.add_argument("--timeframe", default="1h")
     liquidation.add_argument("--leverage", nargs="+", type=positive, default=[2, 3, 5, 10, 20])
@@ -302,13 +304,23 @@ def _cascades(options: argparse.Namespace) -> int:
 
 
 def _exposure(options: argparse.Namespace) -> int:
-    from strategies.desk.data import choose_datadir
     from strategies.desk.exposure import ExposureOptions, run_exposure
 
-    userdir = options.userdir or ExposureOptions.userdir
-    given = _given(options, "data", "userdir")
+    return _refitted(options, ExposureOptions, run_exposure)
+
+
+def _maker(options: argparse.Namespace) -> int:
+    from strategies.desk.maker import MakerOptions, run_maker
+
+    return _refitted(options, MakerOptions, run_maker)
+
+
+def _refitted(options: argparse.Namespace, kind: Any, run: Callable[[Any], int]) -> int:
+    from strategies.desk.data import choose_datadir
+
+    userdir = options.userdir or kind.userdir
     data = choose_datadir(options.data, userdir)
-    return run_exposure(ExposureOptions(data=data, userdir=userdir, **given))
+    return run(kind(data=data, userdir=userdir, **_given(options, "data", "userdir")))
 
 
 def _probe(options: argparse.Namespace) -> int:

@@ -12,19 +12,16 @@ import hashlib
 import importlib.metadata
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from freqtrade.exchange import timeframe_to_msecs
 
 from models.base import columns
-from models.base.errors import ConfigError, InputError
+from models.base.errors import ConfigError
 from models.base.types import Candles, FloatArray, IntArray
-from models.base.units import DAY_MS, HOUR_MS
-from models.data.features.candles import LOOKBACK, sigma_per_candle
-from models.data.features.frame import market_features
+from models.base.units import HOUR_MS
+from models.data.features.candles import sigma_per_candle
 from models.learn import catalog
 from models.learn.jobs.executor import Executor, ProcessExecutor
 from models.reports.exposure.page import exposure_markdown, exposure_verdict, write_exposure
@@ -32,15 +29,8 @@ from models.studies.exposure.measure import daily_log, measure_exposure
 from models.studies.exposure.walk import ExposureMarket, HeldExposure, at_mean, at_turnover
 from models.trade.decision.volatility_target import VolatilityTargetConfig, daily_volatility
 from strategies.bot.data_files import MARKER
-from strategies.desk.compare import (
-    CompareOptions,
-    WalkForwardFold,
-    fold_forecast,
-    kept_artifact,
-    walk_forward_job,
-)
 from strategies.desk.data import load_checked, load_funding
-from strategies.desk.places import USER_DATA
+from strategies.desk.refits import RefitOptions, date_of, walk_forward_forecast
 from strategies.desk.results import commit
 
 _FORECAST: Final = "forecast"
@@ -50,34 +40,18 @@ _CONSTANT: Final = "constant"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExposureOptions:
+class ExposureOptions(RefitOptions):
     """What the person asked for."""
 
-    data: Path
-    pair: str = "BTC/USDT:USDT"
-    timeframe: str = "1h"
-    model: str = "volatility"  # catalogue key
-    start: str = ""  # of the first span forecast; default: a year of history before it
-    stop: str = ""  # default: the end of the data
-    train_days: int = 730  # at most; in the beginning as much as there is
-    refit_days: int = 60
+    model: str = "volatility"
     horizon_candles: int = 24
     mean_exposure: float = 1.0  # notional over equity, of every way
-    userdir: Path = USER_DATA
     target: VolatilityTargetConfig = field(default_factory=VolatilityTargetConfig)  # its band
 
     def __post_init__(self) -> None:
-        for name in ("train_days", "refit_days", "horizon_candles"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"expected {name} >= 1, got {getattr(self, name)}")
+        super().__post_init__()
         if not 0 < self.mean_exposure <= 3:
             raise ConfigError(f"expected 0 < mean_exposure <= 3, got {self.mean_exposure}")
-        if self.model not in catalog.names():
-            raise ConfigError(
-                f"unknown model {self.model!r}", cure=f"known: {', '.join(catalog.names())}"
-            )
-        for name in ("start", "stop"):
-            _day_ms(getattr(self, name), name)
 
 
 def run_exposure(options: ExposureOptions, executor: Executor | None = None) -> int:
@@ -139,60 +113,11 @@ def walk_forward_sigma(
 ) -> FloatArray:
     """Return the forecast of volatility over the horizon, (N,), NaN before the first span.
 
-    A row that abstains is not known either; every other one is of a model that was fitted on
-    candles before its span.
+    A row that abstains is not known either.
     """
-    features = market_features(market, candle_ms)
-    training = CompareOptions(
-        data=options.data, pair=options.pair, timeframe=options.timeframe, userdir=options.userdir,
-        settings={"labels": {"horizon_candles": options.horizon_candles}},
-    )  # fmt: skip
-    out = np.full(len(market), np.nan)
-    folds = refit_folds(market, candle_ms, options)
-    for number, fold in enumerate(folds, start=1):
-        job = walk_forward_job(market, features, fold, options.model, 0, candle_ms, training)
-        artifact = kept_artifact(options.userdir, job, executor)
-        answer = fold_forecast(artifact, market, features, fold)
-        known = answer[columns.ABSTAIN] == 0
-        out[fold.split : fold.stop] = np.where(known, answer[columns.SIGMA], np.nan)
-        print(f"[{number}/{len(folds)}] {job.title}", flush=True)
-    if not np.isfinite(out).any():
-        raise InputError("the model forecast nothing: every row abstained", where=options.pair)
-    return out
-
-
-def refit_folds(market: Candles, candle_ms: int, options: ExposureOptions) -> list[WalkForwardFold]:
-    """Return consecutive spans of `refit_days` from the start on, each with what it may know.
-
-    Raises
-    ------
-    InputError
-        If there is no candle in the span, or less history before it than one refit's span.
-    """
-    first_ms = int(market.time_ms[0]) + LOOKBACK * candle_ms
-    last_ms = int(market.time_ms[-1]) + candle_ms
-    start_ms = _day_ms(options.start, "start") or first_ms + 365 * DAY_MS
-    stop_ms = min(_day_ms(options.stop, "stop") or last_ms, last_ms)
-    if not first_ms + options.refit_days * DAY_MS <= start_ms < stop_ms:
-        raise InputError(
-            f"expected a start at least {options.refit_days} days and {LOOKBACK} candles after "
-            f"{_day(int(market.time_ms[0]))} and before {_day(stop_ms)}, got {_day(start_ms)}",
-            where=options.pair,
-            cure="give another --start, or bring longer history",
-        )
-    edges = [*range(start_ms, stop_ms, options.refit_days * DAY_MS), stop_ms]
-    return [
-        WalkForwardFold(
-            *(
-                int(row)
-                for row in np.searchsorted(
-                    market.time_ms,
-                    (max(split - options.train_days * DAY_MS, first_ms), split, stop),
-                )
-            )
-        )
-        for split, stop in pairwise(edges)
-    ]
+    answer = walk_forward_forecast(market, candle_ms, options, executor)
+    known = answer[columns.ABSTAIN] == 0
+    return np.where(known, answer[columns.SIGMA], np.nan)
 
 
 def _market(market: Candles, span: slice, options: ExposureOptions) -> ExposureMarket:
@@ -228,7 +153,7 @@ def funding_at_opens(time_ms: IntArray, paid_ms: IntArray, rates: FloatArray) ->
 def _provenance(options: ExposureOptions, market: Candles, span: slice) -> dict[str, Any]:
     """Return what the report says of how it was made."""
     digest = hashlib.sha256(np.column_stack([market.open, market.close]).tobytes()).hexdigest()
-    first, last = (_day(int(ms)) for ms in market.time_ms[span][[0, -1]])
+    first, last = (date_of(int(ms)) for ms in market.time_ms[span][[0, -1]])
     simulated = (options.data / MARKER).is_file()
     return {
         "title": f"Exposure to {options.pair} scaled by volatility",
@@ -247,17 +172,3 @@ def _provenance(options: ExposureOptions, market: Candles, span: slice) -> dict[
             name: importlib.metadata.version(name) for name in ("breakwater", "freqtrade", "numpy")
         },
     }
-
-
-def _day_ms(text: str, name: str) -> int:
-    """Return midnight UTC of a day YYYY-MM-DD, 0 for none."""
-    if not text:
-        return 0
-    try:
-        return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
-    except ValueError as error:
-        raise ConfigError(f"expected {name} as YYYY-MM-DD, got {text!r}") from error
-
-
-def _day(ms: int) -> str:
-    return f"{datetime.fromtimestamp(ms / 1000, tz=UTC):%Y-%m-%d}"

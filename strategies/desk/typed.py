@@ -7,6 +7,10 @@ import io
 import math
 import os
 import sys
+from pathlib import Path
+from typing import Final
+
+DATA_HELP: Final = "a Freqtrade data directory (holds futures/)"
 
 
 def make_speakable() -> None:
@@ -75,3 +79,24 @@ def positive(word: str) -> float:
     if not (math.isfinite(number) and number > 0):
         raise argparse.ArgumentTypeError(f"expected a number > 0, got {word!r}")
     return number
+
+
+def add_market_options(command: argparse.ArgumentParser) -> None:
+    """Add which candles of which market."""
+    command.add_argument("--data", type=Path, default=None, help=DATA_HELP)
+    command.add_argument("--pair", help="BTC/USDT:USDT")
+    command.add_argument("--timeframe", help="1h")
+
+
+def add_refit_options(
+    command: argparse.ArgumentParser, model: str, start: str, train_days: int, horizon: int
+) -> None:
+    """Add what is asked of forecasts whose model is refitted; the defaults are for the help."""
+    add_market_options(command)
+    command.add_argument("--model", help=f"catalogue name of what forecasts; {model}")
+    command.add_argument("--start", help=f"YYYY-MM-DD; default: {start}")
+    command.add_argument("--stop", help="YYYY-MM-DD; default: the newest candle")
+    command.add_argument("--train-days", type=whole_number, help=f"of each refit; {train_days}")
+    command.add_argument("--refit-days", type=whole_number, help="between two refits; 60")
+    command.add_argument("--horizon-candles", type=whole_number, help=f"of a forecast; {horizon}")
+    command.add_argument("--userdir", type=Path, default=None, help="default: user_data")

@@ -11,8 +11,20 @@ from models.reports.style import BLUE, GREY, styled
 from models.reports.text import known
 
 
-def forest(rows: Sequence[Mapping[str, Any]], key: str, title: str, null: float) -> go.Figure:
-    """Return one interval per model, with the seeds' range behind it and the null as a line."""
+def forest(
+    rows: Sequence[Mapping[str, Any]],
+    key: str,
+    title: str,
+    null: float,
+    drawn: str = "mean over seeds, 95 % interval",
+) -> go.Figure:
+    """Return one interval per row, with the seeds' range behind it and the null as a line.
+
+    Parameters
+    ----------
+    drawn
+        What the marks are, for the legend.
+    """
     shown = [row for row in reversed(rows) if known(row[key]["value"])]
     names = [row["title"] for row in shown]
     fig = go.Figure()
@@ -29,7 +41,7 @@ def forest(rows: Sequence[Mapping[str, Any]], key: str, title: str, null: float)
         )  # fmt: skip
     value = [row[key]["value"] for row in shown]
     fig.add_scatter(
-        x=value, y=names, mode="markers", name="mean over seeds, 95 % interval",
+        x=value, y=names, mode="markers", name=drawn,
         marker={"color": BLUE, "size": 8},
         error_x={
             "type": "data", "symmetric": False, "color": BLUE, "thickness": 1.5, "width": 3,

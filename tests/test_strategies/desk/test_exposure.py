@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.base.errors import ConfigError, InputError
-from models.base.types import Artifact, Candles, TrainingJob
-from models.data.features.candles import LOOKBACK
-from models.learn.jobs.pipeline import train
+from models.base import columns
+from models.base.errors import ConfigError
+from models.base.types import Candles
+from models.learn.jobs.executor import ProcessExecutor
 from strategies.desk.cli import main
 from strategies.desk.exposure import (
     ExposureOptions,
     funding_at_opens,
-    refit_folds,
     walk_forward_sigma,
     ways_to_hold,
 )
@@ -28,7 +27,7 @@ from strategies.desk.simulated_data import write_simulated
 from tests.places import ROOT
 from tests.test_models import markets
 
-HOUR, DAY = 3_600_000, 24
+HOUR = 3_600_000
 
 
 @pytest.fixture
@@ -39,71 +38,21 @@ def options(tmp_path: Path) -> ExposureOptions:
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def market() -> Candles:
-    return markets.random_walk(LOOKBACK + 200 * DAY)
-
-
-class InProcess:
-    """Trains here, and keeps the jobs it was given."""
-
-    def __init__(self) -> None:
-        self.jobs: list[TrainingJob] = []
-
-    def check(self, network: str, blocks: dict[str, Any]) -> None: ...
-
-    def run(self, job: TrainingJob) -> Artifact:
-        self.jobs.append(job)
-        return train(job)
-
-
-def at(market: Candles, day: str) -> int:
-    return int(np.searchsorted(market.time_ms, np.datetime64(day, "ms").astype(np.int64)))
-
-
-def test_folds_when_cut_then_they_are_consecutive_and_know_only_what_was_before(
-    market: Candles, options: ExposureOptions
+def test_sigma_when_a_row_abstains_then_it_is_not_known(
+    options: ExposureOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = refit_folds(market, HOUR, options)
-    splits = [at(market, day) for day in ("2022-06-20", "2022-06-30", "2022-07-10", "2022-07-15")]
-    assert [fold.split for fold in made] == splits[:3]
-    assert [fold.stop for fold in made] == splits[1:]
-    assert [fold.split - fold.start for fold in made] == [155 * DAY] * 3
-    # In the beginning as much as there is, once features are complete.
-    long = refit_folds(market, HOUR, dataclasses.replace(options, train_days=5_000))
-    assert {fold.start for fold in long} == {LOOKBACK}
-    last = refit_folds(market, HOUR, dataclasses.replace(options, stop=""))[-1]
-    assert last.stop == len(market)
+    answer = {columns.SIGMA: np.array([1.0, 2.0, 3.0]), columns.ABSTAIN: np.array([0, 1, np.nan])}
+    asked: list[ExposureOptions] = []
 
+    def forecast(market: Candles, candle_ms: int, options: ExposureOptions, _: Any) -> Any:
+        asked.append(options)
+        return answer
 
-@pytest.mark.parametrize("start", ["2022-01-12", "2022-07-15", "2023-01-01", ""])
-def test_folds_when_the_start_leaves_too_little_then_it_is_refused(
-    market: Candles, options: ExposureOptions, start: str
-) -> None:
-    with pytest.raises(InputError, match="expected a start at least 10 days and") as caught:
-        refit_folds(market, HOUR, dataclasses.replace(options, start=start))
-    assert "--start" in caught.value.cure
-
-
-def test_forecasts_when_the_future_changes_then_the_past_ones_do_not(
-    market: Candles, options: ExposureOptions
-) -> None:
-    """The real regression is fitted for both: a later candle is neither seen nor learned from."""
-    cut = at(market, "2022-07-04")  # inside the second of three spans
-    changed = {k: getattr(market, k).copy() for k in Candles.__annotations__}
-    for name in ("open", "high", "low", "close"):
-        changed[name][cut:] **= 1.5
-    executor = InProcess()
-    known = walk_forward_sigma(market, HOUR, options, executor)
-    other = walk_forward_sigma(Candles(**changed), HOUR, options, executor)
-    assert [int(job.time_ms[-1]) + HOUR for job in executor.jobs[:3]] == [
-        int(market.time_ms[fold.split]) for fold in refit_folds(market, HOUR, options)
-    ]
-    np.testing.assert_array_equal(known[:cut], other[:cut])
-    later = slice(cut, at(market, "2022-07-15"))
-    assert not np.isclose(known[later], other[later], rtol=1e-3).any()  # the control
-    assert np.isnan(known[: at(market, "2022-06-20")]).all()
-    assert np.isfinite(known[at(market, "2022-06-20") : cut]).mean() > 0.9
+    monkeypatch.setattr("strategies.desk.exposure.walk_forward_forecast", forecast)
+    got = walk_forward_sigma(markets.random_walk(3), HOUR, options, ProcessExecutor())
+    np.testing.assert_array_equal(got, [1.0, np.nan, np.nan])
+    assert asked == [options]
+    assert (options.model, options.horizon_candles) == ("volatility", 24)
 
 
 @pytest.mark.parametrize("hours", [1, 4, 8])
@@ -146,7 +95,6 @@ def test_ways_when_held_then_all_have_the_same_mean_and_one_trades_as_often_as_t
     ("wrong", "said"),
     [
         ({"model": "volatilty"}, "unknown model 'volatilty'"),
-        ({"start": "May"}, "expected start as YYYY-MM-DD, got 'May'"),
         ({"refit_days": 0}, "expected refit_days >= 1, got 0"),
         ({"mean_exposure": 4.0}, "expected 0 < mean_exposure <= 3, got 4.0"),
     ],

@@ -1,0 +1,1 @@
+"""The page on post-only against market orders."""

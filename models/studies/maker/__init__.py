@@ -1,0 +1,1 @@
+"""Post-only orders against market orders, for the same signals."""
