@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from freqtrade.configuration import TimeRange
+from freqtrade.enums import CandleType
 from freqtrade.exchange import timeframe_to_msecs
 
-from models.base.errors import ConfigError
-from models.base.units import DAY_MS
-from strategies.bot.market_data import DataSummary, check_datadir, load_checked
+from models.base.errors import ConfigError, InputError
+from models.base.units import DAY_MS, HOUR_MS
+from strategies.bot.data_files import DataFile
+from strategies.bot.market_data import MARK_TIMEFRAME, DataSummary, check_datadir, load_checked
 
 
 def pairs_read(config: Mapping[str, Any]) -> list[str]:
@@ -50,14 +52,54 @@ def check_backtest_data(config: Mapping[str, Any], startup_candles: int) -> Data
     start, stop = span_read(config, startup_candles)
     training = (_freqai(config).get("model_training_parameters") or {}).get("training") or {}
     datadir = Path(config["datadir"])
-    found = check_datadir(
-        datadir, pairs_read(config), config["timeframe"], start, stop, training.get("pool", ())
-    )
+    try:
+        found = check_datadir(
+            datadir, pairs_read(config), config["timeframe"], start, stop, training.get("pool", ())
+        )
+    except InputError as error:
+        days = days_to_train_on(config, startup_candles)
+        if days == _freqai(config).get("train_period_days", 0):
+            raise
+        raise InputError(
+            error.problem,
+            where=error.where,
+            cure=f"{error.cure}; or set freqai.train_period_days to {days}, which the history has",
+        ) from error
     if detail := config.get("timeframe_detail"):
         traded = TimeRange.parse_timerange(config["timerange"]).startts * 1000
         for pair in config["exchange"]["pair_whitelist"]:
             load_checked(datadir, pair, detail, start_ms=traded, stop_ms=stop)
     return found
+
+
+def days_to_train_on(config: Mapping[str, Any], startup_candles: int) -> int:
+    """Return ``freqai.train_period_days``, or as many as the history has if that is half of them.
+
+    Freqtrade itself takes the days off the head of what it has read, whatever there is.
+    """
+    asked: int = _freqai(config).get("train_period_days", 0)
+    start, _ = span_read(config, startup_candles)
+    missing = -(-(_begins_ms(config, start) - start) // DAY_MS)
+    return asked - missing if missing <= asked / 2 else asked
+
+
+def _begins_ms(config: Mapping[str, Any], start_ms: int) -> int:
+    """Return when the last of the files to begin does, at a whole hour; `start_ms` if before."""
+    begins = []
+    for pair in pairs_read(config):
+        for kind in (CandleType.FUTURES, CandleType.MARK, CandleType.FUNDING_RATE):
+            file = DataFile(
+                datadir=Path(config["datadir"]), pair=pair, candle_type=kind,
+                timeframe=config["timeframe"] if kind == CandleType.FUTURES else MARK_TIMEFRAME,
+            )  # fmt: skip
+            try:
+                time_ms, _ = file.read()
+            except InputError:
+                continue  # it is read again, with what it holds besides, and its fault told
+            if len(time_ms):
+                begins.append(int(time_ms[0]))
+    last = max(begins, default=start_ms)
+    return -(-last // HOUR_MS) * HOUR_MS if last > start_ms else start_ms
 
 
 def _freqai(config: Mapping[str, Any]) -> Mapping[str, Any]:

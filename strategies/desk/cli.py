@@ -144,7 +144,7 @@ def _add_compare(commands: Subcommands) -> None:
     for name, what in (
         ("seeds", "trainings of each model and fold; 3"),
         ("folds", "consecutive test windows that end with the data; 4"),
-        ("train-days", "history before each test window; 730"),
+        ("train-days", "history before each test window, half of it at least; 1460"),
         ("test-days", "length of a test window; 60"),
     ):
         compare.add_argument(f"--{name}", type=int, help=what)

@@ -62,7 +62,7 @@ class CompareOptions:
     models: tuple[str, ...] = ()  # catalogue keys; none means all
     seeds: int = 3
     folds: int = 4
-    train_days: int = 730
+    train_days: int = 1460  # before each test window; at least half of them must be there
     test_days: int = 60
     pair: str = "BTC/USDT:USDT"
     timeframe: str = "1h"
@@ -128,7 +128,7 @@ def run_compare(options: CompareOptions, executor: Executor | None = None) -> in
     executor = executor or ProcessExecutor(threads=walk.settings.training.threads)
     each = options.seeds * len(walk.folds)
     print(f"{len(names)} models x {options.seeds} seeds x {len(walk.folds)} folds = "
-          f"{len(names) * each} trainings", flush=True)  # fmt: skip
+          f"{len(names) * each} trainings on {_trained_days(walk)} days", flush=True)  # fmt: skip
     progress = _Progress(len(names) * each)
     entries: list[ComparedModel] = []
     failures: list[str] = []
@@ -204,8 +204,17 @@ def _write(walk: _Walk, entries: list[ComparedModel], failures: list[str]) -> Pa
     )
 
 
+def _trained_days(walk: _Walk) -> str:
+    """Return how many days the folds are trained on: "1460", or "739 to 919" where some lack."""
+    t, every = walk.market.time_ms, walk.folds
+    days = [round((t[fold.split] - t[fold.start]) / DAY_MS) for fold in every]
+    return f"{days[0]}" if min(days) == max(days) else f"{min(days)} to {max(days)}"
+
+
 def folds(market: Candles, candle_ms: int, options: CompareOptions) -> list[WalkForwardFold]:
     """Return consecutive test windows that end with the data, oldest first.
+
+    Where the history begins less than half of the training days late, there are fewer of them.
 
     Raises
     ------
@@ -213,17 +222,18 @@ def folds(market: Candles, candle_ms: int, options: CompareOptions) -> list[Walk
         If there is not enough history.
     """
     last = int(market.time_ms[-1]) + candle_ms
+    begins = int(market.time_ms[0]) + LOOKBACK * candle_ms
     out = []
     for k in range(options.folds, 0, -1):
         split_ms = last - k * options.test_days * DAY_MS
-        start_ms = split_ms - options.train_days * DAY_MS
+        start_ms = max(split_ms - options.train_days * DAY_MS, begins)
         start, split, stop = np.searchsorted(
             market.time_ms, (start_ms, split_ms, split_ms + options.test_days * DAY_MS)
         )
-        if start_ms < market.time_ms[0] + LOOKBACK * candle_ms:
-            need = options.train_days + options.folds * options.test_days
+        if split_ms - start_ms < options.train_days * DAY_MS / 2:
+            need = options.train_days / 2 + options.folds * options.test_days
             raise InputError(
-                f"expected {need} days of {options.pair} and {LOOKBACK} candles before them, got "
+                f"expected {need:g} days of {options.pair} and {LOOKBACK} candles before them, got "
                 f"{(last - int(market.time_ms[0])) / DAY_MS:.0f} days",
                 cure="lower --folds, --test-days or --train-days, or bring longer history",
             )
@@ -333,7 +343,7 @@ def _provenance(walk: _Walk, failures: list[str]) -> dict[str, Any]:
         "simulated": simulated,
         "data_sha256": digest,
         "seeds": list(range(options.seeds)),
-        "train_days": options.train_days,
+        "train_days": _trained_days(walk),
         "test_days": options.test_days,
         "reference": catalog.titles()[options.reference],
         "settings": dataclasses.asdict(walk.settings),

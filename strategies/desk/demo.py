@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from models.base.errors import ConfigError, PackError
+from models.base.files import write_atomic
 from models.learn.training.settings import ModelSettings
 from models.reports.backtest.page import write_report
 from strategies.bot.config import pack_config
-from strategies.bot.data_check import check_backtest_data, span_read
+from strategies.bot.data_check import check_backtest_data, days_to_train_on, span_read
 from strategies.bot.forecast import ForecastStrategy
 from strategies.desk.configured import configured
 from strategies.desk.data import choose_datadir, load_checked
@@ -63,15 +65,21 @@ def run_demo(options: DemoOptions) -> int:
 def _backtested(config: Mapping[str, Any], options: DemoOptions) -> int:
     """Backtest a config whose span and data are settled, and report it."""
     datadir, timerange = config["datadir"], config["timerange"]
+    days = days_to_train_on(config, ForecastStrategy.startup_candle_count)
+    asked = config["freqai"]["train_period_days"]
+    config = {**config, "freqai": {**config["freqai"], "train_period_days": days}}
     data = check_backtest_data(config, ForecastStrategy.startup_candle_count)
     labels = ModelSettings.from_blocks(
         config["freqai"]["model_training_parameters"], where="freqai.model_training_parameters"
     ).labels
     pack = pack_config(config)
-    days = config["freqai"]["train_period_days"]
     print(f"data: {data.source}, {datadir}", flush=True)
-    print(f"span: {timerange}, each window trained on the {days} days before it", flush=True)
-    command = backtest_command(options, datadir, timerange)
+    fewer = (
+        f"; {options.config.name} asks for {asked}, the history has no more" if days < asked else ""
+    )
+    print(f"span: {timerange}, each window trained on the {days} days before it{fewer}", flush=True)
+    history = [_history_file(days, options.userdir)] if fewer else []
+    command = backtest_command(options, datadir, timerange, history)
     started = time.time()
     log = options.userdir / "logs" / "demo.log"
     code, failures = run_backtest(command, log)
@@ -116,11 +124,21 @@ def demo_timerange(config: Mapping[str, Any], datadir: Path) -> str:
     return f"{start:%Y%m%d}-{stop:%Y%m%d}"
 
 
-def backtest_command(options: DemoOptions, datadir: Path, timerange: str) -> list[str]:
-    """Return the stock Freqtrade command line."""
+def _history_file(days: int, userdir: Path) -> Path:
+    """Write and return a config file that asks for `days` to train on."""
+    path = userdir / "config_demo_history.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, json.dumps({"freqai": {"train_period_days": days}}).encode())
+    return path
+
+
+def backtest_command(
+    options: DemoOptions, datadir: Path, timerange: str, more: Sequence[Path] = ()
+) -> list[str]:
+    """Return the stock Freqtrade command line; `more` config files win over the options'."""
     return [
         *(sys.executable, "-m", "freqtrade", "backtesting"),
-        *("--config", str(options.config)),
+        *(word for file in (options.config, *more) for word in ("--config", str(file))),
         *("--userdir", str(options.userdir)),
         *("--datadir", str(datadir)),
         *("--strategy", options.strategy, "--strategy-path", str(STRATEGIES)),

@@ -26,10 +26,11 @@ from models.simulate.simulated_market import VERSION, PairMarket, SimulatedMarke
 from strategies.bot.data_files import MARKER
 
 DEFAULT_SEED: Final = 7
-DEFAULT_START: Final = datetime(2023, 1, 1, tzinfo=UTC)
-DEFAULT_DAYS: Final = 1020  # two years to train on, 240 days to test, and the warm-up
+DEFAULT_START: Final = datetime(2021, 1, 1, tzinfo=UTC)
+DEFAULT_DAYS: Final = 1750  # four years to train on, 240 days to test, and the warm-up
 # Of candles above an hour: 1600 days to train on, 720 to test, and 430 candles of warm-up.
 _LONG_DAYS: Final = 2800
+_SHORT_DAYS: Final = 1020  # of candles below an hour: 270 days to train on, 240 to test, and more
 
 
 def write_simulated(
@@ -95,8 +96,9 @@ def write_simulated(
 
 def default_simulation(datadir: Path, timeframe: str) -> Path:
     """Write as many days as candles of this length need; all lengths end on the same day."""
-    long = timeframe_to_msecs(timeframe) > HOUR_MS
-    days = _LONG_DAYS if long else DEFAULT_DAYS
+    candle_ms = timeframe_to_msecs(timeframe)
+    long, short = candle_ms > HOUR_MS, candle_ms < HOUR_MS
+    days = _LONG_DAYS if long else _SHORT_DAYS if short else DEFAULT_DAYS
     start = DEFAULT_START - timedelta(days=days - DEFAULT_DAYS)
     return write_simulated(datadir, start=start, days=days, timeframe=timeframe)
 

@@ -1,4 +1,7 @@
-"""The shipped Bitcoin configuration as Freqtrade would hand it over, in a folder of its own."""
+"""The shipped Bitcoin configuration as Freqtrade would hand it over, in a folder of its own.
+
+Ethereum's features come with Bitcoin's here, which the shipped one does without.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,7 @@ def bitcoin_config(folder: Path, **freqai: Any) -> dict[str, Any]:
         "candle_type_def": CandleType.FUTURES,
         "timerange": "20240101-20240201",
     }
+    config["freqai"]["feature_parameters"]["include_corr_pairlist"] = ["ETH/USDT:USDT"]
     merged = {**config["freqai"], **freqai}
     config["freqai"] = {name: value for name, value in merged.items() if value is not None}
     return config

@@ -58,7 +58,10 @@ def configuration(url: str) -> dict[str, Any]:
         "breakwater": {"decision": {"without": ["quantiles", "hazard"]}},
         "freqai": {
             "train_period_days": 34,  # cascade labels look back over 30
-            "feature_parameters": {"include_timeframes": ["1m"]},
+            "feature_parameters": {
+                "include_timeframes": ["1m"],
+                "include_corr_pairlist": ["ETH/USDT:USDT"],
+            },
             "model_training_parameters": {"training": {"max_steps": 20}},
         },
     }

@@ -55,9 +55,17 @@ def test_folds_when_cut_then_they_are_consecutive_and_end_with_the_data(
 def test_folds_when_history_is_short_then_need_and_got_are_named(
     market: Candles, options: CompareOptions
 ) -> None:
-    with pytest.raises(InputError, match="expected 48 days of BTC/USDT:USDT and") as caught:
-        folds(market, HOUR, dataclasses.replace(options, train_days=33))
+    with pytest.raises(InputError, match=r"expected 45\.5 days of BTC") as caught:
+        folds(market, HOUR, dataclasses.replace(options, train_days=61))
     assert "got 47 days" in caught.value.problem
+
+
+def test_folds_when_history_has_half_of_the_training_then_the_first_ones_train_on_what_there_is(
+    market: Candles, options: CompareOptions
+) -> None:
+    made = folds(market, HOUR, dataclasses.replace(options, train_days=33))
+    assert [f.start for f in made] == [LOOKBACK, LOOKBACK, LOOKBACK + 2 * DAY]
+    assert [f.split - f.start for f in made] == [25 * DAY, 30 * DAY, 33 * DAY]
 
 
 def test_job_when_the_test_window_changes_then_it_does_not(
