@@ -46,7 +46,7 @@ from models.learn.training.settings import ModelSettings
 from models.reports.compare.page import comparison_markdown, write_comparison
 from models.serve.predictor import Predictor
 from models.studies.compare import ComparedModel, Trading, measure_models
-from models.studies.compare.measure import Truth
+from models.studies.compare.records import Truth
 from models.trade.decision.signals import DecisionConfig
 from strategies.bot.data_files import MARKER
 from strategies.desk.data import load_checked

@@ -25,7 +25,7 @@ from models.data.labels.targets import label_columns
 from models.learn.jobs.executor import Executor, ProcessExecutor
 from models.learn.training.settings import ModelSettings
 from models.studies.compare import ComparedModel, Trading, measure_models
-from models.studies.compare.measure import Truth
+from models.studies.compare.records import Truth
 from models.studies.probe.altered import Noticed, altered_future, first_noticed
 from models.studies.probe.oracle import break_even, oracle_forecast
 from models.studies.probe.planted import (

@@ -146,7 +146,7 @@ def forecast_metrics(f: Forecasts, rng: np.random.Generator) -> dict[str, Any]:
         "rows_return_known": len(returns),
         "direction": _direction(classes, rng),
         "probability": _probability(classes, rng),
-        "interval": _interval(returns, rng),
+        "interval": interval_metrics(returns, rng),
         "quantiles": _quantiles(returns, rng),
     }
 
@@ -245,7 +245,14 @@ def reliability(
     return out
 
 
-def _interval(f: Forecasts, rng: np.random.Generator) -> dict[str, Any]:
+def interval_metrics(f: Forecasts, rng: np.random.Generator) -> dict[str, Any]:
+    """Return how often the interval held: overall, by volatility, hour and 30 days, and its score.
+
+    Parameters
+    ----------
+    f
+        Rows with an interval and a known return: `Forecasts.with_return`.
+    """
     inside = ((f.outcome_return >= f.low) & (f.outcome_return <= f.high)).astype(np.float64)
     rolling = rolling_share(f.time_ms, inside, WINDOW_MS)[1]
     score = interval_score(f.outcome_return, f.low, f.high, NOMINAL)

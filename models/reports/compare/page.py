@@ -30,6 +30,26 @@ COMPARISON_COLUMNS: Final = (
                 "the same rules, worse luck"),
 )  # fmt: skip
 
+PROMISE_COLUMNS: Final = (
+    TableColumn("coverage", "coverage", "pct", "of the 90 % interval"),
+    TableColumn("tenth_low", "lowest tenth of sigma", "pct",
+                "coverage where it is lowest of ten groups by forecast volatility", interval=False),
+    TableColumn("tenth_high", "highest tenth", "pct", "and where it is highest", interval=False),
+    TableColumn("hours_low", "lowest three hours", "pct",
+                "coverage where it is lowest of eight parts of the day", interval=False),
+    TableColumn("hours_high", "highest three hours", "pct", "and where it is highest",
+                interval=False),
+    TableColumn("worst_month", "worst 30 days", "pct", "coverage of the worst 30 days in a row",
+                interval=False),
+    TableColumn("interval_score", "interval score", "bps",
+                "width and what misses cost; lower is better"),
+    TableColumn("passed", "candles that pass", "count",
+                "a seed, whose edge's lower bound pays the cost", interval=False),
+    TableColumn("claimed", "claimed", "bps", "log return these promised, to their side"),
+    TableColumn("realised", "realised", "bps", "what came of it, before costs"),
+    TableColumn("slope", "slope", "signed", "of what came on what was claimed; kept in full at 1"),
+)  # fmt: skip
+
 
 def write_comparison(
     rows: Sequence[Mapping[str, Any]], run: Mapping[str, Any], reports_dir: Path, created_ms: int
@@ -49,9 +69,9 @@ def write_comparison(
 
 
 def comparison_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the table as Markdown, one line per model."""
+    """Return the tables as Markdown, one line per model in each."""
     heads = ["model", *(column.heading for column in COMPARISON_COLUMNS), "trades", "fit, s"]
-    return markdown_table(
+    compared = markdown_table(
         heads,
         [
             [
@@ -63,6 +83,11 @@ def comparison_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
             for row in rows
         ],
     )
+    promised = markdown_table(
+        ["model", *(column.heading for column in PROMISE_COLUMNS)],
+        [[row["title"], *(column.cell(row) for column in PROMISE_COLUMNS)] for row in rows],
+    )
+    return f"{compared}\n{promised}"
 
 
 def comparison_page(rows: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> str:
@@ -79,6 +104,7 @@ def comparison_page(rows: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -
         run=run,
         rows=rows,
         columns=COMPARISON_COLUMNS,
+        promises=PROMISE_COLUMNS,
         verdict=comparison_verdict(rows),
     )
 

@@ -1,5 +1,6 @@
 """Models beside each other on the same walk-forward folds."""
 
-from models.studies.compare.measure import ComparedModel, Trading, measure_models
+from models.studies.compare.measure import measure_models
+from models.studies.compare.records import ComparedModel, Trading, Truth
 
-__all__ = ["ComparedModel", "Trading", "measure_models"]
+__all__ = ["ComparedModel", "Trading", "Truth", "measure_models"]

@@ -7,7 +7,7 @@ that mean, so they hold for "one seed picked blindly". The spread over seeds sta
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -25,53 +25,13 @@ from models.evaluate.metrics.resampling import (
     with_interval,
 )
 from models.evaluate.metrics.skill import SplitGain, split_gain
-from models.trade.decision.signals import DecisionConfig, signals
+from models.studies.compare.promises import kept_promises
+from models.studies.compare.records import ComparedModel, Trading, Truth
+from models.trade.decision.signals import signals
 
 _TOP: Final = 0.1  # share of rows that count as "most confident"
 _DAY_BLOCK: Final = 5.0  # mean block of the daily bootstrap, days
 _DRAWS: Final = 2_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Truth:
-    """What happened on the tested rows, all (N,), oldest first."""
-
-    time_ms: IntArray
-    outcome_class: FloatArray  # -1, 0, 1; NaN where unknown
-    outcome_return: FloatArray  # log return over the horizon; NaN where unknown
-    open: FloatArray  # candle t's open price
-    horizon_candles: int
-    candle_ms: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class ComparedModel:
-    """One model's forecasts of the tested rows.
-
-    Attributes
-    ----------
-    forecasts
-        One per seed: forecast column -> (N,).
-    fit_seconds, parameters
-        Means over folds and seeds.
-    absent
-        Heads it does not have; the rules of its trading do without them.
-    """
-
-    name: str
-    title: str
-    forecasts: Sequence[Mapping[str, FloatArray]]
-    fit_seconds: float
-    parameters: float
-    absent: Sequence[str] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trading:
-    """How positions are made of forecasts and what they cost."""
-
-    cost_frac: float  # round trip, of notional
-    decision: DecisionConfig
 
 
 def measure_models(
@@ -116,7 +76,7 @@ def _row(
         )
 
     right, top, inside = _right(entry, truth), _right(entry, truth, _TOP), _inside(entry, truth)
-    split, apart = _gain(entry, truth), rng.spawn(2)
+    split, apart = _gain(entry, truth), rng.spawn(3)
     gain = split.total
     return {
         "name": entry.name,
@@ -133,6 +93,7 @@ def _row(
         "gain_over_reference": mean((gain - base.mean(axis=0)).mean(axis=0)).as_dict(),
         "coverage": mean(_mean_known(inside)).as_dict() | _spread(inside),
         **_trading(entry, truth, trading, rng),
+        **kept_promises(entry, truth, trading, apart[2]),
         "fit_seconds": entry.fit_seconds,
         "parameters": entry.parameters,
     }

@@ -20,7 +20,7 @@ from scipy.stats import norm
 from models.base import columns
 from models.base.errors import InputError
 from models.base.types import BoolArray, FloatArray
-from models.studies.compare.measure import Truth
+from models.studies.compare.records import Truth
 
 _TENTHS: Final = 10
 

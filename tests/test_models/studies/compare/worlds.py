@@ -7,7 +7,7 @@ import numpy as np
 from models.base import columns
 from models.base.types import FloatArray
 from models.studies.compare import ComparedModel, Trading
-from models.studies.compare.measure import Truth
+from models.studies.compare.records import Truth
 from models.trade.decision.signals import DecisionConfig
 
 HOUR = 3_600_000

@@ -8,7 +8,7 @@ import pytest
 from models.base import columns
 from models.base.errors import InputError
 from models.base.types import FloatArray
-from models.studies.compare.measure import Truth
+from models.studies.compare.records import Truth
 from models.studies.probe.oracle import break_even, oracle_forecast
 from models.trade.decision.signals import DecisionConfig, signals
 
