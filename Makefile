@@ -12,7 +12,7 @@ DAYS ?= 7
 SPAN = $(if $(DATA),--data $(DATA)) $(if $(TIMERANGE),--timerange $(TIMERANGE))
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo hedge data simulate exchange test test-all lint format types compare maker bench bench-live faults kills soak check-upgrade mutation clean
+.PHONY: help install lock demo hedge data simulate exchange test test-all lint format types compare claims maker bench bench-live faults kills soak check-upgrade mutation clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -91,6 +91,9 @@ compare: install  ## All models, same folds, several seeds: a table with interva
 
 maker: install  ## The same signals as post-only and as market orders, with a report (DATA=)
 	$(BIN)/breakwater maker --userdir $(USERDIR) $(if $(DATA),--data $(DATA))
+
+claims: install  ## What articles say of models, measured, with verdicts (DATA=)
+	$(BIN)/breakwater claims --userdir $(USERDIR) $(if $(DATA),--data $(DATA))
 
 bench: install  ## Compare speed and memory with Freqtrade's own transformer, in one run
 	$(BIN)/python -m tests.benchmarks.networks $(if $(DATA),--data $(DATA))

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 from freqtrade.exceptions import FreqtradeException
 
 from models.base.errors import PackError
+from strategies.desk.claims_line import add_claims
 from strategies.desk.control import Subcommands, add_commands
 from strategies.desk.loopback.options import add_exchange_options
 from strategies.desk.typed import (
@@ -72,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_backtests(commands)
     _add_compare(commands)
+    add_claims(commands)
     _add_cascades(commands)
     _add_exposure(commands)
     _add_maker(commands)

@@ -14,7 +14,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,7 +103,7 @@ class _Walk:
     folds: list[WalkForwardFold]
 
 
-class _Progress:
+class TrainingProgress:
     """Counts trainings, and prints how long the rest will take."""
 
     def __init__(self, total: int) -> None:
@@ -129,16 +129,8 @@ def run_compare(options: CompareOptions, executor: Executor | None = None) -> in
     each = options.seeds * len(walk.folds)
     print(f"{len(names)} models x {options.seeds} seeds x {len(walk.folds)} folds = "
           f"{len(names) * each} trainings on {_trained_days(walk)} days", flush=True)  # fmt: skip
-    progress = _Progress(len(names) * each)
-    entries: list[ComparedModel] = []
-    failures: list[str] = []
-    for number, name in enumerate(names, start=1):
-        try:
-            entries.append(_compared(walk, name, executor, progress))
-        except PackError as error:
-            failures.append(f"{name}: {error}")
-            print(f"error: {name}: {error}", flush=True)
-            progress.done = number * each
+    progress = TrainingProgress(len(names) * each)
+    entries, failures = _all_compared(walk, names, executor, progress)
     if options.reference not in [entry.name for entry in entries]:
         raise PackError(
             f"the reference failed: {failures}",
@@ -149,6 +141,32 @@ def run_compare(options: CompareOptions, executor: Executor | None = None) -> in
     for failure in failures:
         print(f"failed: {failure}")
     return 1 if failures else 0
+
+
+def compared_models(
+    options: CompareOptions, names: Sequence[str], executor: Executor, progress: TrainingProgress
+) -> tuple[list[ComparedModel], list[str], Truth]:
+    """Return each model's forecasts of the test windows, who failed and why, and what came."""
+    walk = _loaded_walk(options)
+    entries, failures = _all_compared(walk, names, executor, progress)
+    return entries, failures, truth(walk.market, walk.folds, walk.settings, walk.candle_ms)
+
+
+def _all_compared(
+    walk: _Walk, names: Sequence[str], executor: Executor, progress: TrainingProgress
+) -> tuple[list[ComparedModel], list[str]]:
+    """Return the models that could be trained, and the errors of those that could not."""
+    entries: list[ComparedModel] = []
+    failures: list[str] = []
+    each, before = walk.options.seeds * len(walk.folds), progress.done
+    for number, name in enumerate(names, start=1):
+        try:
+            entries.append(_compared(walk, name, executor, progress))
+        except PackError as error:
+            failures.append(f"{name}: {error}")
+            print(f"error: {name}: {error}", flush=True)
+            progress.done = before + number * each
+    return entries, failures
 
 
 def _loaded_walk(options: CompareOptions) -> _Walk:
@@ -165,7 +183,9 @@ def _loaded_walk(options: CompareOptions) -> _Walk:
     )
 
 
-def _compared(walk: _Walk, name: str, executor: Executor, progress: _Progress) -> ComparedModel:
+def _compared(
+    walk: _Walk, name: str, executor: Executor, progress: TrainingProgress
+) -> ComparedModel:
     """Return one model's forecasts of every test window, for every seed."""
     runs: list[list[dict[str, FloatArray]]] = []
     manifests: list[dict[str, Any]] = []
@@ -290,6 +310,17 @@ def kept_artifact(userdir: Path, job: TrainingJob, executor: Executor) -> Artifa
         onnx=(folder / "network.onnx").read_bytes(),
         manifest=json.loads((folder / "manifest.json").read_text(encoding="utf-8")),
     )
+
+
+def walk_forward_jobs(options: CompareOptions, names: Sequence[str]) -> list[TrainingJob]:
+    """Return each model's job of the first fold, seed 0: what it costs to train can be timed."""
+    walk = _loaded_walk(options)
+    return [
+        walk_forward_job(
+            walk.market, walk.features, walk.folds[0], name, 0, walk.candle_ms, options
+        )
+        for name in names
+    ]
 
 
 def fold_forecast(

@@ -56,7 +56,7 @@ def measure_models(
     for entry in entries:
         if any(len(f[columns.P_UP]) != n for f in entry.forecasts):
             raise InputError(f"expected {n} rows of {entry.name}")
-    base = _gain(by_name[reference], truth).total
+    base = gains_by_row(by_name[reference], truth).total
     return [_row(entry, truth, trading, base, seed) for entry in entries]
 
 
@@ -76,7 +76,7 @@ def _row(
         )
 
     right, top, inside = _right(entry, truth), _right(entry, truth, _TOP), _inside(entry, truth)
-    split, apart = _gain(entry, truth), rng.spawn(3)
+    split, apart = gains_by_row(entry, truth), rng.spawn(3)
     gain = split.total
     return {
         "name": entry.name,
@@ -133,7 +133,7 @@ def _right(entry: ComparedModel, truth: Truth, top: float = 1.0) -> FloatArray:
     return np.stack(out)
 
 
-def _gain(entry: ComparedModel, truth: Truth) -> SplitGain:
+def gains_by_row(entry: ComparedModel, truth: Truth) -> SplitGain:
     """Return (S, N) log-loss gains in millibits over the rows' own class frequencies.
 
     A row without a forecast answers with those frequencies: abstaining gains nothing and costs

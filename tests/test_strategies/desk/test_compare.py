@@ -11,19 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.base.errors import ConfigError, InputError, PackError, TrainingError
-from models.base.types import Artifact, Candles, TrainingJob
+from models.base.errors import ConfigError, InputError, PackError
+from models.base.types import Candles
 from models.data.features.candles import LOOKBACK
 from models.data.features.frame import market_features
-from models.serve.drift import fit_drift
 from strategies.desk import compare
 from strategies.desk.cli import main
 from strategies.desk.compare import CompareOptions, folds, run_compare, walk_forward_job
 from strategies.desk.configured import compared
 from strategies.desk.simulated_data import write_simulated
 from tests.places import ROOT, USER_DATA
-from tests.test_contract import echo
 from tests.test_models import markets
+from tests.test_strategies.desk.echoes import Echoes
 
 HOUR = 3_600_000
 DAY = 24
@@ -85,37 +84,6 @@ def test_job_when_the_test_window_changes_then_it_does_not(
         np.testing.assert_array_equal(values, jobs[1].labels[name])
         assert np.isnan(values[-1])  # it would need the first test candle
     assert jobs[0].time_ms[-1] + HOUR == market.time_ms[fold.split]
-
-
-class Echoes:
-    """An executor whose models answer nothing; it counts and may be told to fail."""
-
-    def __init__(self) -> None:
-        self.jobs: list[TrainingJob] = []
-        self.fails_at = 0
-
-    def check(self, network: str, blocks: dict[str, Any]) -> None: ...
-
-    def run(self, job: TrainingJob) -> Artifact:
-        self.jobs.append(job)
-        if len(self.jobs) == self.fails_at:
-            raise TrainingError("the worker died", where=job.title)
-        good = echo.echo_artifact()
-        width = len(job.feature_names)
-        weights = echo.graph_of(job.feature_names)
-        return Artifact(
-            weights,
-            {
-                **good.manifest,
-                "feature_names": list(job.feature_names),
-                "calibration": echo.plain_calibration(job.feature_names),
-                "novelty": {"mean": [0.0] * width, "std": [1.0] * width, "threshold": 1e9},
-                "drift": fit_drift(np.zeros((1, width), np.float32)),
-                "seconds": {"fit": 1.0},
-                "metrics": {"validation": {"gain_millibits": 0.0}},
-                "onnx_sha256": Artifact.digest(weights),
-            },
-        )
 
 
 def test_compare_when_stopped_and_started_again_then_it_goes_on_where_it_was(

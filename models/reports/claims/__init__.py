@@ -1,0 +1,1 @@
+"""The claims, what was found, and the verdicts."""

@@ -1,0 +1,1 @@
+"""What articles promise of models, each with its measure and the rule of its verdict."""

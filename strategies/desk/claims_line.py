@@ -1,0 +1,41 @@
+"""The command line of `breakwater claims`; what it runs is loaded when it runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from strategies.desk.control import Subcommands
+from strategies.desk.typed import whole_number
+
+
+def add_claims(commands: Subcommands) -> None:
+    """Add the command; what is not given on its line is left to `ClaimOptions`."""
+    claims = commands.add_parser(
+        "claims", help="what articles say of models, measured", argument_default=argparse.SUPPRESS
+    )
+    claims.set_defaults(run=_claims)
+    claims.add_argument("--data", type=Path, default=None, help="Freqtrade data directory")
+    claims.add_argument("--pair", help="BTC/USDT:USDT")
+    claims.add_argument("--only", nargs="+", type=int, metavar="CLAIM", help="1 to 7; all")
+    claims.add_argument("--folds", type=whole_number, help="test windows of each timeframe; 2")
+    claims.add_argument("--seeds", type=whole_number, help="trainings of each model and fold; 2")
+    claims.add_argument("--train-days", type=whole_number, help="default: each style's own")
+    claims.add_argument("--timings", type=whole_number, help="runs of GRU and LSTM, in turns; 7")
+    claims.add_argument("--max-steps", type=whole_number, help="cap on optimiser steps")
+    claims.add_argument("--userdir", type=Path, default=None, help="default: user_data")
+
+
+def _claims(options: argparse.Namespace) -> int:
+    from strategies.desk.claims import ClaimOptions, run_claims
+    from strategies.desk.data import choose_datadir
+
+    given = {name: value for name, value in vars(options).items() if name != "run"}
+    userdir = given.pop("userdir") or ClaimOptions.userdir
+    data = choose_datadir(given.pop("data"), userdir)
+    steps = given.pop("max_steps", None)
+    settings = {} if steps is None else {"training": {"max_steps": steps}}
+    only = tuple(given.pop("only", ()))
+    return run_claims(
+        ClaimOptions(data=data, userdir=userdir, settings=settings, only=only, **given)
+    )
