@@ -282,8 +282,7 @@ def _compare(options: argparse.Namespace) -> int:
     }
     if options.config:
         asked = compared(options.config, asked)
-    timeframe = asked.get("timeframe", CompareOptions.timeframe)
-    data = choose_datadir(options.data, asked["userdir"], timeframe)
+    data = choose_datadir(options.data, asked["userdir"], asked.get("timeframe", "1h"))
     return run_compare(CompareOptions(data=data, **asked))
 
 

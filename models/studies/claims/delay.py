@@ -28,7 +28,7 @@ LATE_S: Final = 1.5
 _BLOCK_MINUTES: Final = 60  # volatility hangs on for hours; several horizons at least
 
 
-def share_gone(close: FloatArray, horizon: int, late: int) -> tuple[FloatArray, FloatArray]:
+def moved_meanwhile(close: FloatArray, horizon: int, late: int) -> tuple[FloatArray, FloatArray]:
     """Return each row's (sign(r_H) r_d, |r_H|), (N - H,) each; their sums' ratio is the share gone.
 
     Parameters
@@ -40,7 +40,7 @@ def share_gone(close: FloatArray, horizon: int, late: int) -> tuple[FloatArray, 
 
     Examples
     --------
-    >>> gone, whole = share_gone(np.exp(np.array([0.0, 1.0, 2.0, 4.0])), 2, 1)
+    >>> gone, whole = moved_meanwhile(np.exp(np.array([0.0, 1.0, 2.0, 4.0])), 2, 1)
     >>> round(float(gone.sum() / whole.sum()), 3)
     0.4
     """
@@ -56,7 +56,7 @@ def share_gone(close: FloatArray, horizon: int, late: int) -> tuple[FloatArray, 
 
 def measured_share(close: FloatArray, horizon: int, late: int) -> Estimate:
     """Return the share of a move over `horizon` minutes that is gone after `late` of them."""
-    gone, whole = share_gone(close, horizon, late)
+    gone, whole = moved_meanwhile(close, horizon, late)
     block = max(_BLOCK_MINUTES, 4 * horizon)
     return resampled([gone, whole], lambda s: s[:, 0] / s[:, 1], block)
 
@@ -67,7 +67,7 @@ def now_ahead(close: FloatArray, horizon: int, late: int) -> Estimate:
     In shares of the mean move over the horizon, before costs; `late` whole minutes, which is more
     than a second and a half and so speaks for the early one.
     """
-    gone, whole = share_gone(close, horizon, late)
+    gone, whole = moved_meanwhile(close, horizon, late)
 
     def ahead(s: FloatArray) -> FloatArray:
         kept = 1 - s[:, 0] / s[:, 1]

@@ -14,7 +14,7 @@ from models.studies.claims.claimed import (
     delay_tests,
     timing_test,
 )
-from models.studies.claims.delay import accuracy_needed, share_gone
+from models.studies.claims.delay import accuracy_needed, moved_meanwhile
 from tests.test_models.studies.claims.worlds import evidence, trends
 
 T = trends()
@@ -101,7 +101,7 @@ def test_delay_when_half_a_move_is_over_at_once_then_the_early_signal_is_ahead()
     moves[:, 0] = 0.01 * rng.normal(size=400)
     moves[:, 1] = moves[:, 0] / 3
     close = np.exp(np.cumsum(moves.ravel()))
-    gone, whole = share_gone(close[4:], 5, 1)
+    gone, whole = moved_meanwhile(close[4:], 5, 1)
     asked = slice(0, None, 5)  # where the moves begin
     share = float(gone[asked].sum() / whole[asked].sum())
     assert share == pytest.approx(0.75)
