@@ -18,7 +18,7 @@ from models.studies.claims.measures import (
     skill_share,
 )
 from models.studies.claims.verdict import ClaimVerdict, claim_verdict
-from models.studies.compare.measure import ComparedModel, Truth
+from models.studies.compare.records import ComparedModel, Truth
 
 CLAIMS: Final[Mapping[int, str]] = {
     1: "GRU trains 30 to 40 % faster than LSTM, at 85 to 90 % of its skill",
@@ -118,7 +118,7 @@ def _test(
     if not absent:
         subject, *rivals = (evidence.models[name] for name in names)
         found = measure(subject, rivals, evidence)
-        note = "" if found.low == found.low else "no rival has any, beyond its interval"
+        note = "" if found.low == found.low else "the rival has none, or none beyond its interval"
     return TestedClaim(
         number=number, test=f"{timeframe}: {said}", unit=unit, found=found, least=least,
         none=none, note=note,

@@ -23,7 +23,8 @@ from models.evaluate.metrics.resampling import (
     block_length,
     with_interval,
 )
-from models.studies.compare.measure import ComparedModel, Truth, gains_by_row
+from models.studies.compare.measure import gains_by_row
+from models.studies.compare.records import ComparedModel, Truth
 
 SIGNALS_FRAC: Final = 0.2  # of the rows: each model's own most confident ones are its signals
 Statistic = Callable[[FloatArray], FloatArray]

@@ -59,7 +59,7 @@ def test_share_when_the_rivals_know_nothing_then_a_part_of_nothing_is_no_number(
 ) -> None:
     (found,) = claim_answers(number, evidence(number, T, 0.9, 0.5, 1))
     assert np.isnan(found.found.low)
-    assert found.note == "no rival has any, beyond its interval"
+    assert found.note == "the rival has none, or none beyond its interval"
     assert found.verdict.value == "not confirmed"
 
 

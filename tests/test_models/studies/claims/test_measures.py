@@ -17,7 +17,7 @@ from models.studies.claims.measures import (
     skill_ahead,
     whipsaws,
 )
-from models.studies.compare.measure import ComparedModel, Truth
+from models.studies.compare.records import ComparedModel, Truth
 from tests.test_models.studies.claims.worlds import leaning, trends
 from tests.test_models.studies.compare import worlds
 

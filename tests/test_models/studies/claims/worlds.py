@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from models.studies.claims.claimed import NEEDED, ClaimEvidence
-from models.studies.compare.measure import ComparedModel, Truth
+from models.studies.compare.records import ComparedModel, Truth
 from tests.test_models.studies.compare import worlds
 
 COST = 0.002
