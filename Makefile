@@ -95,6 +95,9 @@ maker: install  ## The same signals as post-only and as market orders, with a re
 claims: install  ## What articles say of models, measured, with verdicts (DATA=)
 	$(BIN)/breakwater claims --userdir $(USERDIR) $(if $(DATA),--data $(DATA))
 
+numbers: install  ## Every measured table of the pages again, by its own command (DATA=, ONLY=, EVENTS=)
+	$(BIN)/python -m tests.numbers $(if $(DATA),--data $(DATA),--list) $(if $(EVENTS),--events $(EVENTS)) $(if $(ONLY),--only $(ONLY))
+
 bench: install  ## Compare speed and memory with Freqtrade's own transformer, in one run
 	$(BIN)/python -m tests.benchmarks.networks $(if $(DATA),--data $(DATA))
 
