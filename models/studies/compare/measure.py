@@ -175,7 +175,8 @@ def _trading(
     `stressed` doubles the costs and acts one candle later.
     """
     out: dict[str, Any] = {}
-    rules = replace(trading.decision, without=tuple(entry.absent))
+    waived = {*trading.decision.without, *entry.absent}
+    rules = replace(trading.decision, without=tuple(sorted(waived)))
     sides = [
         positions(
             signals(f, np.isfinite(f[columns.P_UP]).astype(float), trading.cost_frac, rules),

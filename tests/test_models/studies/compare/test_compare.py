@@ -10,10 +10,10 @@ import pytest
 from models.base import columns
 from models.base.errors import InputError
 from models.base.types import FloatArray
-from models.studies.compare import measure_models
+from models.studies.compare import Trading, measure_models
 from models.studies.compare.measure import positions
 from models.studies.compare.records import Truth
-from models.trade.decision.signals import Signals
+from models.trade.decision.signals import DecisionConfig, Signals
 from tests.test_models.studies.compare.worlds import (
     ROWS,
     TRADING,
@@ -104,6 +104,18 @@ def test_gain_when_worked_out_by_hand_then_it_is_that() -> None:
     assert r["gain_over_reference"]["value"] == pytest.approx(r["gain_millibits"]["value"])
     assert r["accuracy"]["value"] == 1
     assert r["coverage"]["value"] == 1
+
+
+def test_trading_when_the_rules_waive_a_head_then_they_do_so_for_models_that_have_it() -> None:
+    t = truth()
+    unbelieved = knowing(t) | {columns.EDGE_LOW: np.zeros(ROWS)}
+    waiving = Trading(cost_frac=TRADING.cost_frac, decision=DecisionConfig(without=("quantiles",)))
+    trades = [
+        measure_models([entry("m", unbelieved)], t, rules, "m")[0]["trades"]
+        for rules in (TRADING, waiving)
+    ]
+    assert trades[0] == 0
+    assert trades[1] > 100
 
 
 def test_seeds_when_they_differ_then_the_mean_and_their_range_are_given() -> None:
