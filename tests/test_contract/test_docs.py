@@ -6,6 +6,7 @@ import argparse
 import ast
 import re
 import subprocess
+import sys
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -37,6 +38,7 @@ PACK = sorted({c.line for _, c in ALL if c.program == "breakwater"})
 FREQTRADE = sorted({c.line for _, c in ALL if c.program == "freqtrade"})
 MODULES = sorted({c.line for _, c in ALL if c.program.startswith("python")})
 WORDS = 1200
+AT_ONCE = {"help", "--help", "doctor", "settings"}  # what a line has that takes seconds
 
 
 def test_commands_when_listed_then_each_has_a_cover_below() -> None:
@@ -74,6 +76,15 @@ def test_freqtrade_line_when_parsed_then_its_own_parser_takes_it(
     assert Arguments(words).get_parsed_arg()["command"] == words[0]
     for config in [b for a, b in pairwise(words) if a == "--config"]:
         assert (ROOT / config).is_file(), config
+
+
+@pytest.mark.parametrize("line", [one for one in (*MAKE, *PACK) if set(one.split()) & AT_ONCE])
+def test_cheap_line_when_run_as_written_then_it_is_done(line: str) -> None:
+    words = [str(Path(sys.executable).parent / Path(word).name) if "/bin/" in word else word
+             for word in Command.of(line).words]  # fmt: skip
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert len(done.stdout.splitlines()) > 5
 
 
 def test_module_lines_when_read_then_the_modules_are_there() -> None:

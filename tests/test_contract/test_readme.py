@@ -44,6 +44,7 @@ ELSEWHERE = {
     ),
     ".venv/bin/breakwater halt": "tests/test_strategies/desk/test_control_desk.py",
 }
+LOOPBACK = "user_data/config_loopback.json"
 IN_A_TEST = ("acknowledge", "trade", "backtesting", "mkdir")  # below, or in test_acknowledge.py
 
 
@@ -67,10 +68,11 @@ def test_readme_backtest_when_run_as_written_then_it_succeeds(line: str, tmp_pat
     (tmp_path / "user_data").mkdir()
     arguments = list(Command.of(line).words)
     arguments[arguments.index("--timerange") + 1] = "20250301-20250311"
-    if "--datadir" in arguments:
-        arguments[arguments.index("--datadir") + 1] = str(datadir)
-    else:
-        arguments += ["--datadir", str(datadir), "--config", "user_data/config_loopback.json"]
+    if "--datadir" not in arguments:
+        arguments += ["--datadir", ""]
+    arguments[arguments.index("--datadir") + 1] = str(datadir)
+    if LOOPBACK not in arguments:
+        arguments += ["--config", LOOPBACK]
     with _exchange():
         out = _run([*arguments, "--userdir", str(tmp_path / "user_data")])
     assert "raised exception" not in out
