@@ -12,7 +12,7 @@ import numpy as np
 from freqtrade.exchange import timeframe_to_seconds
 from freqtrade.persistence import Order, Trade
 from freqtrade.strategy import stoploss_from_open
-from pandas import DataFrame
+from pandas import DataFrame, Series
 
 from models.base import columns
 from models.base.errors import InputError, NoForecastError
@@ -304,11 +304,22 @@ class ForecastStrategy(ForecastColumns, GuardedStrategy):
         """Return the forecast's volatility over its horizon; raise without a trusted forecast."""
         row = self._row(pair, current_time)
         if row["do_predict"] != 1 or row[columns.ABSTAIN] != 0:
-            raise NoForecastError(f"no trusted forecast for {pair} at {row['date']}")
+            raise NoForecastError(f"no trusted forecast for {pair} at {row['date']}: {_why(row)}")
         sigma = float(row[columns.SIGMA])
         if not (math.isfinite(sigma) and sigma > 0):
             raise InputError(f"expected a volatility > 0 for {pair} at {row['date']}, got {sigma}")
         return sigma
+
+
+def _why(row: Series) -> str:
+    """Return what is wrong with a row that is not trusted."""
+    if row["do_predict"] == 2:  # as FreqAI says it
+        return "its model is older than freqai.expiration_hours"
+    novelty = float(row.get(columns.NOVELTY, math.nan))
+    if novelty > 1:
+        return f"the candle is unlike any trained on (novelty {novelty:.2f}, limit 1)"
+    # FreqAI zeroes what it is asked first after a start: nothing was forecast in the downtime.
+    return "no model yet, FreqAI's first answer after a start, or too few complete candles behind"
 
 
 def _require_positive(**values: float) -> None:
