@@ -206,7 +206,9 @@ def test_risk_when_there_is_no_forecast_then_the_pair_says_so_and_no_room_is_sho
     s.dp.frame = analysed(**frame)
     loop(s)
     shown = s.control.commands.risk().text
-    (line,) = [one for one in shown.splitlines() if one.startswith(f"nothing is opened in {PAIR}: ")]
+    (line,) = [
+        one for one in shown.splitlines() if one.startswith(f"nothing is opened in {PAIR}: ")
+    ]
     assert why in line
     assert "room for new" not in shown
 
