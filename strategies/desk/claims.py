@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from freqtrade.exchange import timeframe_to_msecs
 
 from models.base.errors import ConfigError
 from models.base.types import TrainingJob
@@ -36,6 +37,7 @@ from strategies.desk.compare import (
     CompareOptions,
     TrainingProgress,
     compared_models,
+    folds,
     walk_forward_jobs,
 )
 from strategies.desk.configured import compared
@@ -94,6 +96,7 @@ class ClaimOptions:
 def run_claims(options: ClaimOptions, executor: Executor | None = None) -> int:
     """Train, measure and write the page; return the process exit code."""
     executor = executor or ProcessExecutor()
+    _require_candles(options)
     failures: list[str] = []
     evidence = _evidence(options, executor, failures)
     tests = [
@@ -110,6 +113,22 @@ def run_claims(options: ClaimOptions, executor: Executor | None = None) -> int:
     for failure in failures:
         print(f"failed: {failure}")
     return 1 if failures else 0
+
+
+def _require_candles(options: ClaimOptions) -> None:
+    """Look at all candles the claims need, before the first of hours of trainings.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or unsound, or too short for the test windows.
+    """
+    for timeframe in needed_models(options.asked):
+        asked = options.of(timeframe)
+        market = load_checked(options.data, options.pair, timeframe)
+        folds(market, timeframe_to_msecs(timeframe), asked)
+    if 7 in options.asked:
+        load_checked(options.data, options.pair, _MINUTES)
 
 
 def _evidence(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from models.base.errors import ConfigError
+from models.base.errors import ConfigError, InputError
 from models.base.types import Artifact, TrainingJob
 from models.studies.claims.claimed import CLAIMS, NEEDED
 from strategies.desk import claims
@@ -121,6 +122,23 @@ def test_command_when_a_claim_is_unknown_then_the_known_ones_are_told(
     said = capsys.readouterr().err
     assert "unknown claims [9]" in said
     assert CLAIMS[4] in said
+
+
+@pytest.mark.parametrize(
+    ("only", "days", "said"),
+    [
+        ((2, 7), 40, r"BTC_USDT_USDT-1m-futures\.feather"),
+        ((2, 4), 40, r"BTC_USDT_USDT-15m-futures\.feather"),
+        ((2,), 4_000, "of BTC/USDT:USDT"),  # longer than there is history
+    ],
+)
+def test_claims_when_any_candles_they_need_are_missing_then_nothing_is_trained_before_it_is_said(
+    options: ClaimOptions, only: tuple[int, ...], days: int, said: str
+) -> None:
+    executor = Echoes()
+    with pytest.raises(InputError, match=said):
+        run_claims(replace(options, only=only, train_days=days), executor)
+    assert executor.jobs == []
 
 
 def test_command_when_candles_of_a_minute_are_missing_then_the_file_is_named(
