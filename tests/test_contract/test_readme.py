@@ -95,8 +95,9 @@ def test_readme_bot_when_started_as_written_then_it_runs_and_says_what_it_may_do
     log = tmp_path / "bot.log"
     with _exchange("--data", str(write_simulated(tmp_path / "simulated"))), log.open("w") as out:
         bot = subprocess.Popen(
-            [program, *words[1:]], cwd=ROOT, env={**os.environ, **told}, stdout=out, stderr=out
-        )
+            [program, *words[1:]], cwd=ROOT, env={**os.environ, **told}, stdout=out, stderr=out,
+            start_new_session=True,
+        )  # fmt: skip
         try:
             deadline = time.monotonic() + 300
             while "state='RUNNING'" not in log.read_text() and time.monotonic() < deadline:
@@ -105,11 +106,11 @@ def test_readme_bot_when_started_as_written_then_it_runs_and_says_what_it_may_do
             risk = [sys.executable, "-m", "strategies.desk.cli", "risk", "--userdir", str(practice)]
             shown = _run(risk)
         finally:
-            bot.send_signal(signal.SIGINT)
+            os.killpg(bot.pid, signal.SIGKILL)  # asked to end, it would wait for its training
             bot.wait(timeout=60)
     live = "FREQTRADE__DRY_RUN" in told
     assert ("ACTIVE, but nothing is opened" if live else "ACTIVE: new positions") in shown
-    assert "no trusted forecast" in shown
+    assert ("equity by the exchange: 10,000.00" if live else "no trusted forecast") in shown
 
 
 def test_model_table_when_compared_then_it_equals_the_catalogue() -> None:
