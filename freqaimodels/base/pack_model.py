@@ -168,7 +168,7 @@ class PackModel(SeamedModel):
             feature_names=names,
             labels={
                 name: unfiltered_df[name].to_numpy(np.float64)
-                for name in (*columns.LABELS, *columns.HEDGE_LABELS)
+                for name in (*columns.LABELS, *columns.HEDGE_LABELS, *columns.AHEAD)
                 if name in unfiltered_df
             },
             time_ms=time_ms(unfiltered_df),

@@ -26,6 +26,15 @@ LABELS: Final = (LABEL_RETURN, LABEL_DIRECTION, LABEL_CASCADE_DOWN, LABEL_CASCAD
 LABEL_PEAK: Final = "&-peak"  # 1 + candles to the peak, inside a cascade -> expected candles to it
 LABEL_ACTION: Final = "&-action"  # +1, 0, -1 -> p_increase - p_decrease
 HEDGE_LABELS: Final = (LABEL_PEAK, LABEL_ACTION)
+# What an order decided on row t meets in candle t + 1, log distances from row t's close: handed
+# over as labels are, known one candle later, and no prediction of FreqAI's has their names.
+AHEAD_OPEN: Final = "ahead_open"
+AHEAD_HIGH: Final = "ahead_high"
+AHEAD_LOW: Final = "ahead_low"
+AHEAD_CLOSE: Final = "ahead_close"
+AHEAD_PRICES: Final = (AHEAD_OPEN, AHEAD_HIGH, AHEAD_LOW, AHEAD_CLOSE)
+AHEAD_FUNDING: Final = "ahead_funding"  # a long pays it at that open, per notional at row t's close
+AHEAD: Final = (*AHEAD_PRICES, AHEAD_FUNDING)
 
 P_DOWN: Final = "p_down"  # calibrated class probabilities, sum to 1
 P_FLAT: Final = "p_flat"
@@ -53,6 +62,7 @@ PEAK_PASSED: Final = "peak_passed"  # P(the peak is now or behind), given that o
 P_DECREASE: Final = "p_decrease"  # P(lowering the hedge by a tenth is best), sum to 1
 P_MAINTAIN: Final = "p_maintain"
 P_INCREASE: Final = "p_increase"
+POLICY: Final = "policy"  # an agent's action for each position held: `models.base.policy`
 ABSTAIN: Final = "abstain"  # 1 where the forecast must not be acted on, else 0
 
 EXTRAS: Final = (
@@ -60,7 +70,7 @@ EXTRAS: Final = (
     HAZARD_DOWN, HAZARD_UP, FALSE_ALARMS_DOWN, FALSE_ALARMS_UP, NOVELTY, DRIFT, ABSTAIN,
 )  # fmt: skip
 HEDGE: Final = (*HEDGE_LABELS, PEAK_PASSED, P_DECREASE, P_MAINTAIN, P_INCREASE)
-FORECAST: Final = (*LABELS, *EXTRAS, *HEDGE)
+FORECAST: Final = (*LABELS, *EXTRAS, *HEDGE, POLICY)
 
 # Heads a model may be without (every one answers the classes); their columns then are NaN.
 HEAD_QUANTILES: Final = "quantiles"
@@ -69,7 +79,8 @@ HEAD_HAZARD: Final = "hazard"
 HEAD_PEAK: Final = "peak"
 HEAD_ACTION: Final = "action"
 HEAD_VOLATILITY: Final = "volatility"  # without it, SIGMA is the past's
-EXTRA_HEADS: Final = (HEAD_PEAK, HEAD_ACTION, HEAD_VOLATILITY)
+HEAD_POLICY: Final = "policy"
+EXTRA_HEADS: Final = (HEAD_PEAK, HEAD_ACTION, HEAD_VOLATILITY, HEAD_POLICY)
 OF_HEAD: Final = {
     HEAD_QUANTILES: (LABEL_RETURN, *RETURN_QUANTILES, RETURN_LOW, RETURN_HIGH, EDGE, EDGE_LOW),
     HEAD_HAZARD: (
@@ -79,6 +90,7 @@ OF_HEAD: Final = {
     HEAD_PEAK: (LABEL_PEAK, PEAK_PASSED),
     HEAD_ACTION: (LABEL_ACTION, P_DECREASE, P_MAINTAIN, P_INCREASE),
     HEAD_VOLATILITY: (),
+    HEAD_POLICY: (POLICY,),
 }  # fmt: skip
 
 # Classic indicators among the features (models/data/features/indicators.py).

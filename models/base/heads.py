@@ -3,7 +3,8 @@
 Raw outputs (.., H): 3 class logits (down, flat, up), 5 ordered quantiles of the forward log
 return in units of sigma over the horizon, then K hazard logits per cascade side (down, up). Models
 with the hedge's heads go on with J hazard logits of the peak and 3 of the action; those with the
-volatility head with the log of the volatility they forecast, in units of sigma.
+volatility head with the log of the volatility they forecast, in units of sigma; an agent with its
+action for each position it could hold.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from models.base.columns import (
     HEAD_ACTION,
     HEAD_HAZARD,
     HEAD_PEAK,
+    HEAD_POLICY,
     HEAD_QUANTILES,
     HEAD_VOLATILITY,
     QUANTILES,
@@ -45,6 +47,7 @@ class HeadLayout:
     peak_edges: tuple[int, ...] = ()  # of 1 + candles to the peak; empty: no such head
     action: bool = False  # whether there is an action head
     volatility: bool = False  # whether there is a volatility head
+    policy: int = 0  # positions an agent chooses among; 0: no such head
 
     @classmethod
     def of(cls, manifest: Mapping[str, Any]) -> HeadLayout:
@@ -54,6 +57,7 @@ class HeadLayout:
             peak_edges=tuple(manifest.get("peak_edges", ())),
             action=bool(manifest.get("action_head", False)),
             volatility=bool(manifest.get("volatility_head", False)),
+            policy=int(manifest.get("policy_head", 0)),
         )
 
     @property
@@ -78,12 +82,17 @@ class HeadLayout:
         return slice(self.actions.stop, self.actions.stop + self.volatility)
 
     @property
+    def choices(self) -> slice:
+        return slice(self.log_volatility.stop, self.log_volatility.stop + self.policy)
+
+    @property
     def lacks(self) -> tuple[str, ...]:
         """The extra heads that are not there."""
         here = {
             HEAD_PEAK: bool(self.peak_edges),
             HEAD_ACTION: self.action,
             HEAD_VOLATILITY: self.volatility,
+            HEAD_POLICY: bool(self.policy),
         }
         return tuple(name for name, present in here.items() if not present)
 
@@ -106,7 +115,7 @@ class HeadLayout:
 
     @property
     def width(self) -> int:
-        return int(self.log_volatility.stop)
+        return int(self.choices.stop)
 
     def present(self, absent: Collection[str] = ()) -> BoolArray:
         """Return which outputs (H,) remain without the heads `absent`, which are NaN.

@@ -18,6 +18,7 @@ from models.base.heads import (
     sigmoid,
     softmax,
 )
+from models.base.policy import packed_policy
 from models.base.types import Float32Array, FloatArray, IntArray
 from models.serve.manifest import needed_features
 from models.serve.stretch import Stretch
@@ -111,6 +112,8 @@ class Decoder:
             for i, name in enumerate((columns.P_DECREASE, columns.P_MAINTAIN, columns.P_INCREASE)):
                 out[name] = action[:, i]
             out[columns.LABEL_ACTION] = action[:, 2] - action[:, 0]
+        if layout.policy:
+            out[columns.POLICY] = packed_policy(raw[:, layout.choices].astype(np.float64))
         out |= {name: np.full(n, np.nan) for name in self._absent}
         known = np.isfinite(raw[:, self._present]).all(axis=1) & np.isfinite(scale + novelty)
         # Without volatility there is no unit for a return: such candles did not trade.

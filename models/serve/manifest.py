@@ -98,7 +98,8 @@ _KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "streaming": (_table, "a table"),
     "time_origin_ms": (lambda value: value is None or _count(value), "UTC milliseconds"),
     **dict.fromkeys(
-        ("candle_ms", "horizon_candles", "context_candles", "outputs"), (_count, "a count")
+        ("candle_ms", "horizon_candles", "context_candles", "outputs", "policy_head"),
+        (_count, "a count"),
     ),
 }
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from models.base.config import from_mapping
+from models.base.policy import AgentPositions
 from models.operate.control.commands import CONTROL_FOLDER
 from models.operate.control.home import home_of
 from models.operate.control.owner import BotStage
@@ -22,6 +23,7 @@ from models.operate.control.store import ControlStore
 from models.trade.decision.sizing import SizingConfig
 from models.trade.decision.volatility_target import VolatilityTargetConfig
 from models.trade.risk.limits import GuardConfig, HardLimits
+from strategies.account.agent_positions import agent_positions_of
 from strategies.account.hedge_config import HedgeConfig
 
 _FORMAT: Final = 2  # of what is acknowledged; what was accepted of an older one is not enough
@@ -46,8 +48,11 @@ def leverage_settings(config: Mapping[str, Any]) -> dict[str, Any]:
         If a setting of a block of the pack is unknown, missing, of a wrong type or out of range.
     """
     pack = config.get("breakwater") or {}
-    slots = config.get("max_open_trades", -1)
+    slots, agent = config.get("max_open_trades", -1), agent_positions_of(config)
+    # Only where it differs from the default: what was accepted before there were any still holds.
+    own = {} if agent == AgentPositions() else {"agent": asdict(agent)}
     return {
+        **own,
         **{name: config.get(name, DEFAULTS.get(name)) for name in FREQTRADE_SETTINGS},
         **{name: _parsed(name, pack.get(name)) for name in _PACK},
         "max_open_trades": -1 if slots == float("inf") else slots,  # Freqtrade rewrites its -1

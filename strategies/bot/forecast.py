@@ -36,7 +36,7 @@ from strategies.bot.styles import refuse_unfit
 
 logger = logging.getLogger(__name__)
 
-_AT_ONCE = 1e-6  # a stop this close to the current rate is hit by the next price
+AT_ONCE = 1e-6  # a stop this close to the current rate is hit by the next price
 _TAGS = np.array([None, "long", "short"], dtype=object)  # by side; -1 is the last
 _STOP = "stop_frac"  # name under which a trade remembers its stop distance
 
@@ -254,7 +254,7 @@ class ForecastStrategy(ForecastColumns, GuardedStrategy):
             -distance * trade.leverage, current_profit, trade.is_short, trade.leverage
         )
         # Freqtrade takes 0 ("already past the stop") for "no stop" and would keep the trade.
-        return float(max(stop, _AT_ONCE))
+        return float(max(stop, AT_ONCE))
 
     def _late_stop(self, pair: str, trade: Trade, now: datetime) -> float:
         """Return, and keep, the stop of a trade whose fill found no trusted volatility.

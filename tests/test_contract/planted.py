@@ -103,8 +103,16 @@ def planted_job(network: str, seed: int = 0, **changes: Any) -> TrainingJob:
         # Behind the others, so that their random numbers stay what they were.
         columns.LABEL_PEAK: np.where(rng.random(rows) < 0.3, _onsets(rng, rows), np.nan),
         columns.LABEL_ACTION: -np.where(np.abs(outcome) > 0.5, np.sign(outcome), 0.0),
+        **_ahead(outcome * x[:, -1]),
     }
     return dataclasses.replace(job, **{"labels": labels, **changes})
+
+
+def _ahead(log_return: FloatArray) -> dict[str, FloatArray]:
+    """What the next candle brings: it opens at the close before and goes straight to its own."""
+    still = np.zeros(len(log_return))
+    ends = (still, np.maximum(log_return, 0.0), np.minimum(log_return, 0.0), log_return)
+    return dict(zip(columns.AHEAD_PRICES, ends, strict=True))
 
 
 def _with_ranges(job: TrainingJob, rng: np.random.Generator) -> TrainingJob:

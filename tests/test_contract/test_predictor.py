@@ -20,9 +20,11 @@ from models.serve.predictor import Predictor
 from tests.test_contract import echo, planted
 
 WARM_UP = echo.CONTEXT - 1
-# NaN where there is no forecast; the echo has none of the hedge's heads
+# NaN where there is no forecast; the echo has none of the heads only some have
 # Nobody knows a drift without `drift.WINDOW` rows.
-SILENT = sorted(set(columns.FORECAST) - {columns.ABSTAIN, columns.DRIFT, *columns.HEDGE})
+SILENT = sorted(
+    set(columns.FORECAST) - {columns.ABSTAIN, columns.DRIFT, *columns.HEDGE, columns.POLICY}
+)
 
 
 def changed(**manifest: Any) -> Artifact:
@@ -223,7 +225,7 @@ def test_forecast_when_decoded_then_every_column_has_its_worked_out_value() -> N
         columns.NOVELTY: (3.0**2 + 0.5**2) / 2 / 100,
         columns.DRIFT: np.nan,
         columns.ABSTAIN: 0.0,
-        **dict.fromkeys(columns.HEDGE, np.nan),
+        **dict.fromkeys((*columns.HEDGE, columns.POLICY), np.nan),
     }
     assert last == pytest.approx(expected, rel=1e-6, nan_ok=True)
 

@@ -8,6 +8,7 @@ from models.base import columns
 from models.base.types import Candles, FloatArray
 from models.data.features.candles import sigma_per_candle
 from models.data.labels.action import best_action
+from models.data.labels.ahead import ahead_prices
 from models.data.labels.cascade import CascadeConfig, candles_to_onset, cascade_onsets
 from models.data.labels.episodes import candles_to_peak
 from models.data.labels.returns import cost_aware_class, forward_log_return
@@ -44,4 +45,4 @@ def label_columns(
     out[columns.LABEL_ACTION] = best_action(
         candles.close, settings.cascade_horizon_candles, settings.cost_frac
     )
-    return out
+    return out | ahead_prices(candles)

@@ -15,7 +15,7 @@ from models.learn.agents.base import AgentConfig, AgentSpec
 
 @dataclass(frozen=True, kw_only=True)
 class A2CConfig(AgentConfig):
-    """The account, and the published constants of the algorithm."""
+    """The positions, and the published constants of the algorithm."""
 
     learning_rate: float = 7e-4
     update_candles: int = 5  # steps of each account per update
@@ -38,9 +38,10 @@ SPEC = AgentSpec(
     config=A2CConfig,
     learner=a2c_learner,
     description=(
-        "An agent that learned by trial which position to hold, short, flat or long, from what its "
-        "account earned after costs. Its probabilities are those of its next action, carried from "
-        "one candle to the next; it learns from a few candles of several accounts at a time."
+        "An agent that learned by trial which position to hold, how large and with which stop, "
+        "from what its account earned after costs and funding. Its probabilities are those of the "
+        "next action of an account that is flat; it learns from a few candles of several "
+        "accounts at a time."
     ),
     natural_use="research",
     source="Mnih et al. 2016",

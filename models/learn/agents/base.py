@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from models.base.columns import HEAD_HAZARD, HEAD_QUANTILES
+from models.base.columns import HEAD_HAZARD, HEAD_POLICY, HEAD_QUANTILES
+from models.base.policy import AgentPositions
 from models.base.spec import ModelSpec
 from models.base.windows import CONTEXTS
-from models.learn.agents.environment import AccountRules
+from models.learn.agents.account import AccountRules
 
 
 @dataclass(frozen=True, kw_only=True)
-class AgentConfig:
-    """The account an agent trades, and how long it learns."""
+class AgentConfig(AgentPositions):
+    """The positions an agent chooses among, and how long it learns."""
 
-    leverage: float = 1.0  # notional over equity of the largest position
-    sizes: int = 1  # of a position, per side; 1 is short, flat, long
-    max_leverage: float = 1.25  # a position that has drifted beyond it is cut back
-    margin_penalty: float = 0.1  # of the reward, per unit of margin ratio above 1
-    life_candles: int = 24  # of one account: as long as the strategy holds a trade at most
+    life_candles: int = 168  # of one account: a week of hours
     hidden: int = 32  # units of each of the two layers
     # Seconds on one core. An agent needs a hundred times as many before it can be judged.
     steps: int = 40_960
@@ -31,20 +27,12 @@ class AgentConfig:
     gamma: float = 0.99  # discount per candle
 
     def __post_init__(self) -> None:
-        for name in ("sizes", "hidden", "steps", "evaluations", "accounts"):
+        super().__post_init__()
+        for name in ("hidden", "steps", "evaluations", "accounts"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} >= 1, got {getattr(self, name)}")
-        if not 2 <= self.life_candles <= CONTEXTS[0]:
-            raise ValueError(
-                f"expected life_candles from 2 to {CONTEXTS[0]}, got {self.life_candles}"
-            )
-        if not 0 < self.leverage <= self.max_leverage <= 10:
-            raise ValueError(
-                f"expected 0 < leverage <= max_leverage <= 10, got {self.leverage}, "
-                f"{self.max_leverage}"
-            )
-        if not 0 <= self.margin_penalty < math.inf:
-            raise ValueError(f"expected margin_penalty finite and >= 0, got {self.margin_penalty}")
+        if self.life_candles < 2:
+            raise ValueError(f"expected life_candles >= 2, got {self.life_candles}")
         if not 0 < self.learning_rate < 1:
             raise ValueError(f"expected 0 < learning_rate < 1, got {self.learning_rate}")
         if not 0 <= self.gamma < 1:
@@ -52,12 +40,10 @@ class AgentConfig:
 
     def rules(self, round_trip_cost_frac: float) -> AccountRules:
         """Return the rules of an account under a round-trip cost."""
-        levels = range(-self.sizes, self.sizes + 1)
+        positions = AgentPositions(leverages=self.leverages, stop_sigmas=self.stop_sigmas)
         return AccountRules(
-            targets=tuple(self.leverage * level / self.sizes for level in levels),
-            max_leverage=self.max_leverage,
+            positions=positions,
             cost_frac=round_trip_cost_frac / 2,
-            margin_penalty=self.margin_penalty,
             life_candles=self.life_candles,
         )
 
@@ -77,11 +63,15 @@ class AgentSpec(ModelSpec):
     minimum_rows: int = 1000  # far too few to judge an agent by, enough to see that it runs
     # A policy answers what to do; it has no distribution of returns and no hazard.
     absent: tuple[str, ...] = (HEAD_QUANTILES, HEAD_HAZARD)
+    extra: tuple[str, ...] = (HEAD_POLICY,)
     failure_modes: tuple[str, ...] = (
-        "answers no return interval and no hazard, so the strategy enters no trade on it",
+        "answers no return interval and no hazard: only the strategy BitcoinAgent trades it",
         "one training says little: policies of other seeds earn very different amounts",
         "trades more than it earns: on a year of hours all policies lost money on held-out rows",
     )
     useful_rows: int = 50_000
 
     family: ClassVar[str] = "agent"
+
+    def candles_read(self, config: Any) -> int:
+        return 1

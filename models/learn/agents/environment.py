@@ -1,126 +1,62 @@
 """The agents' market: one account on one pair, as a gymnasium environment.
 
-An action names the position to hold; it is decided on what is known at the close of candle t and
-filled at the open of candle t + 1, as Freqtrade's backtester fills it.
-# DIFF: a training frame carries no opens, so the fill is at the close of candle t. Perpetual
-# futures trade around the clock: the next open is that close but for the spread, which the
-# slippage within the cost stands for.
-# DIFF: actions scale the position, not the stop. The forecast contract has no stop to carry, and
-# the strategy sets its own from volatility (`models.trade.decision.sizing`).
+An action names the position to hold and its stop; it is decided on what is known at the close of
+candle t and filled at the open of candle t + 1: `models.learn.agents.account`.
+# DIFF: of the account an observation shows only which position is held. Unrealised profit and
+# margin would have to be known when a whole frame is forecast, which nobody can; the stop bounds
+# the one, the small sizes the other.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base.types import Float32Array, FloatArray
+from models.base.policy import NO_CHOICE
+from models.base.types import BoolArray, Float32Array, FloatArray, IntArray
 from models.base.windows import Span
+from models.learn.agents.account import RUIN, Account, AccountRules, AgentCandle
 
-STATE: Final = 3  # account columns behind the features: position, unrealised profit, margin ratio
 OBSERVATION_CLIP: Final = 8.0  # of every observed number, standard deviations
-RUIN: Final = 0.01  # of the equity left when a position is liquidated
-SMALLEST_SIGMA: Final = 1e-6  # a candle that did not trade has no unit for a profit
-
-
-@dataclass(frozen=True, kw_only=True)
-class AccountRules:
-    """What a position costs, and how large it may be.
-
-    Attributes
-    ----------
-    targets
-        Signed leverage (notional over equity) each action asks for, shorts first.
-    max_leverage
-        Beyond it a position that has eaten its own equity is cut back to its target.
-    cost_frac
-        Fee and slippage of one fill, as a fraction of the notional that changes hands.
-    margin_penalty
-        Taken from the reward per unit the margin ratio exceeds 1 by, at the close of a candle.
-    life_candles
-        Decisions of one episode; also the unit of time of the unrealised profit.
-    """
-
-    targets: tuple[float, ...] = (-1.0, 0.0, 1.0)
-    max_leverage: float = 1.25
-    cost_frac: float = 0.0007
-    margin_penalty: float = 0.1
-    life_candles: int = 24
-
-
-@dataclass
-class Account:
-    """One account, opened flat; the price enters as log returns only."""
-
-    rules: AccountRules
-    target: float = 0.0
-    leverage: float = 0.0  # signed; drifts away from the target as the price moves
-    move: float = 0.0  # log return of the price since the position was opened
-    log_equity: float = 0.0  # natural log of equity over initial equity
-    traded: float = 0.0  # notional over equity, summed over the fills
-
-    @property
-    def margin_ratio(self) -> float:
-        """Margin the position needs at the highest leverage allowed, over equity."""
-        return abs(self.leverage) / self.rules.max_leverage
-
-    def fill(self, target: float) -> None:
-        """Trade to `target`; what is held already is left alone, as Freqtrade leaves a trade."""
-        if target == self.target and self.margin_ratio <= 1.0:
-            return
-        if np.sign(target) != np.sign(self.target):
-            self.move = 0.0
-        change = abs(target - self.leverage)
-        self.traded += change
-        # Sized on the equity that is left: the cost of the cost, under 1e-6, is left out.
-        self.log_equity += math.log1p(-self.rules.cost_frac * change)
-        self.target = self.leverage = target
-
-    def earn(self, log_return: float) -> bool:
-        """Let the price move by one candle; False where the position is liquidated."""
-        growth = 1.0 + self.leverage * math.expm1(log_return)
-        alive = growth > RUIN
-        self.log_equity += math.log(max(growth, RUIN))
-        if alive:
-            self.leverage *= math.exp(log_return) / growth
-            self.move += log_return
-        else:
-            self.target = self.leverage = self.move = 0.0
-        return alive
-
-    def observed(self, sigma: float) -> tuple[float, float, float]:
-        """Return position, unrealised profit in sigma over the account's life, margin ratio."""
-        unit = max(sigma, SMALLEST_SIGMA) * math.sqrt(self.rules.life_candles)
-        largest = self.rules.targets[-1]
-        side = float(np.sign(self.target))
-        return self.leverage / largest, side * self.move / unit, self.margin_ratio
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgentMarket:
-    """Rows of one frame, as the account meets them.
+    """Rows of one frame, as an account meets them.
 
     Attributes
     ----------
     features
         (N, F) standardised and clipped, known at each candle's close.
-    log_return
-        (N,) of the candle itself: what a position held through it earned.
+    open, high, low, close
+        (N,) prices of the candle itself, in any one unit.
+    funding
+        (N,) what a long pays per base unit at the candle's open.
     sigma
-        (N,) volatility of one candle.
+        (N,) volatility of the log return over the horizon, known at the candle's close.
     runs
         Spans without a missing candle; an episode never leaves the one it began in.
     """
 
     features: Float32Array
-    log_return: FloatArray
+    open: FloatArray
+    high: FloatArray
+    low: FloatArray
+    close: FloatArray
+    funding: FloatArray
     sigma: FloatArray
     runs: tuple[Span, ...]
+
+    def candle(self, row: int) -> AgentCandle:
+        return AgentCandle(
+            float(self.open[row]), float(self.high[row]), float(self.low[row]),
+            float(self.funding[row]),
+        )  # fmt: skip
 
 
 @dataclass
@@ -128,28 +64,27 @@ class _Episode:
     account: Account
     start: int
     stop: int  # of the run it began in
-    row: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.row = self.start
+    row: int
+    log_equity: float = 0.0  # over the initial equity, at the close of `row`
 
 
 class MarketEnv(gymnasium.Env[Float32Array, np.int64]):
-    """Reward = change of log equity, costs included, less a penalty for margin.
+    """Reward = change of log equity, costs and funding included.
 
-    Observation (F + 3,) float32 at the close of candle t: its features, then the account. Actions
-    are the indices of `AccountRules.targets`. Episodes start flat on a random row (or on
-    `options={"start": row}`) and are truncated after `life_candles` or at the end of a run, and
-    terminated by liquidation. All randomness comes from the seed given to `reset`.
+    Observation (F + K,) float32 at the close of candle t: its features, then which of the K
+    positions is held, as ones and zeros. Actions are indices of positions. Episodes start flat on a
+    random row (or on `options={"start": row}`) and are truncated after `life_candles` or at the end
+    of a run, and terminated by liquidation. All randomness comes from the seed given to `reset`.
     """
 
     def __init__(self, market: AgentMarket, rules: AccountRules) -> None:
         self.market, self.rules = market, rules
-        width = market.features.shape[1] + STATE
+        positions = len(rules.positions.targets)
+        width = market.features.shape[1] + positions
         self.observation_space = gymnasium.spaces.Box(
             -OBSERVATION_CLIP, OBSERVATION_CLIP, (width,), np.float32
         )
-        self.action_space = gymnasium.spaces.Discrete(len(rules.targets))
+        self.action_space = gymnasium.spaces.Discrete(positions)
         # Any row with a next candle can be the first of an episode.
         self._stop = {row: r.stop for r in market.runs for row in range(r.start, r.stop - 1)}
         self._starts = np.fromiter(self._stop, dtype=np.int64)
@@ -166,42 +101,51 @@ class MarketEnv(gymnasium.Env[Float32Array, np.int64]):
         start = (options or {}).get("start")
         if start is None:
             start = int(self.np_random.choice(self._starts))
-        self._now = _Episode(Account(self.rules), start, self._stop[start])
+        self._now = _Episode(Account(self.rules), start, self._stop[start], start)
         return self._observation(), {}
 
     def step(
         self, action: np.int64 | int
     ) -> tuple[Float32Array, float, bool, bool, dict[str, Any]]:
-        now = self._now
-        before = now.account.log_equity
-        now.account.fill(self.rules.targets[int(action)])
+        now, market = self._now, self.market
+        sigma = float(market.sigma[now.row])
         now.row += 1
-        alive = now.account.earn(float(self.market.log_return[now.row]))
-        reward = now.account.log_equity - before
-        reward -= self.rules.margin_penalty * max(0.0, now.account.margin_ratio - 1.0)
+        account, before = now.account, now.log_equity
+        account.live_through(now.row, market.candle(now.row), int(action), sigma, may_grow=True)
+        equity = account.equity(float(market.close[now.row]))
+        alive = equity > RUIN
+        now.log_equity = math.log(max(equity, RUIN))
         over = now.row - now.start >= self.rules.life_candles or now.row + 1 >= now.stop
+        reward = now.log_equity - before
         return self._observation(), reward, not alive, alive and over, {}
 
     def _observation(self) -> Float32Array:
-        row = self._now.row
-        account = self._now.account.observed(float(self.market.sigma[row]))
-        out: NDArray[np.float32] = np.empty(self.market.features.shape[1] + STATE, np.float32)
-        out[:-STATE] = self.market.features[row]
-        out[-STATE:] = np.clip(account, -OBSERVATION_CLIP, OBSERVATION_CLIP)
+        seen = self.market.features.shape[1]
+        out: NDArray[np.float32] = np.zeros(seen + len(self.rules.positions.targets), np.float32)
+        out[:seen] = self.market.features[self._now.row]
+        out[seen + self.account.held] = 1.0
         return out
 
 
 def walk(
-    targets: FloatArray, log_return: FloatArray, rules: AccountRules, runs: tuple[Span, ...]
+    choices: IntArray, market: AgentMarket, account: Account, may_grow: BoolArray | None = None
 ) -> Account:
-    """Return the account that held `targets` (N,), decided at each row's close, over `runs`.
+    """Take `account` through the market's runs by tables of actions (N, K); return it.
 
-    It is closed at the end of each run, at the usual cost.
+    Row t's table is decided at its close; a row without one keeps what is held. What is held at the
+    end of a run is left at its last close.
+
+    Parameters
+    ----------
+    may_grow
+        (N,) whether guards let risk be added on what was decided on the row; everywhere by default.
     """
-    account = Account(rules)
-    for run in runs:
+    for run in market.runs:
         for row in range(run.start, run.stop - 1):
-            account.fill(float(targets[row]))
-            account.earn(float(log_return[row + 1]))
-        account.fill(0.0)
+            chosen = int(choices[row, account.held])
+            account.live_through(
+                row + 1, market.candle(row + 1), None if chosen == NO_CHOICE else chosen,
+                float(market.sigma[row]), may_grow=may_grow is None or bool(may_grow[row]),
+            )  # fmt: skip
+        account.close(run.stop - 1, float(market.close[run.stop - 1]))
     return account

@@ -18,7 +18,7 @@ _UPDATE = 2048  # steps, of all accounts together
 
 @dataclass(frozen=True, kw_only=True)
 class PPOConfig(AgentConfig):
-    """The account, and the published constants of the algorithm."""
+    """The positions, and the published constants of the algorithm."""
 
     epochs: int = 10  # over the steps of one update
     minibatch: int = 64
@@ -51,9 +51,9 @@ SPEC = AgentSpec(
     config=PPOConfig,
     learner=ppo_learner,
     description=(
-        "An agent that learned by trial which position to hold, short, flat or long, from what its "
-        "account earned after costs. Its probabilities are those of its next action, carried from "
-        "one candle to the next; a step of learning is kept small by clipping."
+        "An agent that learned by trial which position to hold, how large and with which stop, "
+        "from what its account earned after costs and funding. Its probabilities are those of the "
+        "next action of an account that is flat; a step of learning is kept small by clipping."
     ),
     natural_use="research",
     source="Schulman et al. 2017",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import random
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,30 +21,20 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv
-from torch import Tensor, nn
+from torch import nn
 
 from models.base import columns
 from models.base.errors import InputError, TrainingError
-from models.base.types import FloatArray
+from models.base.types import FloatArray, IntArray
 from models.base.windows import Span
+from models.learn.agents.account import RUIN, Account, AccountRules
 from models.learn.agents.base import AgentSpec
-from models.learn.agents.environment import (
-    OBSERVATION_CLIP,
-    Account,
-    AccountRules,
-    AgentMarket,
-    MarketEnv,
-    walk,
-)
+from models.learn.agents.environment import OBSERVATION_CLIP, AgentMarket, MarketEnv, walk
 from models.learn.agents.policy import ServedPolicy
 from models.learn.export.onnx import to_onnx
-from models.learn.prophet.path import log_price_path
 from models.learn.training.fitted import Fitted
 from models.learn.training.loop import clip_runs
 from models.learn.training.prepare import Prepared
-
-# FreqAI appends "gen" (no indicator period), the pair and the timeframe.
-_RETURN = re.compile(r"%-return_1(_gen_[A-Z0-9]+/\S*)?$")
 
 
 def fit_agent(spec: AgentSpec, data: Prepared) -> Fitted:
@@ -53,21 +43,20 @@ def fit_agent(spec: AgentSpec, data: Prepared) -> Fitted:
     Raises
     ------
     InputError
-        If the features lack the candle's own return, or the rows have no price path.
+        If the rows do not tell what the next candle brought.
     TrainingError, ArtifactError
         If no policy is finite, or the exported graph is not the policy.
     """
     started = time.monotonic()
     rules: AccountRules = data.config.rules(data.settings.labels.cost_frac)
     train, validation = (market(data, s) for s in (data.split.train, data.split.validation))
-    column, correlation = find_return(data, train)
 
     def served(agent: OnPolicyAlgorithm) -> ServedPolicy:
-        return _served_policy(agent, data, rules, column)
+        mean, std = torch.from_numpy(data.mean), torch.from_numpy(data.std)
+        return ServedPolicy(actor(agent), data.layout, mean, std).eval()
 
     def valued(policy: ServedPolicy) -> Account:
-        targets = decisions(policy, data.rows.features, data.split.validation.start, validation)
-        return walk(targets, validation.log_return, rules, validation.runs)
+        return walk(decisions(policy, data, data.split.validation), validation, Account(rules))
 
     selection = Selection(
         served, valued, data.config.steps, data.config.evaluations, data.job.title
@@ -83,17 +72,15 @@ def fit_agent(spec: AgentSpec, data: Prepared) -> Fitted:
             where=data.job.title,
             cure="lower network.learning_rate, or check the features for extreme values",
         )
-    hold = np.full(len(validation.log_return), rules.targets[-1])
-    holding = walk(hold, validation.log_return, rules, validation.runs)
     facts = {
         "steps": agent.num_timesteps,
-        "targets_leverage": list(rules.targets),
-        "return_feature": data.job.feature_names[column],
-        "return_feature_correlation": correlation,
+        "targets_leverage": list(rules.positions.targets),
+        "stop_sigmas": list(rules.positions.stops),
+        "funding_known": _funding_known(data),
         "best_step": selection.best_step,
         "history": selection.history,  # (step, log equity over all validation rows, after costs)
         "validation": _account_facts(valued(best), validation),
-        "validation_hold": _account_facts(holding, validation),
+        "validation_hold": _account_facts(_held(validation, rules), validation),
     }
     return Fitted(
         seconds=time.monotonic() - started,
@@ -102,19 +89,11 @@ def fit_agent(spec: AgentSpec, data: Prepared) -> Fitted:
     )
 
 
-def _served_policy(
-    agent: OnPolicyAlgorithm, data: Prepared, rules: AccountRules, return_column: int
-) -> ServedPolicy:
-    """Return the agent's policy as it is now, as the graph that would be served."""
-    return ServedPolicy(
-        actor(agent),
-        data.layout,
-        rules,
-        torch.from_numpy(data.mean),
-        torch.from_numpy(data.std),
-        return_column,
-        data.job.feature_names.index(columns.FEATURE_SIGMA),
-    ).eval()
+def _held(of: AgentMarket, rules: AccountRules) -> Account:
+    """Return the account that always wanted the largest long position."""
+    positions = len(rules.positions.targets)
+    hold = np.full((len(of.close), positions), positions - 1, dtype=np.int64)
+    return walk(hold, of, Account(rules))
 
 
 def new_agent(
@@ -150,57 +129,72 @@ def new_agent(
 def market(data: Prepared, span: Span) -> AgentMarket:
     """Return the rows of `span` as a market; row 0 is the first of the span.
 
-    The price path is the one the labels of these rows imply, so rows whose labels are unknown at
-    the ends of the span have no price, and belong to no run.
-    """
-    job, rows = data.job, slice(span.start, span.stop)
-    horizon = data.settings.labels.horizon_candles
-    sigma = job.features[rows, job.feature_names.index(columns.FEATURE_SIGMA)].astype(np.float64)
-    usable = data.rows.features[rows].numpy()
-    price = log_price_path(job.labels[columns.LABEL_RETURN][rows], sigma, horizon)
-    known = np.flatnonzero(np.isfinite(price))
-    priced = Span(int(known[0]), int(known[-1]) + 1)
-    whole = Span(priced.start + span.start, priced.stop + span.start)
-    runs = [run for run in clip_runs(data.rows.runs, whole, 0) if len(run) > 1]
-    z = np.clip((usable - data.mean) / data.std, -OBSERVATION_CLIP, OBSERVATION_CLIP)
-    if not runs:
-        raise InputError(
-            "expected two neighbouring candles with a price, got none",
-            where=data.job.title,
-            cure="provide longer history without gaps",
-        )
-    return AgentMarket(
-        features=z.astype(np.float32),
-        log_return=np.concatenate(([0.0], np.diff(price))),
-        sigma=np.nan_to_num(sigma),
-        runs=tuple(Span(r.start - span.start, r.stop - span.start) for r in runs),
-    )
-
-
-def find_return(data: Prepared, train: AgentMarket) -> tuple[int, float]:
-    """Return the column of the market's own one-candle return in sigma, and how well it fits.
-
-    Frames with several pairs have one such column each; the market's own is the one that moves
-    with the price its labels speak of. Fit is their correlation on the training rows.
+    Prices are made of what each row is told of the next candle, from 100 on, so none is needed from
+    outside the span. Funding nobody knows is left out, and told in the manifest.
 
     Raises
     ------
     InputError
-        If there is no such column.
+        If the job does not tell what the next candle brought, or no two candles follow each other.
     """
-    names = data.job.feature_names
-    candidates = [i for i, name in enumerate(names) if _RETURN.match(name)]
-    if not candidates:
+    job, rows = data.job, slice(span.start, span.stop)
+    missing = [name for name in columns.AHEAD_PRICES if name not in job.labels]
+    if missing:
         raise InputError(
-            f"expected the feature %-return_1, got none like it in {list(names[:5])} ...",
-            where=data.job.title,
-            cure="use the pack's strategy, or name the candle's return as it does",
+            f"expected {', '.join(columns.AHEAD_PRICES)}, got none of {', '.join(missing)}",
+            where=job.title,
+            cure="use the pack's strategies, or models.data.labels.targets.label_columns",
         )
-    rows = np.concatenate([np.arange(r.start + 1, r.stop) for r in train.runs])
-    happened = (train.log_return / np.maximum(train.sigma, 1e-12))[rows]
-    fits = [float(np.corrcoef(train.features[rows, i], happened)[0, 1]) for i in candidates]
-    best = int(np.argmax(fits))
-    return candidates[best], fits[best]
+    ahead = np.stack([job.labels[name][rows][:-1] for name in columns.AHEAD_PRICES])
+    follows = np.concatenate(([False], np.isfinite(ahead).all(axis=0)))  # (N,) the row before
+    ahead = np.nan_to_num(ahead)
+    close = 100.0 * np.exp(np.concatenate(([0.0], np.cumsum(ahead[3]))))
+    open_, high, low = (
+        np.concatenate((close[:1], close[:-1] * np.exp(values))) for values in ahead[:3]
+    )
+    paid = np.nan_to_num(_funding(data)[rows][:-1]) * close[:-1]
+    z = (data.rows.features[rows].numpy() - data.mean) / data.std
+    runs = tuple(_runs(data, span, np.flatnonzero(~follows)))
+    if not runs:
+        raise InputError(
+            "expected two neighbouring candles with a price, got none",
+            where=job.title,
+            cure="provide longer history without gaps",
+        )
+    per_candle = job.features[rows, job.feature_names.index(columns.FEATURE_SIGMA)]
+    horizon = data.settings.labels.horizon_candles
+    return AgentMarket(
+        features=np.clip(z, -OBSERVATION_CLIP, OBSERVATION_CLIP).astype(np.float32),
+        open=open_,
+        high=high,
+        low=low,
+        close=close,
+        funding=np.concatenate(([0.0], paid)),
+        sigma=np.nan_to_num(per_candle.astype(np.float64)) * math.sqrt(horizon),
+        runs=runs,
+    )
+
+
+def _runs(data: Prepared, span: Span, breaks: IntArray) -> Iterator[Span]:
+    """Yield the gap-free runs within `span`, from its first row on, cut before each of `breaks`."""
+    for run in clip_runs(data.rows.runs, span, 0):
+        first, stop = run.start - span.start, run.stop - span.start
+        cuts = [first, *(int(b) for b in breaks if first < b < stop), stop]
+        for a, b in itertools.pairwise(cuts):
+            if b - a > 1:
+                yield Span(a, b)
+
+
+def _funding(data: Prepared) -> FloatArray:
+    """Return what a long pays at the next open, per notional, (N,); NaN where nobody told."""
+    unknown = np.full(len(data.job.time_ms), np.nan)
+    return data.job.labels.get(columns.AHEAD_FUNDING, unknown)
+
+
+def _funding_known(data: Prepared) -> float:
+    """Return the share of the training rows whose funding is known."""
+    span = data.split.train
+    return float(np.isfinite(_funding(data)[span.start : span.stop]).mean())
 
 
 def actor(agent: OnPolicyAlgorithm) -> nn.Sequential:
@@ -210,17 +204,11 @@ def actor(agent: OnPolicyAlgorithm) -> nn.Sequential:
 
 
 @torch.no_grad()
-def decisions(policy: ServedPolicy, features: Tensor, start: int, of: AgentMarket) -> FloatArray:
-    """Return the leverage the served policy asks for on each row of `of`, 0 outside its runs.
-
-    `features` (N, F) are the raw ones of the whole frame, of whose rows `start` is the market's
-    first.
-    """
-    out = np.zeros(len(of.log_return))
-    for run in of.runs:
-        x = features[None, start + run.start : start + run.stop]  # (1, T, F)
-        out[run.start : run.stop] = policy.decided(x)[0].double().numpy()
-    return out
+def decisions(policy: ServedPolicy, data: Prepared, span: Span) -> IntArray:
+    """Return the served tables of actions (N, K) for the rows of `span`."""
+    x = data.rows.features[None, span.start : span.stop]  # (1, N, F)
+    chosen: IntArray = policy.choices(x)[0].numpy()
+    return chosen
 
 
 @dataclass(eq=False)
@@ -254,7 +242,7 @@ class Selection(BaseCallback):
         policy, step = self.served(self.model), self.num_timesteps
         if not all(bool(torch.isfinite(p).all()) for p in policy.parameters()):
             return
-        log_equity = self.valued(policy).log_equity
+        log_equity = _log_equity(self.valued(policy))
         self.history.append((step, log_equity))
         if log_equity > self.best_log_equity:
             self.best, self.best_step, self.best_log_equity = policy, step, log_equity
@@ -265,10 +253,21 @@ class Selection(BaseCallback):
         sys.stderr.flush()
 
 
+def _log_equity(account: Account) -> float:
+    """Return the log of what a closed account has, over what it began with."""
+    return math.log(max(account.wallet_quote / account.equity_quote, RUIN))
+
+
 def _account_facts(account: Account, of: AgentMarket) -> dict[str, float]:
-    """Return what an account earned, and what it traded per candle, in equities."""
+    """Return what an account earned, its fills, and its turnover in first equities."""
     candles = sum(len(run) - 1 for run in of.runs)
-    return {"log_equity": account.log_equity, "turnover_per_candle": account.traded / candles}
+    stops = sum(fill.reason == "stop" for fill in account.fills)
+    return {
+        "log_equity": _log_equity(account),
+        "turnover_per_candle": account.traded_quote / account.equity_quote / candles,
+        "fills": len(account.fills),
+        "stops": stops,
+    }
 
 
 @contextmanager

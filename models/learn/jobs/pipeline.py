@@ -149,6 +149,8 @@ def _extras(data: Prepared) -> dict[str, Any]:
         out["action_head"] = True
     if data.layout.volatility:
         out["volatility_head"] = True
+    if data.layout.policy:
+        out["policy_head"] = data.layout.policy
     if data.spec.competing:
         out["competing_sides"] = True
     if data.optional.any():

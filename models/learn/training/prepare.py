@@ -109,7 +109,7 @@ def prepare(job: TrainingJob, spec: ModelSpec) -> Prepared:
     blocks = _blocks(job, spec, settings)
     whole = Span(0, blocks[-1].stop) if blocks else None
     split = Split(whole, whole, whole) if whole else _split(len(job.time_ms), spec, settings)
-    layout = _layout(spec, settings)
+    layout = _layout(spec, settings, config)
     own = Rows(
         features=torch.from_numpy(np.where(finite[:, None], job.features, 0.0).astype(np.float32)),
         targets=targets(job, layout, spec.competing),
@@ -169,12 +169,13 @@ def _split(rows: int, spec: ModelSpec, settings: ModelSettings) -> Split:
     )
 
 
-def _layout(spec: ModelSpec, settings: ModelSettings) -> HeadLayout:
+def _layout(spec: ModelSpec, settings: ModelSettings, config: Any) -> HeadLayout:
     return HeadLayout(
         bin_edges=settings.labels.bin_edges,
         peak_edges=settings.labels.peak_edges if columns.HEAD_PEAK in spec.extra else (),
         action=columns.HEAD_ACTION in spec.extra,
         volatility=columns.HEAD_VOLATILITY in spec.extra,
+        policy=len(config.targets) if columns.HEAD_POLICY in spec.extra else 0,
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from models.operate.control.heartbeat import last_beat
 from models.operate.control.state import Person
+from strategies.BitcoinAgent import BitcoinAgent
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from strategies.bot.forecast import ForecastStrategy
 from strategies.VolatilityTarget import VolatilityTarget
@@ -89,7 +90,7 @@ def trade() -> Any:
 
 
 KINDS = pytest.mark.parametrize(
-    "kind", [Forgetful, Broken, Calling, BitcoinCrossMargin, VolatilityTarget]
+    "kind", [Forgetful, Broken, Calling, BitcoinCrossMargin, VolatilityTarget, BitcoinAgent]
 )
 
 

@@ -85,11 +85,21 @@ def volatility(tmp_path: Path, open_trades: list[Any]) -> Any:
     return made
 
 
+@pytest.fixture
+def agent(tmp_path: Path, open_trades: list[Any]) -> Any:
+    def made(**blocks: Any) -> Any:
+        exchange = {"name": "binance", "pair_whitelist": [PAIR]}
+        settings = {**PASSING, "exchange": exchange, **blocks}
+        return resolved("BitcoinAgent", config(user_data_dir=tmp_path / "agent", **settings))
+
+    return made
+
+
 @pytest.mark.parametrize("mode", [RunMode.DRY_RUN, RunMode.BACKTEST])
 def test_start_when_the_shipped_strategies_meet_sound_settings_then_they_start_with_nothing_said(
-    bitcoin: Any, litecoin: Any, volatility: Any, mode: RunMode
+    bitcoin: Any, litecoin: Any, volatility: Any, agent: Any, mode: RunMode
 ) -> None:
-    for made in (bitcoin, litecoin, volatility):
+    for made in (bitcoin, litecoin, volatility, agent):
         strategy = made(runmode=mode)
         strategy._settings.start()
         strategy._settings.loop()

@@ -20,6 +20,7 @@ from models.operate.control.state import ControlMode, GuardActor
 from models.operate.journal.journal import Journal
 from strategies.account.acknowledgement import leverage_digest
 from strategies.account.stops import cancel_outgrown
+from strategies.BitcoinAgent import BitcoinAgent
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from strategies.bot.forecast import ForecastStrategy
 from strategies.human.secrets import secrets_of
@@ -192,6 +193,7 @@ def test_loop_when_it_starts_then_a_heartbeat_tells_feed_and_account(
         (BitcoinCrossMargin, {"do_predict": 0}, "FreqAI's first answer after a start"),
         (BitcoinCrossMargin, {"do_predict": 2}, "older than freqai.expiration_hours"),
         (BitcoinCrossMargin, {columns.ABSTAIN: 1.0, columns.NOVELTY: 1.5}, "(novelty 1.50, limit"),
+        (BitcoinAgent, {"do_predict": 0}, f"no trusted forecast for {PAIR}"),
         (VolatilityTarget, {columns.FALSE_ALARMS_DOWN: 0.0}, "the hazard of a cascade"),
         (BitcoinCrossMargin, {"date": OPENED - timedelta(hours=3)}, "the last analysed candle"),
     ],

@@ -359,9 +359,10 @@ def jumped(row: int, move: float) -> Candles:
 
 
 def test_label_columns_when_made_then_each_has_a_row_per_candle_and_a_nan_tail() -> None:
-    assert set(QUIET_LABELS) == {*columns.LABELS, *columns.HEDGE_LABELS}
+    assert set(QUIET_LABELS) == {*columns.LABELS, *columns.HEDGE_LABELS, *columns.AHEAD_PRICES}
     assert np.isnan(QUIET_LABELS[columns.LABEL_PEAK]).all()  # nothing happens here
     ahead = {columns.LABEL_RETURN: 4, columns.LABEL_DIRECTION: 4}
+    ahead |= dict.fromkeys(columns.AHEAD_PRICES, 1)
     for name, values in QUIET_LABELS.items():
         tail = ahead.get(name, 24)
         assert len(values) == LABEL_ROWS

@@ -16,21 +16,17 @@ from torch import Tensor, nn
 from models.base import columns
 from models.base.errors import ArtifactError, InputError
 from models.base.heads import HeadLayout
-from models.base.types import Artifact, TrainingJob
+from models.base.policy import AgentPositions, entry_side, unpacked_policy
+from models.base.types import Artifact, FloatArray, TrainingJob
 from models.base.windows import Span
 from models.learn import catalog
 from models.learn.agents.a2c import A2CConfig
+from models.learn.agents.account import AccountRules
 from models.learn.agents.base import AgentConfig
-from models.learn.agents.environment import (
-    OBSERVATION_CLIP,
-    STATE,
-    AccountRules,
-    AgentMarket,
-    MarketEnv,
-)
-from models.learn.agents.policy import ServedPolicy
+from models.learn.agents.environment import OBSERVATION_CLIP, AgentMarket, MarketEnv
+from models.learn.agents.policy import ServedPolicy, consistent
 from models.learn.agents.ppo import PPOConfig
-from models.learn.agents.training import fit_agent
+from models.learn.agents.training import fit_agent, market
 from models.learn.export.onnx import only_present
 from models.learn.jobs.pipeline import train
 from models.serve.predictor import Predictor
@@ -41,12 +37,11 @@ from tests.test_contract import planted
 
 torch.set_num_threads(1)
 
-LAYOUT = HeadLayout(bin_edges=(1, 2, 6))
-LIFE = 12
-RULES = AccountRules(
-    targets=(-2.0, -1.0, 0.0, 1.0, 2.0), max_leverage=2.1, life_candles=LIFE, margin_penalty=0.0
-)
-FEATURES = 4  # return in sigma, two others, sigma
+POSITIONS = AgentPositions()
+K = len(POSITIONS.targets)
+LAYOUT = HeadLayout(bin_edges=(1, 2, 6), policy=K)
+RULES = AccountRules(positions=POSITIONS, cost_frac=0.0, life_candles=1000)
+FEATURES = 4
 
 
 def small(network: str, **changes: object) -> TrainingJob:
@@ -61,74 +56,71 @@ def trained(network: str) -> Artifact:
 
 
 def rows(count: int, seed: int = 0) -> Tensor:
-    x = torch.randn(1, count, FEATURES, generator=torch.Generator().manual_seed(seed))
-    x[..., -1] = 0.02 * torch.exp(0.2 * x[..., -1])
-    return x
+    return torch.randn(1, count, FEATURES, generator=torch.Generator().manual_seed(seed))
 
 
 def policy(seed: int = 0) -> ServedPolicy:
-    """An untrained policy that minds its account: its weights are large."""
+    """An untrained policy that minds what it holds: its weights are large."""
     torch.manual_seed(seed)
     actor = nn.Sequential(
-        nn.Linear(FEATURES + STATE, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(),
-        nn.Linear(16, len(RULES.targets)),
-    )  # fmt: skip
+        nn.Linear(FEATURES + K, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, K)
+    )
     for p in actor.parameters():
         p.data.mul_(3.0)
-    mean, std = torch.tensor([0.1, 0.0, 0.0, 0.02]), torch.tensor([1.0, 2.0, 1.0, 0.004])
-    return ServedPolicy(actor, LAYOUT, RULES, mean, std, 0, 3).eval()
+    mean, std = torch.tensor([0.1, 0.0, 0.0, 0.02]), torch.tensor([1.0, 2.0, 1.0, 0.4])
+    return ServedPolicy(actor, LAYOUT, mean, std).eval()
 
 
 @torch.no_grad()
-def in_the_environment(served: ServedPolicy, x: Tensor, last: int) -> np.ndarray:
-    """Action probabilities on row `last`, of an account opened `LIFE - 1` candles earlier."""
-    raw = x[0].double().numpy()
+def in_the_environment(served: ServedPolicy, x: Tensor) -> tuple[list[int], FloatArray]:
+    """What was held on each row, and the actor's logits of the observations seen there."""
     z = ((x[0] - served.mean) * served.scale).clamp(-OBSERVATION_CLIP, OBSERVATION_CLIP).numpy()
+    ones = np.ones(len(z))
     world = AgentMarket(
-        features=z, log_return=raw[:, 0] * raw[:, 3], sigma=raw[:, 3], runs=(Span(0, len(z)),)
-    )
+        features=z, open=ones, high=ones, low=ones, close=ones, funding=0 * ones, sigma=ones,
+        runs=(Span(0, len(z)),),
+    )  # fmt: skip
     env = MarketEnv(world, RULES)
-    seen, _ = env.reset(options={"start": max(last - LIFE + 1, 0)})
-    for _ in range(min(LIFE - 1, last)):
-        seen, *_ = env.step(int(served.actor(torch.from_numpy(seen)).argmax()))
-    return torch.softmax(served.actor(torch.from_numpy(seen)), dim=-1).numpy()
+    seen, _ = env.reset(options={"start": 0})
+    held, logits = [], []
+    for _ in range(len(z) - 1):
+        held.append(env.account.held)
+        logits.append(served.actor(torch.from_numpy(seen)).numpy())
+        seen, *_ = env.step(int(logits[-1].argmax()))
+    return held, np.array(logits)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_served_policy_when_compared_with_the_environment_then_its_account_is_the_same(
+def test_served_policy_when_compared_with_the_environment_then_it_answers_what_it_would_do(
     seed: int,
 ) -> None:
     served, x = policy(seed), rows(60, seed)
+    held, expected = in_the_environment(served, x)
     with torch.no_grad():
-        p = served.probabilities(x)[0].numpy()
-    for last in (0, 1, 5, LIFE - 1, LIFE, 40, 58):
-        np.testing.assert_allclose(p[last], in_the_environment(served, x, last), atol=2e-5)
+        logits = served.logits(x)[0].numpy()  # (T, K, K)
+    np.testing.assert_allclose(logits[np.arange(59), held], expected, atol=2e-5)
+    assert len(set(held)) > 2
 
 
-def test_served_policy_when_the_account_is_left_out_then_the_comparison_convicts() -> None:
+def test_served_policy_when_the_held_position_is_left_out_then_the_comparison_convicts() -> None:
     served, x = policy(), rows(60)
-    blind = policy()
-    first = blind.actor[0]
+    held, expected = in_the_environment(served, x)
+    first = served.actor[0]
     assert isinstance(first, nn.Linear)
-    first.weight.data[:, -STATE:] = 0.0
+    first.weight.data[:, -K:] = 0.0
     with torch.no_grad():
-        p = blind.probabilities(x)[0, -2].numpy()
-    assert np.abs(p - in_the_environment(served, x, 58)).max() > 0.01
+        logits = served.logits(x)[0].numpy()
+    assert np.abs(logits[np.arange(59), held] - expected).max() > 0.01
 
 
 @torch.no_grad()
-def test_served_policy_when_a_row_is_older_than_its_life_then_it_is_forgotten() -> None:
-    served, x, last = policy(), rows(60), 50
-    before = served.probabilities(x)[0, last]
-    moved = []
-    for row in range(60):
-        other = x.clone()
-        other[0, row, :3] += torch.tensor([2.0, -3.0, 1.0])
-        moved.append(bool((served.probabilities(other)[0, last] != before).any()))
-    assert not any(moved[: last - LIFE + 1])
-    assert not any(moved[last + 1 :])
-    assert moved[last]
-    assert any(moved[last - LIFE + 1 : last])  # what the account went through is remembered
+def test_served_policy_when_another_row_changes_then_it_does_not_matter() -> None:
+    served, x, row = policy(), rows(60), 50
+    before = served(x)
+    other = x.clone()
+    other[0, row] += 2.0
+    changed = (served(other) != before) & torch.isfinite(before)
+    assert changed.any(dim=-1)[0].nonzero().ravel().tolist() == [row]
 
 
 @torch.no_grad()
@@ -136,10 +128,30 @@ def test_served_policy_when_it_answers_then_the_heads_it_lacks_are_nan() -> None
     y = policy()(rows(30))[0].numpy()
     present = LAYOUT.present(catalog.load("ppo").absent)
     np.testing.assert_allclose(np.exp(y[:, :3]).sum(axis=1), 1.0, atol=1e-5)
-    assert only_present(y, present).shape == (30, 3)
+    assert set(np.unique(y[:, LAYOUT.choices])) <= set(range(K))
+    assert only_present(y, present).shape == (30, 3 + K)
     y[3, 5] = 0.0
     with pytest.raises(ArtifactError, match="expected NaN from every head"):
         only_present(y, present)
+
+
+def test_table_when_served_then_it_turns_to_the_side_of_entry_only_and_changes_nothing_else() -> (
+    None
+):
+    flat = K // 2
+    table = torch.randint(K, (2000, K), generator=torch.Generator().manual_seed(0))
+    served = consistent(table).numpy()
+    side, entered = np.sign(served - flat), entry_side(served)
+    holding = np.sign(np.arange(K) - flat)
+    turns = side * holding < 0
+    assert turns.any()
+    assert (side[turns] == np.broadcast_to(entered[:, None], side.shape)[turns]).all()
+    changed = served != table.numpy()
+    assert changed.any()
+    assert (served[changed] == flat).all()
+    assert (np.sign(table.numpy() - flat) * holding < 0)[changed].all()  # turns alone
+    again = consistent(torch.from_numpy(served)).numpy()
+    np.testing.assert_array_equal(again, served)
 
 
 # -- training -------------------------------------------------------------------------------------
@@ -176,31 +188,75 @@ def test_training_when_done_then_the_best_of_the_policies_valued_is_served() -> 
     assert told["validation"]["log_equity"] == max(values.values())
 
 
-def test_training_when_the_frame_has_no_return_then_it_is_refused_by_name() -> None:
-    job = small("ppo", feature_names=("%-other", *planted.NAMES[1:]))
-    with pytest.raises(InputError, match="%-return_1"):
-        train(job)
+def test_training_when_the_job_does_not_tell_the_next_candle_then_it_is_refused_by_name() -> None:
+    job = small("ppo")
+    labels = {k: v for k, v in job.labels.items() if k != columns.AHEAD_LOW}
+    with pytest.raises(InputError, match="ahead_low"):
+        train(dataclasses.replace(job, labels=labels))
 
 
-def test_training_when_another_pair_has_a_return_too_then_the_markets_own_is_read() -> None:
-    job, suffix = small("a2c"), ("_gen_BTC/USDTUSDT_1h", "_gen_ETH/USDTUSDT_1h")
-    names = (f"%-return_1{suffix[1]}", f"%-return_1{suffix[0]}", *planted.NAMES[2:])
-    x = job.features.copy()
-    outcome = job.labels[columns.LABEL_RETURN] * x[:, -1]  # horizon 1: of the next candle
-    x[1:, 1] = outcome[:-1] / x[1:, -1]
-    told = train(dataclasses.replace(job, features=x, feature_names=names)).manifest["agent"]
-    assert told["return_feature"] == names[1]
-    assert told["return_feature_correlation"] > 0.99
+def test_market_when_made_of_what_rows_are_told_then_it_is_the_candles_up_to_a_factor() -> None:
+    job = small("ppo")
+    n = len(job.time_ms)
+    rng = np.random.default_rng(0)
+    close = 100 * np.exp(np.cumsum(0.01 * rng.normal(size=n)))
+    ahead = {
+        columns.AHEAD_OPEN: 0.001, columns.AHEAD_HIGH: 0.02, columns.AHEAD_LOW: -0.03,
+    }  # fmt: skip
+    told = {name: np.append(np.full(n - 1, value), np.nan) for name, value in ahead.items()}
+    told[columns.AHEAD_CLOSE] = np.append(np.diff(np.log(close)), np.nan)
+    told[columns.AHEAD_FUNDING] = np.append(np.where(np.arange(n - 1) % 8 == 7, 1e-4, 0.0), np.nan)
+    data = planted.prepared(dataclasses.replace(job, labels={**job.labels, **told}))
+    span = data.split.validation
+    made = market(data, span)
+    inside = slice(span.start, span.stop)
+    np.testing.assert_allclose(made.close, 100 * close[inside] / close[span.start])
+    for name, price in zip(ahead, (made.open, made.high, made.low), strict=True):
+        np.testing.assert_allclose(price[1:], made.close[:-1] * np.exp(ahead[name]))
+    paid = np.where(np.arange(n) % 8 == 0, 1e-4, 0.0)[inside][1:] * made.close[:-1]
+    np.testing.assert_allclose(made.funding[1:], paid, atol=1e-15)
+    assert made.funding[0] == 0  # of a candle nothing was decided for
+    horizon = data.settings.labels.horizon_candles
+    np.testing.assert_allclose(made.sigma, job.features[inside, -1] * np.sqrt(horizon), rtol=1e-6)
+
+
+def test_market_when_a_row_is_not_told_then_no_episode_goes_over_it() -> None:
+    job = small("ppo")
+    gap = job.labels[columns.AHEAD_OPEN].copy()
+    data = planted.prepared(job)
+    row = data.split.train.start + 100
+    gap[row] = np.nan
+    labels = {**job.labels, columns.AHEAD_OPEN: gap}
+    made = market(planted.prepared(dataclasses.replace(job, labels=labels)), data.split.train)
+    assert made.runs[:2] == (Span(0, 101), Span(101, len(data.split.train)))
+
+
+def test_training_when_no_funding_is_told_then_the_manifest_says_so() -> None:
+    assert trained("ppo").manifest["agent"]["funding_known"] == 0.0
+    job = small("a2c")
+    paid = np.where(np.arange(len(job.time_ms)) % 2, 1e-4, np.nan)
+    told = train(dataclasses.replace(job, labels={**job.labels, columns.AHEAD_FUNDING: paid}))
+    assert told.manifest["agent"]["funding_known"] == pytest.approx(0.5, abs=0.01)
+
+
+def test_forecast_when_an_agent_answers_then_its_table_is_the_policys() -> None:
+    job, artifact = small("ppo"), trained("ppo")
+    out = Predictor(artifact).predict(job.features, job.time_ms, job.feature_names)
+    known = np.isfinite(out[columns.POLICY])
+    assert known.sum() == len(known) - artifact.manifest["context_candles"] + 1
+    raw = Session(artifact.onnx).run(job.features[None])[0]
+    layout = HeadLayout.of(artifact.manifest)
+    table = unpacked_policy(out[columns.POLICY], K)
+    np.testing.assert_array_equal(table[known], raw[known][:, layout.choices])
+    assert len(np.unique(table[known], axis=0)) > 1
 
 
 @pytest.mark.parametrize(
     ("cls", "settings"),
     [
-        (AgentConfig, {"sizes": 0}),
-        (AgentConfig, {"life_candles": 65}),
+        (AgentConfig, {"leverages": (0.6, 0.3)}),
+        (AgentConfig, {"stop_sigmas": (2.0, -1.0)}),
         (AgentConfig, {"life_candles": 1}),
-        (AgentConfig, {"leverage": 2.0}),
-        (AgentConfig, {"margin_penalty": float("nan")}),
         (AgentConfig, {"learning_rate": 0.0}),
         (AgentConfig, {"gamma": 1.0}),
         (AgentConfig, {"steps": 0}),
