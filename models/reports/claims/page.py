@@ -99,8 +99,11 @@ def claims_verdict(rows: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
         for name, numbers in by.items()
         if numbers
     ]
-    many = "Intervals are not corrected for the number of tests."
-    return f"{len(rows)} tests: {headline}.", f"{'; '.join(named)}. {many}".capitalize()
+    listed = "; ".join(named)
+    return (
+        f"{len(rows)} tests: {headline}.",
+        f"{listed[:1].upper()}{listed[1:]}. Intervals are not corrected for the number of tests.",
+    )
 
 
 def _delay_lines(curve: Sequence[Mapping[str, Any]]) -> go.Figure:

@@ -52,5 +52,6 @@ def test_page_when_claim_seven_was_not_asked_for_then_nothing_is_said_of_delays(
 def test_verdict_when_counted_then_the_headline_has_all_three_and_the_claims_are_named() -> None:
     headline, sentence = claims_verdict(rows())
     assert headline == "7 tests: 2 confirmed, 2 not confirmed, 3 contradicted."
-    assert "confirmed: claim 2" in sentence.lower()
+    assert sentence.startswith("Confirmed: claim 2; not confirmed: claim 2; contradicted")
+    assert sentence.endswith(". Intervals are not corrected for the number of tests.")
     assert "contradicted: claim 7" in sentence
