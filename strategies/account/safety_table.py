@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from freqtrade.enums import TRADE_MODES
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -26,7 +27,9 @@ from strategies.account.safety_rules import (
     Need,
     Setting,
     Where,
+    dig,
     exactly,
+    in_config,
     one_of,
     within,
 )
@@ -55,6 +58,18 @@ def _free(why: str, *names: str) -> tuple[Setting, ...]:
 def _exit_in_time(block: Any, _: Mapping[str, Any]) -> bool:
     """Whether an exit that is not filled is sent again within minutes."""
     return 0 < float(block["exit"]) * _UNITS[block.get("unit", "minutes")] <= _EXIT_S
+
+
+def _exit_type(value: Any, config: Mapping[str, Any]) -> bool:
+    """Whether exits are filled: at market; in a backtest quoted, with a time to go to market.
+
+    A bot that trades has market orders always: what is quoted is named to the order gate, one
+    order at a time.
+    """
+    if str(value).lower() == "market":  # a text, or a member of an enum of them
+        return True
+    style = dig(config, ("breakwater", "execution", "style"), "taker")
+    return bool(value == "limit" and style == "maker" and config["runmode"] not in TRADE_MODES)
 
 
 def _all_at_least(least: float) -> Need:
@@ -121,8 +136,14 @@ _CLOSING = (
     _hedge("max_entry_position_adjustment", exactly(-1),
            "a hedge that may not grow falls behind its position (reductions are not counted)",
            absent=-1),
-    _both("order_types.exit", exactly("market"), "what must be closed must be filled",
-          absent="market"),
+    Setting(
+        name="order_types.exit",
+        why="what must be closed must be filled; breakwater.execution is the one way to quote "
+        "ordinary exits",
+        forecast=Need(in_config("market"), _exit_type, "market"),
+        hedge=exactly("market"),
+        absent="market",
+    ),
     _both("order_types.force_exit", exactly("market"), "what must be closed must be filled",
           absent="market"),
     _both("order_types.emergency_exit", exactly("market"), "what must be closed must be filled",

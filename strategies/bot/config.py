@@ -10,6 +10,7 @@ from models.base.config import from_mapping
 from models.data.feeds.catalog import CollectConfig
 from models.operate.control.review import ReviewConfig
 from models.operate.control.watch import WatchdogConfig
+from models.trade.decision.execution import ExecutionConfig
 from models.trade.decision.signals import DecisionConfig
 from models.trade.decision.sizing import SizingConfig
 from models.trade.decision.volatility_target import VolatilityTargetConfig
@@ -27,6 +28,7 @@ class PackConfig:
 
     decision: DecisionConfig = field(default_factory=DecisionConfig)
     sizing: SizingConfig = field(default_factory=SizingConfig)
+    execution: ExecutionConfig = field(default_factory=ExecutionConfig)
     limits: HardLimits = field(default_factory=HardLimits)
     guards: GuardConfig = field(default_factory=GuardConfig)
     review: ReviewConfig = field(default_factory=ReviewConfig)

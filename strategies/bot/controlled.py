@@ -163,6 +163,12 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
         """Cancel an entry that waits in the book as soon as no risk may be added."""
         return self.control is not None and bool(self.control.refusal())
 
+    def check_exit_timeout(
+        self, pair: str, trade: Trade, order: Order, current_time: datetime, **kwargs: Any
+    ) -> bool:
+        """Leave a waiting exit to Freqtrade's own patience: exits are market orders."""
+        return False
+
     @runs_always
     @on_error_return(True)
     def confirm_trade_exit(

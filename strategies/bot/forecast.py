@@ -30,7 +30,7 @@ from strategies.bot import frames
 from strategies.bot.config import PackConfig
 from strategies.bot.fail_closed import on_error_return
 from strategies.bot.forecast_columns import WARM_UP_CANDLES, ForecastColumns
-from strategies.bot.guarded import GuardedStrategy
+from strategies.bot.quoting import EXIT_BEGUN, QuotedStrategy
 from strategies.bot.stages import timed
 from strategies.bot.styles import refuse_unfit
 
@@ -41,7 +41,7 @@ _TAGS = np.array([None, "long", "short"], dtype=object)  # by side; -1 is the la
 _STOP = "stop_frac"  # name under which a trade remembers its stop distance
 
 
-class ForecastStrategy(ForecastColumns, GuardedStrategy):
+class ForecastStrategy(ForecastColumns, QuotedStrategy):
     """Base of the strategies that trade on a forecast; one serves every model of the pack."""
 
     startup_candle_count = WARM_UP_CANDLES
@@ -281,6 +281,8 @@ class ForecastStrategy(ForecastColumns, GuardedStrategy):
         current_profit: float,
         **kwargs: Any,
     ) -> str | None:
+        if self.exit_is_begun(trade):
+            return EXIT_BEGUN
         now = self.guarding.true_time(current_time)
         held_ms = (now - trade.open_date_utc).total_seconds() * 1000
         return "max_hold" if held_ms >= self.decision.max_hold_candles * self.candle_ms else None

@@ -14,7 +14,7 @@ from models.operate.control.state import GuardActor
 from models.trade.risk.snapshot import Stage
 from strategies.bot.controlled import ControlledStrategy
 from strategies.bot.fail_closed import on_error_return
-from strategies.bot.hooks import Answers, Hook, around, keep
+from strategies.bot.hooks import RESTS, Answers, Hook, around, keep
 from strategies.guard.gate import OrderGate
 from strategies.guard.permits import NewRisk
 from strategies.seams.data_provider import exchange_if_any
@@ -25,13 +25,15 @@ logger = logging.getLogger(__name__)
 # What `adjust_trade_position` answers: a stake, or a stake and a tag.
 Adjustment: TypeAlias = float | tuple[float | None, str] | None
 
-# Whatever a subclass answers: an exit passes, and an entry that waits is taken back when we say so.
+# Whatever a subclass answers: an exit passes, unless it rests in the book already, and what waits
+# there is taken back when we say so.
 _ANSWERS: Final[Answers] = {
     "bot_start": lambda *_: None,
     "bot_loop_start": lambda *_: None,
     "order_filled": lambda *_: None,
-    "confirm_trade_exit": lambda *_: True,
+    "confirm_trade_exit": lambda said, ours: not (said is RESTS or ours is RESTS),
     "check_entry_timeout": lambda said, ours: bool(said or ours),
+    "check_exit_timeout": lambda said, ours: bool(said or ours),
 }
 
 

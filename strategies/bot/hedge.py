@@ -83,6 +83,12 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
     def require_settings(self, config: Mapping[str, Any]) -> None:
         """As ever; and refuse what the hedge of a bot that trades would not start with."""
         super().require_settings(config)
+        if pack_config(config).execution.quotes:
+            raise ConfigError(
+                "expected style taker: a leg that nobody fills leaves the position naked",
+                where="breakwater.execution.style",
+                cure="leave breakwater.execution out of a hedge's config",
+            )
         hedge = required_hedge(config, pack_config(config).hedge)
         if config["runmode"] in TRADE_MODES:  # a backtest has nobody to ask
             _reader_of(hedge)

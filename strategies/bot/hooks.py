@@ -19,6 +19,9 @@ Answers: TypeAlias = Mapping[str, Callable[[Any, Any], Any]]  # hook -> (its ans
 
 logger = logging.getLogger(__name__)
 
+# Answer of `confirm_trade_exit`: the exit rests in the book already, and is not sent again.
+RESTS: Final = object()
+
 _PACK: Final = "strategies.bot."
 _START: Final = "bot_start"
 _H = TypeVar("_H", bound=Hook)

@@ -27,6 +27,7 @@ from freqtrade.rpc import RPCException
 
 from models.trade.risk.snapshot import Stage
 from strategies.guard.permits import NewRisk, Permits
+from strategies.guard.quotes import Quotes, send_quoted
 from strategies.seams.order_methods import (
     ORDER_METHODS,
     CancelMethod,
@@ -100,6 +101,7 @@ class OrderGate:
         max_leverage: float = 1.0,
     ) -> None:
         self.permits, self._stage, self._max_leverage = permits, stage, max_leverage
+        self.quotes = Quotes()
         self._refusal, self._refused = refusal, refused
         self._exchange: Exchange | None = None
         self._orders: OrderMethod = _not_standing  # Freqtrade's own, once the gate stands
@@ -162,17 +164,23 @@ class OrderGate:
             self.permits.void()
             amount = self._reducing(risk)
             with _passed():
-                return self._orders(**{**order, "amount": amount})
+                return self._send({**order, "amount": amount})
         self._let_through(risk)
         try:
             with _passed():
-                answer = self._orders(**order)
+                answer = self._send(order)
         except BaseException as error:
             # What the exchange has refused was not executed; all else may have been.
             self.permits.settle(risk, answered=isinstance(error, InvalidOrderException))
             raise
         self.permits.settle(risk, answered=True)
         return answer
+
+    def _send(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Send an order that has passed; the one that was named as such, post-only."""
+        if self._exchange is None or not self.quotes.take(order):
+            return self._orders(**order)
+        return send_quoted(order, self._exchange, self._orders)
 
     def create_stoploss(self, **order: Any) -> dict[str, Any]:
         """Place a stop, as large as what it protects at most."""

@@ -124,6 +124,16 @@ class Guarding:
             NewRisk(pair=pair, side=sign, amount_base=amount, rate=rate, leverage=leverage)
         )
 
+    def moved(self, trade: Trade, amount: float, rate: float) -> None:
+        """Let what is left of a resting entry pass once more, at another price.
+
+        It is the order the guards have let through before, no larger; the gate still asks control.
+        """
+        self.leverage[trade.pair] = trade.leverage
+        self.recovery.approved[trade.pair] = -amount if trade.is_short else amount
+        self.permit(trade.pair, trade.trade_direction, amount, rate)
+        self.recovery.look_soon()
+
     def look_ahead(self, pairs: Sequence[str]) -> None:
         """Ask just before a candle closes for what its orders need, off the way to them."""
         stage = self.readings.stage

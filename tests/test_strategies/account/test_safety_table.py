@@ -172,6 +172,22 @@ def test_table_when_a_setting_is_wrong_then_it_is_found_in_config_and_strategy_a
             assert fault(setting, kind, nested(name, good[0]), nested(name, value)), value
 
 
+@pytest.mark.parametrize("mode", [RunMode.LIVE, RunMode.DRY_RUN, RunMode.BACKTEST])
+@pytest.mark.parametrize("style", ["maker", "taker", "Maker", None, {}])
+def test_exit_when_it_is_a_limit_order_then_only_a_backtest_of_the_maker_style_may(
+    mode: RunMode, style: Any
+) -> None:
+    """A bot that trades has market orders in every style: what is quoted passes the order gate."""
+    config = {"runmode": mode, "breakwater": {"execution": {"style": style}}}
+    rule = BY_NAME["order_types.exit"]
+    tested = mode is RunMode.BACKTEST and style == "maker"
+    assert rule.forecast.holds("limit", config) is tested
+    assert rule.forecast.holds("market", config)
+    assert not rule.hedge.holds("limit", config)
+    for other in ("order_types.force_exit", "order_types.emergency_exit", "order_types.stoploss"):
+        assert not BY_NAME[other].forecast.holds("limit", config)
+
+
 @pytest.mark.parametrize("kind", list(Purpose))
 def test_table_when_a_safe_value_stands_in_then_it_passes_itself(kind: Purpose) -> None:
     for setting in SETTINGS:

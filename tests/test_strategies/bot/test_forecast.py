@@ -28,6 +28,7 @@ from strategies.account.acknowledgement import leverage_digest
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from strategies.bot import frames
 from strategies.bot.forecast import ForecastStrategy
+from strategies.bot.guarded import GuardedStrategy
 from tests.test_strategies.worlds import (
     NOW,
     OPENED,
@@ -454,7 +455,7 @@ def test_hooks_when_freqtrade_itself_wraps_them_then_a_failure_adds_no_risk() ->
     assert wrap(stake, default_retval=9000.0)(s) == 0.0
 
     class Unguarded(BitcoinCrossMargin):  # the control
-        confirm_trade_entry = BitcoinCrossMargin.confirm_trade_entry.__wrapped__
+        confirm_trade_entry = GuardedStrategy.confirm_trade_entry.__wrapped__
         custom_stake_amount = BitcoinCrossMargin.custom_stake_amount.__wrapped__
 
         def _refusal(self, *_: Any) -> str:

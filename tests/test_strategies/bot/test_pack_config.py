@@ -17,6 +17,7 @@ from models.base.config import from_mapping
 from models.base.errors import ConfigError
 from models.learn import catalog
 from models.learn.training.settings import ModelSettings
+from models.trade.decision.execution import OrderStyle
 from strategies.account.hedge_config import HedgeConfig, HedgeMode, PrimaryConfig
 from strategies.bot.config import PackConfig, pack_config
 from strategies.bot.styles import Style
@@ -41,6 +42,7 @@ WRONG: Final[Mapping[Any, st.SearchStrategy[Any]]] = {
     HedgeMode: TEXTS | NUMBERS | LISTS | st.none(),
     FastMode: TEXTS | NUMBERS | LISTS | st.none(),
     Style: TEXTS | NUMBERS | LISTS | st.none(),
+    OrderStyle: TEXTS | NUMBERS | LISTS | st.none(),
 }
 
 
