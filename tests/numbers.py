@@ -77,6 +77,8 @@ def arguments(found: Measurement, data: Path, events: Path | None, userdir: Path
     words = shlex.split(found.command.replace(DATA, str(where)))
     if words[0] == "make":
         return [*words, f"USERDIR={userdir}"]
+    if words[0] == "python":
+        return [sys.executable, *words[1:]]
     program = Path(sys.executable).with_name(words[0])
     takes_userdir = words[1] not in ("worst-hours", "liquidation")
     return [str(program), *words[1:], *(["--userdir", str(userdir)] if takes_userdir else [])]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """One architecture, as the catalogue, the contract tests and docs/models.md see it.
+    """One architecture, as the catalogue, the contract tests and user_data/docs/models.md see it.
 
     Attributes
     ----------

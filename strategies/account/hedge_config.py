@@ -52,7 +52,7 @@ class PrimaryConfig:
 class HedgeConfig:
     """Settings of the hedge."""
 
-    mode: HedgeMode  # where the position is: docs/hedge.md
+    mode: HedgeMode  # where the position is: user_data/docs/hedge.md
     primary: PrimaryConfig
     instruments: tuple[str, ...] = field(metadata={EXPECTED: "a list of pairs"})
     leverage: float = 2.0  # of the hedge legs, as set on the exchange

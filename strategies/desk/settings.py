@@ -69,7 +69,7 @@ def _made(config: dict[str, Any]) -> GuardedStrategy:
     if not isinstance(strategy, GuardedStrategy):
         raise ConfigError(
             f"expected a strategy of the pack, got {config['strategy']}",
-            cure="nothing guards another one's orders; see docs/control.md",
+            cure="nothing guards another one's orders; see user_data/docs/control.md",
         )
     return strategy
 

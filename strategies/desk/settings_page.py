@@ -1,7 +1,8 @@
 """`breakwater settings`: every setting of the pack, from the dataclasses that parse them.
 
 Names, kinds, defaults and ranges are read off the classes, the meaning off the comment a field has
-in its file: the page (`docs/settings-reference.md`) cannot say another thing than the code.
+in its file: the page (`user_data/docs/settings-reference.md`) cannot say another thing than the
+code.
 """
 
 from __future__ import annotations

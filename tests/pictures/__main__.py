@@ -9,7 +9,7 @@ from tests.pictures.report import draw_report
 from tests.pictures.telegram import draw_conversation, held_conversation
 from tests.places import ROOT, USER_DATA
 
-PICTURES = ROOT / "docs" / "pictures"
+PICTURES = ROOT / "user_data" / "docs" / "pictures"
 
 
 def main() -> None:
@@ -18,7 +18,9 @@ def main() -> None:
     parser.add_argument("what", choices=("report", "telegram"))
     newest = USER_DATA / "reports" / "latest"
     parser.add_argument("--run", type=Path, default=newest, help="folder of the report drawn")
-    parser.add_argument("--out", type=Path, default=PICTURES, help="default: docs/pictures")
+    parser.add_argument(
+        "--out", type=Path, default=PICTURES, help="default: user_data/docs/pictures"
+    )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.what == "report":

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.places import ROOT
 
 README = ROOT / "README.md"
-DOCS = sorted((ROOT / "docs").rglob("*.md"))
+DOCS = sorted((ROOT / "user_data" / "docs").rglob("*.md"))
 PAGES = [README, *DOCS]
 IDS = [page.relative_to(ROOT).as_posix() for page in PAGES]
 

@@ -107,7 +107,7 @@ def copy(tmp_path: Path) -> Path:
             tmp_path / name,
             ignore=shutil.ignore_patterns("__pycache__", ".hypothesis"),
         )
-    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    shutil.copytree(ROOT / "user_data" / "docs", tmp_path / "user_data" / "docs")
     for name in ("README.md", "pyproject.toml", "CONTRIBUTING.md"):
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path

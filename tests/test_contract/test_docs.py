@@ -31,7 +31,7 @@ WRITTEN = (
     "models/learn/nets/foo", "freqaimodels/FooForecaster",
 )  # fmt: skip
 # Not results: defaults as the code has them.
-NO_RESULTS = {"docs/settings-reference.md"}
+NO_RESULTS = {"user_data/docs/settings-reference.md"}
 ALL = [(page, command) for page in PAGES for command in pages.typed(page)]
 MAKE = sorted({c.line for _, c in ALL if c.program == "make"})
 PACK = sorted({c.line for _, c in ALL if c.program == "breakwater"})
@@ -167,9 +167,9 @@ def test_readme_when_read_then_it_warns_first_and_is_short() -> None:
 
 
 def test_settings_page_when_compared_then_it_is_what_the_command_writes() -> None:
-    written = pages.text(ROOT / "docs" / "settings-reference.md")
+    written = pages.text(ROOT / "user_data" / "docs" / "settings-reference.md")
     assert written == settings_markdown(list(setting_blocks())), (
-        "write it anew: breakwater settings > docs/settings-reference.md"
+        "write it anew: breakwater settings > user_data/docs/settings-reference.md"
     )
 
 

@@ -36,6 +36,8 @@ def test_command_when_a_page_names_it_then_its_own_parser_takes_it(command: str)
     if words[0] == "make":
         recipe = text(ROOT / "Makefile")
         assert f"\n{words[1]}: " in recipe
+    elif words[:2] == [sys.executable, "-m"]:
+        assert (ROOT / f"{words[2].replace('.', '/')}.py").is_file()
     else:
         cli._parser().parse_args(words[1:])
 

@@ -15,7 +15,7 @@ from tests.pictures.telegram import draw_conversation, held_conversation
 from tests.places import ROOT
 from tests.test_models.reports.records import make_record
 
-PICTURES = sorted((ROOT / "docs" / "pictures").glob("*"))
+PICTURES = sorted((ROOT / "user_data" / "docs" / "pictures").glob("*"))
 MOST_BYTES = 300_000
 
 
@@ -79,7 +79,7 @@ def test_text_when_wrapped_then_no_word_is_lost_and_own_breaks_stay() -> None:
 
 
 def test_committed_report_when_read_then_it_says_that_its_market_is_simulated() -> None:
-    drawn = words((ROOT / "docs" / "pictures" / "report.svg").read_text("utf-8"))
+    drawn = words((ROOT / "user_data" / "docs" / "pictures" / "report.svg").read_text("utf-8"))
     assert "SIMULATED MARKET" in drawn
     assert "Nothing passed" in drawn
 
@@ -87,7 +87,7 @@ def test_committed_report_when_read_then_it_says_that_its_market_is_simulated() 
 @pytest.mark.slow
 def test_committed_conversation_when_held_again_then_the_bot_says_the_same() -> None:
     """But for numbers, and how a line that has them is broken."""
-    drawn = words((ROOT / "docs" / "pictures" / "telegram.svg").read_text("utf-8"))
+    drawn = words((ROOT / "user_data" / "docs" / "pictures" / "telegram.svg").read_text("utf-8"))
     again = words(draw_conversation(held_conversation()))
     assert _masked(again) == _masked(drawn)
     assert "Trade again?" in again

@@ -23,9 +23,13 @@ from tests.places import ROOT
 from tests.test_contract import pages
 from tests.test_contract.pages import README, Command
 
-MODELS = pages.text(ROOT / "docs" / "models.md")
+MODELS = pages.text(ROOT / "user_data" / "docs" / "models.md")
 # Other pages' backtests want other candles than an hour's; `test_docs.py` parses them.
-TYPED_WHOLE = (README, ROOT / "docs" / "install.md", ROOT / "docs" / "volatility-target.md")
+TYPED_WHOLE = (
+    README,
+    ROOT / "user_data" / "docs" / "install.md",
+    ROOT / "user_data" / "docs" / "volatility-target.md",
+)
 LINES = sorted(
     {c.line for page in TYPED_WHOLE for c in pages.typed(page) if c.program == "freqtrade"}
 )

@@ -138,7 +138,8 @@ def choose(losses: dict[str, FloatArray]) -> tuple[str, dict[str, float]]:
 
     The better of trees and base rate, unless the network's loss is below it by more than
     `_CLEARLY` standard errors of the weekly differences: measured over five years and five coins,
-    the network alone caught no more onsets than the trees (docs/cascades.md): the doubt is theirs.
+    the network alone caught no more onsets than the trees (user_data/docs/cascades.md), so the
+    doubt is theirs.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The hedge's report: a page for people, a file for programs, a table for docs/hedge.md."""
+"""The hedge's report: a page for people, a file for programs, a table for the pages."""
 
 from __future__ import annotations
 

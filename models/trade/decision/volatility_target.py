@@ -34,7 +34,8 @@ class VolatilityTargetConfig:
     leverage: float = 2.0  # as set on the exchange; the exposure decides the risk, not this
     cost_frac: float = 0.0007  # of one trade: 5 bp taker fee and 2 bp slippage
     # Half-width of the no-trade band in targets, at that cost and 3 % a day. Measured on 2021 to
-    # 2023 (docs/volatility-target.md): a narrower one costs more than the calmer days are worth.
+    # 2023 (user_data/docs/volatility-target.md): a narrower one costs more than the calmer days are
+    # worth.
     band_frac: float = 0.25
     cascade_keep_frac: float = 0.5  # of the target, while an alarm of a cascade stands
     stop_frac: float = 0.25  # the far stop's distance, of price; it follows a rising price
