@@ -131,6 +131,7 @@ def test_forecast_when_only_a_feed_is_missing_then_there_is_one(artifact: Artifa
     assert np.isnan(job.features[:, -2:]).any(axis=1).all()
     # A sample this small cannot tell drift, nor how often an alarm is false.
     untold = {columns.DRIFT, columns.FALSE_ALARMS_DOWN, columns.FALSE_ALARMS_UP}
+    untold |= {columns.POLICY}  # it is no agent
     for name in set(columns.FORECAST) - untold:
         assert np.isfinite(out[name][context - 1 :]).all(), name
     assert (out[columns.ABSTAIN][context - 1 :] == 0).mean() > 0.9

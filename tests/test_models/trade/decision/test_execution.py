@@ -65,3 +65,40 @@ def test_quote_when_moved_then_away_from_it_and_never_far_beyond_where_it_was_pu
     assert side * (price - rests) >= 0
     if price != rests:
         assert side * (price / first - 1) <= 0.0025 * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("rests", "best", "first", "side", "expected"),
+    [
+        (100.0, 100.1, 100.0, 1, 100.1),  # the price left upwards: a buyer follows
+        (100.0, 99.9, 100.0, -1, 99.9),  # and a seller downwards
+        (0.5, 0.5001, 0.5, 1, 0.5001),  # by a tick of a coin that costs little
+        (100.1, 100.3, 100.0, 1, 100.1),  # 30 bps from where it was first put: it stays
+        (99.9, 99.7, 100.0, -1, 99.9),
+        (100.0, 100.25, 100.0, 1, 100.25),  # 25 are followed
+    ],
+)
+def test_quote_when_the_price_leaves_then_it_follows_as_far_as_it_may(
+    rests: float, best: float, first: float, side: int, expected: float
+) -> None:
+    assert moved_quote(rests, best, first, side) == expected
+
+
+def test_settings_when_nothing_is_said_then_a_quote_waits_as_long_as_was_measured() -> None:
+    config = ExecutionConfig()
+    found = (config.entry_minutes, config.exit_minutes, config.requote_seconds)
+    assert found == (15.0, 10.0, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [("entry_minutes", 1, 60), ("exit_minutes", 0.5, 10), ("requote_seconds", 5, 600)],
+)
+def test_settings_when_at_the_edge_then_taken_and_just_beyond_refused(
+    name: str, least: float, most: float
+) -> None:
+    for value in (least, most):
+        assert getattr(ExecutionConfig(**{name: value}), name) == value  # type: ignore[arg-type]
+    for value in (least - 0.01, most + 0.01):
+        with pytest.raises(ValueError, match=f"<= {name} <="):
+            ExecutionConfig(**{name: value})  # type: ignore[arg-type]

@@ -82,6 +82,10 @@ def test_signals_when_nothing_is_believed_then_nothing_is_entered_unless_the_bar
     free = DecisionConfig(min_edge_costs=0.0)
     assert decide(nothing, free).side[0] == 1
     assert decide(against, free).side[0] == 0  # the claim itself is against that side
+    for lead in (1, -1):  # nor where the claim is nothing but its sign
+        up, down = (0.6, 0.2) if lead > 0 else (0.2, 0.6)
+        claim = shrunk(row(up=up, down=down, edge=-lead * 0.002), 0.0, 0.0)
+        assert decide(claim, free).side[0] == 0
 
 
 def test_signals_when_the_edge_is_waived_then_its_lower_bound_is_not_asked_for() -> None:
@@ -314,3 +318,12 @@ def test_waiver_when_a_head_is_there_then_abstention_and_advantage_still_count()
 def test_waiver_when_it_names_no_head_then_it_is_refused(without: object) -> None:
     with pytest.raises((ValueError, TypeError), match=r"hazard|not supported"):
         DecisionConfig(without=without)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rate", [columns.LEAST_FALSE_ALARMS, columns.MOST_FALSE_ALARMS])
+def test_settings_when_the_rate_is_the_least_or_the_most_then_it_is_taken(rate: float) -> None:
+    assert DecisionConfig(false_alarms_per_week=rate).false_alarms_per_week == rate
+    for beyond in (rate / 2, rate * 2):
+        if not columns.LEAST_FALSE_ALARMS <= beyond <= columns.MOST_FALSE_ALARMS:
+            with pytest.raises(ValueError, match="false_alarms_per_week"):
+                DecisionConfig(false_alarms_per_week=beyond)

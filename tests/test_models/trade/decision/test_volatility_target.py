@@ -179,3 +179,45 @@ def test_numbers_when_they_make_no_sense_then_they_are_refused() -> None:
     for cap in (-0.1, math.nan):
         with pytest.raises(InputError, match="cap"):
             target_exposure(one(0.02), CONFIG, cap)
+
+
+def test_settings_when_nothing_is_said_then_they_are_what_was_measured() -> None:
+    assert (CONFIG.target_risk, CONFIG.max_exposure, CONFIG.leverage) == (0.01, 1.0, 2.0)
+    assert (CONFIG.cost_frac, CONFIG.band_frac) == (0.0007, 0.25)
+    assert (CONFIG.cascade_keep_frac, CONFIG.stop_frac) == (0.5, 0.25)
+
+
+@pytest.mark.parametrize(
+    "edge",
+    [
+        {"cascade_keep_frac": 0.0}, {"cascade_keep_frac": 1.0},
+        {"leverage": 1.0}, {"leverage": 5.0, "stop_frac": 0.1},
+        {"leverage": 1.0, "stop_frac": 0.02}, {"leverage": 1.0, "stop_frac": 0.5},
+    ],
+)  # fmt: skip
+def test_settings_when_at_the_edge_of_what_is_allowed_then_they_are_taken(
+    edge: dict[str, float],
+) -> None:
+    taken = VolatilityTargetConfig(**edge)
+    assert all(getattr(taken, name) == value for name, value in edge.items())
+
+
+@pytest.mark.parametrize(
+    "beyond",
+    [
+        {"cascade_keep_frac": -0.01}, {"cascade_keep_frac": 1.01},
+        {"leverage": 0.99}, {"leverage": 5.01, "stop_frac": 0.05},
+        {"leverage": 1.0, "stop_frac": 0.019}, {"leverage": 1.0, "stop_frac": 0.51},
+    ],
+)  # fmt: skip
+def test_settings_when_just_beyond_what_is_allowed_then_they_are_refused(
+    beyond: dict[str, float],
+) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        VolatilityTargetConfig(**beyond)
+
+
+def test_volatility_when_a_candle_lasts_a_millisecond_then_it_is_still_one() -> None:
+    assert daily_volatility(one(1e-6), 1, 1) == pytest.approx(1e-6 * math.sqrt(24 * HOUR_MS))
+    with pytest.raises(InputError, match="candle >= 1"):
+        daily_volatility(one(1e-6), 1, 0)
