@@ -53,7 +53,9 @@ _UNREAD: Final = "without a day nobody reads the worst one's row"
 _EQUITY: Final = "models.evaluate.metrics.equity"
 
 EQUIVALENT: Final[dict[tuple[str, str], str]] = {
-    ("models.trade.decision.execution", "quote_at: side > 0 -> side >= 0"): ("a side is +1 or -1"),
+    ("models.trade.decision.execution", "quote_at: side > 0 -> side >= 0"): (
+        "a side is +1 to buy or -1 to sell, never 0"
+    ),
     ("models.trade.decision.execution", "moved_quote: away > 0 -> away >= 0"): (
         "at 0 the best price is the one it rests at"
     ),
