@@ -21,7 +21,7 @@ from freqtrade.persistence import Order, Trade
 from pandas import DataFrame, Series
 
 from models.base import columns
-from models.base.errors import ConfigError, InputError
+from models.base.errors import ConfigError
 from models.base.policy import NO_CHOICE, entry_side, unpacked_policy
 from models.base.types import BoolArray, FloatArray, IntArray
 from models.base.units import HOUR_MS
@@ -157,7 +157,9 @@ class AgentStrategy(ForecastStrategy):
         known = trade.get_custom_data(_POSITION)
         if known is not None and 0 <= int(known) < len(self.positions.targets):
             return int(known)
-        held = trade.amount * rate / self._usable(trade.pair, rate)
+        held = (
+            trade.amount * rate / self._usable_quote(self._account(trade.pair, rate).equity_quote)
+        )
         return self.positions.nearest(-held if trade.is_short else held)
 
     def _held_before(self, pair: str, row: Series) -> int | None:
@@ -179,13 +181,6 @@ class AgentStrategy(ForecastStrategy):
     def _acted_on(self, trade: Trade, row: Series) -> bool:
         decided_ms = trade.get_custom_data(_DECIDED)
         return decided_ms is not None and self._closed_ms(row) <= int(decided_ms)
-
-    def _usable(self, pair: str, rate: float) -> float:
-        kept = self.limits.reserve_quote + self.limits.planned_withdrawals_quote
-        usable = self._account(pair, rate).equity_quote - kept
-        if not usable > 0:
-            raise InputError(f"no equity beyond the reserve and planned withdrawals ({usable:.2f})")
-        return usable
 
     # -- orders ---------------------------------------------------------------------------------
 
@@ -221,7 +216,7 @@ class AgentStrategy(ForecastStrategy):
             return 0.0
         named = self._name(pair, row, chosen)
         self._sized_stop[pair] = named.stop_frac
-        notional = abs(target) * self._usable(pair, current_rate)
+        notional = abs(target) * self._usable_quote(self._account(pair, current_rate).equity_quote)
         stake, why = self._allowed(
             pair, side, notional, leverage, max_stake, current_rate, current_time
         )
@@ -267,7 +262,10 @@ class AgentStrategy(ForecastStrategy):
         if chosen == held or target * (-1 if trade.is_short else 1) <= 0:
             return None
         now_quote = trade.amount * current_rate
-        change = abs(target) * self._usable(pair, current_rate) - now_quote
+        change = (
+            abs(target) * self._usable_quote(self._account(pair, current_rate).equity_quote)
+            - now_quote
+        )
         if abs(change) < least * trade.leverage:
             return None
         if change > 0:

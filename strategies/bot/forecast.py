@@ -302,6 +302,14 @@ class ForecastStrategy(ForecastColumns, QuotedStrategy):
             self.sizing,
         )
 
+    def _usable_quote(self, equity_quote: float) -> float:
+        """Return the equity beyond the reserve and planned withdrawals; raise where none is."""
+        kept = self.limits.reserve_quote + self.limits.planned_withdrawals_quote
+        usable = equity_quote - kept
+        if not usable > 0:
+            raise InputError(f"no equity beyond the reserve and planned withdrawals ({usable:.2f})")
+        return usable
+
     def _sigma(self, pair: str, current_time: datetime) -> float:
         """Return the forecast's volatility over its horizon; raise without a trusted forecast."""
         row = self._row(pair, current_time)

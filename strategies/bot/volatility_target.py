@@ -18,7 +18,7 @@ from freqtrade.persistence import Trade
 from pandas import DataFrame, Series
 
 from models.base import columns
-from models.base.errors import ConfigError, InputError, NoForecastError
+from models.base.errors import ConfigError, NoForecastError
 from models.base.types import BoolArray, FloatArray
 from models.trade.decision.volatility_target import (
     VolatilityTargetConfig,
@@ -125,7 +125,7 @@ class VolatilityTargetStrategy(ForecastStrategy):
         row = self._row(pair, now)
         close = float(row["close"])
         state = self._account(pair, close)
-        equity = self._usable(state)
+        equity = self._usable_quote(state.equity_quote)
         held = amount * close / equity
         target, width, why = self._wanted(row, self._cap(pair, state))
         frame = DataFrame([row])
@@ -152,13 +152,6 @@ class VolatilityTargetStrategy(ForecastStrategy):
         worst = hour_of(state, pair).against(1)
         room = FOR_ENTRIES * limits.worst_hour_loss_frac / worst
         return min(limits.max_gross_leverage, limits.max_net_leverage, room)
-
-    def _usable(self, state: Exposure) -> float:
-        kept = self.limits.reserve_quote + self.limits.planned_withdrawals_quote
-        usable = state.equity_quote - kept
-        if not usable > 0:
-            raise InputError(f"no equity beyond the reserve and planned withdrawals ({usable:.2f})")
-        return usable
 
     # -- orders ---------------------------------------------------------------------------------
 
@@ -194,7 +187,7 @@ class VolatilityTargetStrategy(ForecastStrategy):
         self._require_openable(pair, now)
         state, row = self._account(pair, rate), self._row(pair, now)
         target, _, _ = self._wanted(row, self._cap(pair, state))
-        return float(target[0]) * self._usable(state)
+        return float(target[0]) * self._usable_quote(state.equity_quote)
 
     def _require_openable(self, pair: str, now: datetime) -> None:
         """Raise without a fresh, trusted forecast, or where a cascade is to be feared."""
