@@ -54,7 +54,7 @@ def test_imports_when_the_pack_is_read_then_every_library_is_declared_where_it_b
 def test_requirements_when_declared_then_each_has_an_upper_bound(extra: str) -> None:
     lines = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
     open_ended = [line for line in lines if "<" not in line and "==" not in line]
-    assert open_ended == (["breakwater[train,report,test]"] if extra == "dev" else [])
+    assert open_ended == (["breakwater[train,report,postgres,ray,test]"] if extra == "dev" else [])
 
 
 def test_lock_when_read_then_it_pins_and_hashes_all_that_is_declared_and_no_cuda() -> None:

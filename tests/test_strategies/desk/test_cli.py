@@ -14,7 +14,7 @@ import pytest
 
 from models.operate.control.commands import Commands
 from models.operate.control.state import Person
-from strategies.desk import cli
+from strategies.desk import surrounding_lines
 from strategies.desk.cli import main
 from tests.places import ROOT
 
@@ -88,10 +88,10 @@ def test_command_when_an_extra_is_not_installed_then_its_name_is_said_without_a_
 
         return run
 
-    monkeypatch.setattr(cli, "_simulate", missing("plotly.graph_objects"))
+    monkeypatch.setattr(surrounding_lines, "_simulate", missing("plotly.graph_objects"))
     assert main(["simulate", "anywhere"]) == 2
     assert "breakwater[train,report]" in capsys.readouterr().err
-    monkeypatch.setattr(cli, "_simulate", missing("models.nowhere"))
+    monkeypatch.setattr(surrounding_lines, "_simulate", missing("models.nowhere"))
     with pytest.raises(ModuleNotFoundError):
         main(["simulate", "anywhere"])
 

@@ -1,0 +1,170 @@
+"""The command lines of what measures models and rules, `claims` aside."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from strategies.desk.control import Subcommands
+from strategies.desk.shared_lines import (
+    add_command,
+    add_max_steps,
+    capped_training,
+    given_options,
+)
+from strategies.desk.typed import (
+    DATA_HELP,
+    add_market_options,
+    add_refit_options,
+    positive,
+    whole_number,
+)
+
+
+def add_studies(commands: Subcommands) -> None:
+    """Add `compare`, `cascades`, `exposure`, `maker` and `probe`."""
+    _add_compare(commands)
+    _add_cascades(commands)
+    _add_exposure(commands)
+    _add_maker(commands)
+    _add_probe(commands)
+
+
+def _add_compare(commands: Subcommands) -> None:
+    compare = add_command(
+        commands, "compare", _compare, "all models on the same walk-forward folds"
+    )
+    add_market_options(compare)
+    compare.add_argument("--config", type=Path, default=None, help="whose settings; the defaults")
+    compare.add_argument("--models", nargs="+", default=[], help="catalogue names; default: all")
+    for name, what in (
+        ("seeds", "trainings of each model and fold; 3"),
+        ("folds", "consecutive test windows that end with the data; 4"),
+        ("train-days", "history before each test window, half of it at least; 1460"),
+        ("test-days", "length of a test window; 60"),
+    ):
+        compare.add_argument(f"--{name}", type=int, help=what)
+    compare.add_argument("--reference", help="whom all are held against, always in; volatility")
+    add_max_steps(compare)
+
+
+def _add_cascades(commands: Subcommands) -> None:
+    cascades = add_command(
+        commands, "cascades", _cascades, "how well liquidation cascades can be timed"
+    )
+    cascades.add_argument("--data", type=Path, default=None, help=DATA_HELP)
+    cascades.add_argument("--feeds", type=Path, help="folder of open interest and liquidations")
+    cascades.add_argument("--network", default="hedge", help='catalogue name, or "none"; hedge')
+    cascades.add_argument(
+        "--all", action="store_true", default=False, help="leave out coins and episodes as well"
+    )
+    cascades.add_argument("--folds", type=int, help="test spans of the walk-forward; 5")
+    cascades.add_argument("--start", help="of the test span; 2022-01-01")
+    cascades.add_argument("--hedged", help="coin a network is trained for; LTC")
+    cascades.add_argument("--day", help="YYYY-MM-DD of the test span, to tell hour by hour")
+    cascades.add_argument(
+        "--by-close", action="store_true", help="onsets by the close only, to compare labels"
+    )
+    add_max_steps(cascades)
+
+
+def _add_exposure(commands: Subcommands) -> None:
+    exposure = add_command(
+        commands, "exposure", _exposure, "whether scaling by volatility pays its way"
+    )
+    add_refit_options(exposure, "volatility", "a year after the first candle", 730, 24)
+    exposure.add_argument("--mean-exposure", type=positive, help="of every way, of equity; 1")
+
+
+def _add_maker(commands: Subcommands) -> None:
+    maker = add_command(
+        commands, "maker", _maker, "what signals earn as post-only and as market orders"
+    )
+    add_refit_options(maker, "lstm", "where detail candles begin", 1460, 4)
+    maker.add_argument("--detail", help="timeframe of the candles that orders rest in; 5m")
+    maker.add_argument("--entry-minutes", type=whole_number, help="then it is given up; 15")
+    maker.add_argument("--exit-minutes", type=whole_number, help="then it goes to market; 10")
+    maker.add_argument("--tick", type=positive, help="of the price; default: as known of the coin")
+
+
+def _add_probe(commands: Subcommands) -> None:
+    probe = add_command(
+        commands, "probe", _probe, "controls of a model and of the rules that trade it"
+    )
+    probe.add_argument("kind", choices=("altered-future", "planted", "shuffled", "oracle"))
+    add_market_options(probe)
+    probe.add_argument("--model", help="catalogue name; the oracle needs none; lstm")
+    probe.add_argument("--train-days", type=whole_number, help="before the tested span; 730")
+    probe.add_argument("--test-days", type=whole_number, help="that end with the data; 240")
+    probe.add_argument("--seed", type=int, help="0")
+    add_max_steps(probe)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from strategies.desk.compare import CompareOptions, run_compare
+    from strategies.desk.configured import compared
+    from strategies.desk.data import choose_datadir
+
+    asked = given_options(options, "data", "models", "max_steps", "config") | {
+        "userdir": options.userdir or CompareOptions.userdir,
+        "models": tuple(options.models),
+        "settings": capped_training(options.max_steps),
+    }
+    if options.config:
+        asked = compared(options.config, asked)
+    data = choose_datadir(options.data, asked["userdir"], asked.get("timeframe", "1h"))
+    return run_compare(CompareOptions(data=data, **asked))
+
+
+def _cascades(options: argparse.Namespace) -> int:
+    from models.studies.cascades.folds import SCHEMES
+    from strategies.desk.cascades import CascadeOptions, run_cascades
+    from strategies.desk.data import choose_datadir
+
+    userdir = options.userdir or CascadeOptions.userdir
+    return run_cascades(
+        CascadeOptions(
+            data=choose_datadir(options.data, userdir),
+            userdir=userdir,
+            network="" if options.network == "none" else options.network,
+            schemes=SCHEMES if options.all else SCHEMES[:1],
+            settings=capped_training(options.max_steps),
+            **given_options(options, "data", "userdir", "network", "all", "max_steps"),
+        )
+    )
+
+
+def _exposure(options: argparse.Namespace) -> int:
+    from strategies.desk.exposure import ExposureOptions, run_exposure
+
+    return _refitted(options, ExposureOptions, run_exposure)
+
+
+def _maker(options: argparse.Namespace) -> int:
+    from strategies.desk.maker import MakerOptions, run_maker
+
+    return _refitted(options, MakerOptions, run_maker)
+
+
+def _refitted(options: argparse.Namespace, kind: Any, run: Callable[[Any], int]) -> int:
+    from strategies.desk.data import choose_datadir
+
+    userdir = options.userdir or kind.userdir
+    data = choose_datadir(options.data, userdir)
+    return run(kind(data=data, userdir=userdir, **given_options(options, "data", "userdir")))
+
+
+def _probe(options: argparse.Namespace) -> int:
+    from strategies.desk.data import choose_datadir
+    from strategies.desk.probe import ProbeOptions, run_probe
+
+    userdir = options.userdir or ProbeOptions.userdir
+    data = choose_datadir(options.data, userdir)
+    given = given_options(options, "data", "userdir", "max_steps")
+    return run_probe(
+        ProbeOptions(
+            data=data, userdir=userdir, settings=capped_training(options.max_steps), **given
+        )
+    )
