@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models.base.types import FloatArray
 from models.trade.decision.funnel import ENTRY_STEPS, STEP_NAMES, entry_funnel, steps_passed
 from models.trade.decision.signals import DecisionConfig, signals
-from tests.test_models.trade.decision.test_signals import COST, row
+from tests.test_models.trade.decision.rows import COST, row
 
 NAN = float("nan")
 

@@ -10,29 +10,7 @@ from hypothesis import strategies as st
 from models.base import columns
 from models.base.types import FloatArray
 from models.trade.decision.signals import DecisionConfig, Signals, expected_return, signals
-
-COST = 0.001
-
-
-def row(
-    up: float = 0.6,
-    down: float = 0.2,
-    edge: float = 0.01,
-    false_down: float = 5.0,
-    false_up: float = 5.0,
-    abstain: float = 0.0,
-) -> dict[str, FloatArray]:
-    """One row's forecast: it claims a return of `edge`, and all of it is believed."""
-    values = dict.fromkeys(columns.FORECAST, 0.0) | {
-        columns.P_UP: up,
-        columns.P_DOWN: down,
-        columns.P_FLAT: 1 - up - down,
-        columns.FALSE_ALARMS_DOWN: false_down,
-        columns.FALSE_ALARMS_UP: false_up,
-        columns.ABSTAIN: abstain,
-        **dict.fromkeys((*columns.RETURN_QUANTILES, columns.EDGE, columns.EDGE_LOW), edge),
-    }
-    return {name: np.array([value]) for name, value in values.items()}
+from tests.test_models.trade.decision.rows import COST, row
 
 
 def decide(
