@@ -8,6 +8,8 @@ from typing import Any
 
 from models.base.config import from_mapping
 from models.data.feeds.catalog import CollectConfig
+from models.data.labels.settings import LabelSettings
+from models.learn.training.settings import ModelSettings
 from models.operate.control.review import ReviewConfig
 from models.operate.control.watch import WatchdogConfig
 from models.trade.decision.execution import ExecutionConfig
@@ -60,3 +62,11 @@ def pack_config(config: Mapping[str, Any]) -> PackConfig:
     pack = from_mapping(PackConfig, {} if block is None else block, where="breakwater")
     require_own_candles(pack.style, config)
     return pack
+
+
+def asked_labels(config: Mapping[str, Any]) -> LabelSettings:
+    """Return what a model of the pack is asked, as its own block of a Freqtrade config has it."""
+    return ModelSettings.from_blocks(
+        (config.get("freqai") or {}).get("model_training_parameters") or {},
+        where="freqai.model_training_parameters",
+    ).labels

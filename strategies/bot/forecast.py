@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -68,11 +68,15 @@ class ForecastStrategy(ForecastColumns, QuotedStrategy):
             self.sizing,
             self.limits,
             self.stoploss,
-            {
-                "breakwater.decision.false_alarms_per_week": self.decision.false_alarms_per_week,
-                "breakwater.guards.false_alarms_per_week": pack.guards.false_alarms_per_week,
-            },
+            self._alarms(pack),
         )
+
+    def _alarms(self, pack: PackConfig) -> Mapping[str, float]:
+        """Return each setting of how often a hazard may warn in vain, by name."""
+        return {
+            "breakwater.decision.false_alarms_per_week": self.decision.false_alarms_per_week,
+            "breakwater.guards.false_alarms_per_week": pack.guards.false_alarms_per_week,
+        }
 
     @property
     def guards(self) -> Sequence[Guard]:

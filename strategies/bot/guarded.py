@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -22,14 +22,13 @@ from pandas import Series
 from models.base.errors import ConfigError, NoForecastError
 from models.base.protocols import LateBooking, StageTimer
 from models.data.labels.settings import LabelSettings
-from models.learn.training.settings import ModelSettings
 from models.operate.journal.records import Incident
 from models.serve.latency import CandleLatency
 from models.trade.risk.run import Guard
 from models.trade.risk.snapshot import Exposure, Stage
 from strategies.account.collateral import require_own_collateral
 from strategies.account.trades_lock import before_it_ends, connect_whoever_asks, unwritable
-from strategies.bot.config import PackConfig, pack_config
+from strategies.bot.config import PackConfig, asked_labels, pack_config
 from strategies.bot.data_check import check_backtest_data
 from strategies.bot.fail_closed import on_error_return, refusing_to_start
 from strategies.bot.gated import GatedStrategy
@@ -113,10 +112,11 @@ class GuardedStrategy(GatedStrategy):
             )
         self.decision, self.sizing, self.limits = pack.decision, pack.sizing, pack.limits
         pack.watchdog.allow(longest_loop_s(config, pack.fast, pack.pacing))
-        self.labels: LabelSettings = ModelSettings.from_blocks(
-            (config.get("freqai") or {}).get("model_training_parameters") or {},
-            where="freqai.model_training_parameters",
-        ).labels
+        self.labels = self._labels(config)
+
+    def _labels(self, config: Mapping[str, Any]) -> LabelSettings:
+        """Return what the model is asked."""
+        return asked_labels(config)
 
     def _open_lane(self, pack: PackConfig, candle_s: float, *, live: bool) -> Lane:
         """Return the way from close to order; a backtest has none to hurry on."""

@@ -14,7 +14,8 @@ def add_backtests(commands: Subcommands) -> None:
     demo = add_command(commands, "demo", _demo, "backtest on real or simulated data, with a report")
     demo.add_argument("--data", type=Path, help=DATA_HELP)
     demo.add_argument("--model", help="FreqAI model class; LSTMForecaster")
-    demo.add_argument("--strategy", help="BitcoinCrossMargin")
+    demo.add_argument("--strategy", help="default: the config's")
+    demo.add_argument("--strategy-path", type=Path, help="folder that has it; the config's")
     demo.add_argument("--timerange", help="YYYYMMDD-YYYYMMDD; default: the last 240 days")
     demo.add_argument("--config", type=Path, help="default: config_bitcoin.json")
     demo.add_argument("--userdir", type=Path, help="default: user_data")
@@ -39,6 +40,7 @@ def add_explain(commands: Subcommands) -> None:
     explain.add_argument("--top", type=int, help="drivers shown; 12")
     explain.add_argument("--data", type=Path, help="the run's data directory; default: as reported")
     explain.add_argument("--strategy", help="the run's strategy; default: as reported")
+    explain.add_argument("--strategy-path", type=Path, help="folder that has it; the pack's")
     explain.add_argument("--userdir", type=Path, help="default: user_data")
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from freqtrade.exceptions import FreqtradeException
 
 from models.base.errors import PackError
+from strategies.desk.audit_line import add_audit
 from strategies.desk.backtest_lines import add_backtests, add_explain
 from strategies.desk.claims_line import add_claims
 from strategies.desk.control import add_commands
@@ -65,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     add_backtests(commands)
     add_explain(commands)
+    add_audit(commands)
     add_studies(commands)
     add_claims(commands)
     add_risk(commands)

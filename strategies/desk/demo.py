@@ -36,6 +36,8 @@ from strategies.desk.reference import reference_of
 from strategies.desk.results import Run, load_record
 
 _DEFAULT_TRAININGS = 8  # of the backtest when no timerange is given: 240 days of monthly ones
+_USUAL_STRATEGY = "BitcoinCrossMargin"
+_USUAL_PATH = Path("strategies")  # as `config_base.json` has it
 _FAULT = re.compile(r"raised exception|Fatal exception|Traceback \(most recent call last\)")
 
 
@@ -46,7 +48,8 @@ class DemoOptions:
     config: Path = CONFIGS / "config_bitcoin.json"
     data: Path | None = None
     model: str = "LSTMForecaster"
-    strategy: str = "BitcoinCrossMargin"
+    strategy: str = ""  # default: the config's, else BitcoinCrossMargin
+    strategy_path: Path | None = None  # folder that has it; default: the config's, else the pack's
     timerange: str | None = None
     userdir: Path = USER_DATA
 
@@ -54,12 +57,24 @@ class DemoOptions:
 def run_demo(options: DemoOptions) -> int:
     """Run the backtest and write its report; return the process exit code."""
     config = configured(options.config, options.userdir)
+    options = _resolved(options, config)
     pack_config(config)  # a typing error costs nothing: in a setting, or of the candles,
     if options.timerange:
         span_read({**config, "timerange": options.timerange}, 0)  # or in the span
     datadir = choose_datadir(options.data, options.userdir, config["timeframe"]).resolve()
     timerange = options.timerange or demo_timerange(config, datadir)
     return _backtested({**config, "timerange": timerange, "datadir": datadir}, options)
+
+
+def _resolved(options: DemoOptions, config: Mapping[str, Any]) -> DemoOptions:
+    """Return the options with the strategy the config names, where none was asked for."""
+    named = Path(config.get("strategy_path") or _USUAL_PATH)
+    return dataclasses.replace(
+        options,
+        strategy=options.strategy or config.get("strategy") or _USUAL_STRATEGY,
+        # What the shipped configs say holds in a checkout only.
+        strategy_path=options.strategy_path or (None if named == _USUAL_PATH else named),
+    )
 
 
 def _backtested(config: Mapping[str, Any], options: DemoOptions) -> int:
@@ -108,7 +123,9 @@ def _backtested(config: Mapping[str, Any], options: DemoOptions) -> int:
 def _report(run: Run, options: DemoOptions, datadir: Path) -> None:
     """Write the report of a run, with what drove its forecasts, and say where it is."""
     record = load_record(run)
-    drivers = drivers_of(record, run.model_dir, datadir, options.strategy)
+    drivers = drivers_of(
+        record, run.model_dir, datadir, options.strategy, options.strategy_path or STRATEGIES
+    )
     complete = dataclasses.replace(record, drivers=drivers, reference=reference_of(record, run))
     report = write_report(complete, options.userdir / "reports")
     print(f"\nreport: {report / 'index.html'}\nnumbers: {report / 'report.json'}")
@@ -141,7 +158,8 @@ def backtest_command(
         *(word for file in (options.config, *more) for word in ("--config", str(file))),
         *("--userdir", str(options.userdir)),
         *("--datadir", str(datadir)),
-        *("--strategy", options.strategy, "--strategy-path", str(STRATEGIES)),
+        *("--strategy", options.strategy or _USUAL_STRATEGY),
+        *("--strategy-path", str(options.strategy_path or STRATEGIES)),
         *("--freqaimodel", options.model, "--freqaimodel-path", str(FREQAIMODELS)),
         *("--timerange", timerange),
         *("--cache", "none", "--export", "trades"),

@@ -18,7 +18,7 @@ from models.evaluate.explain.text import attribution_table
 from models.reports.backtest.record import DrivenForecast, Drivers, RunRecord
 from models.reports.text import utc
 from strategies.desk.data import choose_datadir
-from strategies.desk.places import USER_DATA
+from strategies.desk.places import STRATEGIES, USER_DATA
 from strategies.desk.saved_run import PairForecasts, SavedRun, newest_run
 
 
@@ -33,6 +33,7 @@ class ExplainOptions:
     userdir: Path = USER_DATA
     data: Path | None = None  # default: that of the newest report, else as for the demo
     strategy: str | None = None  # default: that of the newest report
+    strategy_path: Path = STRATEGIES  # folder that has it
 
 
 def run_explain(options: ExplainOptions) -> int:
@@ -48,6 +49,7 @@ def run_explain(options: ExplainOptions) -> int:
         model_dir=model_dir,
         datadir=choose_datadir(options.data or reported.get("datadir"), options.userdir),
         strategy=options.strategy or reported.get("strategy", "BitcoinCrossMargin"),
+        strategy_path=options.strategy_path,
     )
     pair = options.pair or run.pairs[0]
     if pair not in run.pairs:
@@ -62,13 +64,24 @@ def run_explain(options: ExplainOptions) -> int:
     return 0
 
 
-def drivers_of(record: RunRecord, model_dir: Path, datadir: Path, strategy: str) -> Drivers:
+def drivers_of(
+    record: RunRecord,
+    model_dir: Path,
+    datadir: Path,
+    strategy: str,
+    strategy_path: Path = STRATEGIES,
+) -> Drivers:
     """Return what the report says about what drove the forecasts of `record`.
 
     A run that cannot be explained says why; its report is still worth reading.
     """
     try:
-        run = SavedRun(model_dir=model_dir, datadir=datadir, strategy=strategy)
+        run = SavedRun(
+            model_dir=model_dir,
+            datadir=datadir,
+            strategy=strategy,
+            strategy_path=strategy_path,
+        )
         pairs = {pair: PairForecasts(run, pair) for pair in record.pairs}
         for forecasts in pairs.values():
             forecasts.load(*forecasts.span)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,14 @@ def load_record(run: Run) -> RunRecord:
         trades=tuple(_trade(t) for t in result["trades"]),
         forecasts=tuple(_forecast(run, pair, candles[pair]) for pair in pairs),
         trainings=trainings(run.model_dir),
-        audit=audit(run, result, wallet, start_ms, stop_ms),
+        audit=audit(
+            result["trades"],
+            pairs,
+            run.data.datadir,
+            (start_ms, stop_ms),
+            wallet,
+            run.slippage_frac,
+        ),
         data_label=run.data.source,
         data_source=", ".join(sorted({f.path.name for f in run.data.files})),
         data_sha256=run.data.sha256,
@@ -100,16 +107,20 @@ def load_record(run: Run) -> RunRecord:
 
 
 def audit(
-    run: Run, result: Mapping[str, Any], wallet: float, start_ms: int, stop_ms: int
+    trades: list[dict[str, Any]],
+    pairs: Sequence[str],
+    datadir: Path,
+    span_ms: tuple[int, int],
+    wallet_quote: float,
+    slippage_frac: float,
 ) -> AccountAudit:
-    """Replay the run's fills against the pack's own cross-margin account."""
-    pairs = run.config["exchange"]["pair_whitelist"]
+    """Replay the trades of a run against the pack's own cross-margin account."""
     return audit_account(
-        fills(result["trades"]),
-        {pair: market_path(run.data.datadir, pair, start_ms, stop_ms) for pair in pairs},
-        wallet_quote=wallet,
+        fills(trades),
+        {pair: market_path(datadir, pair, *span_ms) for pair in pairs},
+        wallet_quote=wallet_quote,
         tiers=load_binance_tiers(pairs),
-        slippage_frac=run.slippage_frac,
+        slippage_frac=slippage_frac,
     )
 
 

@@ -78,6 +78,7 @@ class SavedRun:
     model_dir: Path
     datadir: Path
     strategy: str
+    strategy_path: Path = STRATEGIES  # folder that has it
 
     @cached_property
     def params(self) -> dict[str, Any]:
@@ -103,7 +104,7 @@ class SavedRun:
         """Return names, times (N,) and rows (N, F) of the features of the candles [start, stop)."""
         config = self._config()
         strategy = StrategyResolver.load_object(
-            self.strategy, config, kwargs={"config": config}, extra_dir=str(STRATEGIES)
+            self.strategy, config, kwargs={"config": config}, extra_dir=str(self.strategy_path)
         )
         settings = self.params["freqai"]["feature_parameters"]
         candles = {

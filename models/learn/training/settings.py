@@ -106,12 +106,17 @@ class ModelSettings:
     @classmethod
     def from_blocks(cls, blocks: Mapping[str, Any], *, where: str) -> ModelSettings:
         """Build from plain nested mappings; unknown keys anywhere raise ConfigError."""
+        cure = "a model of the pack takes the blocks labels, training and network, and no others"
         if not isinstance(blocks, Mapping):
-            raise ConfigError(f"expected a block of settings, got {blocks!r}", where=where)
+            raise ConfigError(
+                f"expected a block of settings, got {blocks!r}", where=where, cure=cure
+            )
         raw = {key: {} if block is None else block for key, block in blocks.items()}
         for key, block in raw.items():
             if not isinstance(block, Mapping):
                 raise ConfigError(
-                    f"expected a block of settings, got {block!r}", where=f"{where}.{key}"
+                    f"expected a block of settings, got {block!r}",
+                    where=f"{where}.{key}",
+                    cure=cure,
                 )
         return from_mapping(cls, raw, where=where)

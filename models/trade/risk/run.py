@@ -87,6 +87,12 @@ SECOND_SOURCE: Final = Guard(
     check=second_source.sources_agree, stages=_ONLINE, standing=Standing.SOURCE
 )
 
+# Of orders on a person's own signals: no forecast of the pack to hold against what came of it.
+_OF_A_FORECAST: Final = (
+    model.calibrated, model.in_distribution, model.not_drifted, model.no_cascade,
+)  # fmt: skip
+OWN_SIGNALS: Final[Sequence[Guard]] = tuple(g for g in GUARDS if g.check not in _OF_A_FORECAST)
+
 # Of a hedge's orders: on no forecast, and able to grow when models fail and markets move.
 HEDGING: Final[Sequence[Guard]] = tuple(
     replace(guard, check=margin.distance_floor) if guard.check is margin.distance_kept else guard

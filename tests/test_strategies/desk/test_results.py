@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from freqtrade.persistence import LocalTrade, Order
 
 from models.base import columns
 from models.base.errors import InputError
@@ -18,34 +17,11 @@ from models.base.units import HOUR_MS
 from models.data.labels.settings import LabelSettings
 from strategies.desk import results
 from strategies.desk.data import MARKER, DataSummary, write_simulated
+from tests.test_strategies.desk.exported import BTC, START, exported
 
-BTC, LTC = "BTC/USDT:USDT", "LTC/USDT:USDT"
-START = datetime(2024, 1, 1, tzinfo=UTC)
+LTC = "LTC/USDT:USDT"
 START_MS = 1_704_067_200_000  # 2024-01-01 00:00 UTC
 DAYS = 3
-
-
-def exported(
-    pair: str = BTC, *orders: tuple[str, float, float, float], short: bool = False,
-    reason: str = "exit_signal",
-) -> dict[str, Any]:  # fmt: skip
-    """One closed trade as Freqtrade exports it; orders are (side, hour, amount, price)."""
-    trade = LocalTrade(
-        id=1, pair=pair, base_currency=pair[:3], stake_currency="USDT", is_short=short,
-        stake_amount=100.0, amount=orders[0][2], open_rate=orders[0][3], leverage=2.0,
-        open_date=START + timedelta(hours=orders[0][1]), close_date=START + timedelta(hours=9),
-        close_rate=orders[-1][3], close_profit=0.0, close_profit_abs=0.0, exit_reason=reason,
-        fee_open=0.0005, fee_close=0.001, is_open=False, exchange="binance",
-    )  # fmt: skip
-    for i, (side, hour, amount, price) in enumerate(orders):
-        when = START + timedelta(hours=hour)
-        trade.orders.append(Order(
-            id=i, ft_trade_id=1, ft_order_side=side, ft_pair=pair, ft_is_open=False, side=side,
-            ft_amount=amount, ft_price=price, order_id=str(i), status="closed", symbol=pair,
-            order_type="market", price=price, average=price, amount=amount, filled=amount,
-            remaining=0.0, cost=amount * price, order_date=when, order_filled_date=when,
-        ))  # fmt: skip
-    return trade.to_json(minified=True)
 
 
 def signed(trades: list[dict[str, Any]]) -> list[tuple[float, float]]:
@@ -180,7 +156,7 @@ def test_audit_when_a_trade_was_exported_then_its_fees_and_funding_end_in_the_wa
     mark = results.market_path(datadir, BTC, hours(0), hours(24))
     entry, leave = float(mark.open[6]), float(mark.open[10])
     trade = exported(BTC, ("sell", 6, 0.1, entry), ("buy", 10, 0.1, leave), short=True)
-    a = results.audit(run(datadir, 0.001), {"trades": [trade]}, 10_000.0, hours(0), hours(24))
+    a = results.audit([trade], [BTC], datadir, (hours(0), hours(24)), 10_000.0, 0.001)
     # A short of 0.1: its price profit, its funding of 08:00 at that hour's mark, its two fees.
     price = 0.1 * (entry - leave)
     funding = 0.1 * mark.open[8] * mark.funding_rate[8]
