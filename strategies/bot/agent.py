@@ -21,6 +21,7 @@ from freqtrade.persistence import Order, Trade
 from pandas import DataFrame, Series
 
 from models.base import columns
+from models.base.entry import EntryRule, EntryStop
 from models.base.errors import ConfigError
 from models.base.policy import NO_CHOICE, entry_side, unpacked_policy
 from models.base.types import BoolArray, FloatArray, IntArray
@@ -301,6 +302,26 @@ class AgentStrategy(ForecastStrategy):
         trade.set_custom_data(_STOP, named.stop_frac)
         self._anchors[pair] = float(order.safe_price)
         del self._named[pair]
+
+    # -- why not, in words ------------------------------------------------------------------------
+
+    def grows(self, pair: str) -> bool:
+        """An open position follows what the agent names."""
+        return True
+
+    def forecast_stop(self, pair: str, row: Series, now: datetime) -> EntryStop | None:
+        """Return that nothing more is named, or that nobody vouches for what the agent says."""
+        if not _trusted(DataFrame([row]))[0]:
+            return self.distrusted(row)
+        trades = [trade for trade in Trade.get_open_trades() if trade.pair == pair]
+        held = self._held(trades[0], float(row["close"])) if trades else self.positions.flat
+        chosen, targets = self._chosen(row, held), self.positions.targets
+        if chosen != NO_CHOICE and abs(targets[chosen]) > abs(targets[held]):
+            return None
+        named = "nothing" if chosen == NO_CHOICE else f"{targets[chosen]:+g}"
+        why = f"the agent holds {targets[held]:+g} of equity and names {named}"
+        change = "a candle on which the agent names a larger position"
+        return EntryStop(rule=EntryRule.DIRECTION, why=why, change=change)
 
     # -- the stop, and leaving: never blocked ---------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -15,7 +15,9 @@ from freqtrade.persistence import Order, Trade
 from freqtrade.strategy import IStrategy
 from pandas import Series
 
+from models.base.entry import EntryRule
 from models.base.errors import NoForecastError
+from models.operate.control.entry_answer import EntryAnswer
 from models.operate.journal.fills import CLOSED, FILLED
 from models.operate.journal.records import DecisionRecord, Incident
 from models.trade.risk.snapshot import Exposure
@@ -132,6 +134,7 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
         state = self.control.loop(
             feed_ms=self._feed_ms(), candle_ms=self.candle_ms, numbers=self._figures(barred),
             barred=[f"nothing is opened in {pair}: {why}" for pair, why in barred.items()],
+            answers=self._answers(barred, current_time),
         )  # fmt: skip
         if state.flatten is not None and not Trade.get_open_trades():
             self.control.flattened(self.guarding.held())
@@ -140,6 +143,10 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
             self.control.record(
                 "stop.resized", Incident(what=stop, done="cancelled, to be placed anew at once")
             )
+
+    def _answers(self, barred: Mapping[str, str], now: datetime) -> Sequence[EntryAnswer]:
+        """Return of each pair why nothing is opened in it; shown, never decided on."""
+        return ()
 
     def _source_figures(self) -> dict[str, float]:
         """Return how far a second source of candles is from the exchange."""
@@ -210,14 +217,16 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
         """Return why control forbids new risk now, written down, or nothing."""
         why = "" if self.control is None else self.control.refusal()
         if why:
-            self.refuse_entry(pair, side, rate, why)
+            self.refuse_entry(pair, side, rate, why, EntryRule.CONTROL)
         return why
 
     @on_error_return(None)
-    def refuse_entry(self, pair: str, side: str, rate: float, why: str) -> None:
-        """Write down why an entry is not made, and keep it for who asked for it."""
+    def refuse_entry(
+        self, pair: str, side: str, rate: float, why: str, rule: EntryRule = EntryRule.GUARDS
+    ) -> None:
+        """Write down why an entry is not made, and by which rule; keep it for who asked for it."""
         if self.control is not None:
-            self.control.refused(self._entry(pair, side, rate), why)
+            self.control.refused(self._entry(pair, side, rate), why, rule=rule)
 
     def _large_enough(
         self, pair: str, side: str, rate: float, stake: float, leverage: float,
@@ -231,7 +240,8 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
             return stake
         small = f"{stake * leverage:.2f} is allowed, "
         small += f"the smallest order is {smallest * leverage:.2f}"
-        self.refuse_entry(pair, side, rate, f"{small}: {why}" if why else small)
+        rule = EntryRule.GUARDS if why else EntryRule.STAKE
+        self.refuse_entry(pair, side, rate, f"{small}: {why}" if why else small, rule)
         return 0.0
 
     @on_error_return(None)

@@ -15,7 +15,9 @@ from freqtrade.strategy import stoploss_from_open
 from pandas import DataFrame, Series
 
 from models.base import columns
+from models.base.entry import EntryRule, EntryStop
 from models.base.errors import InputError, NoForecastError
+from models.trade.decision.entry_stop import distrust, entry_stop
 from models.trade.decision.signals import Signals, signals
 from models.trade.decision.sizing import (
     isolated_leverage_cap,
@@ -165,7 +167,7 @@ class ForecastStrategy(ForecastColumns, QuotedStrategy):
         worth = self._worth_quote(pair, side, current_time, state.equity_quote)
         if not worth > 0:
             why = "the edge's lower bound does not pay the cost"
-            self.refuse_entry(pair, side, current_rate, why)
+            self.refuse_entry(pair, side, current_rate, why, EntryRule.EDGE)
             return 0.0
         wanted = min(position_notional_quote(state.equity_quote, stop, self.sizing), worth)
         decision = self.guarding.decide(
@@ -273,6 +275,17 @@ class ForecastStrategy(ForecastColumns, QuotedStrategy):
         trade.set_custom_data(_STOP, stop)
         return stop
 
+    # -- why not, in words ------------------------------------------------------------------------
+
+    def forecast_stop(self, pair: str, row: Series, now: datetime) -> EntryStop | None:
+        """Return which rule the row's forecast does not pass, where no entry is signalled on it."""
+        stop = self.no_signal(row)
+        if stop is None or row.get("enter_long") == 1 or row.get("enter_short") == 1:
+            return stop
+        known = {name: float(row[name]) for name in columns.FORECAST if name in row.index}
+        do_predict = float(row["do_predict"])
+        return entry_stop(known, do_predict, self.labels.cost_frac, self.decision) or stop
+
     # -- leaving: never blocked -----------------------------------------------------------------
 
     @on_error_return(None)
@@ -318,22 +331,12 @@ class ForecastStrategy(ForecastColumns, QuotedStrategy):
         """Return the forecast's volatility over its horizon; raise without a trusted forecast."""
         row = self._row(pair, current_time)
         if row["do_predict"] != 1 or row[columns.ABSTAIN] != 0:
-            raise NoForecastError(f"no trusted forecast for {pair} at {row['date']}: {_why(row)}")
+            why, _ = distrust(float(row.get(columns.NOVELTY, math.nan)), row["do_predict"])
+            raise NoForecastError(f"no trusted forecast for {pair} at {row['date']}: {why}")
         sigma = float(row[columns.SIGMA])
         if not (math.isfinite(sigma) and sigma > 0):
             raise InputError(f"expected a volatility > 0 for {pair} at {row['date']}, got {sigma}")
         return sigma
-
-
-def _why(row: Series) -> str:
-    """Return what is wrong with a row that is not trusted."""
-    if row["do_predict"] == 2:  # as FreqAI says it
-        return "its model is older than freqai.expiration_hours"
-    novelty = float(row.get(columns.NOVELTY, math.nan))
-    if novelty > 1:
-        return f"the candle is unlike any trained on (novelty {novelty:.2f}, limit 1)"
-    # FreqAI zeroes what it is asked first after a start: nothing was forecast in the downtime.
-    return "no model yet, FreqAI's first answer after a start, or too few complete candles behind"
 
 
 def _require_positive(**values: float) -> None:

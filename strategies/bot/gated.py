@@ -12,7 +12,7 @@ from freqtrade.persistence import Order, Trade
 
 from models.operate.control.state import GuardActor
 from models.trade.risk.snapshot import Stage
-from strategies.bot.controlled import ControlledStrategy
+from strategies.bot.answering import AnsweringStrategy
 from strategies.bot.fail_closed import on_error_return
 from strategies.bot.hooks import RESTS, Answers, Hook, around, keep
 from strategies.guard.gate import OrderGate
@@ -37,7 +37,7 @@ _ANSWERS: Final[Answers] = {
 }
 
 
-class GatedStrategy(ControlledStrategy):
+class GatedStrategy(AnsweringStrategy):
     """The part of a strategy that stands between Freqtrade's orders and the exchange.
 
     A subclass may override any hook, and forget `super()`. What grows a position without having

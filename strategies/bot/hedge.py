@@ -17,8 +17,9 @@ from typing import Any, ClassVar
 
 from freqtrade.enums import TRADE_MODES, RunMode
 from freqtrade.persistence import Trade
-from pandas import DataFrame
+from pandas import DataFrame, Series
 
+from models.base.entry import EntryRule, EntryStop
 from models.base.errors import ConfigError
 from models.base.files import wall_clock_ms
 from models.operate.journal.records import Incident
@@ -196,6 +197,29 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
             If the candles are stale, or a price or the hedged position is not known.
         """
         return self.planner.plan(pair, self._row(pair, current_time))
+
+    # -- why not, in words ----------------------------------------------------------------------
+
+    def grows(self, pair: str) -> bool:
+        """A leg follows its plan."""
+        return pair in self.hedge.instruments
+
+    def forecast_stop(self, pair: str, row: Series, now: datetime) -> EntryStop | None:
+        """Return why a leg is not made larger: its plan, or who has to open what."""
+        if pair not in self.hedge.instruments:
+            why = "the hedged position is opened by a person"
+            return EntryStop(rule=EntryRule.DIRECTION, why=why, change="/forcelong or /forceshort")
+        if self.hedge.mode is HedgeMode.ADVICE:
+            why = "the bot only advises: a person orders the legs"
+            return EntryStop(rule=EntryRule.DIRECTION, why=why, change="breakwater.hedge.mode")
+        plan = self.plan(pair, now)
+        if plan.wanted > plan.held:
+            return None
+        return EntryStop(
+            rule=EntryRule.DIRECTION,
+            why=f"the leg holds {plan.held:.6g} and is to hold {plan.wanted:.6g}: {plan.reason}",
+            change="a plan that wants more of it, at the close of a candle",
+        )  # fmt: skip
 
     # -- advice ---------------------------------------------------------------------------------
 

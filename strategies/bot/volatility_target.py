@@ -18,6 +18,7 @@ from freqtrade.persistence import Trade
 from pandas import DataFrame, Series
 
 from models.base import columns
+from models.base.entry import EntryRule, EntryStop
 from models.base.errors import ConfigError, NoForecastError
 from models.base.types import BoolArray, FloatArray
 from models.trade.decision.volatility_target import (
@@ -251,6 +252,42 @@ class VolatilityTargetStrategy(ForecastStrategy):
         if stake < least or not stake > 0:
             return None
         return self.grown(trade, stake, rate, now)
+
+    # -- why not, in words ----------------------------------------------------------------------
+
+    def grows(self, pair: str) -> bool:
+        """An open position follows its target."""
+        return True
+
+    def forecast_words(self, row: Series) -> str:
+        """Return the forecast of volatility for a person."""
+        sigma = np.array([float(row.get(columns.SIGMA, np.nan))])
+        day = daily_volatility(sigma, self.labels.horizon_candles, self.candle_ms)
+        return f"volatility {day[0]:.2%} a day" if np.isfinite(day[0]) else "no volatility"
+
+    def forecast_stop(self, pair: str, row: Series, now: datetime) -> EntryStop | None:
+        """Return why the position is not made larger: no trust, an alarm, or the target itself."""
+        if not self._trusted(DataFrame([row]))[0]:
+            return self.distrusted(row)
+        if not self._calm(DataFrame([row]))[0]:
+            return EntryStop(
+                rule=EntryRule.HAZARD,
+                why="the hazard of a cascade is over its limit or unknown",
+                change="an alarm that is wrong more often than "
+                f"{self.decision.false_alarms_per_week:g} times a week",
+            )
+        trades = [trade for trade in Trade.get_open_trades() if trade.pair == pair]
+        if not trades:
+            return None
+        plan = self.rebalance(pair, trades[0].amount, now)
+        if plan.change_quote > 0 and not _has_traded_since(trades[0], plan.closed):
+            return None
+        return EntryStop(
+            rule=EntryRule.HELD,
+            why=f"{plan.held:.3f} of equity is held, and the band around the target reaches no "
+            f"further up: {plan.reason}",
+            change="a calmer market, or a smaller position than the band allows",
+        )  # fmt: skip
 
     # -- the far stop, and leaving --------------------------------------------------------------
 

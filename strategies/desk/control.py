@@ -28,6 +28,7 @@ from models.operate.control.state_file import STATE_FILE
 from models.operate.control.text import entry_text
 from models.operate.journal.journal import Journal
 from strategies.desk.homes import add_stage, homes_meant, whose
+from strategies.desk.json_answers import add_json, line_values, print_json, shown_values
 from strategies.desk.typed import leave_stdout, typed, whole_number
 
 USERDIR = Path("user_data")
@@ -60,8 +61,9 @@ WORDS: Final = (
          lambda console, reason, shown: console.flatten(person(), reason, shown)),
     Word("hedge", "word?", "show the hedge override, or set it: a ratio, freeze or release",
          lambda console, word, shown: console.hedge(person(), word, shown)),
-    Word("why", "trade", "what the journal knows about a trade",
-         lambda console, trade, _: console.why(_trade_number(trade))),
+    Word("why", "trade?", "why nothing is opened now, or what the journal knows about a trade",
+         lambda console, trade, _: console.why(_trade_number(trade)) if trade
+         else console.why_now()),
     Word("approve", "proposal", "let a proposed entry happen (review mode)",
          lambda console, proposal, _: console.approve(person(), proposal)),
     Word("deny", "proposal", "refuse a proposed entry (review mode)",
@@ -108,6 +110,8 @@ def _add_word(commands: Subcommands, word: Word) -> None:
         command.add_argument("argument", metavar=word.argument[:-1], nargs="?", default="")
     elif word.argument:
         command.add_argument("argument", metavar=word.argument)
+    if word.name in _SHOWING:
+        add_json(command)
     if word.name in DANGEROUS:
         command.add_argument("--yes", action="store_true", help="do not ask again")
     add_stage(command)
@@ -126,6 +130,7 @@ def _add_journal(commands: Subcommands) -> None:
     journal.add_argument("--kind", default="", help='show: such lines only, as "entry"')
     journal.add_argument("--pair", default="", help="show: such lines only")
     journal.add_argument("--lines", type=whole_number, default=20, help="show: the newest; 20")
+    add_json(journal)
     journal.set_defaults(run=_journal)
 
 
@@ -141,20 +146,26 @@ def person() -> Person:
 def _run(word: Word, options: argparse.Namespace) -> int:
     """Say the word to the bot, or to each, of the user directory."""
     try:
-        homes = homes_meant(options.userdir, options.stage, word.name)
+        homes = homes_meant(options.userdir, options.stage, _meant(word, options))
     except OSError as error:
         raise _not_allowed(f"{word.name} was not carried out", error) from error
     if len(homes) == 1:
         return _say(word, argparse.Namespace(**{**vars(options), "userdir": homes[0]}))
     codes = []
     for home in homes:  # one that cannot be told must not keep the other from hearing it
-        print(whose(home))
+        if not getattr(options, "json", False):  # each line names its home
+            print(whose(home))
         try:
             codes.append(_say(word, argparse.Namespace(**{**vars(options), "userdir": home})))
         except ControlError as error:
             print(f"error: {error}", file=sys.stderr)
             codes.append(2)
     return max(codes)
+
+
+def _meant(word: Word, options: argparse.Namespace) -> str:
+    """Return the word as two bots would be asked it: `why` of no trade shows, as `risk` does."""
+    return "risk" if word.name == "why" and not options.argument else word.name
 
 
 def _say(word: Word, options: argparse.Namespace) -> int:
@@ -170,6 +181,9 @@ def _say(word: Word, options: argparse.Namespace) -> int:
     if word.name not in STOPPING:
         _require_readable(options.userdir / CONTROL_FOLDER / STATE_FILE)
     console = Commands(options.userdir)
+    if word.name in _SHOWING and options.json:
+        print_json(shown_values(word.name, console, _asked_trade(argument)))
+        return _found(word, console, argument)
     try:
         said = _confirmed(word, console, argument, options)
     except OSError as error:
@@ -188,7 +202,16 @@ def _say(word: Word, options: argparse.Namespace) -> int:
             raise
         leave_stdout()  # it is done all the same, and a caller goes by that
         print(f"{word.name} is done; what it says could not be shown: {error}", file=sys.stderr)
-    return 0
+    return _found(word, console, argument)
+
+
+def _found(word: Word, console: Commands, argument: str) -> int:
+    """Return the exit code of a word that is done: 1 if it asked something nobody could answer."""
+    if word.name != "why":
+        return 0
+    trade = _asked_trade(argument)
+    known = console.has_answer() if trade is None else console.knows(trade)
+    return 0 if known else 1
 
 
 def _but(word: Word, console: Commands) -> str:
@@ -274,6 +297,10 @@ def _watchdog(options: argparse.Namespace) -> int:
     return run_watchdog(options.config, options.userdir, options.pulse, options.name)
 
 
+def _asked_trade(word: str) -> int | None:
+    return _trade_number(word) if word else None
+
+
 def _trade_number(word: str) -> int:
     try:
         return int(word)
@@ -300,8 +327,11 @@ def _journal(options: argparse.Namespace) -> int:
 
 def _shown(journal: Journal, options: argparse.Namespace) -> int:
     shown = journal.entries(kind=options.kind, pair=options.pair, limit=options.lines)
-    print("\n\n".join(entry_text(entry) for entry in shown) or "no such lines")
-    return 0
+    if options.json:
+        print_json(list(map(line_values, shown)))
+    else:
+        print("\n\n".join(entry_text(entry) for entry in shown) or "no such lines")
+    return 0 if shown else 1
 
 
 def _verified(home: Path, options: argparse.Namespace) -> int:

@@ -15,10 +15,12 @@ from typing import Any, Final
 
 from freqtrade.enums import TRADE_MODES, RunMode
 
+from models.base.entry import EntryRule
 from models.base.errors import ControlError, PackError
 from models.base.files import Clock
 from models.base.steady import SteadyClock
 from models.operate.control.commands import BEGUN, Commands, begun_words
+from models.operate.control.entry_answer import EntryAnswer, plain_answer
 from models.operate.control.heartbeat import RELOADING, Heartbeat, beat
 from models.operate.control.home import home_of, state_place
 from models.operate.control.news import without_figures
@@ -33,6 +35,7 @@ from strategies.account.acknowledgement import leverage_digest
 from strategies.account.identity import bot_identity, hold_account
 from strategies.account.safety_rules import Purpose
 from strategies.account.trades_database import database_file, database_place
+from strategies.human.decisions import EntryRefusal
 from strategies.human.secrets import secrets_of
 from strategies.seams.worker import is_paused
 
@@ -140,6 +143,7 @@ class Control:
         self._review, self._acknowledge, self._hedges = review, acknowledge, hedges
         self._occupied = tuple(occupied)
         self.reasons: dict[str, str] = {}  # pair -> why the newest entry into it was not made
+        self.refusals: dict[str, EntryRefusal] = {}  # the same, with its candle and rule
         self.is_paused = is_paused  # says nothing of a hedge's legs: Freqtrade adjusts them
         self._loops = 0
         self._stopped_ms: int | None = None  # when a person stopped the bot
@@ -155,7 +159,7 @@ class Control:
 
     def loop(
         self, *, feed_ms: int | None, candle_ms: int, numbers: Mapping[str, float],
-        barred: Sequence[str] = (),
+        barred: Sequence[str] = (), answers: Sequence[EntryAnswer] = (),
     ) -> ControlState:  # fmt: skip
         """Read the state, note a changed mode, and leave a sign of life."""
         self._loops += 1
@@ -174,7 +178,10 @@ class Control:
             self._mode = state.mode
         self._note_reasons(state)
         self._stopped_ms = None
-        self._beat(feed_ms=feed_ms, candle_ms=candle_ms, numbers=numbers, barred=barred)
+        self._beat(
+            feed_ms=feed_ms, candle_ms=candle_ms, numbers=numbers, barred=barred,
+            answers=[plain_answer(answer) for answer in answers],
+        )  # fmt: skip
         return state
 
     @property
@@ -303,12 +310,7 @@ class Control:
     def may_enter(self, decision: DecisionRecord, refused: str) -> bool:
         """Settle one entry and write it down: refused, waiting for a person, or accepted.
 
-        Parameters
-        ----------
-        decision
-            The entry, with what it stands on.
-        refused
-            Why something else has refused it; nothing here can turn that round.
+        What something else has `refused`, nothing here can turn round.
         """
         why = refused or self.refusal()
         if why:
@@ -321,15 +323,20 @@ class Control:
             return False  # what cannot be written down is not done
         self._led[decision.pair] = number
         self._said.pop(f"{decision.pair} {decision.side}", None)
+        self.refusals.pop(decision.pair, None)
         return True
 
-    def refused(self, decision: DecisionRecord, why: str, kind: str = "entry.refused") -> bool:
+    def refused(
+        self, decision: DecisionRecord, why: str, kind: str = "entry.refused",
+        rule: EntryRule = EntryRule.GUARDS,
+    ) -> bool:  # fmt: skip
         """Write a refusal down, once for as long as it stays the same; return whether it was.
 
         An entry that is asked for in every loop is refused at another price each time: what differs
         in its numbers alone is the same refusal.
         """
         self.reasons[decision.pair] = why
+        self.refusals[decision.pair] = EntryRefusal(decision.candle_ms, rule, why)
         same = without_figures(why) if kind == "entry.refused" else why
         key, said = f"{decision.pair} {decision.side}", f"{decision.candle_ms} {same}"
         if self._said.get(key) == said:
@@ -353,7 +360,7 @@ class Control:
         waits = f"proposal {proposal.id} is {proposal.answer}"
         if proposal.answer is Answer.APPROVED:
             waits += f" for {proposal.notional_quote:.2f}, and this order is {notional:.2f}"
-        self.refused(decision, waits, "entry.waiting")
+        self.refused(decision, waits, "entry.waiting", EntryRule.REVIEW)
         return False
 
     # -- journal ------------------------------------------------------------------------------

@@ -5,13 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from freqtrade.persistence import Order, Trade
 from pandas import Series
 
 from models.base import columns
+from models.base.entry import EntryRule
 from models.operate.journal.records import DecisionRecord, OrderFilled, TradeOutcome
+
+
+class EntryRefusal(NamedTuple):
+    """Why the newest entry into a pair was not made."""
+
+    candle_ms: int | None  # open of the candle it was asked for on
+    rule: EntryRule
+    why: str
 
 
 def seen(row: Series | None) -> dict[str, Any]:

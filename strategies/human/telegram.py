@@ -40,6 +40,7 @@ Safety
 /resume [number]: lift every reason to stop, or that one (asks first)
 /flatten [reason]: stop, and close every position of the bot (asks first)
 /hedge [share, freeze or release]: show the hedge, or set it by hand (asks first)
+/why: why nothing is opened now, and what would change that
 /why <trade id>: what the bot knew and decided about a trade
 /approve [id], /deny [id]: answer entries that wait for you"""
 
@@ -150,8 +151,13 @@ class PackTelegram(TellingClient):
         )  # fmt: skip
 
     def _why(self, by: Person, words: Sequence[str]) -> Reply:
+        if not words:
+            return Reply(text=self.operations.why_now())
         if len(words) != 1 or not words[0].isdecimal():
-            raise ControlError("expected a trade's number, as in /why 3", cure="/status shows it")
+            raise ControlError(
+                "expected a trade's number, as in /why 3",
+                cure="/status shows it; /why alone says why nothing is opened now",
+            )
         return Reply(text=self.operations.why(int(words[0])))
 
     def _review(self, verb: str, by: Person, words: Sequence[str]) -> Reply:

@@ -11,10 +11,15 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from models.base.errors import ControlError, PackError
 from models.base.files import Clock, iso_ms, wall_clock_ms
+from models.operate.control.entry_answer import (
+    answer_lines,
+    entry_answers,
+    why_values,
+)
 from models.operate.control.heartbeat import Heartbeat, last_beat
 from models.operate.control.reach import reach_lines
 from models.operate.control.review import Answer
@@ -25,9 +30,12 @@ from models.operate.control.text import (
     entry_text,
     mode_lines,
     mode_tells,
+    one_line,
     state_lines,
     unheard_lines,
+    unknown_lines,
 )
+from models.operate.control.unknown import still_unknown
 from models.operate.journal.journal import Journal
 from models.operate.journal.records import ControlChange
 
@@ -212,6 +220,31 @@ class Commands:
         if not found:
             return f"the journal has nothing about trade {trade_id}"
         return "\n\n".join(entry_text(entry) for entry in found)
+
+    def knows(self, trade_id: int) -> bool:
+        """Return whether the journal has anything about a trade."""
+        return self.journal.folder.is_dir() and bool(self.journal.why(trade_id))
+
+    def why_now(self) -> str:
+        """Return of each pair which one rule keeps it from being entered, and what it stands on."""
+        state, (beat, broken) = self.store.read(), self._beat()
+        now_ms, obstacles = self.clock(), self.obstacles()
+        answers = entry_answers(state, beat, now_ms, obstacles)
+        lines = "\n\n".join("\n".join(map(one_line, answer_lines(a, now_ms))) for a in answers)
+        rest = [*broken, *unknown_lines(still_unknown(state.unknown))]
+        return "\n\n".join([lines or "the bot follows no pair", *rest])
+
+    def last_beat(self) -> Heartbeat | None:
+        """Return the bot's last sign of life; None without one that can be read."""
+        return self._beat()[0]
+
+    def has_answer(self) -> bool:
+        """Return whether a bot has been here, and there is a pair or a reason to name."""
+        return self.last_beat() is not None and bool(self.why_values()["pairs"])
+
+    def why_values(self) -> dict[str, Any]:
+        """Return what `why_now` says, for a program."""
+        return why_values(self.store.read(), self._beat()[0], self.clock(), self.obstacles())
 
     def waiting(self) -> list[str]:
         """Return the numbers of the proposals that wait for an answer."""

@@ -38,6 +38,8 @@ class Heartbeat:
     obstacles: Sequence[str] = ()  # why the bot opens nothing, whatever the mode allows
     barred: Sequence[str] = ()  # pairs nothing can be opened in now, and why, a sentence each
     hedges: bool | None = None  # whether its strategy hedges a position; None: not said
+    # Of each pair why nothing is opened in it, as `models.operate.control.entry_answer` reads it.
+    answers: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
         wholes = (self.time_ms, self.pid, self.loop)
@@ -53,8 +55,23 @@ class Heartbeat:
         for texts in (self.obstacles, self.barred):
             if not isinstance(texts, list | tuple) or not all(type(v) is str for v in texts):
                 raise TypeError("expected obstacles and barred pairs as texts")
+        if not isinstance(self.answers, list | tuple) or not all(map(_is_answer, self.answers)):
+            raise TypeError("expected answers with pair, rule, why and change as texts")
         if self.hedges is not None and type(self.hedges) is not bool:
             raise TypeError("expected true, false or nothing of hedges")
+
+
+def _is_answer(values: object) -> bool:
+    """Whether a value is an answer a bot of this version writes."""
+    if not isinstance(values, Mapping):
+        return False
+    texts = [values.get(name) for name in ("pair", "rule", "why", "change")]
+    times = [values.get(name) for name in ("candle_ms", "closed_ms", "trained_ms")]
+    known = [time for time in times if time is not None]
+    return (
+        all(type(text) is str for text in (*texts, values.get("forecast", "")))
+        and all(type(time) is int and 0 <= time <= _LATEST_MS for time in known)
+    )  # fmt: skip
 
 
 def beat(folder: Path, heartbeat: Heartbeat) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from models.base import columns
+from models.operate.control.entry_answer import SILENT_S, answer_line, answers_of
 from models.operate.control.heartbeat import RELOADING, Heartbeat
 from models.operate.control.review import Answer, Proposal
 from models.operate.control.state import ControlMode, ControlState, Notice
@@ -22,7 +23,6 @@ _MEANING: Final = {
     ControlMode.HALTED: "positions are only closed",
 }
 _NOT_WHOLE: Final = "nothing new is opened that the unknown below concerns"  # ACTIVE as it is
-_SILENT_S: Final = 30.0  # without a sign of life for longer, a bot is not taken for alive
 _OLD_S: Final = 10.0  # two loops at Freqtrade's pace: figures may have moved since
 ROOM: Final = "room for new "  # how a figure of what may be opened begins
 _CHANCES: Final = {columns.P_UP: "up", columns.P_FLAT: "flat", columns.P_DOWN: "down"}
@@ -130,7 +130,7 @@ def unheard_lines(beat: Heartbeat | None, now_ms: int, folder: Path) -> list[str
             "until it is started again, and till then only the watchdog closes anything"
         ]
     silent_s = (now_ms - beat.time_ms) / 1000
-    if abs(silent_s) <= _SILENT_S:
+    if abs(silent_s) <= SILENT_S:
         return []
     return [
         f"bot {beat.pid} last gave a sign of life {silent_s:.0f} s ago: if it runs no more, it "
@@ -169,7 +169,7 @@ def state_lines(
     """Return the state line by line, the mode first; `obstacles` as in `mode_lines`."""
     is_left = beat is None or beat.stopped not in ("", RELOADING)
     silent_ms = 0 if beat is None or is_left else now_ms - beat.time_ms
-    silent = silent_ms > 1000 * _SILENT_S
+    silent = silent_ms > 1000 * SILENT_S
     if beat is not None and silent:
         gone = Unknown(
             what="what the bot does", since_ms=beat.time_ms,
@@ -188,11 +188,19 @@ def state_lines(
         lines.append(f"newest candle closed {(now_ms - beat.feed_ms) / 1000:.0f} s ago")
     opens = state.may_add_risk and not obstacles
     if opens:
-        lines += map(one_line, beat.barred)
+        lines += map(one_line, _barred_lines(beat))
     if silent_ms > 1000 * _OLD_S and beat.numbers:
         lines.append(f"as it was at {readable(beat.time_ms)}:")
     shown = {k: v for k, v in beat.numbers.items() if opens or not k.startswith(ROOM)}
     return lines + [f"{name}: {_number(value)}" for name, value in shown.items()]
+
+
+def _barred_lines(beat: Heartbeat) -> list[str]:
+    """Return of each pair why nothing is opened in it; once, where it is said in two ways."""
+    answers = answers_of(beat)
+    said = tuple(f"nothing is opened in {answer.pair}:" for answer in answers)
+    barred = [line for line in beat.barred if not line.startswith(said)]
+    return [*barred, *map(answer_line, answers)]
 
 
 def _life(beat: Heartbeat, now_ms: int) -> str:

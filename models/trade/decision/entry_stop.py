@@ -36,16 +36,16 @@ def entry_stop(
         return None
     rule = EntryRule(STEP_NAMES[passed])
     if rule in (EntryRule.FORECAST, EntryRule.TRUSTED):
-        return untrusted(row, do_predict)
+        why, change = distrust(float(row.get(columns.NOVELTY, math.nan)), do_predict)
+        return EntryStop(rule=rule, why=f"no trusted forecast: {why}", change=change)
     claimed = float(expected_return(forecast)[0])
     return {EntryRule.DIRECTION: _no_side, EntryRule.EDGE: _no_edge, EntryRule.HAZARD: _alarm}[
         rule
     ](row, claimed, cost_frac, config)
 
 
-def untrusted(row: Mapping[str, float], do_predict: float) -> EntryStop:
-    """Return why a forecast is not there or not trusted."""
-    novelty = float(row.get(columns.NOVELTY, math.nan))
+def distrust(novelty: float, do_predict: float) -> tuple[str, str]:
+    """Return why a forecast is not there or not trusted, and what would change that."""
     # FreqAI zeroes what it is asked first after a start: nothing was forecast in the downtime.
     why = "no model yet, FreqAI's first answer after a start, or too few complete candles behind"
     change = "the close of the next candle, once the first model is trained"
@@ -55,11 +55,7 @@ def untrusted(row: Mapping[str, float], do_predict: float) -> EntryStop:
     elif novelty > 1:
         why = f"the candle is unlike any trained on (novelty {novelty:.2f}, limit 1)"
         change = "a candle of novelty 1 or less, or a model trained on candles like this one"
-    answered = math.isfinite(row.get(columns.P_UP, math.nan))
-    return EntryStop(
-        rule=EntryRule.TRUSTED if answered else EntryRule.FORECAST,
-        why=f"no trusted forecast: {why}", change=change,
-    )  # fmt: skip
+    return why, change
 
 
 def _leader(row: Mapping[str, float]) -> tuple[str, int, float]:

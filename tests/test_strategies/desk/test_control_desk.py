@@ -210,7 +210,7 @@ def test_review_commands_when_typed_then_the_proposal_is_answered(
 def test_why_when_the_trade_is_no_number_then_it_says_so(
     tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert say(tmp_path, "why", "3") == 0
+    assert say(tmp_path, "why", "3") == 1
     assert "nothing about trade 3" in capsys.readouterr().out
     assert say(tmp_path, "why", "BTC") == 2
 

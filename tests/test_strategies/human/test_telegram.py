@@ -161,7 +161,7 @@ def test_hedge_when_set_frozen_and_released_then_each_is_asked_and_shown(desk: D
     [
         ("/hedge 1.5", "expected a hedge ratio from 0 to 1, got 1.5"),
         ("/hedge much", "got 'much'"),
-        ("/why", "expected a trade's number, as in /why 3"),
+        ("/why", "nothing is opened: no bot has given a sign of life here"),
         ("/why all", "expected a trade's number, as in /why 3"),
         ("/why 77", "the journal has nothing about trade 77"),
         ("/approve r99", "no proposal 'r99'"),

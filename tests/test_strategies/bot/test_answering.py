@@ -1,0 +1,238 @@
+"""The bot says which one rule keeps each pair from being entered, and answers whatever breaks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from freqtrade.freqai.data_drawer import FreqaiDataDrawer
+from freqtrade.persistence import PairLocks
+
+from models.base import columns
+from models.base.entry import EntryRule
+from models.operate.control.heartbeat import last_beat
+from models.operate.control.state import Person
+from strategies.BitcoinAgent import BitcoinAgent
+from strategies.BitcoinCrossMargin import BitcoinCrossMargin
+from strategies.bot.forecast import ForecastStrategy
+from strategies.VolatilityTarget import VolatilityTarget
+from tests.test_strategies.worlds import (
+    NOW,
+    OPENED,
+    PAIR,
+    Provider,
+    Wallets,
+    analysed,
+    config,
+    confirm,
+    position,
+    running,
+    stake,
+)
+
+DAY = {"model_training_parameters": {"labels": {"horizon_candles": 24}}}
+AGENT = {"decision": {"without": ["quantiles", "hazard"]}}
+LONG, FLAT = 55555.0, 33333.0  # an agent's tables
+
+
+@pytest.fixture(autouse=True)
+def world(monkeypatch: pytest.MonkeyPatch, open_trades: list[Any]) -> list[Any]:
+    """No pair is locked, and what is open is in the list."""
+    monkeypatch.setattr(PairLocks, "is_pair_locked", staticmethod(lambda *_, **__: False))
+    return open_trades
+
+
+class Followed(Provider):
+    """A provider that names the pair that is followed."""
+
+    def current_whitelist(self) -> list[str]:
+        return [PAIR]
+
+
+def made(
+    kind: type[ForecastStrategy], folder: Path, frame: pd.DataFrame, **blocks: Any
+) -> ForecastStrategy:
+    strategy = kind(config(user_data_dir=folder, **blocks))
+    strategy.dp = Followed(frame)
+    strategy.wallets = Wallets(10_000.0)
+    return running(strategy)
+
+
+def entered(**changes: Any) -> pd.DataFrame:
+    return analysed(enter_long=1, enter_short=0, exit_long=0, exit_short=0, **changes)
+
+
+def answer(strategy: ForecastStrategy) -> Any:
+    [found] = strategy._answers({}, NOW)
+    return found
+
+
+def edgeless(**changes: Any) -> pd.DataFrame:
+    """A forecast that claims 3.1 bp, of which 1.2 are sure."""
+    claim = dict.fromkeys(columns.RETURN_QUANTILES, 0.00031) | {columns.EDGE_LOW: 0.00012}
+    return analysed(**{columns.P_UP: 0.6, columns.P_DOWN: 0.3, **claim, **changes})
+
+
+def test_answer_when_the_edge_does_not_pay_then_it_says_so_with_its_numbers_candle_and_model(
+    tmp_path: Path,
+) -> None:
+    strategy = made(BitcoinCrossMargin, tmp_path, edgeless())
+    drawer = object.__new__(FreqaiDataDrawer)
+    drawer.pair_dict = {PAIR: {"model_filename": "m", "trained_timestamp": 1_704_100_000}}
+    strategy.freqai = SimpleNamespace(dd=drawer)
+    found = answer(strategy)
+    assert found.rule == EntryRule.EDGE
+    assert "claims +3.1 bp for up, of which +1.2 bp is sure" in found.why
+    assert "an entry needs 14 bp" in found.why
+    assert "14 bp" in found.change
+    assert "up 60%" in found.forecast
+    opened = int(OPENED.timestamp() * 1000)
+    assert (found.candle_ms, found.closed_ms) == (opened, opened + 3_600_000)
+    assert found.trained_ms == 1_704_100_000_000
+
+
+@pytest.mark.parametrize(
+    ("frame", "rule", "said"),
+    [
+        (edgeless(do_predict=0), EntryRule.TRUSTED, "no trusted forecast"),
+        (edgeless(do_predict=2), EntryRule.TRUSTED, "freqai.expiration_hours"),
+        (edgeless(**{columns.P_UP: np.nan}), EntryRule.FORECAST, "no model yet"),
+        (edgeless(**{columns.P_UP: 0.31}), EntryRule.DIRECTION, "up leads by 1.0 points"),
+        (edgeless(**{columns.EDGE_LOW: 0.01, columns.FALSE_ALARMS_DOWN: 0.1}), EntryRule.HAZARD,
+         "a cascade against up is near"),
+        (entered(), EntryRule.NOTHING, "no rule says no"),
+        (entered().assign(exit_long=1), EntryRule.DIRECTION, "and against it"),
+    ],
+)  # fmt: skip
+def test_answer_when_a_forecast_is_stopped_then_the_first_rule_that_says_no_is_named(
+    tmp_path: Path, frame: pd.DataFrame, rule: EntryRule, said: str
+) -> None:
+    found = answer(made(BitcoinCrossMargin, tmp_path, frame))
+    assert (found.rule, said in found.why) == (rule, True), found
+
+
+def test_answer_when_a_hook_refused_the_candles_entry_then_its_reason_is_given_until_it_is_over(
+    tmp_path: Path,
+) -> None:
+    strategy: Any = made(BitcoinCrossMargin, tmp_path, entered(**{columns.EDGE_LOW: 0.0}))
+    assert stake(strategy) == 0.0
+    found = answer(strategy)
+    assert (found.rule, found.why) == (
+        EntryRule.EDGE, "the edge's lower bound does not pay the cost",
+    )  # fmt: skip
+    strategy.dp.frame = entered(date=OPENED.replace(hour=13))  # another candle, nothing refused yet
+    assert answer(strategy).rule == EntryRule.NOTHING
+    strategy.dp.frame = entered()
+    assert stake(strategy, min_stake=1e6) == 0.0
+    found = answer(strategy)
+    assert found.rule == EntryRule.STAKE
+    assert "the smallest order is" in found.why
+    strategy.limits = strategy.guarding.limits.hard
+    assert not confirm(strategy, amount=1e6)
+    assert answer(strategy).rule == EntryRule.GUARDS
+    assert confirm(strategy)
+    assert answer(strategy).rule == EntryRule.NOTHING
+
+
+def test_answer_when_an_entry_waits_for_a_person_then_review_is_the_rule(tmp_path: Path) -> None:
+    blocks = {"limits": {"max_order_equity_frac": 2.0}, "review": {"enabled": True}}
+    strategy = made(BitcoinCrossMargin, tmp_path, entered(), breakwater=blocks)
+    assert not confirm(strategy)
+    found = answer(strategy)
+    assert (found.rule, found.why) == (EntryRule.REVIEW, "proposal r1 is waiting")
+    assert "approve" in found.change
+
+
+def test_answer_when_the_pair_is_locked_held_or_lost_then_that_comes_before_any_forecast(
+    tmp_path: Path, world: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strategy = made(BitcoinCrossMargin, tmp_path, entered(), max_open_trades=1)
+    world[:] = [position(pair="ETH/USDT:USDT")]
+    assert answer(strategy).why == "1 trades are open, max_open_trades is 1"
+    world[:] = [position()]
+    assert answer(strategy).rule == EntryRule.HELD
+    lock = SimpleNamespace(lock_end_time=datetime(2024, 1, 2, tzinfo=UTC), reason="Auto lock")
+    monkeypatch.setattr(PairLocks, "is_pair_locked", staticmethod(lambda *_, **__: True))
+    monkeypatch.setattr(PairLocks, "get_pair_longest_lock", staticmethod(lambda *_: lock))
+    found = answer(strategy)
+    assert (found.rule, found.why) == (
+        EntryRule.PAIR, "Freqtrade has locked the pair until 2024-01-02 00:00 UTC: Auto lock",
+    )  # fmt: skip
+    answers = strategy._answers({"XYZ/USDT:USDT": "it is not followed"}, NOW)
+    assert [(a.pair, a.why) for a in answers if a.pair != PAIR] == [
+        ("XYZ/USDT:USDT", "it is not followed")
+    ]
+
+
+def test_answer_when_a_volatility_target_is_held_then_its_own_rules_are_told(
+    tmp_path: Path, world: list[Any]
+) -> None:
+    strategy: Any = made(VolatilityTarget, tmp_path, analysed(), freqai=DAY)
+    assert answer(strategy).rule == EntryRule.NOTHING
+    assert answer(strategy).forecast == "volatility 2.00% a day"
+    world[:] = [position(amount=50.0, orders=[], is_open=True)]
+    found = answer(strategy)
+    assert found.rule == EntryRule.HELD
+    assert "0.500 of equity is held" in found.why
+    strategy.dp.frame = analysed(**{columns.FALSE_ALARMS_DOWN: 0.1})
+    assert answer(strategy).rule == EntryRule.HAZARD
+    strategy.dp.frame = analysed(do_predict=0)
+    assert answer(strategy).rule == EntryRule.TRUSTED
+
+
+def test_answer_when_an_agent_names_flat_then_it_says_what_it_holds_and_names(
+    tmp_path: Path,
+) -> None:
+    strategy: Any = made(
+        BitcoinAgent, tmp_path, analysed(**{columns.POLICY: FLAT}), breakwater=AGENT
+    )
+    found = answer(strategy)
+    assert (found.rule, found.why) == (
+        EntryRule.DIRECTION, "the agent holds +0 of equity and names +0",
+    )  # fmt: skip
+    strategy.dp.frame = analysed(**{columns.POLICY: LONG})
+    assert answer(strategy).rule == EntryRule.NOTHING
+    strategy.dp.frame = analysed(**{columns.POLICY: LONG, columns.ABSTAIN: 1.0})
+    assert answer(strategy).rule == EntryRule.TRUSTED
+
+
+def test_loop_when_nothing_can_be_answered_then_the_sign_of_life_is_left_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strategy: Any = made(BitcoinCrossMargin, tmp_path, analysed())
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise ConnectionError("database is locked")
+
+    monkeypatch.setattr(PairLocks, "is_pair_locked", staticmethod(broken))
+    strategy.bot_loop_start(NOW)
+    life = last_beat(strategy.control.store.folder)
+    assert life is not None
+    assert [(a["pair"], a["why"]) for a in life.answers] == [
+        (PAIR, "ConnectionError: database is locked")
+    ]
+    del strategy.dp.frame
+    strategy.bot_loop_start(NOW)
+    after = last_beat(strategy.control.store.folder)
+    assert after is not None
+    assert after.loop == life.loop + 1
+
+
+def test_loop_when_it_runs_then_why_says_what_the_bot_says_unless_a_person_has_halted_it(
+    tmp_path: Path,
+) -> None:
+    strategy: Any = made(BitcoinCrossMargin, tmp_path, edgeless())
+    strategy.bot_loop_start(NOW)
+    commands = strategy.control.commands
+    assert "claims +3.1 bp for up" in commands.why_now()
+    assert f"nothing is opened in {PAIR}: claims" in commands.risk().text
+    commands.halt(Person("ann", "test"), "storm")
+    said = commands.why_now()
+    assert f"nothing is opened in {PAIR}: control is HALTED, by ann by test: storm" in said
+    assert "claims +3.1 bp" not in said
+    assert "last forecast: up 60%" in said
