@@ -11,6 +11,7 @@ from freqtrade.exceptions import FreqtradeException
 from models.base.errors import PackError
 from strategies.desk.audit_line import add_audit
 from strategies.desk.backtest_lines import add_backtests, add_explain
+from strategies.desk.choose_line import add_choose
 from strategies.desk.claims_line import add_claims
 from strategies.desk.control import add_commands
 from strategies.desk.risk_lines import add_risk
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     add_backtests(commands)
     add_explain(commands)
     add_audit(commands)
+    add_choose(commands)
     add_studies(commands)
     add_claims(commands)
     add_risk(commands)

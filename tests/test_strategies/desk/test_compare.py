@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from models.base.errors import ConfigError, InputError, PackError
 from models.base.types import Candles
 from models.data.features.candles import LOOKBACK
 from models.data.features.frame import market_features
+from models.studies.choose.tables import measured_models
 from strategies.desk import compare
 from strategies.desk.cli import main
 from strategies.desk.compare import CompareOptions, folds, run_compare, walk_forward_job
@@ -103,6 +105,12 @@ def test_compare_when_stopped_and_started_again_then_it_goes_on_where_it_was(
     assert "[12/12] volatility seed 1" in out
     report = options.userdir / "reports" / "latest"
     assert {p.name for p in report.iterdir()} == {"index.html", "report.json", "table.md"}
+    # A choice can be made of what was written.
+    numbers = json.loads((report / "report.json").read_text(encoding="utf-8"))
+    found = {model.name: model for model in measured_models(numbers, report.name)}
+    assert found["volatility"].is_reference
+    assert (found["tcn"].timeframe, found["tcn"].seeds) == (options.timeframe, options.seeds)
+    assert found["tcn"].days == options.folds * options.test_days
 
 
 def test_compare_when_the_reference_cannot_be_trained_then_it_says_how_to_name_another(
