@@ -24,7 +24,7 @@ from models.base.units import DAY_MS
 from models.operate.control.commands import JOURNAL_FOLDER
 from models.operate.control.home import DRY_RUN_HOME
 from models.operate.journal.journal import Journal
-from models.studies.choose.advice import Advice, WeighedModel, Needs, Skill, advise
+from models.studies.choose.advice import Advice, Needs, Skill, WeighedModel, advise
 from models.studies.choose.tables import MeasuredModel, measured_models
 from models.trade.risk.gap import FOR_ENTRIES
 from models.trade.risk.limits import HardLimits
