@@ -78,6 +78,7 @@ class Reconciler:
         self._host, self._unknowns = host, unknowns
         self.account: ExchangeAccount | None = None
         self._asked_ms: dict[str, int] = {}  # subject -> when it was looked at last
+        self._tried_ms: dict[str, int] = {}  # the same, answered or not
         self._odd: dict[str, tuple[str, ...]] = {}  # subject -> its differences
         self._since: dict[str, int] = {}  # difference -> since when it is seen
         self._taken_back: set[str] = set()  # stops Freqtrade may not know to be cancelled yet
@@ -196,6 +197,8 @@ class Reconciler:
         if len(pairs) >= ALL_AT_ONCE:
             every = self._unknowns.ask("the exchange's orders", lambda: self._resting(*pairs))
             if every is None:
+                for pair in pairs:
+                    self._count_less(f"orders of {pair}", now_ms)
                 return
             rows = partial(_of, every)
         for pair in pairs:
@@ -339,10 +342,22 @@ class Reconciler:
         """Compare one subject; without an answer it is unknown, and asked for again next time."""
         found = self._unknowns.ask(_named(subject), compare, pair=pair)
         if found is None:
+            self._count_less(subject, now_ms)
             return
         self._odd[subject], self._asked_ms[subject] = found, now_ms
+        self._tried_ms[subject] = now_ms
         odd = {d for found in self._odd.values() for d in found}
         self._since = {d: self._since.get(d, now_ms) for d in odd}
+
+    def _count_less(self, subject: str, now_ms: int) -> None:
+        """Take time without an answer out of how long a subject's differences have lasted.
+
+        Freqtrade asks the same exchange: what it was not told it cannot have put right.
+        """
+        waited_ms = now_ms - self._tried_ms.get(subject, now_ms)
+        self._tried_ms[subject] = now_ms
+        for difference in self._odd.get(subject, ()):
+            self._since[difference] += waited_ms
 
     def _only(self, kind: str, pairs: Collection[str]) -> None:
         """Forget what differed in pairs that are looked at no more."""

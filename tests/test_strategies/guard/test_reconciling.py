@@ -150,6 +150,28 @@ def test_orders_when_a_difference_passes_by_itself_then_nothing_halts(
     assert loops(s, 75, 89) is ControlMode.ACTIVE  # counted from anew
 
 
+@pytest.mark.parametrize("others", [0, 45], ids=["asked pair by pair", "asked all at once"])
+def test_orders_when_nobody_answers_for_a_while_then_that_while_explains_nothing(
+    s: Any, client: Client, open_trades: list[Any], monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
+    s.dp.current_whitelist = lambda: [PAIR, *(f"P{n}/USDT:USDT" for n in range(others))]
+
+    def busy(*args: Any, **kwargs: Any) -> Any:
+        raise ConnectionError("too many requests")
+
+    holding(s, open_trades, STOP)
+    client.orders = [resting("7")]
+    assert loops(s, 20) is ControlMode.ACTIVE
+    client.orders = []  # triggered; Freqtrade, which asks the same exchange, cannot know it yet
+    assert loops(s, 36) is ControlMode.ACTIVE
+    with monkeypatch.context() as m:
+        m.setattr(client, "fetch_open_orders", busy)
+        assert loops(s, 42, 48, 54, 60, 66) is ControlMode.ACTIVE
+    assert loops(s, 72, 78) is ControlMode.ACTIVE  # twelve seconds of answers in all
+    assert loops(s, 84) is ControlMode.HALTED
+    assert "no stop on the exchange for 5 of 5" in why(s)
+
+
 def test_orders_when_the_strategy_keeps_no_stops_there_then_none_is_missed(
     s: Any, open_trades: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
