@@ -16,9 +16,10 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 from freqtrade.exceptions import OperationalException
-from pandas import DataFrame
+from pandas import DataFrame, Series
 
 from models.base import columns
+from models.base.entry import EntryRule, EntryStop
 from models.base.errors import ConfigError
 from models.base.protocols import LateBooking
 from models.data.features.candles import LOOKBACK, sigma_per_candle
@@ -100,6 +101,21 @@ class OwnSignalsStrategy(ForecastStrategy):
     @abstractmethod
     def populate_exit_trend(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
         """Return the frame with `exit_long` and `exit_short`."""
+
+    def forecast_stop(self, pair: str, row: Series, now: datetime) -> EntryStop | None:
+        """Return that the row gives no signal, or that nobody vouches for what it stands on."""
+        if row[_VOUCHED] != 1:
+            return self.distrusted(row)
+        if row[columns.ABSTAIN] != 0:
+            return EntryStop(
+                rule=EntryRule.TRUSTED, why="the volatility of the last candles is not known",
+                change=f"{LOOKBACK} complete candles behind, and a price that moves",
+            )  # fmt: skip
+        return self.no_signal(row)
+
+    def forecast_words(self, row: Series) -> str:
+        """Return what of the row risk is measured by."""
+        return f"volatility {row[columns.SIGMA]:.2%} over {self.labels.horizon_candles} candles"
 
     def _worth_quote(self, pair: str, side: str, now: datetime, equity_quote: float) -> float:
         """Return no bound: the signal claims no edge to bound a position by."""

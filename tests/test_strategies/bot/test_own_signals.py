@@ -16,6 +16,7 @@ from models.trade.risk import model
 from models.trade.risk.run import GUARDS, OWN_SIGNALS
 from strategies.bot.own_signals import OwnSignalsStrategy
 from tests.test_strategies.worlds import (
+    NOW,
     OPENED,
     PAIR,
     RATE,
@@ -29,6 +30,7 @@ from tests.test_strategies.worlds import (
 
 pytestmark = pytest.mark.usefixtures("open_trades")
 
+META = {"pair": PAIR}
 HOURLY = 0.005  # volatility of a candle of the frames below
 OF_A_FORECAST = {"calibrated", "in_distribution", "not_drifted", "no_cascade"}
 
@@ -146,6 +148,25 @@ def test_settings_when_the_models_block_is_its_own_then_the_pack_does_not_read_i
 ) -> None:
     s = made(tmp_path, freqai={"model_training_parameters": {"alpha": 3.0}})
     assert s.labels.horizon_candles == Falls.stop_horizon_candles
+
+
+def test_answer_when_asked_why_not_then_it_speaks_of_signals_not_of_a_forecast(
+    tmp_path: Path,
+) -> None:
+    def answer(frame: pd.DataFrame, **columns_: Any) -> tuple[str, str]:
+        s = made(tmp_path)
+        told = s.advise_exit(s.advise_entry(s.advise_indicators(frame, META), META), META)
+        stop = s.forecast_stop(PAIR, told.assign(**columns_).iloc[-1], NOW)
+        return ("", "") if stop is None else (str(stop.rule), stop.why)
+
+    rising, falling = candles(), candles().iloc[:-1]
+    assert answer(falling) == ("direction", "the strategy gives no entry signal on this candle")
+    assert answer(rising) == ("", "")
+    assert answer(rising, do_predict=2)[1].endswith("older than freqai.expiration_hours")
+    assert answer(rising.tail(50)) == ("trusted", "the volatility of the last candles is not known")
+    s = made(tmp_path)
+    row = s.advise_indicators(rising, META).iloc[-1]
+    assert s.forecast_words(row) == "volatility 1.00% over 4 candles"
 
 
 class _OfThePack:
