@@ -117,6 +117,16 @@ def test_inline_commands_when_named_then_words_and_options_exist(page: Path) -> 
                 assert option in known._option_string_actions, span
 
 
+def test_pages_when_links_are_followed_from_the_readme_then_each_is_reached() -> None:
+    reached, ahead = set(), [README]
+    while ahead:
+        page = ahead.pop()
+        reached.add(page)
+        targets = [(page.parent / link.partition("#")[0]).resolve() for link in pages.links(page)]
+        ahead += [t for t in targets if t in PAGES and t not in reached]
+    assert sorted(page.name for page in PAGES if page not in reached) == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_links_when_followed_then_page_and_heading_exist(page: Path) -> None:
     for link in pages.links(page):
