@@ -54,6 +54,7 @@ class HedgeConfig:
 
     mode: HedgeMode  # where the position is: user_data/docs/hedge.md
     primary: PrimaryConfig
+    # perpetuals of the legs, as the whitelist has them after the hedged one
     instruments: tuple[str, ...] = field(metadata={EXPECTED: "a list of pairs"})
     leverage: float = 2.0  # of the hedge legs, as set on the exchange
     open_primary: bool = False  # `own`: open it, for backtests and dry-runs

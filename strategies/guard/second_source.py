@@ -38,7 +38,7 @@ class SecondSourceConfig:
     # so that loss and margin guards go on; nothing is opened on them.
     fail_over: bool = False
     ask_s: float = 3.0  # between two requests for a candle that is not there yet
-    ccxt_config: Mapping[str, Any] = field(default_factory=dict)
+    ccxt_config: Mapping[str, Any] = field(default_factory=dict)  # of the second exchange's client
 
     def __post_init__(self) -> None:
         if self.exchange and self.exchange not in ccxt.exchanges:

@@ -86,12 +86,13 @@ class CollectConfig:
     """The `breakwater.collect` block."""
 
     folder: str = ""  # default: feeds in the user directory
+    # whose feeds are kept, where a feed is of one coin
     coins: tuple[str, ...] = field(default=("LTC", "BTC"), metadata={EXPECTED: "a list of coins"})
     quota_gb: float = 5.0  # oldest whole days go first, never today's
     features: bool = False  # whether models are fed the feeds; then they are trained with them
     timeout_s: float = 20.0  # for one answer
     first_pause_s: float = 1.0  # of a source that failed; doubles, with jitter
-    longest_pause_s: float = 600.0
+    longest_pause_s: float = 600.0  # the pause after a failure doubles up to it
     exchanges: Mapping[str, Any] = field(default_factory=dict)  # name -> settings of ccxt's client
     addresses: Mapping[str, str] = field(default_factory=dict)  # name of a provider -> its URL
 

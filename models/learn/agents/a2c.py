@@ -17,7 +17,7 @@ from models.learn.agents.base import AgentConfig, AgentSpec
 class A2CConfig(AgentConfig):
     """The positions, and the published constants of the algorithm."""
 
-    learning_rate: float = 7e-4
+    learning_rate: float = 7e-4  # of both networks
     update_candles: int = 5  # steps of each account per update
 
     def __post_init__(self) -> None:

@@ -23,7 +23,7 @@ class AgentConfig(AgentPositions):
     steps: int = 40_960
     evaluations: int = 10  # on the validation rows, at equal intervals; the best policy is kept
     accounts: int = 8  # simulated side by side
-    learning_rate: float = 3e-4
+    learning_rate: float = 3e-4  # of the policy and of the value network
     gamma: float = 0.99  # discount per candle
 
     def __post_init__(self) -> None:

@@ -21,8 +21,8 @@ class PPOConfig(AgentConfig):
     """The positions, and the published constants of the algorithm."""
 
     epochs: int = 10  # over the steps of one update
-    minibatch: int = 64
-    clip: float = 0.2
+    minibatch: int = 64  # steps of the market in one gradient
+    clip: float = 0.2  # furthest change of an action's probability ratio that is rewarded
 
     def __post_init__(self) -> None:
         super().__post_init__()

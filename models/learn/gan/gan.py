@@ -30,16 +30,16 @@ class GANConfig:
 
     channels: int = 32  # of the condition's TCN
     blocks: int = 4  # with kernel 3: 61 candles of receptive field
-    kernel: int = 3
-    dropout: float = 0.1
+    kernel: int = 3  # candles a convolution of it sees
+    dropout: float = 0.1  # share of its channels left out at a step
     paths: int = 199  # served per row, 20 n - 1: quantiles then are order statistics
-    critic_channels: int = 32
+    critic_channels: int = 32  # of the critic's convolutions
     critic_steps: int = 3  # per step of the generator
-    critic_rows: int = 128
-    critic_learning_rate: float = 1e-3
-    gradient_penalty: float = 10.0
+    critic_rows: int = 128  # drawn for each of them
+    critic_learning_rate: float = 1e-3  # of the critic's own optimiser
+    gradient_penalty: float = 10.0  # weight of the critic's slope differing from 1
     adversarial_weight: float = 0.1  # of the critic's word, beside the score in sigma
-    score_rows: int = 512
+    score_rows: int = 512  # drawn for the score at each step
     score_paths: int = 16  # per row and step; the score is unbiased for any number
 
     def __post_init__(self) -> None:

@@ -57,10 +57,10 @@ class HybridConfig(EnsembleConfig):
 
     blocks: int = 4  # of time; the network is trained once more for each
     importance_repeats: int = 0  # the Ensemble measures it
-    hidden: int = 48
-    heads: int = 4
-    window: int = 48
-    dropout: float = 0.1
+    hidden: int = 48  # units of the recurrent layer
+    heads: int = 4  # of the attention; they share the hidden units
+    window: int = 48  # candles the attention looks back
+    dropout: float = 0.1  # share of units left out at a step of training
 
     def __post_init__(self) -> None:
         super().__post_init__()

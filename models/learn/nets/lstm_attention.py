@@ -25,9 +25,9 @@ class LSTMAttentionConfig:
     """Size of the network."""
 
     hidden: int = 48  # units of the LSTM, and width of the attention
-    heads: int = 4
+    heads: int = 4  # of the attention; they share the hidden units
     window: int = 48  # candles attended to
-    dropout: float = 0.1
+    dropout: float = 0.1  # share of units left out at a step of training
 
     def __post_init__(self) -> None:
         check_size(self.hidden, self.heads, self.window, self.dropout)

@@ -22,9 +22,9 @@ from models.learn.nets.base import NetworkSpec, Past
 class TCNConfig:
     """Size of the network."""
 
-    channels: int = 48
+    channels: int = 48  # of every convolution
     blocks: int = 5  # with kernel 3: 125 candles of receptive field
-    kernel: int = 3
+    kernel: int = 3  # candles a convolution sees, apart by its dilation
     dropout: float = 0.1  # after each convolution
 
     def __post_init__(self) -> None:

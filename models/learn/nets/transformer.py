@@ -28,12 +28,12 @@ _MASKED = -1e9
 class TransformerConfig:
     """Size of the network."""
 
-    width: int = 64
-    heads: int = 4
-    layers: int = 3
+    width: int = 64  # numbers that stand for one candle
+    heads: int = 4  # of the attention; they share the width
+    layers: int = 3  # attention layers, one on the other
     window: int = 32  # candles one layer attends to; with 3 layers 94 of receptive field
-    feedforward: int = 128
-    dropout: float = 0.2
+    feedforward: int = 128  # units between the two maps of a layer
+    dropout: float = 0.2  # share of units left out at a step of training
 
     def __post_init__(self) -> None:
         for name in ("width", "heads", "layers", "feedforward"):

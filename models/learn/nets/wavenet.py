@@ -32,9 +32,9 @@ class WaveNetConfig:
     """Size of the network."""
 
     channels: int = 32  # of the residual path
-    skip: int = 32
+    skip: int = 32  # channels of the sum that the answer is made of
     layers: int = 7  # receptive field 128
-    dropout: float = 0.1
+    dropout: float = 0.1  # share of channels left out at a step of training
 
     def __post_init__(self) -> None:
         for name in ("channels", "skip", "layers"):

@@ -23,13 +23,13 @@ from models.base.spec import ModelSpec
 class ProphetConfig:
     """What the library is asked to fit; an order of 0 switches a season off."""
 
-    changepoints: int = 25
+    changepoints: int = 25  # places where the trend may bend
     changepoint_range_frac: float = 0.8  # of the rows; the last fifth then fixes the slope ahead
-    changepoint_prior_scale: float = 0.05
+    changepoint_prior_scale: float = 0.05  # how far it may bend; larger is more
     daily_order: int = 4  # candles longer than a day have none
-    weekly_order: int = 3
+    weekly_order: int = 3  # Fourier terms of the week
     yearly_order: int = 10  # where the training rows cover two years
-    seasonality_prior_scale: float = 10.0
+    seasonality_prior_scale: float = 10.0  # how large the seasons may be; larger is more
     holidays: bool = True  # halvings and expiries
     # The library's 10 lets one day's price move pass for the effect of its event.
     holidays_prior_scale: float = 0.05

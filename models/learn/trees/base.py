@@ -19,13 +19,13 @@ class BoostingConfig:
     """Size of the boosted heads, and how their number of rounds is chosen."""
 
     depth: int = 2  # of interaction; three fitted no better out of fold, and cost more
-    learning_rate: float = 0.1
+    learning_rate: float = 0.1  # share of a tree's answer that is added
     max_rounds: int = 60  # of each head; how many are used is chosen on held-out blocks
     leaf_rows: int = 60  # fewest training rows of a leaf
     rows_frac: float = 0.5  # of the rows and, at each split, of the features, drawn anew per tree:
     features_frac: float = 0.3  # overlapping labels make neighbouring rows near copies
     ridge: float = 10.0  # added to a leaf's curvature; shrinks it towards the prior
-    hazard_depth: int = 2
+    hazard_depth: int = 2  # depth of the trees for cascades
     # Rows of onset a leaf must expect. An episode is ahead of up to 24 rows, so this is two.
     hazard_leaf_onsets: int = 48
     blocks: int = 5  # of time, each held out once, where training.cross_fit does not say how many
@@ -55,8 +55,8 @@ class BoostingConfig:
 class EnsembleConfig(BoostingConfig):
     """Size of the boosted heads and of the forest beside them."""
 
-    forest_trees: int = 80
-    forest_depth: int = 7
+    forest_trees: int = 80  # trees, averaged
+    forest_depth: int = 7  # of each tree, at most
     forest_leaf_rows: int = 60  # fewest distinct training rows of a leaf
     forest_rows_frac: float = 0.4  # drawn for each tree, with replacement
     forest_features_frac: float = 0.2  # tried at each split

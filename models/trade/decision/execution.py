@@ -26,6 +26,7 @@ class OrderStyle(StrEnum):
 class ExecutionConfig:
     """How ordinary entries and exits of a forecasting strategy are filled."""
 
+    # "taker" sends market orders, "maker" rests post-only ones first
     style: OrderStyle = OrderStyle.TAKER
     entry_minutes: float = 15.0  # a quoted entry rests so long; what is not filled then is missed
     exit_minutes: float = 10.0  # a quoted exit rests so long, then it goes to market

@@ -25,7 +25,7 @@ class BaselineConfig:
     cost_frac: float = 0.0006  # of one trade: fee, half the spread, impact
     aversion: float = 3.0  # return given up per unit of variance; larger is a narrower band
     width: float | None = None  # a fixed half-width instead of the one from cost
-    max_width: float = 0.5
+    max_width: float = 0.5  # the widest half-width that costs may ask for
 
     def __post_init__(self) -> None:
         if not (0 < self.halflife_candles < np.inf and 0 < self.aversion < np.inf):

@@ -71,7 +71,7 @@ class PolicyConfig:
     """Limits no model passes, and how far it may lean."""
 
     max_ratio: float = 1.0  # sum of the legs' notionals over the primary's
-    min_ratio: float = 0.0
+    min_ratio: float = 0.0  # no model lowers the sum below it
     max_step: float = 0.1  # change of each leg per candle
     min_step: float = 0.05  # a leg outside its band moves at least this far, if its target is
     max_changes_day: int = 4  # in calm; lifted in an alarm or far outside the band

@@ -87,3 +87,14 @@ def test_settings_when_no_block_is_called_so_then_those_there_are_are_named(
     err = capsys.readouterr().err
     assert "no block of settings has 'limitz' in its name" in err
     assert "breakwater.limits" in err
+
+
+def test_settings_when_listed_then_every_one_has_a_meaning_beside_it_in_the_code() -> None:
+    mute = [
+        f"{block.name}.{f.name} of {block.kind.__name__}"
+        for block in setting_blocks()
+        for f in fields(block.kind)
+        if f"| `{f.name}` |" in settings_markdown([block])
+        and not field_comments(block.kind).get(f.name)
+    ]
+    assert mute == []
