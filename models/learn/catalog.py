@@ -19,6 +19,8 @@ NETWORKS = "nets"  # torch modules under the one training loop
 ROOMS = (NETWORKS, "trees", "hybrid", "prophet", "agents", "gan", "volatility")
 _LEARN = Path(__file__).resolve().parent
 _TITLE = re.compile(r'\btitle="([^"]+)"')
+_FORECASTER = re.compile(r'\bforecaster="([^"]+)"')
+_CLASS_END = "Forecaster"
 _MARK = re.compile(r"^SPEC = ", re.MULTILINE)
 
 
@@ -51,17 +53,53 @@ def networks() -> tuple[str, ...]:
 
 @cache
 def titles() -> dict[str, str]:
-    """Return catalogue key -> the name people use, read from the source; needs no torch.
+    """Return catalogue key -> the name tables use, the class's without "Forecaster".
+
+    Read from the source; needs no torch.
 
     Examples
     --------
     >>> titles()["wavenet"]
     'WaveNet'
     """
+    return _told(_TITLE)
+
+
+@cache
+def forecasters() -> dict[str, str]:
+    """Return catalogue key -> the FreqAI class, read from the source; needs no torch.
+
+    Examples
+    --------
+    >>> forecasters()["boosted"]
+    'XGBoostForecaster'
+    """
+    return _told(_FORECASTER)
+
+
+def key_of(word: str) -> str | None:
+    """Return the key of a model by its class, with or without "Forecaster", or by its key.
+
+    In any case of letters; None where there is no such model.
+
+    Examples
+    --------
+    >>> key_of("XGBoostForecaster"), key_of("xgboost"), key_of("BOOSTED"), key_of("ltsm")
+    ('boosted', 'boosted', 'boosted', None)
+    """
+    said = word.lower()
+    for key, forecaster in forecasters().items():
+        if said in (key, forecaster.lower(), forecaster.removesuffix(_CLASS_END).lower()):
+            return key
+    return None
+
+
+def _told(pattern: re.Pattern[str]) -> dict[str, str]:
+    """Return catalogue key -> what its spec has in the source; the key where it has nothing."""
     found = {}
     for name in names():
         text = (_LEARN / _rooms()[name] / f"{name}.py").read_text(encoding="utf-8")
-        match = _TITLE.search(text, _MARK.search(text).start())  # type: ignore[union-attr]
+        match = pattern.search(text, _MARK.search(text).start())  # type: ignore[union-attr]
         found[name] = match.group(1) if match else name
     return found
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from strategies.desk.control import Subcommands
+from strategies.desk.names import model_class
 from strategies.desk.shared_lines import add_command, given_options
 from strategies.desk.typed import DATA_HELP
 
@@ -13,7 +14,7 @@ from strategies.desk.typed import DATA_HELP
 def add_backtests(commands: Subcommands) -> None:
     demo = add_command(commands, "demo", _demo, "backtest on real or simulated data, with a report")
     demo.add_argument("--data", type=Path, help=DATA_HELP)
-    demo.add_argument("--model", help="FreqAI model class; LSTMForecaster")
+    demo.add_argument("--model", type=model_class, help="LSTMForecaster")
     demo.add_argument("--strategy", help="default: the config's")
     demo.add_argument("--strategy-path", type=Path, help="folder that has it; the config's")
     demo.add_argument("--timerange", help="YYYYMMDD-YYYYMMDD; default: the last 240 days")
@@ -25,7 +26,7 @@ def add_backtests(commands: Subcommands) -> None:
     hedge.add_argument("--data", type=Path, help=DATA_HELP)
     hedge.add_argument("--timerange", help="YYYYMMDD-YYYYMMDD; default: 2021 to the newest candle")
     hedge.add_argument("--config", type=Path, help="default: config_litecoin_hedge.json")
-    hedge.add_argument("--model", help="FreqAI model class that may lean on the baseline")
+    hedge.add_argument("--model", type=model_class, help="one that may lean on the baseline")
     hedge.add_argument("--userdir", type=Path, help="default: user_data")
 
 

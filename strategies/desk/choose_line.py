@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from strategies.desk.control import Subcommands
+from strategies.desk.names import pair_name
 from strategies.desk.shared_lines import add_command, given_options
 from strategies.desk.typed import DATA_HELP, positive, whole_number
 
@@ -14,7 +15,7 @@ def add_choose(commands: Subcommands) -> None:
     """Add the command; what is not given on its line is asked for, or left to `ChooseOptions`."""
     choose = add_command(commands, "choose", _choose, "what to run here, by what was measured here")
     choose.add_argument("--style", help="scalp, intraday, swing, position, hedge or volatility")
-    choose.add_argument("--pair", help="BTC/USDT:USDT")
+    choose.add_argument("--pair", type=pair_name, help="BTC/USDT:USDT")
     choose.add_argument("--leverage", type=positive, help="of the account, at most; 2")
     choose.add_argument("--skill", help="new, freqtrade or research")
     choose.add_argument("--data", type=Path, help=DATA_HELP)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from strategies.desk.control import Subcommands
+from strategies.desk.names import pair_name
 from strategies.desk.typed import whole_number
 
 
@@ -16,7 +17,7 @@ def add_claims(commands: Subcommands) -> None:
     )
     claims.set_defaults(run=_claims)
     claims.add_argument("--data", type=Path, default=None, help="Freqtrade data directory")
-    claims.add_argument("--pair", help="BTC/USDT:USDT")
+    claims.add_argument("--pair", type=pair_name, help="BTC/USDT:USDT")
     claims.add_argument("--only", nargs="+", type=int, metavar="CLAIM", help="1 to 7; all")
     claims.add_argument("--folds", type=whole_number, help="test windows of each timeframe; 2")
     claims.add_argument("--seeds", type=whole_number, help="trainings of each model and fold; 2")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Final
+import tomllib
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Any, Final
 
 from freqtrade.exceptions import FreqtradeException
 
@@ -14,6 +17,7 @@ from strategies.desk.backtest_lines import add_backtests, add_explain
 from strategies.desk.choose_line import add_choose
 from strategies.desk.claims_line import add_claims
 from strategies.desk.control import add_commands
+from strategies.desk.places import CODE_ROOT
 from strategies.desk.risk_lines import add_risk
 from strategies.desk.shared_lines import RunCommand
 from strategies.desk.study_lines import add_studies
@@ -27,7 +31,11 @@ _INTERRUPTED, _CLOSED = 130, 141  # as a shell says it
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; an expected error is printed as a message, never as a traceback."""
     make_speakable()
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    if not (sys.argv[1:] if arguments is None else arguments):
+        parser.print_help()
+        return 0
+    options = parser.parse_args(arguments)
     run: RunCommand = options.run
     try:
         code = run(options)
@@ -61,9 +69,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="breakwater", description=__doc__,
-        epilog="exit codes: 0 done, 1 a check has found something, 2 not done, 130 interrupted, "
-        "141 nobody reads on",
+        epilog="exit codes: 0 done, 1 no answer or a check has found something, 2 not done, "
+        "130 interrupted, 141 nobody reads on. Pages: user_data/docs, as troubleshooting.md",
     )  # fmt: skip
+    parser.add_argument("--version", action=_Version, help="print the versions and leave")
     commands = parser.add_subparsers(required=True, metavar="command")
     add_backtests(commands)
     add_explain(commands)
@@ -74,7 +83,37 @@ def _parser() -> argparse.ArgumentParser:
     add_risk(commands)
     add_surroundings(commands)
     add_commands(commands)
+    completion = commands.add_parser("completion", help="print what a shell completes with")
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+    completion.set_defaults(run=lambda options: _completion(parser, options.shell))
     return parser
+
+
+def _completion(parser: argparse.ArgumentParser, shell: str) -> int:
+    from strategies.desk.completion import run_completion
+
+    return run_completion(parser, shell)
+
+
+class _Version(argparse.Action):
+    """Prints the pack's version and Freqtrade's."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **told: Any) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, **told)
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, *_: object
+    ) -> None:
+        print(f"{parser.prog} {pack_version()}, freqtrade {metadata.version('freqtrade')}")
+        parser.exit()
+
+
+def pack_version() -> str:
+    """Return the pack's version: the checkout's, else that of the installed package."""
+    project = CODE_ROOT / "pyproject.toml"
+    if project.is_file():
+        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
+    return metadata.version("breakwater")
 
 
 if __name__ == "__main__":

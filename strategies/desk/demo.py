@@ -21,6 +21,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import freqtrade
+
 from models.base.errors import ConfigError, PackError
 from models.base.files import write_atomic
 from models.learn.training.settings import ModelSettings
@@ -31,6 +33,7 @@ from strategies.bot.forecast import ForecastStrategy
 from strategies.desk.configured import configured
 from strategies.desk.data import choose_datadir, load_checked
 from strategies.desk.explain import drivers_of
+from strategies.desk.names import require_class
 from strategies.desk.places import CONFIGS, FREQAIMODELS, STRATEGIES, USER_DATA
 from strategies.desk.reference import reference_of
 from strategies.desk.results import Run, load_record
@@ -58,6 +61,7 @@ def run_demo(options: DemoOptions) -> int:
     """Run the backtest and write its report; return the process exit code."""
     config = configured(options.config, options.userdir)
     options = _resolved(options, config)
+    _require_names(options)
     pack_config(config)  # a typing error costs nothing: in a setting, or of the candles,
     if options.timerange:
         span_read({**config, "timerange": options.timerange}, 0)  # or in the span
@@ -75,6 +79,19 @@ def _resolved(options: DemoOptions, config: Mapping[str, Any]) -> DemoOptions:
         # What the shipped configs say holds in a checkout only.
         strategy_path=options.strategy_path or (None if named == _USUAL_PATH else named),
     )
+
+
+def _require_names(options: DemoOptions) -> None:
+    """Refuse a model or a strategy that Freqtrade would look for in vain, after a minute."""
+    require_model(options.model, options.userdir)
+    folders = [options.strategy_path or STRATEGIES, options.userdir / "strategies"]
+    require_class("strategy", options.strategy, folders)
+
+
+def require_model(name: str, userdir: Path) -> None:
+    """Refuse a FreqAI class that neither the pack, nor the user's folder, nor Freqtrade has."""
+    shipped = Path(freqtrade.__file__).parent / "freqai" / "prediction_models"
+    require_class("model", name, [FREQAIMODELS, userdir / "freqaimodels", shipped])
 
 
 def _backtested(config: Mapping[str, Any], options: DemoOptions) -> int:

@@ -55,6 +55,7 @@ from strategies.desk.demo import (
     DemoOptions,
     backtest_command,
     newest_models,
+    require_model,
     run_backtest,
 )
 from strategies.desk.places import CONFIGS, USER_DATA
@@ -145,6 +146,8 @@ def _prepared(options: HedgeOptions) -> _Run:
         If the config cannot be backtested, or it and the model do not fit.
     """
     config = configured(options.config, options.userdir)
+    if options.model is not None:
+        require_model(options.model, options.userdir)
     pack = pack_config(config)
     hedge = required_hedge(config, pack.hedge)
     if hedge.mode is not HedgeMode.OWN or not hedge.open_primary:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from strategies.desk.control import Subcommands
+from strategies.desk.names import pair_name, timeframe_name
 from strategies.desk.shared_lines import add_command, given_options
 from strategies.desk.typed import DATA_HELP, positive, whole_number
 
@@ -15,7 +16,9 @@ def add_risk(commands: Subcommands) -> None:
         commands, "stress", _stress, "replay crashes from every hour, behind the guards"
     )
     stress.add_argument("--data", type=Path, help="data directory, or a folder of them; simulated")
-    stress.add_argument("--pair", dest="pairs", nargs="+", help="BTC, ETH and LTC/USDT:USDT")
+    stress.add_argument(
+        "--pair", dest="pairs", type=pair_name, nargs="+", help="BTC, ETH and LTC/USDT:USDT"
+    )
     stress.add_argument("--config", type=Path, help="whose limits; the shipped one")
     stress.add_argument("--hedge-config", type=Path, help="the hedged account's; the shipped one")
     stress.add_argument("--every-hours", type=whole_number, help="between two starts; 1")
@@ -28,8 +31,8 @@ def add_risk(commands: Subcommands) -> None:
     hours.set_defaults(run=_worst_hours)
     liquidation = commands.add_parser("liquidation", help="share of entries liquidated by leverage")
     liquidation.add_argument("--data", type=Path, required=True, help=DATA_HELP)
-    liquidation.add_argument("--pair", nargs="+", default=["BTC/USDT:USDT"])
-    liquidation.add_argument("--timeframe", default="1h")
+    liquidation.add_argument("--pair", type=pair_name, nargs="+", default=["BTC/USDT:USDT"])
+    liquidation.add_argument("--timeframe", type=timeframe_name, default="1h")
     liquidation.add_argument("--leverage", nargs="+", type=positive, default=[2, 3, 5, 10, 20])
     liquidation.add_argument(
         "--notional", type=positive, default=10_000.0, help="position size; 10000"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from strategies.desk.control import Subcommands
+from strategies.desk.names import model_key, network_key
 from strategies.desk.shared_lines import (
     add_command,
     add_max_steps,
@@ -38,7 +39,7 @@ def _add_compare(commands: Subcommands) -> None:
     )
     add_market_options(compare)
     compare.add_argument("--config", type=Path, default=None, help="whose settings; the defaults")
-    compare.add_argument("--models", nargs="+", default=[], help="catalogue names; default: all")
+    compare.add_argument("--models", type=model_key, nargs="+", default=[], help="default: all")
     for name, what in (
         ("seeds", "trainings of each model and fold; 3"),
         ("folds", "consecutive test windows that end with the data; 4"),
@@ -46,7 +47,9 @@ def _add_compare(commands: Subcommands) -> None:
         ("test-days", "length of a test window; 60"),
     ):
         compare.add_argument(f"--{name}", type=int, help=what)
-    compare.add_argument("--reference", help="whom all are held against, always in; volatility")
+    compare.add_argument(
+        "--reference", type=model_key, help="whom all are held against, always in; volatility"
+    )
     add_max_steps(compare)
 
 
@@ -56,7 +59,7 @@ def _add_cascades(commands: Subcommands) -> None:
     )
     cascades.add_argument("--data", type=Path, default=None, help=DATA_HELP)
     cascades.add_argument("--feeds", type=Path, help="folder of open interest and liquidations")
-    cascades.add_argument("--network", default="hedge", help='catalogue name, or "none"; hedge')
+    cascades.add_argument("--network", type=network_key, default="hedge", help='or "none"; hedge')
     cascades.add_argument(
         "--all", action="store_true", default=False, help="leave out coins and episodes as well"
     )
@@ -95,7 +98,7 @@ def _add_probe(commands: Subcommands) -> None:
     )
     probe.add_argument("kind", choices=("altered-future", "planted", "shuffled", "oracle"))
     add_market_options(probe)
-    probe.add_argument("--model", help="catalogue name; the oracle needs none; lstm")
+    probe.add_argument("--model", type=model_key, help="the oracle needs none; lstm")
     probe.add_argument("--train-days", type=whole_number, help="before the tested span; 730")
     probe.add_argument("--test-days", type=whole_number, help="that end with the data; 240")
     probe.add_argument("--seed", type=int, help="0")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from strategies.desk.control import Subcommands
 from strategies.desk.loopback.options import add_exchange_options
+from strategies.desk.names import timeframe_name
 
 
 def add_surroundings(commands: Subcommands) -> None:
@@ -14,7 +15,7 @@ def add_surroundings(commands: Subcommands) -> None:
     simulate = commands.add_parser("simulate", help="write a seeded simulated market")
     simulate.add_argument("directory", type=Path)
     simulate.add_argument("--seed", type=int, default=0)
-    simulate.add_argument("--timeframe", default="1h", help="1h")
+    simulate.add_argument("--timeframe", type=timeframe_name, default="1h", help="1h")
     simulate.set_defaults(run=_simulate)
     exchange = commands.add_parser("exchange", help="serve the loopback exchange until stopped")
     add_exchange_options(exchange)

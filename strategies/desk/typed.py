@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from strategies.desk.names import model_key, pair_name, timeframe_name
+
 DATA_HELP: Final = "a Freqtrade data directory (holds futures/)"
 
 
@@ -84,8 +86,8 @@ def positive(word: str) -> float:
 def add_market_options(command: argparse.ArgumentParser) -> None:
     """Add which candles of which market."""
     command.add_argument("--data", type=Path, default=None, help=DATA_HELP)
-    command.add_argument("--pair", help="BTC/USDT:USDT")
-    command.add_argument("--timeframe", help="1h")
+    command.add_argument("--pair", type=pair_name, help="BTC/USDT:USDT")
+    command.add_argument("--timeframe", type=timeframe_name, help="1h")
 
 
 def add_refit_options(
@@ -93,7 +95,7 @@ def add_refit_options(
 ) -> None:
     """Add what is asked of forecasts whose model is refitted; the defaults are for the help."""
     add_market_options(command)
-    command.add_argument("--model", help=f"catalogue name of what forecasts; {model}")
+    command.add_argument("--model", type=model_key, help=f"what forecasts; {model}")
     command.add_argument("--start", help=f"YYYY-MM-DD; default: {start}")
     command.add_argument("--stop", help="YYYY-MM-DD; default: the newest candle")
     command.add_argument("--train-days", type=whole_number, help=f"of each refit; {train_days}")

@@ -85,7 +85,7 @@ class LSTMAttention(nn.Module):
 
 SPEC = NetworkSpec(
     name="lstm_attention",
-    title="LSTM + attention",
+    title="LSTMAttention",
     forecaster="LSTMAttentionForecaster",
     config=LSTMAttentionConfig,
     build=LSTMAttention,

@@ -18,8 +18,8 @@ class TrainingSettings:
 
     segment_candles: int = 256  # supervised steps per sequence
     batch: int = 8  # segments a step
-    learning_rate: float = 1e-3  # at its height; it warms up and falls again
-    weight_decay: float = 1e-2  # decay of weights a step, times the learning rate (AdamW)
+    learning_rate: float = 1e-3  # step length of the optimiser (AdamW)
+    weight_decay: float = 1e-2  # pull of the weights towards 0 at each step (AdamW)
     gradient_clip: float = 1.0  # norm
     members: int = 1  # networks trained from different seeds and served as one graph
     # Blocks of time, each left out by one network (or `members` of them) of a committee, so that

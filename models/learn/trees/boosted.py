@@ -1,4 +1,4 @@
-"""XGBoost alone: the reference every other architecture should be seen beside.
+"""XGBoost: the reference every other architecture should be seen beside.
 
 Source: Chen & Guestrin, "XGBoost: a scalable tree boosting system", KDD 2016. The same boosted
 heads as the Ensemble's, without its forest and its pool.
@@ -10,7 +10,7 @@ from models.learn.trees.base import FAILURE_MODES, BoostingConfig, TreeSpec
 
 SPEC = TreeSpec(
     name="boosted",
-    title="XGBoost alone",
+    title="XGBoost",
     forecaster="XGBoostForecaster",
     config=BoostingConfig,
     natural_use="reference",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from models.operate.control.commands import Commands
 from models.operate.control.state import Person
 from strategies.desk import surrounding_lines
 from strategies.desk.cli import main
-from tests.places import ROOT
+from tests.places import ROOT, USER_DATA
 
 
 @pytest.mark.parametrize("exists", [False, True])
@@ -56,13 +57,34 @@ def test_command_when_an_error_is_not_the_packs_own_then_it_is_not_hidden(
         main(["simulate", str(tmp_path)])
 
 
-def test_command_when_none_is_given_then_the_usage_is_shown(
+def test_command_when_none_is_given_then_the_help_is_shown_and_that_is_no_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([]) == 0
+    said = capsys.readouterr().out
+    assert "usage: breakwater" in said
+    assert "exit codes: 0 done, 1 no answer" in said
+
+
+def test_version_when_asked_for_then_the_pack_and_freqtrade_say_theirs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
-        main([])
-    assert stopped.value.code == 2
-    assert "usage: breakwater" in capsys.readouterr().err
+        main(["--version"])
+    assert stopped.value.code == 0
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    [version] = re.findall(r'^version = "([^"]+)"', project, re.MULTILINE)
+    assert capsys.readouterr().out.startswith(f"breakwater {version}, freqtrade 20")
+
+
+def test_exit_codes_when_the_help_names_them_then_the_page_has_the_same(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main([])
+    said = " ".join(capsys.readouterr().out.split())
+    told = re.findall(r"\b(\d+) ", said[said.index("exit codes:") : said.index("Pages:")])
+    page = (USER_DATA / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| (\d+) \|", page[page.index("## Exit codes") :], re.MULTILINE) == told
 
 
 @pytest.mark.parametrize(
