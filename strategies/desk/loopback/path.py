@@ -126,3 +126,26 @@ def candle_path(candles: Candles, interval_ms: int) -> PricePath:
         volume=volume.ravel(),
         tail_volume_per_ms=float(candles.volume[-1]) / interval_ms,
     )
+
+
+def surrounded(fine: PricePath, coarse: PricePath, interval_ms: int) -> PricePath:
+    """Return `coarse` with `fine` in the place of those of its candles that `fine` covers whole.
+
+    Parameters
+    ----------
+    interval_ms
+        Length of the coarse candles: the seams lie where one of them opens.
+    """
+    begin = -(-fine.start_ms // interval_ms) * interval_ms
+    end = (fine.stop_ms + 1) // interval_ms * interval_ms
+    inside = (fine.time_ms >= begin) & (fine.time_ms < end)
+    if not inside.any():
+        return coarse
+    early, late = coarse.time_ms < begin, coarse.time_ms >= end
+    traded, between = np.diff(coarse.volume, prepend=0.0), np.diff(fine.volume, prepend=0.0)
+    return PricePath(
+        time_ms=np.concatenate([coarse.time_ms[early], fine.time_ms[inside], coarse.time_ms[late]]),
+        price=np.concatenate([coarse.price[early], fine.price[inside], coarse.price[late]]),
+        volume=np.cumsum(np.concatenate([traded[early], between[inside], traded[late]])),
+        tail_volume_per_ms=(coarse if late.any() else fine).tail_volume_per_ms,
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -14,11 +15,16 @@ from models.base.errors import InputError
 from models.base.files import iso_ms
 from models.base.types import Candles, FloatArray, IntArray
 from models.base.units import DAY_MS, HOUR_MS
-from strategies.desk.loopback.path import PricePath, candle_path
+from strategies.desk.loopback.path import PricePath, candle_path, surrounded
 from strategies.desk.loopback.symbols import Symbol
 
+logger = logging.getLogger(__name__)
+
 FUNDING_INTERVAL_MS: Final = 8 * HOUR_MS  # 00:00, 08:00 and 16:00 UTC
-_INTERVALS: Final = {"1m": 60_000, "5m": 300_000, "15m": 900_000, "1h": HOUR_MS}
+# Of candles that can be replayed, finest first.
+INTERVALS: Final = {
+    "1m": 60_000, "5m": 300_000, "15m": 900_000, "1h": HOUR_MS, "4h": 4 * HOUR_MS, "1d": DAY_MS,
+}  # fmt: skip
 
 
 @dataclass(kw_only=True)
@@ -92,6 +98,16 @@ class ReplayedMarket:
         paths = [feed.contract for feed in self.feeds.values()]
         return max(p.start_ms for p in paths), min(p.stop_ms for p in paths)
 
+    def longest_ms(self) -> tuple[int, int]:
+        """Return from when to when the symbol with the longest script has one."""
+        spans = [(f.contract.start_ms, f.contract.stop_ms) for f in self.feeds.values()]
+        return max(spans, key=lambda span: span[1] - span[0])
+
+    def without_script_at(self, start_ms: int) -> list[str]:
+        """Return the symbols that have no price of their own at `start_ms`."""
+        paths = {name: feed.contract for name, feed in self.feeds.items()}
+        return [n for n, path in paths.items() if not path.start_ms <= start_ms < path.stop_ms]
+
     def freeze_mark(self, symbol: str, start_ms: int, stop_ms: int) -> None:
         """Let the mark price stand still in [`start_ms`, `stop_ms`)."""
         self.feeds[symbol].frozen.append((start_ms, stop_ms))
@@ -133,6 +149,7 @@ def candle_feed(
     candles: Candles,
     interval_ms: int,
     *,
+    coarser: Sequence[tuple[Candles, int]] = (),
     mark: Candles | None = None,
     mark_interval_ms: int = HOUR_MS,
     funding: Mapping[int, float] | None = None,
@@ -141,8 +158,16 @@ def candle_feed(
 
     Mark candles coarser than the contract's only give the basis: their path inside the candle
     would not be the contract's, and would liquidate accounts that lived.
+
+    Parameters
+    ----------
+    coarser
+        Candles and their length, finest first: replayed before and after the finer ones, so that
+        a few days of minutes do not take the years of hours away.
     """
     contract = candle_path(candles, interval_ms)
+    for others, length_ms in coarser:
+        contract = surrounded(contract, candle_path(others, length_ms), length_ms)
     marked = contract
     if mark is not None:
         marked = candle_path(mark, mark_interval_ms)
@@ -181,7 +206,7 @@ def read_market(
         Holds ``futures/BTC_USDT_USDT-1h-futures.feather`` and, where there are any, the ``1h-mark``
         and ``1h-funding_rate`` files.
     interval
-        Of the candles to replay; None takes the finest there is for each symbol.
+        Of the candles to replay; None takes for each symbol the finest there are at each time.
     start_ms, stop_ms
         Part of the files to read, by their own time.
 
@@ -194,10 +219,11 @@ def read_market(
     feeds = {}
     for symbol in symbols:
         stem = datadir / "futures" / f"{symbol.base}_USDT_USDT"
-        names = [interval] if interval else list(_INTERVALS)
+        names = [interval] if interval else list(INTERVALS)
         found = [name for name in names if Path(f"{stem}-{name}-futures.feather").is_file()]
-        if found:
-            feeds[symbol.name] = _read_feed(stem, found[0], span)
+        if found:  # a day or four hours are never cut into hours that nobody recorded
+            found = [name for name in found if INTERVALS[name] <= HOUR_MS] or found[:1]
+            feeds[symbol.name] = _read_feed(stem, found, span)
     if not feeds:
         raise InputError(
             f"expected futures candles of {', '.join(symbol.name for symbol in symbols)}",
@@ -210,7 +236,7 @@ def read_market(
 _Span = tuple[int | None, int | None]
 
 
-def _read_feed(stem: Path, interval: str, span: _Span) -> PriceFeed:
+def _read_feed(stem: Path, intervals: Sequence[str], span: _Span) -> PriceFeed:
     mark_file = Path(f"{stem}-1h-mark.feather")
     funding_file = Path(f"{stem}-1h-funding_rate.feather")
     funding = {}
@@ -220,9 +246,17 @@ def _read_feed(stem: Path, interval: str, span: _Span) -> PriceFeed:
         # Payments are stamped some milliseconds late in recorded history.
         rounded = times // HOUR_MS * HOUR_MS
         funding = dict(zip(rounded.tolist(), frame[column].tolist(), strict=True))
+    read = [(_candles(Path(f"{stem}-{name}-futures.feather"), span), INTERVALS[name])
+            for name in intervals]  # fmt: skip
+    finest, *coarser = [pair for pair in read if len(pair[0].time_ms)] or read[:1]
+    if coarser and (finest[0].time_ms[0] > coarser[-1][0].time_ms[0] + coarser[-1][1]):
+        logger.warning(
+            "%s: candles of %s from %s on; before, they are cut from longer ones",
+            stem.name, intervals[0], iso_ms(int(finest[0].time_ms[0]))[:10],
+        )  # fmt: skip
     return candle_feed(
-        _candles(Path(f"{stem}-{interval}-futures.feather"), span),
-        _INTERVALS[interval],
+        *finest,
+        coarser=coarser,
         mark=_candles(mark_file, span) if mark_file.is_file() else None,
         funding=funding,
     )
@@ -263,6 +297,6 @@ def starting_now(market: ReplayedMarket, start_ms: int, now_ms: int) -> Replayed
         began, ends, asked = (iso_ms(ms)[:10] for ms in (first, last, start_ms))
         raise InputError(
             f"expected a start in the data, {began} to {ends}, got {asked}",
-            cure="name a day of it; of files of several timeframes the finest is replayed",
+            cure="name a day of it",
         )
     return market.shifted((now_ms - start_ms) // DAY_MS * DAY_MS)

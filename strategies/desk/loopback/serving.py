@@ -13,13 +13,15 @@ import signal
 from typing import Final
 
 from models.base.errors import ControlError
-from models.base.files import wall_clock_ms
+from models.base.files import iso_ms, wall_clock_ms
 from strategies.desk.loopback.clock import FastClock
+from strategies.desk.loopback.coins import coins_in
 from strategies.desk.loopback.replay import read_market, starting_now
 from strategies.desk.loopback.server import build_app, start_serving
 from strategies.desk.loopback.state import LoopbackState
-from strategies.desk.loopback.symbols import LISTED
 from strategies.desk.loopback.venue import LoopbackVenue
+
+logger = logging.getLogger(__name__)
 
 _BEHIND: Final = 0.8  # of the data is history when the replay starts, unless told otherwise
 
@@ -39,15 +41,24 @@ def run_exchange(options: argparse.Namespace) -> int:
 
 
 def replayed(options: argparse.Namespace) -> LoopbackState:
-    """Return an exchange that replays ``--data`` from ``--start`` on, with one account."""
-    market = read_market(options.data, LISTED)
-    first, last = market.span_ms()
+    """Return an exchange that replays ``--data`` from ``--start`` on, with one account.
+
+    A coin without candles on the day it starts has no price: it is left out, and said.
+    """
+    symbols = coins_in(options.data)
+    market = read_market(options.data, symbols)
+    first, last = market.longest_ms()
     start = first + int((last - first) * _BEHIND)
     if options.start is not None:
         start = int(options.start.timestamp() * 1000)
+    missing = market.without_script_at(start)
+    if len(missing) < len(market.feeds):  # else `starting_now` says which days there are
+        for name in missing:
+            logger.warning("%s is left out: no candles on %s", name, iso_ms(start)[:10])
+            del market.feeds[name]
     now = wall_clock_ms()
     clock = wall_clock_ms if options.speed == 1 else FastClock(now, options.speed)
-    venue = LoopbackVenue(market=starting_now(market, start, now), clock=clock)
+    venue = LoopbackVenue(market=starting_now(market, start, now), clock=clock, symbols=symbols)
     venue.open_account(options.key, options.secret, options.wallet)
     return LoopbackState(venue=venue)
 

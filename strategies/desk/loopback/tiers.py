@@ -24,6 +24,11 @@ def _rows(symbol: Symbol) -> list[dict[str, Any]]:
     return rows
 
 
+def has_brackets(base: str) -> bool:
+    """Return whether a coin's perpetual in USDT is in the table."""
+    return f"{base}/USDT:USDT" in _packaged()
+
+
 def margin_tiers(symbols: Iterable[Symbol]) -> dict[str, MarginTiers]:
     """Return the tiers by the exchange's symbol."""
     return {s.name: from_exchange_tiers(s.name, _rows(s)) for s in symbols}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import argparse
+import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ import pytest
 from models.base.errors import InputError
 from models.base.types import Candles
 from models.base.units import DAY_MS, HOUR_MS
+from strategies.desk.loopback.coins import coins_in
+from strategies.desk.loopback.options import add_exchange_options
 from strategies.desk.loopback.replay import (
     FUNDING_INTERVAL_MS,
     ReplayedMarket,
@@ -20,6 +24,7 @@ from strategies.desk.loopback.replay import (
     scripted_feed,
     starting_now,
 )
+from strategies.desk.loopback.serving import replayed
 from strategies.desk.loopback.symbols import BCH, LISTED
 from strategies.desk.simulated_data import write_simulated
 
@@ -70,6 +75,73 @@ def test_replay_when_started_now_then_hours_of_day_and_prices_are_kept(datadir: 
     assert (moved.feeds["BTCUSDT"].funding_ms % FUNDING_INTERVAL_MS == 0).all()
     with pytest.raises(InputError, match=r"in the data, \d{4}-\d\d-\d\d to \d{4}-"):
         starting_now(market, START_MS - 1, now)
+
+
+def test_directory_when_minutes_lie_beside_hours_then_the_years_of_hours_stay(
+    datadir: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "both" / "futures"
+    shutil.copytree(datadir / "futures", folder)
+    hours = pd.read_feather(folder / "BTC_USDT_USDT-1h-futures.feather")
+    begin = START_MS + 15 * DAY_MS + 30 * 60_000  # in the middle of an hour
+    dates = pd.date_range(pd.Timestamp(begin, unit="ms", tz="UTC"), periods=2 * 24 * 60, freq="min")
+    minutes = pd.DataFrame({"date": dates, **dict.fromkeys(("open", "high", "low", "close"), 77.0),
+                            "volume": 2.0})  # fmt: skip
+    minutes.to_feather(folder / "BTC_USDT_USDT-1m-futures.feather")
+    market = read_market(tmp_path / "both", LISTED)
+    path = market.feeds["BTCUSDT"].contract
+    assert path.start_ms == START_MS
+    assert market.span_ms()[1] == START_MS + 20 * DAY_MS - 1
+    cut = path.candles(START_MS, START_MS + 20 * DAY_MS, HOUR_MS, START_MS + 20 * DAY_MS)
+    own = (cut.time_ms < begin) | (cut.time_ms >= begin + 2 * DAY_MS - HOUR_MS)
+    for column in ("open", "high", "low", "close"):
+        np.testing.assert_array_equal(getattr(cut, column)[own], hours[column][own])
+        assert (getattr(cut, column)[~own] == 77.0).all()
+    np.testing.assert_allclose(cut.volume[own], hours["volume"][own], rtol=1e-6)
+    np.testing.assert_allclose(cut.volume[~own], 120.0)
+
+
+def test_directory_when_days_lie_beside_hours_then_no_hour_is_cut_from_a_day(
+    datadir: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "both" / "futures"
+    shutil.copytree(datadir / "futures", folder)
+    dates = pd.date_range(START - timedelta(days=50), periods=60, freq="D")
+    days = pd.DataFrame({"date": dates, **dict.fromkeys(("open", "high", "low", "close"), 77.0),
+                         "volume": 2.0})  # fmt: skip
+    days.to_feather(folder / "BTC_USDT_USDT-1d-futures.feather")
+    assert read_market(tmp_path / "both", LISTED).span_ms()[0] == START_MS
+
+
+def test_directory_when_it_has_another_coin_then_that_is_listed_and_one_without_brackets_is_not(
+    datadir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "more" / "futures"
+    shutil.copytree(datadir / "futures", folder)
+    for coin in ("SOL", "NOSUCHCOIN"):
+        shutil.copy(folder / "LTC_USDT_USDT-1h-futures.feather",
+                    folder / f"{coin}_USDT_USDT-1h-futures.feather")  # fmt: skip
+    *known, sol = coins_in(tmp_path / "more")
+    assert (tuple(known), sol.name) == (LISTED, "SOLUSDT")
+    frame = pd.read_feather(folder / "SOL_USDT_USDT-1h-futures.feather")
+    assert float(sol.tick) <= frame["low"].min() * 2e-4
+    assert float(sol.lot) * frame["close"].iloc[-1] < 20
+    assert "NOSUCHCOIN is left out: Freqtrade has no leverage brackets" in caplog.text
+
+
+def test_exchange_when_a_coin_begins_after_the_start_then_it_is_left_out_and_said(
+    datadir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "late" / "futures"
+    shutil.copytree(datadir / "futures", folder)
+    late = pd.read_feather(folder / "LTC_USDT_USDT-1h-futures.feather").iloc[-24:]
+    late.reset_index(drop=True).to_feather(folder / "SOL_USDT_USDT-1h-futures.feather")
+    words = argparse.ArgumentParser()
+    add_exchange_options(words)
+    venue = replayed(words.parse_args(["--data", str(tmp_path / "late")])).venue
+    assert venue is not None
+    assert [s.name for s in venue.symbols] == ["BTCUSDT", "ETHUSDT", "LTCUSDT"]
+    assert "SOLUSDT is left out: no candles on 2024-01-16" in caplog.text
 
 
 def test_mark_when_coarser_than_the_contract_then_it_follows_the_contract_by_its_basis() -> None:
