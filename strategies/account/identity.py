@@ -16,7 +16,7 @@ import ccxt
 from freqtrade.enums import TRADE_MODES, RunMode
 
 from models.base.errors import PackError
-from models.operate.control.lease import take_lease
+from models.operate.control.lease import holder_of, take_lease
 from models.operate.control.owner import BotIdentity, BotStage
 from strategies.account.exchange_client import account_client, say_unverified_once
 
@@ -112,20 +112,40 @@ def hold_watch(bot: BotIdentity, userdir: Path) -> None:
 
 
 def _hold(bot: BotIdentity, who: str, role: str, what: str, cure: str) -> None:
-    name = bot.uid or bot.key
-    if not name or bot.stage is BotStage.DRY_RUN:  # any number of wallets can be made up
+    if (path := _account_lock(bot, role)) is None:
         return
-    folder = LOCKS_IN / f"breakwater-{os.getuid()}"
+    folder = path.parent
     if why := _unusable(folder):
         logger.warning("a second %s on this account would go unnoticed: %s", role, why)
         return
-    digest = hashlib.sha256(f"{bot.exchange} {bot.where} {name}".encode()).hexdigest()
-    path = folder / (f"{digest}.lock" if role == "bot" else f"{digest}.{role}.lock")
     take_lease(path, who, what=what, cure=cure)
     try:
         path.chmod(_KEPT)
     except OSError as error:
         logger.warning("what tidies %s up may remove the lock in it: %s", folder, error)
+
+
+def account_holder(bot: BotIdentity) -> str:
+    """Return which bot of this machine's user trades the same account now, or nothing.
+
+    Raises
+    ------
+    OSError
+        If its lock is there and cannot be looked at.
+    """
+    path = _account_lock(bot, "bot")
+    holder = None if path is None else holder_of(path)
+    return "" if holder is None else str(holder)
+
+
+def _account_lock(bot: BotIdentity, role: str) -> Path | None:
+    """Return the file that one bot, or one watchdog, of an account locks; None in a dry run."""
+    name = bot.uid or bot.key
+    if not name or bot.stage is BotStage.DRY_RUN:  # any number of wallets can be made up
+        return None
+    digest = hashlib.sha256(f"{bot.exchange} {bot.where} {name}".encode()).hexdigest()
+    file = f"{digest}.lock" if role == "bot" else f"{digest}.{role}.lock"
+    return LOCKS_IN / f"breakwater-{os.getuid()}" / file
 
 
 def _unusable(folder: Path) -> str:

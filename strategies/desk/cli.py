@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tomllib
 from collections.abc import Sequence
 from importlib import metadata
 from typing import Any, Final
@@ -17,7 +16,8 @@ from strategies.desk.backtest_lines import add_backtests, add_explain
 from strategies.desk.choose_line import add_choose
 from strategies.desk.claims_line import add_claims
 from strategies.desk.control import add_commands
-from strategies.desk.places import CODE_ROOT
+from strategies.desk.folder_lines import add_folders
+from strategies.desk.places import pack_version
 from strategies.desk.risk_lines import add_risk
 from strategies.desk.shared_lines import RunCommand
 from strategies.desk.study_lines import add_studies
@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     add_claims(commands)
     add_risk(commands)
     add_surroundings(commands)
+    add_folders(commands)
     add_commands(commands)
     completion = commands.add_parser("completion", help="print what a shell completes with")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
@@ -106,14 +107,6 @@ class _Version(argparse.Action):
     ) -> None:
         print(f"{parser.prog} {pack_version()}, freqtrade {metadata.version('freqtrade')}")
         parser.exit()
-
-
-def pack_version() -> str:
-    """Return the pack's version: the checkout's, else that of the installed package."""
-    project = CODE_ROOT / "pyproject.toml"
-    if project.is_file():
-        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
-    return metadata.version("breakwater")
 
 
 if __name__ == "__main__":

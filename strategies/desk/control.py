@@ -76,11 +76,6 @@ def add_commands(commands: Subcommands) -> None:
     for word in WORDS:
         _add_word(commands, word)
     _add_journal(commands)
-    accept = commands.add_parser("acknowledge", help="see and accept the risk, before going live")
-    accept.add_argument("--config", type=Path, action="append", required=True, help="the bot's")
-    accept.add_argument("--userdir", type=Path, help="the bot's; default: as configured")
-    accept.add_argument("--data", type=Path, help="a Freqtrade data directory with real candles")
-    accept.set_defaults(run=_acknowledge)
     claim = commands.add_parser("claim", help="say that a folder of state is this bot's")
     claim.add_argument("--config", type=Path, action="append", required=True, help="the bot's")
     claim.add_argument("--userdir", type=Path, help="the bot's; default: as configured")
@@ -258,12 +253,6 @@ def _not_allowed(what: str, error: OSError) -> ControlError:
     return ControlError(
         f"{what}: {error}", cure="run it as the user the bot runs as; look at disk and permissions"
     )
-
-
-def _acknowledge(options: argparse.Namespace) -> int:
-    from strategies.desk.acknowledge import run_acknowledge
-
-    return run_acknowledge(options.config, options.userdir, options.data, person())
 
 
 def _claim(options: argparse.Namespace) -> int:

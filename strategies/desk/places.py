@@ -7,6 +7,8 @@ user's folder does.
 
 from __future__ import annotations
 
+import tomllib
+from importlib import metadata
 from pathlib import Path
 from typing import Final
 
@@ -17,3 +19,11 @@ USER_DATA: Final = Path("user_data")  # of the current directory, as Freqtrade h
 
 _PACKAGED: Final = Path(__file__).resolve().parent / "configs"  # put there when a wheel is built
 CONFIGS: Final = _PACKAGED if _PACKAGED.is_dir() else CODE_ROOT / "user_data"  # config_*.json
+
+
+def pack_version() -> str:
+    """Return the pack's version: the checkout's, else that of the installed package."""
+    project = CODE_ROOT / "pyproject.toml"
+    if project.is_file():
+        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
+    return metadata.version("breakwater")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -41,22 +42,51 @@ def judge_settings(configs: Sequence[Path], name: str, model: str = "") -> int:
     ConfigError
         If the strategy is none of the pack's, or cannot be made with these settings.
     """
+    judged = judged_settings(configs, name, model)
+    print(f"\n{len(SETTINGS)} settings judged for {judged.strategy}, live")
+    print("\n".join(judged.lines), end="\n" * bool(judged.lines))
+    if judged.unjudged:
+        print(f"not judged: {judged.unjudged}")
+    refused = judged.refused
+    print(f"{refused} refused" if judged.lines else "safety can rely on all of them")
+    return refused
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedSettings:
+    """What a bot makes of its settings: a line for each that does not hold, with its cure."""
+
+    strategy: str
+    lines: tuple[str, ...]
+    refused: int
+    unjudged: str  # what nobody could tell, empty if all was
+
+
+def judged_settings(
+    configs: Sequence[Path], name: str, model: str = "", mode: RunMode = RunMode.LIVE
+) -> JudgedSettings:
+    """Return what a bot of these configs would refuse or override when it starts.
+
+    Raises
+    ------
+    ConfigError
+        If the strategy is none of the pack's, or cannot be made with these settings.
+    """
     config = config_of_files(configs)
     config["strategy"] = name or config.get("strategy")
     config["freqaimodel"] = model or config.get("freqaimodel")
     refuse_wrong_kinds(config["original_config"], _REQUIRED)
     _require_timeframes(config)
-    strategy = _made({**config, "runmode": RunMode.LIVE})
-    live = {**strategy.config, "runmode": RunMode.LIVE}
+    strategy = _made({**config, "runmode": mode})
+    live = {**strategy.config, "runmode": mode}
     faults = Judged(kind=strategy.kind, strategy=strategy, config=live).faults(SETTINGS)
     others = [*_refusals(strategy, live), *_lost(live)]
-    print(f"\n{len(SETTINGS)} settings judged for {config['strategy']}, live")
-    print("\n".join([*map(_line, faults), *others]), end="\n" * bool(faults or others))
-    if _forecasts(live) and not config["freqaimodel"]:
-        print("not judged: what the FreqAI model would refuse; name it, --freqaimodel")
-    refused = sum(fault.setting.cure is Cure.REFUSE for fault in faults) + len(others)
-    print("safety can rely on all of them" if not (faults or others) else f"{refused} refused")
-    return refused
+    unnamed = _forecasts(live) and not config["freqaimodel"]
+    return JudgedSettings(
+        strategy=str(config["strategy"]), lines=(*map(_line, faults), *others),
+        refused=sum(fault.setting.cure is Cure.REFUSE for fault in faults) + len(others),
+        unjudged="what the FreqAI model would refuse; name it, --freqaimodel" if unnamed else "",
+    )  # fmt: skip
 
 
 def _made(config: dict[str, Any]) -> GuardedStrategy:

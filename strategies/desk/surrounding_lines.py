@@ -1,4 +1,4 @@
-"""The command lines of `simulate`, `exchange`, `collect`, `doctor` and `settings`."""
+"""The command lines of `simulate`, `exchange`, `collect` and `settings`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from strategies.desk.names import timeframe_name
 
 
 def add_surroundings(commands: Subcommands) -> None:
-    """Add the commands about what is around a bot: its market, feeds, versions and settings."""
+    """Add the commands about what is around a bot: its market, feeds and settings."""
     simulate = commands.add_parser("simulate", help="write a seeded simulated market")
     simulate.add_argument("directory", type=Path)
     simulate.add_argument("--seed", type=int, default=0)
@@ -19,17 +19,8 @@ def add_surroundings(commands: Subcommands) -> None:
     simulate.set_defaults(run=_simulate)
     exchange = commands.add_parser("exchange", help="serve the loopback exchange until stopped")
     add_exchange_options(exchange)
-    doctor = commands.add_parser("doctor", help="whether this Freqtrade is the one the pack knows")
-    doctor.add_argument(
-        "--config",
-        type=Path,
-        action="append",
-        default=[],
-        help="judge the settings of a bot with this config, too",
-    )
-    doctor.add_argument("--strategy", default="", help="default: the config's")
-    doctor.add_argument("--freqaimodel", default="", help="the bot's; default: the config's")
-    doctor.set_defaults(run=_doctor)
+    exchange.add_argument("folder", type=Path, nargs="?", help="a bot's own: its candles and port")
+    exchange.set_defaults(run=_exchange)
     settings = commands.add_parser("settings", help="every setting, its default and its meaning")
     settings.add_argument("part", nargs="?", default="", help="of a block's name, as limits")
     settings.set_defaults(run=_settings)
@@ -68,14 +59,11 @@ def _settings(options: argparse.Namespace) -> int:
     return run_settings(options.part)
 
 
-def _doctor(options: argparse.Namespace) -> int:
-    from strategies.desk.doctor import run_doctor
+def _exchange(options: argparse.Namespace) -> int:
+    if options.folder is not None:
+        from strategies.desk.folder_commands import serve_folder
 
-    code = run_doctor()
-    if not options.config:
-        return code
-    # Not before the probes have said what of Freqtrade is not as expected.
-    from strategies.desk.settings import judge_settings
+        return serve_folder(options)
+    from strategies.desk.loopback.serving import run_exchange
 
-    refused = judge_settings(options.config, options.strategy, options.freqaimodel)
-    return max(code, min(refused, 1))
+    return run_exchange(options)

@@ -1,16 +1,13 @@
-"""README's path is typed as it stands: listings, backtests, the bot on the loopback exchange.
+"""What pages tell to type is typed: listings and backtests; README's path in `test_readme_path.py`.
 
 What all pages promise alike (options, links, paths, results) is held in `test_docs.py`.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +17,7 @@ import pytest
 from models.learn import catalog
 from strategies.desk.simulated_data import write_simulated
 from tests.places import ROOT
+from tests.readme_path import path_lines
 from tests.test_contract import pages
 from tests.test_contract.pages import README, Command
 
@@ -31,32 +29,30 @@ TYPED_WHOLE = (
     ROOT / "user_data" / "docs" / "volatility-target.md",
 )
 LINES = sorted(
-    {c.line for page in TYPED_WHOLE for c in pages.typed(page) if c.program == "freqtrade"}
+    {
+        c.line
+        for page in TYPED_WHOLE
+        for c in pages.typed(page)
+        if c.program == "freqtrade" and "bot" not in c.words
+    }
 )
 # Run whole elsewhere, because they take minutes or a network.
 ELSEWHERE = {
     "make demo": "tests/test_integration/test_demo.py",
-    "make demo DATA=/path/to/freqtrade/data/binance": "tests/test_integration/test_demo.py",
-    "make exchange DATA=user_data/data/simulated": (
-        "tests/test_strategies/desk/loopback/test_process.py"
-    ),
-    ".venv/bin/breakwater risk --userdir practice": (
-        "tests/test_strategies/desk/test_control_desk.py"
-    ),
-    ".venv/bin/breakwater journal show --userdir practice": (
-        "tests/test_strategies/desk/test_control_desk.py"
-    ),
-    ".venv/bin/breakwater halt": "tests/test_strategies/desk/test_control_desk.py",
+    "make data": "tests/test_contract/test_docs.py",  # its recipe: it needs a network
+    ".venv/bin/breakwater halt --userdir bot": "tests/test_strategies/desk/test_control_desk.py",
 }
+PATH = "tests/test_integration/test_readme_path.py"
 LOOPBACK = "user_data/config_loopback.json"
-IN_A_TEST = ("acknowledge", "trade", "backtesting", "mkdir")  # below, or in test_acknowledge.py
 
 
-def test_readme_when_its_commands_are_listed_then_each_is_run_by_some_test() -> None:
-    lines = [c for c in pages.typed(README) if c.line not in ELSEWHERE]
-    assert [c.line for c in lines if not set(IN_A_TEST) & set(c.words)] == []
-    assert set(ELSEWHERE) <= {c.line for c in pages.typed(README)}, "one left: drop it here too"
-    assert all((ROOT / path).is_file() for path in ELSEWHERE.values())
+def test_readme_when_its_commands_are_listed_then_each_is_run_by_some_test_and_few() -> None:
+    typed = {c.line for c in pages.typed(README)}
+    others = [line for line in typed if line not in ELSEWHERE]
+    assert set(ELSEWHERE) <= typed, "one left: drop it here too"
+    assert all((ROOT / path).is_file() for path in (*ELSEWHERE.values(), PATH))
+    assert sorted(others) == sorted(c.line for c in path_lines().values())
+    assert len(others) <= 10
 
 
 @pytest.mark.parametrize("line", [one for one in LINES if " list-" in one])
@@ -81,40 +77,6 @@ def test_readme_backtest_when_run_as_written_then_it_succeeds(line: str, tmp_pat
         out = _run([*arguments, "--userdir", str(tmp_path / "user_data")])
     assert "raised exception" not in out
     assert "BACKTESTING REPORT" in out
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "command", [c for c in pages.typed(README) if " trade " in c.line], ids=["dry", "live"]
-)
-def test_readme_bot_when_started_as_written_then_it_runs_and_says_what_it_may_do(
-    command: Command, tmp_path: Path
-) -> None:
-    """As written, but for the user directory and its database."""
-    practice = tmp_path / "practice"
-    practice.mkdir()
-    words = [word.replace("practice", str(practice)) for word in command.words]
-    program = str(Path(sys.executable).parent / command.program)
-    told = dict(re.findall(r"([A-Z][A-Z_]+)=(\S+)", command.line))
-    log = tmp_path / "bot.log"
-    with _exchange("--data", str(write_simulated(tmp_path / "simulated"))), log.open("w") as out:
-        bot = subprocess.Popen(
-            [program, *words[1:]], cwd=ROOT, env={**os.environ, **told}, stdout=out, stderr=out,
-            start_new_session=True,
-        )  # fmt: skip
-        try:
-            deadline = time.monotonic() + 300
-            while "state='RUNNING'" not in log.read_text() and time.monotonic() < deadline:
-                assert bot.poll() is None, log.read_text()[-3000:]
-                time.sleep(0.5)
-            risk = [sys.executable, "-m", "strategies.desk.cli", "risk", "--userdir", str(practice)]
-            shown = _run(risk)
-        finally:
-            os.killpg(bot.pid, signal.SIGKILL)  # asked to end, it would wait for its training
-            bot.wait(timeout=60)
-    live = "FREQTRADE__DRY_RUN" in told
-    assert ("ACTIVE, but nothing is opened" if live else "ACTIVE: new positions") in shown
-    assert ("equity by the exchange: 10,000.00" if live else "no trusted forecast") in shown
 
 
 def test_model_table_when_compared_then_it_equals_the_catalogue() -> None:

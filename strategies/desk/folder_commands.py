@@ -1,0 +1,80 @@
+"""What the pack's other commands take from a bot's folder: `exchange DIR`, `acknowledge DIR`."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+
+from models.base.errors import ConfigError, ControlError
+from models.base.files import wall_clock_ms
+from models.operate.control.state import Person
+from strategies.desk.folder_configs import STAGE_FILES
+from strategies.desk.folder_record import FolderRecord, known_folder
+from strategies.desk.folder_written import (
+    CANDLES,
+    candles_of,
+    installed_here,
+    pack_line,
+    trade_line,
+    watchdog_line,
+)
+
+
+def serve_folder(options: argparse.Namespace) -> int:
+    """Replay a folder's candles on the port its configs ask, going on where it began.
+
+    The same candle is at the same time after every start: what a bot has downloaded fits.
+
+    Raises
+    ------
+    ConfigError
+        If its bot is on another exchange, or --data or --start are given as well.
+    ControlError
+        If the port is taken.
+    """
+    from strategies.desk.loopback.serving import run_exchange
+
+    folder, record = known_folder(options.folder)
+    _require_replay(folder, record)
+    if options.data is not None or options.start is not None or options.port:
+        raise ConfigError(
+            "expected the folder alone: it says which candles, from when and on which port",
+            cure="leave --data, --start and --port out, or leave the folder out",
+        )
+    asked = record.asked
+    passed_ms = wall_clock_ms() - asked.made_ms
+    options.data, options.port = folder / CANDLES, asked.loopback_port
+    options.start = datetime.fromtimestamp((asked.replay_from_ms + passed_ms) / 1000, UTC)
+    print(f"next, in another terminal: {pack_line(installed_here(), 'doctor', str(folder))}",
+          flush=True)  # fmt: skip
+    try:
+        return run_exchange(options)
+    except ControlError as error:
+        raise ControlError(
+            error.problem, where=str(folder),
+            cure=f"something listens on {asked.loopback_port}, perhaps this very exchange: end it",
+        ) from error  # fmt: skip
+
+
+def _require_replay(folder: Path, record: FolderRecord) -> None:
+    if not record.asked.replays:
+        raise ConfigError(
+            f"expected a bot on the loopback exchange, this one is on {record.asked.exchange}",
+            where=str(folder), cure="breakwater init DIR --exchange loopback makes one",
+        )  # fmt: skip
+
+
+def acknowledge_folder(folder: Path, data: Path | None, by: Person) -> int:
+    """Show what the leverage of a folder's live bot did, and note that it is accepted; 0 if so."""
+    from strategies.desk.acknowledge import run_acknowledge
+
+    folder, record = known_folder(folder)
+    config = folder / STAGE_FILES["live"]
+    run_acknowledge([config], folder, data or candles_of(record.asked, folder), by)
+    installed = installed_here()
+    print(
+        f"next, the watchdog in a terminal of its own: {watchdog_line(folder, installed)}\n"
+        f"then: {trade_line(folder, installed, 'live')}"
+    )
+    return 0
