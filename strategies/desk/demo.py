@@ -187,7 +187,8 @@ def run_backtest(command: list[str], log: Path) -> tuple[int, tuple[str, ...]]:
     """Run `command` against the loopback exchange, echo its output, return code and faults."""
     log.parent.mkdir(parents=True, exist_ok=True)
     faults = []
-    with loopback_exchange() as url, log.open("w", encoding="utf-8") as file:
+    coins = Path(command[command.index("--datadir") + 1])
+    with loopback_exchange(coins) as url, log.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(
             command,
             env=loopback_environment(url),
@@ -207,10 +208,16 @@ def run_backtest(command: list[str], log: Path) -> tuple[int, tuple[str, ...]]:
 
 
 @contextlib.contextmanager
-def loopback_exchange() -> Iterator[str]:
-    """Start the loopback exchange on a free port and yield its address."""
+def loopback_exchange(coins: Path) -> Iterator[str]:
+    """Start the loopback exchange on a free port and yield its address.
+
+    Parameters
+    ----------
+    coins
+        Data directory whose coins it lists.
+    """
     process = subprocess.Popen(
-        [sys.executable, "-m", "strategies.desk.loopback"],
+        [sys.executable, "-m", "strategies.desk.loopback", "--coins", str(coins)],
         stdout=subprocess.PIPE,
         text=True,
     )

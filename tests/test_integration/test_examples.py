@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import zipfile
 from datetime import UTC, datetime, timedelta
@@ -38,7 +39,13 @@ def datadir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def backtested(
-    config: str | Path, datadir: Path, userdir: Path, *words: str, days: int = 25, **blocks: Any
+    config: str | Path,
+    datadir: Path,
+    userdir: Path,
+    *words: str,
+    days: int = 25,
+    stop: datetime = STOP,
+    **blocks: Any,
 ) -> tuple[int, str]:
     """Run Freqtrade's own command on an example's config; return its exit code and what it said."""
     userdir.mkdir()
@@ -48,7 +55,7 @@ def backtested(
         *(sys.executable, "-m", "freqtrade", "backtesting"),
         *("--config", str(Path("user_data/examples") / config), "--config", str(over)),
         *("--userdir", str(userdir), "--datadir", str(datadir)),
-        *("--timerange", f"{STOP - timedelta(days=days):%Y%m%d}-{STOP:%Y%m%d}"),
+        *("--timerange", f"{stop - timedelta(days=days):%Y%m%d}-{stop:%Y%m%d}"),
         *("--cache", "none", *words),
     ]
     code, _ = run_backtest(command, userdir / "log")
@@ -108,6 +115,43 @@ def fits_the_rule(datadir: Path, trade: dict[str, Any]) -> bool:
     known = int(np.searchsorted(candles.time_ms, trade["open_timestamp"])) - 1
     rises = candles.close[known] > candles.close[known - 30 * 24]
     return bool(rises and not trade["is_short"])
+
+
+def test_other_coin_when_its_candles_are_there_then_it_is_backtested(
+    datadir: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(datadir, other)
+    for path in (other / "futures").glob("LTC_*"):  # what the simulated market calls Litecoin
+        path.rename(path.with_name(path.name.replace("LTC_", "SOL_")))
+    small = {"freqai": {"train_period_days": 100, "backtest_period_days": 25,
+                        "model_training_parameters": {"training": {"max_steps": 20}}},
+             "breakwater": WAIVED}  # fmt: skip
+    words = ("--freqaimodel", "LinearForecaster")
+    code, log = backtested("config_other_coin.json", other, tmp_path / "user", *words, **small)
+    assert code == 0, log[-3000:]
+    trades = trades_of(tmp_path / "user", "BitcoinCrossMargin")
+    assert {trade["pair"] for trade in trades} == {"SOL/USDT:USDT"}
+    # Nobody measured its worst hour: assumed, an hour leaves it about a quarter of equity.
+    assert max(trade["stake_amount"] * trade["leverage"] for trade in trades) < 2_700
+
+
+def test_other_timeframe_when_its_candles_are_there_then_it_is_backtested(tmp_path: Path) -> None:
+    half_hours = write_simulated(
+        tmp_path / "half hours", seed=11, start=START, days=90, timeframe="30m"
+    )
+    stop = START + timedelta(days=90)
+    small = {"freqai": {"train_period_days": 60, "backtest_period_days": 10,
+                        "model_training_parameters": {"training": {"max_steps": 20}}},
+             "breakwater": WAIVED}  # fmt: skip
+    code, log = backtested(
+        "config_other_timeframe.json", half_hours, tmp_path / "user", "--freqaimodel",
+        "LinearForecaster", stop=stop, days=10, **small,
+    )  # fmt: skip
+    assert code == 0, log[-3000:]
+    trades = trades_of(tmp_path / "user", "BitcoinCrossMargin")
+    assert trades
+    assert max(trade["trade_duration"] for trade in trades) <= 13 * 30
 
 
 def test_own_strategy_when_the_model_is_the_packs_then_freqtrade_ends_on_it_by_name(

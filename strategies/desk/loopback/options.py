@@ -16,6 +16,9 @@ def add_exchange_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=_port, default=0, help="0 takes a free one")
     parser.add_argument("--data", type=Path, help="a Freqtrade data directory to replay")
+    parser.add_argument(
+        "--coins", type=Path, help="list the coins of this data directory, and replay nothing"
+    )
     parser.add_argument("--start", type=_utc, help="day of the data that is today, YYYY-MM-DD")
     parser.add_argument("--speed", type=_speed, default=1.0, help="of the clock, 1 is real time")
     parser.add_argument("--wallet", type=_quote, default=Decimal(10_000), help="USDT")

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import logging
 import signal
+from pathlib import Path
 from typing import Final
 
 from models.base.errors import ControlError
@@ -29,7 +30,7 @@ _BEHIND: Final = 0.8  # of the data is history when the replay starts, unless to
 def run_exchange(options: argparse.Namespace) -> int:
     """Serve as the options say until SIGTERM or SIGINT; return the process exit code."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    state = LoopbackState() if options.data is None else replayed(options)
+    state = replayed(options) if options.data is not None else listing(options.coins)
     try:
         asyncio.run(serve_until_stopped(state, options.host, options.port))
     except OSError as error:
@@ -38,6 +39,11 @@ def run_exchange(options: argparse.Namespace) -> int:
             cure="give another --port; 0 takes a free one",
         ) from error
     return 0
+
+
+def listing(coins: Path | None) -> LoopbackState:
+    """Return an exchange that only lists its symbols: the usual ones, and a data directory's."""
+    return LoopbackState() if coins is None else LoopbackState(symbols=coins_in(coins))
 
 
 def replayed(options: argparse.Namespace) -> LoopbackState:
