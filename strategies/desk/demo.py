@@ -33,12 +33,13 @@ from strategies.bot.forecast import ForecastStrategy
 from strategies.desk.configured import configured
 from strategies.desk.data import choose_datadir, load_checked
 from strategies.desk.explain import drivers_of
-from strategies.desk.names import require_class
+from strategies.desk.names import class_names, require_class
 from strategies.desk.places import CONFIGS, FREQAIMODELS, STRATEGIES, USER_DATA
 from strategies.desk.reference import reference_of
 from strategies.desk.results import Run, load_record
 
 _DEFAULT_TRAININGS = 8  # of the backtest when no timerange is given: 240 days of monthly ones
+_USUAL_MODEL = "LSTMForecaster"
 _USUAL_STRATEGY = "BitcoinCrossMargin"
 _USUAL_PATH = Path("strategies")  # as `config_base.json` has it
 _FAULT = re.compile(r"raised exception|Fatal exception|Traceback \(most recent call last\)")
@@ -50,7 +51,7 @@ class DemoOptions:
 
     config: Path = CONFIGS / "config_bitcoin.json"
     data: Path | None = None
-    model: str = "LSTMForecaster"
+    model: str = ""  # default: the config's, else LSTMForecaster
     strategy: str = ""  # default: the config's, else BitcoinCrossMargin
     strategy_path: Path | None = None  # folder that has it; default: the config's, else the pack's
     timerange: str | None = None
@@ -61,6 +62,7 @@ def run_demo(options: DemoOptions) -> int:
     """Run the backtest and write its report; return the process exit code."""
     config = configured(options.config, options.userdir)
     options = _resolved(options, config)
+    _require_own_model(options, config)
     _require_names(options)
     pack_config(config)  # a typing error costs nothing: in a setting, or of the candles,
     if options.timerange:
@@ -71,14 +73,26 @@ def run_demo(options: DemoOptions) -> int:
 
 
 def _resolved(options: DemoOptions, config: Mapping[str, Any]) -> DemoOptions:
-    """Return the options with the strategy the config names, where none was asked for."""
+    """Return the options with the model and strategy the config names, where none was given."""
     named = Path(config.get("strategy_path") or _USUAL_PATH)
     return dataclasses.replace(
         options,
+        model=options.model or config.get("freqaimodel") or _USUAL_MODEL,
         strategy=options.strategy or config.get("strategy") or _USUAL_STRATEGY,
         # What the shipped configs say holds in a checkout only.
         strategy_path=options.strategy_path or (None if named == _USUAL_PATH else named),
     )
+
+
+def _require_own_model(options: DemoOptions, config: Mapping[str, Any]) -> None:
+    """Refuse the model of a config that keeps its models elsewhere: a report tells of forecasts."""
+    named = Path(config.get("freqaimodel_path") or FREQAIMODELS)
+    if options.model in class_names([named]) - class_names([FREQAIMODELS]):
+        raise ConfigError(
+            f"a demo reports what forecasts of the pack's models come to, got {options.model}",
+            where=str(options.config),
+            cure=f"freqtrade backtesting --config {options.config}, then breakwater audit",
+        )
 
 
 def _require_names(options: DemoOptions) -> None:
@@ -177,7 +191,8 @@ def backtest_command(
         *("--datadir", str(datadir)),
         *("--strategy", options.strategy or _USUAL_STRATEGY),
         *("--strategy-path", str(options.strategy_path or STRATEGIES)),
-        *("--freqaimodel", options.model, "--freqaimodel-path", str(FREQAIMODELS)),
+        *("--freqaimodel", options.model or _USUAL_MODEL),
+        *("--freqaimodel-path", str(FREQAIMODELS)),
         *("--timerange", timerange),
         *("--cache", "none", "--export", "trades"),
     ]

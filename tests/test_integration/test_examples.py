@@ -195,3 +195,15 @@ def test_examples_when_listed_then_each_file_is_told_of_in_their_page() -> None:
     files = [path.name for path in EXAMPLES.iterdir() if path.suffix in {".py", ".json"}]
     assert len(files) >= 7
     assert [name for name in files if name not in page] == []
+
+
+def test_demo_when_the_configs_model_is_not_the_packs_then_the_two_commands_for_it_are_said(
+    datadir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = "user_data/examples/config_own_model.json"
+    words = ["--config", config, "--data", str(datadir), "--userdir", str(tmp_path / "user")]
+    assert main(["demo", *words]) == 2
+    said = capsys.readouterr().err
+    assert "got RidgeRegressor" in said
+    assert f"freqtrade backtesting --config {config}, then breakwater audit" in said
+    assert not (tmp_path / "user").exists()
