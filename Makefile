@@ -12,7 +12,7 @@ DAYS ?= 7
 SPAN = $(if $(DATA),--data $(DATA)) $(if $(TIMERANGE),--timerange $(TIMERANGE))
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo hedge data simulate exchange test test-all lint format types compare claims maker bench bench-live faults kills soak check-upgrade mutation clean
+.PHONY: help install lock demo hedge data simulate exchange test test-all pages lint format types compare claims maker bench bench-live faults kills soak check-upgrade mutation clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -74,6 +74,9 @@ test: install lint types  ## Lint, types, doctests and the tests that need no mo
 
 test-all: install lint types  ## Everything, the slow tests too
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -q
+
+pages: install  ## Every report page in Chromium: a desk and a phone, light and dark
+	BREAKWATER_BROWSER=required $(BIN)/python -m pytest -n 0 -q tests/test_models/reports/test_in_browser.py
 
 lint: install  ## Style and formatting
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib.util
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -42,6 +44,8 @@ _DEFAULT_TRAININGS = 8  # of the backtest when no timerange is given: 240 days o
 _USUAL_MODEL = "LSTMForecaster"
 _USUAL_STRATEGY = "BitcoinCrossMargin"
 _USUAL_PATH = Path("strategies")  # as `config_base.json` has it
+_REFUSED = re.compile(r"entry refused: (.+)$")
+_NUMBER = re.compile(r"[-−+]?\d[\d.,]*")
 _FAULT = re.compile(r"raised exception|Fatal exception|Traceback \(most recent call last\)")
 
 
@@ -144,6 +148,8 @@ def _backtested(config: Mapping[str, Any], options: DemoOptions) -> int:
         command=shlex.join(["freqtrade", *command[3:]]),
         created_ms=int(datetime.now(tz=UTC).timestamp() * 1000),
         failures=failures,
+        follows_forecasts=follows_forecasts(options.strategy, options.strategy_path or STRATEGIES),
+        refused=refusals(log),
     )
     _report(run, options, datadir)
     if failures:
@@ -220,6 +226,31 @@ def run_backtest(command: list[str], log: Path) -> tuple[int, tuple[str, ...]]:
             if _FAULT.search(line):
                 faults.append(line.strip())
         return process.wait(), tuple(faults)
+
+
+def follows_forecasts(strategy: str, folder: Path) -> bool:
+    """Return whether a strategy enters exactly where `models.trade.decision.signals` says so."""
+    path = folder / f"{strategy}.py"
+    if not path.is_file():  # its file has another name: nothing is said of its rules
+        return False
+    spec = importlib.util.spec_from_file_location(f"shown_{strategy}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found = getattr(module, strategy, None)
+    own = getattr(found, "populate_entry_trend", None)
+    return own is ForecastStrategy.populate_entry_trend
+
+
+def refusals(log: Path) -> dict[str, int]:
+    """Return the reasons for which guards refused an entry, as a run's log has them, counted.
+
+    Numbers in a reason are left out: the same guard says the same thing of every candle.
+    """
+    found = (_REFUSED.search(line) for line in log.read_text(encoding="utf-8").splitlines())
+    reasons = Counter(_NUMBER.sub("…", match[1].strip()) for match in found if match)
+    return dict(reasons.most_common())
 
 
 @contextlib.contextmanager

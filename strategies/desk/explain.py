@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,10 +11,11 @@ from typing import Any
 from freqtrade.exceptions import FreqtradeException
 
 from models.base.errors import InputError, PackError
-from models.base.files import read_regular
 from models.evaluate.explain import TARGETS
 from models.evaluate.explain.text import attribution_table
 from models.reports.backtest.record import DrivenForecast, Drivers, RunRecord
+from models.reports.folder import MAIN_KIND, report_folders
+from models.reports.index import report_numbers
 from models.reports.text import utc
 from strategies.desk.data import choose_datadir
 from strategies.desk.places import STRATEGIES, USER_DATA
@@ -31,8 +31,8 @@ class ExplainOptions:
     target: str = "advantage"
     top: int = 12
     userdir: Path = USER_DATA
-    data: Path | None = None  # default: that of the newest report, else as for the demo
-    strategy: str | None = None  # default: that of the newest report
+    data: Path | None = None  # default: that of the run's report, else as for the demo
+    strategy: str | None = None  # default: that of the run's report
     strategy_path: Path = STRATEGIES  # folder that has it
 
 
@@ -44,7 +44,7 @@ def run_explain(options: ExplainOptions) -> int:
     if options.top < 1:
         raise InputError(f"expected top >= 1, got {options.top}")
     model_dir = newest_run(options.userdir)
-    reported = _reported(options.userdir)
+    reported = _reported(options.userdir, model_dir)
     run = SavedRun(
         model_dir=model_dir,
         datadir=choose_datadir(options.data or reported.get("datadir"), options.userdir),
@@ -125,12 +125,17 @@ def _parsed(text: str) -> int:
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
-def _reported(userdir: Path) -> dict[str, Any]:
-    """Return strategy and data directory of the newest backtest report, empty without one."""
-    found = list((userdir / "reports").glob("backtest-*/report.json"))
-    if not found:
+def _reported(userdir: Path, model_dir: Path) -> dict[str, Any]:
+    """Return strategy and data directory of the run's report, else of the newest backtest's.
+
+    Reports of other kinds say nothing of a backtest, however new they are. Empty without any.
+    """
+    files = [f.path / "report.json" for f in report_folders(userdir / "reports", MAIN_KIND)]
+    reports = [n for n in map(report_numbers, files) if n.get("run") and n.get("provenance")]
+    if not reports:
         return {}
-    n = json.loads(read_regular(max(found, key=lambda p: p.stat().st_mtime)))
+    own = [n for n in reports if n["provenance"].get("model_dir") == str(model_dir)]
+    n = (own or reports)[0]
     return {
         "strategy": n["run"]["strategy"],
         "datadir": Path(n["provenance"]["datadir"]),

@@ -6,7 +6,7 @@ import io
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,8 @@ class Run:
     command: str
     created_ms: int
     failures: tuple[str, ...]
+    follows_forecasts: bool = False  # whether it enters by `models.trade.decision.signals`
+    refused: Mapping[str, int] = field(default_factory=dict)  # the guards' reason -> how often
 
 
 def load_record(run: Run) -> RunRecord:
@@ -102,6 +104,9 @@ def load_record(run: Run) -> RunRecord:
         failures=run.failures,
         datadir=str(run.data.datadir),
         min_edge_costs=decision.min_edge_costs,
+        decision=decision if run.follows_forecasts else None,
+        refused=run.refused,
+        model_dir=str(run.model_dir),
         edge_waived=columns.HEAD_QUANTILES in decision.without,
     )
 

@@ -8,6 +8,7 @@ only if the model, given those features, repeats what the run stored.
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -50,7 +51,9 @@ _MOST_FORECASTS = 64
 
 
 def newest_run(userdir: Path) -> Path:
-    """Return the model directory of the newest run; FreqAI stamps it at every start.
+    """Return the model directory of the newest backtest; FreqAI stamps it at every start.
+
+    A hedge's run leaves a model directory too, whose forecasts are of the hedge: no backtest.
 
     Raises
     ------
@@ -60,7 +63,7 @@ def newest_run(userdir: Path) -> Path:
     stamps = [
         path
         for path in (userdir / "models").glob("*/run_params.json")
-        if (path.parent / "backtesting_predictions").is_dir()
+        if (path.parent / "backtesting_predictions").is_dir() and not _of_hedge(path.parent)
     ]
     if not stamps:
         raise InputError(
@@ -69,6 +72,15 @@ def newest_run(userdir: Path) -> Path:
             cure="run `make demo` first, or give the run's --userdir",
         )
     return max(stamps, key=lambda path: path.stat().st_mtime).parent
+
+
+def _of_hedge(model_dir: Path) -> bool:
+    """Return whether a run's forecasts tell what to do with a hedge's ratio."""
+    for path in sorted((model_dir / "backtesting_predictions").glob("*_prediction.feather"))[:1]:
+        stored = pd.read_feather(io.BytesIO(read_regular(path)))
+        # FreqAI writes 0 where a model says nothing.
+        return columns.P_MAINTAIN in stored and bool((stored[columns.P_MAINTAIN] > 0).any())
+    return False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from models.base.types import FloatArray
+from models.reports.packing import PackedText, unpack_text
 from tests.pictures.svg import Sheet, wrapped
 
 _WIDTH, _EDGE, _INNER = 900, 28, 24
 _INK, _SOFT, _LINE = "#1f2937", "#6b7280", "#e5e7eb"
-_PAYLOAD = "const figures = "
+_PAYLOAD = r'id="figures-packed" data-size="(\d+)">(.*?)</script>'
 _TONES = {  # as models/reports/templates/style.css has them: bar, ground, ink
-    "neutral": ("#6b7280", "#f8fafc", _INK),
-    "good": ("#009e73", "#f0faf6", "#007a59"),
-    "bad": ("#d55e00", "#fff4ed", "#b83b00"),
-    "warn": ("#e69f00", "#fff9eb", "#8a5a00"),
+    "neutral": ("#5b6472", "#f6f8fa", _INK),
+    "good": ("#009e73", "#f0faf6", "#00714f"),
+    "bad": ("#d55e00", "#fff4ed", "#b03600"),
+    "warn": ("#b87700", "#fff9eb", "#855600"),
 }
 
 
@@ -35,10 +34,11 @@ class ReportPage:
     warning: str  # empty on real data
     verdicts: list[tuple[str, str, str]]  # tone, what, why
     tiles: list[tuple[str, str, str]]  # label, number, range
+    steps: list[tuple[str, int]]  # from candle to trade: what, and how many got so far
 
 
 def read_report(html: str) -> ReportPage:
-    """Take the first section of a report apart.
+    """Take the first section of a report apart, and the steps from candle to trade below it.
 
     Raises
     ------
@@ -56,6 +56,9 @@ def read_report(html: str) -> ReportPage:
         r'<div class="tile"><div class="label">(.*?)</div>(.*?)<div class="range">(.*?)</div>',
         body, re.DOTALL,
     )  # fmt: skip
+    steps = re.findall(
+        r'<li class="\w*"><b>(.*?)</b>.*?data-key="funnel[^"]*" data-value="(\d+)"', html, re.DOTALL
+    )
     assert about
     assert said
     assert tiles
@@ -65,6 +68,7 @@ def read_report(html: str) -> ReportPage:
         warning=_plain(warning[1]) if warning else "",
         verdicts=[(tone, _plain(what), _plain(why)) for tone, what, why in said],
         tiles=[(_plain(a), _plain(b), _plain(c)) for a, b, c in tiles],
+        steps=[(_plain(what), int(count)) for what, count in steps],
     )
 
 
@@ -87,6 +91,8 @@ def draw_report(folder: Path) -> str:
     _draw_tiles(sheet, page.tiles)
     if lines := figure_lines(html, "equity"):
         _draw_lines(sheet, lines)
+    else:
+        _draw_steps(sheet, page.steps)
     return sheet.svg(f"First page of a report: {page.title}")
 
 
@@ -119,25 +125,30 @@ def _draw_tiles(sheet: Sheet, tiles: list[tuple[str, str, str]]) -> None:
     sheet.y += -(-len(tiles) // 4) * 84 + 10
 
 
+def _draw_steps(sheet: Sheet, steps: list[tuple[str, int]]) -> None:
+    """Draw how many candles got how far on the way to a trade."""
+    most = max([count for _, count in steps] or [1]) or 1
+    height = 30 + 26 * len(steps)
+    sheet.box(_EDGE, sheet.y, _WIDTH - 2 * _EDGE, height, "#ffffff", _LINE)
+    for n, (what, count) in enumerate(steps):
+        y = sheet.y + 20 + 26 * n
+        sheet.line(what, _EDGE + 12, y + 11, 13, _INK, bold=True)
+        wide = 380 * count / most
+        sheet.box(_EDGE + 170, y, wide, 12, _TONES["good"][0], radius=2)
+        sheet.line(f"{count:,}", _EDGE + 180 + wide, y + 11, 13, _INK)
+    sheet.y += height + _INNER
+
+
 def figure_lines(html: str, name: str) -> list[tuple[str, str, FloatArray]]:
     """Return the lines of a figure of the page: name, colour, heights in order of time."""
-    start = html.rindex(_PAYLOAD) + len(_PAYLOAD)
-    figures, _ = json.JSONDecoder().raw_decode(html[start:])
+    (found,) = re.findall(_PAYLOAD, html, re.DOTALL)
+    figures = json.loads(unpack_text(PackedText(found[1], int(found[0]))))
     lines = []
-    for trace in figures[name]["data"]:
+    for trace in figures.get(name, {"data": []})["data"]:
         main = trace.get("yaxis", "y") == "y"  # not the panels below it
         if main and trace.get("name") and (trace.get("line") or {}).get("color"):
-            lines.append((trace["name"], trace["line"]["color"], _numbers(trace["y"])))
+            lines.append((trace["name"], trace["line"]["color"], np.array(trace["y"], dtype=float)))
     return lines
-
-
-def _numbers(given: Any) -> FloatArray:
-    """Return numbers as Plotly writes them: a list, or bytes with their kind."""
-    if isinstance(given, dict):
-        return np.frombuffer(base64.b64decode(given["bdata"]), np.dtype(given["dtype"])).astype(
-            float
-        )
-    return np.array(given, dtype=float)
 
 
 def _draw_lines(sheet: Sheet, lines: list[tuple[str, str, FloatArray]]) -> None:

@@ -13,7 +13,7 @@ from tests.pictures.report import draw_report, figure_lines, read_report
 from tests.pictures.svg import wrapped
 from tests.pictures.telegram import draw_conversation, held_conversation
 from tests.places import ROOT
-from tests.test_models.reports.records import make_record
+from tests.test_models.reports.records import idle_record, make_record
 
 PICTURES = sorted((ROOT / "user_data" / "docs" / "pictures").glob("*"))
 MOST_BYTES = 300_000
@@ -63,9 +63,20 @@ def test_report_when_drawn_then_every_verdict_number_and_warning_of_its_page_is_
     assert drawn.endswith(tuple("0123456789"))  # the figure's scale
 
 
+def test_report_when_nothing_was_traded_then_its_steps_are_drawn(tmp_path: Path) -> None:
+    idle = write_report(idle_record(make_record(days=20), believed=0.1), tmp_path)
+    page, drawn = (
+        read_report((idle / "index.html").read_text("utf-8")),
+        words(draw_report(idle)),
+    )
+    assert [what for what, _ in page.steps][::7] == ["Candles", "Trades"]
+    assert all(f"{what} {count:,}" in drawn for what, count in page.steps)
+    assert drawn.endswith("Trades 0")
+
+
 def test_report_when_drawn_then_its_lines_are_the_figures_own(folder: Path) -> None:
     html = (folder / "index.html").read_text("utf-8")
-    names = {name for name, _, heights in figure_lines(html, "equity") if len(heights) > 40 * 24}
+    names = {name for name, _, heights in figure_lines(html, "equity") if len(heights) > 500}
     assert {"buy and hold", "audited equity"} <= names
     assert all(name in words(draw_report(folder)) for name in names)
 

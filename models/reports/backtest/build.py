@@ -25,9 +25,10 @@ from models.evaluate.metrics import (
 )
 from models.evaluate.metrics.resampling import DRAWS
 from models.reports.backtest.drivers import drivers
+from models.reports.backtest.funnel import funnel_advice, trade_funnel
 from models.reports.backtest.money import waterfall
 from models.reports.backtest.record import ForecastSeries, RunRecord, TradeRecord, TrainingRecord
-from models.reports.backtest.verdict import backtest_verdict
+from models.reports.backtest.verdict import backtest_headline, backtest_verdict
 from models.reports.redaction import redacted
 from models.reports.text import finite
 
@@ -66,6 +67,7 @@ def backtest_numbers(record: RunRecord, seed: int = SEED) -> dict[str, Any]:
         "trades": _trades(record.trades),
         "forecast": _forecasts(record, rng),
         "edge": _edge(record, rng.spawn(1)[0]),
+        "funnel": trade_funnel(record),
         "reference": _reference(record, rng.spawn(1)[0]),
         "hazard": [_hazard(f, record, rng) for f in record.forecasts],
         "drivers": drivers(record),
@@ -73,7 +75,9 @@ def backtest_numbers(record: RunRecord, seed: int = SEED) -> dict[str, Any]:
         "provenance": _provenance(record, seed),
     }
     shown: dict[str, Any] = finite(out)
+    shown["advice"] = funnel_advice(shown)
     shown["verdict"] = backtest_verdict(shown)
+    shown["headline"] = backtest_headline(shown)
     return shown
 
 
@@ -158,6 +162,7 @@ def _provenance(record: RunRecord, seed: int) -> dict[str, Any]:
         "data_source": record.data_source,
         "data_sha256": record.data_sha256,
         "datadir": record.datadir,
+        "model_dir": record.model_dir,
         "commit": record.commit,
         "command": record.command,
         "seeds": dict(record.seeds),

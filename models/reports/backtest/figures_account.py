@@ -118,24 +118,24 @@ def waterfall_figure(numbers: dict[str, Any], currency: str) -> go.Figure:
     reach = max(float(np.ptp(path)), 1e-6 * money["start_quote"])
     fig = go.Figure(
         go.Waterfall(
-            x=[label.replace(", ", ",<br>") for label in labels],
-            y=amounts,
+            y=[f"{label}: {amount}" for label, amount in zip(labels, text, strict=True)],
+            x=amounts,
             measure=kinds,
-            text=text,
-            textposition="outside",
-            cliponaxis=False,
+            orientation="h",
+            textposition="none",
             increasing={"marker": {"color": GREEN}},
             decreasing={"marker": {"color": RED}},
             totals={"marker": {"color": BLUE}},
             connector={"line": {"color": GREY, "width": 1}},
-            hovertemplate="%{x}: %{text} " + currency + "<extra></extra>",
+            hovertemplate="%{y} " + currency + "<extra></extra>",
         )
     )
-    fig.update_yaxes(
-        title_text=currency, range=[float(path.min()) - 0.25 * reach,
-                                    float(path.max()) + 0.25 * reach]
+    fig.update_xaxes(
+        title_text=currency, nticks=6, range=[float(path.min()) - 0.25 * reach,
+                                              float(path.max()) + 0.25 * reach]
     )  # fmt: skip
-    return styled(fig, 400, showlegend=False, margin={"l": 8, "r": 12, "t": 24, "b": 8})
+    fig.update_yaxes(autorange="reversed", type="category", showgrid=False)
+    return styled(fig, 80 + 34 * len(labels), showlegend=False)
 
 
 def _mark_liquidation(fig: go.Figure, record: RunRecord) -> None:

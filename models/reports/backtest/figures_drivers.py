@@ -13,20 +13,19 @@ from models.reports.style import BLUE, GREY, INK, ORANGE, styled, tinted
 
 _SHOWN: Final = 15
 _UNIT, _SCALE = UNITS["advantage"][1:]
-_MARGIN: Final = {"l": 8, "r": 12, "t": 12, "b": 8}
 
 
 def features_figure(rows: Sequence[dict[str, Any]]) -> go.Figure:
     """Return the mean size of each feature's moves, the largest first."""
     rows = rows[:_SHOWN]
     fig = _bars([r["feature"] for r in rows], rows, "all candles")
-    return styled(fig, 60 + 24 * len(rows), showlegend=False, margin=_MARGIN)
+    return styled(fig, 60 + 24 * len(rows), showlegend=False)
 
 
 def ages_figure(rows: Sequence[dict[str, Any]]) -> go.Figure:
     """Return the mean size of the moves of each block of candles, the youngest first."""
     fig = _bars([_candles(r["age"]) for r in rows], rows, "all features")
-    return styled(fig, 60 + 34 * len(rows), showlegend=False, margin=_MARGIN)
+    return styled(fig, 60 + 34 * len(rows), showlegend=False)
 
 
 def driven_figure(forecast: dict[str, Any]) -> go.Figure:
@@ -51,7 +50,7 @@ def _signed(
     fig = _horizontal(labels, rows, colours)
     fig.add_vline(x=0, line={"color": INK, "width": 1})
     fig.update_xaxes(title_text=f"moves p_up − p_down, {_UNIT}")
-    return styled(fig, 60 + step * len(rows), showlegend=False, margin=_MARGIN)
+    return styled(fig, 60 + step * len(rows), showlegend=False)
 
 
 def permutation_figure(rows: Sequence[dict[str, Any]]) -> go.Figure:
@@ -60,7 +59,7 @@ def permutation_figure(rows: Sequence[dict[str, Any]]) -> go.Figure:
     labels = list(short_names([r["feature"] for r in rows]))
     fig = _horizontal(labels, rows, [BLUE] * len(rows), scale=1.0, errors=1.0, unit="millibits")
     fig.update_xaxes(title_text="loss without it, millibits")
-    return styled(fig, 60 + 24 * len(rows), showlegend=False, margin=_MARGIN)
+    return styled(fig, 60 + 24 * len(rows), showlegend=False)
 
 
 def _bars(labels: list[str], rows: Sequence[dict[str, Any]], what: str) -> go.Figure:

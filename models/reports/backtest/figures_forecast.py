@@ -24,6 +24,7 @@ from models.reports.style import (
     band,
     line,
     packed,
+    share_of_points,
     styled,
     tinted,
     when,
@@ -85,13 +86,13 @@ def coverage_figure(f: Forecasts) -> go.Figure:
     inside = ((f.outcome_return >= f.low) & (f.outcome_return <= f.high)).astype(np.float64)
     time_ms, share = rolling_share(f.time_ms, inside, WINDOW_MS)
     fig = go.Figure(line(time_ms, share, "coverage, last 30 days", BLUE, "%{y:.1%}"))
-    fig.add_hline(y=NOMINAL, line={"color": GREY, "dash": "dot", "width": 1},
-                  annotation={"text": "promised 90 %", "font": {"size": 10, "color": GREY}},
-                  annotation_position="bottom left")  # fmt: skip
+    fig.add_hline(y=NOMINAL, line={"color": GREY, "dash": "dot", "width": 1})
     bottom = min(float(share.min()) if len(share) else 0.8, 0.84) - 0.02
     fig.update_xaxes(type="date")
-    fig.update_yaxes(title_text="coverage", tickformat=".0%", range=[bottom, 1.0])
-    return styled(fig, 340, showlegend=False, margin={"l": 8, "r": 12, "t": 16, "b": 8})
+    fig.update_yaxes(
+        title_text=f"coverage (promised: {NOMINAL:.0%})", tickformat=".0%", range=[bottom, 1.0]
+    )
+    return styled(fig, 340, showlegend=False)
 
 
 def held_figure(groups: list[dict[str, Any]], names: list[str], title: str) -> go.Figure:
@@ -105,13 +106,13 @@ def held_figure(groups: list[dict[str, Any]], names: list[str], title: str) -> g
             hovertemplate="%{x}: %{y:.1%}<extra></extra>",
         )
     )  # fmt: skip
-    fig.add_hline(y=NOMINAL, line={"color": GREY, "dash": "dot", "width": 1},
-                  annotation={"text": "promised 90 %", "font": {"size": 10, "color": GREY}},
-                  annotation_position="bottom left")  # fmt: skip
+    fig.add_hline(y=NOMINAL, line={"color": GREY, "dash": "dot", "width": 1})
     bottom = float(np.nanmin(np.append(low, 0.84))) - 0.02
     fig.update_xaxes(title_text=title, type="category")
-    fig.update_yaxes(title_text="coverage", tickformat=".0%", range=[bottom, 1.0])
-    return styled(fig, 340, showlegend=False, margin={"l": 8, "r": 12, "t": 16, "b": 8})
+    fig.update_yaxes(
+        title_text=f"coverage (promised: {NOMINAL:.0%})", tickformat=".0%", range=[bottom, 1.0]
+    )
+    return styled(fig, 340, showlegend=False)
 
 
 def quantile_figure(numbers: dict[str, Any]) -> go.Figure:
@@ -131,7 +132,7 @@ def quantile_figure(numbers: dict[str, Any]) -> go.Figure:
     fig.add_hline(y=0.0, line={"color": GREY, "dash": "dot", "width": 1})
     fig.update_xaxes(title_text="forecast quantile", type="category")
     fig.update_yaxes(title_text="share below − level", tickformat="+.0%")
-    return styled(fig, 340, showlegend=False, margin={"l": 8, "r": 12, "t": 16, "b": 8})
+    return styled(fig, 340, showlegend=False)
 
 
 def fan_figure(series: ForecastSeries, record: RunRecord) -> go.Figure:
@@ -164,8 +165,9 @@ def hazard_figure(series: ForecastSeries, record: RunRecord) -> go.Figure:
         (2, "up", columns.LABEL_CASCADE_UP, series.outcome_cascade_up, BLUE),
     ):
         p = np.where(keep, series.column(name), np.nan)[shown]
+        points = share_of_points(len(record.pairs))
         fig.add_trace(line(series.time_ms[shown], p, f"P({label} cascade)", colour, "%{y:.1%}",
-                           width=1), row=row, col=1)  # fmt: skip
+                           width=1, points=points), row=row, col=1)  # fmt: skip
         # Onset is in the candle after the row that says "one candle to go".
         onset = series.time_ms[shown & (steps == 1)] + record.candle_ms
         top = float(np.nanmax(p)) if np.isfinite(p).any() else 1.0

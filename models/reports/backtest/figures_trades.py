@@ -18,31 +18,34 @@ from models.reports.style import (
     GREY,
     INK,
     ORANGE,
+    PAPER,
     RED,
     band,
     line,
     packed,
+    share_of_points,
     styled,
     tinted,
     when,
+    with_axes,
 )
 from models.reports.text import show
 
 _MOST_CANDLES = 800  # beyond this a close line: thousands of candlesticks stall a browser
-_PRICE_POINTS = 4_000
+_PRICE_POINTS = 2_000  # of all pairs together: what a page of any number of them may weigh
 
 
 def trades_figure(record: RunRecord, pair: str) -> go.Figure:
     """Return price with entries and exits, probabilities and interval below, panned together."""
     fig = go.Figure()
-    fig.add_trace(_price(_inside(record, pair)))
+    fig.add_trace(_price(_inside(record, pair), _PRICE_POINTS // len(record.pairs)))
     for trace in _markers([t for t in record.trades if t.pair == pair], record.stake_currency):
         fig.add_trace(trace)
     series = next((f for f in record.forecasts if f.pair == pair), None)
     if series is not None:
         for trace in _forecast_traces(series, record):
             fig.add_trace(trace)
-    styled(fig, 680, hovermode="closest", margin={"l": 8, "r": 12, "t": 64, "b": 8})
+    styled(fig, 640, hovermode="closest")
     span = [float(record.start_ms), float(record.stop_ms + record.candle_ms)]
     follow = {"type": "date", "matches": "x"}
     fig.update_layout(
@@ -57,9 +60,7 @@ def trades_figure(record: RunRecord, pair: str) -> go.Figure:
         yaxis2={"domain": [0.22, 0.385], "title": {"text": "probability"}, "tickformat": ".0%"},
         yaxis3={"domain": [0.0, 0.19], "title": {"text": "return"}, "tickformat": ".1%"},
     )
-    fig.update_xaxes(automargin=True, gridcolor="#eef2f7", linecolor="#cbd5e1")
-    fig.update_yaxes(automargin=True, gridcolor="#eef2f7", zerolinecolor="#cbd5e1")
-    return fig
+    return with_axes(fig)
 
 
 def _quote(pair: str) -> str:
@@ -75,9 +76,9 @@ def _inside(record: RunRecord, pair: str) -> Candles:
     )  # fmt: skip
 
 
-def _price(c: Candles) -> Any:
+def _price(c: Candles, points: int) -> Any:
     if len(c) > _MOST_CANDLES:
-        return line(c.time_ms, c.close, "close", INK, "%{y:,.6~g}", width=1, points=_PRICE_POINTS)
+        return line(c.time_ms, c.close, "close", INK, "%{y:,.6~g}", width=1, points=points)
     return go.Candlestick(
         x=when(c.time_ms), open=packed(c.open), high=packed(c.high), low=packed(c.low),
         close=packed(c.close), name="price",
@@ -91,6 +92,8 @@ def _markers(trades: list[TradeRecord], currency: str) -> list[go.Scatter]:
     traces = []
     for won, name, colour in ((True, "held, won", GREEN), (False, "held, lost", RED)):
         group = [t for t in trades if (t.profit_quote > 0) == won]
+        if not group:
+            continue
         x = [v for t in group for v in (t.open_ms, t.close_ms, np.nan)]
         y = [v for t in group for v in (t.open_rate, t.close_rate, np.nan)]
         traces.append(
@@ -102,9 +105,13 @@ def _markers(trades: list[TradeRecord], currency: str) -> list[go.Scatter]:
         (-1, "short entry", "triangle-down", ORANGE),
     ):
         group = [t for t in trades if t.side == side]
+        if not group:
+            continue
         text = [_entry_text(t, currency) for t in group]
         traces.append(_points([t.open_ms for t in group], [t.open_rate for t in group],
                               name, symbol, colour, text))  # fmt: skip
+    if not trades:
+        return []
     text = [_exit_text(t, currency) for t in trades]
     traces.append(_points([t.close_ms for t in trades], [t.close_rate for t in trades],
                           "exit", "x-thin", GREY, text))  # fmt: skip
@@ -115,7 +122,7 @@ def _points(
     x: list[int], y: list[float], name: str, symbol: str, colour: str, text: list[str]
 ) -> go.Scatter:
     outline = {"width": 1.8 if symbol == "x-thin" else 0.6,
-               "color": colour if symbol == "x-thin" else "white"}  # fmt: skip
+               "color": colour if symbol == "x-thin" else PAPER}  # fmt: skip
     return go.Scatter(
         x=np.array(x, dtype=np.float64), y=np.array(y, dtype=np.float64), mode="markers", name=name,
         marker={"symbol": symbol, "size": 9 if symbol != "x-thin" else 6, "color": colour,
@@ -151,12 +158,13 @@ def _forecast_traces(series: ForecastSeries, record: RunRecord) -> list[go.Scatt
         return np.where(keep, series.column(name), np.nan)[shown]
 
     low, high = column(columns.RETURN_LOW), column(columns.RETURN_HIGH)
-    middle = {"xaxis": "x2", "yaxis": "y2", "width": 1.2}
+    points = share_of_points(len(record.pairs))
+    middle = {"xaxis": "x2", "yaxis": "y2", "width": 1.2, "points": points}
     return [
         line(time_ms, column(columns.P_UP), "P(up)", BLUE, "%{y:.1%}", **middle),
         line(time_ms, column(columns.P_DOWN), "P(down)", ORANGE, "%{y:.1%}", **middle),
-        band(time_ms, low, high, "90 % interval of the return", tinted(BLUE, 0.18), xaxis="x3",
-             yaxis="y3"),
+        band(time_ms, low, high, "90 % interval of the return", tinted(BLUE, 0.18), points,
+             xaxis="x3", yaxis="y3"),
         line(time_ms, column(columns.LABEL_RETURN), "median forecast", INK, "%{y:.2%}",
-             xaxis="x3", yaxis="y3", width=1),
+             xaxis="x3", yaxis="y3", width=1, points=points),
     ]  # fmt: skip

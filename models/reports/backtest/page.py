@@ -36,6 +36,14 @@ from models.reports.page import report_page, write_page
 from models.reports.text import known, show
 
 _SHOWN_TRADES: Final = 20
+_SECTIONS: Final = (  # id, name, whether it is of trades only
+    ("funnel", "From candle to trade", False), ("equity", "Equity", True),
+    ("margin", "Margin", True), ("trades", "Price and forecasts", False),
+    ("forecast", "Forecasts", False), ("hazard", "Cascades", False),
+    ("drivers", "What drove it", False), ("money", "Money", True),
+    ("trainings", "Trainings", False), ("list", "Best and worst trades", True),
+    ("provenance", "Provenance", False),
+)  # fmt: skip
 _Figures = dict[str, go.Figure]
 
 
@@ -72,9 +80,16 @@ def backtest_page(record: RunRecord, n: Mapping[str, Any]) -> str:
         ends=ends_of(n),
         best=_ranked(record, best=True),
         worst=_ranked(record, best=False),
+        places=_places(n),
         pair_keys=[(pair, f"trades-{i}") for i, pair in enumerate(record.pairs)],
         series_keys=[(f.pair, i) for i, f in enumerate(record.forecasts)],
     )
+
+
+def _places(n: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the sections there are: without a trade, none about its money."""
+    traded = bool(n["trades"]["count"])
+    return [(id_, name) for id_, name, needs_trade in _SECTIONS if traded or not needs_trade]
 
 
 def number_of(n: Mapping[str, Any]) -> Callable[[str, str], Markup]:
@@ -115,11 +130,7 @@ def _at(n: Mapping[str, Any], key: str) -> Any:
 
 def figures(record: RunRecord, n: dict[str, Any]) -> _Figures:
     """Return every figure the run has data for, by the id of its place on the page."""
-    out: _Figures = {
-        "equity": equity_figure(record),
-        "margin": margin_figure(record),
-        "waterfall": waterfall_figure(n, record.stake_currency),
-    }
+    out: _Figures = _money_figures(record, n) if record.trades else {}
     out |= {f"trades-{i}": trades_figure(record, pair) for i, pair in enumerate(record.pairs)}
     pooled = n["forecast"]["pooled"]
     if pooled and pooled["rows_class_known"]:
@@ -135,6 +146,14 @@ def figures(record: RunRecord, n: dict[str, Any]) -> _Figures:
         if any(n["hazard"][i][side]["rows"] for side in ("down", "up")):
             out[f"hazard-{i}"] = hazard_figure(series, record)
     return out | _driver_figures(n["drivers"])
+
+
+def _money_figures(record: RunRecord, n: dict[str, Any]) -> _Figures:
+    return {
+        "equity": equity_figure(record),
+        "margin": margin_figure(record),
+        "waterfall": waterfall_figure(n, record.stake_currency),
+    }
 
 
 def _held_figures(interval: dict[str, Any]) -> _Figures:

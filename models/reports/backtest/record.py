@@ -13,6 +13,7 @@ from models.base.errors import AlignmentError, InputError
 from models.base.types import Candles, FloatArray, IntArray
 from models.evaluate.explain import Explanation, Importance
 from models.trade.account.audit import AccountAudit
+from models.trade.decision.signals import DecisionConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +172,9 @@ class RunRecord:
     failures: tuple[str, ...] = field(default=())
     min_edge_costs: float = 1.0  # of the rule for entries, in round-trip costs
     edge_waived: bool = False  # whether entries were asked for no edge at all
+    decision: DecisionConfig | None = None  # None: the strategy has rules of its own
+    refused: Mapping[str, int] = field(default_factory=dict)  # reason of the guards -> how often
+    model_dir: str = ""  # where the run left its models
     drivers: Drivers = field(default_factory=lambda: Drivers(missing="nobody asked for it"))
     reference: Reference = field(default_factory=lambda: Reference(missing="nobody asked for it"))
 

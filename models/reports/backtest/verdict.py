@@ -10,6 +10,7 @@ from models.reports.text import Numbers, between, known, show, utc
 # Beyond these a backtest on candles is more likely to see the future than to forecast it.
 LEAK_ACCURACY: Final = 0.60
 LEAK_SHARPE: Final = 2.0
+_NOTHING: Final = "Nothing passed"
 
 
 def backtest_verdict(n: Numbers) -> dict[str, Any]:
@@ -22,7 +23,8 @@ def backtest_verdict(n: Numbers) -> dict[str, Any]:
         (good, neutral, warn, bad), a headline and its detail.
     """
     edge = _edge_shown(n)
-    sentences = [_survival(n), _result(n), *_claims(n), _edge(n, edge)]
+    first = _untraded(n) if n["advice"] else [_survival(n), _result(n), *_claims(n)]
+    sentences = [*first, _edge(n, edge)]
     leaks = _leaks(n)
     if leaks:
         sentences.append(
@@ -39,6 +41,23 @@ def backtest_verdict(n: Numbers) -> dict[str, Any]:
         "leak_suspected": bool(leaks),
         "sentences": sentences,
     }
+
+
+def backtest_headline(n: Numbers) -> str:
+    """Return the run in a line: what failed, why it did not trade, or what it made."""
+    if n["failures"] or n["advice"] or n["account"]["liquidated_at_ms"] is not None:
+        first: str = n["verdict"]["sentences"][0]["headline"]
+        return first
+    return _result(n)["headline"]
+
+
+def _untraded(n: Numbers) -> list[dict[str, str]]:
+    """Return why nothing was traded, and what was claimed; one sentence where both are the same."""
+    advice, claims = n["advice"], _claims(n)
+    if advice["at"] == "edge" and claims and claims[0]["headline"].startswith(_NOTHING):
+        detail = f"{advice['why']} {claims[0]['detail']}"
+        return [_say("neutral", f"No trade. {claims[0]['headline']}", detail)]
+    return [_say("warn", advice["headline"], advice["why"]), *claims]
 
 
 def _say(level: str, headline: str, detail: str) -> dict[str, str]:
@@ -129,7 +148,7 @@ def _claims(n: Numbers) -> list[dict[str, str]]:
         )
         if e["entries"]["rows"]:  # of a strategy with rules of its own
             needed += f" Entries made without it: {_group(e['entries'])}."
-        headline = "Nothing passed: no forecast's lower bound was above cost."
+        headline = f"{_NOTHING}: no forecast's lower bound was above cost."
         return [_say("neutral", headline, needed)]
     return [_against(e, bar, alone)]
 
@@ -179,6 +198,8 @@ def _gain(n: Numbers, part: str = "") -> Numbers:
 def _edge(n: Numbers, edge: bool) -> dict[str, str]:
     ratio, gain = n["equity"]["sharpe"], _gain(n)
     parts = [f"Sharpe ratio {show(ratio['value'], 'ratio')} ({between(ratio, 'ratio')})."]
+    if n["advice"]:
+        parts = []  # without a trade there is no ratio
     if gain:
         parts.append(
             f"Forecasts against constant class frequencies: {show(gain['value'], 'millibits')} "
@@ -218,7 +239,9 @@ def _beside_reference(n: Numbers) -> list[str]:
 def _why_no_edge(n: Numbers) -> str:
     ratio, gain, direction = n["equity"]["sharpe"], _gain(n), _gain(n, "direction_")
     reasons = []
-    if known(ratio.get("high")) and ratio["high"] < 0:
+    if n["advice"]:
+        reasons.append("nothing was traded")
+    elif known(ratio.get("high")) and ratio["high"] < 0:
         reasons.append("the Sharpe ratio is below zero")
     elif not _positive(ratio):
         reasons.append(
@@ -248,4 +271,4 @@ def _leaks(n: Numbers) -> list[str]:
     return found
 
 
-__all__ = ["LEAK_ACCURACY", "LEAK_SHARPE", "backtest_verdict"]
+__all__ = ["LEAK_ACCURACY", "LEAK_SHARPE", "backtest_headline", "backtest_verdict"]

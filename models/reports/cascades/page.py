@@ -36,7 +36,8 @@ def write_cascades(
     run
         What was run; JSON-able.
     """
-    numbers = {"format": 1, "kind": "cascades", "run": dict(run), "tables": list(tables)}
+    numbers = {"format": 1, "kind": "cascades", "headline": cascades_headline(tables)[0],
+               "run": dict(run), "tables": list(tables)}  # fmt: skip
     texts = {"table.md": cascades_markdown(tables)}
     return write_page(numbers, cascades_page(tables, run), texts, reports_dir, created_ms)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final
 
 import plotly.graph_objects as go
 
 from models.reports.page import report_page, write_page
-from models.reports.style import BLUE, GREEN, ORANGE, styled
+from models.reports.style import BLUE, GREEN, GREY, ORANGE, styled
 from models.reports.text import cell, markdown_table, show
 from models.studies.claims.delay import LATE_RIGHT, NOW_RIGHT, accuracy_needed
 from models.studies.claims.verdict import ClaimVerdict
@@ -38,7 +39,8 @@ def write_claims(
         Title, data, folds, seeds, settings, versions; JSON-able.
     """
     numbers = {
-        "format": 1, "kind": "claims", "run": dict(run), "tests": list(rows), "delay": list(curve),
+        "format": 1, "kind": "claims", "headline": claims_verdict(rows)[0],
+        "run": dict(run), "tests": list(rows), "delay": list(curve),
     }  # fmt: skip
     page = report_page(
         "claims", {"delay": _delay_lines(curve)} if curve else {}, run=run,
@@ -110,7 +112,7 @@ def _delay_lines(curve: Sequence[Mapping[str, Any]]) -> go.Figure:
     """Return the accuracy at once that earns what the late signal does, by its delay."""
     fig = go.Figure()
     horizons = dict.fromkeys(row["horizon"] for row in curve)
-    for colour, horizon in zip(_COLOURS, horizons, strict=False):
+    for colour, horizon in zip(cycle(_COLOURS), horizons, strict=False):
         measured = [row for row in curve if row["horizon"] == horizon and "measured" in row["late"]]
         minutes = [0, *(float(row["late"].split()[0]) for row in measured)]
         needed = [accuracy_needed(0.0), *(row["needed"] for row in measured)]
@@ -118,7 +120,7 @@ def _delay_lines(curve: Sequence[Mapping[str, Any]]) -> go.Figure:
             x=minutes, y=needed, name=f"{horizon} min ahead", mode="lines+markers",
             line={"color": colour},
         )  # fmt: skip
-    fig.add_hline(y=NOW_RIGHT, line_dash="dot")
+    fig.add_hline(y=NOW_RIGHT, line={"color": GREY, "dash": "dot", "width": 1})
     styled(fig, 340)
     return fig.update_layout(
         xaxis_title=f"minutes that the signal of {LATE_RIGHT:.0%} comes late",

@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from models.reports.style import BLUE, GREY, styled
+from models.reports.style import BLUE, GREY, ORANGE, styled, tinted
 from models.reports.text import known
 
 
@@ -22,6 +22,8 @@ def forest(
 
     Parameters
     ----------
+    title
+        What is measured, at its axis.
     drawn
         What the marks are, for the legend.
     """
@@ -32,12 +34,12 @@ def forest(
         for row in shown:
             fig.add_scatter(
                 x=[row[key]["seed_low"], row[key]["seed_high"]], y=[row["title"]] * 2, mode="lines",
-                line={"width": 9, "color": "rgba(230,159,0,0.35)"}, showlegend=False,
-                hoverinfo="skip",
+                line={"width": 9, "color": tinted(ORANGE, 0.4)}, showlegend=False,
+                hoverinfo="skip", legendgroup="seeds",
             )  # fmt: skip
         fig.add_scatter(
             x=[None], y=[None], mode="lines", name="range over seeds",
-            line={"width": 9, "color": "rgba(230,159,0,0.35)"},
+            legendgroup="seeds", line={"width": 9, "color": tinted(ORANGE, 0.4)},
         )  # fmt: skip
     value = [row[key]["value"] for row in shown]
     fig.add_scatter(
@@ -50,24 +52,6 @@ def forest(
         },
     )  # fmt: skip
     fig.add_vline(x=null, line={"color": GREY, "dash": "dot", "width": 1})
-    return styled(
-        fig,
-        110 + 26 * len(shown),
-        margin={"l": 8, "r": 12, "t": 60, "b": 8},
-        title={
-            "text": title,
-            "font": {"size": 13},
-            "x": 0,
-            "y": 1,
-            "yanchor": "top",
-            "pad": {"t": 4},
-        },
-        legend={
-            "orientation": "h",
-            "y": 0.86,
-            "yref": "container",
-            "yanchor": "top",
-            "x": 0,
-            "font": {"size": 11},
-        },
-    )
+    fig.update_xaxes(title_text=title)
+    fig.update_yaxes(type="category")
+    return styled(fig, 80 + 26 * len(shown))

@@ -63,7 +63,8 @@ def write_comparison(
     run
         What was run: title, data, spans, seeds, reference, versions, commit; JSON-able.
     """
-    numbers = {"format": 1, "kind": "compare", "run": dict(run), "models": list(rows)}
+    numbers = {"format": 1, "kind": "compare", "headline": comparison_verdict(rows)[0],
+               "run": dict(run), "models": list(rows)}  # fmt: skip
     texts = {"table.md": comparison_markdown(rows)}
     return write_page(numbers, comparison_page(rows, run), texts, reports_dir, created_ms)
 
@@ -105,6 +106,10 @@ def comparison_page(rows: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -
         rows=rows,
         columns=COMPARISON_COLUMNS,
         promises=PROMISE_COLUMNS,
+        labels={
+            name: f"{figure.layout.xaxis.title.text}, by model, with intervals"
+            for name, figure in figures.items()
+        },
         verdict=comparison_verdict(rows),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,7 +51,8 @@ def write_exposure(
     run
         Title, data, span, settings, versions; JSON-able.
     """
-    numbers = {"format": 1, "kind": "exposure", "run": dict(run), "ways": list(rows)}
+    numbers = {"format": 1, "kind": "exposure", "headline": exposure_verdict(rows)[0],
+               "run": dict(run), "ways": list(rows)}  # fmt: skip
     texts = {"table.md": exposure_markdown(rows)}
     page = report_page(
         "exposure", {"equity": _equity_lines(curves, int(run["first_ms"]))}, run=run, rows=rows,
@@ -104,7 +106,7 @@ def _listed(titles: Sequence[str]) -> str:
 def _equity_lines(curves: Mapping[str, FloatArray], first_ms: int) -> go.Figure:
     """Return the equity of each way over time, on a scale where equal ratios are equally far."""
     fig = go.Figure()
-    for (title, values), colour in zip(curves.items(), _COLOURS, strict=False):
+    for (title, values), colour in zip(curves.items(), cycle(_COLOURS), strict=False):
         days = (first_ms // DAY_MS + np.arange(len(values))) * DAY_MS
         fig.add_trace(line(days, values, title, colour, "%{y:.3f}"))
     fig.update_xaxes(type="date")

@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from models.reports.hedge.figures import crash_figure, hedge_equity_figure, ratio_figure
-from models.reports.hedge.verdict import bars, hedge_verdict
+from models.reports.hedge.verdict import bars, hedge_did, hedge_verdict
 from models.reports.text import day, show
 from models.studies.hedge.backtest import AuditedBacktest
 from models.studies.hedge.measure import HedgeMeasures, HedgeStudy
@@ -39,7 +39,9 @@ def hedge_numbers(
     return {
         "format": 1,
         "kind": "hedge",
-        "verdict": hedge_verdict(rows, model, m.lean),
+        "verdict": (verdict := hedge_verdict(m.backtested, m.crashes, model, m.lean)),
+        "headline": verdict["headline"],
+        "did": hedge_did(m.backtested, m.crashes),
         "lean": m.lean,
         "bars": rows,
         "failures": list(failures),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import plotly.graph_objects as go
 
 from models.base.types import FloatArray, IntArray
-from models.reports.style import BLUE, GREEN, GREY, LIGHT, RED, line, styled
+from models.reports.style import BLUE, GREEN, GREY, RED, line, styled
 
 
 def hedge_equity_figure(time_ms: IntArray, curves: Mapping[str, FloatArray]) -> go.Figure:
@@ -24,7 +25,7 @@ def hedge_equity_figure(time_ms: IntArray, curves: Mapping[str, FloatArray]) -> 
 def ratio_figure(time_ms: IntArray, legs: Mapping[str, FloatArray]) -> go.Figure:
     """Return the ratio each leg held."""
     fig = go.Figure()
-    for (name, values), colour in zip(legs.items(), (BLUE, GREEN, RED), strict=False):
+    for (name, values), colour in zip(legs.items(), cycle((BLUE, GREEN, RED)), strict=False):
         fig.add_trace(line(time_ms, values, name, colour, "%{y:.2f}"))
     fig.update_xaxes(type="date")
     return styled(fig, 260, yaxis={"title": "ratio held", "rangemode": "tozero"})
@@ -36,11 +37,11 @@ def crash_figure(crashes: Sequence[Mapping[str, Any]]) -> go.Figure:
     fig = go.Figure()
     for key, label, colour in (
         ("drawdown_net", "hedged", GREEN),
-        ("drawdown_primary", "unhedged", LIGHT),
+        ("drawdown_primary", "unhedged", GREY),
     ):
         fig.add_bar(
             y=names, x=[c[key] for c in crashes][::-1], name=label, orientation="h",
             marker={"color": colour}, hovertemplate="%{x:.1%}",
         )  # fmt: skip
     fig.update_xaxes(tickformat=".0%", title="largest fall, of the position")
-    return styled(fig, 110 + 46 * len(names), barmode="group", legend={"traceorder": "reversed"})
+    return styled(fig, 110 + 46 * len(names), barmode="group")

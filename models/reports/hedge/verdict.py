@@ -1,11 +1,11 @@
-"""Whether the hedge meets the bars that were set before it was measured."""
+"""What the hedge did, in words; and, for programs, whether it meets the bars set beforehand."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final
 
-from models.reports.text import Numbers, known, show
+from models.reports.text import Numbers, between, cell, known, show
 
 CROSS_BAR: Final = 0.60  # share of variance gone, hedged with other coins
 SAME_COIN_BAR: Final = 0.95
@@ -62,26 +62,79 @@ def bars(
     ]  # fmt: skip
 
 
-def hedge_verdict(
-    rows: Sequence[Numbers], model: str | None = None, lean: Numbers | None = None
-) -> dict[str, str]:
-    """Return kind (good, warn or bad), headline and sentence.
+def hedge_did(ours: Numbers, crashes: Sequence[Numbers]) -> list[dict[str, str]]:
+    """Return what the hedge did, line by line: what, without it, with it.
 
     Parameters
     ----------
-    rows
-        As `bars` returns them.
+    ours
+        All of `effectiveness` of the strategy as Freqtrade backtested it.
+    crashes
+        Named ones, or the worst weeks where there are none.
+    """
+    pairs = (
+        ("mean loss of the worst 1 % of hours", "es99", "pct2"),
+        ("deepest fall of the position", "max_drawdown", "pct"),
+        ("worst 30 days of the position", "worst_month", "gain"),
+    )
+    lines = [
+        {
+            "what": what,
+            "without": show(ours[f"{key}_unhedged"], kind),
+            "with": show(ours[key], kind),
+        }
+        for what, key, kind in pairs
+    ]
+    for key, what in (("drawdown", "fall"), ("es99", "worst hours")):
+        milder = [c for c in crashes if c[f"{key}_net"] < c[f"{key}_primary"]]
+        lines.append({"what": f"crashes with the smaller {what}",
+                      "without": f"{len(crashes) - len(milder)} of {len(crashes)}",
+                      "with": f"{len(milder)} of {len(crashes)}"})  # fmt: skip
+    return lines
+
+
+def hedge_verdict(
+    ours: Numbers,
+    crashes: Sequence[Numbers],
+    model: str | None = None,
+    lean: Numbers | None = None,
+) -> dict[str, str]:
+    """Return kind (good, warn or bad), headline and sentence: what the hedge took, and its price.
+
+    Parameters
+    ----------
+    ours, crashes
+        As for `hedge_did`.
     model, lean
         The forecaster's name, and the paired difference it makes at equal ratio and cost.
     """
-    missed = [r["bar"] for r in rows if r["met"] is False]
-    unknown = [r["bar"] for r in rows if r["met"] is None]
-    closing = _of_model(model, lean)
-    if missed:
-        return _say("bad", f"{len(missed)} of {len(rows)} bars missed.", missed, closing)
-    if unknown:
-        return _say("warn", "Every bar that can be told is met; some cannot.", unknown, closing)
-    return _say("good", f"All {len(rows)} bars met.", [], closing)
+    gone, price = ours["effectiveness"], show(ours["cost_year"], "pct2")
+    closing = f"{_in_crashes(crashes)} {_of_model(model, lean)}"
+    if not (known(gone["low"]) and gone["low"] > 0):
+        told = f"{cell(gone, 'pct')} of the hourly variance gone, for {price} of it a year."
+        headline = "It cannot be told whether the hedge calmed the position."
+        return {"kind": "bad", "headline": headline, "sentence": f"{told} {closing}"}
+    taken = f"The hedge took {show(gone['value'], 'pct')} of the position's hourly variance away"
+    sentence = (
+        f"{between(gone, 'pct').capitalize()}. It takes moves away, good and bad: what the coin "
+        f"lost against the instruments stays lost. {closing}"
+    )
+    kind = "good" if all(_better(c) for c in crashes) else "warn"
+    return {"kind": kind, "headline": f"{taken}, for {price} of it a year.", "sentence": sentence}
+
+
+def _in_crashes(crashes: Sequence[Numbers]) -> str:
+    """Return in which crashes both the fall and the worst hours were milder, and in which not."""
+    if not crashes:
+        return "There was no crash in the span."
+    not_in = [c["name"] for c in crashes if not _better(c)]
+    if not not_in:
+        every = "the one crash" if len(crashes) == 1 else f"all {len(crashes)} crashes"
+        return f"Fall and worst hours were milder in {every} of the span."
+    return (
+        f"Fall and worst hours were both milder in {len(crashes) - len(not_in)} of "
+        f"{len(crashes)} crashes; not in {', '.join(not_in)}."
+    )
 
 
 def _of_model(model: str | None, lean: Numbers | None) -> str:
@@ -93,11 +146,6 @@ def _of_model(model: str | None, lean: Numbers | None) -> str:
     if known(es["high"]) and es["high"] < 0:
         return f"At equal ratio and cost, {model} changes the ES99 by {ends}: it earns its place."
     return f"{ships} At equal ratio and cost, {model} changes the ES99 by {ends}: no gain."
-
-
-def _say(kind: str, headline: str, which: Sequence[str], more: str) -> dict[str, str]:
-    listed = f"Those are: {'; '.join(which)}. " if which else ""
-    return {"kind": kind, "headline": headline, "sentence": listed + more}
 
 
 def _bar(bar: str, got: str, met: bool | None) -> dict[str, Any]:

@@ -54,8 +54,8 @@ def write_maker(
     run
         Title, data, span, settings, versions; JSON-able.
     """
-    numbers = {"format": 1, "kind": "maker", "run": dict(run), "trials": _trials(rows),
-               "ways": list(rows)}  # fmt: skip
+    numbers = {"format": 1, "kind": "maker", "headline": maker_verdict(rows)[0],
+               "run": dict(run), "trials": _trials(rows), "ways": list(rows)}  # fmt: skip
     figure = forest(rows, "net", "net result of a trade, bps", 0.0, "95 % interval")
     page = report_page(
         "maker", {"net": figure}, run=run, rows=rows, tables=MAKER_TABLES, trials=_trials(rows),

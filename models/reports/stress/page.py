@@ -47,7 +47,8 @@ def write_stress(
         Title, data, limits, versions; JSON-able. `simulated` says whether any of it is.
     """
     numbers = {
-        "format": 1, "kind": "stress", "run": dict(run), "accounts": [asdict(r) for r in rows],
+        "format": 1, "kind": "stress", "headline": stress_verdict(rows)[1], "run": dict(run),
+        "accounts": [asdict(r) for r in rows],
         "naive": [{"name": name, **asdict(n)} for name, n in naive],
     }  # fmt: skip
     texts = {"stress.md": stress_markdown(rows)}
@@ -165,11 +166,9 @@ def _paths(worst: Sequence[StressSummary]) -> go.Figure:
         )  # fmt: skip
     fig.add_hline(y=-BAR_FRAC, line={"color": GREY, "dash": "dot", "width": 1})
     return styled(
-        fig, 360, margin={"l": 8, "r": 12, "t": 96, "b": 8},
+        fig, 360,
         xaxis={"title": "hours since the bot was switched on", "range": [0, _shown_hours(worst)]},
         yaxis={"title": "equity, of that at the start", "tickformat": "+.0%"},
-        legend={"orientation": "h", "y": 1.0, "yref": "container", "yanchor": "top", "x": 0,
-                "font": {"size": 11}},
     )  # fmt: skip
 
 

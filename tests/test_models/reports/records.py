@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from models.simulate.market_config import SimulatedMarketConfig
 from models.simulate.simulated_market import simulate_market
 from models.trade.account.audit import AccountAudit, Fill, MarketPath, audit_account
 from models.trade.account.tiers import MarginTier, MarginTiers
+from models.trade.decision.signals import DecisionConfig
 
 HOUR = 3_600_000
 PAIR = "BTC/USDT:USDT"
@@ -60,8 +62,22 @@ def make_record(days: int = 92, seed: int = 3, skill: float = 0.0, **changes: An
         "seeds": {"market": seed, "training": 0},
         "command": "breakwater backtest --model lstm",
         "created_ms": 1_700_000_000_000,
+        "decision": DecisionConfig(),
     }
     return RunRecord(**{**values, **changes})
+
+
+def idle_record(record: RunRecord, believed: float = 0.0) -> RunRecord:
+    """Return the run without a trade, with `believed` of each claim in the edge's lower bound."""
+    lead = len(record.candles[PAIR]) - len(record.audit.time_ms)
+    series = record.forecasts[0]
+    edge = believed * series.values[columns.LABEL_RETURN]
+    told = {**series.values, columns.EDGE: edge, columns.EDGE_LOW: edge}
+    return replace(
+        record, trades=(), audit=make_audit(record.candles[PAIR], (), lead),
+        engine={"final_balance": record.start_wallet_quote},
+        forecasts=(replace(series, values=told),),
+    )  # fmt: skip
 
 
 def make_forecast(candles: Candles, rng: np.random.Generator, skill: float) -> ForecastSeries:
@@ -93,7 +109,8 @@ def make_forecast(candles: Candles, rng: np.random.Generator, skill: float) -> F
         columns.RETURN_LOW: -1.75 * sigma, columns.RETURN_HIGH: 1.75 * sigma,
         columns.SIGMA: sigma,
         **{k: v * sigma + claim for k, v in zip(columns.RETURN_QUANTILES, z, strict=True)},
-        columns.EDGE: 0.9 * claim, columns.EDGE_LOW: 0.7 * claim,
+        columns.EDGE: 0.9 * claim, columns.EDGE_LOW: 0.7 * claim, columns.ABSTAIN: np.zeros(n),
+        columns.FALSE_ALARMS_DOWN: 0.3 / hazard, columns.FALSE_ALARMS_UP: 0.3 / hazard,
     }  # fmt: skip
     do_predict = np.ones(n)
     do_predict[1100:1130] = 0

@@ -50,7 +50,9 @@ def test_command_when_typed_then_hazards_and_a_network_are_measured(
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    report = json.loads((tmp_path / "user" / "reports" / "latest" / "report.json").read_text())
+    report = json.loads(
+        (tmp_path / "user" / "reports" / "latest-cascades" / "report.json").read_text()
+    )
     names = {row["name"] for row in report["tables"][0]["rows"]}
     assert {"Constant", "Hawkes", "Hedge", "Boosted trees on candles"} <= names
     (training,) = report["run"]["trainings"]

@@ -59,7 +59,7 @@ def test_claims_when_stopped_and_started_again_then_they_go_on_where_they_were(
     out = capsys.readouterr().out
     assert "[4/4] lstm seed 1" in out
     assert "about 0 s left" in out
-    report = options.userdir / "reports" / "latest" / "report.json"
+    report = options.userdir / "reports" / "latest-claims" / "report.json"
     numbers = json.loads(report.read_text(encoding="utf-8"))
     # Models that answer alike: nobody is ahead.
     assert [test["verdict"] for test in numbers["tests"]] == ["not confirmed"] * 2
@@ -163,7 +163,9 @@ def test_command_when_typed_then_real_trainings_end_in_a_page_with_verdicts(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "4h: tcn, lstm; 440 days of training, 1 tests of 240 days" in done.stdout
-    page = (tmp_path / "user" / "reports" / "latest" / "index.html").read_text(encoding="utf-8")
+    page = (tmp_path / "user" / "reports" / "latest-claims" / "index.html").read_text(
+        encoding="utf-8"
+    )
     assert "SIMULATED MARKET" in page
     for words in (CLAIMS[2], "TCN has fewer whipsaws"):
         assert words in page

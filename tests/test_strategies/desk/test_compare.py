@@ -103,7 +103,7 @@ def test_compare_when_stopped_and_started_again_then_it_goes_on_where_it_was(
     assert len(executor.jobs) - before == 2  # of twelve: the one that failed and the one after
     out = capsys.readouterr().out
     assert "[12/12] volatility seed 1" in out
-    report = options.userdir / "reports" / "latest"
+    report = options.userdir / "reports" / "latest-compare"
     assert {p.name for p in report.iterdir()} == {"index.html", "report.json", "table.md"}
     # A choice can be made of what was written.
     numbers = json.loads((report / "report.json").read_text(encoding="utf-8"))
@@ -172,5 +172,5 @@ def test_command_when_typed_then_two_models_are_trained_and_compared(tmp_path: P
     assert "2 models x 1 seeds x 1 folds = 2 trainings" in done.stdout
     assert "| TCN | " in done.stdout
     assert "| Volatility | " in done.stdout  # the reference is there without being named
-    page = (tmp_path / "user" / "reports" / "latest" / "index.html").read_text()
+    page = (tmp_path / "user" / "reports" / "latest-compare" / "index.html").read_text()
     assert "SIMULATED MARKET" in page

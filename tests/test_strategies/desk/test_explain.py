@@ -289,3 +289,36 @@ def test_forecaster_when_trained_twice_then_the_later_training_before_the_candle
     forecasts = PairForecasts(saved(userdir, datadir), BTC)
     titles = [forecasts.forecaster(hour(FIRST + h)).manifest["title"] for h in (23, 24)]
     assert titles == ["echo", "second"]
+
+
+# -- which run, beside others ---------------------------------------------------------------------
+
+
+def test_explain_when_a_hedge_ran_since_then_the_newest_backtest_is_still_the_one(
+    userdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hedge = userdir / "models" / "litecoin_hedge--0123456789ab"
+    shutil.copytree(model_dir(userdir), hedge)
+    for path in (hedge / "backtesting_predictions").glob("*.feather"):
+        pd.read_feather(path).assign(**{columns.P_MAINTAIN: 0.4}).to_feather(path)
+    os.utime(hedge / "run_params.json", (2_000_000_000, 2_000_000_000))
+    assert main(["explain", "--time", iso(FIRST + 20), "--userdir", str(userdir)]) == 0
+    assert str(SETTINGS["identifier"]) in capsys.readouterr().out
+
+
+def test_explain_when_newer_reports_are_of_other_kinds_or_runs_then_its_own_is_read(
+    userdir: Path, tmp_path: Path
+) -> None:
+    reports = userdir / "reports"
+    (own,) = reports.glob("backtest-*/report.json")
+    n = json.loads(own.read_text())
+    own.write_text(json.dumps({**n, "provenance": {
+        **n["provenance"], "model_dir": str(model_dir(userdir))}}))  # fmt: skip
+    stress = {"run": {"strategy": "None"}, "provenance": {"datadir": "/nowhere"}}
+    other = {"run": {"strategy": "Other"}, "provenance": {"datadir": "/nowhere", "model_dir": "x"}}
+    for name, numbers in (("stress", stress), ("backtest", other)):
+        (reports / f"{name}-20300101T000000Z").mkdir()
+        (reports / f"{name}-20300101T000000Z" / "report.json").write_text(json.dumps(numbers))
+    (reports / "backtest-20310101T000000Z").mkdir()
+    (reports / "backtest-20310101T000000Z" / "report.json").write_text('{"run": ')
+    assert main(["explain", "--time", iso(FIRST + 20), "--userdir", str(userdir)]) == 0

@@ -129,7 +129,7 @@ def test_command_when_typed_then_the_ways_are_measured_and_a_page_is_written(
     assert done.returncode == 0, done.stderr
     for title in ("forecast volatility", "trailing, trading as much", "constant exposure"):
         assert f"| {title} | " in done.stdout
-    report = tmp_path / "user" / "reports" / "latest"
+    report = tmp_path / "user" / "reports" / "latest-exposure"
     assert {p.name for p in report.iterdir()} == {"index.html", "report.json", "table.md"}
     assert "SIMULATED MARKET" in (report / "index.html").read_text()
     ways = json.loads((report / "report.json").read_text())["ways"]

@@ -129,7 +129,7 @@ def test_command_when_typed_then_every_way_is_measured_and_a_page_is_written(dat
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "| most confident tenth; maker, 15 min | " in done.stdout
-    report = data.parent / "user" / "reports" / "latest"
+    report = data.parent / "user" / "reports" / "latest-maker"
     assert {p.name for p in report.iterdir()} == {"index.html", "report.json", "table.md"}
     assert "SIMULATED MARKET" in (report / "index.html").read_text()
     numbers = json.loads((report / "report.json").read_text())

@@ -42,7 +42,7 @@ def test_stress_when_there_is_data_then_every_hour_is_a_start_and_a_page_is_writ
                  "--pair", PAIR, "--jobs", "1"]  # fmt: skip
     assert main(arguments) == 0
     said = capsys.readouterr().out
-    report = json.loads((tmp_path / "reports" / "latest" / "report.json").read_text())
+    report = json.loads((tmp_path / "reports" / "latest-stress" / "report.json").read_text())
     lone = [a for a in report["accounts"] if a["account"] != "hedged"]
     assert {(a["account"], a["outage_s"]) for a in lone} == {
         (f"always {side}", outage) for side in ("long", "short") for outage in (0.0, 900.0)
@@ -53,7 +53,7 @@ def test_stress_when_there_is_data_then_every_hour_is_a_start_and_a_page_is_writ
     assert report["run"]["simulated"]
     assert report["run"]["limits"]["hard"]["worst_hour_loss_frac"] == 0.25
     assert "| lowest equity, of that at the start | BTC | LTC, hedged |" in said
-    assert "SIMULATED" in (tmp_path / "reports" / "latest" / "index.html").read_text()
+    assert "SIMULATED" in (tmp_path / "reports" / "latest-stress" / "index.html").read_text()
 
 
 def test_crashes_when_finer_candles_exist_then_they_are_read_and_the_coarse_whole_beside_a_part(

@@ -12,6 +12,7 @@ from models.reports.compare.page import (
 )
 from models.reports.text import cell
 from models.studies.compare import measure_models
+from tests.test_models.reports.compare.sample import RUN
 from tests.test_models.studies.compare.worlds import (
     TRADING,
     constant,
@@ -24,11 +25,7 @@ from tests.test_models.studies.compare.worlds import (
 def test_page_when_written_then_every_model_and_number_is_on_it(tmp_path: Path) -> None:
     t = truth()
     rows = measure_models([entry("base", constant(t)), entry("x", knowing(t))], t, TRADING, "base")
-    run = {
-        "title": "Models", "span": "s", "data": "d", "simulated": True, "seeds": [0],
-        "train_days": 1, "test_days": 1, "reference": "Base",
-    }  # fmt: skip
-    folder = write_comparison(rows, run, tmp_path, 1_700_000_000_000)
+    folder = write_comparison(rows, RUN, tmp_path, 1_700_000_000_000)
     assert folder.name == "compare-20231114T221320Z"
     page = (folder / "index.html").read_text()
     assert "SIMULATED MARKET" in page

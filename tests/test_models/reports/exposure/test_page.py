@@ -4,26 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from models.reports.exposure.page import exposure_markdown, exposure_verdict, write_exposure
 from models.reports.text import cell
-from models.studies.exposure.measure import measure_exposure
-from tests.test_models.studies.exposure.worlds import market, random_days, way
-
-RUN: dict[str, Any] = {
-    "title": "Exposure", "span": "s", "data": "d", "simulated": True, "model": "Volatility",
-    "mean_exposure": 1.0, "first_ms": 1_700_000_000_000,
-}  # fmt: skip
-
-
-def rows(subject: str) -> list[dict[str, Any]]:
-    moves, wild = random_days()
-    ways = [way("careful", np.where(wild > 0, 0.4, 1.0)), way("constant", np.ones(len(moves)))]
-    ways.sort(key=lambda w: w.name != subject)
-    return measure_exposure(ways, market(moves), 0.0, subject=subject, draws=200)
+from tests.test_models.reports.exposure.sample import RUN, rows
 
 
 def test_page_when_written_then_every_way_and_number_is_on_it(tmp_path: Path) -> None:

@@ -1,29 +1,74 @@
-"""The hedge's verdict: which bars are met, missed, or cannot be told."""
+"""The hedge's verdict says what it did; the bars, for programs, which are met or cannot be told."""
 
 from __future__ import annotations
 
-from models.reports.hedge.verdict import bars, hedge_verdict
+from typing import Any
+
+from models.reports.hedge.verdict import bars, hedge_did, hedge_verdict
+
+FLUSH = {"name": "flush", "drawdown_net": 0.1, "drawdown_primary": 0.2, "es99_net": 0.01,
+         "es99_primary": 0.02}  # fmt: skip
+WORSE = {**FLUSH, "name": "squeeze", "es99_net": 0.03}
 
 
-def numbers(gone: float, es99: float, cost: float) -> dict[str, object]:
-    return {"effectiveness": {"value": gone}, "es99": es99, "cost_year": cost}
+def numbers(gone: float, es99: float, cost: float, low: float = 0.5) -> dict[str, Any]:
+    return {
+        "effectiveness": {"value": gone, "low": low, "high": 0.7}, "es99": es99, "cost_year": cost,
+        "es99_unhedged": 0.04, "max_drawdown": 0.3, "max_drawdown_unhedged": 0.5,
+        "worst_month": -0.1, "worst_month_unhedged": -0.2,
+    }  # fmt: skip
 
 
-def test_verdict_when_a_bar_is_missed_or_cannot_be_told_then_it_says_so() -> None:
-    crash = {"name": "flush", "drawdown_net": 0.1, "drawdown_primary": 0.2, "es99_net": 0.01,
-             "es99_primary": 0.02}  # fmt: skip
+def test_bars_when_one_is_missed_or_cannot_be_told_then_it_says_so() -> None:
     band = numbers(0.6, 0.02, 0.05)
-    all_met = bars(numbers(0.61, 0.02, 0.01), band, [crash], numbers(0.99, 0.0, 0.0))
-    assert hedge_verdict(all_met)["headline"] == "All 5 bars met."
+    all_met = bars(numbers(0.61, 0.02, 0.01), band, [FLUSH], numbers(0.99, 0.0, 0.0))
+    assert [r["met"] for r in all_met] == [True] * 5
     untold = bars(numbers(0.61, 0.02, 0.01), band, [], None)
     assert [r["met"] for r in untold] == [True, None, True, True, None]
-    assert hedge_verdict(untold)["kind"] == "warn"
-    worse = {**crash, "es99_net": 0.03}
-    missed = bars(numbers(0.59, 0.03, 0.06), band, [crash, worse], numbers(0.9, 0.0, 0.0))
+    missed = bars(numbers(0.59, 0.03, 0.06), band, [FLUSH, WORSE], numbers(0.9, 0.0, 0.0))
     assert [r["met"] for r in missed] == [False] * 5
-    assert missed[-1]["got"] == "1 of 2; not in flush"
-    assert hedge_verdict(missed)["headline"] == "5 of 5 bars missed."
+    assert missed[-1]["got"] == "1 of 2; not in squeeze"
+
+
+def test_verdict_when_read_then_it_says_what_the_hedge_took_and_what_it_cost() -> None:
+    said = hedge_verdict(numbers(0.606, 0.02, 0.0092), [FLUSH])
+    assert said["kind"] == "good"
+    assert said["headline"] == (
+        "The hedge took 60.6 % of the position's hourly variance away, for 0.92 % of it a year."
+    )
+    assert "95 % interval 50.0 to 70.0 %" in said["sentence"]
+    assert "milder in the one crash of the span" in said["sentence"]
+    assert "bar" not in said["headline"] + said["sentence"].replace("baseline", "")
+
+
+def test_verdict_when_a_crash_was_not_milder_then_it_is_named_and_no_praise() -> None:
+    said = hedge_verdict(numbers(0.6, 0.02, 0.01), [FLUSH, WORSE])
+    assert said["kind"] == "warn"
+    assert "in 1 of 2 crashes; not in squeeze." in said["sentence"]
+    none = hedge_verdict(numbers(0.6, 0.02, 0.01), [])
+    assert "There was no crash in the span." in none["sentence"]
+
+
+def test_verdict_when_nothing_is_sure_to_be_gone_then_it_cannot_be_told() -> None:
+    for low in (-0.1, 0.0, float("nan")):
+        said = hedge_verdict(numbers(0.1, 0.02, 0.01, low=low), [FLUSH])
+        assert said["kind"] == "bad"
+        assert said["headline"] == "It cannot be told whether the hedge calmed the position."
+
+
+def test_verdict_when_a_model_leaned_on_it_then_it_earns_its_place_beyond_the_interval_only() -> (
+    None
+):
+    ours = numbers(0.6, 0.02, 0.01)
     gain = {"es99": {"value": -0.001, "low": -0.002, "high": -0.0005}}
-    assert "earns its place" in hedge_verdict(all_met, "HedgeForecaster", gain)["sentence"]
+    assert "earns its place" in hedge_verdict(ours, [], "HedgeForecaster", gain)["sentence"]
     none = {"es99": {"value": -0.001, "low": -0.002, "high": 0.0005}}
-    assert "no gain" in hedge_verdict(all_met, "HedgeForecaster", none)["sentence"]
+    assert "no gain" in hedge_verdict(ours, [], "HedgeForecaster", none)["sentence"]
+
+
+def test_did_when_listed_then_without_and_with_stand_beside_each_other() -> None:
+    did = hedge_did(numbers(0.6, 0.02, 0.01), [FLUSH, WORSE])
+    assert [(row["without"], row["with"]) for row in did] == [
+        ("4.00 %", "2.00 %"), ("50.0 %", "30.0 %"), ("−20.0 %", "−10.0 %"), ("0 of 2", "2 of 2"),
+        ("1 of 2", "1 of 2"),
+    ]  # fmt: skip

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from models.reports.stress.page import (
-    HEDGED,
     lowest_by_crash,
     stress_markdown,
     stress_page,
@@ -18,27 +17,10 @@ from models.reports.stress.page import (
     write_stress,
 )
 from models.studies.stress.replay import ReplayRules, replay_crash
-from models.studies.stress.summary import NaiveSummary, StressSummary, WorstPath
 from models.trade.risk.limits import Limits
 from strategies.account.tiers import load_binance_tiers
+from tests.test_models.reports.stress.sample import LTC, NAIVE, ROWS, RUN
 from tests.test_models.studies.stress.brute import wild_crash
-
-RUN = {"title": "Crashes", "data": "recorded candles", "simulated": False, "every": "hour",
-       "outage": "15 minutes", "config": "a.json",
-       "left_out": ["2020, BTC/USDT, 5m: 3 holes"]}  # fmt: skip
-BTC = StressSummary(
-    name="2020", coin="BTC", market="perpetual", account="always long", candle_ms=3_600_000,
-    first_ms=0, last_ms=10**9, outage_s=0.0, starts=700, between_starts_s=3600.0, liquidated=0,
-    quantiles_frac=[0.75, 0.8, 0.9, 0.95, 0.97], worst_start_ms=1_583_992_800_000,
-    worst_final_frac=0.76, nearest_frac=float("inf"), gap_frac=0.28, halts=650,
-    worst=WorstPath(start_ms=0, time_ms=[0, 3_600_000], equity_frac=[1.0, 0.75]),
-)  # fmt: skip
-LATE = replace(BTC, outage_s=900.0, quantiles_frac=[0.72, 0.8, 0.9, 0.95, 0.97])
-LTC = replace(BTC, coin="LTC", name="2025", account="always short", nearest_frac=0.4)
-HEDGE = replace(BTC, coin="LTC", account=HEDGED, quantiles_frac=[0.9] * 5)
-ROWS = [BTC, LATE, LTC, HEDGE]
-NAIVE = [("2020, BTC, perpetual", NaiveSummary(starts=9, liquidated=8, fastest_ms=3_600_000,
-                                               median_ms=7_200_000))]  # fmt: skip
 
 
 def test_page_when_written_then_the_worst_of_all_is_first_and_every_replay_is_on_it(

@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 
 from models.base.errors import AlignmentError, InputError
-from models.reports.hedge.figures import crash_figure, hedge_equity_figure, ratio_figure
 from models.reports.hedge.page import write_hedge_report
-from models.reports.hedge.verdict import bars, hedge_verdict
 from models.studies.hedge import ladder
 from models.studies.hedge.crashes import NAMED, worst_weeks
 from models.studies.hedge.effectiveness import (
@@ -22,13 +20,8 @@ from models.studies.hedge.effectiveness import (
     paired,
     unhedged,
 )
-from models.studies.hedge.survival import Legs, survival
-from models.trade.account.tiers import MarginTier, MarginTiers
-from models.trade.hedging.baseline import BaselineConfig
-from models.trade.hedging.policy import PolicyConfig
-from models.trade.hedging.simulate import Costs, HedgeMarket
-
-HOUR = 3_600_000
+from models.studies.hedge.survival import survival
+from tests.test_models.studies.hedge.sample import HOUR, TIERS, legs, make_scene, sample
 
 
 def hedged(rows: int = 800, beta: float = 0.5, noise: float = 0.0, seed: int = 1) -> HedgedReturns:
@@ -109,24 +102,6 @@ def test_crashes_when_listed_then_they_are_in_order_and_the_worst_week_is_the_pl
     assert weeks[1].start_ms >= weeks[0].stop_ms or weeks[1].stop_ms <= weeks[0].start_ms
 
 
-TIER = MarginTier(floor_quote=0, cap_quote=1e9, maintenance_rate_frac=0.01,
-                  maintenance_amount_quote=0, max_leverage=50)  # fmt: skip
-TIERS = MarginTiers("X", (TIER,))
-
-
-def legs(fall: float, hedge: float) -> Legs:
-    """A long that falls by `fall` on the third day, and a short of `hedge` of it."""
-    close = np.full(96, 100.0)
-    close[60:] = 100.0 * (1 - fall)
-    moved = np.diff(close, prepend=100.0)
-    short = np.full((96, 1), -hedge)
-    return Legs(
-        amount_base=1.0, open=np.full(96, 100.0), close=close, adverse=close,
-        hedge_pnl=-hedge * moved, hedge_amount=short, hedge_close=close[:, None],
-        hedge_adverse=close[:, None],
-    )  # fmt: skip
-
-
 def test_survival_when_done_by_hand_then_the_hedge_saves_the_cross_account() -> None:
     # At 5x, 20 of 100 are there: a fall of 25 % liquidates, unless half of it is hedged.
     def at(hedge: float) -> dict[str, float]:
@@ -145,23 +120,7 @@ def test_survival_when_done_by_hand_then_the_hedge_saves_the_cross_account() -> 
 
 @pytest.fixture(scope="module")
 def scene() -> ladder.Scene:
-    rng = np.random.default_rng(4)
-    rows = 3200
-    common, own = 0.006 * rng.standard_normal((2, rows))
-    beta = 0.7 + 0.2 * np.sin(np.arange(rows) / 300)
-    leg = 1000 * np.exp(np.cumsum(common))
-    price = 100 * np.exp(np.cumsum(beta * common + 0.5 * own))
-
-    def market(pair: str, close: np.ndarray) -> HedgeMarket:
-        opened = np.concatenate((close[:1], close[:-1]))
-        return HedgeMarket(pair=pair, open=opened, close=close, funding_rate=np.zeros(rows))
-
-    return ladder.Scene(
-        time_ms=np.arange(rows) * HOUR, primary=market("LTC", price), hedges=[market("BTC", leg)],
-        low=np.column_stack([price, leg]), high=np.column_stack([price, leg]), amount_base=1.0,
-        start=1200, costs=Costs(), baseline=BaselineConfig(halflife_candles=48.0),
-        policy=PolicyConfig(),
-    )  # fmt: skip
+    return make_scene()
 
 
 def test_ladder_when_measured_then_every_baseline_hedges_and_none_starts_early(
@@ -191,26 +150,7 @@ def test_matched_when_found_then_ratio_and_cost_are_those_of_ours(scene: ladder.
 def test_report_when_written_then_page_and_numbers_agree(
     tmp_path: Path, scene: ladder.Scene
 ) -> None:
-    ours = scene.returns(scene.ours())
-    row = effectiveness(ours, np.random.default_rng(0))
-    weeks = worst_weeks(ours.time_ms, ours.primary, 2)
-    crashes = [{"name": w.name, **(episode(ours, w.start_ms, w.stop_ms) or {})} for w in weeks]
-    checked = bars(row, row, crashes, None)
-    out = {
-        "format": 1, "kind": "hedge", "verdict": hedge_verdict(checked), "bars": checked,
-        "failures": ["something raised exception"], "ours": row, "account": [("fees", "1 USDT")],
-        "table": [{"name": "ours <b>", "ours": True, **row}], "crashes": crashes,
-        "matched": [{"name": "OLS", **row, "gap": paired(ours, ours, np.random.default_rng(0))}],
-        "survival": [survival(legs(0.25, 0.5), TIERS, [TIERS], leverage=5.0, horizon=48)],
-        "same_coin": None,
-        "run": {"title": "Hedge", "span": "s", "position": "p", "data": "d", "simulated": True,
-                "slippage": "0.01 %", "max_ratio": 1.0},
-    }  # fmt: skip
-    figures = {
-        "equity": hedge_equity_figure(ours.time_ms, {"position": ours.primary.cumsum()}),
-        "ratio": ratio_figure(ours.time_ms, {"BTC": ours.ratio}),
-        "crashes": crash_figure(crashes),
-    }
+    out, figures, row = sample(scene)
     folder = write_hedge_report(out, figures, tmp_path, 0)
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert "SIMULATED MARKET" in page

@@ -1,0 +1,115 @@
+"""Every report page in a real browser: a desk and a phone, light and dark; and nothing is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.look import DESK, REQUIRED, browser_page, chromium, faults
+from tests.test_models.reports.gallery import write_gallery
+
+PAGES = (
+    "backtest", "no trade", "target", "no forecast", "compare", "cascades", "claims", "exposure",
+    "maker", "hedge", "stress", "no reports", "index",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Any]:
+    with browser_page() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def gallery(running: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return write_gallery(tmp_path_factory.mktemp("reports"))
+
+
+def test_gallery_when_written_then_every_kind_is_looked_at(gallery: dict[str, Path]) -> None:
+    assert tuple(gallery) == PAGES
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_when_opened_then_nothing_is_wrong(
+    running: Any, gallery: dict[str, Path], name: str
+) -> None:
+    assert faults(running, gallery[name]) == []
+
+
+# -- the looking itself: a page with nothing wrong, and with one thing each -----------------------
+
+SOUND = (Path(__file__).parent / "sound.html").read_text(encoding="utf-8")
+PLANTED = {
+    "wide": ("<p>Words", '<div style="width: 3000px">&nbsp;</div><p>Words'),
+    "overlap of drawn text": ('x="80"', 'x="20"'),
+    "overlap of a turned word": ('x="80" y="20"', 'x="12" y="20" transform="rotate(20)"'),
+    "overlap of written text": ("<p>Words", '<p style="margin: 0 0 -34px">Words</p><p>Words'),
+    "cut at the figure's edge": ('x="80"', 'x="185"'),
+    "cut by its box": ("<p>Words", '<p style="width: 9px; overflow: hidden">Unwieldy</p><p>Words'),
+    "console error": ("/*here*/", 'console.error("a fault");'),
+    "console thrown": ("/*here*/", 'setTimeout(() => { throw new Error("a fault"); });'),
+    "request of a picture": ("</main>", '<img alt="x" src="http://127.0.0.1:9/x.png"></main>'),
+    "request of a script": ("</main>", '<script src="beside.js"></script></main>'),
+    "caption": ("<caption>Numbers</caption>", ""),
+    "caption heads": (' scope="col"', ""),
+    "label of a plot": (' aria-label="A line"', ""),
+    "label of a drawing": (' class="main-svg" aria-hidden="true"', ' class="main-svg"'),
+    "label not drawn": (' class="main-svg"', ""),
+    "document language": (' lang="en"', ""),
+    "document title": ("<title>Sound</title>", "<title> </title>"),
+    "document main": ("<main>", "<div>"),
+    "document header": ("<header>", "<div>"),
+    "document footer": ("<footer>End</footer>", "End"),
+    "document nav": (' aria-label="Sections"', ""),
+    "document link": ('<h2 id="one">', "<h2>"),
+    "document ids": ("<p>Words", '<p id="one">Words'),
+    "headings": ("<h2 id", "<h4 id"),
+    "contrast of words": ("color: #222", "color: #999"),
+    "contrast in the dark": ("color: #eee", "color: #555"),
+    "contrast of drawn words": ('y="20" fill="currentColor">left', 'y="20" fill="#aaaaaa">left'),
+    "contrast of a line": (".swatch { color: #0072b2; }", ".swatch { color: #cbd5e1; }"),
+    "focus": (":focus-visible { outline: 3px solid #00629b; }", ":focus { outline: none; }"),
+    "keyboard left out": ("<p>Words", '<p onclick="0">Press</p><p>Words'),
+    "keyboard taken away": ('<a href="#one">again', '<a tabindex="-1" href="#one">again'),
+    "keyboard pointer": ("<p>Words", '<p style="cursor: pointer">Press</p><p>Words'),
+    "keyboard of a box": (
+        'tabindex="0" role="region" aria-label="Numbers"><table>',
+        '><table style="width: 3000px">',
+    ),
+    "keyboard drag": (
+        '<svg class="main-svg"',
+        '<div class="draglayer"><div class="drag" style="cursor: crosshair">&nbsp;</div></div>'
+        '<svg class="main-svg"',
+    ),
+    "size": ("<footer>", f"<!--{'x' * 2_000_001}--><footer>"),
+}  # fmt: skip
+
+
+def test_looking_when_a_page_is_sound_then_it_finds_nothing(running: Any, tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text(SOUND, encoding="utf-8")
+    assert faults(running, tmp_path / "page.html") == []
+
+
+@pytest.mark.parametrize("what", PLANTED)
+def test_looking_when_one_thing_is_wrong_then_it_is_found(
+    running: Any, tmp_path: Path, what: str
+) -> None:
+    sound, wrong = PLANTED[what]
+    assert SOUND.count(sound) >= 1
+    (tmp_path / "page.html").write_text(SOUND.replace(sound, wrong, 1), encoding="utf-8")
+    checks = {line.split(":")[0] for line in faults(running, tmp_path / "page.html", [DESK])}
+    assert what.split()[0] in checks
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_browser_when_it_is_missing_then_the_cure_is_told(
+    monkeypatch: pytest.MonkeyPatch, required: bool
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv(REQUIRED, "required" if required else "")
+    outcome = pytest.fail.Exception if required else pytest.skip.Exception
+    with pytest.raises(outcome, match="apt-get install chromium"):
+        chromium()
