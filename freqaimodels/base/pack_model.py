@@ -35,8 +35,10 @@ from models.base.errors import ArtifactError, PackError
 from models.base.fingerprint import code_digest, data_digest, identifier
 from models.base.types import Artifact, TrainingJob
 from models.base.windows import MAX_CONTEXT_CANDLES
-from models.learn.jobs.executor import Executor, ProcessExecutor
+from models.learn.jobs.executor import Executor
 from models.learn.jobs.job import MarketRows
+from models.learn.jobs.ray_executor import executor_of
+from models.learn.training.settings import without_places
 from models.serve.challenge import challenge
 from models.serve.predictor import Predictor
 from strategies.seams.frames import time_ms
@@ -106,15 +108,15 @@ class PackModel(SeamedModel):
         """Raise PackError for settings no bot can start with: before a running one reloads them."""
         refuse_settings(config, cls.network)
 
-    def make_executor(self) -> Executor:
-        """Return where training runs; a seam for tests and for other machines."""
-        return ProcessExecutor(threads=self.settings.training.threads)
+    def make_executor(self) -> Executor:  # a seam for tests
+        return executor_of(self.settings.training)
 
     def model_files(self) -> PredictorFiles:
         return PredictorFiles()
 
     def _identifier(self, config: dict[str, Any]) -> str:
         freqai = {k: v for k, v in config["freqai"].items() if k != "identifier"}
+        freqai |= {"model_training_parameters": without_places(freqai["model_training_parameters"])}
         parts: dict[str, Any] = {
             "code": code_digest(),
             "model": type(self).__name__,
@@ -377,10 +379,8 @@ class PackModel(SeamedModel):
         dk.find_features(unfiltered_df)
         names = tuple(dk.training_features_list)
         rows = unfiltered_df[list(names)].to_numpy(np.float32), time_ms(unfiltered_df), names
-        if kwargs.get("first", True):
-            forecast = self.model.predict(*rows)
-        else:
-            forecast = self.model.latest(*rows, series=dk.pair)
+        first = kwargs.get("first", True)
+        forecast = self.model.predict(*rows) if first else self.model.latest(*rows, series=dk.pair)
         frame = DataFrame({name: forecast[name] for name in columns.FORECAST})
         dk.DI_values = np.zeros(len(frame))
         return frame, np.isfinite(frame[columns.P_UP].to_numpy()).astype(np.int_)

@@ -13,6 +13,7 @@ from models.data.feeds.catalog import collect_config
 from models.data.feeds.store import days
 from models.learn import catalog
 from models.learn.jobs.executor import ProcessExecutor
+from models.learn.jobs.ray_executor import executor_of
 from models.learn.training.settings import ModelSettings
 
 # FreqAI options that reorder, drop or rescale rows behind a sequence model's back.
@@ -44,7 +45,7 @@ def refuse_settings(config: Mapping[str, Any], network: str) -> None:
     ConfigError, TrainingError
         If there is such a setting, or none can be judged.
     """
-    read_settings(config, network)
+    executor_of(read_settings(config, network).training)
     blocks = (config.get("freqai") or {}).get("model_training_parameters") or {}
     ProcessExecutor(timeout_s=_JUDGED_S, own=True).check(network, blocks)
 

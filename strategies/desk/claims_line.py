@@ -7,6 +7,7 @@ from pathlib import Path
 
 from strategies.desk.control import Subcommands
 from strategies.desk.names import pair_name
+from strategies.desk.shared_lines import add_executor, take_executor
 from strategies.desk.typed import whole_number
 
 
@@ -24,6 +25,7 @@ def add_claims(commands: Subcommands) -> None:
     claims.add_argument("--train-days", type=whole_number, help="default: each style's own")
     claims.add_argument("--timings", type=whole_number, help="runs of GRU and LSTM, in turns; 7")
     claims.add_argument("--max-steps", type=whole_number, help="cap on optimiser steps")
+    add_executor(claims)
     claims.add_argument("--userdir", type=Path, default=None, help="default: user_data")
 
 
@@ -31,6 +33,7 @@ def _claims(options: argparse.Namespace) -> int:
     from strategies.desk.claims import ClaimOptions, run_claims
     from strategies.desk.data import choose_datadir
 
+    executor = take_executor(options)
     given = {name: value for name, value in vars(options).items() if name != "run"}
     userdir = given.pop("userdir") or ClaimOptions.userdir
     data = choose_datadir(given.pop("data"), userdir)
@@ -38,5 +41,6 @@ def _claims(options: argparse.Namespace) -> int:
     settings = {} if steps is None else {"training": {"max_steps": steps}}
     only = tuple(given.pop("only", ()))
     return run_claims(
-        ClaimOptions(data=data, userdir=userdir, settings=settings, only=only, **given)
+        ClaimOptions(data=data, userdir=userdir, settings=settings, only=only, **given),
+        executor,
     )

@@ -40,8 +40,9 @@ from models.data.features.candles import LOOKBACK, sigma_per_candle
 from models.data.features.frame import market_features
 from models.data.labels.targets import label_columns
 from models.learn import catalog
-from models.learn.jobs.executor import Executor, ProcessExecutor
+from models.learn.jobs.executor import Executor
 from models.learn.jobs.job import MarketRows, feature_matrix
+from models.learn.jobs.ray_executor import executor_of
 from models.learn.training.settings import ModelSettings
 from models.reports.compare.page import comparison_markdown, write_comparison
 from models.serve.predictor import Predictor
@@ -125,7 +126,7 @@ def run_compare(options: CompareOptions, executor: Executor | None = None) -> in
     """Train, forecast, measure and write the comparison; return the process exit code."""
     names = tuple(dict.fromkeys((*(options.models or catalog.names()), options.reference)))
     walk = _loaded_walk(options)
-    executor = executor or ProcessExecutor(threads=walk.settings.training.threads)
+    executor = executor or executor_of(walk.settings.training)
     each = options.seeds * len(walk.folds)
     print(f"{len(names)} models x {options.seeds} seeds x {len(walk.folds)} folds = "
           f"{len(names) * each} trainings on {_trained_days(walk)} days", flush=True)  # fmt: skip

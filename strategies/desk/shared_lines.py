@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from strategies.desk.control import Subcommands
+
+if TYPE_CHECKING:
+    from models.learn.jobs.executor import Executor
 
 RunCommand: TypeAlias = Callable[[argparse.Namespace], int]
 
@@ -31,6 +34,39 @@ def add_max_steps(command: argparse.ArgumentParser) -> None:
         "--max-steps", type=int, default=None, help="cap on optimiser steps, to try things out"
     )
     command.add_argument("--userdir", type=Path, default=None, help="default: user_data")
+
+
+def add_executor(command: argparse.ArgumentParser) -> None:
+    """Add where the trainings run: a worker of this machine, or a Ray cluster that is there."""
+    command.add_argument(
+        "--executor", choices=("process", "ray"), help="where trainings run; process, or ray"
+    )
+    command.add_argument(
+        "--ray-address", help="of the Ray cluster, host:6379; default: RAY_ADDRESS"
+    )
+
+
+def take_place(options: argparse.Namespace) -> dict[str, Any]:
+    """Take out of `options` where trainings are to run, as settings of a training."""
+    given = vars(options)
+    names = ("executor", "ray_address")
+    place: dict[str, Any] = {name: given.pop(name) for name in names if name in given}
+    return {"executor": "ray", **place} if "ray_address" in place else place
+
+
+def take_executor(options: argparse.Namespace) -> Executor | None:
+    """Take out of `options` where trainings are to run; None for the command's own way.
+
+    Raises
+    ------
+    ConfigError
+        If that is a Ray cluster and Ray is not installed, or nobody has named the cluster.
+    """
+    from models.learn.jobs.ray_executor import executor_of
+    from models.learn.training.settings import TrainingSettings
+
+    place = take_place(options)
+    return executor_of(TrainingSettings(**place)) if place else None
 
 
 def capped_training(max_steps: int | None) -> dict[str, dict[str, int]]:

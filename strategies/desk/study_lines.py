@@ -11,9 +11,12 @@ from strategies.desk.control import Subcommands
 from strategies.desk.names import model_key, network_key
 from strategies.desk.shared_lines import (
     add_command,
+    add_executor,
     add_max_steps,
     capped_training,
     given_options,
+    take_executor,
+    take_place,
 )
 from strategies.desk.typed import (
     DATA_HELP,
@@ -50,6 +53,7 @@ def _add_compare(commands: Subcommands) -> None:
     compare.add_argument(
         "--reference", type=model_key, help="whom all are held against, always in; volatility"
     )
+    add_executor(compare)
     add_max_steps(compare)
 
 
@@ -70,6 +74,7 @@ def _add_cascades(commands: Subcommands) -> None:
     cascades.add_argument(
         "--by-close", action="store_true", help="onsets by the close only, to compare labels"
     )
+    add_executor(cascades)
     add_max_steps(cascades)
 
 
@@ -79,6 +84,7 @@ def _add_exposure(commands: Subcommands) -> None:
     )
     add_refit_options(exposure, "volatility", "a year after the first candle", 730, 24)
     exposure.add_argument("--mean-exposure", type=positive, help="of every way, of equity; 1")
+    add_executor(exposure)
 
 
 def _add_maker(commands: Subcommands) -> None:
@@ -90,6 +96,7 @@ def _add_maker(commands: Subcommands) -> None:
     maker.add_argument("--entry-minutes", type=whole_number, help="then it is given up; 15")
     maker.add_argument("--exit-minutes", type=whole_number, help="then it goes to market; 10")
     maker.add_argument("--tick", type=positive, help="of the price; default: as known of the coin")
+    add_executor(maker)
 
 
 def _add_probe(commands: Subcommands) -> None:
@@ -102,6 +109,7 @@ def _add_probe(commands: Subcommands) -> None:
     probe.add_argument("--train-days", type=whole_number, help="before the tested span; 730")
     probe.add_argument("--test-days", type=whole_number, help="that end with the data; 240")
     probe.add_argument("--seed", type=int, help="0")
+    add_executor(probe)
     add_max_steps(probe)
 
 
@@ -110,10 +118,11 @@ def _compare(options: argparse.Namespace) -> int:
     from strategies.desk.configured import compared
     from strategies.desk.data import choose_datadir
 
+    place, capped = take_place(options), capped_training(options.max_steps).get("training", {})
     asked = given_options(options, "data", "models", "max_steps", "config") | {
         "userdir": options.userdir or CompareOptions.userdir,
         "models": tuple(options.models),
-        "settings": capped_training(options.max_steps),
+        "settings": {"training": {**capped, **place}} if capped or place else {},
     }
     if options.config:
         asked = compared(options.config, asked)
@@ -126,7 +135,7 @@ def _cascades(options: argparse.Namespace) -> int:
     from strategies.desk.cascades import CascadeOptions, run_cascades
     from strategies.desk.data import choose_datadir
 
-    userdir = options.userdir or CascadeOptions.userdir
+    executor, userdir = take_executor(options), options.userdir or CascadeOptions.userdir
     return run_cascades(
         CascadeOptions(
             data=choose_datadir(options.data, userdir),
@@ -135,7 +144,8 @@ def _cascades(options: argparse.Namespace) -> int:
             schemes=SCHEMES if options.all else SCHEMES[:1],
             settings=capped_training(options.max_steps),
             **given_options(options, "data", "userdir", "network", "all", "max_steps"),
-        )
+        ),
+        executor,
     )
 
 
@@ -151,23 +161,26 @@ def _maker(options: argparse.Namespace) -> int:
     return _refitted(options, MakerOptions, run_maker)
 
 
-def _refitted(options: argparse.Namespace, kind: Any, run: Callable[[Any], int]) -> int:
+def _refitted(options: argparse.Namespace, kind: Any, run: Callable[[Any, Any], int]) -> int:
     from strategies.desk.data import choose_datadir
 
+    executor = take_executor(options)
     userdir = options.userdir or kind.userdir
     data = choose_datadir(options.data, userdir)
-    return run(kind(data=data, userdir=userdir, **given_options(options, "data", "userdir")))
+    given = given_options(options, "data", "userdir")
+    return run(kind(data=data, userdir=userdir, **given), executor)
 
 
 def _probe(options: argparse.Namespace) -> int:
     from strategies.desk.data import choose_datadir
     from strategies.desk.probe import ProbeOptions, run_probe
 
-    userdir = options.userdir or ProbeOptions.userdir
+    executor, userdir = take_executor(options), options.userdir or ProbeOptions.userdir
     data = choose_datadir(options.data, userdir)
     given = given_options(options, "data", "userdir", "max_steps")
     return run_probe(
         ProbeOptions(
             data=data, userdir=userdir, settings=capped_training(options.max_steps), **given
-        )
+        ),
+        executor,
     )

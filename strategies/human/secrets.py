@@ -29,7 +29,7 @@ _HARMLESS: Final = frozenset({
     "initial_state", "logfile", "margin_mode", "method", "mode", "name", "on_silence", "pair",
     "pair_blacklist", "pair_whitelist", "pairs", "price_side", "runmode", "side", "sort_key",
     "stake_amount", "stake_currency", "stoploss_price_type", "strategy", "strategy_path",
-    "style", "without",
+    "style", "without", "executor", "ray_address",
     "timeframe", "timeframe_detail", "timerange", "trading_mode", "unit", "user_data_dir",
     "coins", "pool", "emergency_exit", "stoploss", "model_save_type", "network",
     "class", "format", "formatter",  # of `log_config`

@@ -24,6 +24,7 @@ import importlib, sys
 for name in sys.argv[1:]:
     importlib.import_module(name)
     print(name, "torch" in sys.modules, "pandas" in sys.modules, "freqtrade" in sys.modules)
+print("optional", *sorted({"ray", "psycopg2", "plotly", "playwright"} & set(sys.modules)))
 """
 
 
@@ -33,7 +34,11 @@ def loaded(*modules: str) -> list[list[str]]:
         [sys.executable, "-c", CODE, *modules],
         cwd=ROOT, check=True, timeout=120, capture_output=True, text=True,
     )  # fmt: skip
-    return [line.split() for line in done.stdout.splitlines() if line.split()[0] in modules]
+    return [
+        line.split()
+        for line in done.stdout.splitlines()
+        if line.split()[0] in (*modules, "optional")
+    ]
 
 
 def table_use(source: Source) -> list[str]:
@@ -59,19 +64,22 @@ def table_use(source: Source) -> list[str]:
 def test_bot_modules_when_each_is_imported_then_torch_stays_out() -> None:
     assert {"freqaimodels.LSTMForecaster", "strategies.BitcoinCrossMargin"} <= set(SCANNED)
     assert "models.serve.predictor" in SERVING
-    rows = loaded(*BOT)
+    *rows, optional = loaded(*BOT)
+    assert optional == ["optional"]  # nor what only some bots have installed
     assert [name for name, *_ in rows] == BOT
     assert [name for name, torch, *_ in rows if torch == "True"] == []
 
 
 def test_serving_modules_when_imported_alone_then_neither_pandas_nor_freqtrade_is_there() -> None:
-    assert [row[1:] for row in loaded(*SERVING)] == [["False"] * 3] * len(SERVING)
+    assert [row[1:] for row in loaded(*SERVING)[:-1]] == [["False"] * 3] * len(SERVING)
 
 
 def test_import_probe_when_a_module_needs_torch_or_freqtrade_then_it_says_so() -> None:
-    assert loaded("models.base.heads", "models.learn.nets.lstm") == [
+    assert loaded("models.base.heads", "models.learn.nets.lstm", "psycopg2") == [
         ["models.base.heads", "False", "False", "False"],
         ["models.learn.nets.lstm", "True", "False", "False"],
+        ["psycopg2", "True", "False", "False"],
+        ["optional", "psycopg2"],
     ]
 
 

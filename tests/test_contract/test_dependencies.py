@@ -16,7 +16,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 NAME = re.compile(r"[A-Za-z0-9_.-]+")
 # What a room may need beyond the core, because it runs only where the extra is installed.
-EXTRAS = {"models.learn": "train", "models.reports": "report"}
+EXTRAS = {
+    "models.learn": "train", "models.reports": "report",
+    "models.learn.jobs.ray_driver": "ray", "strategies.account.trades_server": "postgres",
+}  # fmt: skip
 
 
 def named(requirements: list[str]) -> set[str]:

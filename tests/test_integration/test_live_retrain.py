@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from models.base.files import wall_clock_ms
@@ -20,6 +22,7 @@ from tests.exchange.state import ExchangeState
 from tests.places import ROOT, USER_DATA
 from tests.test_integration.live_bot import BTC, ETH, LiveBot, running_bot, settings
 from tests.test_integration.running import write_strategy
+from tests.test_models.learn.jobs.ray_cluster import Cluster, running_cluster
 
 LTC = "LTC/USDT:USDT"
 START, TODAY = datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 3, 8, tzinfo=UTC)
@@ -134,6 +137,41 @@ def test_live_run_when_it_retrains_again_and_again_then_only_a_killed_worker_is_
     assert "Model expired" not in log
     assert "UserWarning: no explicit representation of timezones" not in log
     assert state.unknown == []
+
+
+@pytest.mark.slow
+def test_live_run_when_it_trains_on_a_cluster_then_neither_a_killed_worker_nor_its_end_stops_it(
+    tmp_path: Path, url: str, state: ExchangeState, account: Customer
+) -> None:
+    config = configuration(url, 0.002)
+    training = config["freqai"]["model_training_parameters"]["training"]
+    with running_cluster() as cluster:
+        training |= {"executor": "ray", "ray_address": cluster.address}
+        with running_bot(tmp_path, config, *write_strategy(tmp_path, STRATEGY)) as bot:
+            bot.wait_for(lambda: trainings(bot) >= 2 and 1 in forecasts(bot), "a trained model")
+            assert bot.troubles() == []
+            bot.wait_for(lambda: killed_there(bot, cluster), "a worker killed at work")
+            trained = trainings(bot)
+            bot.wait_for(lambda: trainings(bot) >= trained + 2, "training to recover")
+            cluster.die()
+            bot.wait_for(lambda: "no Ray cluster can be reached" in bot.log(), "a lost cluster")
+            seen = len(forecasts(bot))
+            bot.wait_for(lambda: len(forecasts(bot)) >= seen + 2, "candles without a cluster")
+            assert account.open_algos()  # the position of the first forecast, and its stop
+            log, answers = bot.log(), forecasts(bot)
+    assert "the worker on the cluster died in the middle of it" in log
+    assert "stays in service until" in log
+    assert set(answers[answers.index(1) :]) == {1}
+    assert state.unknown == []
+
+
+def killed_there(bot: LiveBot, cluster: Cluster) -> bool:
+    if "the worker on the cluster died" in bot.log():
+        return True
+    for worker in cluster.trainings():
+        with suppress(psutil.NoSuchProcess):
+            worker.kill()
+    return False
 
 
 @pytest.mark.slow

@@ -53,6 +53,11 @@ class ProcessExecutor:
         Whether each job has a process of its own, gone with it; else it waits for the one before.
     """
 
+    # What a subclass has instead of a worker that trains, and what to do about its end.
+    worker: str = "training worker"
+    death_cure: str = "a negative exit code is a signal; -9 usually means out of memory"
+    late_cure: str = "lower training.max_steps or train_period_days"
+
     def __init__(self, threads: int = 1, timeout_s: float = HOUR_S, *, own: bool = False) -> None:
         self.threads, self.timeout_s, self.own = threads, timeout_s, own
 
@@ -72,25 +77,33 @@ class ProcessExecutor:
         result: Artifact = self._call(_train, job, what=f"training {job.title}")
         return result
 
-    def _call(self, function: Any, *arguments: Any, what: str) -> Any:
+    def _call(
+        self,
+        function: Any,
+        *arguments: Any,
+        what: str,
+        timeout_s: float | None = None,
+        late_cure: str = "",
+    ) -> Any:
+        patience_s = min(self.timeout_s, timeout_s or self.timeout_s)
         executor = self._worker(what)
         try:
             future = executor.submit(function, *arguments)
-            if not wait([future], timeout=self.timeout_s).done:
+            if not wait([future], timeout=patience_s).done:
                 executor.shutdown(wait=False, kill_workers=True)
                 raise TrainingError(
-                    f"no result within {self.timeout_s:g} s; the worker was stopped",
+                    f"no result within {patience_s:g} s; the worker was stopped",
                     where=what,
-                    cure="lower training.max_steps or train_period_days",
+                    cure=late_cure or self.late_cure,
                 )
             return future.result()
         except PackError:
             raise
         except TerminatedWorkerError as death:
             raise TrainingError(
-                f"the training worker died: {' '.join(str(death).split())}",
+                f"the {self.worker} died: {' '.join(str(death).split())}",
                 where=what,
-                cure="a negative exit code is a signal; -9 usually means out of memory",
+                cure=self.death_cure,
             ) from death
         except Exception as error:
             raise TrainingError(f"{type(error).__name__}: {error}", where=what) from error
@@ -111,7 +124,7 @@ class ProcessExecutor:
             )
         except OSError as error:
             raise TrainingError(
-                "the training worker cannot be started: it needs shared memory in /dev/shm "
+                f"the {self.worker} cannot be started: it needs shared memory in /dev/shm "
                 f"({error.strerror or error})",
                 where=what,
                 cure="make /dev/shm writable with some room: --shm-size=256m for docker, "

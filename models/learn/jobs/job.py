@@ -11,6 +11,7 @@ import numpy as np
 from models.base import columns
 from models.base.errors import InputError
 from models.base.types import BoolArray, Float32Array, FloatArray, IntArray, TrainingJob
+from models.learn.training.settings import without_places
 
 FEWEST_PEER_ROWS: Final = 512  # usable; a sequence burns in over up to a whole context
 
@@ -76,7 +77,7 @@ class MarketRows:
             labels=self.labels,
             time_ms=self.time_ms,
             candle_ms=self.candle_ms,
-            settings=settings,
+            settings=without_places(settings),
             seed=seed,
             title=title,
         )

@@ -42,6 +42,10 @@ class TrainingSettings:
     precision: str = "auto"  # "auto" is bfloat16 mixed precision on a GPU, float32 on a CPU
     tensorboard_dir: str = ""  # where the training worker writes its curves; empty: nowhere
     threads: int = 1  # next to one busy core two torch threads slow down 5-8x
+    # Where trainings run: "process", a worker of this machine, or "ray", an existing Ray cluster.
+    # Neither changes a number; user_data/docs/growing.md.
+    executor: str = "process"
+    ray_address: str = ""  # of the cluster, host:6379; empty: RAY_ADDRESS of the environment
     interval_coverage: float = 0.9  # of the conformal interval
     # Other pairs whose rows networks learn from beside their own; `freqaimodels.base.pool`.
     pool: Sequence[str] = field(default=(), metadata={EXPECTED: "a list of different pairs"})
@@ -82,6 +86,7 @@ class TrainingSettings:
         for name, allowed in (
             ("device", ("auto", "cpu", "cuda")),
             ("precision", ("auto", "float32", "bfloat16")),
+            ("executor", ("process", "ray")),
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(
@@ -93,6 +98,25 @@ class TrainingSettings:
             raise ValueError(f"expected 0 < fine_tune_lr_frac <= 1, got {self.fine_tune_lr_frac}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"expected 0 <= ema < 1, got {self.ema}")
+
+
+_PLACES = ("executor", "ray_address")  # settings that say where a training runs, not what it does
+
+
+def without_places(blocks: Mapping[str, Any]) -> dict[str, Any]:
+    """Return blocks of `ModelSettings` without what says where a training runs.
+
+    Wherever it has run, a model is the same one: it is found again, and not trained anew.
+
+    Examples
+    --------
+    >>> without_places({"training": {"threads": 1, "executor": "ray"}, "labels": {}})
+    {'training': {'threads': 1}, 'labels': {}}
+    """
+    training = blocks.get("training")
+    if not isinstance(training, Mapping) or not any(name in training for name in _PLACES):
+        return dict(blocks)
+    return {**blocks, "training": {k: v for k, v in training.items() if k not in _PLACES}}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -318,6 +318,11 @@ def test_identity_when_nothing_changed_then_the_model_is_found_again(tmp_path: P
     assert first.startswith("bitcoin--")
     assert name(config) == first  # from the config that carries the suffix already
     assert name(bitcoin_config(tmp_path)) == first
+    there = {"training": {"executor": "ray", "ray_address": "head:6379"}}
+    here = {"training": {}}
+    assert name(bitcoin_config(tmp_path, model_training_parameters=there)) == name(
+        bitcoin_config(tmp_path, model_training_parameters=here)
+    )
 
 
 def test_identity_when_code_data_timerange_or_settings_change_then_a_backtest_starts_anew(

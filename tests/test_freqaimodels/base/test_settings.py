@@ -118,3 +118,13 @@ def test_candle_files_when_listed_then_they_are_where_freqtrade_keeps_them(tmp_p
     pool = {"training": {"pool": ["BTC/USDT:USDT", "XRP/USDT:USDT"]}}
     config["freqai"]["model_training_parameters"] = pool
     assert len(candle_files(config)) == 4
+
+
+def test_settings_when_trainings_are_to_run_on_a_cluster_nobody_named_then_no_bot_reloads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    config = bitcoin_config(tmp_path)
+    config["freqai"]["model_training_parameters"] = {"training": {"executor": "ray"}}
+    with pytest.raises(ConfigError, match="nobody says where the cluster is"):
+        refuse_settings(config, "lstm")

@@ -40,6 +40,12 @@ def test_job_when_made_of_rows_then_it_holds_them_and_what_was_requested(made: T
     assert job.peers == ()
 
 
+def test_job_when_it_is_to_run_on_a_cluster_then_it_is_the_same_job(made: TrainingJob) -> None:
+    place = {"executor": "ray", "ray_address": "head:6379"}
+    there = {"training": SETTINGS["training"] | place}
+    assert rows(made).job("tcn", settings=there, seed=3, title="BTC").settings == SETTINGS
+
+
 def test_rows_when_some_are_left_out_then_those_are_empty_and_the_tail_is_cut(
     made: TrainingJob,
 ) -> None:
