@@ -10,14 +10,18 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from freqtrade.persistence import Trade
 from sqlalchemy import create_engine, event, inspect
-from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.engine import URL, ExceptionContext
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
+from strategies.account.trades_server import CONNECT, SESSION
+
+# Lost, locked, full, read-only: whatever is not a mistake of the question.
+_ENDING: Final = (OperationalError, InterfaceError, InternalError)
 _PATIENCE_S: Final = 0.5  # Freqtrade itself waits 5 s for a lock, and then ends
 
 
@@ -26,6 +30,9 @@ def unwritable() -> str:
     try:
         Trade.commit()  # what the bot itself has begun to write holds the lock, too
         url = Trade.session.get_bind().engine.url
+        if url.get_backend_name() == "postgresql":
+            _probe_server()
+            return ""
         if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
             return ""
         # Written at the end means alone, without a reader: the same is asked for here.
@@ -33,10 +40,34 @@ def unwritable() -> str:
         with closing(sqlite3.connect(f"{path}?mode=rw", uri=True, timeout=_PATIENCE_S)) as probe:
             probe.execute("BEGIN EXCLUSIVE")
             probe.execute("ROLLBACK")
-    except (SQLAlchemyError, sqlite3.Error) as error:
+    except (SQLAlchemyError, sqlite3.Error, OSError, _driver_error()) as error:
         Trade.rollback()
-        return f"the trades database cannot be written: {error}"
+        return f"the trades database cannot be written: {' '.join(str(error).split())}"
     return ""
+
+
+def _probe_server() -> None:
+    """Raise unless a trade could be written on the server now; nothing is written."""
+    # Past SQLAlchemy's own words about errors: whoever listens to those is told of the bot's own.
+    connection = Trade.session.get_bind().engine.raw_connection()
+    try:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = '{round(1000 * _PATIENCE_S)}ms'")
+            cursor.execute("SHOW transaction_read_only")
+            if cursor.fetchone() != ("off",):
+                raise OSError("the server is read-only, a standby perhaps")
+            cursor.execute("LOCK TABLE trades, orders IN ROW EXCLUSIVE MODE")
+    finally:
+        try:
+            connection.rollback()
+        finally:
+            connection.close()
+
+
+def _driver_error() -> type[Exception]:
+    """Return what the bot's database driver raises."""
+    raised: type[Exception] = Trade.session.get_bind().engine.dialect.loaded_dbapi.Error
+    return raised
 
 
 def connect_whoever_asks() -> None:
@@ -51,12 +82,9 @@ def connect_whoever_asks() -> None:
     old = Trade.session.get_bind().engine
     if not isinstance(old.pool, QueuePool):
         return  # in memory: one connection, which all share
-    sqlite = old.url.get_backend_name() == "sqlite"
-    engine = create_engine(
-        old.url,
-        connect_args={"check_same_thread": False} if sqlite else {},
-        max_overflow=-1,
-    )
+    engine = create_engine(old.url, connect_args=_connecting(old.url), max_overflow=-1)
+    if old.url.get_backend_name() == "postgresql":
+        event.listen(engine, "connect", _set_up)
     custom_data = inspect(Trade).relationships["custom_data"].mapper.class_
     for sessions in (Trade.session, custom_data.session):
         sessions.remove()
@@ -64,11 +92,30 @@ def connect_whoever_asks() -> None:
     old.dispose()
 
 
+def _connecting(url: URL) -> dict[str, Any]:
+    """Return how to connect: what an address says itself stays."""
+    if url.get_backend_name() == "sqlite":
+        return {"check_same_thread": False}
+    if url.get_backend_name() != "postgresql":
+        return {}
+    return {name: value for name, value in CONNECT.items() if name not in url.query}
+
+
+def _set_up(connection: Any, _: object) -> None:
+    """Have a lock waited for as long as SQLite's is, and no session ended for being idle."""
+    with connection.cursor() as cursor:
+        cursor.execute(SESSION)
+    connection.commit()
+
+
 def before_it_ends(act: Callable[[str], None]) -> None:
     """Have `act` called with what is wrong whenever the database refuses something."""
 
     def refused(context: ExceptionContext) -> None:
-        if isinstance(context.original_exception, sqlite3.OperationalError):
-            act(str(context.original_exception))
+        if isinstance(context.original_exception, sqlite3.OperationalError) or (
+            context.dialect.name == "postgresql"
+            and isinstance(context.sqlalchemy_exception, _ENDING)
+        ):
+            act(" ".join(str(context.original_exception).split()))
 
     event.listen(Trade.session.get_bind().engine, "handle_error", refused)

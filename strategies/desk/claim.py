@@ -14,16 +14,13 @@ from models.base.errors import ControlError
 from models.base.files import wall_clock_ms
 from models.operate.control.commands import CONTROL_FOLDER, JOURNAL_FOLDER, Commands
 from models.operate.control.home import home_of, move_in, state_place, waiting_to_move
-from models.operate.control.lease import take_lease
 from models.operate.control.owner import (
     BotIdentity,
+    BotPlace,
     BotStage,
     NewerOwnerError,
-    OwnedPlace,
     Owner,
     owner_of,
-    read_owner,
-    write_owner,
 )
 from models.operate.control.state import Person
 from models.operate.control.state_file import STATE_FILE
@@ -31,7 +28,7 @@ from models.operate.journal.journal import Journal
 from models.operate.journal.records import ControlChange
 from strategies.account.config_files import config_of_files
 from strategies.account.identity import bot_identity
-from strategies.account.trades_database import MADE_UP, database_file, database_place
+from strategies.account.trades_database import MADE_UP, trades_place
 from strategies.desk.typed import typed
 
 _WORD: Final = "claim"
@@ -46,12 +43,12 @@ def run_claim(configs: Sequence[Path], userdir: Path | None, strategy: str, by: 
     folder = Path(userdir or config["user_data_dir"])
     if not folder.is_dir():
         raise ControlError("expected the bot's user directory", where=str(folder))
-    places = [state_place(folder, bot)]
-    if (file := database_file(config)) is not None and file.exists():
-        places.append(database_place(file, bot))
+    places: list[BotPlace] = [state_place(folder, bot)]
+    if (database := trades_place(config, bot, missing=False)) is not None:
+        places.append(database)
     for place in places:
         # While it runs, a bot of theirs would go on with what is claimed here.
-        take_lease(place.lock, f"`breakwater claim` of {by}", what=place.name, cure=place.instead)
+        place.take(f"`breakwater claim` of {by}")
     found = {place.name: _claimable(place, bot) for place in places}
     print(f"This bot is {bot}.")
     for name, said in found.items():
@@ -71,7 +68,7 @@ def run_claim(configs: Sequence[Path], userdir: Path | None, strategy: str, by: 
     return 0
 
 
-def _claimable(place: OwnedPlace, bot: BotIdentity) -> str:
+def _claimable(place: BotPlace, bot: BotIdentity) -> str:
     """Return whose `place` is so far; ControlError if it is known to be another's."""
     owner = _known(place)
     if isinstance(owner, str):
@@ -79,27 +76,27 @@ def _claimable(place: OwnedPlace, bot: BotIdentity) -> str:
     if owner is not None and (why := owner.differs(bot)):
         raise ControlError(
             f"{place.name} belongs to {owner}: {why}. That cannot be claimed",
-            where=str(place.owner), cure=place.instead,
+            where=place.where, cure=place.instead,
         )  # fmt: skip
     if owner is None:
         return f"nobody's so far{': ' if place.doubt else ''}{place.doubt}"
     return f"{owner}" + ("; the API key is a new one" if owner.doubts(bot) else "")
 
 
-def _known(place: OwnedPlace) -> Owner | str | None:
+def _known(place: BotPlace) -> Owner | str | None:
     """Return the owner written down, None for nobody, or why that cannot be read."""
     try:
-        return read_owner(place.owner)
+        return place.read()
     except NewerOwnerError:
         raise
     except ControlError as error:
         return error.problem
 
 
-def _write(place: OwnedPlace, bot: BotIdentity) -> None:
+def _write(place: BotPlace, bot: BotIdentity) -> None:
     owner = _known(place)
     known = owner.learned(bot) if isinstance(owner, Owner) else owner_of(bot, wall_clock_ms())
-    write_owner(place, known)
+    place.write(known)
 
 
 def _held(folder: Path, bot: BotIdentity) -> str:

@@ -5,6 +5,7 @@ Live only; elsewhere there is no exchange to disagree with.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -38,6 +39,8 @@ from strategies.guard.unknowns import Unknowns
 from strategies.human.control import Control
 from strategies.seams.data_provider import exchange_of
 
+logger = logging.getLogger(__name__)
+
 _ASK_AGAIN_S: Final = 5.0  # for positions, while some are left
 
 
@@ -63,6 +66,7 @@ class Recovery:
         self.books = Reconciler(host, unknowns) if readings.stage is Stage.LIVE else None
         self._held: tuple[str, ...] | None = ()  # by the exchange's last answer, and when
         self._held_s = 0.0
+        self._refused = ""  # what the trades database said last
         self.approved = unanswered(journal)  # pair -> signed amount of the last entry
         self._unexplained: frozenset[str] = frozenset()  # what the last comparison asked about
         # Pair -> when its last reducing order was let through.
@@ -221,6 +225,12 @@ class Recovery:
 
         The journal has the entry, so that the next start knows of it.
         """
+        if self._control is not None and why != self._refused:
+            self._refused = why
+            what = f"the trades database refused: {why}"
+            done = "Freqtrade ends with that; stops stay at the exchange, the watchdog looks after"
+            logger.error("%s; %s", what, done)
+            self._control.record("database.refused", Incident(what=what, done=done))
         for pair, amount in list(self.approved.items()) if self.books is not None else ():
             stop = partial(self._stop_unbooked, pair, amount, why)
             self._unknowns.ask(f"whether an entry in {pair} has a stop", stop, pair=pair)

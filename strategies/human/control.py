@@ -34,7 +34,7 @@ from models.operate.journal.records import ControlChange, DecisionRecord, Incide
 from strategies.account.acknowledgement import leverage_digest
 from strategies.account.identity import bot_identity, hold_account
 from strategies.account.safety_rules import Purpose
-from strategies.account.trades_database import database_file, database_place
+from strategies.account.trades_database import trades_place
 from strategies.human.decisions import EntryRefusal
 from strategies.human.secrets import secrets_of
 from strategies.seams.worker import is_paused
@@ -94,8 +94,8 @@ def _move_in(config: Mapping[str, Any], bot: BotIdentity) -> tuple[Path, list[Oc
     """Hold the bot's home, its trades database and its account; return the home and its holds."""
     userdir = Path(config["user_data_dir"])
     occupied = [occupy(state_place(userdir, bot), bot)]
-    if (database := database_file(config)) is not None:
-        occupied.append(occupy(database_place(database, bot), bot))
+    if (database := trades_place(config, bot)) is not None:
+        occupied.append(occupy(database, bot))
     hold_account(bot)
     return home_of(userdir, bot.stage), occupied
 

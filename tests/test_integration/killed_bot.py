@@ -21,11 +21,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
+
+import psycopg2
 
 from models.base.files import wall_clock_ms
 from models.operate.control.commands import Commands
@@ -37,6 +39,7 @@ from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.faults import Latency
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
+from tests.postgres import running_server
 from tests.test_integration import guarded_bot
 from tests.test_integration.controlled_bot import commands, unprotected
 from tests.test_integration.forked import Forked
@@ -121,6 +124,7 @@ class Story:
     hedge: float | None = None  # what a person set last before a kill
     lines: int = 0  # of the journal, then
     pending: list[Phase] = field(default_factory=list)  # kills nobody has looked at yet
+    database: str = ""  # address of its trades; empty: a file in the folder
 
     @property
     def desk(self) -> Commands:
@@ -160,8 +164,15 @@ class Story:
 class Killer:
     """The exchange, the bot's lives on it, and what came of each kill."""
 
-    def __init__(self, folder: Path, seed: int, say: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        seed: int,
+        say: Callable[[str], object],
+        database: Callable[[], str] = str,
+    ) -> None:
         self._folder, self._random, self._say = folder, random.Random(seed), say
+        self._database = database
         feeds = {SYMBOL: scripted_feed(PRICE, wall_clock_ms())}
         self._venue = LoopbackVenue(market=ReplayedMarket(feeds=feeds), clock=wall_clock_ms)
         self.state = ExchangeState(venue=self._venue)
@@ -182,7 +193,8 @@ class Killer:
         self._stories += 1
         name = f"story-{self._stories}"
         (self._folder / name).mkdir(parents=True)
-        return Story(self._folder / name, self._venue.open_account(name, SECRET))
+        account = self._venue.open_account(name, SECRET)
+        return Story(self._folder / name, account, database=self._database())
 
     def _life(self, url: str, story: Story, left: list[Phase]) -> Story:
         """Start the bot, look at what the last kill has left, and kill it in a phase of `left`."""
@@ -206,6 +218,7 @@ class Killer:
 
     def _bot(self, url: str, story: Story) -> Any:
         config = guarded_bot.configuration(url)
+        config["db_url"] = story.database or config["db_url"]
         config["breakwater"]["pacing"] = {"tick_s": 0.5, "look_s": 0.1}
         config["breakwater"]["guards"] = {"max_repeats": 1000}  # a person would not resume so often
         arguments = write_strategy(story.folder, STRATEGY)
@@ -271,7 +284,7 @@ class Killer:
             yield
             self.state.faults.clear()
             return
-        moment = threading.Thread(target=lambda: (_await(story.folder, phase, random_), die()))
+        moment = threading.Thread(target=lambda: (_await(story, phase, random_), die()))
         moment.start()
         yield
         moment.join()
@@ -333,20 +346,34 @@ def _reduced(bot: LiveBot) -> bool:
     return any(order["ft_trade_id"] in open_ for order in closed)
 
 
-def _await(folder: Path, phase: Phase, random_: random.Random) -> None:
+def _await(story: Story, phase: Phase, random_: random.Random) -> None:
     """Return as soon as the bot writes what the phase is about; of any moment, at random."""
     if phase is Phase.ANY:
         time.sleep(random_.uniform(0.0, LIFE_S))
         return
-    userdir = folder / "user_data"
+    userdir = story.folder / "user_data"
     written = {
         Phase.STATE: userdir / "control",  # a folder changes with every file begun in it
         Phase.JOURNAL: max((userdir / "journal").glob("*.jsonl")),
-        Phase.DATABASE: folder / "trades.sqlite-wal",
+        Phase.DATABASE: story.folder / "trades.sqlite-wal",
     }[phase]
+    if phase is Phase.DATABASE and story.database:
+        _await_server(story.database)
+        return
     before = written.stat().st_mtime_ns
     while written.stat().st_mtime_ns == before:
         pass
+
+
+def _await_server(url: str) -> None:
+    """Return as soon as a server writes to its log of what is to be in its tables."""
+    with closing(psycopg2.connect(url.replace("+psycopg2", ""))) as made, made.cursor() as cursor:
+        made.autocommit = True
+        at = "SELECT pg_current_wal_insert_lsn()"
+        cursor.execute(at)
+        before = cursor.fetchone()
+        while cursor.execute(at) or cursor.fetchone() == before:
+            pass
 
 
 def table(findings: Sequence[Finding]) -> str:
@@ -371,10 +398,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="keep what the bots leave there")
+    parser.add_argument("--postgres", action="store_true", help="trades on a server, not in files")
     asked = parser.parse_args(arguments)
     logging.disable(logging.INFO)  # of the configs that Freqtrade reads here, too
-    with tempfile.TemporaryDirectory() as scratch:
-        findings = Killer(asked.folder or Path(scratch), asked.seed, say).run(asked.kills)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        running_server() if asked.postgres else nullcontext() as server,
+    ):
+        database = str if server is None else server.database
+        folder = asked.folder or Path(scratch)
+        findings = Killer(folder, asked.seed, say, database).run(asked.kills)
     say(table(findings))
     return int(any(f.wrong for f in findings))
 

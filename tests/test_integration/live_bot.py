@@ -103,6 +103,10 @@ class LiveBot(RunningProcess):
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         """Return the rows of an SQL query on its database; none before it exists."""
+        if (url := database_address(self.folder)).startswith("postgresql"):
+            from tests import postgres  # most bots have their trades in a file
+
+            return postgres.rows(url, query)
         path = self.folder / "trades.sqlite"
         if not path.is_file():
             return []
@@ -141,6 +145,12 @@ class LiveBot(RunningProcess):
         signs = (" - ERROR - ", " - CRITICAL - ", "Traceback", "raised exception")
         records = re.split(r"^(?=\d{4}-\d\d-\d\d )", self.log(), flags=re.MULTILINE)
         return [record for record in records if any(sign in record for sign in signs)]
+
+
+def database_address(folder: Path) -> str:
+    """Return the address of the trades database, as a bot in that folder finds it."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return str(os.environ.get("FREQTRADE__DB_URL") or config["db_url"])
 
 
 Start: TypeAlias = Callable[[], AbstractContextManager[LiveBot]]

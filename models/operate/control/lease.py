@@ -103,8 +103,7 @@ def take_lease(
     else:
         raise ControlError(f"{what} is in use by {_named(path)}", where=str(path), cure=cure)
     before = _name_in(path)
-    name = Holder(who=who, pid=os.getpid(), host=socket.gethostname(), since_ms=clock())
-    _write_name(handle, name)
+    _write_name(handle, this_process(who, clock()))
     return Lease(path, file, before)
 
 
@@ -204,10 +203,23 @@ def _write_name(handle: int, holder: Holder) -> None:
 
 def _name_in(path: Path) -> Holder | None:
     try:
-        values = json.loads(read_regular(path)[:_LONGEST])
+        return holder_from(read_regular(path)[:_LONGEST])
+    except OSError:
+        return None
+
+
+def this_process(who: str, now_ms: int) -> Holder:
+    """Return this process as a holder."""
+    return Holder(who=who, pid=os.getpid(), host=socket.gethostname(), since_ms=now_ms)
+
+
+def holder_from(written: bytes) -> Holder | None:
+    """Return who has written his name, None where that is no name."""
+    try:
+        values = json.loads(written)
         return Holder(who=str(values["who"]), pid=int(values["pid"]), host=str(values["host"]),
                       since_ms=int(values["since_ms"]))  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Protocol
 
 from models.base.errors import ControlError
 from models.base.files import Clock, iso_ms, read_regular, wall_clock_ms, write_atomic
@@ -141,6 +141,40 @@ def owner_of(bot: BotIdentity, now_ms: int) -> Owner:
     return fresh.learned(bot)
 
 
+class Hold(Protocol):
+    """What keeps a second bot out of a place until this process ends."""
+
+    @property
+    def moved_from(self) -> str:
+        """The machine it was held on before, if that was another one."""
+
+    def lost(self) -> str:
+        """Return why it no longer keeps a second holder out, or nothing."""
+
+
+class BotPlace(Protocol):
+    """What belongs to one bot, wherever it is kept: `OwnedPlace` says what the names mean."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def instead(self) -> str: ...
+    @property
+    def doubt(self) -> str: ...
+    @property
+    def where(self) -> str:
+        """Where it is written down whose it is."""
+
+    def take(self, who: str, clock: Clock = wall_clock_ms) -> Hold:
+        """Hold it until this process ends; ControlError if another one does."""
+
+    def read(self) -> Owner | None:
+        """Return whose it is, None if nobody has written that down; ControlError if unreadable."""
+
+    def write(self, owner: Owner) -> None:
+        """Write down whose it is, whole or not at all; ControlError if that cannot be."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class OwnedPlace:
     """What belongs to one bot: a folder of state, a database.
@@ -163,18 +197,35 @@ class OwnedPlace:
     instead: str
     doubt: str = ""
 
+    @property
+    def where(self) -> str:
+        """Where it is written down whose it is."""
+        return str(self.owner)
+
+    def take(self, who: str, clock: Clock = wall_clock_ms) -> Lease:
+        """Hold it until this process ends; ControlError if another one does."""
+        return take_lease(self.lock, who, clock, what=self.name, cure=self.instead)
+
+    def read(self) -> Owner | None:
+        """Return whose it is, None if nobody has written that down; ControlError if unreadable."""
+        return read_owner(self.owner)
+
+    def write(self, owner: Owner) -> None:
+        """Write down whose it is, whole or not at all; ControlError if that cannot be."""
+        write_owner(self, owner)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Occupancy:
     """A place a bot holds: its lease, whose it is, and what was learned about the account."""
 
-    place: OwnedPlace
-    lease: Lease
+    place: BotPlace
+    lease: Hold
     owner: Owner
     news: str = ""
 
 
-def occupy(place: OwnedPlace, bot: BotIdentity, clock: Clock = wall_clock_ms) -> Occupancy:
+def occupy(place: BotPlace, bot: BotIdentity, clock: Clock = wall_clock_ms) -> Occupancy:
     """Hold `place` for `bot` until this process ends, and bind it to `bot` at its first use.
 
     Raises
@@ -183,20 +234,20 @@ def occupy(place: OwnedPlace, bot: BotIdentity, clock: Clock = wall_clock_ms) ->
         If another bot holds it, it belongs to another stage, account or strategy, nobody can
         tell whose it is, or it can be neither locked nor written; nothing has been changed then.
     """
-    lease = take_lease(place.lock, str(bot), clock, what=place.name, cure=place.instead)
+    lease = place.take(str(bot), clock)
     owner = checked_owner(place, bot)
     if owner is None:
         if place.doubt:
             raise _unowned(place, bot)
         owner = owner_of(bot, clock())
-        write_owner(place, owner)
+        place.write(owner)
         return Occupancy(place=place, lease=lease, owner=owner)
     if owner.doubts(bot):
         raise _doubtful(place, owner)
     known = owner.learned(bot)
     news = []
     if known != owner:
-        write_owner(place, known)
+        place.write(known)
     if known.keys != owner.keys:
         news.append("another API key of the same account")
     if host := lease.moved_from:
@@ -206,7 +257,7 @@ def occupy(place: OwnedPlace, bot: BotIdentity, clock: Clock = wall_clock_ms) ->
     return Occupancy(place=place, lease=lease, owner=known, news="; ".join(news))
 
 
-def checked_owner(place: OwnedPlace, bot: BotIdentity) -> Owner | None:
+def checked_owner(place: BotPlace, bot: BotIdentity) -> Owner | None:
     """Return whom `place` belongs to, None for nobody yet.
 
     Raises
@@ -214,11 +265,11 @@ def checked_owner(place: OwnedPlace, bot: BotIdentity) -> Owner | None:
     ControlError
         If that is known to be another than `bot`, or cannot be read.
     """
-    owner = read_owner(place.owner)
+    owner = place.read()
     if owner is not None and (why := owner.differs(bot)):
         raise ControlError(
             f"{place.name} belongs to {owner}; this bot is {bot}: {why}",
-            where=str(place.owner), cure=place.instead,
+            where=place.where, cure=place.instead,
         )  # fmt: skip
     return owner
 
@@ -231,13 +282,12 @@ def write_owner(place: OwnedPlace, owner: Owner) -> None:
     ControlError
         If it cannot be written.
     """
-    data = json.dumps({"format": OWNER_FORMAT, **asdict(owner)}, indent=1).encode() + b"\n"
     try:
-        write_atomic(place.owner, data)
+        write_atomic(place.owner, owner_text(owner).encode())
     except OSError as error:
         raise ControlError(
             f"it cannot be written down whose {place.name} is: {error.strerror}",
-            where=str(place.owner),
+            where=place.where,
             cure="let the bot's user write there, make room on the disk, or use another --userdir",
         ) from error
 
@@ -251,23 +301,41 @@ def read_owner(path: Path) -> Owner | None:
         If the file is there and is no owner, or a newer version's.
     """
     try:
-        values = json.loads(read_regular(path))
-        written = values.pop("format")
+        text = read_regular(path)
     except FileNotFoundError:
         return None
-    except (
-        OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError,
-    ) as error:  # fmt: skip
-        _unreadable(path, error)
+    except OSError as error:
+        _unreadable(str(path), error)
+    return owner_from_text(text, str(path))
+
+
+def owner_text(owner: Owner) -> str:
+    """Return an owner as it is written down."""
+    return json.dumps({"format": OWNER_FORMAT, **asdict(owner)}, indent=1) + "\n"
+
+
+def owner_from_text(text: str | bytes, where: str) -> Owner:
+    """Return the owner written in `text`.
+
+    Raises
+    ------
+    ControlError
+        If it is no owner, or a newer version's.
+    """
+    try:
+        values = json.loads(text)
+        written = values.pop("format")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        _unreadable(where, error)
     if isinstance(written, int) and written > OWNER_FORMAT:
         raise NewerOwnerError(
             f"written by a newer version: expected format {OWNER_FORMAT}, got {written}",
-            where=str(path), cure="start the version that wrote it, or use another --userdir",
+            where=where, cure="start the version that wrote it, or use another --userdir",
         )  # fmt: skip
     try:
         return _owner_from(values)
     except (ValueError, KeyError, TypeError) as error:
-        _unreadable(path, error)
+        _unreadable(where, error)
 
 
 def _owner_from(values: Mapping[str, Any]) -> Owner:
@@ -282,28 +350,28 @@ def _owner_from(values: Mapping[str, Any]) -> Owner:
     return Owner(stage=BotStage(values["stage"]), since_ms=since_ms, keys=tuple(keys), **texts)
 
 
-def _unreadable(path: Path, error: Exception) -> NoReturn:
+def _unreadable(where: str, error: Exception) -> NoReturn:
     raise ControlError(
         f"it cannot be read whose this is: {error!r:.200}",
-        where=str(path),
-        cure="look at the file; `breakwater claim` with the bot's config writes it anew",
+        where=where,
+        cure="look at it; `breakwater claim` with the bot's config writes it anew",
     ) from error
 
 
-def _unowned(place: OwnedPlace, bot: BotIdentity) -> ControlError:
+def _unowned(place: BotPlace, bot: BotIdentity) -> ControlError:
     return ControlError(
         f"nobody has written down whose {place.name} is, and it is not empty: {place.doubt}",
-        where=str(place.owner),
+        where=place.where,
         cure=f"if it is this bot's ({bot}), `breakwater claim` with its config, once; "
         f"otherwise {place.instead}",
     )
 
 
-def _doubtful(place: OwnedPlace, owner: Owner) -> ControlError:
+def _doubtful(place: BotPlace, owner: Owner) -> ControlError:
     return ControlError(
         f"{place.name} belongs to {owner}; this bot has another API key, and the exchange does "
         "not tell whose account that is",
-        where=str(place.owner),
+        where=place.where,
         cure="if the key was renewed, `breakwater claim` with the bot's config, once; "
         f"otherwise {place.instead}",
     )

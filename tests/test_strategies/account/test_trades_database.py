@@ -11,7 +11,12 @@ import pytest
 
 from models.base.errors import ControlError
 from models.operate.control.owner import BotIdentity, BotStage, occupy
-from strategies.account.trades_database import database_file, database_place, others_trades
+from strategies.account.trades_database import (
+    database_file,
+    database_place,
+    others_trades,
+    trades_place,
+)
 
 LIVE = BotIdentity(stage=BotStage.LIVE, exchange="binance", stake="USDT", strategy="Mine", key="k")
 DRY = BotIdentity(stage=BotStage.DRY_RUN, exchange="binance", stake="USDT", strategy="Mine")
@@ -84,9 +89,31 @@ def test_database_when_it_is_no_database_yet_or_broken_then_it_is_told_or_left_t
      ("sqlite://", None), ("sqlite:///:memory:", None), ("sqlite:///", None), ("", None),
      ("postgresql+psycopg2://u:hidden@h/db", None)],
 )  # fmt: skip
-def test_database_when_its_address_is_read_then_only_a_file_is_one_bots(
-    url: str, file: str | None, caplog: pytest.LogCaptureFixture
+def test_database_when_its_address_is_read_then_only_a_file_is_one(
+    url: str, file: str | None
 ) -> None:
     assert database_file({"db_url": url}) == (None if file is None else Path(file))
-    assert ("give each bot a database of its own" in caplog.text) is url.startswith("postgresql")
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [("sqlite:///t.sqlite", "the trades database t.sqlite"), ("sqlite://", None), ("", None),
+     ("postgresql+psycopg2://u:hidden@h:5433/db", "the trades database db at h:5433")],
+)  # fmt: skip
+def test_database_when_it_is_a_place_then_it_is_named_without_user_and_password(
+    url: str, name: str | None
+) -> None:
+    place = trades_place({"db_url": url}, LIVE)
+    assert (None if place is None else place.name) == name
+    assert "hidden" not in repr(place)
+    assert (trades_place({"db_url": url}, LIVE, missing=False) is None) is (
+        "sqlite" in url or not url
+    )
+
+
+def test_database_when_its_server_keeps_no_lock_that_is_known_then_a_person_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert trades_place({"db_url": "mysql://u:hidden@h/db"}, LIVE) is None
+    assert "give each bot a database of its own" in caplog.text
     assert "hidden" not in caplog.text
