@@ -25,6 +25,7 @@ from tests.test_contract.pages import DOCS, IDS, PAGES, README, Command
 
 # What is typed beside the pack's own programs; what it names of the checkout has to be there.
 SHELL = {"cp", "git", "install", "mkdir", "sudo"}
+GROWING = {"ray", "pg_dump"}  # typed by test_growing.py
 # Written by runs or people, or an example of a new file.
 WRITTEN = (
     "user_data/reports", "user_data/models", "user_data/control", "user_data/journal",
@@ -48,7 +49,7 @@ def test_commands_when_listed_then_each_has_a_cover_below() -> None:
     other = [
         (page.name, command.line)
         for page, command in ALL
-        if command.line not in covered and command.program not in SHELL
+        if command.line not in covered and command.program not in SHELL | GROWING
     ]
     assert other == []
     assert len(covered) > 20
