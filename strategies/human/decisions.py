@@ -37,7 +37,7 @@ def seen(row: Series | None) -> dict[str, Any]:
 
 def forecast_summary(row: Series | None) -> str:
     """Return a forecast in one line, for a person who is asked about it."""
-    if row is None or columns.P_UP not in row.index:
+    if row is None or not math.isfinite(float(row.get(columns.P_UP, math.nan))):
         return "no forecast"
     words = {columns.P_UP: "up", columns.P_FLAT: "flat", columns.P_DOWN: "down"}
     parts = [f"{word} {row[name]:.0%}" for name, word in words.items()]
