@@ -242,7 +242,8 @@ def _database_error() -> type[Exception]:
     except ImportError as error:
         raise ConfigError(
             f"db_url names a PostgreSQL server, and its driver is missing: {error}",
-            where="db_url", cure="pip install 'breakwater[postgres]', or name a file: sqlite:///",
+            where="db_url",
+            cure="in the checkout: pip install --editable '.[postgres]'; or name a file: sqlite:///",
         ) from error  # fmt: skip
     raised: type[Exception] = psycopg2.Error
     return raised

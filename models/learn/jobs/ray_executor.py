@@ -57,7 +57,8 @@ def cluster_address(named: str) -> str:
     if importlib.util.find_spec("ray") is None:
         raise ConfigError(
             'training.executor is "ray", and Ray is not installed here', where=_SETTING,
-            cure="pip install 'breakwater[ray]', or training.executor: \"process\"",
+            cure="in the checkout: pip install --editable '.[ray]'; or set "
+            'training.executor: "process"',
         )  # fmt: skip
     address = named or os.environ.get(ADDRESS_VARIABLE, "")
     if not address:

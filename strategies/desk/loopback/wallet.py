@@ -206,8 +206,13 @@ def symbol_config(venue: LoopbackVenue, account: Customer, params: Params) -> li
 
 
 def _largest(venue: LoopbackVenue, symbol: str, leverage: int) -> str:
-    """Return the largest notional allowed at a leverage, in quote."""
-    caps = [t.cap_quote for t in venue.tiers[symbol].tiers if t.max_leverage >= leverage]
+    """Return the largest notional allowed at a leverage, in quote.
+
+    A coin that may be levered less than everyone starts with is told as at the most it may be.
+    """
+    tiers = venue.tiers[symbol].tiers
+    leverage = min(leverage, max(int(t.max_leverage) for t in tiers))
+    caps = [t.cap_quote for t in tiers if t.max_leverage >= leverage]
     return str(int(caps[-1]))
 
 

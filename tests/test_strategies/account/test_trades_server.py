@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -22,8 +23,10 @@ from models.operate.control.owner import BotIdentity, BotPlace, BotStage, occupy
 from strategies.account import trades_server
 from strategies.account.trades_database import trades_place
 from strategies.account.trades_lock import before_it_ends, connect_whoever_asks, unwritable
+from strategies.desk.cli import main
 from tests.places import ROOT
 from tests.postgres import PASSWORD, Server, rows, running_server
+from tests.test_integration.live_bot import settings
 
 LIVE = BotIdentity(stage=BotStage.LIVE, exchange="binance", stake="USDT", strategy="Mine", key="k")
 DRY = BotIdentity(stage=BotStage.DRY_RUN, exchange="binance", stake="USDT", strategy="Mine")
@@ -248,7 +251,7 @@ def test_server_when_its_driver_is_missing_then_the_cure_is_the_extra(
     monkeypatch.setitem(sys.modules, "psycopg2", None)
     with pytest.raises(ConfigError, match="its driver is missing") as refused:
         trades_place({"db_url": "postgresql+psycopg2://ann:hidden-word@h/db"}, LIVE)
-    assert "breakwater[postgres]" in refused.value.cure
+    assert "'.[postgres]'" in refused.value.cure
     assert "hidden" not in str(refused.value)
 
 
@@ -324,3 +327,25 @@ def test_owner_when_a_newer_version_wrote_it_then_it_is_not_overwritten(url: str
     with pytest.raises(ControlError, match="written by a newer version"):
         occupy(place(url), LIVE)
     assert rows(url, "SELECT owner FROM breakwater_owner") == [{"owner": newer}]
+
+
+def test_claim_when_the_database_is_on_a_server_then_a_person_binds_it_and_no_bot_runs_on_it(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = {**settings("https://127.0.0.1:1", ["BTC/USDT:USDT"], dry_run=False),
+              "strategy": "Mine", "db_url": url, "user_data_dir": str(tmp_path)}  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    words = ["claim", "--config", str(tmp_path / "config.json")]
+    monkeypatch.setattr("strategies.desk.typed.input", lambda _: "claim", raising=False)
+    process = held_elsewhere(url)
+    assert main(words) == 2
+    assert "is in use by Mine, live on binance" in capsys.readouterr().err
+    process.kill()
+    process.wait(20)
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert "the trades database trades" in said.out
+    assert PASSWORD not in said.out + said.err
+    release()
+    with pytest.raises(ControlError, match="belongs to Mine"):
+        occupy(place(url, THEIRS), THEIRS)

@@ -302,6 +302,6 @@ def test_executor_when_it_is_asked_for_then_it_is_the_settings_and_ray_has_to_be
     )
     with pytest.raises(ConfigError, match="Ray is not installed here") as caught:
         executor_of(TrainingSettings(executor="ray", ray_address="head:6379"))
-    assert "breakwater[ray]" in caught.value.cure
+    assert "'.[ray]'" in caught.value.cure
     with pytest.raises(ValueError, match="expected executor to be one of process, ray, got dask"):
         TrainingSettings(executor="dask")

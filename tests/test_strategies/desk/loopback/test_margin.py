@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -160,3 +161,15 @@ def test_margin_type_when_already_cross_then_the_exchange_says_so(
 ) -> None:
     with pytest.raises(ApiError, match="-4046"):
         wallet.set_margin_type(venue, account, {"symbol": "BTCUSDT", "marginType": "CROSSED"})
+
+
+def test_settings_when_a_coin_may_be_levered_less_than_everyone_starts_with_then_it_is_told_so(
+    venue: LoopbackVenue, account: Customer
+) -> None:
+    tiers = venue.tiers["BTCUSDT"]
+    low = tuple(replace(tier, max_leverage=min(tier.max_leverage, 10.0)) for tier in tiers.tiers)
+    venue.tiers = {**venue.tiers, "BTCUSDT": replace(tiers, tiers=low)}
+    told = {one["symbol"]: one for one in wallet.symbol_config(venue, account, {})}
+    most = max(tier.cap_quote for tier in low if tier.max_leverage == 10.0)
+    assert told["BTCUSDT"]["maxNotionalValue"] == str(int(most))
+    assert int(told["ETHUSDT"]["maxNotionalValue"]) > 0
