@@ -16,7 +16,7 @@ import ccxt
 from freqtrade.enums import TRADE_MODES, RunMode
 
 from models.base.errors import PackError
-from models.operate.control.lease import holder_of, take_lease
+from models.operate.control.lease import Holder, holder_of, take_lease
 from models.operate.control.owner import BotIdentity, BotStage
 from strategies.account.exchange_client import account_client, say_unverified_once
 
@@ -125,8 +125,8 @@ def _hold(bot: BotIdentity, who: str, role: str, what: str, cure: str) -> None:
         logger.warning("what tidies %s up may remove the lock in it: %s", folder, error)
 
 
-def account_holder(bot: BotIdentity) -> str:
-    """Return which bot of this machine's user trades the same account now, or nothing.
+def account_holder(bot: BotIdentity) -> Holder | None:
+    """Return which bot of this machine's user trades the same account now; None if none does.
 
     Raises
     ------
@@ -134,8 +134,7 @@ def account_holder(bot: BotIdentity) -> str:
         If its lock is there and cannot be looked at.
     """
     path = _account_lock(bot, "bot")
-    holder = None if path is None else holder_of(path)
-    return "" if holder is None else str(holder)
+    return None if path is None else holder_of(path)
 
 
 def _account_lock(bot: BotIdentity, role: str) -> Path | None:

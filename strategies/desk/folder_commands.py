@@ -37,10 +37,10 @@ def serve_folder(options: argparse.Namespace) -> int:
 
     folder, record = known_folder(options.folder)
     _require_replay(folder, record)
-    if options.data is not None or options.start is not None or options.port:
+    if options.data or options.coins or options.start or options.port:
         raise ConfigError(
             "expected the folder alone: it says which candles, from when and on which port",
-            cure="leave --data, --start and --port out, or leave the folder out",
+            cure="leave --data, --coins, --start and --port out, or leave the folder out",
         )
     asked = record.asked
     passed_ms = wall_clock_ms() - asked.made_ms

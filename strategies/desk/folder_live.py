@@ -51,8 +51,10 @@ def looked_at_telegram(looked: LookedAt, stage: str) -> Iterator[Finding]:
     if block.get("enabled") and block.get("token") and block.get("chat_id"):
         yield sound("telegram", "token and chat are set")
     else:
+        file = looked.folder / ENVIRONMENT_FILE
+        first = "" if file.is_file() else f"{environment_line(looked.folder)}    and "
         yield advice("telegram", "off: nobody is told anything",
-                     f"fill in its three lines in {looked.folder / ENVIRONMENT_FILE}")  # fmt: skip
+                     f"{first}fill in its three lines in {file}")  # fmt: skip
 
 
 def looked_at_running(looked: LookedAt, stage: str) -> Iterator[Finding]:
@@ -126,10 +128,11 @@ def looked_at_account(looked: LookedAt, before: list[Finding]) -> Iterator[Findi
     try:
         bot = bot_identity(looked.live)
         holder = account_holder(bot)
+        own = holder_of(home_of(looked.folder, BotStage.LIVE) / CONTROL_FOLDER / LEASE_FILE)
     except (PackError, OSError) as error:
         yield missing("account", str(error), "look at keys and connection")
         return
-    if holder:
+    if holder is not None and (own is None or holder.pid != own.pid):
         cure = "one bot, one account: give this one a sub-account, and a key of that"
         yield missing("account", f"another bot trades it: {holder}", cure)
     elif not bot.uid:

@@ -48,10 +48,15 @@ control/
 data/
 dry_run/
 feeds/
+hyperopt_results/
+hyperopts/
 journal/
 logs/
 models/
+notebooks/
+plot/
 reports/
+.upgrade*
 __pycache__/
 """
 

@@ -30,7 +30,7 @@ _BEHIND: Final = 0.8  # of the data is history when the replay starts, unless to
 def run_exchange(options: argparse.Namespace) -> int:
     """Serve as the options say until SIGTERM or SIGINT; return the process exit code."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    state = replayed(options) if options.data is not None else listing(options.coins)
+    state = replayed(options) if options.data is not None else without_replay(options.coins)
     try:
         asyncio.run(serve_until_stopped(state, options.host, options.port))
     except OSError as error:
@@ -41,7 +41,7 @@ def run_exchange(options: argparse.Namespace) -> int:
     return 0
 
 
-def listing(coins: Path | None) -> LoopbackState:
+def without_replay(coins: Path | None) -> LoopbackState:
     """Return an exchange that only lists its symbols: the usual ones, and a data directory's."""
     return LoopbackState() if coins is None else LoopbackState(symbols=coins_in(coins))
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from models.operate.control.commands import CONTROL_FOLDER, Commands
+from models.operate.control.home import LEASE_FILE
 from models.operate.control.state import Person
 from models.operate.control.watch_sign import sign_watch
 from strategies.account.acknowledgement import leverage_digest
@@ -71,7 +72,33 @@ def test_stages_when_looked_at_one_after_the_other_then_each_is_ready_when_all_i
         assert main(["doctor", str(folder), "--stage", "live"]) == 0
         out = capsys.readouterr().out
         assert "no other bot of this machine's user trades it" in out
+        assert bot_beside(folder, folder) == 0  # its own bot is no other
+        assert "bot: runs already" in capsys.readouterr().out
+        assert bot_beside(folder.with_name("another"), folder) == 1
+        assert "no    account: another bot trades it" in capsys.readouterr().out
         assert "0.0 s" in out or "s behind" in out or "s ahead of" in out  # the clock
+
+
+def bot_beside(home: Path, looked_at: Path) -> int:
+    """Return what the doctor says of a folder while a bot with that home trades its account."""
+    holding = (
+        "import sys, pathlib\n"
+        "from models.operate.control.lease import take_lease\n"
+        "from strategies.account.config_files import config_of_files\n"
+        "from strategies.account.identity import bot_identity, hold_account\n"
+        "hold_account(bot_identity(config_of_files([pathlib.Path(sys.argv[2])])))\n"
+        "take_lease(pathlib.Path(sys.argv[1]), 'a bot'); print('held', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    lease = home / CONTROL_FOLDER / LEASE_FILE
+    with subprocess.Popen(
+        [sys.executable, "-c", holding, str(lease), str(looked_at / "config_live.json")], cwd=ROOT,
+        text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as bot:  # fmt: skip
+        assert bot.stdout is not None
+        assert bot.stdout.readline() == "held\n"
+        sign_watch(looked_at / CONTROL_FOLDER, os.getpid())
+        return main(["doctor", str(looked_at), "--stage", "live"])
 
 
 def shown(words: str) -> str:

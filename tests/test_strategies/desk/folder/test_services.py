@@ -120,8 +120,9 @@ def test_git_when_it_looks_at_a_folder_then_state_and_keys_are_not_its_business(
     folder = make()
     git = ["git", "-C", str(folder)]
     subprocess.run([*git, "init", "-q"], check=True)
-    for name in (".env", "live.sqlite", "live.sqlite-wal", "live.sqlite-shm", "control/state.json",
-                 "config.json.new", "data/binance/x.feather"):  # fmt: skip
+    state = ("live.sqlite", "live.sqlite-wal", "live.sqlite-shm", "control/state.json",
+             "data/binance/x.feather", "hyperopts/x", ".upgrade.lock")  # fmt: skip
+    for name in (".env", "config.json.new", *state):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
         done = subprocess.run([*git, "check-ignore", "-q", name], check=False)
