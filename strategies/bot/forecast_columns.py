@@ -36,6 +36,11 @@ class ForecastColumns(IStrategy):  # type: ignore[misc]  # Freqtrade ships no ty
                 columns.P_FLAT: {"color": "#999999"},
                 columns.P_DOWN: {"color": "#d55e00"},
             },
+            "edge": {
+                columns.EDGE: {"color": "#56b4e9"},
+                columns.EDGE_LOW: {"color": "#0072b2"},
+            },
+            "volatility": {columns.SIGMA: {"color": "#009e73"}},
             "hazard": {
                 columns.LABEL_CASCADE_DOWN: {"color": "#d55e00"},
                 columns.LABEL_CASCADE_UP: {"color": "#0072b2"},

@@ -47,6 +47,8 @@ class GatedStrategy(AnsweringStrategy):
     """
 
     gate: OrderGate | None  # None in a backtest, which sends no order
+    # Freqtrade's web server makes a strategy to be drawn, and reads its every attribute first.
+    _provider: DataProvider = None
 
     def _make_gate(self, stage: Stage) -> OrderGate | None:
         if self.control is None:
@@ -58,7 +60,7 @@ class GatedStrategy(AnsweringStrategy):
 
     @property
     def dp(self) -> DataProvider:
-        """Freqtrade's data provider."""
+        """Freqtrade's data provider; None until it has given one."""
         return self._provider
 
     @dp.setter

@@ -57,6 +57,8 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
         "stoploss_on_exchange": False,
     }
 
+    plot_config: ClassVar[dict[str, Any]] = hedge_frame.plot_of(ForecastColumns.plot_config)
+
     def __init__(self, config: dict[str, Any]) -> None:
         with refusing_to_start():
             self.require_settings(config)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from pandas import DataFrame, Series
@@ -37,6 +38,18 @@ def target_of(leg: int) -> str:
 def width_of(leg: int) -> str:
     """Return the column of the half-width of a leg's band."""
     return f"hedge_width_{leg}"
+
+
+def plot_of(forecast: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what Freqtrade's web page draws: the forecast of the primary, and of a leg its own.
+
+    A column that a pair does not have is left out of its plot.
+    """
+    ratio = {target_of(0): {"color": "#0072b2"}, target_of(1): {"color": "#009e73"}}
+    signal = {AGAINST: {"color": "#d55e00"}, FOR: {"color": "#0072b2"},
+              P_INCREASE: {"color": "#009e73"}, P_DECREASE: {"color": "#cc79a7"}}  # fmt: skip
+    subplots = {"ratio": ratio, "signal": signal, **forecast["subplots"]}
+    return {"main_plot": forecast["main_plot"], "subplots": subplots}
 
 
 def baseline_columns(

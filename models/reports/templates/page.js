@@ -154,6 +154,7 @@ async function start() {
 }
 
 start().catch((error) => {
+  document.documentElement.dataset.drawn = "no";
   document.querySelectorAll("[data-figure]").forEach((place) => {
     place.textContent = "Not drawn: this needs a browser of 2023 or later. The numbers are in report.json, beside this page.";
   });

@@ -23,6 +23,7 @@ from models.trade.hedging.baseline import BaselineConfig
 from strategies.account.hedge_config import HedgeConfig, HedgeMode, required_hedge
 from strategies.bot import hedge_book, hedge_frame
 from strategies.bot.config import pack_config
+from strategies.bot.hedge import HedgeStrategy
 from strategies.guard.gate import OrderRefusedError
 from strategies.LitecoinHedge import LitecoinHedge
 from tests.places import USER_DATA
@@ -379,6 +380,17 @@ def test_signal_when_the_model_has_the_action_head_then_its_columns_are_read() -
     assert hedge_frame.signal_of(got.iloc[0]).p_increase == 0.5
     assert hedge_frame.signal_of(got.iloc[0]).p_decrease == 0.2
     assert hedge_frame.signal_of(got.iloc[1]).p_decrease is None
+
+
+def test_plot_when_drawn_then_a_leg_has_its_ratios_and_its_signal() -> None:
+    btc, ltc, eth = (candles(300, seed) for seed in (1, 2, 3))
+    baseline = BaselineConfig(halflife_candles=20.0)
+    frame = hedge_frame.baseline_columns(btc, ltc, [btc, eth], baseline, 1.0)
+    leg = set(hedge_frame.with_signal(frame, None).columns)
+    subplots = HedgeStrategy.plot_config["subplots"]
+    # A name that no column has would be left out of the plot in silence.
+    assert {*subplots["ratio"], *subplots["signal"]} <= leg
+    assert {columns.P_UP, columns.P_DOWN} <= set(subplots["probability"])
 
 
 def test_book_when_orders_came_after_the_close_then_they_are_undone() -> None:
