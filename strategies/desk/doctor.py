@@ -8,7 +8,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from importlib import metadata
-from typing import Final
+from typing import Any, Final
 
 from strategies.seams.catalog import seams_in
 from strategies.seams.check import GoneSeam, cure, gone_seams, pinned_versions
@@ -32,6 +32,33 @@ def run_doctor() -> int:
     if gone:
         print(f"cure: {cure()}")
     return 1 if unsafe or shadowed else 0
+
+
+def doctor_values() -> dict[str, Any]:
+    """Return the same for a program: versions, seams, and whether safety has what it needs."""
+    seams, shadowed = seams_in(), shadowed_packages()
+    missing = {found.seam.name: found.missing for found in gone_seams(seams)}
+    expected = pinned_versions()
+    return {
+        "ok": not shadowed and not any(s.safety and s.name in missing for s in seams),
+        "python": platform.python_version(),
+        "packages": {
+            name: {"installed": _installed(name), "made_for": expected.get(name)}
+            for name in _PACKAGES
+        },
+        "shadowed": {name: str(place) for name, place in shadowed.items()},
+        "seams": [
+            {"name": s.name, "safety": s.safety, "lacks": missing.get(s.name, ""),
+             "without": s.without, "file": str(s.file)} for s in seams
+        ],
+    }  # fmt: skip
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def seam_table(seams: Sequence[Seam], gone: Sequence[GoneSeam]) -> list[str]:
@@ -63,10 +90,7 @@ def _versions() -> list[str]:
     expected = pinned_versions()
     lines = [f"{'python':20} {platform.python_version()}"]
     for package in _PACKAGES:
-        try:
-            version = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            version = "not installed"
+        version = _installed(package) or "not installed"
         made_for = expected.get(package, version)
         note = "" if version == made_for else f"  (the pack is made for {made_for})"
         lines.append(f"{package:20} {version}{note}")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from models.base.errors import ConfigError
 from strategies.desk.control import Subcommands, person
+from strategies.desk.json_answers import add_json, print_json
+from strategies.desk.names import pair_name
 from strategies.desk.typed import DATA_HELP, positive
 
 
@@ -15,7 +17,7 @@ def add_folders(commands: Subcommands) -> None:
     init = commands.add_parser("init", help="make a folder of a bot's own; asks at a terminal")
     init.add_argument("folder", type=Path, help="is not there yet")
     init.add_argument("--style", help="scalp, intraday, swing, position, hedge or volatility")
-    init.add_argument("--pair", help="as SOL/USDT:USDT")
+    init.add_argument("--pair", type=pair_name, help="as SOL/USDT:USDT")
     init.add_argument("--exchange", help="binance, or loopback: candles replayed on this machine")
     init.add_argument("--data", type=Path, help=f"candles to copy: {DATA_HELP}")
     init.add_argument("--amount", type=positive, help="hedge: coins of the position to hedge")
@@ -49,6 +51,7 @@ def _add_doctor(commands: Subcommands) -> None:
     )
     doctor.add_argument("--strategy", default="", help="default: the config's")
     doctor.add_argument("--freqaimodel", default="", help="the bot's; default: the config's")
+    add_json(doctor)
     doctor.set_defaults(run=_doctor)
 
 
@@ -83,10 +86,17 @@ def _doctor(options: argparse.Namespace) -> int:
     from strategies.desk.quiet import without_freqtrade_log
 
     if options.folder is not None:
+        if options.json:
+            raise ConfigError(
+                "--json is for the pack, or the settings of a --config",
+                cure="take --json out, or give the folder's config file by --config",
+            )
         from strategies.desk.folder_ready import run_ready
 
         with without_freqtrade_log():
             return run_ready(options.folder, options.stage)
+    if options.json:
+        return _doctor_for_programs(options)
     from strategies.desk.doctor import run_doctor
 
     code = run_doctor()
@@ -98,6 +108,25 @@ def _doctor(options: argparse.Namespace) -> int:
     with without_freqtrade_log():
         refused = judge_settings(options.config, options.strategy, options.freqaimodel)
     return max(code, min(refused, 1))
+
+
+def _doctor_for_programs(options: argparse.Namespace) -> int:
+    from strategies.desk.doctor import doctor_values
+    from strategies.desk.quiet import without_freqtrade_log
+
+    values, code = doctor_values(), 0
+    if options.config:
+        from strategies.desk.settings import judged_settings
+
+        with without_freqtrade_log():
+            judged = judged_settings(options.config, options.strategy, options.freqaimodel)
+        code = min(judged.refused, 1)
+        values["settings"] = {
+            "strategy": judged.strategy, "found": judged.lines, "refused": judged.refused,
+            "unjudged": judged.unjudged,
+        }  # fmt: skip
+    print_json(values)
+    return code if values["ok"] else 1
 
 
 def _acknowledge(options: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Any, Final, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from models.base.config import EXPECTED
 from models.base.errors import ConfigError
@@ -56,6 +56,21 @@ def run_settings(part: str = "") -> int:
     ConfigError
         If no block's name holds `part`.
     """
+    chosen = _chosen(part)
+    sys.stdout.write(settings_markdown(chosen) if part == "" else _sections(chosen))
+    return 0
+
+
+def settings_values(part: str = "") -> list[dict[str, Any]]:
+    """Return the same for a program; raises as `run_settings` does."""
+    return [
+        {"block": block.name, "models": list(block.readers), "setting": row.name,
+         "default": row.default.strip("`"), "what": row.what, "meaning": row.meaning}
+        for block in _chosen(part) for row in _rows(block.kind)
+    ]  # fmt: skip
+
+
+def _chosen(part: str) -> list[SettingsBlock]:
     blocks = list(setting_blocks())
     chosen = [block for block in blocks if part.lower() in block.name.lower()]
     if not chosen:
@@ -63,8 +78,7 @@ def run_settings(part: str = "") -> int:
             f"no block of settings has {part!r} in its name",
             cure=f"one of {', '.join(dict.fromkeys(block.name for block in blocks))}",
         )
-    sys.stdout.write(settings_markdown(chosen) if part == "" else _sections(chosen))
-    return 0
+    return chosen
 
 
 def settings_markdown(blocks: Sequence[SettingsBlock]) -> str:
@@ -165,17 +179,24 @@ def _section(block: SettingsBlock) -> Iterator[str]:
         return
     yield "| setting | default | what | meaning |"
     yield "|---|---|---|---|"
-    yield from rows
+    for row in rows:
+        cells = (f"`{row.name}`", row.default, row.what, row.meaning)
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
     yield ""
 
 
-def _rows(kind: type[Any]) -> Iterator[str]:
+class _Row(NamedTuple):
+    name: str
+    default: str
+    what: str
+    meaning: str
+
+
+def _rows(kind: type[Any]) -> Iterator[_Row]:
     hints, comments = get_type_hints(kind), field_comments(kind)
     for f in dataclasses.fields(kind):
         if f.init and _block_of(hints[f.name]) is None:
-            meaning = comments.get(f.name, "")
-            cells = (f"`{f.name}`", _default(f), _what(hints[f.name], f), meaning)
-            yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+            yield _Row(f.name, _default(f), _what(hints[f.name], f), comments.get(f.name, ""))
 
 
 def _default(f: dataclasses.Field[Any]) -> str:

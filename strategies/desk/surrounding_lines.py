@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from strategies.desk.control import Subcommands
+from strategies.desk.json_answers import add_json, print_json
 from strategies.desk.loopback.options import add_exchange_options
 from strategies.desk.names import timeframe_name
 
@@ -23,6 +24,7 @@ def add_surroundings(commands: Subcommands) -> None:
     exchange.set_defaults(run=_exchange)
     settings = commands.add_parser("settings", help="every setting, its default and its meaning")
     settings.add_argument("part", nargs="?", default="", help="of a block's name, as limits")
+    add_json(settings)
     settings.set_defaults(run=_settings)
     _add_collect(commands)
 
@@ -54,8 +56,11 @@ def _simulate(options: argparse.Namespace) -> int:
 
 
 def _settings(options: argparse.Namespace) -> int:
-    from strategies.desk.settings_page import run_settings
+    from strategies.desk.settings_page import run_settings, settings_values
 
+    if options.json:
+        print_json(settings_values(options.part))
+        return 0
     return run_settings(options.part)
 
 

@@ -16,8 +16,10 @@ from models.operate.control.heartbeat import Heartbeat, beat
 from models.operate.control.state import Person
 from models.operate.journal.records import OrderFilled
 from strategies.desk.cli import main
-from tests.places import USER_DATA
+from tests.places import ROOT, USER_DATA
 
+# Their own keys are names of other things.
+NAMED = ("record", "numbers", "packages", "shadowed")
 ANN = Person("ann", "test")
 ANSWER = EntryAnswer(pair="BTC/USDT:USDT", rule="edge", why="claims 3 bp", change="more")
 
@@ -142,12 +144,51 @@ def test_keys_when_a_program_reads_them_then_the_page_lists_each(
     assert keys(told) - listed == set()
 
 
+@pytest.mark.parametrize("words", [["doctor"], ["settings", "sizing"]])
+def test_keys_when_a_program_asks_about_the_pack_then_the_page_lists_each(
+    capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    page = (USER_DATA / "docs" / "control.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"`(\w+)`", page[page.index("## For programs") :]))
+    assert main([*words, "--json"]) == 0
+    [line] = capsys.readouterr().out.splitlines()
+    assert keys(json.loads(line)) - listed == set()
+
+
+def test_doctor_when_a_program_asks_about_a_config_then_what_is_refused_is_in_its_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({
+        "add_config_files": [str(USER_DATA / "config_bitcoin.json")],
+        "strategy_path": str(ROOT / "strategies"), "freqaimodel_path": str(ROOT / "freqaimodels"),
+        "use_exit_signal": False,
+    }))  # fmt: skip
+    code = main(["doctor", "--json", "--config", str(config), "--freqaimodel", "LSTMForecaster"])
+    [line] = capsys.readouterr().out.splitlines()
+    told = json.loads(line)
+    assert told["ok"]
+    assert code == min(told["settings"]["refused"], 1)
+    assert "use_exit_signal" in " ".join(told["settings"]["found"])
+
+
+def test_settings_when_a_program_asks_then_each_has_block_default_and_meaning(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["settings", "breakwater.sizing", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    [row] = [row for row in rows if row["setting"] == "stop_sigmas"]
+    assert (row["block"], row["default"]) == ("breakwater.sizing", "3.0")
+    assert row["meaning"] == "stop distance in volatilities over the horizon"
+    assert main(["settings", "nowhere", "--json"]) == 2
+
+
 def keys(value: Any) -> set[str]:
     """Return the keys of what a program reads, but for those of records and figures."""
     if isinstance(value, list):
         return {key for part in value for key in keys(part)}
     if not isinstance(value, dict):
         return set()
-    below = {key for name, part in value.items() if name not in ("record", "numbers")
+    below = {key for name, part in value.items() if name not in NAMED
              for key in keys(part)}  # fmt: skip
     return set(value) | below
