@@ -21,6 +21,7 @@ from freqtrade.configuration.config_validation import (
 )
 from freqtrade.configuration.environment_vars import environment_vars_to_dict
 from freqtrade.configuration.load_config import load_from_files
+from freqtrade.enums import RunMode
 from freqtrade.misc import deep_merge_dicts
 
 from models.base.config import shown
@@ -41,8 +42,13 @@ _RULES: Final = {
 _CURE: Final = "mend the config file, or take the variable FREQTRADE__.. out of the environment"
 
 
-def config_of_files(configs: Sequence[Path]) -> dict[str, Any]:
+def config_of_files(configs: Sequence[Path], userdir: Path | None = None) -> dict[str, Any]:
     """Return Freqtrade's configuration of these files and the environment, for no run of its own.
+
+    Parameters
+    ----------
+    userdir
+        Wins over the files' own, as ``--userdir`` does: theirs may be of another directory.
 
     Raises
     ------
@@ -52,7 +58,9 @@ def config_of_files(configs: Sequence[Path]) -> dict[str, Any]:
         Whatever else Freqtrade refuses, in its own words.
     """
     try:
-        config: dict[str, Any] = Configuration.from_files([str(path) for path in configs])
+        given = {} if userdir is None else {"user_data_dir": str(userdir)}
+        arguments = {"config": [str(path) for path in configs], **given}
+        config: dict[str, Any] = Configuration(arguments, RunMode.OTHER).get_config()
     except STUMBLES as error:
         refuse_wrong_kinds(_as_written(configs), ("exchange",))
         raise ConfigError(

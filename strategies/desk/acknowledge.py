@@ -42,7 +42,9 @@ def run_acknowledge(
     configs: Sequence[Path], userdir: Path | None, data: Path | None, by: Person
 ) -> int:
     """Show the table for the configured leverage and note the acceptance; 0 if accepted."""
-    config = config_of_files(configs)
+    if userdir is not None and not userdir.is_dir():
+        raise ControlError("expected the bot's user directory", where=str(userdir))
+    config = config_of_files(configs, userdir)
     limits = pack_config(config).limits
     isolated = config.get("margin_mode") == "isolated"
     most = max(limits.max_leverage, limits.isolated_leverage if isolated else 0.0)

@@ -65,6 +65,7 @@ class DemoOptions:
 def run_demo(options: DemoOptions) -> int:
     """Run the backtest and write its report; return the process exit code."""
     config = configured(options.config, options.userdir)
+    require_futures(config)
     options = _resolved(options, config)
     _require_own_model(options, config)
     _require_names(options)
@@ -96,6 +97,17 @@ def _require_own_model(options: DemoOptions, config: Mapping[str, Any]) -> None:
             f"a demo reports what forecasts of the pack's models come to, got {options.model}",
             where=str(options.config),
             cure=f"freqtrade backtesting --config {options.config}, then breakwater audit",
+        )
+
+
+def require_futures(config: Mapping[str, Any]) -> None:
+    """Refuse spot markets, of which Freqtrade would say so with a trace, after a minute."""
+    mode = config.get("trading_mode")
+    if mode != "futures":
+        raise ConfigError(
+            f"expected trading_mode futures, got {mode}",
+            where="trading_mode",
+            cure="the pack's strategies sell short and borrow; set futures, and a margin_mode",
         )
 
 

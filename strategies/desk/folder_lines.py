@@ -8,7 +8,6 @@ from pathlib import Path
 from models.base.errors import ConfigError
 from strategies.desk.control import Subcommands, person
 from strategies.desk.json_answers import add_json, print_json
-from strategies.desk.names import pair_name
 from strategies.desk.typed import DATA_HELP, positive
 
 
@@ -17,7 +16,7 @@ def add_folders(commands: Subcommands) -> None:
     init = commands.add_parser("init", help="make a folder of a bot's own; asks at a terminal")
     init.add_argument("folder", type=Path, help="is not there yet")
     init.add_argument("--style", help="scalp, intraday, swing, position, hedge or volatility")
-    init.add_argument("--pair", type=pair_name, help="as SOL/USDT:USDT")
+    init.add_argument("--pair", help="as SOL/USDT:USDT")
     init.add_argument("--exchange", help="binance, or loopback: candles replayed on this machine")
     init.add_argument("--data", type=Path, help=f"candles to copy: {DATA_HELP}")
     init.add_argument("--amount", type=positive, help="hedge: coins of the position to hedge")

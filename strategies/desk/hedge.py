@@ -55,6 +55,7 @@ from strategies.desk.demo import (
     DemoOptions,
     backtest_command,
     newest_models,
+    require_futures,
     require_model,
     run_backtest,
 )
@@ -146,6 +147,7 @@ def _prepared(options: HedgeOptions) -> _Run:
         If the config cannot be backtested, or it and the model do not fit.
     """
     config = configured(options.config, options.userdir)
+    require_futures(config)
     if options.model is not None:
         require_model(options.model, options.userdir)
     pack = pack_config(config)

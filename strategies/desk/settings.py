@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +21,7 @@ from strategies.account.safety_rules import Cure, Fault, Judged
 from strategies.account.safety_table import SETTINGS
 from strategies.bot.followed import misnamed, misnamed_pairs
 from strategies.bot.guarded import GuardedStrategy
+from strategies.desk.places import FREQAIMODELS, STRATEGIES
 from strategies.seams.resolvers import try_loading
 
 # A strategy brings these, where the config has none.
@@ -72,7 +74,12 @@ def judged_settings(
     ConfigError
         If the strategy is none of the pack's, or cannot be made with these settings.
     """
-    config = config_of_files(configs)
+    with tempfile.TemporaryDirectory() as scratch:  # no state is looked at
+        config = config_of_files(configs, Path(scratch))
+    for setting, folder in (("strategy_path", STRATEGIES), ("freqaimodel_path", FREQAIMODELS)):
+        # What the shipped configs say holds in a checkout only.
+        if config.get(setting) == folder.name and not Path(folder.name).is_dir():
+            config[setting] = str(folder)
     config["strategy"] = name or config.get("strategy")
     config["freqaimodel"] = model or config.get("freqaimodel")
     refuse_wrong_kinds(config["original_config"], _REQUIRED)
