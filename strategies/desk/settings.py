@@ -12,7 +12,7 @@ from typing import Any, Final
 import ccxt
 from freqtrade.config_schema.config_schema import SCHEMA_TRADE_REQUIRED
 from freqtrade.enums import RunMode
-from freqtrade.exceptions import FreqtradeException
+from freqtrade.exceptions import FreqtradeException, OperationalException
 
 from models.base.config import shown
 from models.base.errors import ConfigError, PackError
@@ -21,7 +21,7 @@ from strategies.account.safety_rules import Cure, Fault, Judged
 from strategies.account.safety_table import SETTINGS
 from strategies.bot.followed import misnamed, misnamed_pairs
 from strategies.bot.guarded import GuardedStrategy
-from strategies.desk.places import FREQAIMODELS, STRATEGIES
+from strategies.desk.places import FREQAIMODELS, STRATEGIES, USER_DATA
 from strategies.seams.resolvers import try_loading
 
 # A strategy brings these, where the config has none.
@@ -74,8 +74,7 @@ def judged_settings(
     ConfigError
         If the strategy is none of the pack's, or cannot be made with these settings.
     """
-    with tempfile.TemporaryDirectory() as scratch:  # no state is looked at
-        config = config_of_files(configs, Path(scratch))
+    config = _read(configs)
     for setting, folder in (("strategy_path", STRATEGIES), ("freqaimodel_path", FREQAIMODELS)):
         # What the shipped configs say holds in a checkout only.
         if config.get(setting) == folder.name and not Path(folder.name).is_dir():
@@ -94,6 +93,17 @@ def judged_settings(
         refused=sum(fault.setting.cure is Cure.REFUSE for fault in faults) + len(others),
         unjudged="what the FreqAI model would refuse; name it, --freqaimodel" if unnamed else "",
     )  # fmt: skip
+
+
+def _read(configs: Sequence[Path]) -> dict[str, Any]:
+    """Return the configuration, also where its user directory is of another working directory."""
+    try:
+        return config_of_files(configs)
+    except OperationalException as error:
+        if f"`{USER_DATA}`" not in str(error):  # the shipped configs', of another directory
+            raise
+        with tempfile.TemporaryDirectory() as scratch:  # no state is looked at
+            return config_of_files(configs, Path(scratch))
 
 
 def _made(config: dict[str, Any]) -> GuardedStrategy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from models.operate.control.home import home_of
 from models.operate.control.owner import BotStage
 from models.operate.control.state import Person
 from strategies.desk.cli import main
+from tests.exchange.server import running_exchange
+from tests.exchange.state import ExchangeState
 from tests.test_integration.live_bot import BTC, ETH, running_bot, settings
 from tests.test_integration.running import write_strategy
 
@@ -41,6 +44,19 @@ class LittleEdge(ForecastStrategy):
 '''
 
 
+def configuration(url: str) -> dict[str, Any]:
+    return {
+        **settings(url, [BTC, ETH], dry_run=True),
+        "breakwater": {"pacing": {"tick_s": 0.5, "look_s": 0.1}},
+    }
+
+
+def as_people_do(command: list[str], env: dict[str, str], **how: Any) -> subprocess.Popen[bytes]:
+    """Start it without the filter of warnings that other tests give a bot."""
+    told = {name: value for name, value in env.items() if name != "PYTHONWARNINGS"}
+    return subprocess.Popen(command, env=told, **how)
+
+
 def asked(userdir: Path, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
     capsys.readouterr()
     code = main([*words, "--userdir", str(userdir)])
@@ -57,15 +73,16 @@ def rules(userdir: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 
 
 def test_why_when_a_dry_run_does_not_trade_then_the_one_rule_is_named_with_its_numbers(
-    tmp_path: Path, url: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, state: ExchangeState, capsys: pytest.CaptureFixture[str]
 ) -> None:
     userdir = tmp_path / "user_data"
-    config = {
-        **settings(url, [BTC, ETH], dry_run=True),
-        "breakwater": {"pacing": {"tick_s": 0.5, "look_s": 0.1}},
-    }
     arguments: Sequence[str] = write_strategy(tmp_path, STRATEGY)
-    with running_bot(tmp_path, config, *arguments, acknowledged=False) as bot:
+    with (
+        running_exchange(state, tls=True) as url,
+        running_bot(
+            tmp_path, configuration(url), *arguments, acknowledged=False, launch=as_people_do
+        ) as bot,
+    ):
         bot.wait_for(
             lambda: rules(userdir, capsys).get(BTC, {}).get("rule") == "edge", "its answer"
         )
@@ -86,3 +103,4 @@ def test_why_when_a_dry_run_does_not_trade_then_the_one_rule_is_named_with_its_n
         assert asked(userdir, capsys, "why", "7") == (1, "the journal has nothing about trade 7\n")
     assert rules(userdir, capsys)[""]["why"] == "the bot has ended"
     assert bot.troubles() == []
+    assert bot.log().count("InsecureRequestWarning") <= 3  # and not with each request

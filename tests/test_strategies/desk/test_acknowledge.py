@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,22 @@ def test_acknowledge_when_anything_else_is_typed_then_nothing_is_accepted(
     typed.append(answer)
     assert acknowledge(tmp_path, config, history) == 2
     assert not accepted(tmp_path, config)
+
+
+def test_acknowledge_when_nobody_is_there_to_answer_then_it_says_so_from_any_directory(
+    tmp_path: Path, history: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    config, home = write_config(tmp_path), tmp_path / "my bot"
+    home.mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setattr("sys.stdin", StringIO())  # as `</dev/null`
+    assert acknowledge(home, config, history) == 2
+    said = capsys.readouterr().err
+    assert "the risk was not acknowledged; a live bot opens nothing" in said
+    assert "Traceback" not in said
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 @pytest.mark.parametrize("simulated", [True, False])

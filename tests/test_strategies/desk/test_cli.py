@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import json
 import os
 import re
 import subprocess
@@ -85,6 +86,32 @@ def test_exit_codes_when_the_help_names_them_then_the_page_has_the_same(
     told = re.findall(r"\b(\d+) ", said[said.index("exit codes:") : said.index("Pages:")])
     page = (USER_DATA / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| (\d+) \|", page[page.index("## Exit codes") :], re.MULTILINE) == told
+
+
+def test_demo_when_the_config_is_of_spot_markets_then_it_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "spot.json"
+    shipped = str(USER_DATA / "config_bitcoin.json")
+    config.write_text(json.dumps(
+        {"add_config_files": [shipped], "trading_mode": "spot", "margin_mode": ""}
+    ))  # fmt: skip
+    for command in ("demo", "hedge-report"):
+        words = [command, "--config", str(config), "--userdir", str(tmp_path / "user")]
+        assert main(words) == 2
+        said = capsys.readouterr()
+        assert "error: expected trading_mode futures, got spot" in said.err
+        assert "Traceback" not in said.err + said.out
+    assert not (tmp_path / "user").exists()
+
+
+def test_doctor_when_run_from_another_directory_then_the_shipped_config_is_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["doctor", "--config", str(USER_DATA / "config_bitcoin.json")]) == 0
+    assert "safety can rely on all of them" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
