@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 import numpy as np
+from freqtrade.enums import RunMode
 from freqtrade.exchange import timeframe_to_seconds
 from freqtrade.persistence import Order, Trade
 from freqtrade.strategy import stoploss_from_open
@@ -18,6 +19,7 @@ from models.base import columns
 from models.base.entry import EntryRule, EntryStop
 from models.base.errors import InputError, NoForecastError
 from models.trade.decision.entry_stop import distrust, entry_stop
+from models.trade.decision.funnel import entry_funnel, steps_passed
 from models.trade.decision.signals import Signals, signals
 from models.trade.decision.sizing import (
     isolated_leverage_cap,
@@ -94,6 +96,8 @@ class ForecastStrategy(ForecastColumns, QuotedStrategy):
     @timed("decision")
     def populate_entry_trend(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
         s = self._signals(dataframe)
+        if self.config["runmode"] is RunMode.BACKTEST:
+            self._tell_funnel(dataframe, metadata["pair"])
         dataframe["enter_long"] = (s.side > 0).astype(int)
         dataframe["enter_short"] = (s.side < 0).astype(int)
         dataframe["enter_tag"] = _TAGS[np.sign(s.side).astype(int)]
@@ -113,6 +117,19 @@ class ForecastStrategy(ForecastColumns, QuotedStrategy):
             self.labels.cost_frac,
             self.decision,
         )
+
+    def _tell_funnel(self, dataframe: DataFrame, pair: str) -> None:
+        """Log how many candles pass each step of an entry: a run without trades says why."""
+        passed = steps_passed(
+            frames.forecast(dataframe),
+            dataframe["do_predict"].to_numpy(np.float64),
+            self.labels.cost_frac,
+            self.decision,
+        )
+        first = int((passed > 0).argmax())  # before it lies the warm-up
+        counts = entry_funnel(passed[first:])
+        steps = ", ".join(f"{name} {count}" for name, count in counts.items())
+        logger.info("%s: what an entry needs, and how many candles pass it: %s", pair, steps)
 
     # -- size, leverage, stop: new risk, closed on error ----------------------------------------
 

@@ -618,6 +618,22 @@ def test_signals_when_written_to_a_frame_then_each_row_says_what_it_means() -> N
     assert frame["exit_short"].tolist() == [1, 0, 0, 0, 1]
 
 
+def test_backtest_when_signals_are_made_then_the_log_says_what_stops_an_entry(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", logger="strategies.bot.forecast")
+    frame = frames.restore_missing_forecasts(forecast_frame())
+    warm_up = frame.iloc[[2]].assign(close=1.0)  # not yet a forecast
+    strategy(runmode=RunMode.BACKTEST).populate_entry_trend(
+        pd.concat([warm_up, frame], ignore_index=True), {"pair": PAIR}
+    )
+    steps = "candles 5, forecast 4, trusted 3, direction 3, edge 3, hazard 2"
+    assert f"{PAIR}: what an entry needs, and how many candles pass it: {steps}" in caplog.text
+    caplog.clear()
+    strategy().populate_entry_trend(frame, {"pair": PAIR})  # live `why` answers for each candle
+    assert "what an entry needs" not in caplog.text
+
+
 def test_indicators_when_freqai_answers_then_missing_rows_are_missing_again() -> None:
     s = strategy()
     s.freqai = SimpleNamespace(start=lambda frame, metadata, made: frame)
