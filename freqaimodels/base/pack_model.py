@@ -26,26 +26,25 @@ from pandas import DataFrame
 
 from freqaimodels.base.fast_answers import FastAnswers, fast_answers_run
 from freqaimodels.base.history import unify_dates
+from freqaimodels.base.identity import identity_of, note_parts, take_identity
 from freqaimodels.base.learning_on import LearningOn
 from freqaimodels.base.model_files import PredictorFiles, RefusedModels
 from freqaimodels.base.pool import Pool, noted
-from freqaimodels.base.settings import candle_files, feed_files, read_settings, refuse_settings
+from freqaimodels.base.settings import read_settings, refuse_settings
 from models.base import columns
 from models.base.errors import ArtifactError, PackError
-from models.base.fingerprint import code_digest, data_digest, identifier
 from models.base.types import Artifact, TrainingJob
 from models.base.windows import MAX_CONTEXT_CANDLES
 from models.learn.jobs.executor import Executor
 from models.learn.jobs.job import MarketRows
 from models.learn.jobs.ray_executor import executor_of
-from models.learn.training.settings import without_places
 from models.serve.challenge import challenge
 from models.serve.predictor import Predictor
 from strategies.seams.frames import time_ms
-from strategies.seams.freqai_context import hand_over_candles
 from strategies.seams.freqai_model import SeamedModel
 from strategies.seams.freqai_tensorboard import leave_tensorboard_out
 from strategies.seams.freqai_trained_time import replace_trained_time, true_trained_time
+from strategies.seams.training_place import trained_elsewhere
 
 logger = logging.getLogger(__name__)
 
@@ -72,18 +71,19 @@ class PackModel(SeamedModel):
         try:
             self.settings = read_settings(config, self.network)
             self.executor: Executor = self.make_executor()
-            blocks = config["freqai"].get("model_training_parameters") or {}
-            config["freqai"]["model_training_parameters"] = blocks
-            self.executor.check(self.network, blocks)
+            live = config.get("runmode") in (RunMode.LIVE, RunMode.DRY_RUN)
+            self._trains = not (live and trained_elsewhere(config))
+            parts = take_identity(config, type(self).__name__, trains=self._trains)
+            if self._trains:  # else what it would judge with is not installed
+                self.executor.check(self.network, config["freqai"]["model_training_parameters"])
             fast = fast_answers_run(config)
         except PackError as error:
             raise OperationalException(str(error)) from error
-        config["freqai"]["activate_tensorboard"] = False
-        hand_over_candles(config, MAX_CONTEXT_CANDLES)
-        config["freqai"]["identifier"] = self._identifier(config)
         # Even with TensorBoard off, FreqAI's getter imports the package that imports torch.
         leave_tensorboard_out()
         super().__init__(config)
+        if live:
+            note_parts(self.full_path, parts)
         self._failure: Exception | None = None
         self._refused = RefusedModels()
         self._pause_s: dict[str, float] = {}  # before the next try, by pair whose training failed
@@ -91,9 +91,9 @@ class PackModel(SeamedModel):
         self.fast = FastAnswers(self, config, self.candle_ms, MAX_CONTEXT_CANDLES, runs=fast)
         self._strategy: IStrategy  # who asks for the forecasts
         self._pool = Pool(config, self.settings.labels, self.settings.training, self.dd)
-        live = config.get("runmode") in (RunMode.LIVE, RunMode.DRY_RUN)
         self._learning_on: LearningOn | None = None
         self._trainer: int | None = None  # thread that asks who is due
+        live = live and self._trains
         if live and self.settings.training.fine_tune:
             self._learning_on = LearningOn(
                 self.settings.labels, config["timeframe"], self.candle_ms, self.dd
@@ -108,30 +108,16 @@ class PackModel(SeamedModel):
         """Raise PackError for settings no bot can start with: before a running one reloads them."""
         refuse_settings(config, cls.network)
 
+    @classmethod
+    def identity(cls, config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Return under which name a bot of this config keeps its models, and why there."""
+        return identity_of(config, cls.__name__)
+
     def make_executor(self) -> Executor:  # a seam for tests
         return executor_of(self.settings.training)
 
     def model_files(self) -> PredictorFiles:
         return PredictorFiles()
-
-    def _identifier(self, config: dict[str, Any]) -> str:
-        freqai = {k: v for k, v in config["freqai"].items() if k != "identifier"}
-        freqai |= {"model_training_parameters": without_places(freqai["model_training_parameters"])}
-        parts: dict[str, Any] = {
-            "code": code_digest(),
-            "model": type(self).__name__,
-            "freqai": freqai,
-            "timeframe": config["timeframe"],
-            "strategy": config.get("strategy"),
-        }
-        if config.get("runmode") is RunMode.DRY_RUN:
-            parts["stage"] = "dry-run"  # beside a live bot: two would write one folder at once
-        if config.get("runmode") not in (RunMode.LIVE, RunMode.DRY_RUN):
-            # Live keeps its models over a restart; a backtest must never meet another's.
-            parts["data"] = data_digest([*candle_files(config), *feed_files(config)])
-            parts["timerange"] = config.get("timerange")
-            parts["pairs"] = config["exchange"]["pair_whitelist"]
-        return identifier(str(config["freqai"].get("identifier", "breakwater")), parts)
 
     # -- training ---------------------------------------------------------------------------
 
@@ -294,6 +280,9 @@ class PackModel(SeamedModel):
         Between candles, when nobody waits for it.
         """
         self.fast.book()
+        if not self._trains and self.train_queue:
+            for pair in self.dd.serve_newest(self._strategy.dp.send_msg):
+                self.fast.close(pair)
         if self._learning_on is None:
             return
         for pair in tuple(self.train_queue):
@@ -304,6 +293,9 @@ class PackModel(SeamedModel):
 
     def in_training_thread(self, train: Callable[[], None]) -> None:
         """Train in FreqAI's thread; what ends the thread gets into the log, not only to stderr."""
+        if not self._trains:
+            logger.info("nothing is trained here: models come with `breakwater bundle import`")
+            return self.wait_unless_stopped(threading.TIMEOUT_MAX)
         self._trainer = threading.get_ident()
         try:
             train()

@@ -15,6 +15,7 @@ from models.learn import catalog
 from models.learn.jobs.executor import ProcessExecutor
 from models.learn.jobs.ray_executor import executor_of
 from models.learn.training.settings import ModelSettings
+from strategies.seams.training_place import trained_elsewhere
 
 # FreqAI options that reorder, drop or rescale rows behind a sequence model's back.
 _REFUSED: Mapping[str, tuple[Any, ...]] = {
@@ -45,7 +46,10 @@ def refuse_settings(config: Mapping[str, Any], network: str) -> None:
     ConfigError, TrainingError
         If there is such a setting, or none can be judged.
     """
-    executor_of(read_settings(config, network).training)
+    settings = read_settings(config, network)
+    if trained_elsewhere(config):
+        return  # where it is trained, its settings are judged
+    executor_of(settings.training)
     blocks = (config.get("freqai") or {}).get("model_training_parameters") or {}
     ProcessExecutor(timeout_s=_JUDGED_S, own=True).check(network, blocks)
 

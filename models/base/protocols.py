@@ -6,8 +6,11 @@ with another strategy.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
+
+MADE_OF: Final = "made_of.json"  # beside a bot's models: what they depend on, part by part
 
 
 class StageTimer(Protocol):
@@ -32,3 +35,11 @@ class LateBooking(Protocol):
 
     def catch_up(self) -> None:
         """Book the answers given since the last call; nobody waits for it."""
+
+
+@runtime_checkable
+class KnownModels(Protocol):
+    """A FreqAI model class that says where a bot of a config keeps its models."""
+
+    def identity(self, config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Return the folder's name, and the parts its digest is of."""

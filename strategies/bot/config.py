@@ -22,6 +22,7 @@ from strategies.bot.styles import Style, require_own_candles
 from strategies.fast.pacing import PacingConfig
 from strategies.guard.second_source import SecondSourceConfig
 from strategies.seams.fast_mode import FastMode
+from strategies.seams.training_place import TrainingPlace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,7 @@ class PackConfig:
     collect: CollectConfig = field(default_factory=CollectConfig)
     style: Style = Style.NONE  # whose candles the config's numbers are for; strategies.bot.styles
     fast: FastMode = FastMode.AUTO  # what shortens the time to an order; strategies.seams.fast_mode
+    training: TrainingPlace = TrainingPlace.HERE  # "elsewhere": only imported bundles are served
     slippage_frac: float = 0.0002  # per fill, charged by the audit; the engine fills at the open
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from freqtrade.exceptions import FreqtradeException
 from models.base.errors import PackError
 from strategies.desk.audit_line import add_audit
 from strategies.desk.backtest_lines import add_backtests, add_explain
+from strategies.desk.bundle_lines import add_bundle
 from strategies.desk.choose_line import add_choose
 from strategies.desk.claims_line import add_claims
 from strategies.desk.control import add_commands
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     add_risk(commands)
     add_surroundings(commands)
     add_folders(commands)
+    add_bundle(commands)
     add_commands(commands)
     completion = commands.add_parser("completion", help="print what a shell completes with")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))

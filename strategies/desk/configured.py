@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,14 @@ def configured(file: Path, userdir: Path) -> dict[str, Any]:
     freqtrade.exceptions.OperationalException
         If the file is missing or no configuration.
     """
+    return configured_by([file], userdir)
+
+
+def configured_by(files: Sequence[Path], userdir: Path) -> dict[str, Any]:
+    """Return the configuration in several files, a later one's settings before an earlier's."""
     # Freqtrade fills the folder it is given, before anybody knows whether the command can run.
     with tempfile.TemporaryDirectory() as scratch:
-        arguments = {"config": [str(file)], "user_data_dir": scratch}
+        arguments = {"config": [str(file) for file in files], "user_data_dir": scratch}
         config: dict[str, Any] = Configuration(arguments, RunMode.OTHER).get_config()
     return {**config, "user_data_dir": userdir.resolve()}
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -26,10 +28,12 @@ from freqtrade.freqai.freqai_interface import IFreqaiModel
 from pandas import DataFrame
 
 from models.base.arrays import MODELS_ANEW, arrays_from_bytes, arrays_to_bytes
-from models.base.errors import ArtifactError
+from models.base.errors import ArtifactError, PackError
 from models.base.files import read_regular, write_atomic
 from models.base.json_files import read_json_object
 from strategies.seams.record import Library, Seam, lacks_method, lacks_text, problems
+
+logger = logging.getLogger(__name__)
 
 ANSWERS: Final = "historic_predictions.arrays"
 _METADATA: Final = "_metadata.json"
@@ -71,6 +75,7 @@ class PlainDrawer(FreqaiDataDrawer):  # type: ignore[misc]  # freqtrade has no t
 
     def __init__(self, full_path: Path, config: dict[str, Any], files: ModelFiles) -> None:
         self._files = files
+        self._pairs_stamp: tuple[int, ...] = ()  # of the file of pairs, when it was last read
         super().__init__(full_path, config)
 
     # -- answers ----------------------------------------------------------------------------
@@ -149,13 +154,7 @@ class PlainDrawer(FreqaiDataDrawer):  # type: ignore[misc]  # freqtrade has no t
 
     def load_metadata(self, dk: FreqaiDataKitchen) -> None:
         """Read what FreqAI knows of a training."""
-        path = Path(dk.data_path) / f"{dk.model_filename}{_METADATA}"
-        data = read_json_object(path, cure=MODELS_ANEW)
-        for name in ("training_features_list", "label_list"):
-            _expect(_texts(data.get(name)), f"{name}: a list of names", data.get(name), path)
-        for name in ("labels_mean", "labels_std", "extra_returns_per_train"):
-            _expect(isinstance(data.get(name, {}), dict), f"{name}: a table", data.get(name), path)
-        self._recall(dk, data)
+        self._recall(dk, _metadata(Path(dk.data_path) / f"{dk.model_filename}{_METADATA}"))
 
     def _describe(self, dk: FreqaiDataKitchen) -> None:
         dk.data["data_path"] = str(dk.data_path)
@@ -172,8 +171,41 @@ class PlainDrawer(FreqaiDataDrawer):  # type: ignore[misc]  # freqtrade has no t
 
     def load_drawer_from_disk(self) -> None:
         """Read which model serves which pair."""
+        self._pairs_stamp = _stamp(self.pair_dictionary_path)
         for pair, entry in self._read(self.pair_dictionary_path).items():
             self.pair_dict[pair] = _entry(entry, pair, self.pair_dictionary_path)
+
+    def serve_newest(self, send: Callable[[str], None]) -> list[str]:
+        """Serve what the file of pairs names by now; return the pairs another model answers for.
+
+        What cannot be read, or must not be run, leaves the model before it in service, and is
+        told once by `send`. Nothing is read while the file is as it was.
+        """
+        stamp = _stamp(self.pair_dictionary_path)
+        if stamp == self._pairs_stamp:
+            return []
+        self._pairs_stamp = stamp
+        changed = []
+        try:
+            for pair, raw in self._read(self.pair_dictionary_path).items():
+                entry = _entry(raw, pair, self.pair_dictionary_path)
+                if entry != self.pair_dict.get(pair):
+                    self._exchange(pair, entry)
+                    changed.append(pair)
+                    send(f"{pair}: another model serves now, trained {_utc(entry)}")
+        except (PackError, OSError) as error:
+            logger.error("the newer models are refused, those before go on: %s", error)
+            send(f"The newer models are refused; those before them go on.\n{error}")
+        return changed
+
+    def _exchange(self, pair: str, entry: dict[str, Any]) -> None:
+        """Have another model serve `pair`, if all of it can be read and may be run."""
+        folder, name = self.full_path / Path(entry["data_path"]).name, entry["model_filename"]
+        path = self._files.path(folder, name)
+        model = self._files.from_bytes(_content(path), str(path))
+        metadata = _metadata(folder / f"{name}{_METADATA}")
+        self.model_dictionary[pair], self.pair_dict[pair] = model, entry
+        self.meta_data_dictionary[pair] = {"metadata": metadata}
 
     def save_drawer_to_disk(self) -> None:
         """Keep which model serves which pair."""
@@ -238,6 +270,29 @@ def _content(path: Path) -> bytes:
         raise ArtifactError(
             f"cannot read the model: {error.strerror}", where=str(path), cure=MODELS_ANEW
         ) from error
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    """Return what FreqAI knows of a training, checked field by field."""
+    data = read_json_object(path, cure=MODELS_ANEW)
+    for name in ("training_features_list", "label_list"):
+        _expect(_texts(data.get(name)), f"{name}: a list of names", data.get(name), path)
+    for name in ("labels_mean", "labels_std", "extra_returns_per_train"):
+        _expect(isinstance(data.get(name, {}), dict), f"{name}: a table", data.get(name), path)
+    return data
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Return what is another when a file has been replaced; nothing where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _utc(entry: Mapping[str, Any]) -> str:
+    return f"{datetime.fromtimestamp(entry['trained_timestamp'], UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _plain(column: pd.Series[Any], name: str) -> np.ndarray[Any, Any]:

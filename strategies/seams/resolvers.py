@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from freqtrade.configuration import validate_config_consistency
 from freqtrade.enums import RunMode
@@ -48,12 +48,18 @@ def try_loading(config: dict[str, Any], *, model: bool = True) -> IStrategy:
         # As Freqtrade does once more, with what the strategy has set.
         validate_config_consistency({**tried, "runmode": config["runmode"]})
         if model and (config.get("freqai") or {}).get("enabled"):
-            _find_model(tried)
+            getattr(model_class(tried), "try_settings", _accepts)(tried)
     return strategy
 
 
-def _find_model(config: dict[str, Any]) -> None:
-    """Import the file of the configured model, and have one of the pack's read its settings."""
+def model_class(config: dict[str, Any]) -> type:
+    """Return the class of the configured FreqAI model; only its file is run.
+
+    Raises
+    ------
+    freqtrade.exceptions.OperationalException
+        If there is none of that name; names the nearest one.
+    """
     from freqtrade.resolvers.freqaimodel_resolver import FreqaiModelResolver as Models
 
     name = config.get("freqaimodel")
@@ -62,8 +68,7 @@ def _find_model(config: dict[str, Any]) -> None:
         if folder.is_dir() and name:
             found, _ = Models._search_object(directory=folder, object_name=name)
             if found is not None:
-                getattr(found, "try_settings", _accepts)(config)
-                return
+                return cast(type, found)
     there = sorted({path.stem for folder in folders for path in folder.glob("[A-Z]*.py")})
     near = get_close_matches(str(name), there, 1)
     typed_wrong = near and name not in there  # else its file is there, and cannot be loaded

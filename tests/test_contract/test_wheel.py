@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import sysconfig
 import venv
@@ -12,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.base_install import build_wheel, output
 from tests.places import ROOT, USER_DATA
 
 PACKAGES = ("models", "strategies", "freqaimodels")
@@ -20,17 +19,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy, so that nothing an earlier build left behind gets in."""
-    source = tmp_path_factory.mktemp("source")
-    tracked = _output(["git", "ls-files", "-z"], ROOT).split("\0")
-    for name in filter(None, tracked):
-        if (ROOT / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_bytes((ROOT / name).read_bytes())
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    _output([*build, "--wheel-dir", str(source / "dist"), "."], source)
-    (found,) = (source / "dist").glob("*.whl")
-    return found
+    return build_wheel(tmp_path_factory.mktemp("source"))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +31,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     # A path in a .pth file does not run the .pth files it leads to: not the editable checkout's.
     (site / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
     install = [sys.executable, "-m", "pip", "--python", str(home / "bin" / "python"), "install"]
-    _output([*install, "--quiet", "--no-deps", "--no-index", str(wheel)], home)
+    output([*install, "--quiet", "--no-deps", "--no-index", str(wheel)], home)
     return home / "bin"
 
 
@@ -63,10 +52,10 @@ def test_wheel_when_listed_then_it_holds_all_code_and_configs_and_no_tests(wheel
 def test_commands_when_installed_then_help_and_places_are_the_packages_own(
     installed: Path, tmp_path: Path
 ) -> None:
-    assert "hedge-report" in _output([str(installed / "breakwater"), "--help"], tmp_path)
-    _output([str(installed / "breakwater"), "doctor"], tmp_path)
+    assert "hedge-report" in output([str(installed / "breakwater"), "--help"], tmp_path)
+    output([str(installed / "breakwater"), "doctor"], tmp_path)
     places = "import strategies.desk.places as p; print(p.CONFIGS, p.STRATEGIES, sep='\\n')"
-    lines = _output([str(installed / "python"), "-c", places], tmp_path).split()
+    lines = output([str(installed / "python"), "-c", places], tmp_path).split()
     assert all(line.startswith(str(installed.parent)) for line in lines), lines
     assert not (tmp_path / "user_data").exists()
 
@@ -75,17 +64,7 @@ def test_demo_when_run_outside_the_checkout_then_its_report_lands_in_the_current
     installed: Path, tmp_path: Path
 ) -> None:
     demo = [str(installed / "breakwater"), "demo", "--model", "LinearForecaster"]
-    out = _output([*demo, "--timerange", "20250301-20250311"], tmp_path)
+    out = output([*demo, "--timerange", "20250301-20250311"], tmp_path)
     assert "BACKTESTING REPORT" in out
     assert (tmp_path / "user_data" / "reports" / "latest" / "index.html").is_file()
     assert (tmp_path / "user_data" / "data" / "simulated").is_dir()
-
-
-def _output(command: list[str], cwd: Path) -> str:
-    """Run a command that must not see this checkout, and return what it printed."""
-    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    done = subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    return done.stdout

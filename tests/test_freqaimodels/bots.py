@@ -45,18 +45,22 @@ class Elsewhere:
         if self.failure is not None:
             raise self.failure
         onnx = self.network or echo.graph_of(job.feature_names)
-        features = len(job.feature_names)
-        manifest = echo.echo_artifact().manifest | {
-            "title": f"echo {len(self.jobs)}",
-            "feature_names": list(job.feature_names),
-            "calibration": echo.plain_calibration(job.feature_names),
+        manifest = self.manifest_of(job.feature_names, onnx) | {"title": f"echo {len(self.jobs)}"}
+        return dataclasses.replace(echo.echo_artifact(), onnx=onnx, manifest=manifest)
+
+    @staticmethod
+    def manifest_of(names: tuple[str, ...], onnx: bytes) -> dict[str, Any]:
+        """Return the manifest of an echo over the features `names`."""
+        features = len(names)
+        return echo.echo_artifact().manifest | {
+            "feature_names": list(names),
+            "calibration": echo.plain_calibration(names),
             "novelty": {"mean": [0.0] * features, "std": [1.0] * features, "threshold": 1e9},
             "drift": fit_drift(np.zeros((1, features), np.float32)),
             "onnx_sha256": Artifact.digest(onnx),
             "seconds": {"all": 0.0},
             "metrics": {"validation": {"gain_millibits": 0.0}},
         }
-        return dataclasses.replace(echo.echo_artifact(), onnx=onnx, manifest=manifest)
 
 
 class EchoForecaster(LSTMForecaster):
@@ -127,13 +131,14 @@ class Bot:
         days: int = 20,
         forecaster: type[PackModel] = EchoForecaster,
         fast: str = "auto",
+        training: str = "here",
         **freqai: Any,
     ) -> None:
         config = bitcoin_config(
             folder, **{"train_period_days": days, "live_retrain_hours": 0, **freqai}
         )
         config["runmode"] = RunMode.DRY_RUN
-        config["breakwater"] = {**config.get("breakwater", {}), "fast": fast}
+        config["breakwater"] = {**config.get("breakwater", {}), "fast": fast, "training": training}
         config["freqai"]["feature_parameters"]["include_timeframes"] = list(timeframes)
         self.provider = Provider()
         self.provider.hours = hours

@@ -1,0 +1,65 @@
+"""Trained on one machine, served on another that has no torch: the same forecasts, bit for bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from strategies.desk.loopback.venue import LoopbackVenue
+from tests.base_install import base_environment, build_wheel, elsewhere
+from tests.exchange.state import ExchangeState
+from tests.test_integration.live_bot import BTC, running_bot
+from tests.test_integration.served_bot import (
+    Machines,
+    answers,
+    both,
+    configuration,
+    forecasts,
+    venue_of_minutes,
+)
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    wheel = build_wheel(tmp_path_factory.mktemp("source"))
+    return base_environment(tmp_path_factory.mktemp("environment"), wheel)
+
+
+@pytest.fixture
+def venue(tmp_path: Path) -> LoopbackVenue:
+    return venue_of_minutes(tmp_path)
+
+
+@pytest.mark.slow
+def test_base_install_when_it_serves_a_bundle_then_its_forecasts_are_the_trainers_own(
+    tmp_path: Path, url: str, programs: Path, state: ExchangeState
+) -> None:
+    machines = Machines.of(tmp_path, programs)
+    config = machines.config(url)
+    with running_bot(machines.there, configuration(url, machines.there)) as trainer:
+        machines.export(trainer)
+        said = machines.take("first.bundle")
+        assert f"{BTC} is trusted until" in said
+        with running_bot(machines.here, config, launch=elsewhere(machines.programs)) as trader:
+            trader.wait_for(lambda: len(both(trainer, trader)) >= 2, "the same candles answered")
+            same = both(trainer, trader)
+            machines.dated("second.bundle", 60)
+            machines.take("second.bundle")
+            trader.wait_for(lambda: "another model serves now" in trader.log(), "the newer model")
+            newest = max(answers(trader))
+            trader.wait_for(lambda: max(forecasts(trader)) > newest, "its forecast")
+            machines.dated("old.bundle", -80 * 3600)
+            with pytest.raises(AssertionError, match="older than those that serve"):
+                machines.take("old.bundle")
+            assert f"{BTC} is too old since" in machines.take("old.bundle", "--older")
+            newest = max(answers(trader))
+            trader.wait_for(lambda: max(answers(trader)) > newest, "a candle without trust")
+            last = answers(trader)[max(answers(trader))]
+            assert (last["do_predict"], last["abstain"]) == (2, "1.0")
+            troubles = trader.troubles()
+        assert [forecasts(trader)[c] for c in same] == [forecasts(trainer)[c] for c in same]
+    assert "nothing is trained here" in trader.log()
+    assert "spent training pairlist" not in trader.log()
+    assert troubles == []
+    assert state.unknown == []
