@@ -1,5 +1,7 @@
 """A machine that only trades: the wheel and the libraries of a base install, no torch, no plotly.
 
+``python -m tests.base_install`` prints the part of requirements.lock such a machine needs.
+
 Its environment leads to the files of those libraries one by one; whatever else is installed beside
 these tests cannot be imported there.
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import importlib.metadata as metadata
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -56,12 +59,24 @@ def base_distributions() -> list[metadata.Distribution]:
         extra = queue.pop(0)[1]
         if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
             continue
-        name = requirement.name.lower().replace("_", "-")
+        name = _spelt(requirement.name)
         new = name not in found
         found.setdefault(name, metadata.distribution(name))
         for wanted in (*requirement.extras, *([""] if new else [])):
             queue += [(text, wanted) for text in found[name].requires or ()]
     return list(found.values())
+
+
+def base_lock() -> str:
+    """Return the lines of the lock file for a base install, versions and hashes fixed."""
+    wanted = {_spelt(dist.name) for dist in base_distributions()}
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    blocks = re.split(r"^(?=[A-Za-z0-9])", lock, flags=re.MULTILINE)[1:]
+    return "".join(block for block in blocks if _spelt(block.split("==")[0]) in wanted)
+
+
+def _spelt(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _tops(dist: metadata.Distribution) -> Iterator[str]:
@@ -90,3 +105,7 @@ def elsewhere(programs: Path, **more: str) -> Any:
         )
 
     return launch
+
+
+if __name__ == "__main__":
+    sys.stdout.write(base_lock())

@@ -18,6 +18,7 @@ from models.trade.decision.sizing import SizingConfig
 from models.trade.decision.volatility_target import VolatilityTargetConfig
 from models.trade.risk.limits import GuardConfig, HardLimits
 from strategies.account.hedge_config import HedgeConfig
+from strategies.bot.consumed import ConsumerConfig
 from strategies.bot.styles import Style, require_own_candles
 from strategies.fast.pacing import PacingConfig
 from strategies.guard.second_source import SecondSourceConfig
@@ -41,6 +42,7 @@ class PackConfig:
     hedge: HedgeConfig | None = None  # has no defaults: what is hedged has to be said
     second_source: SecondSourceConfig = field(default_factory=SecondSourceConfig)
     collect: CollectConfig = field(default_factory=CollectConfig)
+    consumer: ConsumerConfig = field(default_factory=ConsumerConfig)
     style: Style = Style.NONE  # whose candles the config's numbers are for; strategies.bot.styles
     fast: FastMode = FastMode.AUTO  # what shortens the time to an order; strategies.seams.fast_mode
     training: TrainingPlace = TrainingPlace.HERE  # "elsewhere": only imported bundles are served

@@ -80,8 +80,4 @@ class ForecastColumns(IStrategy):  # type: ignore[misc]  # Freqtrade ships no ty
     def with_forecasts(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
         """Ask FreqAI for the forecast columns, and put NaN back where there is none."""
         answered = self.freqai.start(dataframe, metadata, self)
-        frame = frames.restore_missing_forecasts(answered)
-        return frame.assign(
-            interval_low=frame["close"] * np.exp(frame[columns.RETURN_LOW]),
-            interval_high=frame["close"] * np.exp(frame[columns.RETURN_HIGH]),
-        )
+        return frames.with_interval(frames.restore_missing_forecasts(answered))

@@ -91,9 +91,10 @@ class GuardedStrategy(GatedStrategy):
             self._hear_of_the_end(self.control)
             pause_by_monotonic_time()
             bound_loop_pause(longest_loop_s(config, FastMode.OFF, pack.pacing))
-            from strategies.human.telegram import install  # a backtest needs no Telegram client
+            if (config.get("telegram") or {}).get("enabled"):
+                from strategies.human.telegram import install  # nobody else needs the client
 
-            install()  # before Freqtrade makes its client
+                install()  # before Freqtrade makes its own
         self._sweeper = Sweeper(candle_s)
         self._unwritable: Callable[[], str] = str  # Freqtrade opens its database before the start
         self._clock_watch = (

@@ -44,6 +44,7 @@ def test_wheel_when_listed_then_it_holds_all_code_and_configs_and_no_tests(wheel
         for suffix in ("py", "html", "css", "json", "yaml", "service")
         for path in (ROOT / package).rglob(f"*.{suffix}")
     }
+    code |= {f"strategies/desk/watch/units/Dockerfile{end}" for end in ("", ".dockerignore")}
     configs = {f"strategies/desk/configs/{path.name}" for path in USER_DATA.glob("config_*.json")}
     assert len(configs) > 5
     assert held == code | configs

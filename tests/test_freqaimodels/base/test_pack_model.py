@@ -19,7 +19,7 @@ from freqtrade.freqai import freqai_interface
 from freqtrade.freqai.freqai_interface import IFreqaiModel
 from freqtrade.freqai.utils import get_tb_logger as stock_tb_logger
 
-from freqaimodels.base import pack_model
+from freqaimodels.base import identity, pack_model
 from freqaimodels.base.pack_model import PackModel, time_ms
 from freqaimodels.LSTMForecaster import LSTMForecaster
 from models.base import columns
@@ -337,7 +337,7 @@ def test_identity_when_code_data_timerange_or_settings_change_then_a_backtest_st
     seen.append(name(bitcoin_config(tmp_path, seed=1)))
     seen.append(name(bitcoin_config(tmp_path, model_training_parameters={"labels": {}})))
     seen.append(name(bitcoin_config(tmp_path) | {"strategy": "Other"}))
-    monkeypatch.setattr(pack_model, "code_digest", lambda: "other code")
+    monkeypatch.setattr(identity, "code_digest", lambda: "other code")
     seen.append(name(bitcoin_config(tmp_path)))
     assert len(set(seen)) == len(seen)
 
@@ -352,7 +352,7 @@ def test_identity_when_live_then_new_data_keep_the_model_and_new_code_does_not(
         write_candles(bitcoin_config(tmp_path), b"2")
         assert name(bitcoin_config(tmp_path) | live | {"timerange": None}) == first
         with monkeypatch.context() as patch:
-            patch.setattr(pack_model, "code_digest", lambda: "other code")
+            patch.setattr(identity, "code_digest", lambda: "other code")
             assert name(bitcoin_config(tmp_path) | live) != first
     live, dry = ({"runmode": mode} for mode in (RunMode.LIVE, RunMode.DRY_RUN))
     assert name(bitcoin_config(tmp_path) | live) != name(bitcoin_config(tmp_path) | dry)

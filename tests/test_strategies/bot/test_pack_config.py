@@ -22,6 +22,7 @@ from strategies.account.hedge_config import HedgeConfig, HedgeMode, PrimaryConfi
 from strategies.bot.config import PackConfig, pack_config
 from strategies.bot.styles import Style
 from strategies.seams.fast_mode import FastMode
+from strategies.seams.training_place import TrainingPlace
 from tests.places import USER_DATA
 
 HEDGE: Final = {
@@ -41,6 +42,7 @@ WRONG: Final[Mapping[Any, st.SearchStrategy[Any]]] = {
     Mapping: TEXTS | NUMBERS | st.booleans() | LISTS | st.none(),
     HedgeMode: TEXTS | NUMBERS | LISTS | st.none(),
     FastMode: TEXTS | NUMBERS | LISTS | st.none(),
+    TrainingPlace: TEXTS | NUMBERS | LISTS | st.none(),
     Style: TEXTS | NUMBERS | LISTS | st.none(),
     OrderStyle: TEXTS | NUMBERS | LISTS | st.none(),
 }

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import json
-import re
 import shutil
 import subprocess
 from importlib import resources
@@ -14,6 +12,7 @@ import pytest
 
 from strategies.desk import cli
 from strategies.desk.watch import units
+from tests.container_rules import services
 
 UNITS = resources.files(units)
 UNIT, COMPOSE = "breakwater-watchdog.service", "compose.yaml"
@@ -61,12 +60,10 @@ def test_unit_when_systemd_reads_it_then_it_finds_nothing_wrong(tmp_path: Path) 
 def test_compose_when_read_then_a_dead_watchdog_is_started_again_and_a_blind_one_is_unhealthy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    text = (UNITS / COMPOSE).read_text(encoding="utf-8")
-    assert "    restart: always\n" in text
-    lists = dict(re.findall(r"^ +(\w+): (\[.*\])$", text, re.MULTILINE))
-    service = {name: json.loads(words) for name, words in lists.items()}
+    service = services((UNITS / COMPOSE).read_text(encoding="utf-8"))["watchdog"]
+    assert service["restart"] == "always"
     assert service["entrypoint"] == ["breakwater"]
     assert parsed(service["command"], monkeypatch) == [("watchdog", True, False)]
-    kind, program, *words = service["test"]
+    kind, program, *words = service["healthcheck"]["test"]
     assert (kind, program) == ("CMD", "breakwater")
     assert parsed(words, monkeypatch) == [("watchdog", False, True)]

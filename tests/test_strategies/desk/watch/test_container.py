@@ -1,0 +1,121 @@
+"""The image and its services keep to the rules; each rule convicts a file that breaks it."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from itertools import pairwise
+
+import pytest
+import yaml
+from freqtrade.commands.arguments import Arguments
+
+from strategies.desk import cli
+from strategies.desk.watch import units
+from tests.base_install import base_lock
+from tests.container_rules import image_faults, instructions, service_faults, services
+from tests.places import ROOT, USER_DATA
+
+UNITS = resources.files(units)
+DOCKERFILE = (UNITS / "Dockerfile").read_text(encoding="utf-8")
+COMPOSE = (UNITS / "compose.yaml").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+VERSION = PROJECT["version"]
+WHEEL = f"breakwater-{VERSION}-py3-none-any.whl"
+(FREQTRADE,) = [d.partition("==")[2] for d in PROJECT["dependencies"] if d.startswith("freqtrade=")]
+
+
+def test_image_when_its_file_is_read_then_no_rule_is_broken() -> None:
+    assert image_faults(DOCKERFILE, FREQTRADE, WHEEL) == []
+    assert len(instructions(DOCKERFILE)) > 5
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        (f"freqtrade:{FREQTRADE}", "freqtrade:stable", "not pinned"),
+        (f"freqtrade:{FREQTRADE}", "freqtrade", "not pinned"),
+        (f"freqtrade:{FREQTRADE}", "freqtrade:2025.1", "expected Freqtrade"),
+        ("USER ftuser", "USER root", "the last USER is root"),
+        ("USER ftuser\n", "", "the last USER is root, or none"),
+        ("--require-hashes ", "", "may bring what nobody locked"),
+        ("--no-index ", "", "may bring what nobody locked"),
+        ("    && pip check \\\n", "", "pip check"),
+        ("&& pip check", "&& apt-get install gcc && pip check", "not needed"),
+        ("COPY --chown=ftuser:ftuser", "COPY . user_data", "copies more than it names"),
+        ("ENV ", "ENV EXCHANGE_KEY=abc ", "a secret"),
+        ('ENTRYPOINT ["freqtrade"]', "ENTRYPOINT freqtrade", "exec form"),
+        ("WORKDIR", "VOLUME", "not one of the words"),
+    ],
+)
+def test_rule_when_the_image_breaks_it_then_it_is_named(old: str, new: str, fault: str) -> None:
+    assert old in DOCKERFILE
+    assert any(
+        fault in said for said in image_faults(DOCKERFILE.replace(old, new), FREQTRADE, WHEEL)
+    )
+
+
+def test_context_when_built_then_nothing_but_wheel_and_lock_is_sent() -> None:
+    lines = (UNITS / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+    assert lines == ["*", "!dist/base.lock", "!dist/breakwater-*.whl"]
+    copied = [rest for word, rest in instructions(DOCKERFILE) if word == "COPY"]
+    assert copied == [f"--chown=ftuser:ftuser dist/base.lock dist/{WHEEL} /tmp/pack/"]
+
+
+def test_lock_of_the_image_when_made_then_it_has_all_a_trader_needs_and_no_torch() -> None:
+    names = {line.split("==")[0] for line in base_lock().splitlines() if "==" in line}
+    assert {"freqtrade", "ccxt", "onnxruntime", "loky", "cryptography", "psutil"} <= names
+    assert not names & {"torch", "onnx", "plotly", "ray", "pytest", "xgboost-cpu"}
+    assert base_lock().count("--hash=sha256:") >= len(names)
+
+
+def test_services_when_read_then_no_rule_is_broken_and_each_command_is_one() -> None:
+    found = services(COMPOSE)
+    assert sorted(found) == ["bot", "collector", "watchdog"]
+    for name, service in found.items():
+        assert service_faults(name, service, f"breakwater:{VERSION}") == []
+        (program,), words = service["entrypoint"], service["command"]
+        if program == "breakwater":
+            cli._parser().parse_args(words)
+        else:
+            assert Arguments(list(words)).get_parsed_arg()["command"] == "trade"
+        for config in [b for a, b in pairwise(words) if a == "--config"]:
+            assert (USER_DATA.parent / config).is_file()
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"user": "0:0"}, "runs as root"),
+        ({"user": None}, "runs as root"),
+        ({"read_only": False}, "may be written"),
+        ({"tmpfs": []}, "temporary"),
+        ({"cap_drop": []}, "capabilities"),
+        ({"security_opt": []}, "privileges"),
+        ({"mem_limit": None}, "memory"),
+        ({"pids_limit": None}, "processes"),
+        ({"env_file": "a.env"}, "keys"),
+        ({"command": ["trade", "--key=abc", "API_KEY=abc"]}, "secrets"),
+        ({"volumes": ["/:/host"]}, "mounts more"),
+        ({"healthcheck": None}, "health"),
+        ({"image": "breakwater:latest"}, "image"),
+        ({"privileged": True}, "unknown"),
+        ({"entrypoint": "freqtrade"}, "exec form"),
+        ({"restart": "no"}, "started again"),
+    ],
+)
+def test_rule_when_a_service_breaks_it_then_it_is_named(
+    change: dict[str, object], fault: str
+) -> None:
+    service = {**services(COMPOSE)["bot"], **change}
+    if change.get("user", "") is None:
+        del service["user"]
+    assert any(fault in said for said in service_faults("bot", service, f"breakwater:{VERSION}"))
+
+
+def test_compose_when_parsed_then_services_share_their_restrictions_by_one_anchor() -> None:
+    common = yaml.safe_load(COMPOSE)["x-common"]
+    for service in services(COMPOSE).values():
+        assert {k: service[k] for k in ("read_only", "cap_drop", "user", "image")} == {
+            k: common[k] for k in ("read_only", "cap_drop", "user", "image")
+        }
