@@ -13,7 +13,7 @@ from models.base.errors import ConfigError
 from strategies.bot.config import PackConfig
 from strategies.bot.consumed import tells_newest, with_told
 from strategies.bot.forecast import ForecastStrategy
-from strategies.bot.frames import restore_missing_forecasts, with_interval
+from strategies.bot.frames import restore_missing_forecasts, with_interval_prices
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class ConsumerStrategy(ForecastStrategy):
                 "%s: no forecast by producer %r for the candle of %s: %s",
                 metadata["pair"], self._producer, dataframe["date"].iloc[-1], why,
             )  # fmt: skip
-        return with_interval(restore_missing_forecasts(frame))
+        return with_interval_prices(restore_missing_forecasts(frame))
 
     def _told(self, pair: str, candles: DataFrame) -> DataFrame:
         """Return the producer's frame, waiting for the row of the newest candle."""

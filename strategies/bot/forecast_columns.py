@@ -80,4 +80,4 @@ class ForecastColumns(IStrategy):  # type: ignore[misc]  # Freqtrade ships no ty
     def with_forecasts(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
         """Ask FreqAI for the forecast columns, and put NaN back where there is none."""
         answered = self.freqai.start(dataframe, metadata, self)
-        return frames.with_interval(frames.restore_missing_forecasts(answered))
+        return frames.with_interval_prices(frames.restore_missing_forecasts(answered))

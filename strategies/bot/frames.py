@@ -10,7 +10,7 @@ from models.base import columns
 from models.base.types import FloatArray
 from strategies.seams.frames import candles, time_ms
 
-__all__ = ["candles", "forecast", "restore_missing_forecasts", "time_ms", "with_interval"]
+__all__ = ["candles", "forecast", "restore_missing_forecasts", "time_ms", "with_interval_prices"]
 
 _FORECAST = list(columns.FORECAST)
 _CLASSES = [_FORECAST.index(name) for name in (columns.P_UP, columns.P_FLAT, columns.P_DOWN)]
@@ -60,7 +60,7 @@ def restore_missing_forecasts(frame: DataFrame) -> DataFrame:
     return pd.concat((rest, told), axis=1)[order]
 
 
-def with_interval(frame: DataFrame) -> DataFrame:
+def with_interval_prices(frame: DataFrame) -> DataFrame:
     """Add the prices between which a forecast expects the close, for charts."""
     return frame.assign(
         interval_low=frame["close"] * np.exp(frame[columns.RETURN_LOW]),

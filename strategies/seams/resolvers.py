@@ -48,11 +48,11 @@ def try_loading(config: dict[str, Any], *, model: bool = True) -> IStrategy:
         # As Freqtrade does once more, with what the strategy has set.
         validate_config_consistency({**tried, "runmode": config["runmode"]})
         if model and (config.get("freqai") or {}).get("enabled"):
-            getattr(model_class(tried), "try_settings", _accepts)(tried)
+            getattr(named_model(tried), "try_settings", _accepts)(tried)
     return strategy
 
 
-def model_class(config: dict[str, Any]) -> type:
+def named_model(config: dict[str, Any]) -> type:
     """Return the class of the configured FreqAI model; only its file is run.
 
     Raises

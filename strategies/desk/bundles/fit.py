@@ -16,7 +16,7 @@ from models.data.labels.settings import LabelSettings
 from models.learn.training.settings import ModelSettings
 from models.serve.rehearsal import admitted
 from strategies.desk.bundles.contents import Bundle, BundledModel
-from strategies.seams.resolvers import model_class, try_loading
+from strategies.seams.resolvers import named_model, try_loading
 from strategies.seams.training_place import trained_elsewhere
 
 _SHOWN: Final = 8  # differences in one message
@@ -60,7 +60,7 @@ def receiver_of(config: Mapping[str, Any]) -> Receiver:
             cure="add --config user_data/config_serve.json, here and where the bot is started",
         )
     loaded = {**try_loading(config).config, "runmode": stage}
-    kind = model_class(loaded)
+    kind = named_model(loaded)
     if not isinstance(kind, KnownModels):
         raise ConfigError(f"expected a model of the pack, got {config['freqaimodel']}")
     folder, parts = kind.identity(loaded)
