@@ -47,6 +47,7 @@ class ConsumerStrategy(ForecastStrategy):
     def _told(self, pair: str, candles: DataFrame) -> DataFrame:
         """Return the producer's frame, waiting for the row of the newest candle."""
         deadline = time.monotonic() + self._wait_s
+        told: DataFrame
         while True:
             told, _ = self.dp.get_producer_df(pair, producer_name=self._producer)
             if tells_newest(told, candles) or time.monotonic() >= deadline:

@@ -16,7 +16,7 @@ from strategies.desk.bundles.fit import Receiver, receiver_of, require_fit
 from strategies.desk.bundles.install import install_bundle
 from strategies.desk.bundles.keys import (
     PINNED,
-    fingerprint,
+    key_name,
     make_key,
     private_key,
     public_pem,
@@ -92,14 +92,14 @@ def _trusted(sealed: Sealed, userdir: Path, path: Path, trust: Path | None, pin:
         return False
     if not pin:
         raise ConfigError(
-            f"signed by {fingerprint(sealed.signer)}, and nobody has said that he trusts this key",
+            f"signed by {key_name(sealed.signer)}, and nobody has said that he trusts this key",
             where=str(path),
             cure="--trust FILE.pub; or compare the fingerprint with the one that "
             "`breakwater bundle key` has printed, and type it once: --pin FINGERPRINT",
         )
-    if pin != fingerprint(sealed.signer):
+    if pin != key_name(sealed.signer):
         raise ArtifactError(
-            f"expected a bundle signed by {pin}, got one by {fingerprint(sealed.signer)}",
+            f"expected a bundle signed by {pin}, got one by {key_name(sealed.signer)}",
             where=str(path), cure="take the bundle from the machine whose fingerprint you typed",
         )  # fmt: skip
     return True
@@ -108,8 +108,7 @@ def _trusted(sealed: Sealed, userdir: Path, path: Path, trust: Path | None, pin:
 def _require_signer(sealed: Sealed, key: bytes, path: Path) -> None:
     if sealed.signer != key:
         raise ArtifactError(
-            f"expected a bundle signed by {fingerprint(key)}, got one by "
-            f"{fingerprint(sealed.signer)}",
+            f"expected a bundle signed by {key_name(key)}, got one by {key_name(sealed.signer)}",
             where=str(path),
             cure="take it from the machine whose key you trust; a new key is pinned by hand, after "
             f"{PINNED} is moved away",
@@ -119,7 +118,7 @@ def _require_signer(sealed: Sealed, key: bytes, path: Path) -> None:
 def _lines(bundle: Bundle, sealed: Sealed) -> Iterator[str]:
     """Yield what a person wants to know of a bundle."""
     yield f"digest:      {sealed.digest}"
-    yield f"signed by:   {fingerprint(sealed.signer)}"
+    yield f"signed by:   {key_name(sealed.signer)}"
     yield f"bot:         {bundle.parts.get('strategy')}, {bundle.parts.get('model')}, " + (
         f"candles of {bundle.parts.get('timeframe')}"
     )

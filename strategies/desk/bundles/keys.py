@@ -59,7 +59,7 @@ def make_key(path: Path) -> str:
         os.fsync(handle)
     write_atomic(public, public_pem(raw_public(key.public_key())))
     sync_folder(path.parent)
-    return fingerprint(raw_public(key.public_key()))
+    return key_name(raw_public(key.public_key()))
 
 
 def private_key(path: Path) -> PrivateKey:
@@ -116,12 +116,12 @@ def public_pem(raw: bytes) -> bytes:
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
-def fingerprint(raw: bytes) -> str:
+def key_name(raw: bytes) -> str:
     """Return the name of a public key, as a person compares it.
 
     Examples
     --------
-    >>> fingerprint(bytes(32))
+    >>> key_name(bytes(32))
     '66687aad-f862bd77-6c8fc18b-8e9f8e20'
     """
     digest = hashlib.sha256(raw).hexdigest()[:32]  # 128 bits: nobody finds a second key for it
@@ -134,7 +134,7 @@ def verify(raw: bytes, signature: bytes, message: bytes, where: str) -> None:
         PublicKey.from_public_bytes(raw).verify(signature, message)
     except (InvalidSignature, ValueError):
         raise ArtifactError(
-            f"not signed by {fingerprint(raw)}, or altered since", where=where,
+            f"not signed by {key_name(raw)}, or altered since", where=where,
             cure="take it from where it was made once more; do not serve this one",
         ) from None  # fmt: skip
 

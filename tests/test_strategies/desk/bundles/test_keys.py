@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from models.base.errors import ConfigError
 from strategies.desk import cli
 from strategies.desk.bundles.keys import (
-    fingerprint,
+    key_name,
     make_key,
     private_key,
     raw_public,
@@ -33,7 +33,7 @@ def test_key_when_made_then_only_its_owner_reads_it_whatever_the_umask(
     said, pem = capsys.readouterr().out, (tmp_path / "my key").read_text(encoding="utf-8")
     public = raw_public(private_key(tmp_path / "my key").public_key())
     assert trusted_key(tmp_path / "my key.pub") == public
-    assert f"fingerprint: {fingerprint(public)}\n" in said
+    assert f"fingerprint: {key_name(public)}\n" in said
     assert not set(pem.splitlines()[1:-1]) & set(said.split())
 
 
