@@ -34,6 +34,7 @@ from strategies.bot.data_check import check_backtest_data, days_to_train_on, spa
 from strategies.bot.forecast import ForecastStrategy
 from strategies.desk.configured import configured
 from strategies.desk.data import choose_datadir, load_checked
+from strategies.desk.ended import ended_with_us
 from strategies.desk.explain import drivers_of
 from strategies.desk.names import class_names, require_class
 from strategies.desk.places import CONFIGS, FREQAIMODELS, STRATEGIES, USER_DATA
@@ -231,13 +232,14 @@ def run_backtest(command: list[str], log: Path) -> tuple[int, tuple[str, ...]]:
             encoding="utf-8",
         )
         assert process.stdout is not None
-        for line in process.stdout:
-            file.write(line)
-            sys.stdout.write(line)
-            sys.stdout.flush()
-            if _FAULT.search(line):
-                faults.append(line.strip())
-        return process.wait(), tuple(faults)
+        with ended_with_us(process):
+            for line in process.stdout:
+                file.write(line)
+                sys.stdout.write(line)
+                sys.stdout.flush()
+                if _FAULT.search(line):
+                    faults.append(line.strip())
+            return process.wait(), tuple(faults)
 
 
 def follows_forecasts(strategy: str, folder: Path) -> bool:
