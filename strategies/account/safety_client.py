@@ -85,6 +85,17 @@ def _stays_here(urls: Any) -> bool:
     return set(urls["api"]) >= _ORDERS and all(host is not None and _local(host) for host in hosts)
 
 
+def is_on_this_machine(block: Mapping[str, Any]) -> bool:
+    """Whether the exchange of a config's `exchange` block is served on this machine."""
+    for name in ("ccxt_config", "ccxt_sync_config"):
+        client = block.get(name)
+        urls = client.get("urls") if isinstance(client, Mapping) else None
+        hosts = [urlsplit(address).hostname for address in _texts(urls)]
+        if hosts:
+            return all(host is not None and _local(host) for host in hosts)
+    return False
+
+
 def _local(host: str) -> bool:
     if host == "localhost":
         return True

@@ -15,6 +15,7 @@ from models.trade.risk.snapshot import Stage
 from strategies.bot.answering import AnsweringStrategy
 from strategies.bot.fail_closed import on_error_return
 from strategies.bot.hooks import RESTS, Answers, Hook, around, keep
+from strategies.bot.replayed import mark_replayed
 from strategies.guard.gate import OrderGate
 from strategies.guard.permits import NewRisk
 from strategies.seams.data_provider import exchange_if_any
@@ -71,6 +72,7 @@ class GatedStrategy(AnsweringStrategy):
         """
         self._provider = provider
         if self.gate is not None:
+            mark_replayed(self.config)
             exchange = exchange_if_any(provider)
             self.gate.stand_before(exchange)
             if exchange is not None:

@@ -53,7 +53,10 @@ def choose_datadir(explicit: Path | None, userdir: Path, timeframe: str = "1h") 
         return Path(explicit)
     downloaded = Path(userdir) / "data" / "binance"
     if _has_futures(downloaded):
-        return downloaded
+        if not (downloaded / MARKER).is_file():
+            return downloaded
+        print(f"{downloaded} is not used: {MARKER} says that its candles are a replay's, not the "
+              "market's; --data names others", flush=True)  # fmt: skip
     usual = timeframe == "1h"
     simulated = Path(userdir) / "data" / ("simulated" if usual else f"simulated-{timeframe}")
     if not (simulated / MARKER).is_file():

@@ -14,6 +14,7 @@ from models.operate.control.commands import Commands
 from models.operate.control.home import home_of
 from models.operate.control.owner import BotStage
 from models.operate.control.state import Person
+from strategies.bot.data_files import MARKER
 from strategies.desk.cli import main
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
@@ -102,5 +103,6 @@ def test_why_when_a_dry_run_does_not_trade_then_the_one_rule_is_named_with_its_n
         assert rules(userdir, capsys)[BTC]["why"] == "control is HALTED, by ann by test: storm"
         assert asked(userdir, capsys, "why", "7") == (1, "the journal has nothing about trade 7\n")
     assert rules(userdir, capsys)[""]["why"] == "the bot has ended"
+    assert (userdir / "data" / "binance" / MARKER).is_file()  # what it downloads is a replay's
     assert bot.troubles() == []
     assert bot.log().count("InsecureRequestWarning") <= 3  # and not with each request
