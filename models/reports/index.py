@@ -25,7 +25,8 @@ class ListedReport(NamedTuple):
     """One line of the list."""
 
     folder: str
-    written: str
+    day: str
+    hour: str
     title: str
     headline: str
     market: str  # real or simulated, as far as the report says
@@ -58,7 +59,8 @@ def _listed(folder: ReportFolder) -> ListedReport:
     simulated = run.get("simulated")
     return ListedReport(
         folder=folder.path.name,
-        written=f"{folder.written:%Y-%m-%d %H:%M} UTC",
+        day=f"{folder.written:%Y-%m-%d}",
+        hour=f"{folder.written:%H:%M} UTC",
         title=str(run.get("title", MISSING)),
         headline=str(n.get("headline", MISSING)),
         market=MISSING if simulated is None else "simulated" if simulated else "real",

@@ -18,7 +18,7 @@
   const ground = (e) => {
     const layers = [];
     for (let at = e; at; at = at.parentElement) layers.push(channels(getComputedStyle(at).backgroundColor));
-    const scheme = matchMedia("(prefers-color-scheme: dark)").matches ? [18, 18, 18, 1] : [255, 255, 255, 1];
+    const scheme = getComputedStyle(document.documentElement).colorScheme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches ? [18, 18, 18, 1] : [255, 255, 255, 1];
     return layers.reverse().reduce((below, top) => over(top, below), scheme);
   };
   const luminance = (c) => [0.2126, 0.7152, 0.0722].reduce((sum, w, i) => {

@@ -89,6 +89,7 @@ def faults(page: Any, path: Path, widths: Sequence[int] = (DESK, PHONE)) -> list
             told += [f"{f} ({width} px, {scheme})" for f in page.evaluate(_FAULTS)]
         if width == DESK:
             told += _by_keyboard(page)
+            told += _on_paper(page)
     told.end(page)
     return list(dict.fromkeys([*found, *told]))
 
@@ -119,6 +120,16 @@ class _Told(list[str]):
     def _request(self, request: Any) -> None:
         if request.url != self.own and not request.url.startswith(("data:", "blob:")):
             self.append(f"request: {request.url[:120]}")
+
+
+def _on_paper(page: Any) -> list[str]:
+    """Return what is wrong with a page as it is printed by somebody who reads it in the dark."""
+    page.emulate_media(media="print", color_scheme="dark")
+    page.evaluate("() => { dispatchEvent(new Event('beforeprint')); }")
+    page.evaluate(_SETTLED)
+    found = [f"{fault} (on paper)" for fault in page.evaluate(_FAULTS)]
+    page.emulate_media(media="screen")
+    return found
 
 
 def _by_keyboard(page: Any) -> list[str]:

@@ -17,7 +17,7 @@ from tests.places import USER_DATA
 
 def report_of(userdir: Path) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(
-        (userdir / "reports" / "latest" / "report.json").read_text(encoding="utf-8")
+        (userdir / "reports" / "latest-hedge" / "report.json").read_text(encoding="utf-8")
     )
     return told
 
@@ -30,7 +30,7 @@ def test_hedge_report_when_run_on_the_simulated_market_then_backtest_and_simulat
     userdir.mkdir()
     options = HedgeOptions(data=simulated_datadir, timerange="20240301-20240420", userdir=userdir)
     assert run_hedge(options) == 0
-    told, folder = report_of(userdir), userdir / "reports" / "latest"
+    told, folder = report_of(userdir), userdir / "reports" / "latest-hedge"
     assert told["failures"] == []
     assert told["run"]["simulated"]
     assert "SIMULATED MARKET" in (folder / "index.html").read_text(encoding="utf-8")

@@ -21,6 +21,7 @@ async function unpacked(id) {
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const CONFIG = {responsive: true, displayModeBar: false, displaylogo: false, plotlyServerURL: ""};
+const PAPER_WIDTH = 680;  // pixels, of A4 within its margins
 const LETTER = 6.6;  // pixels, on average, of the axes' titles
 const hidden = new Map();  // place -> names a person has switched off
 let texts = {}, drawing = Promise.resolve();
@@ -123,17 +124,21 @@ function draw(night) {
   return drawing = drawing.then(() => drawn(night));
 }
 
-async function drawn(night) {
-  for (const place of document.querySelectorAll("[data-figure]")) {
-    const figure = JSON.parse(coloured(JSON.stringify(texts[place.dataset.figure]), night));
-    const shown = figure.layout.showlegend !== false;
-    figure.layout.showlegend = false;
-    if (!place.hasAttribute("tabindex")) hold(figure.layout);
-    fitted(figure.layout, figure.data, place.clientWidth);
-    legend(place, figure, shown);
-    await Plotly.react(place, figure.data, figure.layout, CONFIG);
-    document.querySelectorAll("svg").forEach((svg) => svg.setAttribute("aria-hidden", "true"));
-  }
+function drawn(night, width) {
+  return Promise.all([...document.querySelectorAll("[data-figure]")].map((place) => drawnAt(place, night, width)));
+}
+
+async function drawnAt(place, night, width) {
+  const figure = JSON.parse(coloured(JSON.stringify(texts[place.dataset.figure]), night));
+  const shown = figure.layout.showlegend !== false;
+  figure.layout.showlegend = false;
+  if (!place.hasAttribute("tabindex")) hold(figure.layout);
+  fitted(figure.layout, figure.data, width || place.clientWidth);
+  if (width) figure.layout.width = width;
+  legend(place, figure, shown);
+  place.style.height = figure.layout.height + "px";
+  await Plotly.react(place, figure.data, figure.layout, CONFIG);
+  document.querySelectorAll("svg").forEach((svg) => svg.setAttribute("aria-hidden", "true"));
 }
 
 async function start() {
@@ -148,7 +153,7 @@ async function start() {
   let width = innerWidth;
   dark.addEventListener("change", () => draw(dark.matches));
   addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; draw(dark.matches); } });
-  addEventListener("beforeprint", () => drawn(false));
+  addEventListener("beforeprint", () => { drawing = drawn(false, PAPER_WIDTH); });
   addEventListener("afterprint", () => draw(dark.matches));
   document.documentElement.dataset.drawn = "yes";
 }

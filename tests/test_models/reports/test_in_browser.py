@@ -47,6 +47,8 @@ PLANTED = {
     "overlap of drawn text": ('x="80"', 'x="20"'),
     "overlap of a turned word": ('x="80" y="20"', 'x="12" y="20" transform="rotate(20)"'),
     "overlap of written text": ("<p>Words", '<p style="margin: 0 0 -34px">Words</p><p>Words'),
+    "overlap on paper": ("</style>", "@media print { p { margin-bottom: -34px; } }</style>"),
+    "contrast on paper": ("</style>", "@media print { body { background: #000; } }</style>"),
     "cut at the figure's edge": ('x="80"', 'x="185"'),
     "cut by its box": ("<p>Words", '<p style="width: 9px; overflow: hidden">Unwieldy</p><p>Words'),
     "console error": ("/*here*/", 'console.error("a fault");'),
