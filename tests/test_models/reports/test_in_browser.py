@@ -39,6 +39,59 @@ def test_page_when_opened_then_nothing_is_wrong(
     assert faults(running, gallery[name]) == []
 
 
+def test_plot_when_keys_are_pressed_then_it_zooms_moves_and_shows_all_again(
+    running: Any, gallery: dict[str, Path]
+) -> None:
+    opened(running, gallery["backtest"])
+    whole = shown_span(running)
+    running.focus("#fig-equity")
+    running.keyboard.press("+")
+    closer = shown_span(running)
+    assert whole[0] < closer[0] < closer[1] < whole[1]
+    running.keyboard.press("ArrowRight")
+    moved = shown_span(running)
+    assert moved[0] > closer[0]
+    assert moved[1] - moved[0] == pytest.approx(closer[1] - closer[0], rel=1e-3)
+    running.keyboard.press("0")
+    assert shown_span(running) == pytest.approx(whole)
+
+
+def test_legend_when_a_line_is_switched_off_then_it_stays_off_in_the_dark(
+    running: Any, gallery: dict[str, Path]
+) -> None:
+    opened(running, gallery["backtest"])
+    button = running.locator(".figure:has(#fig-equity) .legend button", has_text="buy and hold")
+    button.focus()
+    running.keyboard.press("Enter")
+    assert button.get_attribute("aria-pressed") == "false"
+    before = colours(running)
+    running.emulate_media(color_scheme="dark")
+    running.evaluate("() => new Promise((done) => setTimeout(() => done(drawing), 50))")
+    assert len(colours(running)) == len(before)
+    assert set(colours(running)).isdisjoint(before)
+    assert button.get_attribute("aria-pressed") == "false"
+
+
+def opened(page: Any, path: Path) -> None:
+    page.emulate_media(color_scheme="light", media="screen")
+    page.goto(path.as_uri())
+    page.wait_for_selector("html[data-drawn=yes]", state="attached")
+
+
+def shown_span(page: Any) -> list[float]:
+    """The first and last moment that a plot shows, milliseconds."""
+    axis = 'document.getElementById("fig-equity")._fullLayout.xaxis'
+    span: list[float] = page.evaluate(f"() => {axis}.range.map((t) => {axis}.r2l(t))")
+    return span
+
+
+def colours(page: Any) -> list[str]:
+    """The colours of the lines that a plot draws."""
+    lines = 'document.querySelectorAll("#fig-equity .scatterlayer .js-line")'
+    drawn: list[str] = page.evaluate(f"() => [...{lines}].map((l) => l.style.stroke)")
+    return drawn
+
+
 # -- the looking itself: a page with nothing wrong, and with one thing each -----------------------
 
 SOUND = (Path(__file__).parent / "sound.html").read_text(encoding="utf-8")
