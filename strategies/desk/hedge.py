@@ -61,6 +61,7 @@ from strategies.desk.demo import (
 )
 from strategies.desk.places import CONFIGS, USER_DATA
 from strategies.desk.results import commit, fills, market_path, predictions
+from strategies.desk.waiting import Waiting
 
 _START: Final = "20210101"  # of the default span on real data
 _HISTORY_DAYS: Final = 365  # before the span, for baselines that are fitted
@@ -119,15 +120,16 @@ def run_hedge(options: HedgeOptions) -> int:
         print(f"freqtrade failed with exit code {code}; log: {log}", file=sys.stderr)
         return code
     print("measuring the baselines", flush=True)
-    study = _load_study(run, started)
-    measures = measure_hedge(study, _SEED)
-    provenance = _provenance(run, study, shlex.join(["freqtrade", *command[3:]]))
-    folder = write_hedge_report(
-        hedge_numbers(study, measures, provenance, failures, options.model),
-        hedge_figures(study, measures),
-        options.userdir / "reports",
-        int(datetime.now(tz=UTC).timestamp() * 1000),
-    )
+    with Waiting("measuring the baselines"):
+        study = _load_study(run, started)
+        measures = measure_hedge(study, _SEED)
+        provenance = _provenance(run, study, shlex.join(["freqtrade", *command[3:]]))
+        folder = write_hedge_report(
+            hedge_numbers(study, measures, provenance, failures, options.model),
+            hedge_figures(study, measures),
+            options.userdir / "reports",
+            int(datetime.now(tz=UTC).timestamp() * 1000),
+        )
     print(f"\nreport: {folder / 'index.html'}\nnumbers: {folder / 'report.json'}")
     if failures:
         print(f"{len(failures)} faults in the log, first: {failures[0]}", file=sys.stderr)

@@ -37,6 +37,7 @@ from strategies.desk.crashes import find_crashes, find_hedged
 from strategies.desk.data import load_checked
 from strategies.desk.places import CONFIGS, USER_DATA
 from strategies.desk.results import commit
+from strategies.desk.waiting import Waiting
 
 OUTAGE_MS: Final = 15 * MINUTE_MS  # how long an overloaded exchange refuses a stop
 
@@ -67,7 +68,8 @@ def run_stress(options: StressOptions) -> int:
         lone, naive = _lone(options, pool, left_out)
         hedged = _hedged(options, pool)
         rows = [f.result() for f in _told((*lone, *hedged))]
-        without = [(name, f.result()) for name, f in naive]
+        with Waiting("replaying the accounts without guards"):
+            without = [(name, f.result()) for name, f in naive]
     order = {name: i for i, name in enumerate(dict.fromkeys(r.name for r in rows))}
     rows.sort(key=lambda r: (order[r.name], r.account == HEDGED))
     now_ms = int(datetime.now(tz=UTC).timestamp() * 1000)
@@ -159,9 +161,11 @@ def summarise_hedged(crash: HedgedCrash, rules: HedgeRules, every_hours: int) ->
     return summary_of(crash.traded[0], HEDGED, outcomes, 0, every_hours)
 
 
-def _told(futures: Iterable[Future[StressSummary]]) -> Iterable[Future[StressSummary]]:
+def _told(futures: Sequence[Future[StressSummary]]) -> Iterable[Future[StressSummary]]:
     for future in futures:
-        row = future.result()
+        with Waiting("replaying crashes") as waiting:
+            waiting.done(sum(one.done() for one in futures) / len(futures))
+            row = future.result()
         print(
             f"replayed {row.name}, {row.coin} {row.account}, {row.candle_ms // MINUTE_MS} min "
             f"{row.market}: {row.starts} starts", flush=True,

@@ -89,7 +89,9 @@ def test_oracle_when_run_then_it_trains_nothing_and_says_where_the_rules_break_e
 def test_probe_when_a_name_is_wrong_then_the_error_says_which_are_known(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert typed(data, tmp_path, "planted", "--model", "ltsm") == 2
+    with pytest.raises(SystemExit) as refused:
+        typed(data, tmp_path, "planted", "--model", "ltsm")
+    assert refused.value.code == 2
     assert "unknown model 'ltsm'" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="unknown probe 'orcale'"):
         ProbeOptions(kind="orcale", data=data)
