@@ -74,6 +74,7 @@ def test_training_when_it_ran_on_the_cluster_then_it_is_the_process_executor_s_t
     assert told(there) == told(here)
 
 
+@pytest.mark.slow
 def test_training_when_the_cluster_is_named_from_elsewhere_then_it_is_the_same(
     cluster: Cluster,
 ) -> None:
@@ -155,6 +156,7 @@ def test_training_when_whoever_asked_for_it_ends_then_nothing_of_it_is_left_ther
     asking.wait(60)
 
 
+@pytest.mark.slow
 def test_cluster_when_it_is_lost_in_the_middle_then_the_driver_alone_ends_with_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -168,6 +170,7 @@ def test_cluster_when_it_is_lost_in_the_middle_then_the_driver_alone_ends_with_i
     assert failed.where == f"training without end on the Ray cluster {lost.address}"
 
 
+@pytest.mark.slow
 def test_cluster_when_its_machine_runs_out_of_memory_then_that_is_the_reason_told() -> None:
     tight = {"RAY_memory_usage_threshold": "0.01", "RAY_memory_monitor_refresh_ms": "50"}
     with running_cluster(**tight) as small:
