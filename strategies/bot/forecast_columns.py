@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+from freqtrade.enums import RunMode
 from freqtrade.strategy import IStrategy
 from pandas import DataFrame
 
 from models.base import columns
+from models.base.errors import ConfigError
+from models.base.protocols import LateBooking
 from models.base.windows import MAX_CONTEXT_CANDLES
 from models.data.features import candles as features
 from models.data.features.frame import pair_features
 from models.data.labels.settings import LabelSettings
 from models.data.labels.targets import label_columns
 from strategies.bot import frames
+from strategies.bot.fail_closed import refusing_to_start
 
 # Feature lookback plus the longest context a network may be served with.
 WARM_UP_CANDLES = features.LOOKBACK + MAX_CONTEXT_CANDLES + 5
@@ -80,4 +84,20 @@ class ForecastColumns(IStrategy):  # type: ignore[misc]  # Freqtrade ships no ty
     def with_forecasts(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
         """Ask FreqAI for the forecast columns, and put NaN back where there is none."""
         answered = self.freqai.start(dataframe, metadata, self)
+        self._require_forecasts(answered)
         return frames.with_interval_prices(frames.restore_missing_forecasts(answered))
+
+    def _require_forecasts(self, answered: DataFrame) -> None:
+        """End a backtest on a model that answers with labels only: it would trade nothing."""
+        if self.config["runmode"] is not RunMode.BACKTEST or columns.P_UP in answered:
+            return
+        if isinstance(self.freqai, LateBooking):  # a model of the pack
+            return
+        with refusing_to_start():
+            raise ConfigError(
+                f"expected a model of the pack, got {type(self.freqai).__name__}, whose answers "
+                "have no calibrated probabilities",
+                where="--freqaimodel",
+                cure="use one of freqaimodels/, or a strategy with signals of its own: "
+                "user_data/docs/extending.md",
+            )
