@@ -41,7 +41,7 @@ from strategies.desk.data import load_checked, load_funding
 from strategies.desk.feed_files import BAR_MS, read_open_interest
 from strategies.desk.places import USER_DATA
 from strategies.desk.results import commit
-from strategies.desk.waiting import Waiting
+from strategies.desk.waiting import PatientWait
 
 COINS = ("BTC", "ETH", "LTC", "BCH", "XRP")
 _FUNDING_LAG_MS = MINUTE_MS  # from the payment to when its rate can be read
@@ -86,7 +86,7 @@ def run_cascades(options: CascadeOptions, executor: Executor | None = None) -> i
     settings = ModelSettings.from_blocks(options.settings, where="settings")
     executor = executor or ProcessExecutor(threads=settings.training.threads)
     started = time.monotonic()
-    with Waiting("reading the coins"):
+    with PatientWait("reading the coins"):
         coins = load_coins(options, settings.labels.cascade_horizon_candles)
     _print_progress(started, f"{len(coins)} coins, {sum(len(c) for c in coins)} candles")
     tables: list[dict[str, Any]] = []
@@ -98,7 +98,7 @@ def run_cascades(options: CascadeOptions, executor: Executor | None = None) -> i
             served, trained = _network(coins, made, options, executor, started)
             answers[catalog.titles()[options.network]] = served
             facts += [{"scheme": scheme, **f} for f in trained]
-        with Waiting(f"measuring {scheme}"):
+        with PatientWait(f"measuring {scheme}"):
             tables += _tables(scheme, coins, answers, options, settings.labels.bin_edges)
         _print_progress(started, f"{scheme}: measured")
     run = _provenance(options, coins, settings, facts)

@@ -53,7 +53,7 @@ from strategies.bot.data_files import MARKER
 from strategies.desk.data import load_checked
 from strategies.desk.places import USER_DATA
 from strategies.desk.results import commit
-from strategies.desk.waiting import Waiting
+from strategies.desk.waiting import PatientWait
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +126,7 @@ class TrainingProgress:
 def run_compare(options: CompareOptions, executor: Executor | None = None) -> int:
     """Train, forecast, measure and write the comparison; return the process exit code."""
     names = tuple(dict.fromkeys((*(options.models or catalog.names()), options.reference)))
-    with Waiting("reading the candles and computing features"):
+    with PatientWait("reading the candles and computing features"):
         walk = _loaded_walk(options)
     executor = executor or executor_of(walk.settings.training)
     each = options.seeds * len(walk.folds)

@@ -40,7 +40,7 @@ from strategies.desk.names import class_names, require_class
 from strategies.desk.places import CONFIGS, FREQAIMODELS, STRATEGIES, USER_DATA
 from strategies.desk.reference import reference_of
 from strategies.desk.results import Run, load_record
-from strategies.desk.waiting import Waiting
+from strategies.desk.waiting import PatientWait
 
 _DEFAULT_TRAININGS = 8  # of the backtest when no timerange is given: 240 days of monthly ones
 _USUAL_MODEL = "LSTMForecaster"
@@ -74,7 +74,7 @@ def run_demo(options: DemoOptions) -> int:
     pack_config(config)  # a typing error costs nothing: in a setting, or of the candles,
     if options.timerange:
         span_read({**config, "timerange": options.timerange}, 0)  # or in the span
-    with Waiting("finding candles, or writing the simulated market"):
+    with PatientWait("finding candles, or writing the simulated market"):
         datadir = choose_datadir(options.data, options.userdir, config["timeframe"]).resolve()
     timerange = options.timerange or demo_timerange(config, datadir)
     return _backtested({**config, "timerange": timerange, "datadir": datadir}, options)
@@ -133,7 +133,7 @@ def _backtested(config: Mapping[str, Any], options: DemoOptions) -> int:
     days = days_to_train_on(config, ForecastStrategy.startup_candle_count)
     asked = config["freqai"]["train_period_days"]
     config = {**config, "freqai": {**config["freqai"], "train_period_days": days}}
-    with Waiting("checking every candle"):
+    with PatientWait("checking every candle"):
         data = check_backtest_data(config, ForecastStrategy.startup_candle_count)
     labels = ModelSettings.from_blocks(
         config["freqai"]["model_training_parameters"], where="freqai.model_training_parameters"
@@ -175,7 +175,7 @@ def _backtested(config: Mapping[str, Any], options: DemoOptions) -> int:
 
 def _report(run: Run, options: DemoOptions, datadir: Path) -> None:
     """Write the report of a run, with what drove its forecasts, and say where it is."""
-    with Waiting("measuring, explaining and drawing the report"):
+    with PatientWait("measuring, explaining and drawing the report"):
         record = load_record(run)
         drivers = drivers_of(
             record, run.model_dir, datadir, options.strategy, options.strategy_path or STRATEGIES

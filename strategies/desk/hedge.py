@@ -61,7 +61,7 @@ from strategies.desk.demo import (
 )
 from strategies.desk.places import CONFIGS, USER_DATA
 from strategies.desk.results import commit, fills, market_path, predictions
-from strategies.desk.waiting import Waiting
+from strategies.desk.waiting import PatientWait
 
 _START: Final = "20210101"  # of the default span on real data
 _HISTORY_DAYS: Final = 365  # before the span, for baselines that are fitted
@@ -120,7 +120,7 @@ def run_hedge(options: HedgeOptions) -> int:
         print(f"freqtrade failed with exit code {code}; log: {log}", file=sys.stderr)
         return code
     print("measuring the baselines", flush=True)
-    with Waiting("measuring the baselines"):
+    with PatientWait("measuring the baselines"):
         study = _load_study(run, started)
         measures = measure_hedge(study, _SEED)
         provenance = _provenance(run, study, shlex.join(["freqtrade", *command[3:]]))

@@ -37,7 +37,7 @@ from strategies.desk.crashes import find_crashes, find_hedged
 from strategies.desk.data import load_checked
 from strategies.desk.places import CONFIGS, USER_DATA
 from strategies.desk.results import commit
-from strategies.desk.waiting import Waiting
+from strategies.desk.waiting import PatientWait
 
 OUTAGE_MS: Final = 15 * MINUTE_MS  # how long an overloaded exchange refuses a stop
 
@@ -68,7 +68,7 @@ def run_stress(options: StressOptions) -> int:
         lone, naive = _lone(options, pool, left_out)
         hedged = _hedged(options, pool)
         rows = [f.result() for f in _told((*lone, *hedged))]
-        with Waiting("replaying the accounts without guards"):
+        with PatientWait("replaying the accounts without guards"):
             without = [(name, f.result()) for name, f in naive]
     order = {name: i for i, name in enumerate(dict.fromkeys(r.name for r in rows))}
     rows.sort(key=lambda r: (order[r.name], r.account == HEDGED))
@@ -163,7 +163,7 @@ def summarise_hedged(crash: HedgedCrash, rules: HedgeRules, every_hours: int) ->
 
 def _told(futures: Sequence[Future[StressSummary]]) -> Iterable[Future[StressSummary]]:
     for future in futures:
-        with Waiting("replaying crashes") as waiting:
+        with PatientWait("replaying crashes") as waiting:
             waiting.done(sum(one.done() for one in futures) / len(futures))
             row = future.result()
         print(

@@ -20,7 +20,7 @@ _AT_TERMINAL_S: Final = 1.0
 _IN_A_LOG_S: Final = 30.0
 
 
-class Waiting:
+class PatientWait:
     """Says from time to time that something is still going on; a context.
 
     Parameters
@@ -37,7 +37,7 @@ class Waiting:
         self._share, self._said = 0.0, False
         self._thread = threading.Thread(target=self._say_until_over, daemon=True)
 
-    def __enter__(self) -> Waiting:
+    def __enter__(self) -> PatientWait:
         self._begun = self._monotonic()
         self._thread.start()
         return self
@@ -62,7 +62,7 @@ class Waiting:
         Examples
         --------
         >>> clock = iter([0.0, 0.0, 20.0])
-        >>> waiting = Waiting("measuring", lambda: next(clock))
+        >>> waiting = PatientWait("measuring", lambda: next(clock))
         >>> waiting.done(0.25)
         >>> waiting.line(), waiting.line()
         ('', 'measuring: 20 s, about 1 min left')

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from strategies.desk import waiting
-from strategies.desk.waiting import Waiting
+from strategies.desk.waiting import PatientWait
 
 
 class Screen(io.StringIO):
@@ -43,7 +43,7 @@ def test_wait_when_it_is_long_then_it_is_told_where_a_program_does_not_read(
 ) -> None:  # fmt: skip
     screen = Screen(at_terminal=at_terminal)
     monkeypatch.setattr(sys, "stderr", screen)
-    with Waiting("measuring", hurried) as wait:
+    with PatientWait("measuring", hurried) as wait:
         wait.done(0.5)
         assert screen.written.wait(60)
     said = screen.getvalue()
@@ -55,7 +55,7 @@ def test_wait_when_it_is_long_then_it_is_told_where_a_program_does_not_read(
 
 
 def test_wait_when_it_is_short_then_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    with Waiting("measuring") as wait:
+    with PatientWait("measuring") as wait:
         wait.done(1.0)
     said = capsys.readouterr()
     assert said.out + said.err == ""
@@ -63,7 +63,7 @@ def test_wait_when_it_is_short_then_nothing_is_said(capsys: pytest.CaptureFixtur
 
 def test_wait_when_the_work_fails_then_its_error_comes_through_and_the_thread_ends() -> None:
     before = threading.active_count()
-    with pytest.raises(ZeroDivisionError), Waiting("measuring"):
+    with pytest.raises(ZeroDivisionError), PatientWait("measuring"):
         raise ZeroDivisionError
     assert threading.active_count() == before
 
@@ -72,7 +72,7 @@ def test_line_when_the_share_is_known_then_what_is_left_is_told_and_else_only_wh
     None
 ):
     seconds = iter([0.0, 60.0, 60.0, 90.0])
-    wait = Waiting("replaying", lambda: next(seconds))
+    wait = PatientWait("replaying", lambda: next(seconds))
     assert wait.line() == "replaying: 1 min"
     wait.done(0.25)
     assert wait.line() == "replaying: 1 min, about 3 min left"
