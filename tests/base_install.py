@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.metadata as metadata
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -24,13 +25,18 @@ from packaging.requirements import Requirement
 from tests.places import ROOT
 
 
-def build_wheel(source: Path) -> Path:
-    """Build from a copy, so that nothing an earlier build left behind gets in."""
+def copy_checkout(source: Path) -> None:
+    """Copy what git would, so that nothing an earlier build left behind gets in."""
     tracked = output(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], ROOT)
     for name in filter(None, tracked.split("\0")):
         if (ROOT / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_bytes((ROOT / name).read_bytes())
+            shutil.copy(ROOT / name, source / name)
+
+
+def build_wheel(source: Path) -> Path:
+    """Build from a copy in `source`, and return the wheel."""
+    copy_checkout(source)
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     output([*build, "--wheel-dir", str(source / "dist"), "."], source)
     (found,) = (source / "dist").glob("*.whl")

@@ -41,7 +41,7 @@ def test_wheel_when_listed_then_it_holds_all_code_and_configs_and_no_tests(wheel
     code = {
         path.relative_to(ROOT).as_posix()
         for package in PACKAGES
-        for suffix in ("py", "html", "css", "json", "yaml", "service")
+        for suffix in ("py", "html", "css", "js", "json", "yaml", "service")
         for path in (ROOT / package).rglob(f"*.{suffix}")
     }
     code |= {f"strategies/desk/watch/units/Dockerfile{end}" for end in ("", ".dockerignore")}

@@ -1,6 +1,7 @@
 """A command as a container would run it: another user, nothing to write but its folder and /tmp.
 
-By namespaces of the kernel, without an engine; it takes root to make them.
+By namespaces of the kernel, without an engine; it takes root to make them. As an engine does, it
+gives each one an empty /dev/shm in memory.
 """
 
 from __future__ import annotations
@@ -22,8 +23,12 @@ own=$1; shift
 mount --make-rprivate /
 mount --bind "$own" "$own"
 mount -t tmpfs -o size=256m,mode=1777 none /tmp
+mount -t tmpfs -o size=64m,mode=1777 none /dev/shm
 findmnt -rno TARGET | while read -r place; do
-  case "$place" in /tmp|/proc*|/sys*|"$own") ;; *) mount -o remount,bind,ro "$place" ;; esac
+  case "$place" in
+    /tmp|/dev/shm|/proc*|/sys*|"$own") ;;
+    *) mount -o remount,bind,ro "$place" ;;
+  esac
 done
 cd "$own"
 exec setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs \

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from importlib import resources
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import yaml
@@ -12,7 +14,7 @@ from freqtrade.commands.arguments import Arguments
 
 from strategies.desk import cli
 from strategies.desk.watch import units
-from tests.base_install import base_lock
+from tests.base_install import base_lock, copy_checkout, output
 from tests.container_rules import image_faults, instructions, service_faults, services
 from tests.places import ROOT, USER_DATA
 
@@ -60,6 +62,15 @@ def test_context_when_built_then_nothing_but_wheel_and_lock_is_sent() -> None:
     assert lines == ["*", "!dist/base.lock", "!dist/breakwater-*.whl"]
     copied = [rest for word, rest in instructions(DOCKERFILE) if word == "COPY"]
     assert copied == [f"--chown=ftuser:ftuser dist/base.lock dist/{WHEEL} /tmp/pack/"]
+
+
+def test_image_script_when_run_in_a_checkout_then_dist_holds_what_the_image_copies(
+    tmp_path: Path,
+) -> None:
+    copy_checkout(tmp_path)
+    output([str(tmp_path / ".ci" / "image"), sys.executable], tmp_path)
+    assert {path.name for path in (tmp_path / "dist").iterdir()} == {"base.lock", WHEEL}
+    assert (tmp_path / "dist" / "base.lock").read_text(encoding="utf-8") == base_lock()
 
 
 def test_lock_of_the_image_when_made_then_it_has_all_a_trader_needs_and_no_torch() -> None:
