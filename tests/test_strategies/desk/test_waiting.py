@@ -43,8 +43,9 @@ def test_wait_when_it_is_long_then_it_is_told_where_a_program_does_not_read(
 ) -> None:  # fmt: skip
     screen = Screen(at_terminal=at_terminal)
     monkeypatch.setattr(sys, "stderr", screen)
-    with PatientWait("measuring", hurried) as wait:
-        wait.done(0.5)
+    wait = PatientWait("measuring", hurried)
+    wait.done(0.5)
+    with wait:
         assert screen.written.wait(60)
     said = screen.getvalue()
     assert "measuring: 12 s" in said
