@@ -99,7 +99,7 @@ def draw_report(folder: Path) -> str:
 def _draw_verdict(sheet: Sheet, tone: str, what: str, why: str) -> None:
     bar, ground, ink = _TONES[tone]
     width = _WIDTH - 2 * _EDGE
-    heads, lines = wrapped(what, width - 30, 19), wrapped(why, width - 30, 13)
+    heads, lines = wrapped(what, width - 30, 20.5), wrapped(why, width - 30, 13)
     height = 18 + 22 * len(heads) + 17 * len(lines)
     sheet.box(_EDGE, sheet.y, width, height, ground, _LINE)
     sheet.box(_EDGE, sheet.y, 5, height, bar, radius=2)
