@@ -109,6 +109,17 @@ def test_leg_when_inside_the_band_then_it_is_left(make, trades: list[Held]) -> N
     assert adjust(make(), trades[1]) is None
 
 
+def test_why_when_a_leg_wants_no_more_then_its_plan_is_told_and_where_it_does_nothing_stops_it(
+    make, trades: list[Held]
+) -> None:
+    assert make().forecast_stop(BTC, None, NOW) is None  # a leg is missing
+    trades += [leg(BTC, 0.9), leg(ETH, 12.0)]
+    stop = make().forecast_stop(BTC, None, NOW)
+    assert stop.why.startswith("the leg holds 0.9 and is to hold 0.9: ")
+    assert make().forecast_stop(LTC, None, NOW).change == "/forcelong or /forceshort"
+    assert [make().grows(pair) for pair in (BTC, LTC)] == [True, False]
+
+
 def test_leg_when_too_small_then_it_grows_and_when_too_large_then_it_shrinks(
     make, trades: list[Held]
 ) -> None:
