@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from strategies.desk.control import Subcommands
-from strategies.desk.places import USER_DATA
+from strategies.desk.places import FREQAIMODELS, STRATEGIES, USER_DATA
 
 
 def add_bundle(commands: Subcommands) -> None:
@@ -66,6 +66,10 @@ def _import(options: argparse.Namespace) -> int:
     from strategies.desk.configured import configured_by
 
     config = configured_by(options.config, options.userdir)
+    # The shipped configs name the pack's folders as a checkout has them; this may be anywhere.
+    for name, own in (("strategy_path", STRATEGIES), ("freqaimodel_path", FREQAIMODELS)):
+        if config.get(name) == own.name and not Path(own.name).is_dir():
+            config[name] = str(own)
     for name in ("strategy", "freqaimodel"):
         config[name] = getattr(options, name) or config.get(name)
     return run_import(

@@ -263,6 +263,15 @@ def test_bot_when_its_models_never_expire_then_it_may_not_serve_what_nobody_rene
     assert "expected freqai.expiration_hours > 0, got 0" in capsys.readouterr().err
 
 
+def test_import_when_typed_in_another_directory_then_the_packs_own_strategy_is_found(
+    desk: Desk,
+) -> None:
+    write_config(desk.config, strategy_path="strategies", freqaimodel_path="freqaimodels")
+    assert not Path("strategies").exists()
+    assert desk.take(desk.written(desk.bundle())) == 0
+    assert list(desk.served()) == [BTC]
+
+
 def test_user_directory_when_missing_then_none_is_made(desk: Desk, capsys: Capture) -> None:
     path = desk.written(desk.bundle())
     desk.userdir.rmdir()
