@@ -82,7 +82,7 @@ def _upgrade(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from strategies.desk.quiet import without_freqtrade_log
+    from strategies.seams.quiet_log import without_freqtrade_log
 
     if options.folder is not None:
         if options.json:
@@ -111,7 +111,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 def _doctor_for_programs(options: argparse.Namespace) -> int:
     from strategies.desk.doctor import doctor_values
-    from strategies.desk.quiet import without_freqtrade_log
+    from strategies.seams.quiet_log import without_freqtrade_log
 
     values, code = doctor_values(), 0
     if options.config:
@@ -130,7 +130,7 @@ def _doctor_for_programs(options: argparse.Namespace) -> int:
 
 def _acknowledge(options: argparse.Namespace) -> int:
     from strategies.desk.acknowledge import run_acknowledge
-    from strategies.desk.quiet import without_freqtrade_log
+    from strategies.seams.quiet_log import without_freqtrade_log
 
     if (options.folder is None) is not bool(options.config):
         raise ConfigError(

@@ -6,7 +6,10 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from freqtrade import loggers
 from freqtrade.loggers import error_console
+
+from strategies.seams.record import Library, Seam
 
 
 @contextmanager
@@ -23,3 +26,21 @@ def without_freqtrade_log() -> Iterator[None]:
     finally:
         logging.disable(before)
         error_console.quiet = quiet
+
+
+def _probe() -> str:
+    found = getattr(loggers, "error_console", None)
+    if not isinstance(getattr(found, "quiet", None), bool):
+        return "freqtrade.loggers has no error_console that can be quiet"
+    return ""
+
+
+QUIET_LOG = Seam(
+    name="freqtrade.loggers.error_console",
+    what="quiet is set while a command reads a config",
+    why="Freqtrade logs a page at every config it reads, and buries the answer in it",
+    since="freqtrade 2025.4",
+    without="a command's answer stands between lines of Freqtrade's log",
+    probe=_probe,
+    library=Library.EXCHANGE,
+)
