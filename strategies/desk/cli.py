@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from importlib import metadata
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from freqtrade.exceptions import FreqtradeException
 
@@ -18,6 +19,7 @@ from strategies.desk.choose_line import add_choose
 from strategies.desk.claims_line import add_claims
 from strategies.desk.control import add_commands
 from strategies.desk.folder_lines import add_folders
+from strategies.desk.names import near
 from strategies.desk.places import pack_version
 from strategies.desk.risk_lines import add_risk
 from strategies.desk.shared_lines import RunCommand
@@ -27,6 +29,11 @@ from strategies.desk.typed import leave_stdout, make_speakable
 
 _OWN: Final = ("", "models", "strategies", "freqaimodels")
 _INTERRUPTED, _CLOSED = 130, 141  # as a shell says it
+# As argparse words it; elsewhere its own words stay.
+_CHOICE: Final = re.compile(
+    r"(?P<where>argument .+?): invalid choice: '(?P<word>.*)' \(choose from (?P<known>.+)\)",
+    re.DOTALL,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -68,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _NearParser(
         prog="breakwater", description=__doc__,
         epilog="exit codes: 0 done, 1 no answer or a check has found something, 2 not done, "
         "130 interrupted, 141 nobody reads on. Pages: user_data/docs, as troubleshooting.md",
@@ -96,6 +103,20 @@ def _completion(parser: argparse.ArgumentParser, shell: str) -> int:
     from strategies.desk.completion import run_completion
 
     return run_completion(parser, shell)
+
+
+class _NearParser(argparse.ArgumentParser):
+    """Names the nearest of what it takes, where a word is none of it."""
+
+    def error(self, message: str) -> NoReturn:
+        wrong = _CHOICE.fullmatch(message)
+        if wrong is not None:
+            known = re.findall(r"'([^']+)'", wrong["known"])
+            message = (
+                f"{wrong['where']}: {wrong['word']} is none{near(wrong['word'], known)}\n"
+                f"  one of {', '.join(known)}"
+            )
+        super().error(message)
 
 
 class _Version(argparse.Action):

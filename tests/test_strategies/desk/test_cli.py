@@ -186,3 +186,22 @@ def test_command_when_nobody_reads_on_then_there_is_no_traceback_and_what_was_do
     assert "Traceback" not in ran.stderr
     assert "disk and permissions" not in ran.stderr
     assert ran.returncode == (0 if word == "halt" else 141)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["doctr"], "argument command: doctr is none; did you mean doctor?"),
+        (["hedge-reprot"], "hedge-reprot is none; did you mean hedge-report?"),
+        (["qqqqqq"], "argument command: qqqqqq is none."),
+        (["probe", "alterd-future"], "alterd-future is none; did you mean altered-future?"),
+        (["completion", "bahs"], "argument shell: bahs is none; did you mean bash?"),
+    ],
+)
+def test_word_when_it_is_none_then_the_nearest_is_named(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
