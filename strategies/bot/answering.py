@@ -94,10 +94,15 @@ class AnsweringStrategy(ControlledStrategy):
         stop = self._pair_stop(pair, barred) or (None if self.grows(pair) else self._full(pair))
         if stop is None and row is not None:
             stop = self.forecast_stop(pair, row, now)
-        if stop is None and barred:
+        if barred and (stop is None or stop.rule in _AFTER_TRUST):  # of an old candle, nothing else
             stop = EntryStop(
                 rule=EntryRule.TRUSTED, why=barred,
                 change="the close of the next candle, if all goes well",
+            )  # fmt: skip
+        if stop is None and row is None:
+            stop = EntryStop(
+                rule=EntryRule.FORECAST, why="no candle of it has been analysed yet",
+                change="the first candle the bot looks at",
             )  # fmt: skip
         return stop or self._refused(pair, row) or EntryStop(
             rule=EntryRule.NOTHING, why="no rule says no: it is ordered when the bot next looks",
@@ -162,6 +167,7 @@ class AnsweringStrategy(ControlledStrategy):
         return None
 
 
+_AFTER_TRUST = (EntryRule.DIRECTION, EntryRule.EDGE)
 _GUARDED = "the guard named there: its limit is in breakwater.limits or breakwater.guards"
 _CHANGES: Mapping[EntryRule, Any] = dict.fromkeys(EntryRule, _GUARDED) | {
     EntryRule.STAKE: "more equity, or limits that leave room for the smallest order",

@@ -141,7 +141,7 @@ class Control:
         self.store, self.journal, self.clock = self.commands.store, self.commands.journal, clock
         self.written = WrittenFills(self.journal)
         self._review, self._acknowledge, self._hedges = review, acknowledge, hedges
-        self._occupied = tuple(occupied)
+        self._occupied, self._secrets = tuple(occupied), tuple(secrets)
         self.reasons: dict[str, str] = {}  # pair -> why the newest entry into it was not made
         self.refusals: dict[str, EntryRefusal] = {}  # the same, with its candle and rule
         self.is_paused = is_paused  # says nothing of a hedge's legs: Freqtrade adjusts them
@@ -226,7 +226,7 @@ class Control:
             obstacles=self.obstacles(without="heartbeat"), hedges=self._hedges, **signs,
         )  # fmt: skip
         try:
-            beat(self.store.folder, sign)
+            beat(self.store.folder, sign, self._secrets)
             self._trouble.pop("heartbeat", None)
         except OSError as error:
             self._trouble["heartbeat"] = f"no heartbeat can be written: {error}"

@@ -26,10 +26,11 @@ _HARMLESS: Final = frozenset({
     "exchange_name", "exit", "export", "exportdirectory", "exportfilename", "fast",
     "fiat_display_currency", "force_entry", "force_exit", "freqaimodel", "freqaimodel_path",
     "hyperopt", "hyperopt_path", "identifier", "include_corr_pairlist", "include_timeframes",
-    "initial_state", "logfile", "margin_mode", "method", "mode", "name", "on_silence", "pair",
+    "initial_state", "listen_ip_address", "logfile", "margin_mode", "method", "mode", "name",
+    "on_silence", "pair",
     "pair_blacklist", "pair_whitelist", "pairs", "price_side", "runmode", "side", "sort_key",
     "stake_amount", "stake_currency", "stoploss_price_type", "strategy", "strategy_path",
-    "style", "without", "executor", "ray_address",
+    "style", "without", "executor", "ray_address", "training", "verbosity",
     "timeframe", "timeframe_detail", "timerange", "trading_mode", "unit", "user_data_dir",
     "coins", "pool", "emergency_exit", "stoploss", "model_save_type", "network",
     "class", "format", "formatter",  # of `log_config`

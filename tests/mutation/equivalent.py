@@ -222,7 +222,7 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     (_LEASE, "_LONGEST: 4096 -> 4097"): "a name is far shorter; this bounds what is none",
     (_LEASE, "_write_name: 0 -> 1"): "the first byte is written over in the next line",
     (_OWNER, "owner_of: 16 -> 17"): "a salt of 16 bytes is long enough, and so is a longer one",
-    (_OWNER, "write_owner: 1 -> 2"): "the file's indent is for the eye",
+    (_OWNER, "owner_text: 1 -> 2"): "the file's indent is for the eye",
     ("strategies.account.trades_database", "others_trades: 5 -> 6"): _WAIT,
     (_WATCH, "Life.__init__: 0.0 -> 1.0"): _NOT_YET,
     (_WATCH, "Life.__init__: 0.0 -> 1.0 #2"): _NOT_YET,

@@ -93,7 +93,7 @@ def walked(typist: Typist, style: str, most: float) -> None:
     """Type the whole path, each line as its predecessor told it."""
     lines = path_lines()
     assert list(lines) == ["init", "exchange", "doctor", "backtesting", "trade", "risk",
-                           "acknowledge", "watchdog", "live"]  # fmt: skip
+                           "why", "acknowledge", "watchdog", "live"]  # fmt: skip
     made = typist.run(lines["init"], "--style", style)
     assert made.returncode == 0, made.stderr
     assert f"exchange {typist.folder}/bot" in made.stdout.splitlines()[-1]
@@ -117,6 +117,10 @@ def walked(typist: Typist, style: str, most: float) -> None:
         assert "BACKTESTING REPORT" in tested.stdout
         with typist.running(lines["trade"], "dry") as log:
             assert " alive " in until("equity: ", risk, log)
+            why = typist.run(lines["why"])
+            assert why.returncode == 0, why.stderr
+            assert "nothing is opened in " in why.stdout
+            assert "what would change that: " in why.stdout
         assert (typist.folder / "bot" / "dry_run.sqlite").is_file()
         accepted = typist.run(lines["acknowledge"], typed=f"{phrase(most)}\n")
         assert accepted.returncode == 0, accepted.stderr

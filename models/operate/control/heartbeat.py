@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from models.base.errors import ControlError
 from models.base.files import Sync, read_regular, write_atomic
+from models.operate.journal.records import plain_values
 
 FILE: Final = "heartbeat.json"
 RELOADING: Final = "/reload_config"  # what `stopped` says while a new configuration is loaded
 _EVER: Final = "has-run"  # there since the first sign of life: one that is missing is missed
+_TEXTS: Final = ("stopped", "obstacles", "barred", "answers")
 _LATEST_MS: Final = 253_402_300_799_999  # the last of year 9999
 
 
@@ -74,9 +76,14 @@ def _is_answer(values: object) -> bool:
     )  # fmt: skip
 
 
-def beat(folder: Path, heartbeat: Heartbeat) -> None:
-    """Write the sign of life; raises OSError where nothing can be written."""
-    data = json.dumps(asdict(heartbeat)).encode() + b"\n"
+def beat(folder: Path, heartbeat: Heartbeat, secrets: Collection[str] = ()) -> None:
+    """Write the sign of life; raises OSError where nothing can be written.
+
+    What was refused may repeat an error's words: they are scrubbed as those of the journal are.
+    """
+    told = asdict(heartbeat)
+    told |= {name: plain_values(told[name], secrets, name) for name in _TEXTS}
+    data = json.dumps(told).encode() + b"\n"
     if not (folder / _EVER).exists():
         (folder / _EVER).touch()
     write_atomic(folder / FILE, data, sync=Sync.NOTHING)

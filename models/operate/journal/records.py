@@ -114,7 +114,7 @@ def plain(record: JournalRecord, secrets: Collection[str] = ()) -> dict[str, Any
         raise InputError(f"expected a record of the journal, got {type(record).__name__}")
     hidden = [secret for secret in secrets if secret]
     return {
-        item.name: _plain(getattr(record, item.name), hidden, item.name)
+        item.name: plain_values(getattr(record, item.name), hidden, item.name)
         for item in dataclasses.fields(record)
     }
 
@@ -128,7 +128,19 @@ def scrubbed(text: str, secrets: Collection[str] = ()) -> str:
     return text[:_LONGEST_TEXT]
 
 
-def _plain(value: Any, secrets: Collection[str], where: str) -> Any:
+def plain_values(value: Any, secrets: Collection[str] = (), where: str = "") -> Any:
+    """Return values as JSON has them, every text in them scrubbed.
+
+    Raises
+    ------
+    InputError
+        If one is no plain value; `where` names it.
+
+    Examples
+    --------
+    >>> plain_values([{"why": "GET ?signature=abc123 failed"}, 1.5])
+    [{'why': 'GET ?signature=*** failed'}, 1.5]
+    """
     if isinstance(value, str):
         return scrubbed(value, secrets)
     if value is None or isinstance(value, bool):
@@ -137,7 +149,9 @@ def _plain(value: Any, secrets: Collection[str], where: str) -> Any:
         number = value if type(value) in (int, float) else float(value)
         return number if math.isfinite(number) else str(number)
     if isinstance(value, Mapping):
-        return {scrubbed(str(k), secrets): _plain(v, secrets, where) for k, v in value.items()}
+        return {
+            scrubbed(str(k), secrets): plain_values(v, secrets, where) for k, v in value.items()
+        }
     if isinstance(value, tuple | list):
-        return [_plain(v, secrets, where) for v in value]
+        return [plain_values(v, secrets, where) for v in value]
     raise InputError(f"expected plain values, got {type(value).__name__}", where=where)

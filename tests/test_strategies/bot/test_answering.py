@@ -169,6 +169,21 @@ def test_answer_when_the_pair_is_locked_held_or_lost_then_that_comes_before_any_
     ]
 
 
+def test_answer_when_no_candle_was_analysed_then_it_does_not_say_that_all_is_well(
+    tmp_path: Path,
+) -> None:
+    found = answer(made(BitcoinCrossMargin, tmp_path, entered().iloc[:0]))
+    assert (found.rule, found.why) == ("forecast", "no candle of it has been analysed yet")
+
+
+def test_answer_when_the_candle_is_old_then_that_comes_before_what_its_forecast_says(
+    tmp_path: Path,
+) -> None:
+    strategy = made(BitcoinCrossMargin, tmp_path, edgeless())
+    [found] = strategy._answers({PAIR: "the last analysed candle opened 9999 s ago"}, NOW)
+    assert (found.rule, found.why) == ("trusted", "the last analysed candle opened 9999 s ago")
+
+
 def test_answer_when_a_volatility_target_is_held_then_its_own_rules_are_told(
     tmp_path: Path, world: list[Any]
 ) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from freqtrade.enums import RunMode
 from freqtrade.exceptions import OperationalException
+from freqtrade.persistence import PairLocks
 
 from models.base import columns
 from models.operate.control.commands import Commands
@@ -188,19 +189,21 @@ def test_loop_when_it_starts_then_a_heartbeat_tells_feed_and_account(
 @pytest.mark.parametrize(
     ("kind", "frame", "why"),
     [
-        (BitcoinCrossMargin, {"do_predict": 0}, f"no trusted forecast for {PAIR}"),
-        (VolatilityTarget, {"do_predict": 0}, f"no trusted forecast for {PAIR}"),
+        (BitcoinCrossMargin, {"do_predict": 0}, "no trusted forecast: "),
+        (VolatilityTarget, {"do_predict": 0}, "no trusted forecast: "),
         (BitcoinCrossMargin, {"do_predict": 0}, "FreqAI's first answer after a start"),
         (BitcoinCrossMargin, {"do_predict": 2}, "older than freqai.expiration_hours"),
         (BitcoinCrossMargin, {columns.ABSTAIN: 1.0, columns.NOVELTY: 1.5}, "(novelty 1.50, limit"),
-        (BitcoinAgent, {"do_predict": 0}, f"no trusted forecast for {PAIR}"),
+        (BitcoinAgent, {"do_predict": 0}, "no trusted forecast: "),
         (VolatilityTarget, {columns.FALSE_ALARMS_DOWN: 0.0}, "the hazard of a cascade"),
         (BitcoinCrossMargin, {"date": OPENED - timedelta(hours=3)}, "the last analysed candle"),
     ],
 )
 def test_risk_when_there_is_no_forecast_then_the_pair_says_so_and_no_room_is_shown(
-    tmp_path: Path, kind: type[ForecastStrategy], frame: dict[str, Any], why: str
-) -> None:
+    tmp_path: Path, kind: type[ForecastStrategy], frame: dict[str, Any], why: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(PairLocks, "use_db", False)  # nothing is locked
     s: Any = kind(config(user_data_dir=tmp_path))
     s.dp, s.wallets = LiveProvider(analysed()), Wallets(10_000.0)
     loop(running(s))
