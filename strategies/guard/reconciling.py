@@ -84,6 +84,8 @@ class Reconciler:
         self._taken_back: set[str] = set()  # stops Freqtrade may not know to be cancelled yet
         self._started_ms: int | None = None
         self._armed_ms = 0  # when a person last resumed
+        self._resumed_ms = 0  # when that was heard of: what was seen before may be put right
+        self._seen_ms: dict[str, int] = {}  # subject -> when it was last answered
         self._rows: list[Mapping[str, Any]] = []  # positions, as the exchange's client tells them
         self._wallet: float | None = None
         self._booked: dict[str, _Booked] = {}
@@ -137,6 +139,8 @@ class Reconciler:
             None if the exchange did not answer for something and nothing else differs.
         """
         # Control knows of a resumption only while it lasts; what was seen to stays seen to.
+        if armed_ms > self._armed_ms:
+            self._resumed_ms = now_ms
         self._armed_ms = armed_ms = max(self._armed_ms, armed_ms)
         first = self._started_ms is None
         self._started_ms = now_ms if self._started_ms is None else self._started_ms
@@ -345,7 +349,7 @@ class Reconciler:
             self._count_less(subject, now_ms)
             return
         self._odd[subject], self._asked_ms[subject] = found, now_ms
-        self._tried_ms[subject] = now_ms
+        self._tried_ms[subject] = self._seen_ms[subject] = now_ms
         odd = {d for found in self._odd.values() for d in found}
         self._since = {d: self._since.get(d, now_ms) for d in odd}
 
@@ -375,7 +379,8 @@ class Reconciler:
     def _lasting(self, now_ms: int) -> tuple[str, ...] | None:
         lasting = tuple(
             d
-            for subject, found in self._odd.items() if not self._is_missing(subject)
+            for subject, found in self._odd.items()
+            if not self._is_missing(subject) and self._seen_ms[subject] >= self._resumed_ms
             for d in found if now_ms - self._since[d] >= _UNEXPLAINED_MS
         )  # fmt: skip
         own = (f"{kind} of {pair}" for kind in ("orders", "fills") for pair in self.held)

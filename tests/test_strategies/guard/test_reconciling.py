@@ -172,6 +172,21 @@ def test_orders_when_nobody_answers_for_a_while_then_that_while_explains_nothing
     assert "no stop on the exchange for 5 of 5" in why(s)
 
 
+@pytest.mark.parametrize("closed", [True, False], ids=["put right", "as it was"])
+def test_positions_when_a_person_resumes_then_only_what_is_seen_after_it_halts_again(
+    s: Any, client: Client, closed: bool
+) -> None:
+    s.dp._exchange.positions = [{"symbol": PAIR, "contracts": 5.0, "side": "long",
+                                 "markPrice": RATE, "liquidationPrice": 40.0}]  # fmt: skip
+    assert loops(s, 20, 26, 32, 38) is ControlMode.HALTED
+    assert "the exchange holds 5, the books 0" in why(s)
+    if closed:
+        s.dp._exchange.positions = []  # at the exchange, by hand, and at once
+    s.control.commands.resume(ANN)
+    assert loops(s, 38.5) is ControlMode.ACTIVE
+    assert loops(s, 44) is (ControlMode.ACTIVE if closed else ControlMode.HALTED)
+
+
 def test_orders_when_the_strategy_keeps_no_stops_there_then_none_is_missed(
     s: Any, open_trades: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

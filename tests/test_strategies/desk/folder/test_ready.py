@@ -157,14 +157,14 @@ def test_folder_when_damaged_then_no_stage_is_ready_and_nothing_raises(
     make: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = make("--style", "hedge", "--exchange", "loopback")
-    stub = folder / "strategies" / "LitecoinHedge.py"
-    sound = stub.read_text(encoding="utf-8")
-    stub.write_text("class LitecoinHedge(:\n", encoding="utf-8")
+    own = folder / "strategies" / "LitecoinHedge.py"
+    sound = own.read_text(encoding="utf-8")
+    own.write_text("class LitecoinHedge(:\n", encoding="utf-8")
     main(["doctor", str(folder)])
     out = capsys.readouterr().out
     assert {"classes", "settings"} <= lacking(out)
     assert "yours: strategies/LitecoinHedge.py" in out
-    stub.write_text(sound, encoding="utf-8")
+    own.write_text(sound, encoding="utf-8")
     (folder / "config.json").write_text("{", encoding="utf-8")
     assert main(["doctor", str(folder)]) == 1
     assert lacking(capsys.readouterr().out) == {"configs"}
