@@ -141,6 +141,7 @@ class Reconciler:
         # Control knows of a resumption only while it lasts; what was seen to stays seen to.
         if armed_ms > self._armed_ms:
             self._resumed_ms = now_ms
+            self._asked_ms.clear()  # and is looked at now: what still differs halts in this turn
         self._armed_ms = armed_ms = max(self._armed_ms, armed_ms)
         first = self._started_ms is None
         self._started_ms = now_ms if self._started_ms is None else self._started_ms
