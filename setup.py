@@ -12,7 +12,7 @@ class BuildWithConfigs(build_py):
     """``user_data/config_*.json`` is the one source; a checkout reads it where it lies."""
 
     def run(self) -> None:
-        """Build the package and put the configs beside `strategies.desk.places`."""
+        """Build the package and put the configs beside `strategies.desk.terminal.places`."""
         super().run()
         if self.editable_mode:
             return
@@ -25,7 +25,7 @@ class BuildWithConfigs(build_py):
         return super().get_outputs(include_bytecode) + [str(t) for _, t in self._configs()]
 
     def _configs(self) -> list[tuple[Path, Path]]:
-        folder = Path(self.build_lib) / "strategies" / "desk" / "configs"
+        folder = Path(self.build_lib) / "strategies" / "desk" / "terminal" / "configs"
         return [
             (path, folder / path.name) for path in sorted(Path("user_data").glob("config_*.json"))
         ]

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from models.learn import catalog
-from strategies.desk.results import commit
+from strategies.desk.backtests.results import commit
 from tests.places import ROOT
 from tests.test_contract.pages import DOCS, README, text
 

@@ -20,8 +20,8 @@ from strategies.account.config_files import config_of_files
 from strategies.account.identity import stated_identity
 from strategies.bot.config import pack_config
 from strategies.bot.data_files import MARKER
-from strategies.desk.stress import run_liquidation
-from strategies.desk.typed import typed
+from strategies.desk.studies.stress import run_liquidation
+from strategies.desk.terminal.typed import typed
 
 _BESIDE: Final = (2.0, 3.0, 5.0, 10.0, 20.0)  # leverages shown for comparison
 _NOTIONAL: Final = 10_000.0

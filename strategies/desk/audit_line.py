@@ -7,7 +7,7 @@ from pathlib import Path
 
 from strategies.desk.control import Subcommands
 from strategies.desk.shared_lines import add_command, given_options
-from strategies.desk.typed import DATA_HELP
+from strategies.desk.terminal.typed import DATA_HELP
 
 
 def add_audit(commands: Subcommands) -> None:
@@ -24,6 +24,6 @@ def add_audit(commands: Subcommands) -> None:
 
 
 def _audit(options: argparse.Namespace) -> int:
-    from strategies.desk.audit import AuditOptions, run_audit
+    from strategies.desk.backtests.audit import AuditOptions, run_audit
 
     return run_audit(AuditOptions(**given_options(options)))

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from strategies.desk.control import Subcommands
-from strategies.desk.names import model_class
 from strategies.desk.shared_lines import add_command, given_options
-from strategies.desk.typed import DATA_HELP
+from strategies.desk.terminal.names import model_class
+from strategies.desk.terminal.typed import DATA_HELP
 
 
 def add_backtests(commands: Subcommands) -> None:
@@ -46,18 +46,18 @@ def add_explain(commands: Subcommands) -> None:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from strategies.desk.demo import DemoOptions, run_demo
+    from strategies.desk.backtests.demo import DemoOptions, run_demo
 
     return run_demo(DemoOptions(**given_options(options)))
 
 
 def _hedge_report(options: argparse.Namespace) -> int:
-    from strategies.desk.hedge import HedgeOptions, run_hedge
+    from strategies.desk.backtests.hedge import HedgeOptions, run_hedge
 
     return run_hedge(HedgeOptions(**given_options(options)))
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from strategies.desk.explain import ExplainOptions, run_explain
+    from strategies.desk.backtests.explain import ExplainOptions, run_explain
 
     return run_explain(ExplainOptions(**given_options(options)))

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from strategies.desk.control import Subcommands
-from strategies.desk.places import FREQAIMODELS, STRATEGIES, USER_DATA
+from strategies.desk.terminal.places import FREQAIMODELS, STRATEGIES, USER_DATA
 
 
 def add_bundle(commands: Subcommands) -> None:
@@ -62,8 +62,8 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
+    from strategies.desk.backtests.configured import configured_by
     from strategies.desk.bundles.commands import run_import
-    from strategies.desk.configured import configured_by
 
     config = configured_by(options.config, options.userdir)
     # The shipped configs name the pack's folders as a checkout has them; this may be anywhere.

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from strategies.desk.control import Subcommands
-from strategies.desk.names import pair_name
 from strategies.desk.shared_lines import add_command, given_options
-from strategies.desk.typed import DATA_HELP, positive, whole_number
+from strategies.desk.terminal.names import pair_name
+from strategies.desk.terminal.typed import DATA_HELP, positive, whole_number
 
 
 def add_choose(commands: Subcommands) -> None:
@@ -29,6 +29,6 @@ def add_choose(commands: Subcommands) -> None:
 
 
 def _choose(options: argparse.Namespace) -> int:
-    from strategies.desk.choose import ChooseOptions, run_choose
+    from strategies.desk.studies.choose import ChooseOptions, run_choose
 
     return run_choose(ChooseOptions(**given_options(options)))

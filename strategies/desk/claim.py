@@ -29,7 +29,7 @@ from models.operate.journal.records import ControlChange
 from strategies.account.config_files import config_of_files
 from strategies.account.identity import bot_identity
 from strategies.account.trades_database import MADE_UP, trades_place
-from strategies.desk.typed import typed
+from strategies.desk.terminal.typed import typed
 
 _WORD: Final = "claim"
 

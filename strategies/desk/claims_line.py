@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from strategies.desk.control import Subcommands
-from strategies.desk.names import pair_name
 from strategies.desk.shared_lines import add_executor, take_executor
-from strategies.desk.typed import whole_number
+from strategies.desk.terminal.names import pair_name
+from strategies.desk.terminal.typed import whole_number
 
 
 def add_claims(commands: Subcommands) -> None:
@@ -30,8 +30,8 @@ def add_claims(commands: Subcommands) -> None:
 
 
 def _claims(options: argparse.Namespace) -> int:
-    from strategies.desk.claims import ClaimOptions, run_claims
-    from strategies.desk.data import choose_datadir
+    from strategies.desk.backtests.data import choose_datadir
+    from strategies.desk.studies.claims import ClaimOptions, run_claims
 
     executor = take_executor(options)
     given = {name: value for name, value in vars(options).items() if name != "run"}

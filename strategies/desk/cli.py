@@ -19,13 +19,13 @@ from strategies.desk.choose_line import add_choose
 from strategies.desk.claims_line import add_claims
 from strategies.desk.control import add_commands
 from strategies.desk.folder_lines import add_folders
-from strategies.desk.names import near
-from strategies.desk.places import pack_version
 from strategies.desk.risk_lines import add_risk
 from strategies.desk.shared_lines import RunCommand
 from strategies.desk.study_lines import add_studies
 from strategies.desk.surrounding_lines import add_surroundings
-from strategies.desk.typed import leave_stdout, make_speakable
+from strategies.desk.terminal.names import near
+from strategies.desk.terminal.places import pack_version
+from strategies.desk.terminal.typed import leave_stdout, make_speakable
 
 _OWN: Final = ("", "models", "strategies", "freqaimodels")
 _INTERRUPTED, _CLOSED = 130, 141  # as a shell says it

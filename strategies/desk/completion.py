@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from models.learn import catalog
-from strategies.desk.names import TIMEFRAMES, model_class, model_key, network_key, timeframe_name
+from strategies.desk.terminal.names import (
+    TIMEFRAMES,
+    model_class,
+    model_key,
+    network_key,
+    timeframe_name,
+)
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ from models.operate.control.state_file import STATE_FILE
 from models.operate.control.text import entry_text
 from models.operate.journal.journal import Journal
 from strategies.desk.homes import add_stage, homes_meant, whose
-from strategies.desk.json_answers import add_json, line_values, print_json, shown_values
-from strategies.desk.typed import leave_stdout, typed, whole_number
+from strategies.desk.terminal.json_answers import add_json, line_values, print_json, shown_values
+from strategies.desk.terminal.typed import leave_stdout, typed, whole_number
 
 USERDIR = Path("user_data")
 _MOMENT_MS: Final = 60_000  # between what control hears and the line of it

@@ -9,9 +9,9 @@ from pathlib import Path
 from models.base.errors import ConfigError, ControlError
 from models.base.files import wall_clock_ms
 from models.operate.control.state import Person
-from strategies.desk.folder_configs import STAGE_FILES
-from strategies.desk.folder_record import FolderRecord, known_folder
-from strategies.desk.folder_written import (
+from strategies.desk.folder.configs import STAGE_FILES
+from strategies.desk.folder.record import FolderRecord, known_folder
+from strategies.desk.folder.written import (
     CANDLES,
     candles_of,
     installed_here,

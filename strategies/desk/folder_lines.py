@@ -7,8 +7,8 @@ from pathlib import Path
 
 from models.base.errors import ConfigError
 from strategies.desk.control import Subcommands, person
-from strategies.desk.json_answers import add_json, print_json
-from strategies.desk.typed import DATA_HELP, positive
+from strategies.desk.terminal.json_answers import add_json, print_json
+from strategies.desk.terminal.typed import DATA_HELP, positive
 
 
 def add_folders(commands: Subcommands) -> None:
@@ -64,7 +64,7 @@ def _add_acknowledge(commands: Subcommands) -> None:
 
 
 def _init(options: argparse.Namespace) -> int:
-    from strategies.desk.folder_create import GivenOptions, run_init
+    from strategies.desk.folder.create import GivenOptions, run_init
 
     return run_init(
         options.folder,
@@ -76,7 +76,7 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _upgrade(options: argparse.Namespace) -> int:
-    from strategies.desk.folder_upgrade import run_upgrade
+    from strategies.desk.folder.upgrade import run_upgrade
 
     return run_upgrade(options.folder)
 
@@ -90,7 +90,7 @@ def _doctor(options: argparse.Namespace) -> int:
                 "--json is for the pack, or the settings of a --config",
                 cure="take --json out, or give the folder's config file by --config",
             )
-        from strategies.desk.folder_ready import run_ready
+        from strategies.desk.folder.ready import run_ready
 
         with without_freqtrade_log():
             return run_ready(options.folder, options.stage)
@@ -102,7 +102,7 @@ def _doctor(options: argparse.Namespace) -> int:
     if not options.config:
         return code
     # Not before the probes have said what of Freqtrade is not as expected.
-    from strategies.desk.settings import judge_settings
+    from strategies.desk.folder.settings import judge_settings
 
     with without_freqtrade_log():
         refused = judge_settings(options.config, options.strategy, options.freqaimodel)
@@ -115,7 +115,7 @@ def _doctor_for_programs(options: argparse.Namespace) -> int:
 
     values, code = doctor_values(), 0
     if options.config:
-        from strategies.desk.settings import judged_settings
+        from strategies.desk.folder.settings import judged_settings
 
         with without_freqtrade_log():
             judged = judged_settings(options.config, options.strategy, options.freqaimodel)

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from strategies.desk.control import Subcommands
-from strategies.desk.names import pair_name, timeframe_name
 from strategies.desk.shared_lines import add_command, given_options
-from strategies.desk.typed import DATA_HELP, positive, whole_number
+from strategies.desk.terminal.names import pair_name, timeframe_name
+from strategies.desk.terminal.typed import DATA_HELP, positive, whole_number
 
 
 def add_risk(commands: Subcommands) -> None:
@@ -41,19 +41,19 @@ def add_risk(commands: Subcommands) -> None:
 
 
 def _stress(options: argparse.Namespace) -> int:
-    from strategies.desk.stress import StressOptions, run_stress
+    from strategies.desk.studies.stress import StressOptions, run_stress
 
     return run_stress(StressOptions(**given_options(options)))
 
 
 def _worst_hours(options: argparse.Namespace) -> int:
-    from strategies.desk.worst_hours import run_worst_hours
+    from strategies.desk.studies.worst_hours import run_worst_hours
 
     return run_worst_hours(options.data, options.source, options.write)
 
 
 def _liquidation(options: argparse.Namespace) -> int:
-    from strategies.desk.stress import run_liquidation
+    from strategies.desk.studies.stress import run_liquidation
 
     return run_liquidation(
         options.data, options.pair, options.timeframe, options.leverage, options.notional

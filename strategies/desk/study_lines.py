@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from strategies.desk.control import Subcommands
-from strategies.desk.names import model_key, network_key
 from strategies.desk.shared_lines import (
     add_command,
     add_executor,
@@ -18,7 +17,8 @@ from strategies.desk.shared_lines import (
     take_executor,
     take_place,
 )
-from strategies.desk.typed import (
+from strategies.desk.terminal.names import model_key, network_key
+from strategies.desk.terminal.typed import (
     DATA_HELP,
     add_market_options,
     add_refit_options,
@@ -114,9 +114,9 @@ def _add_probe(commands: Subcommands) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from strategies.desk.compare import CompareOptions, run_compare
-    from strategies.desk.configured import compared
-    from strategies.desk.data import choose_datadir
+    from strategies.desk.backtests.configured import compared
+    from strategies.desk.backtests.data import choose_datadir
+    from strategies.desk.studies.compare import CompareOptions, run_compare
 
     place, capped = take_place(options), capped_training(options.max_steps).get("training", {})
     asked = given_options(options, "data", "models", "max_steps", "config") | {
@@ -132,8 +132,8 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _cascades(options: argparse.Namespace) -> int:
     from models.studies.cascades.folds import SCHEMES
-    from strategies.desk.cascades import CascadeOptions, run_cascades
-    from strategies.desk.data import choose_datadir
+    from strategies.desk.backtests.data import choose_datadir
+    from strategies.desk.studies.cascades import CascadeOptions, run_cascades
 
     executor, userdir = take_executor(options), options.userdir or CascadeOptions.userdir
     return run_cascades(
@@ -150,19 +150,19 @@ def _cascades(options: argparse.Namespace) -> int:
 
 
 def _exposure(options: argparse.Namespace) -> int:
-    from strategies.desk.exposure import ExposureOptions, run_exposure
+    from strategies.desk.studies.exposure import ExposureOptions, run_exposure
 
     return _refitted(options, ExposureOptions, run_exposure)
 
 
 def _maker(options: argparse.Namespace) -> int:
-    from strategies.desk.maker import MakerOptions, run_maker
+    from strategies.desk.studies.maker import MakerOptions, run_maker
 
     return _refitted(options, MakerOptions, run_maker)
 
 
 def _refitted(options: argparse.Namespace, kind: Any, run: Callable[[Any, Any], int]) -> int:
-    from strategies.desk.data import choose_datadir
+    from strategies.desk.backtests.data import choose_datadir
 
     executor = take_executor(options)
     userdir = options.userdir or kind.userdir
@@ -172,8 +172,8 @@ def _refitted(options: argparse.Namespace, kind: Any, run: Callable[[Any, Any], 
 
 
 def _probe(options: argparse.Namespace) -> int:
-    from strategies.desk.data import choose_datadir
-    from strategies.desk.probe import ProbeOptions, run_probe
+    from strategies.desk.backtests.data import choose_datadir
+    from strategies.desk.studies.probe import ProbeOptions, run_probe
 
     executor, userdir = take_executor(options), options.userdir or ProbeOptions.userdir
     data = choose_datadir(options.data, userdir)

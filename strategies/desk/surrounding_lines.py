@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from strategies.desk.control import Subcommands
-from strategies.desk.json_answers import add_json, print_json
 from strategies.desk.loopback.options import add_exchange_options
-from strategies.desk.names import timeframe_name
+from strategies.desk.terminal.json_answers import add_json, print_json
+from strategies.desk.terminal.names import timeframe_name
 
 
 def add_surroundings(commands: Subcommands) -> None:
@@ -48,7 +48,7 @@ def _collect(options: argparse.Namespace) -> int:
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    from strategies.desk.simulated_data import write_simulated
+    from strategies.desk.backtests.simulated_data import write_simulated
 
     write_simulated(options.directory, seed=options.seed, timeframe=options.timeframe)
     print(f"simulated market in {options.directory}")

@@ -33,10 +33,10 @@ from models.base.files import wall_clock_ms
 from models.base.units import MINUTE_MS
 from models.operate.control.commands import Commands
 from models.serve.latency import CandleLatency, LatencySummary, percentiles
+from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.loopback.replay import read_market, starting_now
 from strategies.desk.loopback.symbols import LISTED
 from strategies.desk.loopback.venue import LoopbackVenue
-from strategies.desk.simulated_data import write_simulated
 from tests.benchmarks.live_bots import PACK, STOCK, configuration, write_strategy
 from tests.benchmarks.live_memory import month_in_memory
 from tests.exchange.server import running_exchange

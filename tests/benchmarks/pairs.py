@@ -34,11 +34,11 @@ import psutil
 from models.base.files import wall_clock_ms
 from models.base.units import HOUR_MS, MINUTE_MS
 from models.learn.jobs.executor import ProcessExecutor
-from strategies.desk.compare import CompareOptions, walk_forward_jobs
+from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.loopback.account import Customer
 from strategies.desk.loopback.replay import starting_now
 from strategies.desk.loopback.venue import LoopbackVenue
-from strategies.desk.simulated_data import write_simulated
+from strategies.desk.studies.compare import CompareOptions, walk_forward_jobs
 from tests.benchmarks import pairs_bot
 from tests.exchange.clock import SkippedClock
 from tests.exchange.server import running_exchange

@@ -17,9 +17,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.loopback.replay import ReplayedMarket, read_market
 from strategies.desk.loopback.symbols import BTC, ETH, LTC, Symbol
-from strategies.desk.simulated_data import write_simulated
 from tests.exchange.clock import SkippedClock
 from tests.exchange.skipping import install
 from tests.places import ROOT, USER_DATA

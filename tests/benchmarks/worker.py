@@ -55,7 +55,7 @@ def candles(options: dict[str, Any]) -> Candles:
     """Return real candles where a data directory is given, else the simulated market's."""
     rows = options["rows"] + features.LOOKBACK
     if options["data"]:
-        from strategies.desk.data import load_checked
+        from strategies.desk.backtests.data import load_checked
 
         timeframe = options.get("timeframe", "1h")
         found = load_checked(Path(options["data"]), PAIR, timeframe)

@@ -16,7 +16,7 @@ import pytest
 from freqtrade.commands.arguments import Arguments
 
 from strategies.desk import cli
-from strategies.desk.folder_configs import STAGE_FILES
+from strategies.desk.folder.configs import STAGE_FILES
 from strategies.desk.settings_page import setting_blocks, settings_markdown
 from tests.places import ROOT
 from tests.syntax import parse

@@ -109,7 +109,11 @@ def test_reader_when_an_import_is_for_annotations_only_then_it_counts_and_does_n
         ("models__placed_nowhere__x", "import models.base.errors", "models.base"),
         ("strategies__seams__x", "from strategies.account import tiers", "strategies.account"),
         ("strategies__human__x", "from strategies.guard import entries", "strategies.guard"),
-        ("strategies__bot__x", "def f():\n    import strategies.desk.data", "strategies.desk"),
+        (
+            "strategies__bot__x",
+            "def f():\n    import strategies.desk.backtests.data",
+            "strategies.desk",
+        ),
         ("strategies__bot__x", "from strategies.LitecoinHedge import LitecoinHedge", "Litecoin"),
         ("freqaimodels__base__x", "import freqaimodels.LSTMForecaster", "LSTMForecaster"),
         # Neighbours do not know each other.

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from models.learn import catalog
-from strategies.desk.simulated_data import write_simulated
+from strategies.desk.backtests.simulated_data import write_simulated
 from tests.places import ROOT
 from tests.readme_path import path_lines
 from tests.test_contract import pages

@@ -55,7 +55,9 @@ def test_commands_when_installed_then_help_and_places_are_the_packages_own(
 ) -> None:
     assert "hedge-report" in output([str(installed / "breakwater"), "--help"], tmp_path)
     output([str(installed / "breakwater"), "doctor"], tmp_path)
-    places = "import strategies.desk.places as p; print(p.CONFIGS, p.STRATEGIES, sep='\\n')"
+    places = (
+        "import strategies.desk.terminal.places as p; print(p.CONFIGS, p.STRATEGIES, sep='\\n')"
+    )
     lines = output([str(installed / "python"), "-c", places], tmp_path).split()
     assert all(line.startswith(str(installed.parent)) for line in lines), lines
     assert not (tmp_path / "user_data").exists()

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from models.base.files import wall_clock_ms
+from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.loopback.account import Customer
 from strategies.desk.loopback.replay import ReplayedMarket, scripted_feed
 from strategies.desk.loopback.venue import LoopbackVenue
-from strategies.desk.simulated_data import write_simulated
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
 from tests.places import ROOT, USER_DATA

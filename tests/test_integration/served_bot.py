@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from models.base.files import wall_clock_ms
+from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.bundles.contents import opened, read_sealed, seal
 from strategies.desk.bundles.keys import private_key
 from strategies.desk.loopback.replay import read_market, starting_now
 from strategies.desk.loopback.symbols import LISTED
 from strategies.desk.loopback.venue import LoopbackVenue
-from strategies.desk.simulated_data import write_simulated
 from tests.base_install import output
 from tests.places import ROOT, USER_DATA
 from tests.test_integration.live_bot import BTC, LiveBot, settings

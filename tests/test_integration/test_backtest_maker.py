@@ -16,9 +16,9 @@ import pytest
 
 from models.base.types import Candles
 from models.base.units import HOUR_MS, MINUTE_MS
-from strategies.desk.data import load_checked
-from strategies.desk.demo import loopback_environment
-from strategies.desk.simulated_data import write_simulated
+from strategies.desk.backtests.data import load_checked
+from strategies.desk.backtests.demo import loopback_environment
+from strategies.desk.backtests.simulated_data import write_simulated
 from tests.exchange.server import running_exchange
 from tests.places import ROOT, USER_DATA
 from tests.test_integration import given_bot

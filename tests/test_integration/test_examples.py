@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from strategies.desk.backtests.data import load_checked
+from strategies.desk.backtests.demo import run_backtest
+from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.cli import main
-from strategies.desk.data import load_checked
-from strategies.desk.demo import run_backtest
-from strategies.desk.simulated_data import write_simulated
 from tests.places import ROOT, USER_DATA
 
 EXAMPLES = USER_DATA / "examples"

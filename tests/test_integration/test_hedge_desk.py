@@ -11,7 +11,7 @@ from freqtrade.configuration import Configuration
 
 from models.base.errors import ConfigError
 from strategies.bot.config import pack_config
-from strategies.desk.hedge import HedgeOptions, hedge_timerange, run_hedge
+from strategies.desk.backtests.hedge import HedgeOptions, hedge_timerange, run_hedge
 from tests.places import USER_DATA
 
 

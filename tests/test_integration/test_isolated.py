@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from strategies.desk.demo import loopback_environment
+from strategies.desk.backtests.demo import loopback_environment
 from tests.exchange.server import running_exchange
 from tests.places import ROOT, USER_DATA
 from tests.test_integration import given_bot

@@ -11,11 +11,11 @@ import pytest
 from models.base.files import wall_clock_ms
 from models.operate.control.commands import Commands
 from models.serve.latency import STAGES
+from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.loopback.account import Customer
 from strategies.desk.loopback.replay import read_market, starting_now
 from strategies.desk.loopback.symbols import LISTED
 from strategies.desk.loopback.venue import LoopbackVenue
-from strategies.desk.simulated_data import write_simulated
 from tests.exchange.server import running_exchange
 from tests.exchange.state import ExchangeState
 from tests.places import ROOT, USER_DATA

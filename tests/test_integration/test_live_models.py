@@ -19,11 +19,11 @@ from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import last_beat
 from models.serve.predictor import Predictor
 from models.serve.saved import predictor_from_bytes, predictor_to_bytes
+from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.loopback.account import Customer
 from strategies.desk.loopback.replay import read_market, starting_now
 from strategies.desk.loopback.symbols import LISTED
 from strategies.desk.loopback.venue import LoopbackVenue
-from strategies.desk.simulated_data import write_simulated
 from tests.exchange.state import ExchangeState
 from tests.hostile import Marks
 from tests.places import ROOT, USER_DATA

@@ -12,12 +12,12 @@ import psutil
 import pytest
 
 from models.base.files import wall_clock_ms
-from strategies.desk import results
+from strategies.desk.backtests import results
+from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.loopback.account import Customer
 from strategies.desk.loopback.replay import read_market, starting_now
 from strategies.desk.loopback.symbols import LISTED
 from strategies.desk.loopback.venue import LoopbackVenue
-from strategies.desk.simulated_data import write_simulated
 from tests.exchange.state import ExchangeState
 from tests.places import ROOT, USER_DATA
 from tests.test_integration.live_bot import BTC, ETH, LiveBot, running_bot, settings

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from strategies.desk.demo import loopback_environment
+from strategies.desk.backtests.demo import loopback_environment
 from tests.exchange.server import running_exchange
 from tests.places import ROOT
 from tests.test_integration.conftest import make_desk

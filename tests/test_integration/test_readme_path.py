@@ -21,7 +21,7 @@ import pytest
 
 from strategies.bot.data_files import MARKER
 from strategies.desk.acknowledge import phrase
-from strategies.desk.simulated_data import write_simulated
+from strategies.desk.backtests.simulated_data import write_simulated
 from tests.places import ROOT
 from tests.readme_path import path_lines
 from tests.test_contract.pages import Command

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from strategies.bot.styles import STYLES, Style
+from strategies.desk.backtests.demo import DemoOptions, backtest_command, run_backtest
+from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.cli import main
-from strategies.desk.demo import DemoOptions, backtest_command, run_backtest
-from strategies.desk.simulated_data import write_simulated
 from tests.places import ROOT, USER_DATA
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

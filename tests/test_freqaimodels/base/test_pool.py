@@ -19,7 +19,7 @@ from models.base.types import TrainingJob
 from models.base.units import HOUR_MS
 from models.learn.jobs.job import FEWEST_PEER_ROWS
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
-from strategies.desk.results import trainings
+from strategies.desk.backtests.results import trainings
 from tests.places import USER_DATA
 from tests.test_freqaimodels.bots import EchoForecaster, Elsewhere, Once
 from tests.test_freqaimodels.configs import bitcoin_config

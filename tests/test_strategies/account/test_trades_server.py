@@ -336,7 +336,7 @@ def test_claim_when_the_database_is_on_a_server_then_a_person_binds_it_and_no_bo
               "strategy": "Mine", "db_url": url, "user_data_dir": str(tmp_path)}  # fmt: skip
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     words = ["claim", "--config", str(tmp_path / "config.json")]
-    monkeypatch.setattr("strategies.desk.typed.input", lambda _: "claim", raising=False)
+    monkeypatch.setattr("strategies.desk.terminal.typed.input", lambda _: "claim", raising=False)
     process = held_elsewhere(url)
     assert main(words) == 2
     assert "is in use by Mine, live on binance" in capsys.readouterr().err

@@ -11,7 +11,7 @@ import pytest
 
 from models.base.errors import InputError
 from strategies.bot.data_check import check_backtest_data, days_to_train_on
-from strategies.desk.simulated_data import write_simulated
+from strategies.desk.backtests.simulated_data import write_simulated
 
 BTC, WARM_UP = "BTC/USDT:USDT", 48
 START = datetime(2024, 1, 1, tzinfo=UTC)

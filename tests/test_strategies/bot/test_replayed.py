@@ -11,7 +11,7 @@ import pytest
 
 from strategies.bot.data_files import MARKER
 from strategies.bot.replayed import mark_replayed
-from strategies.desk.data import choose_datadir
+from strategies.desk.backtests.data import choose_datadir
 from tests.places import USER_DATA
 
 LOOPBACK = json.loads((USER_DATA / "config_loopback_live.json").read_text(encoding="utf-8"))

@@ -21,7 +21,7 @@ from models.trade.risk.limits import HardLimits
 from strategies.bot.config import pack_config
 from strategies.bot.data_check import check_backtest_data
 from strategies.bot.styles import STYLES, Style, refuse_unfit, require_own_candles
-from strategies.desk.simulated_data import write_simulated
+from strategies.desk.backtests.simulated_data import write_simulated
 from tests.places import ROOT, USER_DATA
 
 

@@ -14,8 +14,8 @@ from freqtrade.configuration import Configuration
 from models.operate.control.commands import Commands
 from strategies.account.acknowledgement import leverage_digest
 from strategies.bot.data_files import MARKER
+from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.cli import main
-from strategies.desk.simulated_data import write_simulated
 from tests.test_integration.live_bot import settings
 
 PAIR = "BTC/USDT:USDT"
@@ -34,7 +34,9 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     answers: list[str] = []
-    monkeypatch.setattr("strategies.desk.typed.input", lambda _: answers.pop(0), raising=False)
+    monkeypatch.setattr(
+        "strategies.desk.terminal.typed.input", lambda _: answers.pop(0), raising=False
+    )
     return answers
 
 

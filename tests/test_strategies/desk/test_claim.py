@@ -26,7 +26,9 @@ from tests.test_integration.live_bot import settings
 @pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     answers: list[str] = []
-    monkeypatch.setattr("strategies.desk.typed.input", lambda _: answers.pop(0), raising=False)
+    monkeypatch.setattr(
+        "strategies.desk.terminal.typed.input", lambda _: answers.pop(0), raising=False
+    )
     return answers
 
 
@@ -185,7 +187,7 @@ def test_claim_when_not_confirmed_then_it_leaves_nothing_that_a_command_takes_fo
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = write_config(tmp_path, dry=True)
-    monkeypatch.setattr("strategies.desk.typed.input", lambda _: "no", raising=False)
+    monkeypatch.setattr("strategies.desk.terminal.typed.input", lambda _: "no", raising=False)
     assert claim(config) == 2
     assert "no control state yet" in capsys.readouterr().out
     assert main(["risk", "--userdir", str(tmp_path)]) == 2

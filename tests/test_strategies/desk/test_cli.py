@@ -53,7 +53,7 @@ def test_command_when_an_error_is_not_the_packs_own_then_it_is_not_hidden(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("strategies.desk.simulated_data.write_simulated", broken)
+    monkeypatch.setattr("strategies.desk.backtests.simulated_data.write_simulated", broken)
     with pytest.raises(ZeroDivisionError):
         main(["simulate", str(tmp_path)])
 

@@ -41,7 +41,9 @@ def commands(tmp_path: Path) -> Commands:
 def typed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the person types when asked, in order."""
     answers: list[str] = []
-    monkeypatch.setattr("strategies.desk.typed.input", lambda _: answers.pop(0), raising=False)
+    monkeypatch.setattr(
+        "strategies.desk.terminal.typed.input", lambda _: answers.pop(0), raising=False
+    )
     return answers
 
 
@@ -124,7 +126,7 @@ def test_command_when_interrupted_then_it_says_so_without_a_traceback(
     def interrupted(_: str) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("strategies.desk.typed.input", interrupted, raising=False)
+    monkeypatch.setattr("strategies.desk.terminal.typed.input", interrupted, raising=False)
     assert say(tmp_path, "resume") == 130
     assert "interrupted" in capsys.readouterr().err
 
@@ -475,7 +477,7 @@ def test_resume_when_a_guard_halts_while_it_is_asked_then_the_new_state_is_shown
             commands.store.halt(GuardActor("loss_day"), "2.1 % lost today")
         return said.pop(0)
 
-    monkeypatch.setattr("strategies.desk.typed.input", asked, raising=False)
+    monkeypatch.setattr("strategies.desk.terminal.typed.input", asked, raising=False)
     assert say(tmp_path, "resume") == 2
     shown = capsys.readouterr()
     assert "no longer what was shown; nothing was changed. It is now:" in shown.out

@@ -14,10 +14,10 @@ from models.base.types import Artifact
 from models.serve.predictor import Predictor
 from models.serve.saved import predictor_from_bytes, predictor_to_bytes
 from strategies.desk import cli
+from strategies.desk.backtests.configured import configured_by
 from strategies.desk.bundles.contents import Bundle, BundledModel, seal
 from strategies.desk.bundles.fit import Receiver, receiver_of
 from strategies.desk.bundles.keys import make_key, private_key
-from strategies.desk.configured import configured_by
 from tests.places import ROOT, USER_DATA
 from tests.test_contract import echo
 from tests.test_freqaimodels.bots import Elsewhere

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from strategies.bot.data_files import MARKER
+from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.cli import main
-from strategies.desk.simulated_data import write_simulated
 
 Make = Callable[..., Path]
 

@@ -14,11 +14,11 @@ import pytest
 
 from strategies.account.config_files import config_of_files
 from strategies.bot.data_files import MARKER
-from strategies.desk import folder_create as create
 from strategies.desk.cli import main
-from strategies.desk.folder_asked import BotStyle
-from strategies.desk.folder_record import known_folder
-from strategies.desk.settings import judged_settings
+from strategies.desk.folder import create as create
+from strategies.desk.folder.asked import BotStyle
+from strategies.desk.folder.record import known_folder
+from strategies.desk.folder.settings import judged_settings
 from tests.places import ROOT
 from tests.test_strategies.desk.folder.conftest import Make
 
@@ -230,7 +230,7 @@ def test_questions_when_a_person_is_there_then_one_at_a_time_until_each_is_answe
         asked.append(question)
         return answers[len(asked) - 1]
 
-    monkeypatch.setattr("strategies.desk.typed.input", answer, raising=False)
+    monkeypatch.setattr("strategies.desk.terminal.typed.input", answer, raising=False)
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     # Without an amount that is usual an empty answer ends it.
     assert main(["init", str(tmp_path / "bot")]) == 2

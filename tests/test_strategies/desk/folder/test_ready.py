@@ -20,9 +20,9 @@ from models.operate.control.state import Person
 from models.operate.control.watch_sign import sign_watch
 from strategies.account.acknowledgement import leverage_digest
 from strategies.account.config_files import config_of_files
-from strategies.desk import folder_around
+from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.cli import main
-from strategies.desk.simulated_data import write_simulated
+from strategies.desk.folder import around as folder_around
 from tests.places import ROOT
 from tests.test_strategies.desk.folder.conftest import Make
 

@@ -15,8 +15,8 @@ from freqtrade.commands.arguments import Arguments
 
 from strategies.account.config_files import config_of_files
 from strategies.desk import cli
-from strategies.desk.folder_finding import folder_environment
-from strategies.desk.settings import judged_settings
+from strategies.desk.folder.finding import folder_environment
+from strategies.desk.folder.settings import judged_settings
 from tests.test_strategies.desk.folder.conftest import Make
 
 SPACED = "my bot, 2"

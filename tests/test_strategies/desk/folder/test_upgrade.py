@@ -17,12 +17,12 @@ import pytest
 from models.operate.control.commands import CONTROL_FOLDER
 from models.operate.control.home import DRY_RUN_HOME, LEASE_FILE
 from models.operate.control.watch_sign import sign_watch
-from strategies.desk import folder_create as create
-from strategies.desk import folder_record as record
-from strategies.desk import folder_upgrade as upgrade
 from strategies.desk.cli import main
-from strategies.desk.folder_record import known_folder
-from strategies.desk.places import pack_version
+from strategies.desk.folder import create as create
+from strategies.desk.folder import record as record
+from strategies.desk.folder import upgrade as upgrade
+from strategies.desk.folder.record import known_folder
+from strategies.desk.terminal.places import pack_version
 from tests.places import ROOT
 from tests.test_strategies.desk.folder.conftest import Make
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.cli import main
-from strategies.desk.simulated_data import write_simulated
 from tests.exchange.client import trading_ccxt_config, trading_client
 from tests.places import ROOT, USER_DATA
 

@@ -14,6 +14,7 @@ import pytest
 from models.base.errors import InputError
 from models.base.types import Candles
 from models.base.units import DAY_MS, HOUR_MS
+from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.loopback.coins import coins_in
 from strategies.desk.loopback.options import add_exchange_options
 from strategies.desk.loopback.replay import (
@@ -26,7 +27,6 @@ from strategies.desk.loopback.replay import (
 )
 from strategies.desk.loopback.serving import replayed
 from strategies.desk.loopback.symbols import BCH, LISTED
-from strategies.desk.simulated_data import write_simulated
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 START_MS = int(START.timestamp() * 1000)

@@ -1,0 +1,394 @@
+"""`breakwater compare`: every model on the same walk-forward folds of one market.
+
+Trains each model, seed and fold in the training worker, as the bot does, and serves the test window
+through the predictor the bot would use. Freqtrade's engine is not involved: what is compared is the
+forecasts, and the pack's own rules applied to them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import os
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from freqtrade.exchange import timeframe_to_msecs
+
+from models.base import columns
+from models.base.errors import ConfigError, InputError, PackError
+from models.base.fingerprint import code_digest
+from models.base.types import (
+    Artifact,
+    Candles,
+    Float32Array,
+    FloatArray,
+    IntArray,
+    TrainingJob,
+)
+from models.base.units import DAY_MS
+from models.base.windows import MAX_CONTEXT_CANDLES
+from models.data.features.candles import LOOKBACK, sigma_per_candle
+from models.data.features.frame import market_features
+from models.data.labels.targets import label_columns
+from models.learn import catalog
+from models.learn.jobs.executor import Executor
+from models.learn.jobs.job import MarketRows, feature_matrix
+from models.learn.jobs.ray_executor import executor_of
+from models.learn.training.settings import ModelSettings
+from models.reports.compare.page import comparison_markdown, write_comparison
+from models.serve.predictor import Predictor
+from models.studies.compare import ComparedModel, Trading, measure_models
+from models.studies.compare.records import Truth
+from models.trade.decision.signals import DecisionConfig
+from strategies.bot.data_files import MARKER
+from strategies.desk.backtests.data import load_checked
+from strategies.desk.backtests.results import commit
+from strategies.desk.terminal.places import USER_DATA
+from strategies.desk.terminal.waiting import PatientWait
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions:
+    """What the person asked for."""
+
+    data: Path
+    models: tuple[str, ...] = ()  # catalogue keys; none means all
+    seeds: int = 3
+    folds: int = 4
+    train_days: int = 1460  # before each test window; at least half of them must be there
+    test_days: int = 60
+    pair: str = "BTC/USDT:USDT"
+    timeframe: str = "1h"
+    reference: str = "volatility"  # always among the models
+    userdir: Path = USER_DATA
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of model_training_parameters
+    decision: DecisionConfig = field(default_factory=DecisionConfig)  # when a forecast is traded
+
+    def __post_init__(self) -> None:
+        for name in ("seeds", "folds", "train_days", "test_days"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"expected {name} >= 1, got {getattr(self, name)}")
+        for name in (*self.models, self.reference):
+            if name not in catalog.names():
+                raise ConfigError(
+                    f"unknown model {name!r}", cure=f"known: {', '.join(catalog.names())}"
+                )
+
+
+@dataclass(frozen=True)
+class WalkForwardFold:
+    """Rows of the frame: training [start, split), test [split, stop)."""
+
+    start: int
+    split: int
+    stop: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Walk:
+    """What every model is trained and tested on."""
+
+    options: CompareOptions
+    settings: ModelSettings
+    candle_ms: int
+    market: Candles
+    features: Mapping[str, FloatArray]
+    folds: list[WalkForwardFold]
+
+
+class TrainingProgress:
+    """Counts trainings, and prints how long the rest will take."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self._started = total, 0, time.monotonic()
+
+    def trained(self, title: str, artifact: Artifact) -> None:
+        """Count one training and print its line."""
+        self.done += 1
+        spent = time.monotonic() - self._started
+        gain = artifact.manifest["metrics"]["validation"]["gain_millibits"]
+        print(
+            f"[{self.done}/{self.total}] {title}: {gain:.1f} millibits on validation; "
+            f"{spent:.0f} s, about {spent / self.done * (self.total - self.done):.0f} s left",
+            flush=True,
+        )
+
+
+def run_compare(options: CompareOptions, executor: Executor | None = None) -> int:
+    """Train, forecast, measure and write the comparison; return the process exit code."""
+    names = tuple(dict.fromkeys((*(options.models or catalog.names()), options.reference)))
+    with PatientWait("reading the candles and computing features"):
+        walk = _loaded_walk(options)
+    executor = executor or executor_of(walk.settings.training)
+    each = options.seeds * len(walk.folds)
+    print(f"{len(names)} models x {options.seeds} seeds x {len(walk.folds)} folds = "
+          f"{len(names) * each} trainings on {_trained_days(walk)} days", flush=True)  # fmt: skip
+    progress = TrainingProgress(len(names) * each)
+    entries, failures = _all_compared(walk, names, executor, progress)
+    if options.reference not in [entry.name for entry in entries]:
+        raise PackError(
+            f"the reference failed: {failures}",
+            cure="bring more history, or name another one with --reference",
+        )
+    folder = _write(walk, entries, failures)
+    print(f"report: {folder / 'index.html'}")
+    for failure in failures:
+        print(f"failed: {failure}")
+    return 1 if failures else 0
+
+
+def compared_models(
+    options: CompareOptions, names: Sequence[str], executor: Executor, progress: TrainingProgress
+) -> tuple[list[ComparedModel], list[str], Truth]:
+    """Return each model's forecasts of the test windows, who failed and why, and what came."""
+    walk = _loaded_walk(options)
+    entries, failures = _all_compared(walk, names, executor, progress)
+    return entries, failures, truth(walk.market, walk.folds, walk.settings, walk.candle_ms)
+
+
+def _all_compared(
+    walk: _Walk, names: Sequence[str], executor: Executor, progress: TrainingProgress
+) -> tuple[list[ComparedModel], list[str]]:
+    """Return the models that could be trained, and the errors of those that could not."""
+    entries: list[ComparedModel] = []
+    failures: list[str] = []
+    each, before = walk.options.seeds * len(walk.folds), progress.done
+    for number, name in enumerate(names, start=1):
+        try:
+            entries.append(_compared(walk, name, executor, progress))
+        except PackError as error:
+            failures.append(f"{name}: {error}")
+            print(f"error: {name}: {error}", flush=True)
+            progress.done = before + number * each
+    return entries, failures
+
+
+def _loaded_walk(options: CompareOptions) -> _Walk:
+    candle_ms = timeframe_to_msecs(options.timeframe)
+    settings = ModelSettings.from_blocks(options.settings, where="settings")
+    market = load_checked(options.data, options.pair, options.timeframe)
+    return _Walk(
+        options=options,
+        settings=settings,
+        candle_ms=candle_ms,
+        market=market,
+        features=market_features(market, candle_ms),
+        folds=folds(market, candle_ms, options),
+    )
+
+
+def _compared(
+    walk: _Walk, name: str, executor: Executor, progress: TrainingProgress
+) -> ComparedModel:
+    """Return one model's forecasts of every test window, for every seed."""
+    runs: list[list[dict[str, FloatArray]]] = []
+    manifests: list[dict[str, Any]] = []
+    for seed in range(walk.options.seeds):
+        runs.append([])
+        for fold in walk.folds:
+            job = walk_forward_job(
+                walk.market, walk.features, fold, name, seed, walk.candle_ms, walk.options
+            )
+            artifact = kept_artifact(walk.options.userdir, job, executor)
+            runs[-1].append(fold_forecast(artifact, walk.market, walk.features, fold))
+            manifests.append(artifact.manifest)
+            progress.trained(job.title, artifact)
+    return ComparedModel(
+        name=name,
+        title=catalog.titles()[name],
+        forecasts=[_joined(run) for run in runs],
+        fit_seconds=float(np.mean([m["seconds"]["fit"] for m in manifests])),
+        absent=manifests[0].get("absent_heads", ()),
+        parameters=float(np.mean([m.get("parameters", np.nan) for m in manifests])),
+    )
+
+
+def _write(walk: _Walk, entries: list[ComparedModel], failures: list[str]) -> Path:
+    """Measure, print the table and write the report; return its folder."""
+    trading = Trading(cost_frac=walk.settings.labels.cost_frac, decision=walk.options.decision)
+    outcomes = truth(walk.market, walk.folds, walk.settings, walk.candle_ms)
+    rows = measure_models(entries, outcomes, trading, walk.options.reference)
+    rows.sort(key=lambda row: -row["gain_millibits"]["value"])
+    print(f"\n{comparison_markdown(rows)}")
+    return write_comparison(
+        rows,
+        _provenance(walk, failures),
+        walk.options.userdir / "reports",
+        int(datetime.now(tz=UTC).timestamp() * 1000),
+    )
+
+
+def _trained_days(walk: _Walk) -> str:
+    """Return how many days the folds are trained on: "1460", or "739 to 919" where some lack."""
+    t, every = walk.market.time_ms, walk.folds
+    days = [round((t[fold.split] - t[fold.start]) / DAY_MS) for fold in every]
+    return f"{days[0]}" if min(days) == max(days) else f"{min(days)} to {max(days)}"
+
+
+def folds(market: Candles, candle_ms: int, options: CompareOptions) -> list[WalkForwardFold]:
+    """Return consecutive test windows that end with the data, oldest first.
+
+    Where the history begins less than half of the training days late, there are fewer of them.
+
+    Raises
+    ------
+    InputError
+        If there is not enough history.
+    """
+    last = int(market.time_ms[-1]) + candle_ms
+    begins = int(market.time_ms[0]) + LOOKBACK * candle_ms
+    out = []
+    for k in range(options.folds, 0, -1):
+        split_ms = last - k * options.test_days * DAY_MS
+        start_ms = max(split_ms - options.train_days * DAY_MS, begins)
+        start, split, stop = np.searchsorted(
+            market.time_ms, (start_ms, split_ms, split_ms + options.test_days * DAY_MS)
+        )
+        if split_ms - start_ms < options.train_days * DAY_MS / 2:
+            need = options.train_days / 2 + options.folds * options.test_days
+            raise InputError(
+                f"expected {need:g} days of {options.pair} and {LOOKBACK} candles before them, got "
+                f"{(last - int(market.time_ms[0])) / DAY_MS:.0f} days",
+                cure="lower --folds, --test-days or --train-days, or bring longer history",
+            )
+        out.append(WalkForwardFold(int(start), int(split), int(stop)))
+    return out
+
+
+def walk_forward_job(
+    market: Candles,
+    features: Mapping[str, FloatArray],
+    fold: WalkForwardFold,
+    name: str,
+    seed: int,
+    candle_ms: int,
+    options: CompareOptions,
+) -> TrainingJob:
+    """Return the training job of one fold; it holds no candle of the test window."""
+    settings = ModelSettings.from_blocks(options.settings, where="settings")
+    before = slice(0, fold.split)
+    known = Candles(**{k: getattr(market, k)[before] for k in Candles.__annotations__})
+    rows = MarketRows(
+        features=feature_matrix([column[before] for column in features.values()]),
+        feature_names=tuple(features),
+        labels=label_columns(known, candle_ms, settings.labels),
+        time_ms=known.time_ms,
+        candle_ms=candle_ms,
+    ).cut(slice(fold.start, fold.split))
+    day = datetime.fromtimestamp(market.time_ms[fold.split] / 1000, tz=UTC)
+    title = f"{name} seed {seed} until {day:%Y-%m-%d}"
+    return rows.job(name, settings=options.settings, seed=seed, title=title)
+
+
+def kept_artifact(userdir: Path, job: TrainingJob, executor: Executor) -> Artifact:
+    """Return the job's artifact; a comparison that was stopped goes on where it was."""
+    digest = hashlib.sha256(f"{code_digest()} {job.network} {job.seed}".encode())
+    digest.update(json.dumps(job.settings, sort_keys=True).encode())
+    for part in (job, *job.peers):
+        arrays: tuple[FloatArray | Float32Array | IntArray, ...] = (
+            part.features,
+            part.time_ms,
+            *part.labels.values(),
+        )
+        for array in arrays:
+            digest.update(array.tobytes())
+    folder = userdir / "models" / "compare" / digest.hexdigest()[:24]
+    if not folder.is_dir():
+        artifact = executor.run(job)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
+        (work / "network.onnx").write_bytes(artifact.onnx)
+        (work / "manifest.json").write_text(json.dumps(artifact.manifest), encoding="utf-8")
+        os.replace(work, folder)
+    return Artifact(
+        onnx=(folder / "network.onnx").read_bytes(),
+        manifest=json.loads((folder / "manifest.json").read_text(encoding="utf-8")),
+    )
+
+
+def walk_forward_jobs(options: CompareOptions, names: Sequence[str]) -> list[TrainingJob]:
+    """Return each model's job of the first fold, seed 0: what it costs to train can be timed."""
+    walk = _loaded_walk(options)
+    return [
+        walk_forward_job(
+            walk.market, walk.features, walk.folds[0], name, 0, walk.candle_ms, options
+        )
+        for name in names
+    ]
+
+
+def fold_forecast(
+    artifact: Artifact, market: Candles, features: Mapping[str, FloatArray], fold: WalkForwardFold
+) -> dict[str, FloatArray]:
+    """Return the forecast columns of the test window, served as after a training in the bot."""
+    rows, tail = (
+        slice(fold.split, fold.stop),
+        slice(max(fold.split - MAX_CONTEXT_CANDLES, 0), fold.split),
+    )
+    matrix = feature_matrix(list(features.values()))
+    predictor = Predictor(artifact, matrix[tail], market.time_ms[tail])
+    return predictor.predict(matrix[rows], market.time_ms[rows], tuple(features))
+
+
+def _joined(parts: list[dict[str, FloatArray]]) -> dict[str, FloatArray]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in columns.FORECAST}
+
+
+def truth(
+    market: Candles, made: list[WalkForwardFold], settings: ModelSettings, candle_ms: int
+) -> Truth:
+    """Return the outcomes of the tested rows; labels here may look as far ahead as they need."""
+    labels = label_columns(market, candle_ms, settings.labels)
+    horizon = settings.labels.horizon_candles
+    realised = labels[columns.LABEL_RETURN] * sigma_per_candle(market.close) * np.sqrt(horizon)
+    rows = np.concatenate([np.arange(fold.split, fold.stop) for fold in made])
+    return Truth(
+        time_ms=market.time_ms[rows],
+        outcome_class=labels[columns.LABEL_DIRECTION][rows],
+        outcome_return=realised[rows],
+        open=market.open[rows],
+        horizon_candles=horizon,
+        candle_ms=candle_ms,
+    )
+
+
+def _provenance(walk: _Walk, failures: list[str]) -> dict[str, Any]:
+    """Return what the report says of how it was made."""
+    options, market = walk.options, walk.market
+    first, last = (
+        f"{datetime.fromtimestamp(int(ms) / 1000, tz=UTC):%Y-%m-%d}"
+        for ms in (market.time_ms[walk.folds[0].split], market.time_ms[walk.folds[-1].stop - 1])
+    )
+    simulated = (options.data / MARKER).is_file()
+    digest = hashlib.sha256(np.column_stack([market.open, market.close]).tobytes()).hexdigest()
+    return {
+        "title": f"Models compared on {options.pair} {options.timeframe}",
+        "span": f"tested on {first} to {last}, {len(walk.folds)} folds",
+        "data": "simulated market" if simulated else "real candles",
+        "simulated": simulated,
+        "data_sha256": digest,
+        "pair": options.pair,
+        "timeframe": options.timeframe,
+        "seeds": list(range(options.seeds)),
+        "train_days": _trained_days(walk),
+        "test_days": options.test_days,
+        "tested_days": options.test_days * len(walk.folds),
+        "reference": catalog.titles()[options.reference],
+        "settings": dataclasses.asdict(walk.settings),
+        "decision": dataclasses.asdict(options.decision),
+        "failures": failures,
+        "commit": commit(),
+        "versions": {
+            name: importlib.metadata.version(name)
+            for name in ("breakwater", "freqtrade", "torch", "onnxruntime", "numpy")
+        },
+    }

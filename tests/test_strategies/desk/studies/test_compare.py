@@ -1,0 +1,176 @@
+"""`breakwater compare`: folds that see nothing of their test window, resumed where it stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.base.errors import ConfigError, InputError, PackError
+from models.base.types import Candles
+from models.data.features.candles import LOOKBACK
+from models.data.features.frame import market_features
+from models.studies.choose.tables import measured_models
+from strategies.desk.backtests.configured import compared
+from strategies.desk.backtests.simulated_data import write_simulated
+from strategies.desk.cli import main
+from strategies.desk.studies import compare
+from strategies.desk.studies.compare import CompareOptions, folds, run_compare, walk_forward_job
+from tests.places import ROOT, USER_DATA
+from tests.test_models import markets
+from tests.test_strategies.desk.echoes import Echoes
+
+HOUR = 3_600_000
+DAY = 24
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> CompareOptions:
+    return CompareOptions(
+        data=tmp_path, models=("tcn",), seeds=2, folds=3, train_days=20, test_days=5,
+        userdir=tmp_path / "user",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def market() -> Candles:
+    return markets.random_walk(LOOKBACK + 40 * DAY)
+
+
+def test_folds_when_cut_then_they_are_consecutive_and_end_with_the_data(
+    market: Candles, options: CompareOptions
+) -> None:
+    made = folds(market, HOUR, options)
+    assert made[-1].stop == len(market)
+    assert [f.stop - f.split for f in made] == [5 * DAY] * 3
+    assert [f.split - f.start for f in made] == [20 * DAY] * 3
+    assert [made[i].stop for i in range(2)] == [made[i + 1].split for i in range(2)]
+
+
+def test_folds_when_history_is_short_then_need_and_got_are_named(
+    market: Candles, options: CompareOptions
+) -> None:
+    with pytest.raises(InputError, match=r"expected 45\.5 days of BTC") as caught:
+        folds(market, HOUR, dataclasses.replace(options, train_days=61))
+    assert "got 47 days" in caught.value.problem
+
+
+def test_folds_when_history_has_half_of_the_training_then_the_first_ones_train_on_what_there_is(
+    market: Candles, options: CompareOptions
+) -> None:
+    made = folds(market, HOUR, dataclasses.replace(options, train_days=33))
+    assert [f.start for f in made] == [LOOKBACK, LOOKBACK, LOOKBACK + 2 * DAY]
+    assert [f.split - f.start for f in made] == [25 * DAY, 30 * DAY, 33 * DAY]
+
+
+def test_job_when_the_test_window_changes_then_it_does_not(
+    market: Candles, options: CompareOptions
+) -> None:
+    fold = folds(market, HOUR, options)[1]
+    changed = {k: getattr(market, k).copy() for k in Candles.__annotations__}
+    for name in ("open", "high", "low", "close", "volume"):
+        changed[name][fold.split :] *= 3
+    other = Candles(**changed)
+    jobs = [
+        walk_forward_job(m, market_features(m, HOUR), fold, "tcn", 0, HOUR, options)
+        for m in (market, other)
+    ]
+    np.testing.assert_array_equal(jobs[0].features, jobs[1].features)
+    for name, values in jobs[0].labels.items():
+        np.testing.assert_array_equal(values, jobs[1].labels[name])
+        assert np.isnan(values[-1])  # it would need the first test candle
+    assert jobs[0].time_ms[-1] + HOUR == market.time_ms[fold.split]
+
+
+def test_compare_when_stopped_and_started_again_then_it_goes_on_where_it_was(
+    market: Candles, options: CompareOptions, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(compare, "load_checked", lambda *_: market)
+    executor = Echoes()
+    executor.fails_at = 5
+    # One model failed and is named; the other one's table is written all the same.
+    assert run_compare(options, executor) == 1
+    assert "tcn: the worker died" in capsys.readouterr().out
+    before = len(executor.jobs)
+    executor.fails_at = 0
+    assert run_compare(options, executor) == 0
+    assert len(executor.jobs) - before == 2  # of twelve: the one that failed and the one after
+    out = capsys.readouterr().out
+    assert "[12/12] volatility seed 1" in out
+    report = options.userdir / "reports" / "latest-compare"
+    assert {p.name for p in report.iterdir()} == {"index.html", "report.json", "table.md"}
+    # A choice can be made of what was written.
+    numbers = json.loads((report / "report.json").read_text(encoding="utf-8"))
+    found = {model.name: model for model in measured_models(numbers, report.name)}
+    assert found["volatility"].is_reference
+    assert (found["tcn"].timeframe, found["tcn"].seeds) == (options.timeframe, options.seeds)
+    assert found["tcn"].days == options.folds * options.test_days
+
+
+def test_compare_when_the_reference_cannot_be_trained_then_it_says_how_to_name_another(
+    market: Candles, options: CompareOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "load_checked", lambda *_: market)
+    executor = Echoes()
+    executor.fails_at = 7  # of the six of tcn and the six of the reference
+    with pytest.raises(
+        PackError, match=r"the reference failed: .*volatility: the worker died"
+    ) as e:
+        run_compare(options, executor)
+    assert "--reference" in e.value.cure
+    another = dataclasses.replace(options, models=("linear",), reference="linear")
+    assert run_compare(another, Echoes()) == 0
+
+
+def test_options_when_wrong_then_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown model 'lstn'") as caught:
+        CompareOptions(data=tmp_path, models=("lstn",))
+    assert "lstm" in caught.value.cure
+    with pytest.raises(ConfigError, match="expected seeds >= 1, got 0"):
+        CompareOptions(data=tmp_path, seeds=0)
+
+
+def test_config_when_given_then_its_labels_days_and_rules_are_compared_and_options_win() -> None:
+    swing = USER_DATA / "config_style_swing.json"
+    given = {"folds": 2, "settings": {"training": {"max_steps": 5}}}
+    asked = CompareOptions(data=Path("data"), **compared(swing, given))
+    assert (asked.pair, asked.timeframe, asked.train_days) == ("BTC/USDT:USDT", "4h", 1460)
+    assert asked.settings["labels"]["horizon_candles"] == 6
+    assert asked.settings["training"] == {"max_steps": 5}
+    assert asked.decision.max_hold_candles == 18
+    fewer = compared(swing, {**given, "train_days": 900, "pair": "ETH/USDT:USDT"})
+    assert (fewer["train_days"], fewer["pair"]) == (900, "ETH/USDT:USDT")
+
+
+def test_config_when_other_candles_are_typed_then_its_style_refuses_them_before_any_data(
+    tmp_path: Path, capsys: Any
+) -> None:
+    typed = ["compare", "--config", str(USER_DATA / "config_style_swing.json"), "--timeframe", "1h"]
+    assert main([*typed, "--userdir", str(tmp_path / "user")]) == 2
+    assert "the style swing is made for candles of 4h, got '1h'" in capsys.readouterr().err
+    assert not (tmp_path / "user").exists()
+
+
+def test_command_when_typed_then_two_models_are_trained_and_compared(tmp_path: Path) -> None:
+    """The command itself with the real training worker, on a small simulated market."""
+    data = write_simulated(tmp_path / "data")
+    typed = (
+        f"compare --data {data} --models tcn --seeds 1 --folds 1 --train-days 180 --test-days 5 "
+        f"--max-steps 5 --userdir {tmp_path / 'user'}"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "strategies.desk.cli", *typed.split()],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "2 models x 1 seeds x 1 folds = 2 trainings" in done.stdout
+    assert "| TCN | " in done.stdout
+    assert "| Volatility | " in done.stdout  # the reference is there without being named
+    page = (tmp_path / "user" / "reports" / "latest-compare" / "index.html").read_text()
+    assert "SIMULATED MARKET" in page

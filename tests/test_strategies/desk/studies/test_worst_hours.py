@@ -1,0 +1,87 @@
+"""`breakwater worst-hours`: measured on candles, never made calmer, and marks only if whole."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from models.trade.risk.worst_hours import worst_hour
+from strategies.desk.backtests.data import load_checked
+from strategies.desk.backtests.simulated_data import write_simulated
+from strategies.desk.cli import main
+from strategies.desk.studies.worst_hours import measured_hours, merged_hours
+
+HOUR = 3_600_000
+
+
+@pytest.fixture(scope="module")
+def datadir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("market") / "simulated"
+    return write_simulated(folder, seed=5, start=datetime(2024, 1, 1, tzinfo=UTC), days=6)
+
+
+def test_table_when_measured_then_it_is_what_the_candles_show_and_never_less(datadir: Path) -> None:
+    rows = {row["coin"]: row for row in measured_hours([datadir], "a market")}
+    assert {"BTC", "ETH", "LTC"} <= set(rows)
+    for coin, row in rows.items():
+        c = load_checked(datadir, f"{coin}/USDT:USDT", "1h")
+        seen = worst_hour(c.time_ms, c.high, c.low, c.close, HOUR)
+        assert 0 <= row["traded"]["fall_frac"] - seen.fall_frac < 1.1e-4
+        assert 0 <= row["traded"]["rise_frac"] - seen.rise_frac < 1.1e-4
+        assert row["source"] == "a market"
+
+
+def test_table_when_renewed_then_a_worse_hour_on_record_stays(
+    datadir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "hours.json"
+    arguments = ["worst-hours", "--data", str(datadir), "--write", str(table)]
+    assert main(arguments) == 0
+    rows = json.loads(table.read_text())["coins"]
+    assert "| any other | assumed | -85.0% |" in capsys.readouterr().out
+    btc = next(row for row in rows if row["coin"] == "BTC")
+    btc["traded"] |= {"fall_frac": 0.9, "fall_at": "2010-01-01 00:00", "from": "2010-01-01"}
+    table.write_text(json.dumps({"coins": [*rows, {**btc, "coin": "OLD"}]}))
+    assert main(arguments) == 0
+    again = {row["coin"]: row for row in json.loads(table.read_text())["coins"]}
+    assert again["BTC"]["traded"]["fall_frac"] == 0.9
+    assert again["BTC"]["traded"]["fall_at"] == "2010-01-01 00:00"
+    assert "OLD" in again
+    # The marks begin 14 years after the record: what they would show is not the worst.
+    assert "mark" not in again["BTC"]
+
+
+def test_rows_when_merged_then_each_way_keeps_its_worse_hour() -> None:
+    def row(fall: float, rise: float, day: str) -> dict[str, object]:
+        hour = {"fall_frac": fall, "fall_at": day, "rise_frac": rise, "rise_at": day,
+                "from": day, "to": day}  # fmt: skip
+        return {"coin": "A", "source": day, "traded": hour}
+
+    (one,) = merged_hours([row(0.5, 0.1, "2020-01-01")], [row(0.2, 0.4, "2021-01-01")])
+    assert (one["traded"]["fall_at"], one["traded"]["rise_at"]) == ("2020-01-01", "2021-01-01")
+    assert (one["traded"]["from"], one["traded"]["to"]) == ("2020-01-01", "2021-01-01")
+
+
+def test_command_when_there_are_no_candles_then_it_says_what_to_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["worst-hours", "--data", str(tmp_path)]) == 2
+    assert "name Freqtrade data directories" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"coins": 7}', '{"coins": [{"coin": "A"}]}', '{"hours": []}']
+)
+def test_command_when_the_file_to_write_is_another_then_it_is_refused_and_kept(
+    datadir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    file = tmp_path / "table.json"
+    file.write_text(content)
+    assert main(["worst-hours", "--data", str(datadir), "--write", str(file)]) == 2
+    said = capsys.readouterr().err
+    assert "expected a table of worst hours" in said
+    assert str(file) in said
+    assert file.read_text() == content

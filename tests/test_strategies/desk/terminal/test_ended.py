@@ -1,0 +1,51 @@
+"""Ctrl-C ends what a command has started, and what that has started, within seconds."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import psutil
+import pytest
+
+from strategies.desk.backtests import demo
+
+# It waits, as Freqtrade for a training, and hears no word; so does its child.
+DEAF = """
+import signal, subprocess, sys, time
+for one in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(one, signal.SIG_IGN)
+if sys.argv[1:2] != ["child"]:
+    child = subprocess.Popen([sys.executable, __file__, "child"])
+    print("child", child.pid, flush=True)
+while True:
+    time.sleep(1)
+"""
+
+
+@pytest.mark.parametrize("why", [KeyboardInterrupt, BrokenPipeError])
+def test_backtest_when_interrupted_then_nothing_of_it_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: type[BaseException]
+) -> None:
+    program = tmp_path / "deaf.py"
+    program.write_text(DEAF, encoding="utf-8")
+    monkeypatch.setattr(demo, "loopback_exchange", lambda _: nullcontext("http://127.0.0.1:1"))
+    told: list[int] = []
+
+    class Terminal:
+        """Where a person reads, and presses Ctrl-C once the child is told of."""
+
+        def write(self, line: str) -> None:
+            told.append(int(line.split()[1]))
+            raise why
+
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    command = [sys.executable, str(program), "--datadir", str(tmp_path)]
+    with pytest.raises(why):
+        demo.run_backtest(command, tmp_path / "log" / "demo.log")
+    monkeypatch.undo()
+    [child] = told
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+    mine = psutil.Process().children(recursive=True)
+    assert not [one for one in mine if str(program) in " ".join(one.cmdline())]
