@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from strategies.desk.control import Subcommands
-from strategies.desk.shared_lines import add_executor, take_executor
+from strategies.desk.shared_lines import add_executor, add_jobs, take_executor
 from strategies.desk.terminal.names import pair_name
 from strategies.desk.terminal.typed import whole_number
 
@@ -26,6 +26,7 @@ def add_claims(commands: Subcommands) -> None:
     claims.add_argument("--timings", type=whole_number, help="runs of GRU and LSTM, in turns; 7")
     claims.add_argument("--max-steps", type=whole_number, help="cap on optimiser steps")
     add_executor(claims)
+    add_jobs(claims)
     claims.add_argument("--userdir", type=Path, default=None, help="default: user_data")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from strategies.desk.control import Subcommands
+from strategies.desk.terminal.typed import whole_number
 
 if TYPE_CHECKING:
     from models.learn.jobs.executor import Executor
@@ -46,6 +47,13 @@ def add_executor(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_jobs(command: argparse.ArgumentParser) -> None:
+    """Add how many trainings run side by side."""
+    command.add_argument(
+        "--jobs", type=whole_number, help="trainings side by side, one core each; 1"
+    )
+
+
 def take_place(options: argparse.Namespace) -> dict[str, Any]:
     """Take out of `options` where trainings are to run, as settings of a training."""
     given = vars(options)
@@ -65,8 +73,8 @@ def take_executor(options: argparse.Namespace) -> Executor | None:
     from models.learn.jobs.ray_executor import executor_of
     from models.learn.training.settings import TrainingSettings
 
-    place = take_place(options)
-    return executor_of(TrainingSettings(**place)) if place else None
+    place, workers = take_place(options), getattr(options, "jobs", 1)
+    return executor_of(TrainingSettings(**place), workers=workers) if place else None
 
 
 def capped_training(max_steps: int | None) -> dict[str, dict[str, int]]:

@@ -11,6 +11,7 @@ from strategies.desk.control import Subcommands
 from strategies.desk.shared_lines import (
     add_command,
     add_executor,
+    add_jobs,
     add_max_steps,
     capped_training,
     given_options,
@@ -54,6 +55,7 @@ def _add_compare(commands: Subcommands) -> None:
         "--reference", type=model_key, help="whom all are held against, always in; volatility"
     )
     add_executor(compare)
+    add_jobs(compare)
     add_max_steps(compare)
 
 
@@ -85,6 +87,7 @@ def _add_exposure(commands: Subcommands) -> None:
     add_refit_options(exposure, "volatility", "a year after the first candle", 730, 24)
     exposure.add_argument("--mean-exposure", type=positive, help="of every way, of equity; 1")
     add_executor(exposure)
+    add_jobs(exposure)
 
 
 def _add_maker(commands: Subcommands) -> None:
@@ -97,6 +100,7 @@ def _add_maker(commands: Subcommands) -> None:
     maker.add_argument("--exit-minutes", type=whole_number, help="then it goes to market; 10")
     maker.add_argument("--tick", type=positive, help="of the price; default: as known of the coin")
     add_executor(maker)
+    add_jobs(maker)
 
 
 def _add_probe(commands: Subcommands) -> None:

@@ -41,7 +41,7 @@ def can_train() -> bool:
 
 
 class ProcessExecutor:
-    """One worker process on this machine.
+    """One worker process on this machine, or several.
 
     Parameters
     ----------
@@ -51,6 +51,9 @@ class ProcessExecutor:
         Longest wait for one job.
     own
         Whether each job has a process of its own, gone with it; else it waits for the one before.
+    workers
+        Jobs that may run side by side, asked for by threads of the caller; a worker that is too
+        late takes its neighbours' jobs along.
     """
 
     # What a subclass has instead of a worker that trains, and what to do about its end.
@@ -58,8 +61,10 @@ class ProcessExecutor:
     death_cure: str = "a negative exit code is a signal; -9 usually means out of memory"
     late_cure: str = "lower training.max_steps or train_period_days"
 
-    def __init__(self, threads: int = 1, timeout_s: float = HOUR_S, *, own: bool = False) -> None:
-        self.threads, self.timeout_s, self.own = threads, timeout_s, own
+    def __init__(
+        self, threads: int = 1, timeout_s: float = HOUR_S, *, own: bool = False, workers: int = 1
+    ) -> None:
+        self.threads, self.timeout_s, self.own, self.workers = threads, timeout_s, own, workers
 
     def check(self, network: str, blocks: dict[str, Any]) -> None:
         if not can_train():
@@ -117,7 +122,7 @@ class ProcessExecutor:
         make = ProcessPoolExecutor if self.own else get_reusable_executor
         try:
             return make(
-                max_workers=1,
+                max_workers=1 if self.own else self.workers,
                 timeout=_IDLE_S,
                 initializer=_start_worker,
                 env={"OMP_NUM_THREADS": cap, "MKL_NUM_THREADS": cap, "OPENBLAS_NUM_THREADS": cap},

@@ -29,9 +29,9 @@ _ADDRESS: Final = re.compile(r"auto|(ray://)?(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)
 
 
 def executor_of(
-    training: TrainingSettings, timeout_s: float = HOUR_S, *, own: bool = False
+    training: TrainingSettings, timeout_s: float = HOUR_S, *, own: bool = False, workers: int = 1
 ) -> Executor:
-    """Return where trainings run by these settings.
+    """Return where trainings run by these settings, so many of them side by side.
 
     Raises
     ------
@@ -39,10 +39,10 @@ def executor_of(
         If that is a Ray cluster and Ray is not installed, or nobody has named the cluster.
     """
     if training.executor == "process":
-        return ProcessExecutor(training.threads, timeout_s, own=own)
+        return ProcessExecutor(training.threads, timeout_s, own=own, workers=workers)
     return RayExecutor(
         cluster_address(training.ray_address), training.threads, timeout_s, own=own,
-        device=training.device,
+        workers=workers, device=training.device,
     )  # fmt: skip
 
 
@@ -90,6 +90,8 @@ class RayExecutor(ProcessExecutor):
         Longest wait for one job, the time it waits for a free CPU included.
     own
         Whether each call has a driver of its own, gone with it.
+    workers
+        Jobs that may run side by side, each with a driver.
     device
         ``training.device``: what is not for the CPU only asks for a GPU of the cluster.
     """
@@ -108,9 +110,10 @@ class RayExecutor(ProcessExecutor):
         timeout_s: float = HOUR_S,
         *,
         own: bool = False,
+        workers: int = 1,
         device: str = "auto",
     ) -> None:
-        super().__init__(threads, timeout_s, own=own)
+        super().__init__(threads, timeout_s, own=own, workers=workers)
         self.address, self.device = address, device
 
     def check(self, network: str, blocks: dict[str, Any]) -> None:

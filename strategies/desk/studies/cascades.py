@@ -38,8 +38,8 @@ from models.studies.cascades.panel import SIDES, Coin, build
 from strategies.desk.backtests.data import load_checked, load_funding
 from strategies.desk.backtests.results import commit
 from strategies.desk.studies.cascade_labels import agreement, counted, rule_of, tiers
-from strategies.desk.studies.compare import kept_artifact
 from strategies.desk.studies.feed_files import BAR_MS, read_open_interest
+from strategies.desk.studies.walk import kept_artifact
 from strategies.desk.terminal.places import USER_DATA
 from strategies.desk.terminal.waiting import PatientWait
 

@@ -63,11 +63,18 @@ class ClaimOptions:
     seeds: int = 2
     train_days: int = 0  # before each test window; 0 is as many as each style trains on
     timings: int = 7  # runs of each network, in turns
+    jobs: int = 1  # trainings side by side, but for those that are timed
     userdir: Path = USER_DATA
     settings: Mapping[str, Any] = field(default_factory=dict)  # of model_training_parameters
 
     def __post_init__(self) -> None:
-        for name, least in (("folds", 1), ("seeds", 1), ("train_days", 0), ("timings", 3)):
+        for name, least in (
+            ("folds", 1),
+            ("seeds", 1),
+            ("jobs", 1),
+            ("train_days", 0),
+            ("timings", 3),
+        ):
             if getattr(self, name) < least:
                 raise ConfigError(f"expected {name} >= {least}, got {getattr(self, name)}")
         if strange := sorted(set(self.only) - set(CLAIMS)):
@@ -86,6 +93,7 @@ class ClaimOptions:
         (style,) = (made for made in STYLES.values() if made.timeframe == timeframe)
         given = {
             "userdir": self.userdir, "pair": self.pair, "folds": self.folds, "seeds": self.seeds,
+            "jobs": self.jobs,
             "settings": self.settings, "test_days": _TEST_DAYS[timeframe],
         }  # fmt: skip
         if self.train_days:
@@ -95,7 +103,7 @@ class ClaimOptions:
 
 def run_claims(options: ClaimOptions, executor: Executor | None = None) -> int:
     """Train, measure and write the page; return the process exit code."""
-    executor = executor or ProcessExecutor()
+    executor = executor or ProcessExecutor(workers=options.jobs)
     _require_candles(options)
     failures: list[str] = []
     evidence = _evidence(options, executor, failures)

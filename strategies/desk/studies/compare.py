@@ -10,9 +10,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.metadata
-import json
-import os
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,33 +22,33 @@ from freqtrade.exchange import timeframe_to_msecs
 
 from models.base import columns
 from models.base.errors import ConfigError, InputError, PackError
-from models.base.fingerprint import code_digest
 from models.base.types import (
     Artifact,
     Candles,
-    Float32Array,
     FloatArray,
-    IntArray,
     TrainingJob,
 )
 from models.base.units import DAY_MS
-from models.base.windows import MAX_CONTEXT_CANDLES
-from models.data.features.candles import LOOKBACK, sigma_per_candle
+from models.data.features.candles import LOOKBACK
 from models.data.features.frame import market_features
-from models.data.labels.targets import label_columns
 from models.learn import catalog
 from models.learn.jobs.executor import Executor
-from models.learn.jobs.job import MarketRows, feature_matrix
 from models.learn.jobs.ray_executor import executor_of
 from models.learn.training.settings import ModelSettings
 from models.reports.compare.page import comparison_markdown, write_comparison
-from models.serve.predictor import Predictor
 from models.studies.compare import ComparedModel, Trading, measure_models
 from models.studies.compare.records import Truth
 from models.trade.decision.signals import DecisionConfig
 from strategies.bot.data_files import MARKER
 from strategies.desk.backtests.data import load_checked
 from strategies.desk.backtests.results import commit
+from strategies.desk.studies.walk import (
+    WalkForwardFold,
+    fold_forecast,
+    kept_artifacts,
+    truth,
+    walk_forward_job,
+)
 from strategies.desk.terminal.places import USER_DATA
 from strategies.desk.terminal.waiting import PatientWait
 
@@ -70,11 +67,12 @@ class CompareOptions:
     timeframe: str = "1h"
     reference: str = "volatility"  # always among the models
     userdir: Path = USER_DATA
+    jobs: int = 1  # trainings side by side
     settings: Mapping[str, Any] = field(default_factory=dict)  # of model_training_parameters
     decision: DecisionConfig = field(default_factory=DecisionConfig)  # when a forecast is traded
 
     def __post_init__(self) -> None:
-        for name in ("seeds", "folds", "train_days", "test_days"):
+        for name in ("seeds", "folds", "train_days", "test_days", "jobs"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"expected {name} >= 1, got {getattr(self, name)}")
         for name in (*self.models, self.reference):
@@ -82,15 +80,6 @@ class CompareOptions:
                 raise ConfigError(
                     f"unknown model {name!r}", cure=f"known: {', '.join(catalog.names())}"
                 )
-
-
-@dataclass(frozen=True)
-class WalkForwardFold:
-    """Rows of the frame: training [start, split), test [split, stop)."""
-
-    start: int
-    split: int
-    stop: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +117,7 @@ def run_compare(options: CompareOptions, executor: Executor | None = None) -> in
     names = tuple(dict.fromkeys((*(options.models or catalog.names()), options.reference)))
     with PatientWait("reading the candles and computing features"):
         walk = _loaded_walk(options)
-    executor = executor or executor_of(walk.settings.training)
+    executor = executor or executor_of(walk.settings.training, workers=options.jobs)
     each = options.seeds * len(walk.folds)
     print(f"{len(names)} models x {options.seeds} seeds x {len(walk.folds)} folds = "
           f"{len(names) * each} trainings on {_trained_days(walk)} days", flush=True)  # fmt: skip
@@ -190,22 +179,26 @@ def _compared(
     walk: _Walk, name: str, executor: Executor, progress: TrainingProgress
 ) -> ComparedModel:
     """Return one model's forecasts of every test window, for every seed."""
-    runs: list[list[dict[str, FloatArray]]] = []
+    seeds, each = walk.options.seeds, len(walk.folds)
+    jobs = (
+        walk_forward_job(
+            walk.market, walk.features, fold, name, seed, walk.candle_ms, walk.options.settings
+        )
+        for seed in range(seeds)
+        for fold in walk.folds
+    )
+    parts: list[dict[str, FloatArray]] = []
     manifests: list[dict[str, Any]] = []
-    for seed in range(walk.options.seeds):
-        runs.append([])
-        for fold in walk.folds:
-            job = walk_forward_job(
-                walk.market, walk.features, fold, name, seed, walk.candle_ms, walk.options
-            )
-            artifact = kept_artifact(walk.options.userdir, job, executor)
-            runs[-1].append(fold_forecast(artifact, walk.market, walk.features, fold))
-            manifests.append(artifact.manifest)
-            progress.trained(job.title, artifact)
+    trained = kept_artifacts(walk.options.userdir, jobs, executor, walk.options.jobs)
+    for number, (job, artifact) in enumerate(trained):
+        fold = walk.folds[number % each]
+        parts.append(fold_forecast(artifact, walk.market, walk.features, fold))
+        manifests.append(artifact.manifest)
+        progress.trained(job.title, artifact)
     return ComparedModel(
         name=name,
         title=catalog.titles()[name],
-        forecasts=[_joined(run) for run in runs],
+        forecasts=[_joined(parts[each * seed : each * (seed + 1)]) for seed in range(seeds)],
         fit_seconds=float(np.mean([m["seconds"]["fit"] for m in manifests])),
         absent=manifests[0].get("absent_heads", ()),
         parameters=float(np.mean([m.get("parameters", np.nan) for m in manifests])),
@@ -264,101 +257,19 @@ def folds(market: Candles, candle_ms: int, options: CompareOptions) -> list[Walk
     return out
 
 
-def walk_forward_job(
-    market: Candles,
-    features: Mapping[str, FloatArray],
-    fold: WalkForwardFold,
-    name: str,
-    seed: int,
-    candle_ms: int,
-    options: CompareOptions,
-) -> TrainingJob:
-    """Return the training job of one fold; it holds no candle of the test window."""
-    settings = ModelSettings.from_blocks(options.settings, where="settings")
-    before = slice(0, fold.split)
-    known = Candles(**{k: getattr(market, k)[before] for k in Candles.__annotations__})
-    rows = MarketRows(
-        features=feature_matrix([column[before] for column in features.values()]),
-        feature_names=tuple(features),
-        labels=label_columns(known, candle_ms, settings.labels),
-        time_ms=known.time_ms,
-        candle_ms=candle_ms,
-    ).cut(slice(fold.start, fold.split))
-    day = datetime.fromtimestamp(market.time_ms[fold.split] / 1000, tz=UTC)
-    title = f"{name} seed {seed} until {day:%Y-%m-%d}"
-    return rows.job(name, settings=options.settings, seed=seed, title=title)
-
-
-def kept_artifact(userdir: Path, job: TrainingJob, executor: Executor) -> Artifact:
-    """Return the job's artifact; a comparison that was stopped goes on where it was."""
-    digest = hashlib.sha256(f"{code_digest()} {job.network} {job.seed}".encode())
-    digest.update(json.dumps(job.settings, sort_keys=True).encode())
-    for part in (job, *job.peers):
-        arrays: tuple[FloatArray | Float32Array | IntArray, ...] = (
-            part.features,
-            part.time_ms,
-            *part.labels.values(),
-        )
-        for array in arrays:
-            digest.update(array.tobytes())
-    folder = userdir / "models" / "compare" / digest.hexdigest()[:24]
-    if not folder.is_dir():
-        artifact = executor.run(job)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
-        (work / "network.onnx").write_bytes(artifact.onnx)
-        (work / "manifest.json").write_text(json.dumps(artifact.manifest), encoding="utf-8")
-        os.replace(work, folder)
-    return Artifact(
-        onnx=(folder / "network.onnx").read_bytes(),
-        manifest=json.loads((folder / "manifest.json").read_text(encoding="utf-8")),
-    )
-
-
 def walk_forward_jobs(options: CompareOptions, names: Sequence[str]) -> list[TrainingJob]:
     """Return each model's job of the first fold, seed 0: what it costs to train can be timed."""
     walk = _loaded_walk(options)
     return [
         walk_forward_job(
-            walk.market, walk.features, walk.folds[0], name, 0, walk.candle_ms, options
+            walk.market, walk.features, walk.folds[0], name, 0, walk.candle_ms, options.settings
         )
         for name in names
     ]
 
 
-def fold_forecast(
-    artifact: Artifact, market: Candles, features: Mapping[str, FloatArray], fold: WalkForwardFold
-) -> dict[str, FloatArray]:
-    """Return the forecast columns of the test window, served as after a training in the bot."""
-    rows, tail = (
-        slice(fold.split, fold.stop),
-        slice(max(fold.split - MAX_CONTEXT_CANDLES, 0), fold.split),
-    )
-    matrix = feature_matrix(list(features.values()))
-    predictor = Predictor(artifact, matrix[tail], market.time_ms[tail])
-    return predictor.predict(matrix[rows], market.time_ms[rows], tuple(features))
-
-
 def _joined(parts: list[dict[str, FloatArray]]) -> dict[str, FloatArray]:
     return {name: np.concatenate([part[name] for part in parts]) for name in columns.FORECAST}
-
-
-def truth(
-    market: Candles, made: list[WalkForwardFold], settings: ModelSettings, candle_ms: int
-) -> Truth:
-    """Return the outcomes of the tested rows; labels here may look as far ahead as they need."""
-    labels = label_columns(market, candle_ms, settings.labels)
-    horizon = settings.labels.horizon_candles
-    realised = labels[columns.LABEL_RETURN] * sigma_per_candle(market.close) * np.sqrt(horizon)
-    rows = np.concatenate([np.arange(fold.split, fold.stop) for fold in made])
-    return Truth(
-        time_ms=market.time_ms[rows],
-        outcome_class=labels[columns.LABEL_DIRECTION][rows],
-        outcome_return=realised[rows],
-        open=market.open[rows],
-        horizon_candles=horizon,
-        candle_ms=candle_ms,
-    )
 
 
 def _provenance(walk: _Walk, failures: list[str]) -> dict[str, Any]:

@@ -58,7 +58,9 @@ def run_exposure(options: ExposureOptions, executor: Executor | None = None) -> 
     """Forecast, hold, measure, and write the page; return the process exit code."""
     candle_ms = timeframe_to_msecs(options.timeframe)
     market = load_checked(options.data, options.pair, options.timeframe)
-    sigma = walk_forward_sigma(market, candle_ms, options, executor or ProcessExecutor())
+    sigma = walk_forward_sigma(
+        market, candle_ms, options, executor or ProcessExecutor(workers=options.jobs)
+    )
     rows = np.flatnonzero(np.isfinite(sigma))
     span = slice(int(rows[0]), int(rows[-1]) + 1)
     held_over = _market(market, span, options)

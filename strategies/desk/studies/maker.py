@@ -96,7 +96,10 @@ def run_maker(options: MakerOptions, executor: Executor | None = None) -> int:
     detail = _detail(options)
     early = midnight_ms(options.start, "start") - _BAR_DAYS * DAY_MS
     forecast = walk_forward_forecast(
-        market, candle_ms, replace(options, start=date_of(early)), executor or ProcessExecutor()
+        market,
+        candle_ms,
+        replace(options, start=date_of(early)),
+        executor or ProcessExecutor(workers=options.jobs),
     )
     span = slice(*np.searchsorted(market.time_ms, _span_ms(options)).tolist())
     funding = load_funding(options.data, options.pair)

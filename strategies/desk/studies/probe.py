@@ -36,11 +36,10 @@ from models.studies.probe.planted import (
 )
 from models.trade.decision.signals import DecisionConfig
 from strategies.desk.backtests.data import load_checked
-from strategies.desk.studies.compare import (
-    CompareOptions,
+from strategies.desk.studies.compare import CompareOptions, folds
+from strategies.desk.studies.walk import (
     WalkForwardFold,
     fold_forecast,
-    folds,
     kept_artifact,
     truth,
     walk_forward_job,
@@ -107,7 +106,7 @@ class _Bench:
     def job(self, market: Candles, features: Mapping[str, FloatArray]) -> TrainingJob:
         o = self.options
         return walk_forward_job(
-            market, features, self.fold, o.model, o.seed, self.candle_ms, o.compared()
+            market, features, self.fold, o.model, o.seed, self.candle_ms, o.settings
         )
 
     def forecast(

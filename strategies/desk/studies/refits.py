@@ -20,11 +20,10 @@ from models.data.features.candles import LOOKBACK
 from models.data.features.frame import market_features
 from models.learn import catalog
 from models.learn.jobs.executor import Executor
-from strategies.desk.studies.compare import (
-    CompareOptions,
+from strategies.desk.studies.walk import (
     WalkForwardFold,
     fold_forecast,
-    kept_artifact,
+    kept_artifacts,
     walk_forward_job,
 )
 from strategies.desk.terminal.places import USER_DATA
@@ -44,9 +43,10 @@ class RefitOptions:
     refit_days: int = 60
     horizon_candles: int = 4
     userdir: Path = USER_DATA
+    jobs: int = 1  # trainings side by side
 
     def __post_init__(self) -> None:
-        for name in ("train_days", "refit_days", "horizon_candles"):
+        for name in ("train_days", "refit_days", "horizon_candles", "jobs"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"expected {name} >= 1, got {getattr(self, name)}")
         if self.model not in catalog.names():
@@ -68,15 +68,15 @@ def walk_forward_forecast(
         If every row abstained, or the spans do not fit the candles.
     """
     features = market_features(market, candle_ms)
-    training = CompareOptions(
-        data=options.data, pair=options.pair, timeframe=options.timeframe, userdir=options.userdir,
-        settings={"labels": {"horizon_candles": options.horizon_candles}},
-    )  # fmt: skip
+    blocks = {"labels": {"horizon_candles": options.horizon_candles}}
     out = {name: np.full(len(market), np.nan) for name in columns.FORECAST}
     folds = refit_folds(market, candle_ms, options)
-    for number, fold in enumerate(folds, start=1):
-        job = walk_forward_job(market, features, fold, options.model, 0, candle_ms, training)
-        artifact = kept_artifact(options.userdir, job, executor)
+    jobs = (
+        walk_forward_job(market, features, fold, options.model, 0, candle_ms, blocks)
+        for fold in folds
+    )
+    trained = kept_artifacts(options.userdir, jobs, executor, options.jobs)
+    for number, (fold, (job, artifact)) in enumerate(zip(folds, trained, strict=True), start=1):
         for name, values in fold_forecast(artifact, market, features, fold).items():
             out[name][fold.split : fold.stop] = values
         print(f"[{number}/{len(folds)}] {job.title}", flush=True)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -87,6 +89,17 @@ def test_worker_when_it_is_of_its_own_then_it_waits_for_no_other_and_is_gone_aft
         time.sleep(0.05)
     assert not any(_lives(pid) for pid in pids)
     assert executor._call(worker_jobs.pid, what="pid") == kept
+
+
+def test_workers_when_two_are_asked_at_once_then_they_work_side_by_side(tmp_path: Path) -> None:
+    pair = ProcessExecutor(timeout_s=120, workers=2)
+    names = [str(tmp_path / name) for name in ("a", "b")]
+    with ThreadPoolExecutor(2) as threads:
+        met = [
+            threads.submit(pair._call, worker_jobs.meet, mine, other, what="meeting")
+            for mine, other in (names, names[::-1])
+        ]
+    assert len({future.result() for future in met}) == 2
 
 
 def _lives(pid: int) -> bool:

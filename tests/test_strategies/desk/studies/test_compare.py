@@ -7,13 +7,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from threading import Barrier, Event
 from typing import Any
 
 import numpy as np
 import pytest
 
 from models.base.errors import ConfigError, InputError, PackError
-from models.base.types import Candles
+from models.base.types import Artifact, Candles, TrainingJob
 from models.data.features.candles import LOOKBACK
 from models.data.features.frame import market_features
 from models.studies.choose.tables import measured_models
@@ -21,7 +22,8 @@ from strategies.desk.backtests.configured import compared
 from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.cli import main
 from strategies.desk.studies import compare
-from strategies.desk.studies.compare import CompareOptions, folds, run_compare, walk_forward_job
+from strategies.desk.studies.compare import CompareOptions, folds, run_compare
+from strategies.desk.studies.walk import kept_artifacts, walk_forward_job
 from tests.places import ROOT, USER_DATA
 from tests.test_models import markets
 from tests.test_strategies.desk.echoes import Echoes
@@ -78,7 +80,7 @@ def test_job_when_the_test_window_changes_then_it_does_not(
         changed[name][fold.split :] *= 3
     other = Candles(**changed)
     jobs = [
-        walk_forward_job(m, market_features(m, HOUR), fold, "tcn", 0, HOUR, options)
+        walk_forward_job(m, market_features(m, HOUR), fold, "tcn", 0, HOUR, options.settings)
         for m in (market, other)
     ]
     np.testing.assert_array_equal(jobs[0].features, jobs[1].features)
@@ -111,6 +113,58 @@ def test_compare_when_stopped_and_started_again_then_it_goes_on_where_it_was(
     assert found["volatility"].is_reference
     assert (found["tcn"].timeframe, found["tcn"].seeds) == (options.timeframe, options.seeds)
     assert found["tcn"].days == options.folds * options.test_days
+
+
+class Pairs(Echoes):
+    """Trains two side by side: whoever comes first waits for the other one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.met = Barrier(2)
+
+    def run(self, job: TrainingJob) -> Artifact:
+        self.met.wait(timeout=60)
+        return super().run(job)
+
+
+def test_compare_when_two_are_trained_side_by_side_then_the_table_is_the_same(
+    market: Candles, options: CompareOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(compare, "load_checked", lambda *_: market)
+    tables = []
+    for number, executor in ((1, Echoes()), (2, Pairs())):
+        asked = dataclasses.replace(options, jobs=number, userdir=tmp_path / str(number))
+        assert run_compare(asked, executor) == 0
+        tables.append((asked.userdir / "reports" / "latest-compare" / "table.md").read_text())
+    assert tables[0] == tables[1]
+
+
+def test_artifacts_when_trained_side_by_side_then_they_come_in_order_and_one_that_fails_ends_it(
+    market: Candles, options: CompareOptions
+) -> None:
+    features, cut = market_features(market, HOUR), folds(market, HOUR, options)
+    jobs = [walk_forward_job(market, features, fold, "tcn", 0, HOUR, {}) for fold in cut]
+
+    ended = {job.title: Event() for job in jobs}
+
+    class Backwards(Echoes):
+        """Ends a training only when that of the next job has ended."""
+
+        def run(self, job: TrainingJob) -> Artifact:
+            later = [j.title for j in jobs if j.time_ms[-1] > job.time_ms[-1]]
+            if later:
+                assert ended[later[0]].wait(timeout=60)
+            artifact = super().run(job)
+            ended[job.title].set()
+            return artifact
+
+    came = list(kept_artifacts(options.userdir / "a", iter(jobs), Backwards(), len(jobs)))
+    assert [job.title for job, _ in came] == [job.title for job in jobs]
+    alone = Echoes()
+    alone.fails_at = 2
+    with pytest.raises(PackError, match="the worker died"):
+        list(kept_artifacts(options.userdir / "b", iter(jobs), alone, 1))
+    assert [job.title for job in alone.jobs] == [job.title for job in jobs[:2]]
 
 
 def test_compare_when_the_reference_cannot_be_trained_then_it_says_how_to_name_another(

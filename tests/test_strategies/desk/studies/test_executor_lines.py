@@ -75,6 +75,19 @@ def test_compare_when_a_cluster_is_named_then_it_is_one_of_the_settings_and_none
     assert plain.settings == {}
 
 
+@pytest.mark.parametrize("name", ["claims", "exposure", "maker"])
+def test_command_when_jobs_are_given_then_as_many_are_trained_side_by_side(
+    monkeypatch: pytest.MonkeyPatch, datadir: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["--jobs", "3", "--executor", "process"]
+    given = executor_given(monkeypatch, name, datadir, *line)
+    assert isinstance(given, ProcessExecutor)
+    assert given.workers == 3
+    with pytest.raises(SystemExit):
+        executor_given(monkeypatch, name, datadir, "--jobs", "0")
+    assert "expected a whole number from 1, got '0'" in capsys.readouterr().err
+
+
 def test_command_when_no_cluster_is_named_then_the_cure_says_how(
     monkeypatch: pytest.MonkeyPatch, datadir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
