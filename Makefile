@@ -104,8 +104,8 @@ numbers: install  ## Every measured table of the pages again, by its own command
 bench: install  ## Compare speed and memory with Freqtrade's own transformer, in one run
 	$(BIN)/python -m tests.benchmarks.networks $(if $(DATA),--data $(DATA))
 
-bench-live: install  ## Time from a candle's close to the order, against stock Freqtrade, in one run
-	$(BIN)/python -m tests.benchmarks.live
+bench-live: install  ## Time from a candle's close to the order, against stock Freqtrade, in one run (ROUNDS=)
+	$(BIN)/python -m tests.benchmarks.live $(if $(ROUNDS),--rounds $(ROUNDS))
 
 faults: install  ## Every fault of the loopback exchange against the live bot, as a table
 	$(BIN)/python -m tests.test_integration.fault_matrix
