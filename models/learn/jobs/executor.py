@@ -11,6 +11,7 @@ import logging
 import os
 from concurrent.futures import wait
 from typing import Any, Protocol
+from weakref import WeakSet
 
 from loky import ProcessPoolExecutor, get_reusable_executor
 from loky.process_executor import TerminatedWorkerError
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _NICE = 10  # training must not delay the candle that closes meanwhile
 _IDLE_S = 900  # an idle worker gives its memory back
+_POOLS: WeakSet[ProcessPoolExecutor] = WeakSet()  # whatever has been asked to work here
 
 
 class Executor(Protocol):
@@ -38,6 +40,15 @@ class Executor(Protocol):
 def can_train() -> bool:
     """Return whether this machine has what training needs, without importing it."""
     return importlib.util.find_spec("torch") is not None
+
+
+def end_workers() -> None:
+    """End the workers of this process, whatever they do: nobody waits for them any more.
+
+    Left alone, the process that a person has stopped waits for them before it ends.
+    """
+    for pool in tuple(_POOLS):
+        pool.shutdown(wait=False, kill_workers=True)
 
 
 class ProcessExecutor:
@@ -92,6 +103,7 @@ class ProcessExecutor:
     ) -> Any:
         patience_s = min(self.timeout_s, timeout_s or self.timeout_s)
         executor = self._worker(what)
+        _POOLS.add(executor)
         try:
             future = executor.submit(function, *arguments)
             if not wait([future], timeout=patience_s).done:
@@ -103,6 +115,9 @@ class ProcessExecutor:
                 )
             return future.result()
         except PackError:
+            raise
+        except KeyboardInterrupt:
+            end_workers()
             raise
         except TerminatedWorkerError as death:
             raise TrainingError(

@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.pool import AsyncResult, ThreadPool
@@ -32,7 +32,7 @@ from models.base.types import (
 from models.base.windows import MAX_CONTEXT_CANDLES
 from models.data.features.candles import sigma_per_candle
 from models.data.labels.targets import label_columns
-from models.learn.jobs.executor import Executor
+from models.learn.jobs.executor import Executor, end_workers
 from models.learn.jobs.job import MarketRows, feature_matrix
 from models.learn.training.settings import ModelSettings
 from models.serve.predictor import Predictor
@@ -104,7 +104,7 @@ def kept_artifact(userdir: Path, job: TrainingJob, executor: Executor) -> Artifa
 
 def kept_artifacts(
     userdir: Path, jobs: Iterable[TrainingJob], executor: Executor, at_once: int
-) -> Iterator[tuple[TrainingJob, Artifact]]:
+) -> Generator[tuple[TrainingJob, Artifact]]:
     """Yield each job, in order, with its artifact; so many are trained side by side.
 
     The order in which trainings end changes nothing. A job is made when its turn comes, as it holds
@@ -115,16 +115,19 @@ def kept_artifacts(
     PackError
         Of the first job, in order, that has none; those after it are not begun.
     """
-    # Its threads keep no process from ending: a person may stop a study at any time.
+    begun: deque[tuple[TrainingJob, AsyncResult[Artifact]]] = deque()
     with ThreadPool(at_once) as threads:
-        begun: deque[tuple[TrainingJob, AsyncResult[Artifact]]] = deque()
-        for job in jobs:
-            begun.append((job, threads.apply_async(kept_artifact, (userdir, job, executor))))
-            if len(begun) >= at_once:
-                first, trained = begun.popleft()
-                yield first, trained.get()
-        for last, trained in begun:
-            yield last, trained.get()
+        try:
+            for job in jobs:
+                begun.append((job, threads.apply_async(kept_artifact, (userdir, job, executor))))
+                if len(begun) >= at_once:
+                    first, trained = begun.popleft()
+                    yield first, trained.get()
+            for last, trained in begun:
+                yield last, trained.get()
+        except (KeyboardInterrupt, GeneratorExit):  # a person has stopped it, here or further on
+            end_workers()
+            raise
 
 
 def fold_forecast(

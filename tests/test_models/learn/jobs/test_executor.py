@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -100,6 +101,34 @@ def test_workers_when_two_are_asked_at_once_then_they_work_side_by_side(tmp_path
             for mine, other in (names, names[::-1])
         ]
     assert len({future.result() for future in met}) == 2
+
+
+WAITING = """
+import sys
+from models.learn.jobs.executor import ProcessExecutor
+from tests.test_models.learn.jobs import worker_jobs
+ProcessExecutor()._call(worker_jobs.meet, *sys.argv[1:], 3600.0, what="waiting")
+"""
+
+
+def test_process_when_a_person_stops_it_then_it_does_not_wait_for_its_training(
+    tmp_path: Path,
+) -> None:
+    started, never = tmp_path / "started", tmp_path / "never"
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITING, str(started), str(never)], cwd=ROOT,
+        stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not started.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)  # to it alone, as a supervisor does
+    try:
+        _, said = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert "KeyboardInterrupt" in said
 
 
 def _lives(pid: int) -> bool:

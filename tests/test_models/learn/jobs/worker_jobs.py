@@ -51,10 +51,10 @@ def sleep(seconds: float) -> None:
     time.sleep(seconds)
 
 
-def meet(mine: str, other: str) -> int:
+def meet(mine: str, other: str, patience_s: float = 60.0) -> int:
     """Leave a file and wait for that of another job, which has to run meanwhile."""
     Path(mine).touch()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + patience_s
     while not Path(other).exists():
         if time.monotonic() > deadline:
             raise TimeoutError("nobody else runs")

@@ -21,7 +21,7 @@ from models.studies.choose.tables import measured_models
 from strategies.desk.backtests.configured import compared
 from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.cli import main
-from strategies.desk.studies import compare
+from strategies.desk.studies import compare, walk
 from strategies.desk.studies.compare import CompareOptions, folds, run_compare
 from strategies.desk.studies.walk import kept_artifacts, walk_forward_job
 from tests.places import ROOT, USER_DATA
@@ -140,7 +140,7 @@ def test_compare_when_two_are_trained_side_by_side_then_the_table_is_the_same(
 
 
 def test_artifacts_when_trained_side_by_side_then_they_come_in_order_and_one_that_fails_ends_it(
-    market: Candles, options: CompareOptions
+    market: Candles, options: CompareOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     features, cut = market_features(market, HOUR), folds(market, HOUR, options)
     jobs = [walk_forward_job(market, features, fold, "tcn", 0, HOUR, {}) for fold in cut]
@@ -160,6 +160,16 @@ def test_artifacts_when_trained_side_by_side_then_they_come_in_order_and_one_tha
 
     came = list(kept_artifacts(options.userdir / "a", iter(jobs), Backwards(), len(jobs)))
     assert [job.title for job, _ in came] == [job.title for job in jobs]
+    # Whoever goes away in the middle waits for nobody; whoever stays to the end needs no force.
+    left: list[int] = []
+    monkeypatch.setattr(walk, "end_workers", lambda: left.append(1))
+    rest = kept_artifacts(options.userdir / "c", iter(jobs), Echoes(), 2)
+    next(rest)
+    assert not left
+    rest.close()
+    assert len(left) == 1
+    assert len(list(kept_artifacts(options.userdir / "d", iter(jobs), Echoes(), 2))) == len(jobs)
+    assert len(left) == 1
     alone = Echoes()
     alone.fails_at = 2
     with pytest.raises(PackError, match="the worker died"):
