@@ -9,7 +9,9 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import time
 from concurrent.futures import wait
+from threading import Thread
 from typing import Any, Protocol
 from weakref import WeakSet
 
@@ -24,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 _NICE = 10  # training must not delay the candle that closes meanwhile
 _IDLE_S = 900  # an idle worker gives its memory back
+_LOOKS_S = 2.0  # between two looks whether whom it works for is still there
 _POOLS: WeakSet[ProcessPoolExecutor] = WeakSet()  # whatever has been asked to work here
 
 
@@ -140,6 +143,7 @@ class ProcessExecutor:
                 max_workers=1 if self.own else self.workers,
                 timeout=_IDLE_S,
                 initializer=_start_worker,
+                initargs=(os.getpid(),),
                 env={"OMP_NUM_THREADS": cap, "MKL_NUM_THREADS": cap, "OPENBLAS_NUM_THREADS": cap},
             )
         except OSError as error:
@@ -152,9 +156,20 @@ class ProcessExecutor:
             ) from error
 
 
-def _start_worker() -> None:
+def _start_worker(asker: int) -> None:
     if hasattr(os, "nice"):
         os.nice(_NICE)
+    Thread(target=_end_with, args=(asker,), daemon=True).start()
+
+
+def _end_with(asker: int) -> None:
+    """End this process once whom it works for is gone: killed, it could not say so.
+
+    Its memory is wanted by the bot that is started next.
+    """
+    while os.getppid() == asker:
+        time.sleep(_LOOKS_S)
+    os._exit(1)
 
 
 def _check(network: str, blocks: dict[str, Any]) -> None:

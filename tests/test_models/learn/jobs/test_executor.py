@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -85,10 +86,7 @@ def test_worker_when_it_is_of_its_own_then_it_waits_for_no_other_and_is_gone_aft
     pids = {own._call(worker_jobs.pid, what="pid") for _ in range(2)}
     assert len(pids) == 2
     assert kept not in pids
-    deadline = time.monotonic() + 30
-    while any(_lives(pid) for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(_lives(pid) for pid in pids)
+    wait_until_gone(*pids)
     assert executor._call(worker_jobs.pid, what="pid") == kept
 
 
@@ -111,24 +109,52 @@ ProcessExecutor()._call(worker_jobs.meet, *sys.argv[1:], 3600.0, what="waiting")
 """
 
 
+@contextmanager
+def waiting_for_its_training(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Yield a process that waits for a training without an end, and the worker's pid."""
+    started, never, said = (folder / name for name in ("started", "never", "said"))
+    with said.open("w", encoding="utf-8") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-c", WAITING, str(started), str(never)], cwd=ROOT, stderr=errors,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )  # fmt: skip
+    worker = 0
+    try:
+        deadline = time.monotonic() + 120
+        while not (started.exists() and started.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        worker = int(started.read_text())
+        yield process, worker
+    finally:
+        for pid in filter(None, (process.pid, worker)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+
 def test_process_when_a_person_stops_it_then_it_does_not_wait_for_its_training(
     tmp_path: Path,
 ) -> None:
-    started, never = tmp_path / "started", tmp_path / "never"
-    process = subprocess.Popen(
-        [sys.executable, "-c", WAITING, str(started), str(never)], cwd=ROOT,
-        stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not started.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)  # to it alone, as a supervisor does
-    try:
-        _, said = process.communicate(timeout=120)
-    finally:
+    with waiting_for_its_training(tmp_path) as (process, worker):
+        process.send_signal(signal.SIGINT)  # to it alone, as a supervisor does
+        process.wait(timeout=120)
+        assert "KeyboardInterrupt" in (tmp_path / "said").read_text(encoding="utf-8")
+        wait_until_gone(worker)
+
+
+def test_worker_when_its_process_is_killed_then_it_ends_too(tmp_path: Path) -> None:
+    with waiting_for_its_training(tmp_path) as (process, worker):
+        assert _lives(worker)
         process.kill()
-    assert "KeyboardInterrupt" in said
+        wait_until_gone(worker)
+
+
+def wait_until_gone(*pids: int) -> None:
+    deadline = time.monotonic() + 60
+    while any(_lives(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(_lives(pid) for pid in pids)
 
 
 def _lives(pid: int) -> bool:

@@ -53,7 +53,7 @@ def sleep(seconds: float) -> None:
 
 def meet(mine: str, other: str, patience_s: float = 60.0) -> int:
     """Leave a file and wait for that of another job, which has to run meanwhile."""
-    Path(mine).touch()
+    Path(mine).write_text(str(os.getpid()), encoding="utf-8")
     deadline = time.monotonic() + patience_s
     while not Path(other).exists():
         if time.monotonic() > deadline:
