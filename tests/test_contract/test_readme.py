@@ -5,6 +5,7 @@ What all pages promise alike (options, links, paths, results) is held in `test_d
 
 from __future__ import annotations
 
+import fcntl
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 
 from models.learn import catalog
 from strategies.desk.backtests.simulated_data import write_simulated
+from tests.exchange.shipped import CONFIG, port_of_the_shipped_configs
 from tests.places import ROOT
 from tests.readme_path import path_lines
 from tests.test_contract import pages
@@ -73,7 +75,7 @@ def test_readme_backtest_when_run_as_written_then_it_succeeds(line: str, tmp_pat
     arguments[arguments.index("--datadir") + 1] = str(datadir)
     if LOOPBACK not in arguments:
         arguments += ["--config", LOOPBACK]
-    with _exchange():
+    with port_of_the_shipped_configs() as port, _exchange(port):
         out = _run([*arguments, "--userdir", str(tmp_path / "user_data")])
     assert "raised exception" not in out
     assert "BACKTESTING REPORT" in out
@@ -87,14 +89,23 @@ def test_model_table_when_compared_then_it_equals_the_catalogue() -> None:
     assert sorted(rows) == sorted((s.title, s.forecaster, s.natural_use, s.source) for s in specs)
 
 
+def test_port_of_the_shipped_configs_when_a_test_serves_there_then_no_other_one_does() -> None:
+    with port_of_the_shipped_configs() as port, CONFIG.open(encoding="utf-8") as other:
+        assert f":{port}/" in other.read()
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with CONFIG.open(encoding="utf-8") as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 @contextmanager
-def _exchange(*options: str) -> Iterator[None]:
-    """Serve the loopback exchange where the shipped configs look for it."""
-    command = [sys.executable, "-m", "strategies.desk.loopback", "--port", "18080", *options]
+def _exchange(port: int) -> Iterator[None]:
+    """Serve the loopback exchange at a port."""
+    command = [sys.executable, "-m", "strategies.desk.loopback", "--port", str(port)]
     exchange = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         assert exchange.stdout is not None
-        assert exchange.stdout.readline().endswith(":18080\n")
+        assert exchange.stdout.readline().endswith(f":{port}\n")
         yield
     finally:
         exchange.terminate()

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from models.operate.control.commands import Commands
 from models.operate.control.heartbeat import Heartbeat, last_beat
@@ -20,6 +19,7 @@ from models.operate.control.watch_sign import WATCH_FILE
 from strategies.desk.loopback.account import Customer
 from tests.exchange.jumping import set_ahead
 from tests.exchange.state import ExchangeState
+from tests.test_integration.api_bot import Api
 from tests.test_integration.controlled_bot import running_watchdog
 from tests.test_integration.guarded_bot import STRATEGY, configuration
 from tests.test_integration.live_bot import LiveBot, running_bot
@@ -100,18 +100,14 @@ def test_live_bot_when_its_clock_jumps_then_neither_it_nor_its_watchdog_stops_or
 def test_live_bot_when_a_person_stops_and_ends_it_then_it_is_not_taken_for_dead(
     tmp_path: Path, url: str, account: Customer, state: ExchangeState
 ) -> None:
-    port = 18_731
-    api = {"enabled": True, "listen_ip_address": "127.0.0.1", "listen_port": port,
-           "username": "u", "password": "p", "jwt_secret_key": "x" * 40,
-           "verbosity": "error"}  # fmt: skip
-    base = configuration(url)
+    api = Api.somewhere()
+    base = configuration(url) | api.settings()
     base["breakwater"]["watchdog"] = {"on_silence": "flatten", "silence_s": 6.0, "every_s": 1.0}
     base["breakwater"]["pacing"] = {"tick_s": 0.5, "look_s": 0.1}
-    base["api_server"] = api
     with watched(tmp_path, base, tmp_path / "ahead") as (bot, dog):
         bot.wait_for(lambda: account.open_algos(), "an entry and its stop")
         held = float(account.position("BTCUSDT").amount)
-        requests.post(f"http://127.0.0.1:{port}/api/v1/stop", auth=("u", "p"), timeout=10)
+        assert api.post("stop")[0] == 200
         control = tmp_path / "user_data" / "control"
         bot.wait_for(lambda: (last_beat(control) or Heartbeat(time_ms=0, pid=0, loop=0)).stopped,
                      "word of the stop")  # fmt: skip

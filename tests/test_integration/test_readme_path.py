@@ -22,6 +22,7 @@ import pytest
 from strategies.bot.data_files import MARKER
 from strategies.desk.acknowledge import phrase
 from strategies.desk.backtests.simulated_data import write_simulated
+from tests.exchange.shipped import port_of_the_shipped_configs
 from tests.places import ROOT
 from tests.readme_path import path_lines
 from tests.test_contract.pages import Command
@@ -106,7 +107,10 @@ def walked(typist: Typist, style: str, most: float) -> None:
     def risk() -> str:
         return typist.run(lines["risk"]).stdout
 
-    with typist.running(lines["exchange"], "exchange") as served:
+    with (
+        port_of_the_shipped_configs(),
+        typist.running(lines["exchange"], "exchange") as served,
+    ):
         until("loopback exchange on", served.read_text, served)
         doctor = typist.run(lines["doctor"])
         assert doctor.returncode == 0, doctor.stdout
