@@ -47,13 +47,18 @@ def base_environment(home: Path, wheel: Path) -> Path:
     """Return the folder of programs of a fresh environment with the wheel and its libraries."""
     venv.create(home, with_pip=False, symlinks=True)
     site = Path(sysconfig.get_path("purelib", vars={"base": str(home)}))
-    borrowed = Path(sysconfig.get_path("purelib"))
+    borrowed = libraries()
     for name in sorted({top for dist in base_distributions() for top in _tops(dist)}):
         if (borrowed / name).exists() and not (site / name).exists():
             (site / name).symlink_to(borrowed / name)
     install = [sys.executable, "-m", "pip", "--python", str(home / "bin" / "python"), "install"]
     output([*install, "--quiet", "--no-deps", "--no-index", str(wheel)], home)
     return home / "bin"
+
+
+def libraries() -> Path:
+    """Return where the libraries of these tests really are; an environment may be a link."""
+    return Path(sysconfig.get_path("purelib")).resolve()
 
 
 def base_distributions() -> list[metadata.Distribution]:

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from tests.base_install import libraries
+
 NOBODY: Final = "65534"
 _NEEDED: Final = ("unshare", "setpriv", "findmnt", "mount")
 
@@ -41,8 +43,15 @@ def why_not_here() -> str:
     """Return why a command cannot be contained on this machine; nothing if it can."""
     if os.getuid() != 0:
         return "it takes root to make a read-only view of the filesystem"
-    missing = [name for name in _NEEDED if shutil.which(name) is None]
-    return f"not installed: {', '.join(missing)}" if missing else ""
+    if missing := [name for name in _NEEDED if shutil.which(name) is None]:
+        return f"not installed: {', '.join(missing)}"
+    return why_not_from(libraries())
+
+
+def why_not_from(place: Path) -> str:
+    """Return why what lies there cannot be read in there; nothing if it can."""
+    covered = [where for where in ("/tmp", "/dev/shm") if place.is_relative_to(where)]
+    return f"{place} is not to be seen in there: {covered[0]} is another one" if covered else ""
 
 
 def contained(folder: Path) -> Any:

@@ -19,7 +19,7 @@ from strategies.desk.watch import units
 from tests.base_install import base_environment, build_wheel
 from tests.container_rules import services
 from tests.places import USER_DATA
-from tests.test_integration.contained import NOBODY, contained, why_not_here, words
+from tests.test_integration.contained import NOBODY, contained, why_not_from, why_not_here, words
 from tests.test_integration.running import KEY, SECRET, RunningProcess
 from tests.test_integration.served_bot import configuration, venue_of_minutes
 
@@ -130,6 +130,17 @@ def test_container_when_something_else_is_written_then_it_cannot_be(
         "/dev/shm",
     ]
     assert run(deployed, tmp_path, ["id", "-u"]).stdout == f"{NOBODY}\n"
+
+
+def test_container_when_a_folder_is_covered_there_then_it_cannot_be_read_and_that_is_said(
+    deployed: Path, tmp_path: Path
+) -> None:
+    os.chown(deployed, int(NOBODY), int(NOBODY))
+    with tempfile.TemporaryDirectory(dir="/tmp") as covered:
+        for place in (Path(covered), deployed):
+            seen = run(deployed, tmp_path, ["bash", "-c", f"test -d {place}"]).returncode == 0
+            assert seen is not bool(why_not_from(place)), place
+        assert why_not_from(Path(covered)).startswith(f"{covered} is not to be seen")
 
 
 def test_services_when_run_as_nobody_on_a_read_only_root_then_each_works_and_is_healthy(
