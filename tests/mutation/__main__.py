@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from functools import partial
 
 from tests.mutation.plan import ROOMS
@@ -15,7 +16,8 @@ if __name__ == "__main__":
     parser.add_argument("--first", type=int, default=0, help="from this one on")
     given = parser.parse_args()
     for name in given.rooms or ROOMS:
+        began = time.monotonic()
         score = run(
             [name], every=given.every, first=given.first, report_survivor=partial(print, flush=True)
         )
-        print(f"{name}: {report(score)}", flush=True)
+        print(f"{name} in {time.monotonic() - began:.0f} s: {report(score)}", flush=True)

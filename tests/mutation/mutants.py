@@ -47,11 +47,16 @@ class Mutant:
     number: int  # which of the mistakes that can be made there
 
     @property
-    def source(self) -> str:
-        """The module's source with the mistake."""
+    def tree(self) -> ast.Module:
+        """The module with the mistake; all else stands in its line."""
         tree = parse(self.original)
         _apply(_places(tree)[self.place][0], self.number)
-        return ast.unparse(ast.fix_missing_locations(tree))
+        return ast.fix_missing_locations(tree)
+
+    @property
+    def source(self) -> str:
+        """The same as text."""
+        return ast.unparse(self.tree)
 
 
 def mutants(module: str, source: str) -> Iterator[Mutant]:

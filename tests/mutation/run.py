@@ -1,23 +1,23 @@
-"""Runs each module's own tests against every mutant of it, in a process of its own.
+"""Runs each module's own tests against every mutant of it, each in a process of its own.
 
-A forked child imports the mutated module instead of the real one and runs pytest on the module's
-tests until the first fails, those first that call what is mutated; a mutant they let live meets the
-room's other tests. A child that hangs is killed and counts as caught: an endless loop is seen.
+A run of pytest that has collected its tests lets a fork of itself meet what can be planted there
+(`warm`). All other mutants, and those that live and are not known to do the same, meet every test
+in a child that imports the mutated module instead of the real one. What the module's own tests let
+live meets the room's other tests. A child that hangs is killed and counts as caught: an endless
+loop is seen.
 """
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.abc
 import importlib.machinery
 import os
-import select
-import signal
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,12 +26,13 @@ import hypothesis
 import pytest
 
 from tests.mutation.equivalent import EQUIVALENT
+from tests.mutation.forks import succeeds
 from tests.mutation.mutants import Mutant, mutants
 from tests.mutation.plan import ROOMS, Room
-from tests.mutation.reach import ReachedFirst, ReachedFunctions, ReachRecorder
+from tests.mutation.reach import ReachedFirst, ReachedFunctions
+from tests.mutation.warm import Met, WarmRun
 from tests.places import ROOT
 
-_LIMIT_S = 240
 _Suite = tuple[str, ...]
 _OURS = ("models", "strategies", "freqaimodels", "tests")
 _PYTEST = (
@@ -42,10 +43,17 @@ _PYTEST = (
 
 @dataclass(frozen=True)
 class Score:
-    """How many mutants there were, and which were not caught."""
+    """How many mutants there were, and which were not caught.
+
+    Attributes
+    ----------
+    refuted
+        Those that are listed as doing the same, and were caught.
+    """
 
     made: int
     survived: tuple[Mutant, ...]
+    refuted: tuple[Mutant, ...] = ()
 
     @property
     def equivalent(self) -> tuple[Mutant, ...]:
@@ -84,7 +92,8 @@ def run(
     Parameters
     ----------
     verify
-        Whether the tests are run on the source as it is first; False where that is known.
+        Whether the tests are run on the source as it is first, and noted what they reach; False
+        for a few mutants, where it is known that they pass.
 
     Raises
     ------
@@ -92,17 +101,36 @@ def run(
         If the tests do not pass on the source as it is: they would "catch" everything.
     """
     chosen = all_mutants(rooms)[first::every]
-    suites = dict.fromkeys(suite for room, _ in chosen for suite in (room.own, room.more) if suite)
-    _import_once(suites)
-    modules = {mutant.module for _, mutant in chosen}
-    reached = {suite: _verified(suite, modules) for suite in suites} if verify else {}
-    survived = []
-    for number, (room, mutant) in enumerate(chosen):
-        if all(_passes(mutant, suite, reached) for suite in (room.own, room.more) if suite):
+    of_room: dict[Room, list[Mutant]] = {}
+    for room, mutant in chosen:
+        of_room.setdefault(room, []).append(mutant)
+    survived: list[Mutant] = []
+    for room, planted in of_room.items():
+        for mutant in _living(room, planted, verify):
             survived.append(mutant)
             if report_survivor is not None:
-                report_survivor(f"{number + 1}/{len(chosen)} lives: {mutant.module}: {mutant.name}")
-    return Score(len(chosen), tuple(survived))
+                report_survivor(f"lives: {mutant.module}: {mutant.name}")
+    refuted = [m for _, m in chosen if _is_listed(m) and m not in survived]
+    return Score(len(chosen), tuple(survived), tuple(refuted))
+
+
+def _living(room: Room, planted: Sequence[Mutant], verify: bool) -> Iterator[Mutant]:
+    """Yield the mutants that neither the room's own tests nor its others catch."""
+    suites = [suite for suite in (room.own, room.more) if suite]
+    _import_once(suites)
+    living, reached = list(planted), {}
+    for suite in suites:
+        if verify and living:
+            living, reached[suite] = _let_live(suite, living)
+    for mutant in living:
+        if (verify and _is_listed(mutant)) or all(
+            _passes(mutant, suite, reached.get(suite, ReachedFunctions())) for suite in suites
+        ):
+            yield mutant
+
+
+def _is_listed(mutant: Mutant) -> bool:
+    return (mutant.module, mutant.name) in EQUIVALENT
 
 
 def report(score: Score) -> str:
@@ -114,6 +142,7 @@ def report(score: Score) -> str:
         f"{len(score.missed)} missed: score {caught:.1%}"
     ]
     lines += [f"missed: {m.module}: {m.name}" for m in score.missed]
+    lines += [f"listed as the same, and caught: {m.module}: {m.name}" for m in score.refuted]
     return "\n".join(lines)
 
 
@@ -144,42 +173,55 @@ def _files(suite: _Suite) -> Iterator[Path]:
         yield from sorted(path.rglob("test_*.py")) if path.is_dir() else [path]
 
 
-def _verified(suite: _Suite, modules: Collection[str]) -> ReachedFunctions:
-    """Run the tests on the source as it is; return which of these modules' functions each calls."""
-    recorder = ReachRecorder(modules)
+def _let_live(suite: _Suite, planted: Sequence[Mutant]) -> tuple[list[Mutant], ReachedFunctions]:
+    """Return the mutants that these tests do not catch, and which functions each test calls."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "reached.json"
-        if not _succeeds(lambda: _run(suite, [recorder]) or recorder.reached.write(file) or 0):
+        met = list(_met_warm(suite, planted, file))
+        if len(met) < len(planted):
             raise RuntimeError(f"the tests {suite} fail without any mutant")
-        return ReachedFunctions.read(file)
+        reached = ReachedFunctions.read(file)
+    living = [
+        mutant
+        for mutant, met_as in zip(planted, met, strict=True)
+        if met_as is Met.LIVES or (met_as is Met.NOT_HERE and _passes(mutant, suite, reached))
+    ]
+    return living, reached
 
 
-def _passes(mutant: Mutant, suite: _Suite, reached: Mapping[_Suite, ReachedFunctions]) -> bool:
-    """Return whether all tests of `suite` pass on the mutant."""
-    plugins = [ReachedFirst(reached[suite], mutant)] if suite in reached else []
+def _met_warm(suite: _Suite, planted: Sequence[Mutant], file: Path) -> Iterator[Met]:
+    """Yield what came of the mutants in one run of these tests; fewer if that could not begin."""
+    read, write = os.pipe()
 
     def meet() -> int:
+        os.close(read)
+        _prepare_child()
+        return _run(suite, [WarmRun(planted, partial(_tell, write), file, _limit_s)])
+
+    succeeds(meet)
+    os.close(write)
+    with open(read, encoding="ascii") as answers:
+        yield from map(Met, answers.read())
+
+
+def _tell(write: int, met: Met) -> None:
+    os.write(write, met.encode())
+
+
+def _limit_s(all_tests_s: float) -> float:
+    """Return the seconds that tests may take on a mutant which take so many as it is."""
+    return 60 + 5 * all_tests_s if all_tests_s else 240
+
+
+def _passes(mutant: Mutant, suite: _Suite, reached: ReachedFunctions) -> bool:
+    """Return whether all tests of `suite` pass on the mutant, imported instead of the module."""
+
+    def meet() -> int:
+        _prepare_child()
         sys.meta_path.insert(0, _Finder(mutant))
-        return _run(suite, plugins)
+        return _run(suite, [ReachedFirst(reached, mutant)])
 
-    return _succeeds(meet)
-
-
-def _succeeds(act: Callable[[], int]) -> bool:
-    """Return whether `act` returns 0 in a child whose modules of ours are not yet imported."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        with contextlib.suppress(BaseException):
-            _prepare_child()
-            code = act()
-        os._exit(code)
-    ends = os.pidfd_open(child)
-    if not select.select([ends], [], [], _LIMIT_S)[0]:
-        os.kill(child, signal.SIGKILL)
-    os.close(ends)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status) == 0
+    return succeeds(meet, _limit_s(sum(reached.seconds.values())))
 
 
 def _prepare_child() -> None:
