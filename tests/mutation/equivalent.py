@@ -14,6 +14,10 @@ _ENTERS: Final = (
 _SIGNALS: Final = "models.trade.decision.signals"
 
 _CALIBRATION: Final = "models.learn.calibration"
+_FLOOR: Final = (
+    "a row under the floor adds a constant to the loss, whose size moves no minimum of it"
+)
+_CHAIN: Final = "by the chain rule each slope's minimum is the same wherever the other one stands"
 _PEAK: Final = "the likelihood is concave: from wherever the search begins it ends at the one peak"
 _STOP: Final = (
     "Newton's steps square their error: one near 10^-8 is the last that counts, and the next, "
@@ -56,6 +60,11 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     ("models.trade.decision.execution", "quote_at: side > 0 -> side >= 0"): (
         "a side is +1 to buy or -1 to sell, never 0"
     ),
+    (
+        "models.trade.decision.entry_stop",
+        "_no_edge: 10000.0 * row[columns.EDGE_LOW] * sign -> "
+        "10000.0 * row[columns.EDGE_LOW] / sign",
+    ): "`_leader` says +1 or -1, and of those product and quotient are the same",
     ("models.trade.decision.execution", "moved_quote: away > 0 -> away >= 0"): (
         "at 0 the best price is the one it rests at"
     ),
@@ -105,9 +114,10 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
         "signals: false_short > config.false_alarms_per_week -> "
         "false_short >= config.false_alarms_per_week",
     ): _ENTERS,
-    (_CALIBRATION, "fit_temperature.log_loss: 1e-12 -> 1.5e-12"): (
-        "a row under the floor adds a constant to the loss, whose size moves no minimum of it"
-    ),
+    (_CALIBRATION, "fit_temperature.log_loss: 1e-12 -> 1.5e-12"): _FLOOR,
+    (_CALIBRATION, "fit_chain_slopes.log_loss: 1e-12 -> 1.5e-12"): _FLOOR,
+    (_CALIBRATION, "fit_chain_slopes: 0.0 -> 1.0"): _CHAIN,
+    (_CALIBRATION, "fit_chain_slopes: 0.0 -> 1.0 #3"): _CHAIN,
     (_CALIBRATION, "module: 100 -> 101"): (
         "Newton's search arrives in some ten steps or never; this bounds one that does not"
     ),

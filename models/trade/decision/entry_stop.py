@@ -99,8 +99,8 @@ def _no_edge(
 def _alarm(
     row: Mapping[str, float], claimed: float, cost_frac: float, config: DecisionConfig
 ) -> EntryStop:
-    side, sign, _ = _leader(row)
-    rate = row[columns.FALSE_ALARMS_DOWN if sign > 0 else columns.FALSE_ALARMS_UP]
+    side, _, _ = _leader(row)
+    rate = row[columns.FALSE_ALARMS_DOWN if side == "up" else columns.FALSE_ALARMS_UP]
     limit = config.false_alarms_per_week
     said = (
         "nobody can tell whether a cascade is near" if math.isnan(rate)

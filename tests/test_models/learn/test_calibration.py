@@ -108,6 +108,12 @@ def test_slopes_when_evidence_is_understated_then_only_that_for_a_move_is_raised
     assert direction == pytest.approx(1.0, abs=1e-4)
 
 
+def test_slopes_when_evidence_is_understated_beyond_belief_then_the_bounds_are_used() -> None:
+    logits, classes = spread(1.0, 1.0)
+    found = fit_chain_slopes(PRIOR + 0.05 * (logits - PRIOR), classes, PRIOR)
+    assert found == pytest.approx((4.0, 1.0), abs=1e-3)
+
+
 def test_slopes_when_rows_are_too_few_then_both_numbers_are_named() -> None:
     few = MIN_ROWS - 1
     with pytest.raises(InputError, match=f"at least {MIN_ROWS} calibration rows, got {few}"):

@@ -272,6 +272,7 @@ def test_liquidation_when_the_low_reaches_it_then_it_ends_there_though_the_close
     np.testing.assert_allclose(a.equity_close, [480, 0, 0])
     np.testing.assert_allclose(a.wallet, [480, 0, 0])
     np.testing.assert_allclose(a.distance_to_liquidation_frac[1:], [0, np.nan])
+    np.testing.assert_allclose(a.distance_worst_frac[1:], [0, np.nan])
     np.testing.assert_allclose(a.margin_ratio_close, [10 / 480, 0, 0])
     np.testing.assert_allclose(a.margin_ratio_worst, [10 / 480, np.inf, 0])
     np.testing.assert_allclose(a.gross_notional, [1_000, 0, 0])

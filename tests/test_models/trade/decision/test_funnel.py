@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.base import columns
 from models.base.types import FloatArray
 from models.trade.decision.funnel import ENTRY_STEPS, STEP_NAMES, entry_funnel, steps_passed
 from models.trade.decision.signals import DecisionConfig, signals
@@ -19,6 +20,11 @@ def stopped(forecast: dict[str, FloatArray], do_predict: float = 1.0, **rule: fl
     """The step that stops a row, "" if none does."""
     passed = steps_passed(forecast, np.array([do_predict]), COST, DecisionConfig(**rule))
     return [*STEP_NAMES, ""][int(passed[0])]
+
+
+def claims(value: float) -> dict[str, FloatArray]:
+    """What the quantiles say, whatever is believed of it."""
+    return {name: np.array([value]) for name in columns.RETURN_QUANTILES}
 
 
 @pytest.mark.parametrize(
@@ -34,6 +40,8 @@ def stopped(forecast: dict[str, FloatArray], do_predict: float = 1.0, **rule: fl
         (row(up=0.4, down=0.4), 1.0, "direction"),
         (row(edge=COST * 0.999), 1.0, "edge"),
         (row(edge=-0.01), 1.0, "edge"),
+        (row(edge=0.01) | claims(-0.01), 1.0, "edge"),
+        (row(up=0.2, down=0.6, edge=-0.01) | claims(0.01), 1.0, "edge"),
         (row(edge=NAN), 1.0, "edge"),
         (row(false_down=0.1), 1.0, "hazard"),
         (row(false_down=NAN), 1.0, "hazard"),
