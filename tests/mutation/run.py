@@ -13,6 +13,7 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -37,6 +38,7 @@ _Suite = tuple[str, ...]
 _OURS = ("models", "strategies", "freqaimodels", "tests")
 _PYTEST = (
     "-x", "-q", "-m", "not slow", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist",
+    "-p", "no:unraisableexception",  # it collects all garbage in the end: half of a run
     "--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"),
 )  # fmt: skip
 
@@ -84,6 +86,7 @@ def run(
     *,
     every: int = 1,
     first: int = 0,
+    only: str = "",
     verify: bool = True,
     report_survivor: Callable[[str], None] | None = None,
 ) -> Score:
@@ -91,6 +94,8 @@ def run(
 
     Parameters
     ----------
+    only
+        A regular expression: those of them whose `module: name` it is found in.
     verify
         Whether the tests are run on the source as it is first, and noted what they reach; False
         for a few mutants, where it is known that they pass.
@@ -100,7 +105,12 @@ def run(
     RuntimeError
         If the tests do not pass on the source as it is: they would "catch" everything.
     """
-    chosen = all_mutants(rooms)[first::every]
+    wanted = re.compile(only)
+    chosen = [
+        (room, mutant)
+        for room, mutant in all_mutants(rooms)[first::every]
+        if wanted.search(f"{mutant.module}: {mutant.name}")
+    ]
     of_room: dict[Room, list[Mutant]] = {}
     for room, mutant in chosen:
         of_room.setdefault(room, []).append(mutant)
