@@ -124,7 +124,7 @@ class AnsweringStrategy(ControlledStrategy):
         )  # fmt: skip
 
     def _full(self, pair: str) -> EntryStop | None:
-        trades, most = Trade.get_open_trades(), self.config.get("max_open_trades", -1)
+        trades, most = Trade.get_open_trades(), self.config.get("max_open_trades", math.inf)
         if any(trade.pair == pair for trade in trades):
             return EntryStop(
                 rule=EntryRule.HELD, why="a position is open, or an order for one waits",

@@ -47,6 +47,9 @@ _GUARDS: Final = (
     f"{_RISK}/test_guards.py", f"{_RISK}/test_limits.py", f"{_RISK}/test_losses.py",
     f"{_RISK}/test_after_trade.py", f"{_RISK}/test_second_source.py",
 )  # fmt: skip
+_ACCOUNT: Final = "tests/test_strategies/account"
+_BOT: Final = "tests/test_strategies/bot"
+_BUNDLES: Final = "tests/test_strategies/desk/bundles"
 _CONTROL: Final = "tests/test_models/operate/control"
 _WATCH: Final = "tests/test_strategies/desk/watch"
 
@@ -150,5 +153,21 @@ ROOMS: Final[dict[str, tuple[Room, ...]]] = {
              ("tests/test_strategies/guard",),
              ("tests/test_strategies/human/test_control.py",
               "tests/test_strategies/bot/test_forecast.py"), quick=False),
+    ),
+    "choose": (Room(("models.studies.choose.*",), ("tests/test_models/studies/choose",)),),
+    "answer": (
+        Room(("models.operate.control.entry_answer",), (f"{_CONTROL}/test_entry_answer.py",),
+             ("tests/test_strategies/desk/test_control_desk.py",)),
+        Room(("strategies.bot.answering",), (f"{_BOT}/test_answering.py",),
+             (f"{_BOT}/test_forecast.py",), quick=False),
+    ),
+    "bundles": (
+        Room(tuple(f"strategies.desk.bundles.{m}" for m in ("contents", "keys", "fit", "install")),
+             (_BUNDLES,), quick=False),
+    ),
+    "trades": (  # on a server: what has none leaves those tests out, and they catch nothing
+        Room(("strategies.account.trades_lock", "strategies.account.trades_server"),
+             (f"{_ACCOUNT}/test_trades_lock.py", f"{_ACCOUNT}/test_trades_server.py"),
+             quick=False),
     ),
 }  # fmt: skip

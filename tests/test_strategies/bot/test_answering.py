@@ -107,6 +107,8 @@ def test_answer_when_the_edge_does_not_pay_then_it_says_so_with_its_numbers_cand
          "a cascade against up is near"),
         (entered(), EntryRule.NOTHING, "no rule says no"),
         (entered().assign(exit_long=1), EntryRule.DIRECTION, "and against it"),
+        (entered().assign(exit_short=1), EntryRule.NOTHING, "no rule says no"),
+        (entered().assign(enter_short=1), EntryRule.DIRECTION, "and against it"),
     ],
 )  # fmt: skip
 def test_answer_when_a_forecast_is_stopped_then_the_first_rule_that_says_no_is_named(
@@ -169,6 +171,48 @@ def test_answer_when_the_pair_is_locked_held_or_lost_then_that_comes_before_any_
     ]
 
 
+@pytest.mark.parametrize(
+    ("lock", "said"),
+    [(None, "Freqtrade has locked the pair"),
+     (SimpleNamespace(lock_end_time=datetime(2024, 1, 2, tzinfo=UTC), reason=None),
+      "Freqtrade has locked the pair until 2024-01-02 00:00 UTC")],
+)  # fmt: skip
+def test_answer_when_freqtrade_says_no_more_of_a_lock_then_nothing_is_made_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock: Any, said: str
+) -> None:
+    monkeypatch.setattr(PairLocks, "is_pair_locked", staticmethod(lambda *_, **__: True))
+    monkeypatch.setattr(PairLocks, "get_pair_longest_lock", staticmethod(lambda *_: lock))
+    assert answer(made(BitcoinCrossMargin, tmp_path, entered())).why == said
+
+
+@pytest.mark.parametrize(
+    ("limit", "is_held"),
+    [({}, False), ({"max_open_trades": -1}, False), ({"max_open_trades": float("inf")}, False),
+     ({"max_open_trades": 2}, False), ({"max_open_trades": 1}, True),
+     ({"max_open_trades": 0}, True)],
+)  # fmt: skip
+def test_answer_when_another_pair_is_held_then_only_a_limit_of_trades_stops_this_one(
+    tmp_path: Path, world: list[Any], limit: dict[str, Any], is_held: bool
+) -> None:
+    strategy = made(BitcoinCrossMargin, tmp_path, entered(), **limit)
+    world[:] = [position(pair="ETH/USDT:USDT")]
+    assert (answer(strategy).rule == EntryRule.HELD) is is_held
+    world[:] = []
+    assert (answer(strategy).rule == EntryRule.HELD) is (limit.get("max_open_trades") == 0)
+
+
+@pytest.mark.parametrize(("trained_s", "known_ms"), [(0, None), (1, 1000)])
+def test_answer_when_no_model_was_trained_yet_then_no_time_of_it_is_told(
+    tmp_path: Path, trained_s: int, known_ms: int | None
+) -> None:
+    strategy = made(BitcoinCrossMargin, tmp_path, entered())
+    assert answer(strategy).trained_ms is None  # no FreqAI at all
+    drawer = object.__new__(FreqaiDataDrawer)
+    drawer.pair_dict = {PAIR: {"model_filename": "", "trained_timestamp": trained_s}}
+    strategy.freqai = SimpleNamespace(dd=drawer)
+    assert answer(strategy).trained_ms == known_ms
+
+
 def test_answer_when_no_candle_was_analysed_then_it_does_not_say_that_all_is_well(
     tmp_path: Path,
 ) -> None:
@@ -177,11 +221,16 @@ def test_answer_when_no_candle_was_analysed_then_it_does_not_say_that_all_is_wel
 
 
 def test_answer_when_the_candle_is_old_then_that_comes_before_what_its_forecast_says(
-    tmp_path: Path,
+    tmp_path: Path, world: list[Any]
 ) -> None:
-    strategy = made(BitcoinCrossMargin, tmp_path, edgeless())
-    [found] = strategy._answers({PAIR: "the last analysed candle opened 9999 s ago"}, NOW)
-    assert (found.rule, found.why) == ("trusted", "the last analysed candle opened 9999 s ago")
+    old = "the last analysed candle opened 9999 s ago"
+    for frame in (edgeless(), entered()):
+        strategy = made(BitcoinCrossMargin, tmp_path, frame)
+        [found] = strategy._answers({PAIR: old}, NOW)
+        assert (found.rule, found.why) == ("trusted", old)
+    world[:] = [position()]
+    [found] = strategy._answers({PAIR: old}, NOW)
+    assert found.rule == EntryRule.HELD
 
 
 def test_answer_when_a_volatility_target_is_held_then_its_own_rules_are_told(

@@ -54,6 +54,7 @@ def test_why_when_the_bot_has_answered_then_the_rule_the_cure_the_forecast_and_a
         ({"stopped": "end of process"}, EntryRule.STOPPED, "the bot has ended"),
         ({"stopped": "/reload_config"}, EntryRule.STOPPED, "loads a new configuration"),
         ({"time_ms": NOW - 31_000}, EntryRule.STOPPED, "no sign of life for 31 s"),
+        ({"time_ms": NOW - 30_001}, EntryRule.STOPPED, "no sign of life for 30 s"),
         ({"obstacles": ["nobody has acknowledged the risk"]}, EntryRule.OBSTACLE,
          "nobody has acknowledged the risk"),
     ],
@@ -67,6 +68,25 @@ def test_why_when_the_bot_opens_nothing_at_all_then_that_is_the_reason_of_every_
     assert said in told["why"]
     assert told["change"]
     assert "claims" not in commands.why_now()
+
+
+def test_why_when_the_sign_of_life_is_half_a_minute_old_then_the_bot_is_taken_for_alive(
+    commands: Commands,
+) -> None:
+    beat(commands.store.folder, replace(LIFE, time_ms=NOW - 30_000))
+    assert "claims +3.1 bp" in commands.why_now()
+
+
+def test_why_when_no_rule_says_no_or_no_candle_is_known_then_no_line_is_made_up(
+    commands: Commands,
+) -> None:
+    for known in ({"candle_ms": NOW}, {"closed_ms": NOW}):
+        bare = EntryAnswer(pair=PAIR, rule="nothing", why="no rule says no", change="", **known)
+        beat(commands.store.folder, replace(LIFE, answers=[plain_answer(bare)]))
+        assert commands.why_now() == f"{PAIR}: no rule says no"
+    both = replace(bare, candle_ms=NOW - HOUR, closed_ms=NOW)
+    beat(commands.store.folder, replace(LIFE, answers=[plain_answer(both)]))
+    assert "last forecast: no forecast; of the candle" in commands.why_now()
 
 
 def test_why_when_a_person_has_halted_then_control_is_the_rule_and_he_is_named(
