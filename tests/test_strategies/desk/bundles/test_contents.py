@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -91,6 +92,23 @@ def test_bundle_when_of_another_format_then_it_names_both(tmp_path: Path) -> Non
     assert "export it again" in caught.value.cure
 
 
+def test_bundle_when_its_first_line_is_no_format_then_only_its_beginning_is_told(
+    tmp_path: Path,
+) -> None:
+    for data, told in ((b"breakwater bundle 1234567890123", r"format 1, got '1234567890'$"),
+                       (bytes(range(65, 90)), r"begins with 'ABCDEFGHIJKLMNOPQRST'$")):  # fmt: skip
+        with pytest.raises(ArtifactError) as caught:
+            read_sealed(written(tmp_path, data))
+        assert re.search(told, caught.value.problem)
+
+
+def test_file_when_larger_than_any_bundle_then_it_is_not_looked_into(tmp_path: Path) -> None:
+    with (tmp_path / "a.bundle").open("wb") as file:
+        file.truncate((256 << 20) + 1)
+    with pytest.raises(ArtifactError, match="cannot read the bundle"):
+        read_sealed(tmp_path / "a.bundle")
+
+
 def archive_with_bomb() -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -140,6 +158,41 @@ def head(rows: bytes = ROW, rest: bytes = b"") -> bytes:
     return b'{"parts": {}, "versions": {}, "models": [' + rows + b"]" + rest + b"}"
 
 
+def rows(number: int, trained_s: int = 1) -> list[BundledModel]:
+    return [BundledModel(f"{i:03}", trained_s, ("&-x",), b"x") for i in range(number)]
+
+
+@pytest.mark.parametrize(
+    ("models", "fits"),
+    [
+        (rows(64), True), (rows(65), False),
+        (rows(1, (1 << 33) - 1), True), (rows(1, 1 << 33), False), (rows(1, 0), False),
+        ([replace(ONE, pair="B" * 63)], True), ([replace(ONE, pair="B" * 64)], False),
+        ([replace(ONE, pair="B")], True), ([replace(ONE, pair="")], False),
+    ],
+)  # fmt: skip
+def test_content_when_its_size_is_at_a_bound_then_it_is_taken_up_to_there(
+    models: list[BundledModel], fits: bool
+) -> None:
+    sealed = Sealed(bytes(32), signed_content(models), "")
+    if fits:
+        assert opened(sealed, "").models == models
+        return
+    with pytest.raises(ArtifactError, match="holds something else: expected"):
+        opened(sealed, "")
+
+
+def signed_content(models: list[BundledModel]) -> bytes:
+    data = seal(replace(BUNDLE, models=models), KEY)
+    return data[len(b"breakwater bundle 1\n") + 32 + 64 :]
+
+
+def test_content_when_something_long_stands_there_then_its_beginning_is_told() -> None:
+    content = arrays(head(b'"' + b"A" * 200 + b'"'), model_0=b"x")
+    with pytest.raises(ArtifactError, match=f"got '{'A' * 100}'\n"):
+        opened(Sealed(bytes(32), content, ""), "")
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -150,6 +203,10 @@ def head(rows: bytes = ROW, rest: bytes = b"") -> bytes:
         arrays(b"[]", model_0=b"x"),
         arrays(head()),
         arrays(head(b""), model_0=b"x"),
+        arrays(head(b"")),
+        arrays(head().replace(b'"versions": {}', b'"versions": {"numpy": 2}'), model_0=b"x"),
+        arrays(head(ROW.replace(b'["&-x"]', b"[1]")), model_0=b"x"),
+        arrays(head(ROW.replace(b"}", b', "more": 1}')), model_0=b"x"),
         arrays(head(), model_0=b"x", model_1=b"x"),
         arrays(head(), **{"../../../etc/passwd": b"x"}),
         arrays(head(rest=b', "run": "me"'), model_0=b"x"),
@@ -161,7 +218,7 @@ def head(rows: bytes = ROW, rest: bytes = b"") -> bytes:
         arrays(head(ROW.replace(b'["&-x"]', b"[]")), model_0=b"x"),
         arrays_to_bytes({"head": np.frombuffer(head(), np.uint8), "model 0": np.zeros(3)}),
     ],
-    ids=range(17),
+    ids=range(21),
 )
 def test_content_when_somebody_trusted_signed_something_else_then_it_is_refused(
     tmp_path: Path, content: bytes

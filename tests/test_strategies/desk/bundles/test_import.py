@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import re
@@ -14,10 +15,12 @@ from typing import Any
 import pytest
 from onnx import load_from_string
 
+from models.base.errors import ArtifactError
 from models.serve import rehearsal
 from strategies.desk import cli
 from strategies.desk.bundles import install as installing
 from strategies.desk.bundles.contents import Bundle, BundledModel
+from strategies.desk.bundles.fit import require_fit
 from strategies.desk.bundles.keys import PINNED, make_key
 from tests.test_contract import echo
 from tests.test_strategies.desk.bundles.world import (
@@ -54,6 +57,12 @@ def test_bundle_when_imported_then_it_serves_and_says_until_when(
     (file,) = desk.models.rglob("*_model.arrays")
     assert file.read_bytes() == bundle.models[0].data
     assert not list(desk.userdir.rglob("*.pkl"))
+    digest = hashlib.sha256((desk.folder / "a.bundle").read_bytes()).hexdigest()
+    assert file.parent.name == f"bundle-{digest[:16]}"
+    [beside] = desk.models.rglob("*_metadata.json")
+    told = json.loads(beside.read_text(encoding="utf-8"))
+    assert {*told["labels_mean"].values(), *told["labels_std"].values()} == {0.0}
+    assert told["training_features_list"] == list(FEATURES)
 
 
 def with_part(*path: str, value: Any) -> Callable[[Bundle], Bundle]:
@@ -85,7 +94,10 @@ def of_market(market: str) -> bytes:
 
 LABELS_AT = ("freqai", "model_training_parameters", "labels", "horizon_candles")
 FOREIGN: list[tuple[str, Callable[[Bundle], Bundle], str]] = [
-    ("code", with_part("code", value="0123456789abcdef"), "code: expected .*, got 0123456789ab"),
+    ("code", with_part("code", value="0123456789abcdef"), "code: expected .*, got 0123456789ab\n"),
+    ("long", with_part("seed", value="9" * 70), f"seed: expected nothing, got {'9' * 60}\n"),
+    ("many", lambda b: replace(b, parts={str(i): i for i in range(10)}),
+     "7: expected nothing, got 7; and [0-9]+ more"),
     ("model", with_part("model", value="TCNForecaster"),
      "model: expected LSTMForecaster, got TCNForecaster"),
     ("strategy", with_part("strategy", value="VolatilityTarget"),
@@ -124,6 +136,19 @@ def test_bundle_when_it_does_not_fit_then_it_is_refused_by_name_and_nothing_is_w
     assert "\n  cure:  " in said.err
     assert "Traceback" not in said.err
     assert list(desk.userdir.iterdir()) == []
+
+
+def test_model_when_trained_a_little_ahead_of_this_clock_then_only_so_far(desk: Desk) -> None:
+    bundle = desk.bundle()
+    [one] = bundle.models
+    require_fit(bundle, desk.receiver, one.trained_s - 300, "")
+    with pytest.raises(ArtifactError, match="trained in the future"):
+        require_fit(bundle, desk.receiver, one.trained_s - 301, "")
+
+
+def test_receiver_when_read_then_it_says_how_long_a_model_is_trusted(desk: Desk) -> None:
+    config = write_config(desk.folder / "hours.json", freqai={"expiration_hours": 7})
+    assert receiver_at([config], desk.userdir).expiration_s == 7 * 3600
 
 
 def test_signer_when_nobody_trusts_him_then_his_bundle_is_refused(

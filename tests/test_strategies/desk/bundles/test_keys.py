@@ -83,8 +83,13 @@ def test_keys_when_of_another_kind_or_no_file_then_they_are_refused(tmp_path: Pa
     (tmp_path / "ec").chmod(0o600)
     with pytest.raises(ConfigError, match="expected an Ed25519 key"):
         private_key(tmp_path / "ec")
-    for none in (tmp_path / "nowhere", tmp_path):
+    (tmp_path / "large").write_bytes(bytes((1 << 14) + 1))
+    for none in (tmp_path / "nowhere", tmp_path, tmp_path / "large"):
         with pytest.raises(ConfigError, match="cannot read the key"):
             private_key(none)
         with pytest.raises(ConfigError, match="cannot read the key"):
             trusted_key(none)
+
+
+def test_fingerprint_when_said_then_it_is_the_one_every_version_has_said() -> None:
+    assert key_name(bytes(32)) == "66687aad-f862bd77-6c8fc18b-8e9f8e20"
