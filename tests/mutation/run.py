@@ -133,7 +133,7 @@ def _living(room: Room, planted: Sequence[Mutant], verify: bool) -> Iterator[Mut
         if verify and living:
             living, reached[suite] = _let_live(suite, living)
     for mutant in living:
-        if (verify and _is_listed(mutant)) or all(
+        if _is_listed(mutant) or all(
             _passes(mutant, suite, reached.get(suite, ReachedFunctions())) for suite in suites
         ):
             yield mutant
