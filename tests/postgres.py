@@ -15,11 +15,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
 import psycopg2
 import pytest
 
@@ -55,6 +56,22 @@ class Server:
     def stop(self, how: str = "immediate") -> None:
         """Stop it: at once, as a crash does, or "fast", as an update does."""
         self.run("pg_ctl", "-D", str(self.folder / "data"), "-m", how, "-w", "stop")
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Stop all its processes where they are, with their connections, until the block ends."""
+        pid = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        first = psutil.Process(pid)
+        first.suspend()  # it starts no more of them
+        everyone = [first, *first.children(recursive=True)]
+        try:
+            for process in everyone:
+                process.suspend()
+            yield
+        finally:
+            for process in reversed(everyone):
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
 
     def run(self, program: str, *words: str) -> str:
         """Run a program of the server as its user, and return what it printed."""

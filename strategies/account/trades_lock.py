@@ -18,6 +18,7 @@ from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
+from strategies.account.server_silence import bound_silence
 from strategies.account.trades_server import CONNECT, SESSION
 
 # Lost, locked, full, read-only: whatever is not a mistake of the question.
@@ -84,6 +85,7 @@ def connect_whoever_asks() -> None:
         return  # in memory: one connection, which all share
     engine = create_engine(old.url, connect_args=_connecting(old.url), max_overflow=-1)
     if old.url.get_backend_name() == "postgresql":
+        bound_silence()
         event.listen(engine, "connect", _set_up)
     custom_data = inspect(Trade).relationships["custom_data"].mapper.class_
     for sessions in (Trade.session, custom_data.session):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -22,6 +23,7 @@ from models.base.errors import ConfigError, ControlError
 from models.base.files import Clock, wall_clock_ms
 from models.operate.control.lease import Holder, holder_from, this_process
 from models.operate.control.owner import Owner, owner_from_text, owner_text
+from strategies.account.server_silence import bound_silence
 
 CONNECT: Final = {
     # A cable pulled is known within half a minute, not after the quarter of an hour of the kernel.
@@ -59,6 +61,7 @@ class ServerLease:
 
     def __init__(self, connection: Any, name: str, before: Holder | None) -> None:
         self.connection, self.before = connection, before
+        self.turn: Final = threading.RLock()  # two questions at once the driver refuses
         self._name, self._gone = name, ""
 
     @property
@@ -73,8 +76,9 @@ class ServerLease:
             return self._gone
         try:
             # The server says nothing on this connection by itself, unless it is the end of it.
-            if self.connection.closed or select.select([self.connection], [], [], 0)[0]:
-                _rows(self.connection, "SELECT 1")
+            with self.turn:
+                if self.connection.closed or select.select([self.connection], [], [], 0)[0]:
+                    _rows(self.connection, "SELECT 1")
         except (_database_error(), OSError, ValueError) as error:
             self._gone = (
                 f"the lock on {self._name} is lost ({_line(error)}): start the bot again, so that "
@@ -192,7 +196,7 @@ class ServerPlace:
         """Give the connection that holds the lock, else one for as long as the block."""
         held = _held.get(self.url.set(password=None).render_as_string())
         if held is not None and not held.lost():
-            with self._said(held.connection):
+            with held.turn, self._said(held.connection):
                 yield held.connection
             return
         with closing(_connected(self.url, self.name)) as own, self._said(own):
@@ -253,6 +257,7 @@ def _connected(url: URL, name: str) -> Any:
     refused = _database_error()
     import psycopg2
 
+    bound_silence()
     words, named = url.get_dialect()().create_connect_args(url)
     try:
         connection = psycopg2.connect(

@@ -19,6 +19,7 @@ NAME = re.compile(r"[A-Za-z0-9_.-]+")
 EXTRAS = {
     "models.learn": "train", "models.reports": "report",
     "models.learn.jobs.ray_driver": "ray", "strategies.account.trades_server": "postgres",
+    "strategies.account.server_silence": "postgres",
     "strategies.desk.terminal.ended": "train",
 }  # fmt: skip
 

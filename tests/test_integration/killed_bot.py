@@ -155,6 +155,10 @@ class Story:
         """Return the sizes of the stops on the exchange."""
         return [float(algo.quantity) for algo in self.account.open_algos()]
 
+    def protected(self, bot: LiveBot) -> bool:
+        """Whether there is a position, in the bot's books, and one stop, as large as it is."""
+        return self.stops() == [self.held()] == [self.booked(bot)] and self.held() > 0
+
     def loops(self, bot: LiveBot) -> int:
         """Return how many loops this very bot has begun."""
         beat = last_beat(self.desk.store.folder)

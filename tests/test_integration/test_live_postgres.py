@@ -9,19 +9,21 @@ from typing import Any
 
 import pytest
 
-from models.operate.control.commands import Commands
-from models.operate.control.heartbeat import last_beat
-from models.operate.control.state import ControlMode, Person
+from models.operate.control.state import ControlMode
 from strategies.desk.loopback.account import Customer
 from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.state import ExchangeState
 from tests.postgres import PASSWORD, Server, rows, running_server
 from tests.test_integration import guarded_bot, killed_bot
-from tests.test_integration.live_bot import LiveBot, running_bot
-from tests.test_integration.running import SECRET, RunningProcess, running, write_strategy
-
-ANN = Person("ann", "telegram")
-SYMBOL = "BTCUSDT"
+from tests.test_integration.killed_bot import Story
+from tests.test_integration.live_bot import running_bot
+from tests.test_integration.running import (
+    PATIENCE_S,
+    SECRET,
+    RunningProcess,
+    running,
+    write_strategy,
+)
 
 
 @pytest.fixture(scope="module")
@@ -45,32 +47,6 @@ def configuration(url: str) -> dict[str, Any]:
     return config
 
 
-def want(folder: Path, what: str) -> None:
-    (folder / "wanted").write_text(what, encoding="utf-8")
-
-
-def held(account: Customer) -> float:
-    return float(account.position(SYMBOL).amount)
-
-
-def stops(account: Customer) -> list[float]:
-    return [float(algo.quantity) for algo in account.open_algos()]
-
-
-def booked(bot: LiveBot) -> float:
-    return sum(trade["amount"] for trade in bot.trades().values() if trade["is_open"])
-
-
-def protected(bot: LiveBot, account: Customer) -> bool:
-    return stops(account) == [held(account)] == [booked(bot)] and held(account) > 0
-
-
-def looped(bot: LiveBot, desk: Commands) -> bool:
-    """Whether this very bot has looked after its position twice."""
-    beat = last_beat(desk.store.folder)
-    return beat is not None and beat.pid == bot.process.pid and beat.loop >= 2
-
-
 def ended(folder: Path, config: dict[str, Any], *arguments: str, **more: Any) -> str:
     """Start a bot that is to end by itself; return its log."""
     with running_bot(folder, config, *arguments, **more) as bot:
@@ -89,11 +65,11 @@ def test_live_run_when_its_trades_are_on_a_server_then_it_enters_survives_a_kill
     database: str,
 ) -> None:  # fmt: skip
     arguments = write_strategy(tmp_path, killed_bot.STRATEGY)
-    desk, config = Commands(tmp_path / "user_data"), configuration(url)
-    want(tmp_path, "enter")
+    story, config = Story(tmp_path, account), configuration(url)
+    story.want("enter")
     with running_bot(tmp_path, config, *arguments) as bot:
-        bot.wait_for(lambda: protected(bot, account), "an entry, booked, and its stop")
-        want(tmp_path, "")
+        bot.wait_for(lambda: story.protected(bot), "an entry, booked, and its stop")
+        story.want("")
         # A second bot on the same trades, in a folder and on an account of its own.
         other = venue.open_account("other-key", SECRET)
         (tmp_path / "b").mkdir()
@@ -109,14 +85,14 @@ def test_live_run_when_its_trades_are_on_a_server_then_it_enters_survives_a_kill
     log = ended(tmp_path / "b", theirs, *arguments)
     assert "belongs to KilledSignals, live on binance" in log
     with running_bot(tmp_path, config, *arguments) as bot:
-        bot.wait_for(lambda: looped(bot, desk), "loops after the kill")
-        bot.wait_for(lambda: protected(bot, account), "one stop, as large as the position")
+        bot.wait_for(lambda: story.loops(bot) >= 2, "loops after the kill")
+        bot.wait_for(lambda: story.protected(bot), "one stop, as large as the position")
         assert len(account.orders) == 1
-        want(tmp_path, "leave")
-        bot.wait_for(lambda: not held(account) and not booked(bot), "a flat bot")
-        bot.wait_for(lambda: not stops(account), "its stop taken back")
+        story.want("leave")
+        bot.wait_for(lambda: not story.held() and not story.booked(bot), "a flat bot")
+        bot.wait_for(lambda: not story.stops(), "its stop taken back")
         assert bot.troubles() == []
-    assert desk.store.read().mode is ControlMode.ACTIVE
+    assert story.desk.store.read().mode is ControlMode.ACTIVE
     assert [t["exit_reason"] for t in rows(database, "SELECT * FROM trades")] == ["wanted"]
     assert written_with(tmp_path, PASSWORD) == []
     assert state.unknown == []
@@ -128,45 +104,70 @@ def test_live_run_when_its_server_is_stopped_then_it_ends_and_the_stop_and_the_w
     database: str,
 ) -> None:  # fmt: skip
     arguments = write_strategy(tmp_path, killed_bot.STRATEGY)
-    desk, config = Commands(tmp_path / "user_data"), configuration(url)
-    want(tmp_path, "enter")
+    story, config = Story(tmp_path, account), configuration(url)
+    story.want("enter")
     with running_bot(tmp_path, config, *arguments) as bot:
-        bot.wait_for(lambda: protected(bot, account), "an entry, booked, and its stop")
-        amount, before = held(account), last_beat(desk.store.folder)
+        bot.wait_for(lambda: story.protected(bot), "an entry, booked, and its stop")
+        amount, before = story.held(), story.loops(bot)
         server.stop("fast")
         try:
             assert bot.process.wait(120) != 0
-            after = last_beat(desk.store.folder)
             # The loop that was on its way, and the next one at the latest.
-            assert before is not None
-            assert after is not None
-            assert after.loop <= before.loop + 2
-            assert stops(account) == [amount] == [held(account)]
+            assert 0 < before <= story.loops(bot) <= before + 2
+            assert story.stops() == [amount] == [story.held()]
             assert "the trades database refused: " in bot.log()
-            (line,) = desk.journal.entries(kind="database.refused")
+            (line,) = story.desk.journal.entries(kind="database.refused")
             assert "stops stay at the exchange" in line.record["done"]
             # Started again meanwhile, it says so and touches nothing.
             log = ended(tmp_path, config, *arguments)
             assert "the trades database" in log
             assert "cannot be reached" in log
-            assert stops(account) == [amount] == [held(account)]
+            assert story.stops() == [amount] == [story.held()]
             watched = {**config, "user_data_dir": str(tmp_path / "user_data")}
             (tmp_path / "watched.json").write_text(json.dumps(watched), encoding="utf-8")
             module = ("strategies.desk.cli", "watchdog", "--config", str(tmp_path / "watched.json"),
                       "--userdir", str(tmp_path / "user_data"))  # fmt: skip
             with running(RunningProcess, tmp_path, "watchdog", module) as dog:
                 dog.wait_for(
-                    lambda: desk.store.read().mode is ControlMode.REDUCING, "its state moved"
+                    lambda: story.desk.store.read().mode is ControlMode.REDUCING, "its state moved"
                 )
-            assert stops(account) == [amount] == [held(account)]
+            assert story.stops() == [amount] == [story.held()]
         finally:
             server.start()
     with running_bot(tmp_path, config, *arguments) as bot:
-        bot.wait_for(lambda: looped(bot, desk), "loops on a server that is back")
-        bot.wait_for(lambda: protected(bot, account), "one stop, as large as the position")
+        bot.wait_for(lambda: story.loops(bot) >= 2, "loops on a server that is back")
+        bot.wait_for(lambda: story.protected(bot), "one stop, as large as the position")
         assert len(account.orders) == 1
-        want(tmp_path, "leave")
-        bot.wait_for(lambda: not held(account) and not booked(bot), "a flat bot")
+        story.want("leave")
+        bot.wait_for(lambda: not story.held() and not story.booked(bot), "a flat bot")
+    assert written_with(tmp_path, PASSWORD) == []
+    assert state.unknown == []
+
+
+@pytest.mark.slow
+def test_live_run_when_its_server_hangs_then_it_ends_in_words_and_the_next_one_goes_on(
+    tmp_path: Path, url: str, account: Customer, state: ExchangeState, server: Server,
+    database: str,
+) -> None:  # fmt: skip
+    arguments = write_strategy(tmp_path, killed_bot.STRATEGY)
+    story, config = Story(tmp_path, account), configuration(url)
+    story.want("enter")
+    with running_bot(tmp_path, config, *arguments) as bot:
+        bot.wait_for(lambda: story.protected(bot), "an entry, booked, and its stop")
+        amount = story.held()
+        with server.hanging():  # its connections stay, and answer nothing
+            assert bot.process.wait(PATIENCE_S) != 0
+            assert "the server has said nothing for 30 s and counts as lost" in bot.log()
+            (line,) = story.desk.journal.entries(kind="database.refused")
+            assert "stops stay at the exchange" in line.record["done"]
+            log = ended(tmp_path, config, *arguments)
+            assert "cannot be reached: the server has said nothing" in log
+            assert story.stops() == [amount] == [story.held()]
+    with running_bot(tmp_path, config, *arguments) as bot:
+        bot.wait_for(lambda: story.loops(bot) >= 2, "loops on a server that goes on")
+        bot.wait_for(lambda: story.protected(bot), "one stop, as large as the position")
+        story.want("leave")
+        bot.wait_for(lambda: not story.held() and not story.booked(bot), "a flat bot")
     assert written_with(tmp_path, PASSWORD) == []
     assert state.unknown == []
 
@@ -177,27 +178,27 @@ def test_entry_when_the_server_stops_between_fill_and_booking_then_it_is_stopped
     database: str,
 ) -> None:  # fmt: skip
     arguments = write_strategy(tmp_path, killed_bot.STRATEGY)
-    desk, config, stopped = Commands(tmp_path / "user_data"), configuration(url), list[bool]()
+    story, config, stopped = Story(tmp_path, account), configuration(url), list[bool]()
 
     def stop_once_filled() -> None:
-        if account.position(SYMBOL).amount and not stopped:
+        if story.held() and not stopped:
             stopped.append(True)
             server.stop()
 
     state.watchers.append(stop_once_filled)  # the worst moment: filled, and not yet booked
-    want(tmp_path, "enter")
+    story.want("enter")
     try:
         with running_bot(tmp_path, config, *arguments) as bot:
             bot.process.wait(120)
-        assert sum(stops(account)) == held(account) > 0
-        assert desk.journal.entries(kind="entry.unbooked")
+        assert sum(story.stops()) == story.held() > 0
+        assert story.desk.journal.entries(kind="entry.unbooked")
     finally:
         state.watchers.clear()
         server.start()
-    want(tmp_path, "")
+    story.want("")
     with running_bot(tmp_path, config, *arguments) as bot:
-        bot.wait_for(lambda: desk.store.read().mode is ControlMode.HALTED, "a halt")
-        assert "the exchange holds" in desk.store.read().reason
-        assert sum(stops(account)) == held(account) > 0
+        bot.wait_for(lambda: story.desk.store.read().mode is ControlMode.HALTED, "a halt")
+        assert "the exchange holds" in story.desk.store.read().reason
+        assert sum(story.stops()) == story.held() > 0
         assert len(account.orders) == 1
     assert written_with(tmp_path, PASSWORD) == []

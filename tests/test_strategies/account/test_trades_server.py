@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from models.base.errors import ConfigError, ControlError
 from models.operate.control.owner import BotIdentity, BotPlace, BotStage, occupy
-from strategies.account import trades_server
+from strategies.account import server_silence, trades_server
 from strategies.account.trades_database import trades_place
 from strategies.account.trades_lock import before_it_ends, connect_whoever_asks, unwritable
 from strategies.desk.cli import main
@@ -316,6 +317,53 @@ def test_server_when_it_stops_under_the_bot_then_somebody_is_told_before_the_bot
             place(opened).take("Mine")
     finally:
         server.start()
+
+
+@pytest.fixture
+def silence_s(monkeypatch: pytest.MonkeyPatch) -> float:
+    """How long a server may say nothing in this test; it is asked little, and by nobody else."""
+    monkeypatch.setattr(server_silence, "SILENCE_S", 2.0)
+    return server_silence.SILENCE_S
+
+
+def test_server_when_it_hangs_then_the_order_is_refused_and_the_bot_ends_in_words(
+    opened: str, server: Server, silence_s: float
+) -> None:
+    told: list[str] = []
+    before_it_ends(told.append)
+    assert unwritable() == ""
+    assert Trade.get_open_trades() == []
+    said = f"the server has said nothing for {silence_s:.0f} s and counts as lost"
+    with server.hanging():
+        with pytest.raises(SQLAlchemyError, match=said):
+            Trade.get_open_trades()
+        assert said in told[0]
+        Trade.session.remove()
+        assert said in unwritable()  # on a connection made anew
+    assert unwritable() == ""  # it is back
+    assert Trade.get_open_trades() == []
+
+
+def test_server_when_it_hangs_at_a_start_then_that_is_said_and_its_lock_is_not_taken_for_lost(
+    url: str, server: Server, silence_s: float
+) -> None:
+    lease = occupy(place(url), LIVE).lease
+    with server.hanging():
+        assert lease.lost() == ""  # nobody else can have it either
+        with pytest.raises(ControlError, match="refuses: the server has said nothing for"):
+            place(url).read()
+        assert "the lock on the trades database" in lease.lost()
+        with pytest.raises(ControlError, match="cannot be reached: the server has said nothing"):
+            place(url).take("Mine")
+    assert occupy(place(url), LIVE).lease.lost() == ""
+
+
+def test_lock_when_two_threads_ask_at_once_then_each_is_answered(url: str) -> None:
+    held = occupy(place(url), LIVE)
+    with ThreadPoolExecutor(8) as many:
+        asked = [many.submit(place(url).read) for _ in range(200)]
+    assert [one.result() for one in asked] == [held.owner] * 200
+    assert held.lease.lost() == ""
 
 
 def test_owner_when_a_newer_version_wrote_it_then_it_is_not_overwritten(url: str) -> None:
