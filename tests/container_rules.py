@@ -1,15 +1,20 @@
 """What an image and its services must be: pinned, without root, secrets or a filesystem to write.
 
-Read from the text of a Dockerfile and a compose file; no engine runs where these tests do.
+Read from the text of a Dockerfile and a compose file; no engine runs where these tests do. Beside
+our own rules, the compose specification's as a library knows them, and those of a linter.
 """
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from compose_spec import PyCompose
 
 _PINNED: Final = re.compile(r"[\w./-]+:\d[\w.]*(@sha256:[0-9a-f]{64})?")
 _SECRET: Final = re.compile(r"(?i)(key|secret|token|password)\w*\s*[=:]\s*\S")
@@ -57,6 +62,24 @@ def image_faults(text: str, freqtrade: str, wheel: str) -> list[str]:
 
 
 _WORDS: Final = frozenset({"FROM", "USER", "COPY", "RUN", "WORKDIR", "ENV", "ENTRYPOINT", "CMD"})
+
+
+def linted(text: str) -> list[str]:
+    """Return what a linter has against a Dockerfile, each beginning with its rule."""
+    hadolint = [str(Path(sys.executable).with_name("hadolint")), "--no-color", "-"]
+    done = subprocess.run(hadolint, input=text, capture_output=True, text=True, check=False)
+    assert not done.stderr, done.stderr
+    return [line.partition(" ")[2] for line in done.stdout.splitlines()]
+
+
+def spec_fault(text: str) -> str:
+    """Return what the compose specification has against a file, nothing if it is one."""
+    whole = yaml.safe_load(text)  # common parts merged in, which is YAML's own
+    try:
+        PyCompose.from_yaml(yaml.safe_dump(whole))
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _base_faults(steps: list[tuple[str, str]], freqtrade: str) -> Iterator[str]:
