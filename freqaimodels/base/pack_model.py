@@ -31,6 +31,7 @@ from freqaimodels.base.learning_on import LearningOn
 from freqaimodels.base.model_files import PredictorFiles, RefusedModels
 from freqaimodels.base.pool import Pool, noted
 from freqaimodels.base.settings import read_settings, refuse_settings
+from freqaimodels.base.shown import NoExecutor
 from models.base import columns
 from models.base.errors import ArtifactError, PackError
 from models.base.types import Artifact, TrainingJob
@@ -70,7 +71,8 @@ class PackModel(SeamedModel):
     def __init__(self, config: dict[str, Any]) -> None:
         try:
             self.settings = read_settings(config, self.network)
-            self.executor: Executor = self.make_executor()
+            self._shows = config.get("runmode") is RunMode.WEBSERVER
+            self.executor: Executor = NoExecutor(config) if self._shows else self.make_executor()
             live = config.get("runmode") in (RunMode.LIVE, RunMode.DRY_RUN)
             self._trains = not (live and trained_elsewhere(config))
             parts = take_identity(config, type(self).__name__, trains=self._trains)
@@ -219,6 +221,8 @@ class PackModel(SeamedModel):
 
     def without_model(self, dk: FreqaiDataKitchen) -> None:
         """Stop the backtest: FreqAI would go on with zeros and exit with success."""
+        if self._shows:
+            raise OperationalException(str(self._failure)) from self._failure
         raise OperationalException(
             f"Training {dk.pair} raised exception {self._failure!r}; the backtest stops here."
         ) from self._failure

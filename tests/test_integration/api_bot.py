@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from dataclasses import dataclass
 from typing import Any
@@ -55,11 +56,16 @@ class Api:
         answer = requests.delete(f"{self._url}/{what}", auth=(_USER, _PASSWORD), timeout=60)
         return answer.status_code, answer.text
 
+    def ask(self, what: str) -> tuple[int, str]:
+        """Return the status and the text of the answer."""
+        answer = requests.get(f"{self._url}/{what}", auth=(_USER, _PASSWORD), timeout=60)
+        return answer.status_code, answer.text
+
     def get(self, what: str) -> Any:
         """Return the answer."""
-        answer = requests.get(f"{self._url}/{what}", auth=(_USER, _PASSWORD), timeout=60)
-        answer.raise_for_status()
-        return answer.json()
+        status, text = self.ask(what)
+        assert status == 200, f"{what}: {status} {text}"
+        return json.loads(text)
 
     @property
     def _url(self) -> str:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import importlib
 import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from tests.places import ROOT
 from tests.test_integration.api_bot import Api
+from tests.test_integration.conftest import make_desk
 from tests.test_integration.live_bot import BTC, running_bot, settings
 from tests.test_integration.running import RunningProcess, running, write_strategy
 
@@ -68,21 +75,63 @@ def test_bot_when_its_candles_are_asked_for_then_every_column_of_the_plot_is_amo
     assert newest["interval_low"] < newest["close"] < newest["interval_high"]
 
 
+@contextmanager
+def web_server(folder: Path, rest: Api, *configs: Path) -> Iterator[RunningProcess]:
+    """Run `freqtrade webserver` until the block ends."""
+    served = {**rest.settings(), "strategy_path": str(ROOT / "strategies")}
+    (folder / "api.json").write_text(json.dumps(served), encoding="utf-8")
+    (folder / "user_data").mkdir(exist_ok=True)
+    command = ["freqtrade", "webserver", "--userdir", str(folder / "user_data")]
+    for config in (*configs, folder / "api.json"):
+        command += ["--config", str(config)]
+    with running(RunningProcess, folder, "web", command) as server:
+        server.wait_for(rest.answers, "the web server")
+        yield server
+
+
 @pytest.mark.parametrize("strategy", CONFIGS)
 def test_web_server_when_a_strategy_is_asked_for_then_its_plot_is_the_strategys_own(
     tmp_path: Path, strategy: str
 ) -> None:
     rest = Api.somewhere()
-    served = {**rest.settings(), "strategy_path": str(ROOT / "strategies")}
-    (tmp_path / "api.json").write_text(json.dumps(served), encoding="utf-8")
-    (tmp_path / "user_data").mkdir()
-    command = [
-        "freqtrade", "webserver", "--userdir", str(tmp_path / "user_data"),
-        "--config", str(ROOT / "user_data" / CONFIGS[strategy]),
-        "--config", str(tmp_path / "api.json"),
-    ]  # fmt: skip
-    with running(RunningProcess, tmp_path, "web", command) as server:
-        server.wait_for(rest.answers, "the web server")
+    with web_server(tmp_path, rest, ROOT / "user_data" / CONFIGS[strategy]):
         plot = rest.get(f"plot_config?strategy={strategy}")
     own = getattr(importlib.import_module(f"strategies.{strategy}"), strategy).plot_config
     assert named(plot) == named({"main_plot": {}, "subplots": {}, **own})
+
+
+@pytest.mark.slow
+def test_web_server_when_a_history_is_asked_for_then_it_shows_what_a_backtest_has_forecast(
+    tmp_path: Path, url: str, simulated_datadir: Path
+) -> None:
+    rest, span = Api.somewhere(), "20240401-20240501"
+    desk = make_desk(tmp_path, simulated_datadir)
+    exchange = settings(url, [BTC], dry_run=True)["exchange"]
+    given = {**desk.settings(), "exchange": exchange}
+    desk.config.write_text(json.dumps(given), encoding="utf-8")
+    (desk.userdir / "data").mkdir()
+    (desk.userdir / "data" / "binance").symlink_to(desk.datadir)
+    asked = (
+        f"pair_history?pair={BTC}&timeframe=1h&timerange={span}"
+        "&strategy=BitcoinCrossMargin&freqaimodel=LinearForecaster"
+    )
+    with web_server(tmp_path, rest, desk.config):
+        status, said = rest.ask(asked)
+        assert status == 502
+        assert "the web server trains no model" in said
+        assert f"freqtrade backtesting --timerange {span}" in said
+        command = [
+            *(sys.executable, "-m", "freqtrade", "backtesting", "--config", desk.config),
+            *("--userdir", desk.userdir, "--timerange", span, "--freqaimodel", "LinearForecaster"),
+        ]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        plot, shown = rest.get("plot_config?strategy=BitcoinCrossMargin"), rest.get(asked)
+    assert named(plot) <= set(shown["columns"])
+    frame = pd.DataFrame(shown["data"], columns=shown["columns"])
+    kept = pd.concat(
+        map(pd.read_feather, sorted(desk.userdir.glob("models/*/backtesting_predictions/*")))
+    )
+    assert len(frame) == len(kept) + 1 == 30 * 24 + 1  # the candle at the end of the span is shown
+    assert list(pd.to_datetime(frame["date"]))[:-1] == list(kept["date"])
+    np.testing.assert_allclose(frame["p_up"][:-1].astype(float), kept["p_up"], rtol=1e-6)
+    assert (frame["do_predict"][:-1] == 1).all()
