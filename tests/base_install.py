@@ -56,6 +56,12 @@ def base_environment(home: Path, wheel: Path) -> Path:
     return home / "bin"
 
 
+def trading_machine(folder: Path) -> Path:
+    """Return the folder of programs of such a machine, all of it built in `folder`."""
+    (folder / "source").mkdir()
+    return base_environment(folder / "environment", build_wheel(folder / "source"))
+
+
 def libraries() -> Path:
     """Return where the libraries of these tests really are; an environment may be a link."""
     return Path(sysconfig.get_path("purelib")).resolve()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from freqtrade.enums import RunMode
+from freqtrade.enums import TRADE_MODES, RunMode
 from freqtrade.strategy import IStrategy
 from pandas import DataFrame
 
@@ -19,6 +19,8 @@ from models.data.labels.settings import LabelSettings
 from models.data.labels.targets import label_columns
 from strategies.bot import frames
 from strategies.bot.fail_closed import refusing_to_start
+from strategies.seams.candle_reading import read_candle_files_whole
+from strategies.seams.freqai_imports import import_freqai_alone
 
 # Feature lookback plus the longest context a network may be served with.
 WARM_UP_CANDLES = features.LOOKBACK + MAX_CONTEXT_CANDLES + 5
@@ -55,6 +57,14 @@ class ForecastColumns(IStrategy):  # type: ignore[misc]  # Freqtrade ships no ty
             },
         },
     }
+
+    def load_freqAI_model(self) -> None:
+        """Load the model, and FreqAI with it; no libraries that neither will use."""
+        if (self.config.get("freqai") or {}).get("enabled"):
+            import_freqai_alone()
+            if self.config["runmode"] in TRADE_MODES:
+                read_candle_files_whole()
+        super().load_freqAI_model()
 
     def feature_engineering_expand_basic(
         self, dataframe: DataFrame, metadata: dict[str, Any], **kwargs: Any

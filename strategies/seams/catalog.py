@@ -25,7 +25,7 @@ _FILES: Final[Mapping[Library, tuple[str, ...]]] = {
     ),
     Library.FREQAI: (
         "freqai_model", "freqai_trained_time", "freqai_tensorboard", "freqai_context",
-        "freqai_booking", "freqai_drawer",
+        "freqai_booking", "freqai_drawer", "freqai_imports", "candle_reading",
     ),
     Library.TELEGRAM: ("telegram_client",),
 }  # fmt: skip

@@ -6,6 +6,7 @@ said once, and what needs it stays off.
 
 from __future__ import annotations
 
+import linecache
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -35,7 +36,8 @@ class GoneSeam:
 
 def gone_seams(seams: Iterable[Seam]) -> tuple[GoneSeam, ...]:
     """Return those of `seams` whose probes fail."""
-    found = ((seam, seam.missing()) for seam in seams)
+    found = [(seam, seam.missing()) for seam in seams]
+    linecache.clearcache()  # of every source that was read, 4 MB: Python keeps them for traces
     return tuple(GoneSeam(seam=seam, missing=why) for seam, why in found if why)
 
 

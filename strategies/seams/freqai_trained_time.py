@@ -6,12 +6,12 @@ that asks who is due and for nobody else.
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from freqtrade.freqai.data_drawer import FreqaiDataDrawer
-from freqtrade.freqai.freqai_interface import IFreqaiModel
+from typing import TYPE_CHECKING, Protocol
 
 from strategies.seams.record import Library, Seam, lacks_method, lacks_text, problems
+
+if TYPE_CHECKING:  # a strategy without a model asks, too, and loads no FreqAI for it
+    from freqtrade.freqai.data_drawer import FreqaiDataDrawer
 
 
 class TrainedTime(Protocol):
@@ -27,11 +27,14 @@ def replace_trained_time(drawer: FreqaiDataDrawer, told: TrainedTime) -> None:
 
 def true_trained_time(drawer: FreqaiDataDrawer, pair: str) -> tuple[str, int]:
     """Return FreqAI's own answer, whatever stands in its place."""
-    name, trained_s = FreqaiDataDrawer.get_pair_dict_info(drawer, pair)
+    name, trained_s = type(drawer).get_pair_dict_info(drawer, pair)
     return str(name), int(trained_s)
 
 
 def _probe() -> str:
+    from freqtrade.freqai.data_drawer import FreqaiDataDrawer
+    from freqtrade.freqai.freqai_interface import IFreqaiModel
+
     return problems(
         lacks_method(FreqaiDataDrawer, "get_pair_dict_info", "pair"),
         lacks_text(IFreqaiModel, "_start_scanning", "self.dd.get_pair_dict_info(pair)"),

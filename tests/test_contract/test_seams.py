@@ -21,6 +21,7 @@ NO_SEAM = {
     "check",
     "shadowed",
     "fast_mode",
+    "later",
     "frames",
     "training_place",
 }

@@ -16,7 +16,7 @@ import pytest
 
 from strategies.desk.loopback.venue import LoopbackVenue
 from strategies.desk.watch import units
-from tests.base_install import base_environment, build_wheel
+from tests.base_install import trading_machine
 from tests.container_rules import services
 from tests.places import USER_DATA
 from tests.test_integration.contained import NOBODY, contained, why_not_from, why_not_here, words
@@ -146,9 +146,7 @@ def test_container_when_a_folder_is_covered_there_then_it_cannot_be_read_and_tha
 def test_services_when_run_as_nobody_on_a_read_only_root_then_each_works_and_is_healthy(
     deployed: Path, tmp_path: Path, url: str
 ) -> None:
-    (tmp_path / "source").mkdir()
-    programs = base_environment(tmp_path / "environment", build_wheel(tmp_path / "source"))
-    programs = moved(programs, deployed.parent)
+    programs = moved(trading_machine(tmp_path), deployed.parent)
     try:
         settle(deployed, programs, url)
         for name in SERVICES:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from strategies.desk.loopback.venue import LoopbackVenue
-from tests.base_install import base_environment, build_wheel, elsewhere
+from tests.base_install import elsewhere, trading_machine
 from tests.exchange.state import ExchangeState
 from tests.test_integration.live_bot import BTC, running_bot
 from tests.test_integration.served_bot import (
@@ -22,8 +22,7 @@ from tests.test_integration.served_bot import (
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    wheel = build_wheel(tmp_path_factory.mktemp("source"))
-    return base_environment(tmp_path_factory.mktemp("environment"), wheel)
+    return trading_machine(tmp_path_factory.mktemp("machine"))
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from typing import Final
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.signal import lfilter
 
 from models.base.errors import InputError
 from models.base.types import FloatArray
 from models.trade.hedging.ratios import check_returns, least_variance
+from models.trade.hedging.recursion import recursed
 
 _START_GARCH: Final = (0.06, 0.92)
 _START_DCC: Final = (0.03, 0.95)
@@ -78,7 +78,7 @@ def _garch(x: FloatArray, target: float, params: FloatArray) -> FloatArray:
     """Return ``s2_(t+1) = (1-a-b) target + a x_t^2 + b s2_t``, started at the target."""
     a, b = params
     drive = (1 - a - b) * target + a * x**2
-    out, _ = lfilter([1.0], [1.0, -b], drive, zi=[b * target])
+    out = recursed([1.0, -b], drive, b * target)
     floored: FloatArray = np.maximum(out, _FLOOR)
     return floored
 
@@ -92,7 +92,7 @@ def _correlations(outer: FloatArray, target: FloatArray, params: FloatArray) -> 
     """Return the correlation forecast for the next row, (N, A, A)."""
     a, b = params
     drive = (1 - a - b) * target + a * outer
-    q, _ = lfilter([1.0], [1.0, -b], drive, axis=0, zi=(b * target)[None])
+    q = recursed([1.0, -b], drive, b * target)
     scale = np.sqrt(np.diagonal(q, axis1=1, axis2=2))
     out: FloatArray = q / (scale[:, :, None] * scale[:, None, :])
     return out

@@ -12,10 +12,10 @@ Breaks where the relation between the coins breaks (a coin's own news), which no
 from __future__ import annotations
 
 import numpy as np
-from scipy.signal import lfilter
 
 from models.base.errors import AlignmentError, InputError
 from models.base.types import FloatArray
+from models.trade.hedging.recursion import recursed
 
 _SINGULAR = 1e-10  # of the product of variances: two hedges that are one
 
@@ -107,8 +107,8 @@ def ewma_ratio(
 def ewma_variance(x: FloatArray, halflife: float) -> FloatArray:
     """Return the exponentially weighted mean square of each column, row t included, (N, ...)."""
     decay = 0.5 ** (1.0 / halflife)
-    weight = lfilter([1.0], [1.0, -decay], np.ones(len(x)))
-    total = lfilter([1.0], [1.0, -decay], np.square(x), axis=0)
+    weight = recursed([1.0, -decay], np.ones(len(x)))
+    total = recursed([1.0, -decay], np.square(x))
     out: FloatArray = total / weight.reshape((-1,) + (1,) * (x.ndim - 1))
     return out
 
@@ -143,8 +143,7 @@ def _moments(
 
     def summed(values: FloatArray) -> FloatArray:
         if window is None:
-            out: FloatArray = lfilter([1.0], recursion, values, axis=0)
-            return out
+            return recursed(recursion, values)
         total = np.cumsum(values, axis=0)
         total[window:] -= total[:-window].copy()
         return total

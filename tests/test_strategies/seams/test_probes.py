@@ -11,6 +11,7 @@ import ccxt
 import pytest
 from freqtrade import loggers
 from freqtrade.data.dataprovider import DataProvider
+from freqtrade.data.history.datahandlers.arrowdatahandler import ArrowDataHandler
 from freqtrade.exchange import Exchange
 from freqtrade.freqai import freqai_interface
 from freqtrade.freqai.data_drawer import FreqaiDataDrawer
@@ -29,12 +30,14 @@ from urllib3 import HTTPSConnectionPool
 from strategies.seams import (
     async_client,
     bot_end,
+    candle_reading,
     contract_sizes,
     data_provider,
     force_entry,
     freqai_booking,
     freqai_context,
     freqai_drawer,
+    freqai_imports,
     freqai_model,
     freqai_tensorboard,
     freqai_trained_time,
@@ -42,6 +45,7 @@ from strategies.seams import (
     http_session,
     json_answers,
     kept_candles,
+    later,
     log_buffer,
     margin_tiers,
     moved_orders,
@@ -64,6 +68,7 @@ from strategies.seams import (
 from strategies.seams import worker as worker_seam
 from strategies.seams.catalog import seams_in
 from strategies.seams.record import Seam
+from tests.syntax import parse
 
 Breaks = Callable[[pytest.MonkeyPatch], None]
 STOCK = telegram_client.TelegramClient.__mro__[1]
@@ -72,6 +77,11 @@ STOCK = telegram_client.TelegramClient.__mro__[1]
 def without(owner: Any, name: str) -> Breaks:
     """Take a method or attribute away."""
     return lambda patch: patch.delattr(owner, name)
+
+
+def other_source(text: str) -> Breaks:
+    """Have the modules that stand-ins are put under be something else."""
+    return lambda patch: patch.setattr(later, "source_of", lambda name: parse(text))
 
 
 def changed(owner: Any, name: str) -> Breaks:
@@ -97,6 +107,18 @@ GONE: list[tuple[Seam, Breaks]] = [
     (reopened_orders.REOPENED_ORDERS, without(Order, "parse_from_ccxt_object")),
     (reopened_orders.REOPENED_ORDERS, changed(FreqtradeBot, "manage_open_orders")),
     (async_client.ASYNC_CLIENT, changed(Exchange, "__init__")),
+    (freqai_imports.PIPELINE_LIBRARIES, other_source("import sklearn.preprocessing")),
+    (freqai_imports.PIPELINE_LIBRARIES, other_source(
+        "from sklearn.preprocessing import MinMaxScaler\nfrom sklearn.model_selection import f\n"
+        "import datasieve.transforms as ds\nscaled = isinstance(ds.made(), MinMaxScaler)")),
+    (freqai_imports.PIPELINE_LIBRARIES, other_source(
+        "from sklearn.preprocessing import MinMaxScaler\nfrom sklearn.model_selection import f\n"
+        "import datasieve.transforms as ds\nclass Mine(ds.PCA): ...")),
+    (candle_reading.CANDLE_READING, other_source("from pyarrow import ArrowException")),
+    (candle_reading.CANDLE_READING, other_source(
+        "from pyarrow import dataset\ndef f(x):\n    return isinstance(x, dataset.Dataset)")),
+    (candle_reading.CANDLE_READING, without(ArrowDataHandler, "_load_dataframe")),
+    (candle_reading.CANDLE_READING, changed(ArrowDataHandler, "_ohlcv_load")),
     (kept_candles.KEPT_CANDLES, changed(Exchange, "__init__")),
     (kept_candles.KEPT_CANDLES, changed(Exchange, "_set_startup_candle_count")),
     (websocket.WEBSOCKET, changed(Exchange, "__init__")),
