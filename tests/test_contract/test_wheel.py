@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from strategies.desk.terminal import places
 from tests.base_install import build_wheel, output
 from tests.places import ROOT, USER_DATA
 
@@ -45,7 +46,8 @@ def test_wheel_when_listed_then_it_holds_all_code_and_configs_and_no_tests(wheel
         for path in (ROOT / package).rglob(f"*.{suffix}")
     }
     code |= {f"strategies/desk/watch/units/Dockerfile{end}" for end in ("", ".dockerignore")}
-    configs = {f"strategies/desk/configs/{path.name}" for path in USER_DATA.glob("config_*.json")}
+    beside = Path(places.__file__).parent.relative_to(ROOT).as_posix()
+    configs = {f"{beside}/configs/{path.name}" for path in USER_DATA.glob("config_*.json")}
     assert len(configs) > 5
     assert held == code | configs
 
@@ -55,10 +57,8 @@ def test_commands_when_installed_then_help_and_places_are_the_packages_own(
 ) -> None:
     assert "hedge-report" in output([str(installed / "breakwater"), "--help"], tmp_path)
     output([str(installed / "breakwater"), "doctor"], tmp_path)
-    places = (
-        "import strategies.desk.terminal.places as p; print(p.CONFIGS, p.STRATEGIES, sep='\\n')"
-    )
-    lines = output([str(installed / "python"), "-c", places], tmp_path).split()
+    asked = "import strategies.desk.terminal.places as p; print(p.CONFIGS, p.STRATEGIES, sep='\\n')"
+    lines = output([str(installed / "python"), "-c", asked], tmp_path).split()
     assert all(line.startswith(str(installed.parent)) for line in lines), lines
     assert not (tmp_path / "user_data").exists()
 
