@@ -26,6 +26,7 @@ from freqtrade.misc import deep_merge_dicts
 
 from models.base.config import shown
 from models.base.errors import ConfigError
+from strategies.seams.quiet_log import without_freqtrade_log
 
 # What Freqtrade raises from a value of another kind than it takes for granted.
 STUMBLES: Final = (
@@ -60,7 +61,8 @@ def config_of_files(configs: Sequence[Path], userdir: Path | None = None) -> dic
     try:
         given = {} if userdir is None else {"user_data_dir": str(userdir)}
         arguments = {"config": [str(path) for path in configs], **given}
-        config: dict[str, Any] = Configuration(arguments, RunMode.OTHER).get_config()
+        with without_freqtrade_log():
+            config: dict[str, Any] = Configuration(arguments, RunMode.OTHER).get_config()
     except STUMBLES as error:
         refuse_wrong_kinds(_as_written(configs), ("exchange",))
         raise ConfigError(

@@ -87,13 +87,18 @@ def _stays_here(urls: Any) -> bool:
 
 def is_on_this_machine(block: Mapping[str, Any]) -> bool:
     """Whether the exchange of a config's `exchange` block is served on this machine."""
+    hosts = [urlsplit(address).hostname for address in addresses_of(block)]
+    return bool(hosts) and all(host is not None and _local(host) for host in hosts)
+
+
+def addresses_of(block: Mapping[str, Any]) -> list[str]:
+    """Return the addresses a config's `exchange` block names; none: the exchange's usual ones."""
     for name in ("ccxt_config", "ccxt_sync_config"):
         client = block.get(name)
-        urls = client.get("urls") if isinstance(client, Mapping) else None
-        hosts = [urlsplit(address).hostname for address in _texts(urls)]
-        if hosts:
-            return all(host is not None and _local(host) for host in hosts)
-    return False
+        found = list(_texts(client.get("urls"))) if isinstance(client, Mapping) else []
+        if found:
+            return found
+    return []
 
 
 def _local(host: str) -> bool:

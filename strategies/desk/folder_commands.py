@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from strategies.desk.folder.written import (
     trade_line,
     watchdog_line,
 )
+from strategies.desk.terminal.listening import who_listens
 
 
 def serve_folder(options: argparse.Namespace) -> int:
@@ -48,13 +52,43 @@ def serve_folder(options: argparse.Namespace) -> int:
     options.start = datetime.fromtimestamp((asked.replay_from_ms + passed_ms) / 1000, UTC)
     print(f"next, in another terminal: {pack_line(installed_here(), 'doctor', str(folder))}",
           flush=True)  # fmt: skip
-    try:
+    with _named_listener(
+        asked.loopback_port, str(folder),
+        "end it, perhaps this very exchange; else make another folder: each has a port of its own",
+    ):  # fmt: skip
         return run_exchange(options)
+
+
+def serve_alone(options: argparse.Namespace) -> int:
+    """Serve the exchange that the options describe, for no folder.
+
+    Raises
+    ------
+    ControlError
+        If the port is taken: says by whom, and how a config follows another one.
+    """
+    from strategies.desk.loopback.serving import run_exchange
+
+    with _named_listener(
+        options.port, "",
+        "end it; or give another --port, and the bot a config that follows:\n"
+        f"         sed s/:{options.port}/:PORT/ user_data/config_loopback_live.json > mine.json\n"
+        "         breakwater init DIR --exchange loopback makes a folder with a port of its own",
+    ):  # fmt: skip
+        return run_exchange(options)
+
+
+@contextmanager
+def _named_listener(port: int, where: str, cure: str) -> Iterator[None]:
+    """Say of a port that is taken who has it, and what to do about it."""
+    try:
+        yield
     except ControlError as error:
-        raise ControlError(
-            error.problem, where=str(folder),
-            cure=f"something listens on {asked.loopback_port}, perhaps this very exchange: end it",
-        ) from error  # fmt: skip
+        cause = error.__cause__
+        if not isinstance(cause, OSError) or cause.errno != errno.EADDRINUSE:
+            raise
+        who = who_listens(port) or "a program of another user"
+        raise ControlError(f"{error.problem}: {who}", where=where, cure=cure) from error
 
 
 def _require_replay(folder: Path, record: FolderRecord) -> None:

@@ -85,15 +85,14 @@ def _doctor(options: argparse.Namespace) -> int:
     from strategies.seams.quiet_log import without_freqtrade_log
 
     if options.folder is not None:
-        if options.json:
-            raise ConfigError(
-                "--json is for the pack, or the settings of a --config",
-                cure="take --json out, or give the folder's config file by --config",
-            )
-        from strategies.desk.folder.ready import run_ready
+        from strategies.desk.folder.ready import ready_values, run_ready
 
         with without_freqtrade_log():
-            return run_ready(options.folder, options.stage)
+            if not options.json:
+                return run_ready(options.folder, options.stage)
+            values = ready_values(options.folder, options.stage)
+        print_json(values)
+        return 0 if values["ok"] else 1
     if options.json:
         return _doctor_for_programs(options)
     from strategies.desk.doctor import run_doctor

@@ -65,10 +65,6 @@ def _settings(options: argparse.Namespace) -> int:
 
 
 def _exchange(options: argparse.Namespace) -> int:
-    if options.folder is not None:
-        from strategies.desk.folder_commands import serve_folder
+    from strategies.desk.folder_commands import serve_alone, serve_folder
 
-        return serve_folder(options)
-    from strategies.desk.loopback.serving import run_exchange
-
-    return run_exchange(options)
+    return serve_alone(options) if options.folder is None else serve_folder(options)

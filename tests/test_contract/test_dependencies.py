@@ -21,6 +21,7 @@ EXTRAS = {
     "models.learn.jobs.ray_driver": "ray", "strategies.account.trades_server": "postgres",
     "strategies.account.server_silence": "postgres",
     "strategies.desk.terminal.ended": "train",
+    "strategies.desk.terminal.listening": "train",
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,16 @@ def test_list_freqaimodels_when_asked_then_every_model_is_ok(launcher):
     for path in (ROOT / "freqaimodels").glob("[A-Z]*.py"):
         assert "OK" in row(table, path.stem)
     assert "PackModel" not in table
+
+
+@pytest.mark.skipif(find_spec("optuna") is not None, reason="hyperopt is installed here")
+def test_hyperopt_when_it_is_not_installed_then_freqtrade_says_what_to_install_in_one_line():
+    done = subprocess.run(
+        [*CONSOLE, "hyperopt", "--strategy", "BitcoinCrossMargin", "--config",
+         "user_data/config_bitcoin.json", "--freqaimodel", "LSTMForecaster", "--epochs", "1"],
+        cwd=ROOT, env={**os.environ, "COLUMNS": "200"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout + done.stderr
+    [said] = [line for line in done.stderr.splitlines() if "ERROR" in line]
+    assert "Please ensure that the hyperopt dependencies are installed." in said

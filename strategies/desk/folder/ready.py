@@ -6,8 +6,9 @@ Asks the exchange its time, and with keys the account's name; changes nothing, a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from freqtrade.exceptions import FreqtradeException
 
@@ -46,18 +47,42 @@ _EVERY: Final = "every stage"
 
 def run_ready(folder: Path, stage: str) -> int:
     """Print what each stage of a folder's bot lacks; 0 if the one asked for is ready."""
-    folder, record = known_folder(folder)
-    looked = LookedAt(folder=folder, record=record, installed=installed_here())
-    with folder_environment(folder) as unreadable:
-        found = found_by_stage(looked, unreadable)
+    looked, found = _looked(folder)
     asked = looked.record.asked
-    print(f"{folder}: {asked.style}, {asked.pair} on {asked.exchange}")
+    print(f"{looked.folder}: {asked.style}, {asked.pair} on {asked.exchange}")
     for name, findings in found.items():
         said = name if name == _EVERY else f"{name}: {_verdict(found, name)}"
         print("\n".join(["", said, *map(str, findings)]))
+    print(f"\nnext: {_next(looked, found, stage)}")
+    return 1 if _lacking(found, stage) else 0
+
+
+def ready_values(folder: Path, stage: str) -> dict[str, Any]:
+    """Return the same for a program: what was found, and whether the stage asked for is ready."""
+    looked, found = _looked(folder)
+    asked = looked.record.asked
+    return {
+        "folder": str(looked.folder), "style": str(asked.style), "pair": asked.pair,
+        "exchange": asked.exchange, "stage": stage, "ok": not _lacking(found, stage),
+        "ready": {name: not _lacking(found, name) for name in STAGE_FILES},
+        "found": [
+            {"of": name, **asdict(one)} for name, findings in found.items() for one in findings
+        ],
+        "next": _next(looked, found, stage),
+    }  # fmt: skip
+
+
+def _looked(folder: Path) -> tuple[LookedAt, dict[str, list[Finding]]]:
+    folder, record = known_folder(folder)
+    looked = LookedAt(folder=folder, record=record, installed=installed_here())
+    with folder_environment(folder) as unreadable:
+        return looked, found_by_stage(looked, unreadable)
+
+
+def _next(looked: LookedAt, found: Mapping[str, list[Finding]], stage: str) -> str:
+    """Return what to type: the cure of what is missing first, or what follows."""
     lacking = _lacking(found, stage)
-    print(f"\nnext: {lacking[0].cure.splitlines()[0] if lacking else _following(looked, stage)}")
-    return 1 if lacking else 0
+    return lacking[0].cure.splitlines()[0] if lacking else _following(looked, stage)
 
 
 def found_by_stage(looked: LookedAt, unreadable: str) -> dict[str, list[Finding]]:

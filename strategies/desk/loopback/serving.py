@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import signal
 from pathlib import Path
 from typing import Final
@@ -35,7 +36,7 @@ def run_exchange(options: argparse.Namespace) -> int:
         asyncio.run(serve_until_stopped(state, options.host, options.port))
     except OSError as error:
         raise ControlError(
-            f"cannot listen on {options.host}:{options.port}: {error.strerror or error}",
+            f"cannot listen on {options.host}:{options.port}: {os.strerror(error.errno or 0)}",
             cure="give another --port; 0 takes a free one",
         ) from error
     return 0

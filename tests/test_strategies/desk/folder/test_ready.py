@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -177,6 +178,39 @@ def test_folder_when_damaged_then_no_stage_is_ready_and_nothing_raises(
     assert (folder / "config.json").is_file()
     assert main(["doctor", str(folder / "nowhere")]) == 2
     assert "expected a folder that `breakwater init` made" in capsys.readouterr().err
+
+
+def test_port_when_it_is_taken_then_who_serves_the_folder_is_named(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make("--style", "hedge", "--exchange", "loopback")
+    with serving(folder):
+        assert main(["exchange", str(folder)]) == 2
+    said = capsys.readouterr().err
+    assert f"-m strategies.desk.cli exchange {folder}\n" in said
+    assert "cure:  end it, perhaps this very exchange" in said
+
+
+def test_findings_when_a_program_asks_then_it_reads_what_people_do(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make("--style", "hedge", "--exchange", "loopback")
+    assert main(["doctor", str(folder)]) == 1
+    people = capsys.readouterr().out
+    assert main(["doctor", str(folder), "--json", "--stage", "backtest"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["ok"] is False
+    assert told["ready"] == {"backtest": False, "dry-run": False, "live": False}
+    assert (told["folder"], told["style"], told["stage"]) == (str(folder), "hedge", "backtest")
+    assert {one["what"] for one in told["found"] if one["weight"] == "no"} == lacking(people)
+    for one in told["found"]:
+        assert one["said"].splitlines()[0] in people
+    assert people.splitlines()[-1] == f"next: {told['next']}"
+    with serving(folder):
+        assert main(["doctor", str(folder), "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+    assert told["ok"] is True
+    assert told["ready"] == {"backtest": True, "dry-run": True, "live": False}
 
 
 def test_settings_when_one_would_be_refused_then_trading_is_not_ready_and_the_backtest_may_be(

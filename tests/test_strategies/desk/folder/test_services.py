@@ -17,6 +17,7 @@ from strategies.account.config_files import config_of_files
 from strategies.desk import cli
 from strategies.desk.folder.finding import folder_environment
 from strategies.desk.folder.settings import judged_settings
+from tests.places import ROOT
 from tests.test_strategies.desk.folder.conftest import Make
 
 SPACED = "my bot, 2"
@@ -112,6 +113,20 @@ def test_environment_when_copied_and_filled_in_then_the_bot_has_it_and_nothing_i
     (folder / ".env").write_text(example, encoding="utf-8")
     with folder_environment(folder):
         assert config_of_files([folder / "config_live.json"])["telegram"]["enabled"] is False
+
+
+def test_git_when_it_looks_at_the_checkout_then_no_database_of_trades_is_its_business(
+    tmp_path: Path,
+) -> None:
+    shutil.copy(ROOT / ".gitignore", tmp_path)
+    git = ["git", "-C", str(tmp_path)]
+    subprocess.run([*git, "init", "-q"], check=True)
+    for name in ("tradesv3.sqlite", "tradesv3.sqlite-wal", "tradesv3.dryrun.sqlite-shm"):
+        for place in ("", "user_data/", "strategies/"):
+            done = subprocess.run([*git, "check-ignore", "-q", f"{place}{name}"], check=False)
+            assert done.returncode == 0, f"{place}{name}"
+    done = subprocess.run([*git, "check-ignore", "-q", "README.md"], check=False)
+    assert done.returncode == 1
 
 
 def test_git_when_it_looks_at_a_folder_then_state_and_keys_are_not_its_business(

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
+from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.cli import main
+from strategies.desk.terminal.listening import who_listens
 from tests.exchange.client import trading_ccxt_config, trading_client
 from tests.places import ROOT, USER_DATA
 
@@ -54,6 +61,44 @@ def test_config_file_when_compared_then_it_is_what_the_client_helper_says() -> N
     expected = trading_ccxt_config("https://127.0.0.1:18080")
     assert config["exchange"]["ccxt_config"] == expected
     assert config["exchange"]["only_from_ccxt"]
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port that somebody listens on: this very process."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield int(listening.getsockname()[1])
+
+
+def test_port_when_it_is_taken_then_who_has_it_is_named_and_how_a_config_follows_another(
+    taken: int, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["exchange", "--port", str(taken)]) == 2
+    said = capsys.readouterr().err
+    assert f"cannot listen on 127.0.0.1:{taken}: Address already in use" in said
+    assert f"process {os.getpid()}, " in said
+    assert "--port" in said
+    [line] = [line.strip() for line in said.splitlines() if line.strip().startswith("sed ")]
+    # The cure as it is typed, of the port the shipped config has.
+    line = line.replace(f":{taken}/", ":18080/").replace(":PORT/", ":18099/")
+    config = tmp_path / "mine.json"
+    subprocess.run(line.replace("mine.json", str(config)), shell=True, check=True, cwd=ROOT)
+    urls = json.loads(config.read_text())["exchange"]["ccxt_config"]["urls"]["api"]
+    assert {urlsplit(url).port for url in urls.values()} == {18099}
+
+
+def test_port_when_nobody_can_tell_who_has_it_then_the_cure_is_there_all_the_same(
+    taken: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(_: str) -> NoReturn:
+        raise psutil.AccessDenied
+
+    monkeypatch.setattr(psutil, "net_connections", denied)
+    assert main(["exchange", "--port", str(taken)]) == 2
+    said = capsys.readouterr().err
+    assert "a program of another user" in said
+    assert "breakwater init" in said
+    assert who_listens(taken) == ""
 
 
 @pytest.mark.parametrize(
