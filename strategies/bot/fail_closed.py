@@ -62,7 +62,7 @@ def _note_reason(
     strategy: Any = next(iter(args), None)
     if getattr(strategy, "control", None) is None or "pair" not in kwargs:
         return
-    strategy.control.reasons[kwargs["pair"]] = why
+    strategy.control.note_reason(kwargs["pair"], why)
     rate = kwargs.get("rate", kwargs.get("current_rate"))
     if safe == 0 and "side" in kwargs and rate is not None:  # False and 0 refuse an entry
         strategy.refuse_entry(kwargs["pair"], kwargs["side"], rate, why)

@@ -5,21 +5,24 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from freqtrade.data.dataprovider import DataProvider
 from freqtrade.persistence import Order, Trade
 
 from models.operate.control.state import GuardActor
+from models.operate.journal.records import masked
 from models.trade.risk.snapshot import Stage
 from strategies.bot.answering import AnsweringStrategy
 from strategies.bot.fail_closed import on_error_return
 from strategies.bot.hooks import RESTS, Answers, Hook, around, keep
-from strategies.bot.replayed import mark_replayed
+from strategies.bot.replayed import mark_replayed, require_served
 from strategies.guard.gate import OrderGate
 from strategies.guard.permits import NewRisk
 from strategies.seams.data_provider import exchange_if_any
 from strategies.seams.json_answers import refuse_pages
+from strategies.seams.strategy_messages import clean_messages
 
 logger = logging.getLogger(__name__)
 
@@ -54,9 +57,11 @@ class GatedStrategy(AnsweringStrategy):
     def _make_gate(self, stage: Stage) -> OrderGate | None:
         if self.control is None:
             return None
+        require_served(self.config)
         return OrderGate(
             self.guarding.permits, stage=stage, refusal=self.control.refusal,
-            refused=self._order_refused, max_leverage=self.guarding.limits.hard.max_leverage,
+            refused=self._order_refused, clean=self.control.clean,
+            max_leverage=self.guarding.limits.hard.max_leverage,
         )  # fmt: skip
 
     @property
@@ -71,7 +76,8 @@ class GatedStrategy(AnsweringStrategy):
         Also after `/reload_config`: that makes strategy, provider and exchange anew.
         """
         self._provider = provider
-        if self.gate is not None:
+        if self.gate is not None and self.control is not None:
+            clean_messages(provider, partial(masked, secrets=self.control.commands.secrets))
             mark_replayed(self.config)
             exchange = exchange_if_any(provider)
             self.gate.stand_before(exchange)

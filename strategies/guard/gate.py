@@ -86,6 +86,8 @@ class OrderGate:
         Why no risk may be added now; asked last, a halt between decision and order counts.
     refused
         Is told of each order that is stopped, and why; must not raise.
+    clean
+        Takes secrets out of words that may repeat an error's.
     max_leverage
         The most a client may set a pair's to by itself; what Freqtrade sets with an order is the
         permit's.
@@ -98,11 +100,12 @@ class OrderGate:
         stage: Stage,
         refusal: Callable[[], str],
         refused: Callable[[NewRisk, str], None],
+        clean: Callable[[str], str] = str,
         max_leverage: float = 1.0,
     ) -> None:
         self.permits, self._stage, self._max_leverage = permits, stage, max_leverage
         self.quotes = Quotes()
-        self._refusal, self._refused = refusal, refused
+        self._refusal, self._refused, self._clean = refusal, refused, clean
         self._exchange: Exchange | None = None
         self._orders: OrderMethod = _not_standing  # Freqtrade's own, once the gate stands
         self._stops: OrderMethod = _not_standing
@@ -220,7 +223,7 @@ class OrderGate:
             why = self._refusal() or self.permits.take(order)
         except Exception as error:
             logger.exception("the order gate refuses what it cannot judge")
-            why = f"{type(error).__name__}: {error}"
+            why = self._clean(f"{type(error).__name__}: {error}")
         if why:
             self._stop(order, why)
 

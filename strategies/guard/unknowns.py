@@ -96,7 +96,8 @@ class Unknowns:
 
         `at_once` is for what has been unknown for long already: it is not waited with.
         """
-        now_s, told = self._monotonic_s(), in_short(why)
+        clean = str if self._control is None else self._control.store.masked
+        now_s, told = self._monotonic_s(), in_short(why, clean)
         logger.warning("%s cannot be had: %s", what, told)
         before = self._open.get(what)
         if before is None:

@@ -28,7 +28,7 @@ from models.operate.control.owner import BotIdentity, Occupancy, occupy
 from models.operate.control.review import Answer, ReviewConfig
 from models.operate.control.state import ControlMode, ControlState, GuardActor
 from models.operate.control.state_file import HaltMemory
-from models.operate.control.text import notice_line
+from models.operate.control.text import left_words, notice_line
 from models.operate.journal.fills import WrittenFills
 from models.operate.journal.records import ControlChange, DecisionRecord, Incident, JournalRecord
 from strategies.account.acknowledgement import leverage_digest
@@ -36,7 +36,7 @@ from strategies.account.identity import bot_identity, hold_account
 from strategies.account.safety_rules import Purpose
 from strategies.account.trades_database import trades_place
 from strategies.human.decisions import EntryRefusal
-from strategies.human.secrets import secrets_of
+from strategies.human.secrets import keep_out_of_log, secrets_of
 from strategies.seams.worker import is_paused
 
 logger = logging.getLogger(__name__)
@@ -72,12 +72,14 @@ def control_of(
             "expected a user directory to keep control state and journal in",
             cure="start freqtrade with --userdir",
         )
+    secrets = secrets_of(config)
+    keep_out_of_log(secrets)
     bot = bot_identity(config, strategy)
     home, occupied = _move_in(config, bot)
     control = Control(
         home,
         review=review,
-        secrets=secrets_of(config),
+        secrets=secrets,
         acknowledge=leverage_digest(config) if config["runmode"] is RunMode.LIVE else "",
         occupied=occupied,
         hedges=None if kind is None else kind is Purpose.HEDGE,
@@ -141,7 +143,8 @@ class Control:
         self.store, self.journal, self.clock = self.commands.store, self.commands.journal, clock
         self.written = WrittenFills(self.journal)
         self._review, self._acknowledge, self._hedges = review, acknowledge, hedges
-        self._occupied, self._secrets = tuple(occupied), tuple(secrets)
+        self._occupied = tuple(occupied)
+        self.clean = self.store.clean  # takes the secrets out of words that may repeat an error's
         self.reasons: dict[str, str] = {}  # pair -> why the newest entry into it was not made
         self.refusals: dict[str, EntryRefusal] = {}  # the same, with its candle and rule
         self.is_paused = is_paused  # says nothing of a hedge's legs: Freqtrade adjusts them
@@ -192,7 +195,7 @@ class Control:
     def forbid(self, subject: str, why: str) -> None:
         """Refuse new risk because of `subject` until told why no more: an empty `why` lifts it."""
         if why:
-            self._trouble[subject] = why
+            self._trouble[subject] = self.clean(why)
         else:
             self._trouble.pop(subject, None)
 
@@ -226,10 +229,10 @@ class Control:
             obstacles=self.obstacles(without="heartbeat"), hedges=self._hedges, **signs,
         )  # fmt: skip
         try:
-            beat(self.store.folder, sign, self._secrets)
-            self._trouble.pop("heartbeat", None)
+            beat(self.store.folder, sign, self.commands.secrets)
+            self.forbid("heartbeat", "")
         except OSError as error:
-            self._trouble["heartbeat"] = f"no heartbeat can be written: {error}"
+            self.forbid("heartbeat", f"no heartbeat can be written: {error}")
             logger.error(self._trouble["heartbeat"])
 
     def _note_reasons(self, state: ControlState) -> None:
@@ -264,7 +267,7 @@ class Control:
                 self.record("control.flattened", Incident(what=what))
                 self._left = ""
                 return
-            left = _left(held)
+            left = left_words(held)
             if left != self._left:
                 self.store.note(actor, left)
                 self._left = left
@@ -335,7 +338,7 @@ class Control:
         An entry that is asked for in every loop is refused at another price each time: what differs
         in its numbers alone is the same refusal.
         """
-        self.reasons[decision.pair] = why
+        why = self.note_reason(decision.pair, why)
         self.refusals[decision.pair] = EntryRefusal(decision.candle_ms, rule, why)
         same = without_figures(why) if kind == "entry.refused" else why
         key, said = f"{decision.pair} {decision.side}", f"{decision.candle_ms} {same}"
@@ -345,6 +348,11 @@ class Control:
         logger.warning("%s %s: %s", key, kind, why)
         self.record(kind, _because(decision, why))
         return True
+
+    def note_reason(self, pair: str, why: str) -> str:
+        """Keep why the newest entry into a pair was not made, for who asked; return the words."""
+        self.reasons[pair] = self.clean(why)
+        return self.reasons[pair]
 
     def _approved(self, decision: DecisionRecord) -> bool:
         key = f"{decision.pair} {decision.side} {decision.candle_ms}"
@@ -370,10 +378,10 @@ class Control:
         try:
             number = self.journal.append(kind, record).n
         except (PackError, OSError) as error:
-            self._trouble["journal"] = f"the journal cannot be written: {error}"
+            self.forbid("journal", f"the journal cannot be written: {error}")
             logger.error(self._trouble["journal"])
             return None
-        self._trouble.pop("journal", None)
+        self.forbid("journal", "")
         self.written.note(record)
         return number
 
@@ -386,13 +394,6 @@ class Control:
         number = self.record(kind, decision)
         if number is not None:
             self._led[decision.pair] = number
-
-
-def _left(held: Sequence[str] | None) -> str:
-    known = "the bot has closed every position it knows of"
-    if held is None:
-        return f"{known}; the exchange does not answer, so whether it holds more is not known"
-    return f"{known}; the exchange still holds {', '.join(held)}: close it there"
 
 
 def _because(decision: DecisionRecord, why: str) -> DecisionRecord:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from telegram.error import BadRequest, Conflict, Forbidden, InvalidToken, TelegramError
@@ -15,7 +16,7 @@ from telegram.error import BadRequest, Conflict, Forbidden, InvalidToken, Telegr
 from models.base.errors import PackError
 from models.operate.control.commands import Commands
 from models.operate.control.reach import Reach, note_reach
-from models.operate.journal.records import Incident
+from models.operate.journal.records import Incident, masked
 
 logger = logging.getLogger(__name__)
 
@@ -75,9 +76,10 @@ class Hearing:
     def troubles(self) -> list[str]:
         """Return what people should know, and write down what has changed."""
         now = self._monotonic()
+        clean = partial(masked, secrets=self._operations.secrets)
         reach = Reach(
-            deaf=self._deaf(now), deaf_since_ms=self._clock(),
-            mute=self._mute(now), mute_since_ms=self._clock(),
+            deaf=clean(self._deaf(now)), deaf_since_ms=self._clock(),
+            mute=clean(self._mute(now)), mute_since_ms=self._clock(),
         )  # fmt: skip
         self._note(reach)
         return [trouble for trouble in (self._reach.deaf, self._told_mute()) if trouble]

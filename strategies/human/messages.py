@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Final
+
+from telegram.helpers import escape_markdown
+
+from models.operate.journal.records import masked
 
 MARK: Final = "pack"  # what the data of our buttons begins with
 # Telegram refuses more than 4096, in UTF-16 units, of what is left without markup.
@@ -68,6 +72,22 @@ def html(text: str) -> str:
     first, *lines = text.splitlines() or [""]
     rest = escape("\n".join(["", *lines]), quote=False)
     return f"<b>{escape(first, quote=False)}</b>{rest}"
+
+
+def without_secrets(text: str, secrets: Collection[str]) -> str:
+    """Return a text without secrets, also where it is marked up, as Freqtrade's or as ours.
+
+    Examples
+    --------
+    >>> without_secrets("no answer: my_key, a&amp;b", ["my_key", "a&b"])
+    'no answer: (secret), (secret)'
+    """
+    marked = [way(secret) for secret in secrets for way in (str, escape_markdown, _escaped)]
+    return masked(text, marked, "(secret)")  # stars would mark the rest up
+
+
+def _escaped(text: str) -> str:
+    return escape(text, quote=False)
 
 
 def _cut(line: str, longest: int, end: str = " ...") -> str:

@@ -6,10 +6,13 @@ names of their own. What a name below does not vouch for is kept out of journal 
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from models.operate.journal.records import masked
 
 _SHORTEST: Final = 8  # characters; masking a shorter text would eat words
 _PAIR: Final = re.compile(r"[A-Z0-9]{1,20}/[A-Z0-9]{1,10}(:[A-Z0-9]{1,10})?")  # under any name
@@ -54,6 +57,33 @@ def secrets_of(config: Mapping[str, Any]) -> list[str]:
     for text in _texts(config):
         found |= dict.fromkeys(part for part in (text, *_parts(text)) if len(part) >= _SHORTEST)
     return [secret for secret in found if secret]
+
+
+_unsaid: Final[list[str]] = []  # what no log record of this process may hold
+_made = logging.getLogRecordFactory()
+_trace: Final = logging.Formatter().formatException
+
+
+def keep_out_of_log(secrets: Sequence[str]) -> None:
+    """Have no log record show these texts, nor those of earlier calls, whoever writes it."""
+    _unsaid[:] = dict.fromkeys([*_unsaid, *secrets])
+    logging.setLogRecordFactory(_masked_record)
+
+
+def _masked_record(*args: Any, **fields: Any) -> logging.LogRecord:
+    """Return a log record whose text, trace included, shows no secret."""
+    record = _made(*args, **fields)
+    try:
+        text = record.getMessage()
+    except Exception:  # noqa: BLE001 - of any kind: who handles the record says so
+        return record
+    if (shown := masked(text, _unsaid)) != text:
+        record.msg, record.args = shown, None
+    if record.exc_info and record.exc_info[0] is not None:
+        text = _trace(record.exc_info)
+        if (shown := masked(text, _unsaid)) != text:
+            record.exc_text, record.exc_info = shown, None
+    return record
 
 
 def _texts(value: object, name: str = "") -> Iterator[str]:

@@ -26,7 +26,7 @@ from models.operate.control.review import Answer
 from models.operate.control.state import ControlState
 from models.operate.control.text import proposal_line, readable
 from strategies.human.hearing import Hearing
-from strategies.human.messages import MARK, Reply, fitted, html, pages
+from strategies.human.messages import MARK, Reply, fitted, html, pages, without_secrets
 from strategies.seams.telegram_client import TelegramClient
 
 logger = logging.getLogger(__name__)
@@ -72,6 +72,10 @@ class TellingClient(TelegramClient):
         self.hearing.polled(error)
         if error is not None:  # a client that cannot be started looks for no news
             self.hearing.troubles()
+
+    def clean(self, text: str) -> str:
+        """Return a text without secrets: whoever says it, errors repeat the oddest things."""
+        return without_secrets(text, self.operations.secrets)
 
     # -- sending ------------------------------------------------------------------------------
 

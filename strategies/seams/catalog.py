@@ -21,7 +21,7 @@ _FILES: Final[Mapping[Library, tuple[str, ...]]] = {
         "wallet_refresh", "http_session", "tls_context", "log_buffer", "hook_copies", "raw_answers",
         "json_answers", "throttle", "bot_end", "order_methods", "order_requests",
         "worker", "resolvers", "force_entry", "trade_deletion", "moved_orders",
-        "quiet_log",
+        "quiet_log", "strategy_messages",
     ),
     Library.FREQAI: (
         "freqai_model", "freqai_trained_time", "freqai_tensorboard", "freqai_context",

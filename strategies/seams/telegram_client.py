@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final
 from freqtrade.enums import RPCMessageType
 from freqtrade.rpc import RPC, rpc_manager
 from freqtrade.rpc import telegram as freqtrade_telegram
-from telegram import Update
+from telegram import Message, Update
 from telegram.error import InvalidToken, TelegramError
 from telegram.ext import Application, BaseHandler, CallbackContext, ExtBot
 from telegram.helpers import escape_markdown
@@ -41,11 +41,22 @@ Handler = BaseHandler[Any, Any, Any]
 
 
 class _PollingBot(ExtBot[None]):
-    """The library's bot; each request for commands is reported, and none ends the asking."""
+    """The library's bot: requests for commands are reported and never end, texts go out clean."""
 
-    def __init__(self, token: str, polled: Callable[[TelegramError | None], None]) -> None:
+    def __init__(
+        self, token: str, polled: Callable[[TelegramError | None], None],
+        clean: Callable[[str], str],
+    ) -> None:  # fmt: skip
         super().__init__(token)
-        self._polled = polled
+        self._polled, self._clean = polled, clean
+
+    async def send_message(self, chat_id: int | str, text: str, *how: Any, **more: Any) -> Message:
+        """Send a text, Freqtrade's own too, without what nobody may read."""
+        return await super().send_message(chat_id, self._clean(text), *how, **more)
+
+    async def edit_message_text(self, text: str, *how: Any, **more: Any) -> Message | bool:
+        """Put a text in another's place, in the same way."""
+        return await super().edit_message_text(self._clean(text), *how, **more)
 
     async def get_updates(self, *args: Any, **options: Any) -> tuple[Update, ...]:
         """As ever; a refused token is an error like others, for which it is asked again.
@@ -90,6 +101,10 @@ class TelegramClient(freqtrade_telegram.Telegram):  # type: ignore[misc]  # freq
 
     def polled(self, error: TelegramError | None) -> None:
         """Be told of each request for commands: None where Telegram has answered it."""
+
+    @abstractmethod
+    def clean(self, text: str) -> str:
+        """Return a text, marked up or not, without what nobody may read."""
 
     @abstractmethod
     async def say_help(self) -> None:
@@ -171,7 +186,7 @@ class TelegramClient(freqtrade_telegram.Telegram):  # type: ignore[misc]  # freq
     def _init_telegram_app(self) -> Application[Any, Any, Any, Any, Any, Any]:
         """As ever, with a bot that says how its requests for commands fare."""
         self._ready.set()
-        bot = _PollingBot(self.settings["token"], self.polled)
+        bot = _PollingBot(self.settings["token"], self.polled, self.clean)
         app: Application[Any, Any, Any, Any, Any, Any] = Application.builder().bot(bot).build()
         for handler in self.own_handlers():
             app.add_handler(handler)

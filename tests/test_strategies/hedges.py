@@ -85,6 +85,10 @@ class Provider:
     def __init__(self, **changes: Any) -> None:
         self.frame = pd.DataFrame([row(**changes)])
         self._exchange = OrderBook()
+        self.said: list[str] = []
+
+    def send_msg(self, message: str, *, always_send: bool = False) -> None:
+        self.said.append(message)
 
     def get_analyzed_dataframe(self, pair: str, timeframe: str) -> tuple[pd.DataFrame, datetime]:
         rows = 200  # enough for a volatility; only the last is decided on

@@ -94,6 +94,9 @@ class Provider:
 
 
 class BrokenProvider:
+    def send_msg(self, message: str, *, always_send: bool = False) -> None:
+        raise ConnectionError("nobody hears")
+
     def get_analyzed_dataframe(self, pair: str, timeframe: str) -> tuple[pd.DataFrame, datetime]:
         raise ConnectionError("no data")
 

@@ -76,7 +76,7 @@ class Commands:
     userdir
         Freqtrade's user directory; control and journal are folders in it.
     secrets
-        Values the journal must never show.
+        Values that journal and control state must never show.
     memory
         Halts of this process that found no disk; None for a process that has had none.
     obstacles
@@ -98,7 +98,8 @@ class Commands:
         self.clock = clock
         self._hedges = hedges
         self._obstacles = obstacles
-        self.store = ControlStore(userdir / CONTROL_FOLDER, clock, memory)
+        self.secrets = tuple(secrets)
+        self.store = ControlStore(userdir / CONTROL_FOLDER, clock, memory, self.secrets)
         self.journal = Journal(userdir / JOURNAL_FOLDER, clock, secrets=secrets)
 
     def mode_lines(self, state: ControlState) -> list[str]:

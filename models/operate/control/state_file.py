@@ -38,6 +38,7 @@ from models.operate.control.state import (
     halted,
     to_bytes,
 )
+from models.operate.journal.records import masked, scrubbed
 
 STATE_FILE: Final = "state.json"
 HALT_FILE: Final = "HALT"
@@ -77,12 +78,17 @@ class StateFile:
         UTC milliseconds.
     memory
         Halts that an earlier store of this process could not write.
+    secrets
+        Values no reason in it may show.
     """
 
     def __init__(
-        self, folder: Path, clock: Clock = wall_clock_ms, memory: HaltMemory | None = None
-    ) -> None:
+        self, folder: Path, clock: Clock = wall_clock_ms, memory: HaltMemory | None = None,
+        secrets: Collection[str] = (),
+    ) -> None:  # fmt: skip
         self.folder, self.clock = folder, clock
+        self.clean = partial(scrubbed, secrets=tuple(secrets))  # words that may repeat an error's
+        self.masked = partial(masked, secrets=tuple(secrets))  # a person's, and the exchange's
         self._path = folder / STATE_FILE
         self._lock = folder / "lock"
         self._halt, self._waiting = folder / HALT_FILE, folder / WAITING_FILE

@@ -52,6 +52,7 @@ class ControlStore(StateFile):
         StateChanged
             If a person has resumed, or asked for it, since he was shown `shown`.
         """
+        reason = self._words(by, reason)
 
         def change(state: ControlState, now: int) -> ControlState:
             down = state.down(
@@ -77,6 +78,7 @@ class ControlStore(StateFile):
 
     def flattened(self, by: Actor, what: str = "every position is closed") -> ControlState:
         """Note that no position is left; the mode stays as it is."""
+        what = self.clean(what)
 
         def change(state: ControlState, now: int) -> ControlState:
             if state.flatten is None:
@@ -91,6 +93,7 @@ class ControlStore(StateFile):
 
     def note(self, by: Actor, what: str) -> ControlState:
         """Have people told something once; it forbids nothing."""
+        what = self.clean(what)
         return self._change(
             lambda state, now: state.noted(
                 "note", ControlMode.ACTIVE, by=str(by), reason=what, now_ms=now
@@ -140,6 +143,8 @@ class ControlStore(StateFile):
         return self.read()
 
     def _down(self, what: str, mode: ControlMode, by: Actor, reason: str) -> ControlState:
+        reason = self._words(by, reason)
+
         def change(state: ControlState, now: int) -> ControlState:
             return state.down(what, mode, by=str(by), reason=reason, now_ms=now)
 
@@ -149,14 +154,21 @@ class ControlStore(StateFile):
             self._halt_beside(by, f"{reason} ({mode} asked for)")
             return self.read()
 
+    def _words(self, by: Actor, reason: str) -> str:
+        """Return a reason without secrets; a guard's may be an error's words."""
+        return self.masked(reason) if isinstance(by, Person) else self.clean(reason)
+
     def note_unknown(self, unknown: Sequence[Unknown], said: Sequence[str] = ()) -> ControlState:
         """Write down what the bot is not told, and what people are to be told of that.
 
         The mode beneath stays as it was set.
         """
 
+        told = [self.masked(words) for words in said]
+        unknown = [replace(one, why=self.masked(one.why)) for one in unknown]
+
         def change(state: ControlState, now: int) -> ControlState:
-            for words in said:
+            for words in told:
                 state = state.noted(
                     "unknown", ControlMode.ACTIVE, by=str(GuardActor("unknown")), reason=words,
                     now_ms=now,

@@ -203,6 +203,14 @@ def _barred_lines(beat: Heartbeat) -> list[str]:
     return [*barred, *map(answer_line, answers)]
 
 
+def left_words(held: Sequence[str] | None) -> str:
+    """Return what a flatten has left, of what the exchange holds; None while that is not known."""
+    known = "the bot has closed every position it knows of"
+    if held is None:
+        return f"{known}; the exchange does not answer, so whether it holds more is not known"
+    return f"{known}; the exchange still holds {', '.join(held)}: close it there"
+
+
 def _life(beat: Heartbeat, now_ms: int) -> str:
     ago_s = (now_ms - beat.time_ms) / 1000
     if beat.stopped == RELOADING:

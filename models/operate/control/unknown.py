@@ -7,7 +7,7 @@ guard set stands as it stood.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -66,8 +66,13 @@ def reducing(unknown: Iterable[Unknown]) -> list[Unknown]:
     return [u for u in still_unknown(unknown) if u.reduces_ms is not None]
 
 
-def in_short(why: object) -> str:
+def in_short(why: object, clean: Callable[[str], str] = str) -> str:
     """Return an error in a line that stays the same while the trouble does.
+
+    Parameters
+    ----------
+    clean
+        Takes secrets out, before the line is cut: half of one would not be known for one.
 
     Examples
     --------
@@ -77,7 +82,7 @@ def in_short(why: object) -> str:
     text = str(why)
     if isinstance(why, BaseException):
         text = f"{type(why).__name__}: {text}" if text else type(why).__name__
-    return " ".join(_ADDRESS.sub("(address)", text).split())[:_LONGEST]
+    return " ".join(_ADDRESS.sub("(address)", clean(text)).split())[:_LONGEST]
 
 
 def span(ms: int) -> str:

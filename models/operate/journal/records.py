@@ -19,12 +19,10 @@ Plain: TypeAlias = str | int | float | bool | None
 
 _LONGEST_TEXT: Final = 1000
 _MASK: Final = "***"
-_SECRETS: Final = (
-    re.compile(
-        r"(?i)((?:api[-_]?key|secret|token|password|passphrase|signature)\W{1,4})[\w./+=-]+"
-    ),
-    re.compile(r"()\d{6,12}:[\w-]{30,}"),  # a Telegram bot's token
+_NAMED: Final = re.compile(
+    r"(?i)((?:api[-_]?key|secret|token|password|passphrase|signature)\W{1,4})[\w./+=-]+"
 )
+_BOT_TOKEN: Final = re.compile(r"\d{6,12}:[\w-]{30,}")  # Telegram's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,12 +118,21 @@ def plain(record: JournalRecord, secrets: Collection[str] = ()) -> dict[str, Any
 
 
 def scrubbed(text: str, secrets: Collection[str] = ()) -> str:
-    """Return `text` without anything that is, or looks like, a key."""
+    """Return `text` without anything that is, or looks like, a key; cut where it is very long.
+
+    For whatever may repeat an error's words.
+    """
+    return _NAMED.sub(rf"\1{_MASK}", masked(text, secrets))[:_LONGEST_TEXT]
+
+
+def masked(text: str, secrets: Collection[str] = (), instead: str = _MASK) -> str:
+    """Return `text`, whole, without the secrets that are known.
+
+    For prose, in which "the token is refused" is no key.
+    """
     for secret in secrets:
-        text = text.replace(secret, _MASK)
-    for pattern in _SECRETS:
-        text = pattern.sub(rf"\1{_MASK}", text)
-    return text[:_LONGEST_TEXT]
+        text = text.replace(secret, instead)
+    return _BOT_TOKEN.sub(instead, text)
 
 
 def plain_values(value: Any, secrets: Collection[str] = (), where: str = "") -> Any:

@@ -16,6 +16,9 @@ from threading import Lock, Thread
 from typing import Any, Final
 from urllib.error import HTTPError
 
+from models.operate.journal.records import masked
+from strategies.human.secrets import secrets_of
+
 logger = logging.getLogger(__name__)
 
 _URL: Final = "https://api.telegram.org/bot{token}/sendMessage"
@@ -41,6 +44,7 @@ class Alerts:
     """
 
     def __init__(self, config: Mapping[str, Any], name: str = "") -> None:
+        self._secrets = secrets_of(config)
         block = config.get("telegram") or {}
         self._head = f"{name}: " if name else ""
         self._token = str(block.get("token") or "")
@@ -55,7 +59,7 @@ class Alerts:
 
     def say(self, text: str) -> None:
         """Log a text and queue it for the chat."""
-        text = self._head + text
+        text = masked(self._head + text, self._secrets)
         logger.warning("%s", text)
         if self._on:
             with self._keeping:

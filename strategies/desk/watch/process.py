@@ -27,7 +27,7 @@ from strategies.desk.watch.pulse import Pulse
 from strategies.desk.watch.unhurried import log_unhurried
 from strategies.desk.watch.venue import Venue, venue_client
 from strategies.desk.watch.watchdog import Watchdog
-from strategies.human.secrets import secrets_of
+from strategies.human.secrets import keep_out_of_log, secrets_of
 
 
 def run_watchdog(
@@ -55,7 +55,9 @@ def run_watchdog(
     place = state_place(folder, bot)
     doubt = _doubt(place, bot)
     hold_watch(bot, folder)
-    commands = Commands(home_of(folder, bot.stage), secrets=secrets_of(config))
+    secrets = secrets_of(config)
+    keep_out_of_log(secrets)
+    commands = Commands(home_of(folder, bot.stage), secrets=secrets)
     alive = Pulse(pulse, alerts.say)
     watchdog = Watchdog(
         commands,

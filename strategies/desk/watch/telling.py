@@ -23,12 +23,15 @@ class Telling:
         Tells a person; must not wait.
     again_s
         What lasts is told again after this long.
+    clean
+        Takes secrets out of an error's words.
     """
 
     def __init__(
-        self, journal: Journal, say: Callable[[str], None], monotonic: Seconds, again_s: float
-    ) -> None:
-        self._journal, self._say = journal, say
+        self, journal: Journal, say: Callable[[str], None], monotonic: Seconds, again_s: float,
+        clean: Callable[[str], str] = str,
+    ) -> None:  # fmt: skip
+        self._journal, self._say, self._clean = journal, say, clean
         self._monotonic, self._again_s = monotonic, again_s
         self._alarms: dict[str, tuple[str, float]] = {}  # alarm -> sentence, when it was told
         self._failed: dict[str, float] = {}  # failure -> when it was told
@@ -64,7 +67,7 @@ class Telling:
         if kind in self._failed:
             return []
         self._failed[kind] = now
-        return [f"{what} ({in_short(error)})"]
+        return [f"{what} ({in_short(error, self._clean)})"]
 
     def tell(self, texts: Mapping[str, list[str]]) -> None:
         """Say all texts, and then write them down by kind: a journal may have to be waited for."""

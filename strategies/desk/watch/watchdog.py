@@ -111,7 +111,9 @@ class Watchdog:
         self._config, self._monotonic, self._alive = config, monotonic, alive
         self._clock = SteadyClock(commands.clock, monotonic)
         self._actions = None if venue is None else Actions(venue, config, monotonic)
-        self._telling = Telling(commands.journal, say, monotonic, config.again_s)
+        self._telling = Telling(
+            commands.journal, say, monotonic, config.again_s, commands.store.masked
+        )
         self._clocks = ClockComparison(self._clock, venue, config.clock_s, monotonic)
         self._life, self._unseen, self._guarded = Life(), UnseenParts(), GuardedMarkets()
         self._lasting: dict[str, tuple[int, int]] = {}  # what is odd -> rounds, since when

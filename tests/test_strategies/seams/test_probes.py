@@ -58,6 +58,7 @@ from strategies.seams import (
     reopened_orders,
     resolvers,
     rest_client,
+    strategy_messages,
     telegram_client,
     throttle,
     tls_context,
@@ -94,6 +95,7 @@ def changed(owner: Any, name: str) -> Breaks:
 
 GONE: list[tuple[Seam, Breaks]] = [
     (data_provider.EXCHANGE_OBJECT, changed(DataProvider, "__init__")),
+    (strategy_messages.STRATEGY_MESSAGES, without(DataProvider, "send_msg")),
     (rest_client.REST_CLIENT, changed(Exchange, "__init__")),
     (rest_client.REST_CLIENT, lambda patch: patch.setattr(
         ccxt, "binanceusdm", type("Other", (ccxt.binanceusdm,), {"__init__": _no_ledger}))),
