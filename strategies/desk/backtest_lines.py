@@ -6,13 +6,16 @@ import argparse
 from pathlib import Path
 
 from strategies.desk.control import Subcommands
-from strategies.desk.shared_lines import add_command, given_options
+from strategies.desk.shared_lines import add_command, backtest_places, given_options
 from strategies.desk.terminal.names import model_class
 from strategies.desk.terminal.typed import DATA_HELP
 
 
 def add_backtests(commands: Subcommands) -> None:
-    demo = add_command(commands, "demo", _demo, "backtest on real or simulated data, with a report")
+    demo = add_command(
+        commands, "demo", _demo, "backtest on real or simulated data, with a report",
+        backtest_places,
+    )  # fmt: skip
     demo.add_argument("--data", type=Path, help=DATA_HELP)
     demo.add_argument("--model", type=model_class, help="LSTMForecaster")
     demo.add_argument("--strategy", help="default: the config's")
@@ -21,8 +24,9 @@ def add_backtests(commands: Subcommands) -> None:
     demo.add_argument("--config", type=Path, help="default: config_bitcoin.json")
     demo.add_argument("--userdir", type=Path, help="default: user_data")
     hedge = add_command(
-        commands, "hedge-report", _hedge_report, "backtest of the Litecoin hedge, with a report"
-    )
+        commands, "hedge-report", _hedge_report, "backtest of the Litecoin hedge, with a report",
+        backtest_places,
+    )  # fmt: skip
     hedge.add_argument("--data", type=Path, help=DATA_HELP)
     hedge.add_argument("--timerange", help="YYYYMMDD-YYYYMMDD; default: 2021 to the newest candle")
     hedge.add_argument("--config", type=Path, help="default: config_litecoin_hedge.json")

@@ -21,7 +21,7 @@ def add_bundle(commands: Subcommands) -> None:
     export.add_argument("--key", type=Path, required=True, help="private key that signs")
     export.add_argument("--userdir", type=Path, default=USER_DATA, help="the bot's; user_data")
     export.add_argument("--identifier", default="", help="which models, where there are several")
-    export.set_defaults(run=_export)
+    export.set_defaults(run=_export, leaves=lambda o: [o.file.parent])
     show = words.add_parser("show", help="what is in a bundle; nothing of it is run")
     show.add_argument("file", type=Path)
     show.add_argument("--trust", type=Path, help="public key that has to have signed it")
@@ -40,7 +40,7 @@ def _add_import(words: Subcommands) -> None:
     whose.add_argument("--trust", type=Path, help="public key that has to have signed it")
     whose.add_argument("--pin", default="", help="fingerprint to trust from now on")
     take.add_argument("--older", action="store_true", help="also in place of newer models")
-    take.set_defaults(run=_import)
+    take.set_defaults(run=_import, leaves=lambda o: [o.userdir / "models"])
 
 
 def _key(options: argparse.Namespace) -> int:
@@ -64,6 +64,7 @@ def _show(options: argparse.Namespace) -> int:
 def _import(options: argparse.Namespace) -> int:
     from strategies.desk.backtests.configured import configured_by
     from strategies.desk.bundles.commands import run_import
+    from strategies.seams.quiet_log import without_freqtrade_log
 
     config = configured_by(options.config, options.userdir)
     # The shipped configs name the pack's folders as a checkout has them; this may be anywhere.
@@ -72,7 +73,8 @@ def _import(options: argparse.Namespace) -> int:
             config[name] = str(own)
     for name in ("strategy", "freqaimodel"):
         config[name] = getattr(options, name) or config.get(name)
-    return run_import(
-        options.file, options.userdir, config,
-        trust=options.trust, pin=options.pin, older=options.older,
-    )  # fmt: skip
+    with without_freqtrade_log():
+        return run_import(
+            options.file, options.userdir, config,
+            trust=options.trust, pin=options.pin, older=options.older,
+        )  # fmt: skip

@@ -6,17 +6,24 @@ import argparse
 from pathlib import Path
 
 from strategies.desk.control import Subcommands
-from strategies.desk.shared_lines import add_executor, add_jobs, take_executor
+from strategies.desk.shared_lines import (
+    add_command,
+    add_executor,
+    add_jobs,
+    capped_training,
+    given_options,
+    report_places,
+    take_executor,
+)
 from strategies.desk.terminal.names import pair_name
 from strategies.desk.terminal.typed import whole_number
 
 
 def add_claims(commands: Subcommands) -> None:
     """Add the command; what is not given on its line is left to `ClaimOptions`."""
-    claims = commands.add_parser(
-        "claims", help="what articles say of models, measured", argument_default=argparse.SUPPRESS
+    claims = add_command(
+        commands, "claims", _claims, "what articles say of models, measured", report_places
     )
-    claims.set_defaults(run=_claims)
     claims.add_argument("--data", type=Path, default=None, help="Freqtrade data directory")
     claims.add_argument("--pair", type=pair_name, help="BTC/USDT:USDT")
     claims.add_argument("--only", nargs="+", type=int, metavar="CLAIM", help="1 to 7; all")
@@ -35,11 +42,10 @@ def _claims(options: argparse.Namespace) -> int:
     from strategies.desk.studies.claims import ClaimOptions, run_claims
 
     executor = take_executor(options)
-    given = {name: value for name, value in vars(options).items() if name != "run"}
+    given = given_options(options)
     userdir = given.pop("userdir") or ClaimOptions.userdir
     data = choose_datadir(given.pop("data"), userdir)
-    steps = given.pop("max_steps", None)
-    settings = {} if steps is None else {"training": {"max_steps": steps}}
+    settings = capped_training(given.pop("max_steps", None))
     only = tuple(given.pop("only", ()))
     return run_claims(
         ClaimOptions(data=data, userdir=userdir, settings=settings, only=only, **given),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import metadata
 from typing import Any, Final, NoReturn
 
@@ -20,15 +22,16 @@ from strategies.desk.claims_line import add_claims
 from strategies.desk.control import add_commands
 from strategies.desk.folder_lines import add_folders
 from strategies.desk.risk_lines import add_risk
-from strategies.desk.shared_lines import RunCommand
+from strategies.desk.shared_lines import RunCommand, require_place
 from strategies.desk.study_lines import add_studies
 from strategies.desk.surrounding_lines import add_surroundings
 from strategies.desk.terminal.names import near
 from strategies.desk.terminal.places import pack_version
+from strategies.desk.terminal.signals import ToldToEnd, hearing_the_end
 from strategies.desk.terminal.typed import leave_stdout, make_speakable
 
 _OWN: Final = ("", "models", "strategies", "freqaimodels")
-_INTERRUPTED, _CLOSED = 130, 141  # as a shell says it
+_SIGNALLED, _CLOSED = 128, 141  # as a shell says it
 # As argparse words it; elsewhere its own words stay.
 _CHOICE: Final = re.compile(
     r"(?P<where>argument .+?): invalid choice: '(?P<word>.*)' \(choose from (?P<known>.+)\)",
@@ -46,9 +49,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     run: RunCommand = options.run
     try:
-        code = run(options)
-        sys.stdout.flush()
-        return code
+        with hearing_the_end():
+            require_place(options)
+            code = run(options)
+            sys.stdout.flush()
+            return code
     except BrokenPipeError:  # whoever read it has read enough
         leave_stdout()
         return _CLOSED
@@ -60,9 +65,9 @@ def main(arguments: list[str] | None = None) -> int:
             raise  # to a supervisor 2 means settings that no second try would mend
         print(f"error: {error}\n  cure:  look at disk and permissions", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as ended:
         print("interrupted: only what was said to be done is sure to be", file=sys.stderr)
-        return _INTERRUPTED
+        return _ended(ended)
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] in _OWN:
             raise  # not a missing extra, a mistake of ours
@@ -74,11 +79,23 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
+def _ended(ended: KeyboardInterrupt) -> int:
+    """Return the exit code of a command that was interrupted, and leave nothing of it behind."""
+    if not isinstance(ended, ToldToEnd):
+        return _SIGNALLED + signal.SIGINT
+    with suppress(ModuleNotFoundError):  # a machine that only trades starts nothing that stays
+        from strategies.desk.terminal.ended import end_what_was_started
+
+        end_what_was_started()
+    return _SIGNALLED + ended.number
+
+
 def _parser() -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = _NearParser(
         prog="breakwater", description=__doc__,
         epilog="exit codes: 0 done, 1 no answer or a check has found something, 2 not done, "
-        "130 interrupted, 141 nobody reads on. Pages: user_data/docs, as troubleshooting.md",
+        "129 hung up, 130 interrupted, 141 nobody reads on, 143 told to end. "
+        "Pages: user_data/docs, as troubleshooting.md",
     )  # fmt: skip
     parser.add_argument("--version", action=_Version, help="print the versions and leave")
     commands = parser.add_subparsers(required=True, metavar="command")

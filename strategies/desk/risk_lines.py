@@ -6,14 +6,18 @@ import argparse
 from pathlib import Path
 
 from strategies.desk.control import Subcommands
-from strategies.desk.shared_lines import add_command, given_options
+from strategies.desk.shared_lines import add_command, given_options, report_places
 from strategies.desk.terminal.names import pair_name, timeframe_name
 from strategies.desk.terminal.typed import DATA_HELP, positive, whole_number
 
 
 def add_risk(commands: Subcommands) -> None:
     stress = add_command(
-        commands, "stress", _stress, "replay crashes from every hour, behind the guards"
+        commands,
+        "stress",
+        _stress,
+        "replay crashes from every hour, behind the guards",
+        report_places,
     )
     stress.add_argument("--data", type=Path, help="data directory, or a folder of them; simulated")
     stress.add_argument(
@@ -28,7 +32,7 @@ def add_risk(commands: Subcommands) -> None:
     hours.add_argument("--data", type=Path, nargs="+", required=True, help=DATA_HELP)
     hours.add_argument("--source", default="own candles", help="named in the table")
     hours.add_argument("--write", type=Path, help="table to renew: .../worst_hours.json")
-    hours.set_defaults(run=_worst_hours)
+    hours.set_defaults(run=_worst_hours, leaves=lambda o: [o.write.parent] if o.write else [])
     liquidation = commands.add_parser("liquidation", help="share of entries liquidated by leverage")
     liquidation.add_argument("--data", type=Path, required=True, help=DATA_HELP)
     liquidation.add_argument("--pair", type=pair_name, nargs="+", default=["BTC/USDT:USDT"])

@@ -3,31 +3,64 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from strategies.desk.control import Subcommands
+from strategies.desk.terminal.places import USER_DATA
+from strategies.desk.terminal.room import require_room
 from strategies.desk.terminal.typed import whole_number
 
 if TYPE_CHECKING:
     from models.learn.jobs.executor import Executor
 
 RunCommand: TypeAlias = Callable[[argparse.Namespace], int]
+Leaves: TypeAlias = Callable[[argparse.Namespace], Iterable[Path]]  # where a command writes last
+
+_ASIDE: Final = ("run", "leaves")  # what a command line brings that no option is
 
 
 def add_command(
-    commands: Subcommands, name: str, run: RunCommand, help_text: str
+    commands: Subcommands, name: str, run: RunCommand, help_text: str, leaves: Leaves | None = None
 ) -> argparse.ArgumentParser:
-    """Add a command; what is not given on its line is left to the defaults of its options."""
+    """Add a command; what is not given on its line is left to the defaults of its options.
+
+    Parameters
+    ----------
+    leaves
+        The folders its work ends up in; see `require_place`.
+    """
     command = commands.add_parser(name, help=help_text, argument_default=argparse.SUPPRESS)
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, leaves=leaves)
     return command
+
+
+def report_places(options: argparse.Namespace) -> Iterable[Path]:
+    """Return where a command with a report writes it, and its trainings."""
+    return _in_userdir(options, "reports", "models")
+
+
+def backtest_places(options: argparse.Namespace) -> Iterable[Path]:
+    """Return the same of a command that has Freqtrade run a backtest."""
+    return _in_userdir(options, "reports", "models", "backtest_results", "logs")
+
+
+def _in_userdir(options: argparse.Namespace, *names: str) -> Iterable[Path]:
+    userdir = getattr(options, "userdir", None) or USER_DATA
+    return [userdir / name for name in names]
+
+
+def require_place(options: argparse.Namespace) -> None:
+    """Refuse a command whose work would have no place in the end; see `require_room`."""
+    leaves: Leaves | None = getattr(options, "leaves", None)
+    if leaves is not None:
+        require_room(leaves(options))
 
 
 def given_options(options: argparse.Namespace, *besides: str) -> dict[str, Any]:
     """Return what was given on the line, by name, but for the options named in `besides`."""
-    return {name: value for name, value in vars(options).items() if name not in ("run", *besides)}
+    return {name: value for name, value in vars(options).items() if name not in (*_ASIDE, *besides)}
 
 
 def add_max_steps(command: argparse.ArgumentParser) -> None:

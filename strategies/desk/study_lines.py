@@ -15,6 +15,7 @@ from strategies.desk.shared_lines import (
     add_max_steps,
     capped_training,
     given_options,
+    report_places,
     take_executor,
     take_place,
 )
@@ -39,7 +40,7 @@ def add_studies(commands: Subcommands) -> None:
 
 def _add_compare(commands: Subcommands) -> None:
     compare = add_command(
-        commands, "compare", _compare, "all models on the same walk-forward folds"
+        commands, "compare", _compare, "all models on the same walk-forward folds", report_places
     )
     add_market_options(compare)
     compare.add_argument("--config", type=Path, default=None, help="whose settings; the defaults")
@@ -61,7 +62,11 @@ def _add_compare(commands: Subcommands) -> None:
 
 def _add_cascades(commands: Subcommands) -> None:
     cascades = add_command(
-        commands, "cascades", _cascades, "how well liquidation cascades can be timed"
+        commands,
+        "cascades",
+        _cascades,
+        "how well liquidation cascades can be timed",
+        report_places,
     )
     cascades.add_argument("--data", type=Path, default=None, help=DATA_HELP)
     cascades.add_argument("--feeds", type=Path, help="folder of open interest and liquidations")
@@ -82,7 +87,11 @@ def _add_cascades(commands: Subcommands) -> None:
 
 def _add_exposure(commands: Subcommands) -> None:
     exposure = add_command(
-        commands, "exposure", _exposure, "whether scaling by volatility pays its way"
+        commands,
+        "exposure",
+        _exposure,
+        "whether scaling by volatility pays its way",
+        report_places,
     )
     add_refit_options(exposure, "volatility", "a year after the first candle", 730, 24)
     exposure.add_argument("--mean-exposure", type=positive, help="of every way, of equity; 1")
@@ -92,7 +101,11 @@ def _add_exposure(commands: Subcommands) -> None:
 
 def _add_maker(commands: Subcommands) -> None:
     maker = add_command(
-        commands, "maker", _maker, "what signals earn as post-only and as market orders"
+        commands,
+        "maker",
+        _maker,
+        "what signals earn as post-only and as market orders",
+        report_places,
     )
     add_refit_options(maker, "lstm", "where detail candles begin", 1460, 4)
     maker.add_argument("--detail", help="timeframe of the candles that orders rest in; 5m")

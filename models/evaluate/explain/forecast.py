@@ -17,7 +17,7 @@ import numpy as np
 from models.base import columns
 from models.base.errors import InputError
 from models.base.types import Float32Array, FloatArray, IntArray
-from models.evaluate.explain.shapley import Function, mean_and_error, shapley
+from models.evaluate.explain.shapley import Function, ShareDone, mean_and_error, shapley
 from models.serve.predictor import Predictor
 from models.serve.session import graph_input
 
@@ -172,6 +172,7 @@ def explain(
     *,
     seed: int = 0,
     evaluations: int = EVALUATIONS,
+    told: ShareDone | None = None,
 ) -> Explanation:
     """Return what drove the forecast of the last of the feature rows (N, F).
 
@@ -190,7 +191,9 @@ def explain(
     blocks, inputs = int(block.max()) + 1, window.shape[1]
     players = block[:, None] * inputs + np.arange(inputs)  # (T, F')
     pairs = max(2, round(evaluations / (2 * blocks * inputs * len(baselines))))
-    found = shapley(forecaster.function(target), window, baselines, players, pairs=pairs, seed=seed)
+    found = shapley(
+        forecaster.function(target), window, baselines, players, pairs=pairs, seed=seed, told=told
+    )
     return Explanation(
         target=target,
         time_ms=int(time_ms[-1]),

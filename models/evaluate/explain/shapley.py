@@ -22,6 +22,7 @@ from models.base.errors import InputError
 from models.base.types import BoolArray, Float32Array, FloatArray, IntArray
 
 Function = Callable[[Float32Array], FloatArray]  # windows (B, T, F) -> (B,)
+ShareDone = Callable[[float], None]  # is told which share of a long work is done
 
 _BATCH = 32  # windows per call; larger ones are no faster on a CPU
 
@@ -71,6 +72,7 @@ def shapley(
     *,
     pairs: int,
     seed: int,
+    told: ShareDone | None = None,
 ) -> Attribution:
     """Return the Shapley values of the cells of `window` that belong together.
 
@@ -120,6 +122,8 @@ def shapley(
             order = rng.permutation(count)
             there, back = (_walk(worth, o, base, total) for o in (order, order[::-1]))
             samples[k] = (there + back) / 2
+            if told is not None:
+                told((k + 1) / pairs)
     return Attribution(samples, float(total), float(base))
 
 

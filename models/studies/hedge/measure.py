@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -75,8 +75,16 @@ class HedgeMeasures:
     path: HedgePath  # of ours
 
 
-def measure_hedge(study: HedgeStudy, seed: int) -> HedgeMeasures:
-    """Return every number of the hedge's report; the same seed gives the same intervals."""
+def measure_hedge(
+    study: HedgeStudy, seed: int, told: Callable[[float], None] | None = None
+) -> HedgeMeasures:
+    """Return every number of the hedge's report; the same seed gives the same intervals.
+
+    Parameters
+    ----------
+    told
+        Is told which share of the baselines is matched: nearly all of the work.
+    """
     rng = np.random.default_rng(seed)
     scene, measured = study.scene, study.measured
     path = scene.ours()
@@ -94,7 +102,7 @@ def measure_hedge(study: HedgeStudy, seed: int) -> HedgeMeasures:
         *({"name": n, "ours": False, **effectiveness(r, rng)} for n, r in leaning.items()),
         *({"name": n, "ours": False, **row} for n, row in baselines.items()),
     ]
-    matched = _matched(scene, targets, ours, rng)
+    matched = _matched(scene, targets, ours, rng, told)
     named = _episodes(measured, NAMED)
     same = study.same_coin
     return HedgeMeasures(
@@ -140,14 +148,17 @@ def _matched(
     targets: Mapping[str, FloatArray],
     ours: HedgedReturns,
     rng: np.random.Generator,
+    told: Callable[[float], None] | None,
 ) -> list[_Numbers]:
-    out = []
+    out: list[_Numbers] = []
     for name, target in targets.items():
         theirs, scale, width = ladder.matched(scene, target, ours)
         out.append({
             "name": name, "scale": scale, "width": width, **effectiveness(theirs, rng),
             "gap": paired(ours, theirs, rng),
         })  # fmt: skip
+        if told is not None:
+            told(len(out) / len(targets))
     return out
 
 

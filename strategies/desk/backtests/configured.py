@@ -11,6 +11,7 @@ from freqtrade.configuration import Configuration
 from freqtrade.enums import RunMode
 
 from strategies.bot.config import pack_config
+from strategies.seams.quiet_log import without_freqtrade_log
 
 
 def configured(file: Path, userdir: Path) -> dict[str, Any]:
@@ -34,7 +35,7 @@ def configured(file: Path, userdir: Path) -> dict[str, Any]:
 def configured_by(files: Sequence[Path], userdir: Path) -> dict[str, Any]:
     """Return the configuration in several files, a later one's settings before an earlier's."""
     # Freqtrade fills the folder it is given, before anybody knows whether the command can run.
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, without_freqtrade_log():
         arguments = {"config": [str(file) for file in files], "user_data_dir": scratch}
         config: dict[str, Any] = Configuration(arguments, RunMode.OTHER).get_config()
     return {**config, "user_data_dir": userdir.resolve()}

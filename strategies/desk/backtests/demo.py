@@ -40,6 +40,7 @@ from strategies.desk.backtests.results import Run, load_record
 from strategies.desk.terminal.ended import ended_with_us
 from strategies.desk.terminal.names import class_names, require_class
 from strategies.desk.terminal.places import CONFIGS, FREQAIMODELS, STRATEGIES, USER_DATA
+from strategies.desk.terminal.room import kept_report
 from strategies.desk.terminal.waiting import PatientWait
 
 _DEFAULT_TRAININGS = 8  # of the backtest when no timerange is given: 240 days of monthly ones
@@ -74,7 +75,7 @@ def run_demo(options: DemoOptions) -> int:
     pack_config(config)  # a typing error costs nothing: in a setting, or of the candles,
     if options.timerange:
         span_read({**config, "timerange": options.timerange}, 0)  # or in the span
-    with PatientWait("finding candles, or writing the simulated market"):
+    with PatientWait("[1/4] finding candles, or writing the simulated market"):
         datadir = choose_datadir(options.data, options.userdir, config["timeframe"]).resolve()
     timerange = options.timerange or demo_timerange(config, datadir)
     return _backtested({**config, "timerange": timerange, "datadir": datadir}, options)
@@ -133,7 +134,7 @@ def _backtested(config: Mapping[str, Any], options: DemoOptions) -> int:
     days = days_to_train_on(config, ForecastStrategy.startup_candle_count)
     asked = config["freqai"]["train_period_days"]
     config = {**config, "freqai": {**config["freqai"], "train_period_days": days}}
-    with PatientWait("checking every candle"):
+    with PatientWait("[2/4] checking every candle"):
         data = check_backtest_data(config, ForecastStrategy.startup_candle_count)
     labels = ModelSettings.from_blocks(
         config["freqai"]["model_training_parameters"], where="freqai.model_training_parameters"
@@ -148,6 +149,7 @@ def _backtested(config: Mapping[str, Any], options: DemoOptions) -> int:
     command = backtest_command(options, datadir, timerange, history)
     started = time.time()
     log = options.userdir / "logs" / "demo.log"
+    print("[3/4] backtesting: Freqtrade says how far it is", flush=True)
     code, failures = run_backtest(command, log)
     if code != 0:
         print(f"freqtrade failed with exit code {code}; log: {log}", file=sys.stderr)
@@ -175,13 +177,16 @@ def _backtested(config: Mapping[str, Any], options: DemoOptions) -> int:
 
 def _report(run: Run, options: DemoOptions, datadir: Path) -> None:
     """Write the report of a run, with what drove its forecasts, and say where it is."""
+    print("[4/4] the report", flush=True)
     with PatientWait("measuring, explaining and drawing the report"):
         record = load_record(run)
         drivers = drivers_of(
             record, run.model_dir, datadir, options.strategy, options.strategy_path or STRATEGIES
         )
         complete = dataclasses.replace(record, drivers=drivers, reference=reference_of(record, run))
-        report = write_report(complete, options.userdir / "reports")
+        report = kept_report(
+            lambda place: write_report(complete, place), options.userdir / "reports"
+        )
     print(f"\nreport: {report / 'index.html'}\nnumbers: {report / 'report.json'}")
 
 

@@ -20,6 +20,7 @@ from models.reports.text import utc
 from strategies.desk.backtests.data import choose_datadir
 from strategies.desk.backtests.saved_run import PairForecasts, SavedRun, newest_run
 from strategies.desk.terminal.places import STRATEGIES, USER_DATA
+from strategies.desk.terminal.waiting import PatientWait
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +57,10 @@ def run_explain(options: ExplainOptions) -> int:
         raise InputError(f"the newest run has no {pair}; it has {', '.join(run.pairs)}",
                          where=str(model_dir))  # fmt: skip
     forecasts = PairForecasts(run, pair)
-    forecasts.load(time_ms, time_ms)
-    explanation = forecasts.explain(time_ms, options.target)
+    with PatientWait("reading candles and features"):
+        forecasts.load(time_ms, time_ms)
+    with PatientWait("asking the model what drove it") as waiting:
+        explanation = forecasts.explain(time_ms, options.target, told=waiting.done)
     manifest = forecasts.forecaster(time_ms).manifest
     print(f"{pair}, forecast at the close of the candle of {utc(time_ms)}\nby {manifest['title']}"
           f", run {model_dir.name}\n\n{attribution_table(explanation, options.top)}")  # fmt: skip

@@ -26,7 +26,7 @@ from models.base.errors import ConfigError
 from models.base.types import Candles, IntArray
 from models.base.units import DAY_MS, HOUR_MS
 from models.reports.hedge.build import hedge_figures, hedge_numbers
-from models.reports.hedge.page import write_hedge_report
+from models.reports.hedge.page import hedge_markdown, write_hedge_report
 from models.reports.text import day, show
 from models.studies.hedge.backtest import AuditedBacktest, backtest_returns
 from models.studies.hedge.effectiveness import HedgedReturns
@@ -61,6 +61,7 @@ from strategies.desk.backtests.demo import (
 )
 from strategies.desk.backtests.results import commit, fills, market_path, predictions
 from strategies.desk.terminal.places import CONFIGS, USER_DATA
+from strategies.desk.terminal.room import kept_report
 from strategies.desk.terminal.waiting import PatientWait
 
 _START: Final = "20210101"  # of the default span on real data
@@ -120,16 +121,17 @@ def run_hedge(options: HedgeOptions) -> int:
         print(f"freqtrade failed with exit code {code}; log: {log}", file=sys.stderr)
         return code
     print("measuring the baselines", flush=True)
-    with PatientWait("measuring the baselines"):
+    with PatientWait("measuring the baselines") as waiting:
         study = _load_study(run, started)
-        measures = measure_hedge(study, _SEED)
+        measures = measure_hedge(study, _SEED, waiting.done)
         provenance = _provenance(run, study, shlex.join(["freqtrade", *command[3:]]))
-        folder = write_hedge_report(
-            hedge_numbers(study, measures, provenance, failures, options.model),
-            hedge_figures(study, measures),
-            options.userdir / "reports",
-            int(datetime.now(tz=UTC).timestamp() * 1000),
-        )
+    numbers = hedge_numbers(study, measures, provenance, failures, options.model)
+    figures, now_ms = hedge_figures(study, measures), int(datetime.now(UTC).timestamp() * 1000)
+    print(f"\n{hedge_markdown(numbers['table'])}", flush=True)
+    folder = kept_report(
+        lambda place: write_hedge_report(numbers, figures, place, now_ms),
+        options.userdir / "reports",
+    )
     print(f"\nreport: {folder / 'index.html'}\nnumbers: {folder / 'report.json'}")
     if failures:
         print(f"{len(failures)} faults in the log, first: {failures[0]}", file=sys.stderr)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -228,9 +229,15 @@ class PairForecasts:
         )
 
     def explain(
-        self, time_ms: int, target: str = "advantage", evaluations: int = EVALUATIONS
-    ) -> Explanation:
+        self, time_ms: int, target: str = "advantage", evaluations: int = EVALUATIONS,
+        told: Callable[[float], None] | None = None,
+    ) -> Explanation:  # fmt: skip
         """Return what drove the forecast of a candle.
+
+        Parameters
+        ----------
+        told
+            Is told which share of the evaluations is done.
 
         Raises
         ------
@@ -239,7 +246,9 @@ class PairForecasts:
         """
         self._require(time_ms)
         rows, times = self._rows(time_ms)
-        return explain(self.forecaster(time_ms), rows, times, target, evaluations=evaluations)
+        return explain(
+            self.forecaster(time_ms), rows, times, target, evaluations=evaluations, told=told
+        )
 
     def briefly(self, time_ms: int) -> Explanation:
         """Return what drove the forecast of a candle, with larger errors than `explain`."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,7 +40,8 @@ from strategies.desk.studies.cascade_labels import agreement, counted, rule_of, 
 from strategies.desk.studies.feed_files import BAR_MS, read_open_interest
 from strategies.desk.studies.walk import kept_artifact
 from strategies.desk.terminal.places import USER_DATA
-from strategies.desk.terminal.waiting import PatientWait
+from strategies.desk.terminal.room import kept_report
+from strategies.desk.terminal.waiting import CountedSteps, PatientWait
 
 COINS = ("BTC", "ETH", "LTC", "BCH", "XRP")
 _FUNDING_LAG_MS = MINUTE_MS  # from the payment to when its rate can be read
@@ -85,27 +85,30 @@ def run_cascades(options: CascadeOptions, executor: Executor | None = None) -> i
     """Fit, forecast, measure and write the report; return the process exit code."""
     settings = ModelSettings.from_blocks(options.settings, where="settings")
     executor = executor or ProcessExecutor(threads=settings.training.threads)
-    started = time.monotonic()
+    horizon, edges = settings.labels.cascade_horizon_candles, settings.labels.bin_edges
     with PatientWait("reading the coins"):
-        coins = load_coins(options, settings.labels.cascade_horizon_candles)
-    _print_progress(started, f"{len(coins)} coins, {sum(len(c) for c in coins)} candles")
+        coins = load_coins(options, horizon)
+    made = {scheme: folds_of(scheme, coins, options, horizon) for scheme in options.schemes}
+    fitted = len(BASELINES) + bool(options.network)
+    steps = CountedSteps(1 + fitted * sum(map(len, made.values())))
+    steps.step(f"{len(coins)} coins, {sum(len(c) for c in coins)} candles")
     tables: list[dict[str, Any]] = []
     facts: list[dict[str, Any]] = []
-    for scheme in options.schemes:
-        made = folds_of(scheme, coins, options, settings.labels.cascade_horizon_candles)
-        answers = _simple(coins, made, settings.labels.bin_edges, started)
+    for scheme, folds in made.items():
+        answers = _simple(coins, folds, edges, steps)
         if options.network:
-            served, trained = _network(coins, made, options, executor, started)
+            served, trained = _network(coins, folds, options, executor, steps)
             answers[catalog.titles()[options.network]] = served
             facts += [{"scheme": scheme, **f} for f in trained]
         with PatientWait(f"measuring {scheme}"):
-            tables += _tables(scheme, coins, answers, options, settings.labels.bin_edges)
-        _print_progress(started, f"{scheme}: measured")
+            tables += _tables(scheme, coins, answers, options, edges)
     run = _provenance(options, coins, settings, facts)
-    folder = write_cascades(
-        tables, run, options.userdir / "reports", int(datetime.now(tz=UTC).timestamp() * 1000)
+    print(f"\n{cascades_markdown(tables)}", flush=True)
+    now_ms = int(datetime.now(tz=UTC).timestamp() * 1000)
+    folder = kept_report(
+        lambda place: write_cascades(tables, run, place, now_ms), options.userdir / "reports"
     )
-    print(f"\n{cascades_markdown(tables)}\nreport: {folder / 'index.html'}")
+    print(f"report: {folder / 'index.html'}")
     return 0
 
 
@@ -137,10 +140,6 @@ def _tables(
         day_ms = int(np.datetime64(options.day, "ms").astype(np.int64))
         out[-1]["hours"] = hour_by_hour(shown, scores, rates, day_ms)
     return out
-
-
-def _print_progress(started: float, what: str) -> None:
-    print(f"{time.monotonic() - started:5.0f} s  {what}", flush=True)
 
 
 # -- data -------------------------------------------------------------------------------------
@@ -222,7 +221,7 @@ class HazardAnswers(NamedTuple):
 
 
 def _simple(
-    coins: list[Coin], made: list[CascadeFold], edges: tuple[int, ...], started: float
+    coins: list[Coin], made: list[CascadeFold], edges: tuple[int, ...], steps: CountedSteps
 ) -> dict[str, HazardAnswers]:
     answers = {}
     for name, fit in BASELINES.items():
@@ -235,7 +234,7 @@ def _simple(
                     rows = fold.test[coin.name]
                     said.hazards[coin.name][rows] = hazard(coin)[rows]
                     said.rates[coin.name][rows] = rates[coin.name][rows]
-        _print_progress(started, f"{name}: {len(made)} folds")
+            steps.step(f"{name}, {fold.name}")
     return answers
 
 
@@ -244,7 +243,7 @@ def _network(
     made: list[CascadeFold],
     options: CascadeOptions,
     executor: Executor,
-    started: float,
+    steps: CountedSteps,
 ) -> tuple[HazardAnswers, list[dict[str, Any]]]:
     """Return what was served of the tested rows, and the facts of each training."""
     edges = ModelSettings.from_blocks(options.settings, where="settings").labels.bin_edges
@@ -260,7 +259,7 @@ def _network(
                 said.rates[coin.name][rows] = neural.rates(artifact, coin)[rows]
         facts.append(_training_facts(artifact, coins, fold, main))
         source, seconds = facts[-1]["hazard_source"], facts[-1]["seconds"]
-        _print_progress(started, f"{job.title}: hazard of {source}, {seconds} s")
+        steps.step(f"{job.title}: hazard of {source}, {seconds} s")
     return said, facts
 
 

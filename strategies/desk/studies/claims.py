@@ -7,7 +7,6 @@ settings of the style the claim is about; a run that was stopped goes on where i
 from __future__ import annotations
 
 import importlib.metadata
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -38,12 +37,13 @@ from strategies.desk.backtests.data import load_checked
 from strategies.desk.backtests.results import commit
 from strategies.desk.studies.compare import (
     CompareOptions,
-    TrainingProgress,
     compared_models,
     folds,
     walk_forward_jobs,
 )
 from strategies.desk.terminal.places import CONFIGS, USER_DATA
+from strategies.desk.terminal.room import kept_report
+from strategies.desk.terminal.waiting import CountedSteps, PatientWait
 
 # Days of each test window: about as many candles of each length as the data have room for.
 _TEST_DAYS: Final[Mapping[str, int]] = {"5m": 20, "15m": 60, "1h": 120, "4h": 240, "1d": 220}
@@ -104,26 +104,30 @@ class ClaimOptions:
 def run_claims(options: ClaimOptions, executor: Executor | None = None) -> int:
     """Train, measure and write the page; return the process exit code."""
     executor = executor or ProcessExecutor(workers=options.jobs)
-    _require_candles(options)
+    with PatientWait("checking every candle") as waiting:
+        _require_candles(options, waiting)
     failures: list[str] = []
     evidence = _evidence(options, executor, failures)
-    tests = [
-        test for number in options.asked for test in _tests(number, options, evidence, executor)
-    ]
-    curve = _curve(options)
+    timed = _timed(options, executor) if 1 in options.asked else None
+    with PatientWait("measuring the claims") as waiting:
+        tests = [
+            test for number in waiting.each(options.asked)
+            for test in _tests(number, options, evidence, timed)
+        ]  # fmt: skip
+        curve = _curve(options)
     rows = [test.as_dict() for test in tests]
-    folder = write_claims(
-        rows, curve, _provenance(options, failures), options.userdir / "reports",
-        int(datetime.now(tz=UTC).timestamp() * 1000),
-    )  # fmt: skip
-    print(f"\n{claims_markdown(rows, curve)}\n{' '.join(claims_verdict(rows))}")
+    print(f"\n{claims_markdown(rows, curve)}\n{' '.join(claims_verdict(rows))}", flush=True)
+    run, now_ms = _provenance(options, failures), int(datetime.now(tz=UTC).timestamp() * 1000)
+    folder = kept_report(
+        lambda place: write_claims(rows, curve, run, place, now_ms), options.userdir / "reports"
+    )
     print(f"report: {folder / 'index.html'}")
     for failure in failures:
         print(f"failed: {failure}")
     return 1 if failures else 0
 
 
-def _require_candles(options: ClaimOptions) -> None:
+def _require_candles(options: ClaimOptions, waiting: PatientWait) -> None:
     """Look at all candles the claims need, before the first of hours of trainings.
 
     Raises
@@ -131,7 +135,7 @@ def _require_candles(options: ClaimOptions) -> None:
     InputError
         If a file is missing or unsound, or too short for the test windows.
     """
-    for timeframe in needed_models(options.asked):
+    for timeframe in waiting.each(list(needed_models(options.asked))):
         asked = options.of(timeframe)
         market = load_checked(options.data, options.pair, timeframe)
         folds(market, timeframe_to_msecs(timeframe), asked)
@@ -145,7 +149,7 @@ def _evidence(
     """Return the forecasts of every timeframe the claims asked for are about."""
     needed = needed_models(options.asked)
     each = options.seeds * options.folds
-    progress = TrainingProgress(each * sum(len(names) for names in needed.values()))
+    progress = CountedSteps(each * sum(len(names) for names in needed.values()))
     out = {}
     for timeframe, names in needed.items():
         asked = options.of(timeframe)
@@ -179,10 +183,10 @@ def _tests(
     number: int,
     options: ClaimOptions,
     evidence: Mapping[str, ClaimEvidence],
-    executor: Executor,
+    timed: TestedClaim | None,
 ) -> Iterator[TestedClaim]:
-    if number == 1:
-        yield _timed(options, executor)
+    if number == 1 and timed is not None:
+        yield timed
     if number in NEEDED:
         yield from claim_answers(number, evidence)
     if number == 7:
@@ -197,14 +201,13 @@ def _timed(options: ClaimOptions, executor: Executor) -> TestedClaim:
     asked = replace(asked, settings={**asked.settings, "training": training})
     jobs: dict[str, TrainingJob] = dict(zip(_TIMED, walk_forward_jobs(asked, _TIMED), strict=True))
     seconds: dict[str, list[float]] = {name: [] for name in _TIMED}
-    started = time.monotonic()
+    steps = CountedSteps(options.timings + 1)
     for turn in range(-1, options.timings):  # the first one warms up and does not count
         for name in _TIMED if turn % 2 else _TIMED[::-1]:
             spent = executor.run(jobs[name]).manifest["seconds"]["fit"]
             if turn >= 0:
                 seconds[name].append(float(spent))
-        left = (time.monotonic() - started) / (turn + 2) * (options.timings - 1 - turn)
-        print(f"[{turn + 1}/{options.timings}] timed in turns, about {left:.0f} s left", flush=True)
+        steps.step("warmed up" if turn < 0 else "timed in turns")
     return timing_test(np.array(seconds["gru"]), np.array(seconds["lstm"]), _TIMED_STEPS)
 
 

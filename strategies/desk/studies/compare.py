@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.metadata
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,7 +22,6 @@ from freqtrade.exchange import timeframe_to_msecs
 from models.base import columns
 from models.base.errors import ConfigError, InputError, PackError
 from models.base.types import (
-    Artifact,
     Candles,
     FloatArray,
     TrainingJob,
@@ -50,7 +48,8 @@ from strategies.desk.studies.walk import (
     walk_forward_job,
 )
 from strategies.desk.terminal.places import USER_DATA
-from strategies.desk.terminal.waiting import PatientWait
+from strategies.desk.terminal.room import kept_report
+from strategies.desk.terminal.waiting import CountedSteps, PatientWait
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,24 +93,6 @@ class _Walk:
     folds: list[WalkForwardFold]
 
 
-class TrainingProgress:
-    """Counts trainings, and prints how long the rest will take."""
-
-    def __init__(self, total: int) -> None:
-        self.total, self.done, self._started = total, 0, time.monotonic()
-
-    def trained(self, title: str, artifact: Artifact) -> None:
-        """Count one training and print its line."""
-        self.done += 1
-        spent = time.monotonic() - self._started
-        gain = artifact.manifest["metrics"]["validation"]["gain_millibits"]
-        print(
-            f"[{self.done}/{self.total}] {title}: {gain:.1f} millibits on validation; "
-            f"{spent:.0f} s, about {spent / self.done * (self.total - self.done):.0f} s left",
-            flush=True,
-        )
-
-
 def run_compare(options: CompareOptions, executor: Executor | None = None) -> int:
     """Train, forecast, measure and write the comparison; return the process exit code."""
     names = tuple(dict.fromkeys((*(options.models or catalog.names()), options.reference)))
@@ -121,7 +102,7 @@ def run_compare(options: CompareOptions, executor: Executor | None = None) -> in
     each = options.seeds * len(walk.folds)
     print(f"{len(names)} models x {options.seeds} seeds x {len(walk.folds)} folds = "
           f"{len(names) * each} trainings on {_trained_days(walk)} days", flush=True)  # fmt: skip
-    progress = TrainingProgress(len(names) * each)
+    progress = CountedSteps(len(names) * each)
     entries, failures = _all_compared(walk, names, executor, progress)
     if options.reference not in [entry.name for entry in entries]:
         raise PackError(
@@ -136,7 +117,7 @@ def run_compare(options: CompareOptions, executor: Executor | None = None) -> in
 
 
 def compared_models(
-    options: CompareOptions, names: Sequence[str], executor: Executor, progress: TrainingProgress
+    options: CompareOptions, names: Sequence[str], executor: Executor, progress: CountedSteps
 ) -> tuple[list[ComparedModel], list[str], Truth]:
     """Return each model's forecasts of the test windows, who failed and why, and what came."""
     walk = _loaded_walk(options)
@@ -145,7 +126,7 @@ def compared_models(
 
 
 def _all_compared(
-    walk: _Walk, names: Sequence[str], executor: Executor, progress: TrainingProgress
+    walk: _Walk, names: Sequence[str], executor: Executor, progress: CountedSteps
 ) -> tuple[list[ComparedModel], list[str]]:
     """Return the models that could be trained, and the errors of those that could not."""
     entries: list[ComparedModel] = []
@@ -175,9 +156,7 @@ def _loaded_walk(options: CompareOptions) -> _Walk:
     )
 
 
-def _compared(
-    walk: _Walk, name: str, executor: Executor, progress: TrainingProgress
-) -> ComparedModel:
+def _compared(walk: _Walk, name: str, executor: Executor, progress: CountedSteps) -> ComparedModel:
     """Return one model's forecasts of every test window, for every seed."""
     seeds, each = walk.options.seeds, len(walk.folds)
     jobs = (
@@ -194,7 +173,8 @@ def _compared(
         fold = walk.folds[number % each]
         parts.append(fold_forecast(artifact, walk.market, walk.features, fold))
         manifests.append(artifact.manifest)
-        progress.trained(job.title, artifact)
+        gain = artifact.manifest["metrics"]["validation"]["gain_millibits"]
+        progress.step(f"{job.title}: {gain:.1f} millibits on validation")
     return ComparedModel(
         name=name,
         title=catalog.titles()[name],
@@ -211,12 +191,10 @@ def _write(walk: _Walk, entries: list[ComparedModel], failures: list[str]) -> Pa
     outcomes = truth(walk.market, walk.folds, walk.settings, walk.candle_ms)
     rows = measure_models(entries, outcomes, trading, walk.options.reference)
     rows.sort(key=lambda row: -row["gain_millibits"]["value"])
-    print(f"\n{comparison_markdown(rows)}")
-    return write_comparison(
-        rows,
-        _provenance(walk, failures),
-        walk.options.userdir / "reports",
-        int(datetime.now(tz=UTC).timestamp() * 1000),
+    print(f"\n{comparison_markdown(rows)}", flush=True)
+    run, now_ms = _provenance(walk, failures), int(datetime.now(tz=UTC).timestamp() * 1000)
+    return kept_report(
+        lambda place: write_comparison(rows, run, place, now_ms), walk.options.userdir / "reports"
     )
 
 

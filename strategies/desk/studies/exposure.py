@@ -32,6 +32,8 @@ from strategies.bot.data_files import MARKER
 from strategies.desk.backtests.data import load_checked, load_funding
 from strategies.desk.backtests.results import commit
 from strategies.desk.studies.refits import RefitOptions, date_of, walk_forward_forecast
+from strategies.desk.terminal.room import kept_report
+from strategies.desk.terminal.waiting import PatientWait
 
 _FORECAST: Final = "forecast"
 _TRAILING: Final = "trailing"
@@ -64,20 +66,20 @@ def run_exposure(options: ExposureOptions, executor: Executor | None = None) -> 
     rows = np.flatnonzero(np.isfinite(sigma))
     span = slice(int(rows[0]), int(rows[-1]) + 1)
     held_over = _market(market, span, options)
-    entries = ways_to_hold(
-        daily_volatility(sigma[span], options.horizon_candles, candle_ms),
-        daily_volatility(sigma_per_candle(market.close)[span], 1, candle_ms),
-        held_over.moves(), options,
-    )  # fmt: skip
+    ahead = daily_volatility(sigma[span], options.horizon_candles, candle_ms)
+    behind = daily_volatility(sigma_per_candle(market.close)[span], 1, candle_ms)
     cost = options.target.cost_frac
-    measured = measure_exposure(entries, held_over, cost, subject=_FORECAST)
+    with PatientWait("holding and measuring"):
+        entries = ways_to_hold(ahead, behind, held_over.moves(), options)
+        measured = measure_exposure(entries, held_over, cost, subject=_FORECAST)
     curves = {e.title: np.exp(np.cumsum(daily_log(e, held_over, cost))) for e in entries}
-    folder = write_exposure(
-        measured, curves, _provenance(options, market, span), options.userdir / "reports",
-        int(datetime.now(tz=UTC).timestamp() * 1000),
-    )  # fmt: skip
     headline, sentence = exposure_verdict(measured)
-    print(f"\n{exposure_markdown(measured)}\n{headline} {sentence}")
+    print(f"\n{exposure_markdown(measured)}\n{headline} {sentence}", flush=True)
+    run, now_ms = _provenance(options, market, span), int(datetime.now(UTC).timestamp() * 1000)
+    folder = kept_report(
+        lambda place: write_exposure(measured, curves, run, place, now_ms),
+        options.userdir / "reports",
+    )
     print(f"report: {folder / 'index.html'}")
     return 0
 

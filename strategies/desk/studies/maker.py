@@ -13,6 +13,7 @@ import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import product
 from typing import Any, Final
 
 import numpy as np
@@ -43,6 +44,8 @@ from strategies.desk.backtests.data import load_checked, load_funding
 from strategies.desk.backtests.results import commit
 from strategies.desk.loopback.symbols import LISTED
 from strategies.desk.studies.refits import RefitOptions, date_of, midnight_ms, walk_forward_forecast
+from strategies.desk.terminal.room import kept_report
+from strategies.desk.terminal.waiting import PatientWait
 
 _TAKER: Final = "taker"
 _SHARES: Final = (("tenth", 0.1), ("twentieth", 0.05))
@@ -104,14 +107,16 @@ def run_maker(options: MakerOptions, executor: Executor | None = None) -> int:
     span = slice(*np.searchsorted(market.time_ms, _span_ms(options)).tolist())
     funding = load_funding(options.data, options.pair)
     over = detail_market(market.time_ms[span], candle_ms, detail, funding)
-    ways = traded_ways(trade_rules(forecast, span, options), execution_styles(options), over)
-    rows = measure_ways(ways, market.time_ms[span], options.costs, reference=_TAKER)
-    folder = write_maker(
-        rows, _provenance(options, market, detail), options.userdir / "reports",
-        int(datetime.now(tz=UTC).timestamp() * 1000),
-    )  # fmt: skip
+    rules, styles = trade_rules(forecast, span, options), execution_styles(options)
+    with PatientWait("filling and measuring the orders") as waiting:
+        ways = traded_ways(rules, styles, over, waiting)
+        rows = measure_ways(ways, market.time_ms[span], options.costs, reference=_TAKER)
     headline, sentence = maker_verdict(rows)
-    print(f"\n{maker_markdown(rows)}\n{headline} {sentence}")
+    print(f"\n{maker_markdown(rows)}\n{headline} {sentence}", flush=True)
+    run, now_ms = _provenance(options, market, detail), int(datetime.now(UTC).timestamp() * 1000)
+    folder = kept_report(
+        lambda place: write_maker(rows, run, place, now_ms), options.userdir / "reports"
+    )
     print(f"report: {folder / 'index.html'}")
     return 0
 
@@ -171,8 +176,9 @@ def execution_styles(options: MakerOptions) -> list[ExecutionStyle]:
 
 
 def traded_ways(
-    rules: list[TradeRule], styles: list[ExecutionStyle], market: DetailMarket
-) -> list[TradedWay]:
+    rules: list[TradeRule], styles: list[ExecutionStyle], market: DetailMarket,
+    waiting: PatientWait,
+) -> list[TradedWay]:  # fmt: skip
     """Return every rule at every style, and the same one candle late."""
     return [
         TradedWay(
@@ -181,8 +187,7 @@ def traded_ways(
             attempts=attempted(rule, market, style),
             late=attempted(replace(rule, decided=later(rule.decided, 1)), market, style),
         )
-        for rule in rules
-        for style in styles
+        for rule, style in waiting.each(list(product(rules, styles)))
     ]  # fmt: skip
 
 

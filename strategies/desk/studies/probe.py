@@ -45,6 +45,7 @@ from strategies.desk.studies.walk import (
     walk_forward_job,
 )
 from strategies.desk.terminal.places import USER_DATA
+from strategies.desk.terminal.waiting import PatientWait
 
 _CUTS: Final = 5  # places in the test window from which on the future is another
 _TRUE_FRAC: Final = 0.3  # of the planted feature's rows tell their own outcome
@@ -99,6 +100,7 @@ class _Bench:
     candle_ms: int
     market: Candles
     fold: WalkForwardFold
+    waiting: PatientWait
 
     def features(self, market: Candles) -> dict[str, FloatArray]:
         return dict(market_features(market, self.candle_ms))
@@ -146,11 +148,12 @@ def run_probe(options: ProbeOptions, executor: Executor | None = None) -> int:
     candle_ms = timeframe_to_msecs(options.timeframe)
     market = load_checked(options.data, options.pair, options.timeframe)
     [fold] = folds(market, candle_ms, options.compared())
-    bench = _Bench(
-        options=options, executor=executor or ProcessExecutor(), candle_ms=candle_ms,
-        market=market, fold=fold,
-    )  # fmt: skip
-    found = PROBES[options.kind](bench)
+    with PatientWait(f"probing, {options.kind}") as waiting:
+        bench = _Bench(
+            options=options, executor=executor or ProcessExecutor(), candle_ms=candle_ms,
+            market=market, fold=fold, waiting=waiting,
+        )  # fmt: skip
+        found = PROBES[options.kind](bench)
     print(*found.lines, sep="\n")
     return 0 if found.holds else 1
 
@@ -166,7 +169,7 @@ def _altered(bench: _Bench) -> ProbeFinding:
     forecast = bench.forecast(job, bench.market, features)
     lines, noticed = [], 0
     cuts = np.linspace(fold.split, fold.stop - 2, _CUTS).astype(int)
-    for first in (int(cut) for cut in cuts):
+    for first in bench.waiting.each(cuts.tolist()):
         other = altered_future(bench.market, first, rng)
         theirs = bench.features(other)
         parts = {
@@ -268,7 +271,7 @@ def _oracle(bench: _Bench) -> ProbeFinding:
                 for draw in range(_DRAWS)
             ],
         )
-        for auc in _AUCS
+        for auc in bench.waiting.each(_AUCS)
     ]  # fmt: skip
     rows = measure_models(entries, outcomes, bench.trading, entries[0].name)
     years = (fold.stop - fold.split) * bench.candle_ms / (_YEAR_DAYS * 86_400_000)

@@ -27,6 +27,7 @@ from strategies.desk.studies.walk import (
     walk_forward_job,
 )
 from strategies.desk.terminal.places import USER_DATA
+from strategies.desk.terminal.waiting import CountedSteps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +77,11 @@ def walk_forward_forecast(
         for fold in folds
     )
     trained = kept_artifacts(options.userdir, jobs, executor, options.jobs)
-    for number, (fold, (job, artifact)) in enumerate(zip(folds, trained, strict=True), start=1):
+    steps = CountedSteps(len(folds))
+    for fold, (job, artifact) in zip(folds, trained, strict=True):
         for name, values in fold_forecast(artifact, market, features, fold).items():
             out[name][fold.split : fold.stop] = values
-        print(f"[{number}/{len(folds)}] {job.title}", flush=True)
+        steps.step(job.title)
     if not (out[columns.ABSTAIN] == 0).any():
         raise InputError("the model forecast nothing: every row abstained", where=options.pair)
     return out

@@ -36,7 +36,9 @@ from strategies.desk.backtests.configured import configured
 from strategies.desk.backtests.data import load_checked
 from strategies.desk.backtests.results import commit
 from strategies.desk.studies.crashes import find_crashes, find_hedged
+from strategies.desk.terminal.ended import ended_pool
 from strategies.desk.terminal.places import CONFIGS, USER_DATA
+from strategies.desk.terminal.room import kept_report
 from strategies.desk.terminal.waiting import PatientWait
 
 OUTAGE_MS: Final = 15 * MINUTE_MS  # how long an overloaded exchange refuses a stop
@@ -63,7 +65,7 @@ def limits_of(config_file: Path, userdir: Path = USER_DATA) -> Limits:
 
 def run_stress(options: StressOptions) -> int:
     """Replay every crash found, write the page and print its table; 1 if an account died."""
-    with ProcessPoolExecutor(max_workers=options.jobs) as pool:
+    with ended_pool(options.jobs) as pool:
         left_out: list[str] = []
         lone, naive = _lone(options, pool, left_out)
         hedged = _hedged(options, pool)
@@ -73,11 +75,13 @@ def run_stress(options: StressOptions) -> int:
     order = {name: i for i, name in enumerate(dict.fromkeys(r.name for r in rows))}
     rows.sort(key=lambda r: (order[r.name], r.account == HEDGED))
     now_ms = int(datetime.now(tz=UTC).timestamp() * 1000)
-    folder = write_stress(
-        rows, without, _run(options, left_out), options.userdir / "reports", now_ms
-    )
     _, headline, sentence = stress_verdict(rows)
-    print(f"\n{stress_markdown(rows)}\n{headline} {sentence}\nreport: {folder / 'index.html'}")
+    print(f"\n{stress_markdown(rows)}\n{headline} {sentence}", flush=True)
+    run = _run(options, left_out)
+    folder = kept_report(
+        lambda place: write_stress(rows, without, run, place, now_ms), options.userdir / "reports"
+    )
+    print(f"report: {folder / 'index.html'}")
     return int(any(r.liquidated for r in rows))
 
 

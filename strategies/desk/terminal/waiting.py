@@ -9,15 +9,17 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Final
+from typing import Final, TypeVar
 
 from models.operate.control.unknown import span
 
 _SILENT_S: Final = 5.0  # shorter waits say nothing
 _AT_TERMINAL_S: Final = 1.0
 _IN_A_LOG_S: Final = 30.0
+
+_T = TypeVar("_T")
 
 
 class PatientWait:
@@ -56,6 +58,13 @@ class PatientWait:
         """Note which share of the work is done: then what is left is said, too."""
         self._share = min(max(share, 0.0), 1.0)
 
+    def each(self, steps: Sequence[_T]) -> Iterator[_T]:
+        """Yield the steps of the work, all about as long, and note how many are done."""
+        for number, step in enumerate(steps):
+            self.done(number / len(steps))
+            yield step
+        self.done(1.0)
+
     def line(self) -> str:
         """Return what is said now; nothing while the wait is short.
 
@@ -85,3 +94,42 @@ class PatientWait:
                 sys.stderr.flush()
                 self._said = True
             wait = _AT_TERMINAL_S if at_terminal else _IN_A_LOG_S
+
+
+class CountedSteps:
+    """Tells of each long step that is done, how many there are, and how long the rest will take.
+
+    On the standard output: the lines are the account of a run.
+
+    Parameters
+    ----------
+    total
+        Steps, all about as long.
+    monotonic
+        Seconds.
+    """
+
+    def __init__(self, total: int, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.total, self.done = total, 0
+        self._monotonic, self._begun = monotonic, monotonic()
+
+    def step(self, what: str) -> None:
+        """Count one step and print its line."""
+        self.done += 1
+        print(self.line(what), flush=True)
+
+    def line(self, what: str) -> str:
+        """Return what is said of the newest step.
+
+        Examples
+        --------
+        >>> clock = iter([0.0, 30.0])
+        >>> steps = CountedSteps(4, lambda: next(clock))
+        >>> steps.done = 1
+        >>> steps.line("trained")
+        '[1/4] trained; 30 s, about 1 min left'
+        """
+        spent = self._monotonic() - self._begun
+        left = spent / max(self.done, 1) * (self.total - self.done)
+        spans = f"{span(round(1000 * spent))}, about {span(round(1000 * left))} left"
+        return f"[{self.done}/{self.total}] {what}; {spans}"

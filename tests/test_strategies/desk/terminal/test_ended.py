@@ -10,18 +10,7 @@ import psutil
 import pytest
 
 from strategies.desk.backtests import demo
-
-# It waits, as Freqtrade for a training, and hears no word; so does its child.
-DEAF = """
-import signal, subprocess, sys, time
-for one in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(one, signal.SIG_IGN)
-if sys.argv[1:2] != ["child"]:
-    child = subprocess.Popen([sys.executable, __file__, "child"])
-    print("child", child.pid, flush=True)
-while True:
-    time.sleep(1)
-"""
+from tests.test_strategies.desk.terminal.deaf import DEAF
 
 
 @pytest.mark.parametrize("why", [KeyboardInterrupt, BrokenPipeError])

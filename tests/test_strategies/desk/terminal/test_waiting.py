@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from strategies.desk.terminal import waiting
-from strategies.desk.terminal.waiting import PatientWait
+from strategies.desk.terminal.waiting import CountedSteps, PatientWait
 
 
 class Screen(io.StringIO):
@@ -79,3 +79,23 @@ def test_line_when_the_share_is_known_then_what_is_left_is_told_and_else_only_wh
     assert wait.line() == "replaying: 1 min, about 3 min left"
     wait.done(7.0)
     assert wait.line() == "replaying: 1 min, about 0 s left"
+
+
+def test_steps_when_they_are_gone_through_then_the_share_done_is_known_before_each() -> None:
+    seconds = iter([0.0, 60.0, 90.0])
+    wait = PatientWait("probing", lambda: next(seconds))
+    said = [(step, wait.line()) for step in wait.each(["a", "b"])]
+    assert said == [("a", "probing: 1 min"), ("b", "probing: 1 min, about 1 min left")]
+    assert wait._share == 1.0
+
+
+def test_step_when_it_is_done_then_its_number_and_the_time_left_are_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    seconds = iter([0.0, 30.0, 60.0])
+    steps = CountedSteps(2, lambda: next(seconds))
+    steps.step("lstm")
+    steps.step("gru")
+    assert capsys.readouterr().out.splitlines() == [
+        "[1/2] lstm; 30 s, about 30 s left", "[2/2] gru; 1 min, about 0 s left",
+    ]  # fmt: skip
