@@ -127,7 +127,8 @@ _{prog}() {{
 {body}
   esac
 }}
-compdef _{prog} {prog}"""
+# Loaded for its first use, it is that use; read at a start, it only says what it is for.
+if [ "$funcstack[1]" = "_{prog}" ]; then _{prog} "$@"; else compdef _{prog} {prog}; fi"""
 
 
 def _fish(prog: str, commands: Mapping[str, Sequence[CompletedOption]]) -> str:

@@ -68,6 +68,59 @@ def test_bash_when_an_option_takes_a_file_then_files_are_offered(
     assert done.stdout.strip().startswith("my")
 
 
+# What zsh calls when a word is completed for the first time; what is offered is printed.
+FIRST = """
+fpath=("$1" $fpath)
+autoload -Uz _breakwater
+compdef() { :; }
+compadd() { print -l -- "$@"; }
+words=(breakwater %s '') CURRENT=$(( $#words ))
+_breakwater
+"""
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh on this machine")
+@pytest.mark.parametrize(("words", "offered"), [
+    ("", {"risk", "why", "--version"}),
+    ("compare", {"--models", "--seeds"}),
+    ("compare --timeframe", {"1h", "4h"}),
+    ("why --stage", {"live", "dry-run"}),
+])  # fmt: skip
+def test_zsh_when_it_completes_for_the_first_time_then_it_offers_what_the_command_line_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str, offered: set[str]
+) -> None:
+    script("zsh", tmp_path, capsys).rename(tmp_path / "_breakwater")
+    done = subprocess.run(
+        ["zsh", "-f", "-c", FIRST % words, "zsh", str(tmp_path)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert offered <= set(done.stdout.split())
+    assert done.stderr == ""
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="no fish on this machine")
+@pytest.mark.parametrize(("words", "offered", "not_offered"), [
+    ("ri", {"risk"}, {"why"}),
+    ("compare --mod", {"--models"}, {"--seeds"}),
+    ("compare --models LS", {"LSTMForecaster"}, {"TCNForecaster"}),
+    ("journal v", {"verify"}, {"show"}),
+    ("bundle i", {"import"}, {"export"}),
+])  # fmt: skip
+def test_fish_when_it_completes_then_it_offers_what_the_command_line_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str, offered: set[str],
+    not_offered: set[str],
+) -> None:  # fmt: skip
+    path = script("fish", tmp_path, capsys)
+    ask = 'source $argv[1]; complete -C "breakwater $argv[2]"'
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", ask, str(path), words],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found = {line.split("\t")[0] for line in done.stdout.splitlines()}
+    assert offered <= found
+    assert not not_offered & found
+
+
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_script_when_printed_for_another_shell_then_every_command_and_option_is_in_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], shell: str
