@@ -38,7 +38,7 @@ from models.operate.control.state import (
     halted,
     to_bytes,
 )
-from models.operate.journal.records import masked, scrubbed
+from models.operate.journal.records import keyless, masked
 
 STATE_FILE: Final = "state.json"
 HALT_FILE: Final = "HALT"
@@ -87,7 +87,7 @@ class StateFile:
         secrets: Collection[str] = (),
     ) -> None:  # fmt: skip
         self.folder, self.clock = folder, clock
-        self.clean = partial(scrubbed, secrets=tuple(secrets))  # words that may repeat an error's
+        self.clean = partial(keyless, secrets=tuple(secrets))  # words that may repeat an error's
         self.masked = partial(masked, secrets=tuple(secrets))  # a person's, and the exchange's
         self._path = folder / STATE_FILE
         self._lock = folder / "lock"

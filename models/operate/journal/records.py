@@ -120,9 +120,14 @@ def plain(record: JournalRecord, secrets: Collection[str] = ()) -> dict[str, Any
 def scrubbed(text: str, secrets: Collection[str] = ()) -> str:
     """Return `text` without anything that is, or looks like, a key; cut where it is very long.
 
-    For whatever may repeat an error's words.
+    For a line of a file.
     """
-    return _NAMED.sub(rf"\1{_MASK}", masked(text, secrets))[:_LONGEST_TEXT]
+    return keyless(text, secrets)[:_LONGEST_TEXT]
+
+
+def keyless(text: str, secrets: Collection[str] = ()) -> str:
+    """Return `text`, whole, without anything that is, or looks like, a key: of an error's words."""
+    return _NAMED.sub(rf"\1{_MASK}", masked(text, secrets))
 
 
 def masked(text: str, secrets: Collection[str] = (), instead: str = _MASK) -> str:

@@ -143,6 +143,12 @@ def test_state_when_what_is_unknown_is_noted_then_the_secret_is_not_in_its_file(
     assert SECRET not in text
 
 
+def test_state_when_a_guards_word_is_long_then_all_of_it_stays(tmp_path: Path) -> None:
+    store = Commands(tmp_path, secrets=[SECRET]).store
+    store.halt(GuardActor("loss"), "x" * 5000 + " the end")
+    assert store.read().standing[0].reason.endswith(" the end")
+
+
 def test_halt_when_a_person_says_why_then_his_words_stay_but_for_a_secret_of_the_bot(
     tmp_path: Path,
 ) -> None:
