@@ -9,7 +9,7 @@ import pytest
 from strategies.desk.loopback.venue import LoopbackVenue
 from tests.base_install import elsewhere, trading_machine
 from tests.exchange.state import ExchangeState
-from tests.test_integration.live_bot import BTC, running_bot
+from tests.test_integration.live_bot import BTC, LiveBot, running_bot
 from tests.test_integration.served_bot import (
     Machines,
     answers,
@@ -30,6 +30,13 @@ def venue(tmp_path: Path) -> LoopbackVenue:
     return venue_of_minutes(tmp_path)
 
 
+def unused(bot: LiveBot) -> list[str]:
+    """Return what a bot holds of the libraries that Freqtrade may load and it has no use for."""
+    held = Path(f"/proc/{bot.process.pid}/maps").read_text(encoding="utf-8")
+    assert "/onnxruntime/" in held  # links are followed in there
+    return [name for name in ("sklearn", "pyarrow/_dataset", "scipy/signal") if f"/{name}" in held]
+
+
 @pytest.mark.slow
 def test_base_install_when_it_serves_a_bundle_then_its_forecasts_are_the_trainers_own(
     tmp_path: Path, url: str, programs: Path, state: ExchangeState
@@ -43,6 +50,7 @@ def test_base_install_when_it_serves_a_bundle_then_its_forecasts_are_the_trainer
         with running_bot(machines.here, config, launch=elsewhere(machines.programs)) as trader:
             trader.wait_for(lambda: len(both(trainer, trader)) >= 2, "the same candles answered")
             same = both(trainer, trader)
+            assert unused(trader) == []
             machines.dated("second.bundle", 60)
             machines.take("second.bundle")
             trader.wait_for(lambda: "another model serves now" in trader.log(), "the newer model")
