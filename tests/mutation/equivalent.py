@@ -142,10 +142,15 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
         "fit_hazard_scale: np.abs(step).max() < 1e-08 -> np.abs(step).max() <= 1e-08",
     ): _STOP,
     (_CALIBRATION, "fit_hazard_scale: 1e-08 -> 1.5000000000000002e-08"): _STOP,
+    ("models.data.labels.ahead", "ahead_prices: True -> False"): (
+        "four names and four prices: as long as it is so, it changes nothing that zip insists on it"
+    ),
     ("models.data.labels.action", "best_action: raised >= lowered -> raised > lowered"): (
         "utility is concave in the hedge ratio: of two steps away from one ratio, opposite and "
         "equal, at most one pays, so that two that pay are never equal"
     ),
+    (_CASCADE, "cascade_hits: side < 0 -> side <= 0"): _SIDES,
+    (_CASCADE, "cascade_hits: 0 -> 1"): _SIDES,
     (_CASCADE, "_first_of_each: -merge_candles - 1 -> -merge_candles + 1"): (
         "no row before the fourth can be told, and that is further than a merge from this start too"
     ),

@@ -71,8 +71,8 @@ def ahead_funding(
     if not len(paid_ms):
         return out
     opens = candles.time_ms + candle_ms
-    out[(opens >= paid_ms[0]) & (opens <= paid_ms[-1])] = 0.0
     at = np.searchsorted(opens, paid_ms)
+    out[at[0] : at[-1]] = 0.0  # at the last one it is written below
     inside = (paid_ms >= opens[0]) & (paid_ms <= opens[-1])
     rows = at[inside]
     if (opens[rows] - paid_ms[inside] != 0).any():

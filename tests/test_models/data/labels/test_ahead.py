@@ -63,6 +63,17 @@ def test_funding_ahead_when_paid_every_eight_hours_then_it_stands_on_the_candle_
     assert (rest == 0).all()
 
 
+def test_funding_ahead_when_paid_at_the_first_and_last_open_then_those_count() -> (
+    None
+):
+    candles = market()
+    paid = HOUR_MS * np.array([0, 1, ROWS, ROWS + 1])  # the candles open at 0, their next ones at 1
+    rate = np.array([0.7, 0.0001, -0.0002, 0.9])
+    out = ahead_funding(candles, HOUR_MS, paid, rate, candles.close[[0, 0, -1, -1]])
+    np.testing.assert_allclose(out[[0, -1]], [0.0001, -0.0002])
+    assert (out[1:-1] == 0).all()
+
+
 def test_funding_ahead_when_nothing_is_known_then_it_is_unknown() -> None:
     none = np.array([])
     assert np.isnan(ahead_funding(market(), HOUR_MS, none.astype(int), none, none)).all()
@@ -70,8 +81,10 @@ def test_funding_ahead_when_nothing_is_known_then_it_is_unknown() -> None:
 
 @pytest.mark.parametrize(
     ("paid", "said"),
-    [([HOUR_MS * 8 + 1], "opens of candles"), ([HOUR_MS * 9, HOUR_MS * 8], "in order")],
-)
+    [([HOUR_MS * 8 + 1], "opens of candles"), ([HOUR_MS * 9, HOUR_MS * 8], "in order"),
+     ([HOUR_MS * 8, HOUR_MS * 8], "in order"),
+     ([HOUR_MS * 8, HOUR_MS * 8 + 1], "opens of candles")],
+)  # fmt: skip
 def test_funding_ahead_when_its_times_fit_no_candle_then_it_is_refused(
     paid: list[int], said: str
 ) -> None:
