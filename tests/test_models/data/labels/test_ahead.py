@@ -63,9 +63,7 @@ def test_funding_ahead_when_paid_every_eight_hours_then_it_stands_on_the_candle_
     assert (rest == 0).all()
 
 
-def test_funding_ahead_when_paid_at_the_first_and_last_open_then_those_count() -> (
-    None
-):
+def test_funding_ahead_when_paid_at_the_first_and_last_open_then_those_count() -> None:
     candles = market()
     paid = HOUR_MS * np.array([0, 1, ROWS, ROWS + 1])  # the candles open at 0, their next ones at 1
     rate = np.array([0.7, 0.0001, -0.0002, 0.9])
