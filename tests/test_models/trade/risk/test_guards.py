@@ -14,6 +14,7 @@ from models.trade.risk.limits import GuardConfig, HardLimits, Limits
 from models.trade.risk.run import (
     GUARDS,
     HEDGING,
+    OWN_SIGNALS,
     SECOND_SOURCE,
     Guard,
     Standing,
@@ -347,6 +348,15 @@ def test_hedging_when_there_is_no_model_and_markets_are_wild_then_only_the_floor
         margin.distance_kept, model.forecast_trusted, model.calibrated, model.in_distribution,
         model.not_drifted, model.fast_enough, model.no_cascade,
     }  # fmt: skip
+
+
+def test_own_signals_when_no_forecast_is_held_against_the_market_then_all_other_guards_ask() -> (
+    None
+):
+    assert {g.check for g in GUARDS} - {g.check for g in OWN_SIGNALS} == {
+        model.calibrated, model.in_distribution, model.not_drifted, model.no_cascade,
+    }  # fmt: skip
+    assert set(OWN_SIGNALS) < set(GUARDS)
 
 
 def test_distance_when_there_are_positions_and_pending_orders_then_they_count() -> None:

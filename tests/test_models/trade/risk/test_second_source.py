@@ -117,8 +117,14 @@ def test_guard_when_prices_are_apart_then_it_refuses_and_tells_the_age(gap: floa
 
 
 @pytest.mark.parametrize("closed", [NOW - 7_200_001, NOW + 1])
-def test_guard_when_the_comparison_is_old_or_of_the_future_then_it_refuses(closed: int) -> None:
-    assert "sources were last compared" in asked(replace(SEEN, closed_ms=closed))
+def test_guard_when_the_comparison_is_old_or_of_the_future_then_it_does_not_know(
+    closed: int,
+) -> None:
+    verdict = sources_agree(world(second=replace(SEEN, closed_ms=closed)), LIMITS)
+    assert "sources were last compared" in verdict.reason
+    assert (verdict.limit_quote, verdict.unknown) == (0.0, True)
+    known = sources_agree(world(second=replace(SEEN, gap_frac=0.1)), LIMITS)
+    assert (known.limit_quote, known.unknown) == (0.0, False)
 
 
 def test_guard_when_candles_differ_then_it_refuses_with_the_newest() -> None:
