@@ -54,6 +54,8 @@ _NOT_YET: Final = "the first sign, which is never the same as none, sets it befo
 _CAUSES: Final = "strategies.guard.causes"
 _A_NAME: Final = "a message's number is its name: it has to differ from the others', and no more"
 _UNREAD: Final = "without a day nobody reads the worst one's row"
+_INSTALL: Final = "strategies.desk.bundles.install"
+_BY_NAME: Final = "the order in the file is for the eye: FreqAI reads by name"
 _EQUITY: Final = "models.evaluate.metrics.equity"
 
 EQUIVALENT: Final[dict[tuple[str, str], str]] = {
@@ -270,4 +272,16 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
         "it lets the first look ask the exchange, which the first look does whatever it says"
     ),
     (_WATCHDOG, "Actions._closed: 1.0 -> 1.5"): "a step is never more than what is held",
+    ("strategies.desk.bundles.contents", "opened: True -> False"): (
+        "as many names as rows are made in the line before"
+    ),
+    ("strategies.desk.bundles.keys", "make_key: 384 -> 385"): (
+        "what the file begins with is set to 600 in the next line, before anything is in it"
+    ),
+    ("strategies.desk.bundles.fit", "receiver_of: True -> False"): (
+        "a config that does not say is refused by Freqtrade when it is loaded, two lines on"
+    ),
+    (_INSTALL, "install_bundle: 0 -> 1"): "no model in a bundle was trained before 1970",
+    (_INSTALL, "install_bundle: True -> False #3"): _BY_NAME,
+    (_INSTALL, "_write: True -> False"): _BY_NAME,
 }

@@ -23,7 +23,7 @@ pytest_plugins = ["pytester"]
 # Rooms whose every mutant is known to be caught or equivalent; `make mutation` runs all rooms.
 SETTLED = [
     "risk", "gap", "decision", "account", "labels", "calibration", "equity", "state", "watch",
-    "watchdog", "choose", "answer",
+    "watchdog", "choose", "answer", "bundles",
 ]  # fmt: skip
 QUICK = [name for name in SETTLED if all(room.quick for room in ROOMS[name])]
 

@@ -124,7 +124,8 @@ def key_name(raw: bytes) -> str:
     >>> key_name(bytes(32))
     '66687aad-f862bd77-6c8fc18b-8e9f8e20'
     """
-    digest = hashlib.sha256(raw).hexdigest()[:32]  # 128 bits: nobody finds a second key for it
+    digest = hashlib.sha256(raw).hexdigest()
+    # 32 digits are 128 bits: nobody finds a second key for them.
     return "-".join(digest[i : i + 8] for i in range(0, 32, 8))
 
 

@@ -205,7 +205,7 @@ def test_content_when_something_long_stands_there_then_its_beginning_is_told() -
         arrays(head(b""), model_0=b"x"),
         arrays(head(b"")),
         arrays(head().replace(b'"versions": {}', b'"versions": {"numpy": 2}'), model_0=b"x"),
-        arrays(head(ROW.replace(b'["&-x"]', b"[1]")), model_0=b"x"),
+        arrays(head(ROW.replace(b'["&-x"]', b'["&-x", 1]')), model_0=b"x"),
         arrays(head(ROW.replace(b"}", b', "more": 1}')), model_0=b"x"),
         arrays(head(), model_0=b"x", model_1=b"x"),
         arrays(head(), **{"../../../etc/passwd": b"x"}),

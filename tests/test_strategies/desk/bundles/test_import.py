@@ -6,6 +6,7 @@ import hashlib
 import json
 import multiprocessing
 import re
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +17,7 @@ import pytest
 from onnx import load_from_string
 
 from models.base.errors import ArtifactError
+from models.base.fingerprint import identifier
 from models.serve import rehearsal
 from strategies.desk import cli
 from strategies.desk.bundles import install as installing
@@ -136,6 +138,54 @@ def test_bundle_when_it_does_not_fit_then_it_is_refused_by_name_and_nothing_is_w
     assert "\n  cure:  " in said.err
     assert "Traceback" not in said.err
     assert list(desk.userdir.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "cure"),
+    [(with_part("code", value="x"), "install the same version of the pack"),
+     (with_part("freqai", "seed", value=7), "give both bots the same freqai block"),
+     (with_part("model", value="x"), "name the bot the bundle was trained for")],
+)  # fmt: skip
+def test_bundle_when_it_is_of_another_bot_then_the_cure_is_of_what_differs_first(
+    desk: Desk, change: Callable[[Bundle], Bundle], cure: str
+) -> None:
+    with pytest.raises(ArtifactError) as caught:
+        require_fit(change(desk.bundle()), desk.receiver, int(time.time()), "")
+    assert cure in caught.value.cure
+
+
+def test_bundle_when_as_much_differs_as_is_shown_then_nothing_is_left_to_count(desk: Desk) -> None:
+    parts = {**desk.receiver.parts, **{f"new {i}": i for i in range(8)}}
+    with pytest.raises(ArtifactError, match="new 7: expected nothing, got 7\n"):
+        require_fit(desk.bundle(parts=parts), desk.receiver, int(time.time()), "")
+
+
+def test_models_when_what_served_before_is_not_whole_then_any_is_newer(desk: Desk) -> None:
+    path = desk.written(desk.bundle())
+    assert desk.take(path) == 0
+    broken = {BTC: {"trained_timestamp": "later"}, "ETH/USDT:USDT": 5}
+    (desk.models / "pair_dictionary.json").write_text(json.dumps(broken), encoding="utf-8")
+    assert desk.take(path) == 0
+    assert list(desk.served()) == [BTC]
+
+
+def test_import_when_an_old_model_cannot_be_removed_then_the_new_one_serves_all_the_same(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = shutil.rmtree
+
+    def stuck(path: Any, *args: Any, **how: Any) -> None:
+        if not Path(path).name.startswith("bundle-"):
+            remove(path, *args, **how)
+        elif not how.get("ignore_errors"):
+            raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(installing.shutil, "rmtree", stuck)
+    bundle = desk.bundle()
+    [one] = bundle.models
+    for later in range(3):
+        newer = replace(bundle, models=[replace(one, trained_s=one.trained_s + later)])
+        assert desk.take(desk.written(newer)) == 0
 
 
 def test_model_when_trained_a_little_ahead_of_this_clock_then_only_so_far(desk: Desk) -> None:
@@ -309,6 +359,9 @@ def test_stage_when_live_then_the_models_are_not_the_dry_runs(desk: Desk) -> Non
     live = write_config(desk.folder / "live.json", dry_run=False)
     assert receiver_at([live], desk.userdir).folder != desk.receiver.folder
     assert receiver_at([live], desk.userdir).parts == desk.receiver.parts
+    named, parts = desk.receiver.folder, desk.receiver.parts
+    assert named == identifier(named, {**parts, "stage": "dry-run"})
+    assert receiver_at([live], desk.userdir).folder == identifier(named, parts)
 
 
 def test_whitelist_when_a_pair_has_no_model_then_that_is_said(desk: Desk, capsys: Capture) -> None:
