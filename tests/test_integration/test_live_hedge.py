@@ -68,6 +68,7 @@ def configuration(url: str) -> dict[str, Any]:
     config = settings(url, [LTC, BTC, ETH], dry_run=True)
     return config | {
         "stake_amount": "unlimited",
+        "max_open_trades": 3,
         "timeframe": "1m",
         "dry_run_wallet": 30_000,
         "breakwater": {
