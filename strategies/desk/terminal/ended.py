@@ -31,12 +31,14 @@ def ended_with_us(process: subprocess.Popen[Any]) -> Iterator[None]:
 @contextmanager
 def ended_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """Give a pool of processes; left by an error or by Ctrl-C, its work is given up at once."""
+    others = multiprocessing.active_children()  # who train, and have an executor of their own
     pool = ProcessPoolExecutor(max_workers=jobs, initializer=_leave_the_end_to_others)
     try:
         yield pool
     except BaseException:
         for worker in multiprocessing.active_children():
-            worker.kill()
+            if worker not in others:
+                worker.kill()
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()

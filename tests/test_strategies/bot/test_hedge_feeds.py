@@ -166,7 +166,9 @@ def test_freqai_when_it_trains_live_then_only_the_position_s_pair(tmp_path):
         raise NoForecastError("no model yet")
 
     made.freqai = SimpleNamespace(start=answer)
-    made.dp = SimpleNamespace(get_pair_dataframe=lambda pair, timeframe: candles())
+    made.dp = SimpleNamespace(
+        get_pair_dataframe=lambda pair, timeframe: candles(), send_msg=lambda text, **_: None
+    )
     for pair in (BTC, ETH):
         made.populate_indicators(candles(), {"pair": pair})
     assert asked == []

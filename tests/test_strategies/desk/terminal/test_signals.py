@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+from loky import get_reusable_executor
 
 from strategies.desk import surrounding_lines
 from strategies.desk.cli import main
@@ -113,6 +114,8 @@ def test_word_when_a_command_runs_in_a_thread_then_it_runs_all_the_same() -> Non
 
 
 def test_pool_when_the_command_is_told_to_end_then_its_work_is_given_up() -> None:
+    training = get_reusable_executor(max_workers=1)  # somebody else's, who is left alone
+    assert training.submit(abs, -1).result() == 1
     before = psutil.Process().children()
     workers: list[psutil.Process] = []
     running: list[Future[None]] = []
@@ -129,6 +132,8 @@ def test_pool_when_the_command_is_told_to_end_then_its_work_is_given_up() -> Non
     _, left = psutil.wait_procs(workers, timeout=10)
     assert left == []
     assert not wait(running, timeout=60).not_done
+    assert training.submit(abs, -2).result() == 2
+    assert all(one.is_running() for one in before)
 
 
 # A study whose trainings run in threads: what they wait for ends with the command.
