@@ -97,7 +97,7 @@ class StandingWatch:
         ratio = ask("the margin ratio", lambda: _own_ratio(exposure))
         odd = ask(
             "the exchange's books",
-            lambda: self._recovery.reconcile(trades, now_ms, self._armed_ms(), ratio),
+            lambda: self._reconciled(trades, now_ms, ratio),
         )
         account = Snapshot(
             now_ms=now_ms, stage=self._readings.stage, exposure=exposure, differences=odd,
@@ -108,6 +108,17 @@ class StandingWatch:
         observed = watch(account, self._limits, Standing.ACCOUNT, self._guards)
         self._consequences.obey(observed, asked_for="loop")
         return observed
+
+    def _reconciled(
+        self, trades: list[Trade], now_ms: int, ratio: float | None
+    ) -> tuple[str, ...] | None:
+        """Return what differs; not known where a person has resumed while it was looked at.
+
+        What was seen before that may have been put right: all is looked at again in the next turn.
+        """
+        armed_ms = self._armed_ms()
+        odd = self._recovery.reconcile(trades, now_ms, armed_ms, ratio)
+        return odd if self._armed_ms() == armed_ms else None
 
     def _watch_position(self, trade: Trade, now: datetime) -> RiskDecision:
         pair, sign = trade.pair, -1 if trade.is_short else 1

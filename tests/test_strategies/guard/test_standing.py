@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from freqtrade.enums import RunMode
 from freqtrade.persistence import Trade
 
 from models.base import columns
@@ -84,6 +85,28 @@ def test_loop_when_it_breaks_then_what_is_unknown_is_counted_on_and_that_is_unkn
     assert shown == {"the exchange's account", "what stands: positions, losses and margin"}
     s.guarding.loop(LATER)
     assert {u.what for u in s.control.store.read().unknown} == {"the exchange's account"}
+
+
+def test_books_when_a_person_resumes_while_they_are_looked_at_then_nothing_older_halts(
+    tmp_path: Path, open_trades: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s = BitcoinCrossMargin(config(user_data_dir=tmp_path, runmode=RunMode.LIVE))
+    s.dp, s.wallets = LiveProvider(analysed()), Wallets(10_000.0)
+    monkeypatch.setattr(s.control.store, "clock", lambda: epoch_ms(LATER))
+    recovery = s.guarding.standing._recovery
+    differs = ("BTC/USDT:USDT: the exchange filled 0.1 of order 30, the books nothing",)
+
+    def meanwhile(*_: Any) -> tuple[str, ...]:
+        s.control.store.resume(Person("Ann", "test"))  # has put it right
+        return differs
+
+    monkeypatch.setattr(recovery, "reconcile", meanwhile)
+    s.control.store.halt(Person("Ann", "test"), "looking at it")
+    s.guarding.loop(LATER)
+    assert str(s.control.store.read().mode) == "ACTIVE"
+    monkeypatch.setattr(recovery, "reconcile", lambda *_: differs)
+    s.guarding.loop(LATER)  # what still differs halts in the next turn
+    assert str(s.control.store.read().mode) == "HALTED"
 
 
 def test_losses_when_they_lack_something_for_long_then_that_is_told_and_reduces_until_they_have_it(
