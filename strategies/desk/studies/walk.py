@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections import deque
 from collections.abc import Generator, Iterable, Mapping
@@ -95,7 +96,12 @@ def kept_artifact(userdir: Path, job: TrainingJob, executor: Executor) -> Artifa
         work = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
         (work / "network.onnx").write_bytes(artifact.onnx)
         (work / "manifest.json").write_text(json.dumps(artifact.manifest), encoding="utf-8")
-        os.replace(work, folder)
+        try:
+            os.replace(work, folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+            shutil.rmtree(work)  # another process was first with the same
     return Artifact(
         onnx=(folder / "network.onnx").read_bytes(),
         manifest=json.loads((folder / "manifest.json").read_text(encoding="utf-8")),

@@ -177,6 +177,24 @@ def test_artifacts_when_trained_side_by_side_then_they_come_in_order_and_one_tha
     assert [job.title for job in alone.jobs] == [job.title for job in jobs[:2]]
 
 
+def test_artifact_when_another_process_was_first_with_it_then_theirs_is_kept(
+    market: Candles, options: CompareOptions
+) -> None:
+    job = walk_forward_job(
+        market, market_features(market, HOUR), folds(market, HOUR, options)[0], "tcn", 0, HOUR, {}
+    )
+
+    class Second(Echoes):
+        def run(self, job: TrainingJob) -> Artifact:
+            walk.kept_artifact(options.userdir, job, Echoes())  # meanwhile
+            return super().run(job)
+
+    kept = walk.kept_artifact(options.userdir, job, Second())
+    assert kept.onnx == Echoes().run(job).onnx
+    (only,) = (options.userdir / "models" / "compare").iterdir()
+    assert not only.name.startswith(".")
+
+
 def test_compare_when_the_reference_cannot_be_trained_then_it_says_how_to_name_another(
     market: Candles, options: CompareOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
