@@ -18,6 +18,7 @@ _CODE = ("models", "freqaimodels", "strategies")
 # Cannot change a forecast.
 _NOT_CODE = (
     "strategies/desk", "models/evaluate", "models/reports", "models/studies", "models/simulate",
+    "models/scenarios",
 )  # fmt: skip
 _SUFFIX = re.compile(r"--[0-9a-f]{12}$")
 

@@ -25,7 +25,7 @@ LAYERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "models": (
         ("base",),
         ("operate", "data"),
-        ("serve", "simulate"),
+        ("serve", "simulate", "scenarios"),
         ("learn", "trade"),
         ("evaluate",),
         ("studies",),

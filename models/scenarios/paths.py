@@ -1,0 +1,121 @@
+"""Joint paths of several coins' candles, and the one face of everything that draws them.
+
+Shape letters: P paths, T steps (candles), A coins; R rows of history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+
+from models.base.errors import InputError
+from models.base.types import BoolArray, FloatArray, IntArray
+
+CHUNK: Final = 1_024  # paths drawn from one stream of random numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoinHistory:
+    """Several coins' candles on one grid, oldest first; what an engine may learn from.
+
+    A row holds the candle that opened at its time, as log differences from the close before it,
+    and is known when that candle has closed.
+    """
+
+    coins: tuple[str, ...]  # A pairs, as Freqtrade writes them
+    candle_ms: int
+    time_ms: IntArray  # (R,) opening times; a gap is a missing row, never a filled one
+    close: FloatArray  # (R, A) log of the close over the close before
+    low: FloatArray  # (R, A) log of the low over the close before; <= min(close, 0)
+    high: FloatArray  # (R, A) log of the high over the close before; >= max(close, 0)
+    funding: FloatArray  # (R, A) what longs paid within the candle, as a fraction of notional
+
+    def until(self, time_ms: int) -> CoinHistory:
+        """Return what is known at `time_ms`: the candles that have closed by then."""
+        known = self.time_ms + self.candle_ms <= time_ms
+        return CoinHistory(
+            coins=self.coins, candle_ms=self.candle_ms, time_ms=self.time_ms[known],
+            close=self.close[known], low=self.low[known], high=self.high[known],
+            funding=self.funding[known],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathBlock:
+    """Some paths of all coins: what each candle to come does, from the newest known close on.
+
+    `low` and `high` are of the whole candle, so a stop or a liquidation between two closes is
+    seen. Nothing says in which order a candle reached them, nor that two coins did together.
+    """
+
+    close: FloatArray  # (P, T, A) log of each close over the close before
+    low: FloatArray  # (P, T, A) <= min(close, 0)
+    high: FloatArray  # (P, T, A) >= max(close, 0)
+    funding: FloatArray  # (P, T, A) fraction of notional that longs pay within the candle
+    answers: BoolArray  # (P, T) whether the exchange takes orders in the candle; stops need it
+
+    def __len__(self) -> int:
+        return len(self.close)
+
+
+class Scenarios(Protocol):
+    """An engine that stands at one instant: what may follow the newest candle it was given."""
+
+    coins: tuple[str, ...]
+    candle_ms: int
+
+    def draw(self, paths: int, steps: int, seed: int) -> Iterator[PathBlock]:
+        """Yield `paths` paths of `steps` candles in blocks of at most `CHUNK` paths.
+
+        The same seed gives the same paths, whatever else runs, and fewer paths are the first of
+        more: chunk i has a stream of its own (`chunks`).
+        """
+        ...
+
+
+class FittedEngine(Protocol):
+    """Parameters that were learnt; no candle later than the history of `fit` is in them."""
+
+    def given(self, history: CoinHistory) -> Scenarios:
+        """Return the scenarios from the end of `history` on, by these parameters."""
+        ...
+
+
+class Engine(Protocol):
+    """A way to make scenarios; settings are its constructor's."""
+
+    name: str
+
+    def fit(self, history: CoinHistory) -> FittedEngine:
+        """Learn from a history.
+
+        Raises
+        ------
+        InputError
+            If the history is too short for this engine: how many rows it needs, and had.
+        """
+        ...
+
+
+def chunks(paths: int, seed: int) -> Iterator[tuple[int, np.random.Generator]]:
+    """Yield the size of each chunk of `paths` and its own stream of random numbers.
+
+    Raises
+    ------
+    InputError
+        If `paths` or `seed` is below 1 or 0.
+
+    Examples
+    --------
+    >>> [(n, round(rng.random(), 3)) for n, rng in chunks(2_000, 7)][0] == \
+    ... [(n, round(rng.random(), 3)) for n, rng in chunks(1_024, 7)][0]
+    True
+    """
+    if paths < 1 or seed < 0:
+        raise InputError(f"expected at least 1 path and a seed from 0 on, got {paths} and {seed}")
+    for i, first in enumerate(range(0, paths, CHUNK)):
+        stream = np.random.SeedSequence(seed, spawn_key=(i,))
+        yield min(CHUNK, paths - first), np.random.default_rng(stream)
