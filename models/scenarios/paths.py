@@ -64,20 +64,27 @@ class PathBlock:
 class Scenarios(Protocol):
     """An engine that stands at one instant: what may follow the newest candle it was given."""
 
-    coins: tuple[str, ...]
-    candle_ms: int
+    @property
+    def coins(self) -> tuple[str, ...]: ...
 
-    def draw(self, paths: int, steps: int, seed: int) -> Iterator[PathBlock]:
+    @property
+    def candle_ms(self) -> int: ...
+
+    def draw(self, paths: int, steps: int, seed: int, first: int = 0) -> Iterator[PathBlock]:
         """Yield `paths` paths of `steps` candles in blocks of at most `CHUNK` paths.
 
         The same seed gives the same paths, whatever else runs, and fewer paths are the first of
-        more: chunk i has a stream of its own (`chunks`).
+        more: chunk i has a stream of its own (`chunks`). `first`, a multiple of `CHUNK`, leaves
+        out the paths before it: so several processes share the work and get the same paths.
         """
         ...
 
 
 class FittedEngine(Protocol):
-    """Parameters that were learnt; no candle later than the history of `fit` is in them."""
+    """Parameters that were learnt; no candle later than the history of `fit` is in them.
+
+    Plain data: a process that is to draw gets it pickled and stands it itself.
+    """
 
     def given(self, history: CoinHistory) -> Scenarios:
         """Return the scenarios from the end of `history` on, by these parameters."""
@@ -87,7 +94,8 @@ class FittedEngine(Protocol):
 class Engine(Protocol):
     """A way to make scenarios; settings are its constructor's."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def fit(self, history: CoinHistory) -> FittedEngine:
         """Learn from a history.
@@ -100,13 +108,13 @@ class Engine(Protocol):
         ...
 
 
-def chunks(paths: int, seed: int) -> Iterator[tuple[int, np.random.Generator]]:
-    """Yield the size of each chunk of `paths` and its own stream of random numbers.
+def chunks(paths: int, seed: int, first: int = 0) -> Iterator[tuple[int, np.random.Generator]]:
+    """Yield the size of each chunk of `paths`, from path `first` on, and its own random stream.
 
     Raises
     ------
     InputError
-        If `paths` or `seed` is below 1 or 0.
+        If `paths` is below 1, `seed` below 0, or `first` no multiple of `CHUNK`.
 
     Examples
     --------
@@ -116,6 +124,8 @@ def chunks(paths: int, seed: int) -> Iterator[tuple[int, np.random.Generator]]:
     """
     if paths < 1 or seed < 0:
         raise InputError(f"expected at least 1 path and a seed from 0 on, got {paths} and {seed}")
-    for i, first in enumerate(range(0, paths, CHUNK)):
-        stream = np.random.SeedSequence(seed, spawn_key=(i,))
-        yield min(CHUNK, paths - first), np.random.default_rng(stream)
+    if first < 0 or first % CHUNK:
+        raise InputError(f"expected a first path that is a multiple of {CHUNK}, got {first}")
+    for done in range(0, paths, CHUNK):
+        stream = np.random.SeedSequence(seed, spawn_key=((first + done) // CHUNK,))
+        yield min(CHUNK, paths - done), np.random.default_rng(stream)

@@ -21,6 +21,7 @@ FUNDING_MS: Final = 8 * HOUR_MS  # the longest interval at which Binance USD-M c
 MAX_FUNDING_FRAC: Final = 0.05  # beyond any venue's cap: such a number is a percentage or a fault
 
 _SHOWN: Final = 10  # offenders listed in one error
+_EVER_MS: Final = 10_000 * DAY_MS  # longer than any history
 _FUNDING_JITTER_MS: Final = 1_000  # payments are stamped some milliseconds late; Freqtrade floors
 
 # One offence: its row, and the sentence about it.
@@ -53,7 +54,13 @@ def timerange(start_ms: int, stop_ms: int) -> str:
 
 
 def check_candles(
-    candles: Candles, candle_ms: int, name: str, *, min_rows: int = 2, first_row: int = 0
+    candles: Candles,
+    candle_ms: int,
+    name: str,
+    *,
+    min_rows: int = 2,
+    first_row: int = 0,
+    gaps: bool = False,
 ) -> None:
     """Raise one error that lists what is wrong with `candles`; return nothing if all is well.
 
@@ -69,6 +76,8 @@ def check_candles(
         Fewer rows are an error.
     first_row
         Row number of ``candles`` row 0 in the file, for the messages.
+    gaps
+        Missing candles are no fault: for who leaves out what follows a gap.
 
     Raises
     ------
@@ -99,7 +108,9 @@ def check_candles(
             where=name,
             cure="download a longer span (freqtrade download-data --timerange)",
         )
-    offences = _time_faults(candles.time_ms, candle_ms, "candle") + _value_faults(candles)
+    longest = _EVER_MS if gaps else candle_ms
+    offences = _time_faults(candles.time_ms, candle_ms, "candle", longest_ms=longest)
+    offences += _value_faults(candles)
     _raise_offences(offences, candles.time_ms, name, "candles", first_row)
 
 

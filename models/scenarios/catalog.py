@@ -1,0 +1,38 @@
+"""Every engine by its name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from models.base.errors import ConfigError
+from models.scenarios.bootstrap import BlockBootstrap
+from models.scenarios.paths import Engine
+
+ENGINES: Final[Mapping[str, Callable[[], Engine]]] = {
+    "bootstrap": BlockBootstrap,
+}
+
+
+def scenario_engine(name: str) -> Engine:
+    """Return the engine of this name with its default settings.
+
+    Raises
+    ------
+    ConfigError
+        If there is none: names the nearest.
+
+    Examples
+    --------
+    >>> scenario_engine("bootstrap").name
+    'bootstrap'
+    """
+    if name not in ENGINES:
+        near = difflib.get_close_matches(name, ENGINES, n=1)
+        raise ConfigError(
+            f"unknown engine {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""),
+            where="scenarios",
+            cure=f"one of {', '.join(ENGINES)}",
+        )
+    return ENGINES[name]()
