@@ -12,7 +12,7 @@ from models.base.types import FloatArray
 _PAIRINGS = 8  # of each draw with another; all pairs are no nearer to the score than a tenth of it
 
 
-def energy_score(
+def joint_energy_score(
     draws: FloatArray, outcome: FloatArray, rng: np.random.Generator, pairings: int = _PAIRINGS
 ) -> float:
     """Return the energy score of draws (P, K) of K quantities at once; lower is nearer.
@@ -20,7 +20,8 @@ def energy_score(
     Mean distance to the outcome, less half that between two draws, which is estimated from
     `pairings` random partners of each draw. Proper: nobody scores better, on average, than whoever
     draws from the truth, dependence between the quantities included. In their unit; with one
-    quantity it is the continuous ranked probability score.
+    quantity it is the continuous ranked probability score. `models.learn.gan.likeness` walks all
+    pairs, which thousands of draws make a thousand times as long.
 
     Gneiting & Raftery, "Strictly proper scoring rules, prediction, and estimation", JASA 102, 2007.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
-from scipy.spatial.distance import cdist
 
 from models.base.errors import InputError
-from models.evaluate.tails.scores import energy_score, holm, place_among
+from models.evaluate.tails.scores import holm, joint_energy_score, place_among
+from models.learn.gan.likeness import energy_score
 
 
 @pytest.mark.parametrize("outcome", [0.0, -1.3, 4.0])
@@ -16,7 +16,7 @@ def test_energy_when_of_one_normal_then_it_is_the_closed_form(outcome: float) ->
     """Continuous ranked probability score of N(0, 1); Gneiting & Raftery 2007, section 4.2."""
     rng = np.random.default_rng(0)
     draws = rng.standard_normal((200_000, 1))
-    got = energy_score(draws, np.array([outcome]), rng)
+    got = joint_energy_score(draws, np.array([outcome]), rng)
     closed = (
         outcome * (2 * stats.norm.cdf(outcome) - 1) + 2 * stats.norm.pdf(outcome)
         - 1 / np.sqrt(np.pi)
@@ -27,9 +27,8 @@ def test_energy_when_of_one_normal_then_it_is_the_closed_form(outcome: float) ->
 def test_energy_when_all_pairs_are_walked_then_it_is_that() -> None:
     rng = np.random.default_rng(1)
     draws, outcome = rng.standard_normal((500, 3)), np.array([1.0, -2.0, 0.5])
-    pairs = cdist(draws, draws)
-    every = cdist(draws, outcome[None]).mean() - pairs.sum() / (500 * 499) / 2
-    assert energy_score(draws, outcome, rng, pairings=400) == pytest.approx(every, abs=0.005)
+    (every,) = energy_score(outcome[None, None], draws[None, :, None])
+    assert joint_energy_score(draws, outcome, rng, pairings=400) == pytest.approx(every, abs=0.005)
 
 
 def test_energy_when_dependence_or_spread_is_wrong_then_the_truth_scores_better() -> None:
@@ -40,7 +39,7 @@ def test_energy_when_dependence_or_spread_is_wrong_then_the_truth_scores_better(
     wrong = {"right": mixed, "apart": np.eye(2), "narrow": 0.5 * mixed}
     mean = {
         name: np.mean(
-            [energy_score(rng.standard_normal((200, 2)) @ how, y, rng, 2) for y in outcomes]
+            [joint_energy_score(rng.standard_normal((200, 2)) @ how, y, rng, 2) for y in outcomes]
         )
         for name, how in wrong.items()
     }
@@ -70,6 +69,6 @@ def test_holm_when_held_against_other_corrections_then_it_lies_between_them() ->
 def test_energy_when_shapes_do_not_fit_then_it_is_refused() -> None:
     rng = np.random.default_rng(5)
     with pytest.raises(InputError, match=r"got \(3, 2\) and \(3,\)"):
-        energy_score(np.ones((3, 2)), np.ones(3), rng)
+        joint_energy_score(np.ones((3, 2)), np.ones(3), rng)
     with pytest.raises(InputError, match="finite"):
-        energy_score(np.full((3, 2), np.nan), np.ones(2), rng)
+        joint_energy_score(np.full((3, 2), np.nan), np.ones(2), rng)
