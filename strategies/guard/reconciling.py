@@ -44,6 +44,7 @@ from strategies.seams.data_provider import exchange_of
 _EVERY_MS: Final = 5_000  # positions and account
 _ORDERS_MS: Final = 15_000  # resting orders; every turn while they differ
 _UNEXPLAINED_MS: Final = 15_000  # Freqtrade looks at its stops once a loop
+_LOOKS: Final = 3  # in one loop between two of them the exchange may be silent for Freqtrade alone
 _SAME: Final = 1e-9  # relative; amounts are whole steps of the exchange
 _BEFORE_CLOSE_MS: Final = 2_000
 _AFTER_CLOSE_MS: Final = 3_000
@@ -81,6 +82,7 @@ class Reconciler:
         self._tried_ms: dict[str, int] = {}  # the same, answered or not
         self._odd: dict[str, tuple[str, ...]] = {}  # subject -> its differences
         self._since: dict[str, int] = {}  # difference -> since when it is seen
+        self._looks: dict[str, int] = {}  # difference -> how many looks have seen it
         self._taken_back: set[str] = set()  # stops Freqtrade may not know to be cancelled yet
         self._started_ms: int | None = None
         self._armed_ms = 0  # when a person last resumed
@@ -337,8 +339,7 @@ class Reconciler:
 
     def _is_quiet(self, now_ms: int) -> bool:
         """Whether no candle's close is near: asking now holds up no order and no stop."""
-        candle_ms = self._host.candle_ms
-        into_ms = now_ms % candle_ms
+        into_ms = now_ms % (candle_ms := self._host.candle_ms)
         return bool(into_ms >= _AFTER_CLOSE_MS and candle_ms - into_ms >= _BEFORE_CLOSE_MS)
 
     def _look(
@@ -353,6 +354,7 @@ class Reconciler:
         self._tried_ms[subject] = self._seen_ms[subject] = now_ms
         odd = {d for found in self._odd.values() for d in found}
         self._since = {d: self._since.get(d, now_ms) for d in odd}
+        self._looks = {d: self._looks.get(d, 0) + (d in found) for d in odd}
 
     def _count_less(self, subject: str, now_ms: int) -> None:
         """Take time without an answer out of how long a subject's differences have lasted.
@@ -379,10 +381,10 @@ class Reconciler:
 
     def _lasting(self, now_ms: int) -> tuple[str, ...] | None:
         lasting = tuple(
-            d
-            for subject, found in self._odd.items()
+            d for subject, found in self._odd.items()
             if not self._is_missing(subject) and self._seen_ms[subject] >= self._resumed_ms
-            for d in found if now_ms - self._since[d] >= _UNEXPLAINED_MS
+            for d in found
+            if now_ms - self._since[d] >= _UNEXPLAINED_MS and self._looks[d] >= _LOOKS
         )  # fmt: skip
         own = (f"{kind} of {pair}" for kind in ("orders", "fills") for pair in self.held)
         missing = any(map(self._is_missing, ("positions", "account", "orders", *own)))

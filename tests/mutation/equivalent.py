@@ -268,6 +268,11 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     (_CAUSES, "CausesTold._name: 1 -> 2"): _A_NAME,
     (_CAUSES, "CausesTold._ending: 1 -> 2"): "any number below 0 is of no message",
     (_CAUSES, "CausesTold._beginning: 0 -> 1"): "a span is told in whole seconds",
+    (
+        "strategies.bot.gated",
+        "GatedStrategy.dp: self.gate is not None and self.control is not None "
+        "-> self.gate is not None or self.control is not None",
+    ): "a gate is made just where there is a control, before any provider is given",
     ("strategies.desk.watch.clocks", "ClockComparison.__init__: False -> True"): (
         "it lets the first look ask the exchange, which the first look does whatever it says"
     ),

@@ -122,6 +122,27 @@ def test_exit_when_ordinary_then_it_is_quoted_and_left_to_rest(make: Any, reason
     assert send(s) == "market"
 
 
+def test_exit_when_a_subclass_says_yes_to_one_that_rests_then_it_is_not_sent_twice(
+    make: Any,
+) -> None:
+    class Agreeing(BitcoinCrossMargin):
+        def confirm_trade_exit(self, *args: Any, **kwargs: Any) -> bool:
+            return True
+
+        def check_exit_timeout(self, *args: Any, **kwargs: Any) -> bool:
+            return False  # of infinite patience
+
+    s, held = make(Agreeing), trade()
+    assert leave(s, held) is True
+    assert send(s) == "limit"
+    held.open_orders = [order()]
+    assert leave(s, held) is False
+    asked = {"pair": PAIR, "trade": held, "order": held.open_orders[0], "current_time": NOW}
+    assert s.check_exit_timeout(**asked) is False
+    _halted(s, held)
+    assert s.check_exit_timeout(**asked) is True
+
+
 @pytest.mark.parametrize(
     "reason",
     ["emergency_exit", "force_exit", "stop_loss", "trailing_stop_loss", "liquidation", "roi",

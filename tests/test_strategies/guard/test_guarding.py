@@ -308,6 +308,7 @@ def test_books_when_a_difference_lasts_then_it_halts(make: Any) -> None:
     s.dp._exchange.positions = holds(2.0, "short")
     for seconds, expected in (
         (10, ControlMode.ACTIVE),
+        (17, ControlMode.ACTIVE),
         (24, ControlMode.ACTIVE),
         (26, ControlMode.HALTED),
     ):

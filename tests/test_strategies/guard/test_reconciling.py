@@ -139,6 +139,18 @@ def test_orders_when_a_difference_lasts_then_it_halts_and_says_which(
     assert said in why(s)
 
 
+def test_orders_when_the_exchange_was_silent_only_for_freqtrade_then_it_has_another_loop(
+    s: Any, client: Client, open_trades: list[Any]
+) -> None:
+    holding(s, open_trades, STOP)
+    client.orders = []
+    # The exchange answers every look. Freqtrade, which asked in between, was refused again and
+    # again for longer than a difference may last, and asks anew after the second look.
+    assert loops(s, 20, 45) is ControlMode.ACTIVE
+    assert loops(s, 50) is ControlMode.HALTED
+    assert "order 7" in why(s)
+
+
 def test_orders_when_a_difference_passes_by_itself_then_nothing_halts(
     s: Any, client: Client, open_trades: list[Any]
 ) -> None:
@@ -203,8 +215,8 @@ def test_orders_when_there_are_many_pairs_then_they_are_asked_for_all_at_once(
     by_hand = {"clientOrderId": "web_1"}
     client.orders = [resting("66", **by_hand), resting("67", symbol="NOT/LISTED", **by_hand)]
     before = len(client.asked)
-    assert loops(s, 20, 36) is ControlMode.HALTED
-    assert client.asked[before:].count("orders") == 4  # twice two
+    assert loops(s, 20, 28, 36) is ControlMode.HALTED
+    assert client.asked[before:].count("orders") == 6  # thrice two
     assert "66" in why(s)
     assert "67" not in why(s)
 
@@ -326,7 +338,7 @@ def test_fills_when_a_stop_was_triggered_then_the_order_behind_it_is_looked_at(
     client.executions[0]["price"] = 94.0
     s.guarding.booked(PAIR, order("7", "stoploss", safe_price=95.0), at(50))
     s.guarding.recovery.books._executed.clear()
-    assert loops(s, 55, 71) is ControlMode.HALTED
+    assert loops(s, 55, 63, 71) is ControlMode.HALTED
     assert "94 of order 70, the books 5 at 95" in why(s)
 
 
@@ -351,7 +363,7 @@ def test_fills_when_a_person_has_seen_to_them_and_resumed_then_they_are_settled(
     client.orders = [resting("7")]
     client.executions = [executed("90", 12, 1.0)]
     s.guarding.booked(PAIR, order("5"), at(10))  # never executed
-    assert loops(s, 20, 36) is ControlMode.HALTED
+    assert loops(s, 20, 28, 36) is ControlMode.HALTED
     s.control.store.clock = lambda: ms(50)
     s.control.store.resume(ANN)
     assert loops(s, 55, 75, 95) is ControlMode.ACTIVE
@@ -608,7 +620,7 @@ def test_positions_when_explaining_breaks_as_a_whole_then_the_difference_is_seen
     holding(s, open_trades, STOP)
     s.dp._exchange.positions = []
     monkeypatch.setattr(s.guarding.recovery, "_protect_lost", gone)
-    assert loops(s, 20, 36) is ControlMode.HALTED
+    assert loops(s, 20, 28, 36) is ControlMode.HALTED
     assert "the exchange holds 0, the books 5" in why(s)
 
 
