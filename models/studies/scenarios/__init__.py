@@ -1,0 +1,1 @@
+"""Engines of scenarios judged as forecasts, on candles that none of them was fitted on."""
