@@ -56,6 +56,7 @@ class FittedBootstrap:
     pool: CoinHistory
     funding: FundingPool
     mean_block: float  # candles
+    notes: tuple[str, ...] = ()
 
     def given(self, history: CoinHistory) -> ChunkedScenarios:
         """Return the scenarios after `history`.

@@ -86,6 +86,9 @@ class FittedEngine(Protocol):
     Plain data: a process that is to draw gets it pickled and stands it itself.
     """
 
+    @property
+    def notes(self) -> tuple[str, ...]: ...  # what a reader of its results has to know
+
     def given(self, history: CoinHistory) -> Scenarios:
         """Return the scenarios from the end of `history` on, by these parameters."""
         ...

@@ -17,7 +17,7 @@ LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 NAME = re.compile(r"[A-Za-z0-9_.-]+")
 # What a room may need beyond the core, because it runs only where the extra is installed.
 EXTRAS = {
-    "models.learn": "train", "models.reports": "report",
+    "models.learn": "train", "models.reports": "report", "models.scenarios": "tails",
     "models.learn.jobs.ray_driver": "ray", "strategies.account.trades_server": "postgres",
     "strategies.account.server_silence": "postgres",
     "strategies.desk.terminal.ended": "train",
@@ -60,7 +60,9 @@ def test_imports_when_the_pack_is_read_then_every_library_is_declared_where_it_b
 def test_requirements_when_declared_then_each_has_an_upper_bound(extra: str) -> None:
     lines = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
     open_ended = [line for line in lines if "<" not in line and "==" not in line]
-    assert open_ended == (["breakwater[train,report,postgres,ray,test]"] if extra == "dev" else [])
+    assert open_ended == (
+        ["breakwater[train,tails,report,postgres,ray,test]"] if extra == "dev" else []
+    )
 
 
 def test_lock_when_read_then_it_pins_and_hashes_all_that_is_declared_and_no_cuda() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import cache
@@ -64,12 +65,23 @@ def test_engine_when_fewer_paths_are_drawn_then_they_are_the_first_of_more(name:
     assert not np.array_equal(few["close"], drawn(name, 7, seed=4)["close"])
 
 
-@each_engine
-def test_engine_when_two_processes_draw_then_paths_are_the_same(name: str) -> None:
-    whole = drawn(name, 2 * CHUNK)
+@pytest.fixture(scope="module")
+def two_processes() -> Iterator[ProcessPoolExecutor]:
     with ProcessPoolExecutor(2, mp_context=get_context("forkserver")) as pool:
-        parts = [pool.submit(drawn, name, CHUNK, first=k) for k in (0, CHUNK)]
-        both = [part.result() for part in parts]
+        yield pool
+
+
+def stood(engine: FittedEngine, first: int) -> dict[str, np.ndarray]:
+    return joined(list(engine.given(history()).draw(CHUNK, 12, 3, first)))
+
+
+@each_engine
+def test_engine_when_two_processes_draw_then_paths_are_the_same(
+    name: str, two_processes: ProcessPoolExecutor
+) -> None:
+    whole = drawn(name, 2 * CHUNK)
+    parts = [two_processes.submit(stood, fitted(name), k) for k in (0, CHUNK)]
+    both = [part.result() for part in parts]
     assert same(whole, {f: np.concatenate([part[f] for part in both]) for f in FIELDS})
 
 

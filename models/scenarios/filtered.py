@@ -1,0 +1,147 @@
+"""Filtered historical simulation: past surprises, scaled by the volatility of now.
+
+Barone-Adesi, Giannopoulos & Vosper, "VaR without correlations for portfolios of derivative
+securities", Journal of Futures Markets 19, 1999. Every row of the history, close, low and high of
+all coins, is divided by the coins' sigma of that candle; rows of such residuals are drawn in
+stationary blocks, coins together, and multiplied by sigma as it develops on the path.
+
+Assumes that surprises in units of sigma come again as they were, and sigma moves as `volatility.py`
+says. Breaks where a surprise is larger than any before (see `tails.py`), and where coins part in a
+way they never did (see `breaks.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.base.errors import ConfigError
+from models.base.resampling import stationary_indices
+from models.base.types import FloatArray, IntArray
+from models.base.units import DAY_MS
+from models.scenarios.chunked import (
+    ChunkedScenarios,
+    all_answer,
+    around_close,
+    check_rows,
+    check_same_market,
+)
+from models.scenarios.funding_paths import FundingPool
+from models.scenarios.paths import CHUNK, CoinHistory, PathBlock
+from models.scenarios.tails import JointTails
+from models.scenarios.volatility import FIT_DAYS, CoinVolatility, fit_coin_volatility
+
+LEAST_RESIDUALS = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Residuals:
+    """Rows in units of their own sigma, (R, A) each; closes have a mean square of one."""
+
+    close: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilteredHistory:
+    """GARCH-t, or EWMA, and residual rows in stationary blocks."""
+
+    mean_block_days: float = 1.0  # of the geometric block length
+    fit_days: float = FIT_DAYS  # of the volatility's parameters; residuals are of all rows
+    name: str = "filtered"
+
+    def __post_init__(self) -> None:
+        if self.mean_block_days <= 0 or self.fit_days <= 0:
+            raise ConfigError(
+                f"expected mean_block_days and fit_days > 0, got {self.mean_block_days} "
+                f"and {self.fit_days}"
+            )
+
+    def fit(self, history: CoinHistory) -> FittedFilter:
+        """Fit the volatility and keep the residuals.
+
+        Raises
+        ------
+        InputError
+            If the history is too short, or a coin never moves.
+        """
+        check_rows(self.name, history, LEAST_RESIDUALS)
+        volatility = fit_coin_volatility(history, self.fit_days)
+        return FittedFilter(
+            coins=history.coins,
+            candle_ms=history.candle_ms,
+            volatility=volatility,
+            residuals=residuals_of(history, volatility),
+            funding=FundingPool.of(history),
+            mean_block=max(1.0, self.mean_block_days * DAY_MS / history.candle_ms),
+            notes=volatility.notes,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedFilter:
+    """CoinVolatility and residuals of one history."""
+
+    coins: tuple[str, ...]
+    candle_ms: int
+    volatility: CoinVolatility
+    residuals: Residuals
+    funding: FundingPool
+    mean_block: float  # candles
+    tails: JointTails | None = None  # what residuals beyond a quantile are replaced by
+    notes: tuple[str, ...] = ()
+
+    def given(self, history: CoinHistory) -> ChunkedScenarios:
+        """Return the scenarios after `history`, from the volatility it ends with.
+
+        Raises
+        ------
+        AlignmentError
+            If its coins or candles are others than those fitted on.
+        """
+        check_same_market(self.coins, self.candle_ms, history)
+        variance = self.volatility.variances(history.close)[-1]
+
+        def block(steps: int, rng: np.random.Generator) -> PathBlock:
+            pool = len(self.residuals.close)
+            rows = stationary_indices(pool, self.mean_block, CHUNK, rng, steps)
+            close, low, high = self._scaled(rows, variance, rng)
+            return PathBlock(
+                close=close, low=low, high=high,
+                funding=self.funding.paid(rows, self.funding.due(steps, history)),
+                answers=all_answer(steps),
+            )  # fmt: skip
+
+        return ChunkedScenarios(coins=self.coins, candle_ms=self.candle_ms, block=block)
+
+    def _scaled(
+        self, rows: IntArray, variance: FloatArray, rng: np.random.Generator
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return close, low and high of drawn rows (P, T) -> (P, T, A), sigma as it develops."""
+        z = self.residuals
+        close, low, high = z.close[rows], z.low[rows], z.high[rows]
+        if self.tails is not None:
+            self.tails.replace(rows, close, low, high, rng)
+            low, high = around_close(close, low, high)
+        now = np.broadcast_to(variance, (len(rows), len(variance)))
+        for t in range(rows.shape[1]):
+            sigma = np.sqrt(now)
+            for part in (close, low, high):
+                part[:, t] *= sigma
+            now = self.volatility.after(now, close[:, t])
+        return close, low, high
+
+
+def residuals_of(history: CoinHistory, volatility: CoinVolatility) -> Residuals:
+    """Return a history's rows in units of sigma.
+
+    Closes are scaled to a mean square of one: parameters of the newest year do not make it so, and
+    with more the variance of a path would drift away.
+    """
+    sigma = np.sqrt(volatility.variances(history.close)[:-1])
+    sigma = sigma * np.sqrt(((history.close / sigma) ** 2).mean(axis=0))
+    return Residuals(
+        close=history.close / sigma, low=history.low / sigma, high=history.high / sigma
+    )
