@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, Final, TypeAlias
 
 from models.base.errors import InputError
@@ -18,6 +19,7 @@ from models.base.errors import InputError
 Plain: TypeAlias = str | int | float | bool | None
 
 _LONGEST_TEXT: Final = 1000
+_BEGINNING: Final = 8  # characters of a secret that are known as its beginning
 _MASK: Final = "***"
 _NAMED: Final = re.compile(
     r"(?i)((?:api[-_]?key|secret|token|password|passphrase|signature)\W{1,4})[\w./+=-]+"
@@ -133,11 +135,31 @@ def keyless(text: str, secrets: Collection[str] = ()) -> str:
 def masked(text: str, secrets: Collection[str] = (), instead: str = _MASK) -> str:
     """Return `text`, whole, without the secrets that are known.
 
-    For prose, in which "the token is refused" is no key.
+    For prose, in which "the token is refused" is no key. The words of an error may have been cut in
+    the midst of one: its beginning is taken out as well, but for a short one's, which may be a
+    word.
+
+    Examples
+    --------
+    >>> masked("GET ?key=s3cr3t-k3y-0f-", ["s3cr3t-k3y-0f-m1ne"])
+    'GET ?key=***'
     """
     for secret in secrets:
         text = text.replace(secret, instead)
+        if len(secret) >= 2 * _BEGINNING:
+            text = _without_beginnings(text, secret, instead)
     return _BOT_TOKEN.sub(instead, text)
+
+
+def _without_beginnings(text: str, secret: str, instead: str) -> str:
+    begin, rest = secret[:_BEGINNING], secret[_BEGINNING:]
+    first, *others = text.split(begin)
+    more = (sum(1 for _ in takewhile(_is_same, zip(part, rest, strict=False))) for part in others)
+    return first + "".join(instead + part[n:] for part, n in zip(others, more, strict=True))
+
+
+def _is_same(pair: tuple[str, str]) -> bool:
+    return pair[0] == pair[1]
 
 
 def plain_values(value: Any, secrets: Collection[str] = (), where: str = "") -> Any:
