@@ -54,11 +54,14 @@ class Need:
     instead
         The safe value, which stands in for a wrong one where a position is open; None where the
         setting has done its work before a strategy starts.
+    cure
+        What a person does about a wrong one, where it is not to set what stands in for it.
     """
 
     wanted: str
     holds: Callable[[Any, Mapping[str, Any]], bool]
     instead: Any = None
+    cure: str = ""
 
 
 ANYTHING: Final = Need("anything", lambda value, config: True)
@@ -163,6 +166,8 @@ class Fault:
     @property
     def cure(self) -> str:
         """Return what a person can do about it."""
+        if self.rule.cure:
+            return f"{self.rule.cure}, in {self.source}"
         if self.rule.instead is None:
             return f"mend {self.setting.name} in {self.source}"
         return (

@@ -187,7 +187,9 @@ _ENTRIES = (
            "not opened", absent=0),
     _hedge("protections", Need("none", lambda value, _: not value, []),
            "a lock keeps a leg from being opened while its position is", absent=[]),
-    _hedge("max_open_trades", Need("at least as many as pairs", _at_least_the_pairs, -1),
+    # Beside an unlimited stake Freqtrade refuses -1, which stands in for it once it has started.
+    _hedge("max_open_trades", Need("at least as many as pairs", _at_least_the_pairs, -1,
+                                   "set max_open_trades to the number of pairs, or more"),
            "without a slot a leg is not opened", absent=-1),
     _both("can_short", exactly(True), "a short that is forecast or hedges has to be sold",
           absent=False),

@@ -148,8 +148,10 @@ def test_start_when_a_hedge_is_given_the_stops_of_a_forecast_then_it_is_refused(
 ) -> None:
     with pytest.raises(OperationalException, match=r"- use_custom_stoploss: expected false"):
         litecoin(use_custom_stoploss=True).ft_bot_start()
-    with pytest.raises(OperationalException, match=r"- max_open_trades: expected at least"):
+    with pytest.raises(OperationalException, match=r"- max_open_trades: expected at least") as told:
         litecoin(max_open_trades=1).ft_bot_start()
+    assert "set max_open_trades to the number of pairs, or more, in " in str(told.value)
+    assert "-1" not in str(told.value)  # Freqtrade refuses it beside an unlimited stake
 
 
 def test_start_when_a_position_is_open_then_the_safe_values_hold_and_nothing_is_opened(
