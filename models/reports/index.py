@@ -17,7 +17,8 @@ logger = logging.getLogger(__name__)
 KIND_TITLES: Final[Mapping[str, str]] = {
     "backtest": "Backtests", "hedge": "Hedges", "compare": "Comparisons of models",
     "exposure": "Ways to hold exposure", "maker": "Post-only orders", "stress": "Recorded crashes",
-    "cascades": "Warnings of cascades", "claims": "Claims of articles",
+    "cascades": "Warnings of cascades", "crowding": "Crowds of copies",
+    "claims": "Claims of articles",
 }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from strategies.desk.bundle_lines import add_bundle
 from strategies.desk.choose_line import add_choose
 from strategies.desk.claims_line import add_claims
 from strategies.desk.control import add_commands
+from strategies.desk.crowd_lines import add_crowds
 from strategies.desk.folder_lines import add_folders
 from strategies.desk.risk_lines import add_risk
 from strategies.desk.shared_lines import RunCommand, require_place
@@ -106,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     add_studies(commands)
     add_claims(commands)
     add_risk(commands)
+    add_crowds(commands)
     add_surroundings(commands)
     add_folders(commands)
     add_bundle(commands)

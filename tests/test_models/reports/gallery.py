@@ -21,6 +21,7 @@ from models.studies.compare import measure_models
 from tests.test_models.reports.cascades import sample as cascades
 from tests.test_models.reports.claims import sample as claims
 from tests.test_models.reports.compare import sample as compare
+from tests.test_models.reports.crowding import sample as crowding
 from tests.test_models.reports.exposure import sample as exposure
 from tests.test_models.reports.maker import sample as maker
 from tests.test_models.reports.records import idle_record, make_record
@@ -71,6 +72,7 @@ def _studies(folder: Path) -> dict[str, Path]:
         "compare": write_comparison(rows, compare.RUN, folder, NOW),
         "cascades": write_cascades(tables, cascades.RUN, folder, NOW),
         "claims": write_claims(claims.rows(), delay_curve(claims.CLOSE), claims.RUN, folder, NOW),
+        "crowding": crowding.write(folder, NOW),
         "exposure": write_exposure(ways, curves, exposure.RUN, folder, NOW),
         "maker": write_maker(signals, maker.RUN, folder, NOW),
         "hedge": write_hedge_report(numbers, figures, folder, NOW),

@@ -12,8 +12,8 @@ from tests.browser.look import DESK, REQUIRED, browser_page, chromium, faults
 from tests.test_models.reports.gallery import write_gallery
 
 PAGES = (
-    "backtest", "no trade", "target", "no forecast", "compare", "cascades", "claims", "exposure",
-    "maker", "hedge", "stress", "no reports", "index",
+    "backtest", "no trade", "target", "no forecast", "compare", "cascades", "claims", "crowding",
+    "exposure", "maker", "hedge", "stress", "no reports", "index",
 )  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""What happens to a fall when many alike leave at once, and what makes it less."""
