@@ -1,4 +1,4 @@
-"""The command lines of `stress`, `worst-hours` and `liquidation`."""
+"""The command lines of `what-if`, `stress`, `worst-hours` and `liquidation`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ from pathlib import Path
 
 from strategies.desk.control import Subcommands
 from strategies.desk.shared_lines import add_command, given_options, report_places
+from strategies.desk.terminal.json_answers import add_json
 from strategies.desk.terminal.names import pair_name, timeframe_name
+from strategies.desk.terminal.positions import (
+    chance_number,
+    hedge_ratio,
+    position_asked,
+    seed_number,
+)
 from strategies.desk.terminal.typed import DATA_HELP, positive, whole_number
 
 
 def add_risk(commands: Subcommands) -> None:
+    _add_what_if(commands)
     stress = add_command(
         commands,
         "stress",
@@ -42,6 +50,39 @@ def add_risk(commands: Subcommands) -> None:
         "--notional", type=positive, default=10_000.0, help="position size; 10000"
     )
     liquidation.set_defaults(run=_liquidation)
+
+
+def _add_what_if(commands: Subcommands) -> None:
+    what_if = add_command(
+        commands, "what-if", _what_if, "what positions would probably do to an account"
+    )
+    what_if.add_argument(
+        "--open", dest="opens", type=position_asked, action="append", required=True,
+        metavar="POSITION", help='"LTC long 2x": coin, side, notional over equity; repeatable',
+    )  # fmt: skip
+    what_if.add_argument(
+        "--hedge", type=hedge_ratio, help="short of Bitcoin, of the net notional, 0 to 1.5; 0"
+    )
+    what_if.add_argument("--data", type=Path, help=DATA_HELP)
+    what_if.add_argument("--equity", type=positive, help="of the account; 1000")
+    what_if.add_argument("--engine", help="that draws what may come; bootstrap")
+    what_if.add_argument("--days", type=whole_number, help="to look ahead; 7")
+    what_if.add_argument("--paths", type=whole_number, help="drawn; 10000")
+    what_if.add_argument("--seed", type=seed_number, help="of the paths; 0")
+    what_if.add_argument(
+        "--chance", type=chance_number, help="of liquidation, of the largest position; 0.001"
+    )
+    what_if.add_argument("--timeframe", type=timeframe_name, help="of the candles; 1h")
+    what_if.add_argument("--config", type=Path, help="whose gap limit; the shipped one")
+    what_if.add_argument("--userdir", type=Path, help="default: user_data")
+    add_json(what_if)
+
+
+def _what_if(options: argparse.Namespace) -> int:
+    from strategies.desk.studies.what_if import run_what_if
+    from strategies.desk.studies.what_if_words import WhatIfOptions
+
+    return run_what_if(WhatIfOptions(**given_options(options)))
 
 
 def _stress(options: argparse.Namespace) -> int:

@@ -104,7 +104,7 @@ class ScenarioAccount:
         return [list(coins).index(p.pair) for p in self.account.positions]
 
 
-def check_block(block: PathBlock, coins: Sequence[str], steps: int) -> None:
+def check_path_block(block: PathBlock, coins: Sequence[str], steps: int) -> None:
     """Raise unless a block has all coins, `steps` candles at least, and candles that can be.
 
     Raises

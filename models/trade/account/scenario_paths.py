@@ -26,10 +26,10 @@ from models.base.errors import InputError
 from models.base.types import BoolArray, FloatArray, IntArray
 from models.scenarios.paths import PathBlock
 from models.trade.account.distance import uniform_distance
-from models.trade.account.scenario_account import ScenarioAccount, check_block
+from models.trade.account.scenario_account import ScenarioAccount, check_path_block
 from models.trade.account.scenario_legs import HeldLeg, first_step, held_legs
 
-_AT_ONCE: Final = 256  # paths: what is between two sums then stays in a core's cache
+_CELLS: Final = 40_000  # of paths by candles: what is between two sums stays in a core's cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +79,8 @@ def path_outcomes(
     Raises
     ------
     InputError, AlignmentError
-        If the block does not fit (`check_block`), a position has no paths, or the horizons do not
-        rise from 1.
+        If the block does not fit (`check_path_block`), a position has no paths, or the horizons
+        do not rise from 1.
     """
     steps = list(horizons)
     if not steps or steps[0] < 1 or any(b <= a for a, b in pairwise(steps)):
@@ -88,11 +88,12 @@ def path_outcomes(
     if largest_scale is not None:
         _check_scale(setup, largest_scale)
     columns = setup.columns(coins)
-    check_block(block, coins, steps[-1])
+    check_path_block(block, coins, steps[-1])
     ends = np.array(steps) - 1
+    rows = max(1, _CELLS // steps[-1])
     return joined_outcomes([
-        _part(setup, columns, _cut(block, slice(i, i + _AT_ONCE), steps[-1]), ends, largest_scale)
-        for i in range(0, len(block), _AT_ONCE)
+        _part(setup, columns, _cut(block, slice(i, i + rows), steps[-1]), ends, largest_scale)
+        for i in range(0, len(block), rows)
     ])  # fmt: skip
 
 
