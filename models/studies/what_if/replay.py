@@ -20,7 +20,7 @@ from models.trade.account.scenario_account import ScenarioAccount
 from models.trade.account.scenario_paths import path_outcomes
 
 COVID: Final = NamedCrash("Covid, March 2020", 1_583_971_200_000, 1_584_144_000_000)  # 12th, 13th
-CRASHES: Final[Sequence[NamedCrash]] = (COVID, *NAMED)
+REPLAYED_CRASHES: Final[Sequence[NamedCrash]] = (COVID, *NAMED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ def replayed_crashes(
     setup: ScenarioAccount,
     history: CoinHistory,
     steps: int,
-    crashes: Sequence[NamedCrash] = CRASHES,
+    crashes: Sequence[NamedCrash] = REPLAYED_CRASHES,
 ) -> list[CrashReplay]:
     """Return every crash that the history has whole, the worst for this account first.
 

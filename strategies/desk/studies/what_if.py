@@ -153,7 +153,7 @@ def _answered(
         options=options,
         data=data,
         coins=coins,
-        engine_notes=tuple(getattr(fitted, "notes", ())),
+        engine_notes=fitted.notes,
         horizons=horizons,
         accounts=tuple(
             _account(options, plan, lived, history, horizons, asked)

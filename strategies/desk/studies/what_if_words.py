@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -146,8 +147,7 @@ def _table(answer: WhatIfAnswer) -> str:
     heads = ["alone", *(f"with {one.openings[-1]}" for one in answer.accounts[1:])]
     rows: list[tuple[str, Callable[[AccountAnswer], str]]] = []
     for k, days in enumerate(_days(answer)):
-        rows.append((f"liquidated within {days:g} d",
-                     lambda one, k=k: _chance(one.distribution.at_extremes[k])))  # fmt: skip
+        rows.append((f"liquidated within {days:g} d", partial(_within, k)))
     rows += [
         ("of these, by closes alone", lambda one: _chance(one.distribution.at_closes[-1])),
         ("worst 1 %, quantile", lambda one: _money(one.distribution.equity[-1, _AT[0.01]])),
@@ -166,6 +166,10 @@ def _table(answer: WhatIfAnswer) -> str:
     lines = [_line(["", *heads]), _line(["---"] * (1 + len(heads)))]
     lines += [_line([name, *(say(one) for one in answer.accounts)]) for name, say in rows]
     return "\n".join(lines)
+
+
+def _within(horizon: int, one: AccountAnswer) -> str:
+    return _chance(one.distribution.at_extremes[horizon])
 
 
 def _sizes(answer: WhatIfAnswer) -> str:

@@ -13,7 +13,7 @@ from models.scenarios.paths import CoinHistory
 from models.studies.hedge.crashes import NamedCrash
 from models.studies.what_if.gap import ask_gap_limit
 from models.studies.what_if.proposal import Hedge, Opening, proposed_account, with_hedge
-from models.studies.what_if.replay import COVID, CRASHES, replayed_crashes
+from models.studies.what_if.replay import COVID, REPLAYED_CRASHES, replayed_crashes
 from models.trade.account.audit import audit_account
 from models.trade.account.records import Fill, MarketPath
 from models.trade.risk.limits import HardLimits, Limits
@@ -164,6 +164,6 @@ def test_replay_when_candles_are_missing_then_only_whole_spans_are_starts() -> N
 
 
 def test_crashes_when_listed_then_days_are_utc_and_the_first_is_of_march_2020() -> None:
-    assert all(c.start_ms % DAY_MS == c.stop_ms % DAY_MS == 0 for c in CRASHES)
-    assert CRASHES[0] is COVID
-    assert [c.start_ms for c in CRASHES] == sorted(c.start_ms for c in CRASHES)
+    assert all(c.start_ms % DAY_MS == c.stop_ms % DAY_MS == 0 for c in REPLAYED_CRASHES)
+    assert REPLAYED_CRASHES[0] is COVID
+    assert [c.start_ms for c in REPLAYED_CRASHES] == sorted(c.start_ms for c in REPLAYED_CRASHES)
