@@ -10,12 +10,14 @@ from models.base.errors import ConfigError
 from models.scenarios.bootstrap import BlockBootstrap
 from models.scenarios.extreme import ExtremeValues
 from models.scenarios.filtered import FilteredHistory
+from models.scenarios.mixture import Mixture
 from models.scenarios.paths import Engine
 
 ENGINES: Final[Mapping[str, Callable[[], Engine]]] = {
     "bootstrap": BlockBootstrap,
     "filtered": FilteredHistory,
     "extreme": ExtremeValues,
+    "mixture": Mixture,
 }
 
 

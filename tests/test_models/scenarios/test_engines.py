@@ -23,7 +23,7 @@ each_engine = pytest.mark.parametrize("name", ENGINES)
 
 @cache
 def history() -> CoinHistory:
-    return garch_history()
+    return garch_history(12_000)
 
 
 @cache
@@ -87,7 +87,7 @@ def test_engine_when_two_processes_draw_then_paths_are_the_same(
 
 @each_engine
 def test_engine_when_the_future_changes_then_paths_do_not(name: str) -> None:
-    known_ms = int(history().time_ms[4_000])
+    known_ms = int(history().time_ms[11_000])
     wild = history()
     later = (wild.time_ms >= known_ms)[:, None]
     changed = replace(
