@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 
 from models.base.types import BoolArray, Float32Array, FloatArray
+from models.data.features.hawkes import fit_hawkes
 from models.learn.hazard.boosted import fit_boosted
-from models.learn.hazard.hawkes import fit_hawkes
 from models.learn.hazard.proportional import ProportionalHazard, fit_proportional
 from models.studies.cascades.panel import SIDES, Coin
 

@@ -10,6 +10,7 @@ from models.base import columns
 from models.base.heads import hazard_targets
 from models.base.types import BoolArray, Candles, Float32Array, FloatArray, IntArray
 from models.data.features.candles import calendar_features, candle_features, sigma_per_candle
+from models.data.features.hawkes import shocks
 from models.data.features.rolling import lag
 from models.data.labels.cascade import (
     CascadeConfig,
@@ -19,7 +20,6 @@ from models.data.labels.cascade import (
 )
 from models.data.labels.episodes import Episode, candles_to_peak, episodes
 from models.data.labels.tiers import LabelAgreement, label_agreement
-from models.learn.hazard.hawkes import shocks
 
 SIDES = (-1, 1)  # down, up, in this order everywhere
 
