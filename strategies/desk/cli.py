@@ -32,6 +32,7 @@ from strategies.desk.terminal.signals import ToldToEnd, hearing_the_end
 from strategies.desk.terminal.typed import leave_stdout, make_speakable
 
 _OWN: Final = ("", "models", "strategies", "freqaimodels")
+_OF_TAILS: Final = ("arch", "pyextremes")
 _SIGNALLED, _CLOSED = 128, 141  # as a shell says it
 # As argparse words it; elsewhere its own words stay.
 _CHOICE: Final = re.compile(
@@ -70,14 +71,18 @@ def main(arguments: list[str] | None = None) -> int:
         print("interrupted: only what was said to be done is sure to be", file=sys.stderr)
         return _ended(ended)
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] in _OWN:
+        if _library(error) in _OWN:
             raise  # not a missing extra, a mistake of ours
-        print(
-            f"error: {error}; a machine that trains and reports needs "
-            "pip install 'breakwater[train,report]'",
-            file=sys.stderr,
-        )
+        whose, extras = ("scenarios", "tails,report") if _library(error) in _OF_TAILS else (
+            "a machine that trains and reports", "train,report"
+        )  # fmt: skip
+        print(f"error: {error}; {whose} needs pip install 'breakwater[{extras}]'", file=sys.stderr)
         return 2
+
+
+def _library(error: ModuleNotFoundError) -> str:
+    """Return the library that is not installed, or whose part is not."""
+    return (error.name or "").split(".")[0]
 
 
 def _ended(ended: KeyboardInterrupt) -> int:

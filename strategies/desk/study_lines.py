@@ -19,7 +19,7 @@ from strategies.desk.shared_lines import (
     take_executor,
     take_place,
 )
-from strategies.desk.terminal.names import model_key, network_key
+from strategies.desk.terminal.names import model_key, network_key, timeframe_name
 from strategies.desk.terminal.typed import (
     DATA_HELP,
     add_market_options,
@@ -30,12 +30,13 @@ from strategies.desk.terminal.typed import (
 
 
 def add_studies(commands: Subcommands) -> None:
-    """Add `compare`, `cascades`, `exposure`, `maker` and `probe`."""
+    """Add `compare`, `cascades`, `exposure`, `maker`, `probe` and `scenarios`."""
     _add_compare(commands)
     _add_cascades(commands)
     _add_exposure(commands)
     _add_maker(commands)
     _add_probe(commands)
+    _add_scenarios(commands)
 
 
 def _add_compare(commands: Subcommands) -> None:
@@ -130,6 +131,32 @@ def _add_probe(commands: Subcommands) -> None:
     add_max_steps(probe)
 
 
+def _add_scenarios(commands: Subcommands) -> None:
+    scenarios = add_command(
+        commands,
+        "scenarios",
+        _scenarios,
+        "which engine of scenarios to believe, and the lows it holds possible",
+        report_places,
+    )
+    scenarios.add_argument("--data", type=Path, default=None, help=DATA_HELP)
+    scenarios.add_argument("--event", type=Path, help="another, whose later candles follow")
+    scenarios.add_argument(
+        "--coins", nargs="+", help="as BTC LTC; default: BTC ETH LTC BCH XRP, those there are"
+    )
+    scenarios.add_argument("--engines", nargs="+", help="default: all")
+    scenarios.add_argument("--timeframe", type=timeframe_name, help="1h")
+    scenarios.add_argument("--start", help="YYYY-MM-DD, of what is judged; half of the candles")
+    scenarios.add_argument("--stop", help="YYYY-MM-DD; default: the newest candle")
+    scenarios.add_argument("--refit-days", type=whole_number, help="between two fits; 365")
+    scenarios.add_argument("--paths", type=whole_number, help="at each origin; 2048")
+    scenarios.add_argument(
+        "--far-paths", type=whole_number, help="of the lows to come and of crash days; 102400"
+    )
+    scenarios.add_argument("--seed", type=int, help="0")
+    scenarios.add_argument("--userdir", type=Path, default=None, help="default: user_data")
+
+
 def _compare(options: argparse.Namespace) -> int:
     from strategies.desk.backtests.configured import compared
     from strategies.desk.backtests.data import choose_datadir
@@ -201,3 +228,14 @@ def _probe(options: argparse.Namespace) -> int:
         ),
         executor,
     )
+
+
+def _scenarios(options: argparse.Namespace) -> int:
+    from strategies.desk.backtests.data import choose_datadir
+    from strategies.desk.studies.scenarios import ScenarioOptions, run_scenarios
+
+    userdir = options.userdir or ScenarioOptions.userdir
+    data = choose_datadir(options.data, userdir, getattr(options, "timeframe", "1h"))
+    given = given_options(options, "data", "userdir")
+    names: dict[str, Any] = {n: tuple(given.pop(n)) for n in ("coins", "engines") if n in given}
+    return run_scenarios(ScenarioOptions(data=data, userdir=userdir, **names, **given))

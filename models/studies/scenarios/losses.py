@@ -69,28 +69,3 @@ def losses_on(block: PathBlock, asked: Sequence[PathLoss]) -> FloatArray:
             out[:, i, :, 0] = -end[:, loss.candles - 1]
             out[:, i, :, 1] = end[:, loss.candles - 1]
     return out
-
-
-def check_block(block: PathBlock, steps: int, coins: int) -> None:
-    """Refuse paths that are not as `PathBlock` describes them: whoever drew them is at fault.
-
-    Raises
-    ------
-    InputError
-        If they have another shape, are not finite, or a low or high lies inside its candle.
-    """
-    shape = (len(block), steps, coins)
-    for name in ("close", "low", "high", "funding"):
-        values = getattr(block, name)
-        if values.shape != shape or not np.isfinite(values).all():
-            raise InputError(
-                f"expected finite {name} of shape {shape}, got {values.shape} with "
-                f"{np.sum(~np.isfinite(values))} others",
-                where="drawn paths",
-            )
-    inside = (block.low > np.minimum(block.close, 0)) | (block.high < np.maximum(block.close, 0))
-    if inside.any():
-        raise InputError(
-            f"expected lows and highs around both closes, got {inside.sum()} inside",
-            where="drawn paths",
-        )

@@ -14,8 +14,9 @@ from models.evaluate.tails.scores import joint_energy_score, place_among
 from models.evaluate.tails.shortfall import drawn_ratios, drawn_tail, shortfall_ratio
 from models.scenarios.chunked import MEMORY_BYTES
 from models.scenarios.paths import CoinHistory, Engine, FittedEngine, Scenarios
-from models.studies.scenarios.losses import PathLoss, check_block, losses_on
+from models.studies.scenarios.losses import PathLoss, losses_on
 from models.studies.scenarios.origins import Origins, ScenarioFold
+from models.trade.account.scenario_account import check_block
 
 TAIL_LEVELS: Final = (0.01, 0.05)
 NULLS: Final = 10_000  # draws of the expected-shortfall test under the forecast itself
@@ -143,13 +144,13 @@ def drawn_losses(
 
     Raises
     ------
-    InputError
+    InputError, AlignmentError
         If the engine draws other paths than `PathBlock` describes.
     """
     steps = max(loss.candles for loss in losses)
     parts = []
     for block in scenarios.draw(paths, steps, seed):
-        check_block(block, steps, len(scenarios.coins))
+        check_block(block, scenarios.coins, steps)
         parts.append(losses_on(block, losses))
     return np.concatenate(parts)
 

@@ -15,6 +15,7 @@ from models.reports.exposure.page import write_exposure
 from models.reports.hedge.page import write_hedge_report
 from models.reports.maker.page import write_maker
 from models.reports.page import index_page
+from models.reports.scenarios.page import write_scenarios
 from models.reports.stress.page import write_stress
 from models.studies.claims.claimed import delay_curve
 from models.studies.compare import measure_models
@@ -25,6 +26,7 @@ from tests.test_models.reports.crowding import sample as crowding
 from tests.test_models.reports.exposure import sample as exposure
 from tests.test_models.reports.maker import sample as maker
 from tests.test_models.reports.records import idle_record, make_record
+from tests.test_models.reports.scenarios import sample as scenarios
 from tests.test_models.reports.stress import sample as stress
 from tests.test_models.studies.compare.worlds import TRADING, constant, entry, knowing, truth
 from tests.test_models.studies.hedge.sample import make_scene, sample
@@ -67,6 +69,8 @@ def _studies(folder: Path) -> dict[str, Path]:
     ways = exposure.rows("careful")
     curves = {row["title"]: np.linspace(1.0, 1.3, 90) for row in ways}
     numbers, figures, _ = sample(make_scene())
+    judged, none = scenarios.study(), scenarios.study("")
+    drawn = scenarios.figures(judged)
     signals = [maker.row("sure", -3.2), maker.row("coin", -9.0, is_control=True)]
     return {
         "compare": write_comparison(rows, compare.RUN, folder, NOW),
@@ -77,4 +81,6 @@ def _studies(folder: Path) -> dict[str, Path]:
         "maker": write_maker(signals, maker.RUN, folder, NOW),
         "hedge": write_hedge_report(numbers, figures, folder, NOW),
         "stress": write_stress(stress.ROWS, stress.NAIVE, stress.RUN, folder, NOW),
+        "scenarios": write_scenarios(judged, drawn, scenarios.RUN, folder, NOW),
+        "no engine": write_scenarios(none, {}, scenarios.RUN, folder, NOW),
     }

@@ -13,7 +13,7 @@ from tests.test_models.reports.gallery import write_gallery
 
 PAGES = (
     "backtest", "no trade", "target", "no forecast", "compare", "cascades", "claims", "crowding",
-    "exposure", "maker", "hedge", "stress", "no reports", "index",
+    "exposure", "maker", "hedge", "stress", "scenarios", "no engine", "no reports", "index",
 )  # fmt: skip
 
 

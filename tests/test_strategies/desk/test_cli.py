@@ -140,6 +140,9 @@ def test_command_when_an_extra_is_not_installed_then_its_name_is_said_without_a_
     monkeypatch.setattr(surrounding_lines, "_simulate", missing("plotly.graph_objects"))
     assert main(["simulate", "anywhere"]) == 2
     assert "breakwater[train,report]" in capsys.readouterr().err
+    monkeypatch.setattr(surrounding_lines, "_simulate", missing("arch.univariate"))
+    assert main(["simulate", "anywhere"]) == 2
+    assert "scenarios needs pip install 'breakwater[tails,report]'" in capsys.readouterr().err
     monkeypatch.setattr(surrounding_lines, "_simulate", missing("models.nowhere"))
     with pytest.raises(ModuleNotFoundError):
         main(["simulate", "anywhere"])

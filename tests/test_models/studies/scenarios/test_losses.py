@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from models.base.errors import InputError
 from models.base.units import DAY_MS, HOUR_MS
 from models.scenarios.paths import PathBlock
-from models.studies.scenarios.losses import PathLoss, check_block, losses_on, path_losses_of
+from models.studies.scenarios.losses import PathLoss, losses_on, path_losses_of
 
 
 def block(close: list[float], low: list[float], high: list[float]) -> PathBlock:
@@ -42,13 +40,3 @@ def test_losses_when_candles_are_days_then_there_is_no_loss_of_less_than_one() -
     assert path_losses_of(4 * HOUR_MS)[0] == PathLoss("4 h", 1)
     with pytest.raises(InputError, match="a day is a multiple of, got 18000000 ms"):
         path_losses_of(5 * HOUR_MS)
-
-
-def test_block_when_it_is_not_as_described_then_the_drawer_is_refused() -> None:
-    check_block(FALL, 3, 1)
-    with pytest.raises(InputError, match=r"close of shape \(1, 4, 1\), got \(1, 3, 1\)"):
-        check_block(FALL, 4, 1)
-    with pytest.raises(InputError, match=r"finite low .* with 3 others"):
-        check_block(replace(FALL, low=np.full((1, 3, 1), np.nan)), 3, 1)
-    with pytest.raises(InputError, match="around both closes, got 1 inside"):
-        check_block(replace(FALL, high=FALL.high - [[[0.0], [0.0], [0.03]]]), 3, 1)

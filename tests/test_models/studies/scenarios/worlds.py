@@ -100,6 +100,7 @@ class LawEngine:
     blind: bool = False
     flaw: float = 0.0
     breaks_after_ms: int = 2**62  # a fit that knows more than this raises
+    notes: tuple[str, ...] = ()
     fitted_until: list[int] = field(default_factory=list)  # what each fit knew
 
     def fit(self, history: CoinHistory) -> LawEngine:

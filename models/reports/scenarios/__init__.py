@@ -1,0 +1,1 @@
+"""The page that says which engine of scenarios to believe."""
