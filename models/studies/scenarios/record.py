@@ -16,7 +16,7 @@ from models.scenarios.chunked import MEMORY_BYTES
 from models.scenarios.paths import CoinHistory, Engine, FittedEngine, Scenarios
 from models.studies.scenarios.losses import PathLoss, losses_on
 from models.studies.scenarios.origins import Origins, ScenarioFold
-from models.trade.account.scenario_account import check_block
+from models.trade.account.scenario_account import check_path_block
 
 TAIL_LEVELS: Final = (0.01, 0.05)
 NULLS: Final = 10_000  # draws of the expected-shortfall test under the forecast itself
@@ -58,10 +58,10 @@ class Trial:
                 f"and {self.seed}",
                 cure="ten paths in a tail of 1 % are the least it can be told from",
             )
-        require_memory(self.paths, self.history, self.losses)
+        require_room_for_draws(self.paths, self.history, self.losses)
 
 
-def require_memory(paths: int, history: CoinHistory, losses: Sequence[PathLoss]) -> None:
+def require_room_for_draws(paths: int, history: CoinHistory, losses: Sequence[PathLoss]) -> None:
     """Refuse more paths than fit: what is kept of each is small, but all are kept at once.
 
     Raises
@@ -150,7 +150,7 @@ def drawn_losses(
     steps = max(loss.candles for loss in losses)
     parts = []
     for block in scenarios.draw(paths, steps, seed):
-        check_block(block, scenarios.coins, steps)
+        check_path_block(block, scenarios.coins, steps)
         parts.append(losses_on(block, losses))
     return np.concatenate(parts)
 
