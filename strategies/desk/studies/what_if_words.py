@@ -34,7 +34,7 @@ class WhatIfOptions:
     hedge: float = 0.0  # short of Bitcoin, of what the openings are net long
     data: Path | None = None
     equity: float = 1_000.0
-    engine: str = "bootstrap"
+    engine: str = "mixture"  # the one with crashes, breaks and outages in it
     days: int = 7
     paths: int = 10_000
     seed: int = 0
