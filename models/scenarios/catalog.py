@@ -10,6 +10,7 @@ from models.base.errors import ConfigError
 from models.scenarios.bootstrap import BlockBootstrap
 from models.scenarios.extreme import ExtremeValues
 from models.scenarios.filtered import FilteredHistory
+from models.scenarios.jumps import JumpDiffusion
 from models.scenarios.mixture import Mixture
 from models.scenarios.paths import Engine
 
@@ -17,6 +18,7 @@ ENGINES: Final[Mapping[str, Callable[[], Engine]]] = {
     "bootstrap": BlockBootstrap,
     "filtered": FilteredHistory,
     "extreme": ExtremeValues,
+    "jumps": JumpDiffusion,
     "mixture": Mixture,
 }
 

@@ -13,7 +13,9 @@ from models.base.types import BoolArray, FloatArray
 from models.scenarios.paths import CHUNK, CoinHistory, PathBlock, chunks
 
 MEMORY_BYTES: Final = 4 * 2**30  # one block and what making it needs may take so much
-ARRAYS_IN_USE: Final = 12  # of (CHUNK, T, A) floats at once while a block is made; measured
+# Numbers (CHUNK, T) held at once while a block is made, measured; a coin's own, and shared ones.
+PER_COIN: Final = 14
+SHARED: Final = 10
 
 BlockMaker = Callable[[int, np.random.Generator], PathBlock]
 """Makes one block of `CHUNK` paths: steps, stream of random numbers."""
@@ -44,9 +46,9 @@ def block_bytes(steps: int, coins: int) -> int:
     Examples
     --------
     >>> block_bytes(168, 5) // 2**20
-    78
+    105
     """
-    return CHUNK * steps * coins * 8 * ARRAYS_IN_USE
+    return CHUNK * steps * 8 * (PER_COIN * coins + SHARED)
 
 
 def check_memory(steps: int, coins: int, limit_bytes: int = MEMORY_BYTES) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pytest
 
 from models.base.errors import AlignmentError, ConfigError, InputError
 from models.scenarios.catalog import ENGINES, scenario_engine
-from models.scenarios.chunked import check_memory
+from models.scenarios.chunked import block_bytes, check_memory
 from models.scenarios.paths import CHUNK, CoinHistory, FittedEngine, PathBlock
 from tests.test_models.scenarios.histories import COINS, garch_history
 
@@ -124,8 +125,20 @@ def test_engine_when_blocks_would_not_fit_then_it_is_refused(name: str) -> None:
         next(fitted(name).given(history()).draw(1, 0, 1))
 
 
+@each_engine
+def test_memory_when_blocks_are_made_then_it_is_less_than_estimated(name: str) -> None:
+    scenarios, steps = fitted(name).given(history()), 200
+    tracemalloc.start()
+    for _ in scenarios.draw(3 * CHUNK, steps, 1):
+        pass
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    estimate = block_bytes(steps, len(COINS))
+    assert 0.25 * estimate < peak < estimate
+
+
 def test_memory_when_the_cure_is_followed_then_it_fits() -> None:
-    check_memory(100, 5, 50 * 2**20)
+    check_memory(70, 5, 50 * 2**20)
     with pytest.raises(InputError) as refused:
         check_memory(1_000, 5, 50 * 2**20)
     check_memory(int(refused.value.cure.split()[2]), 5, 50 * 2**20)
