@@ -18,7 +18,8 @@ KIND_TITLES: Final[Mapping[str, str]] = {
     "backtest": "Backtests", "hedge": "Hedges", "compare": "Comparisons of models",
     "exposure": "Ways to hold exposure", "maker": "Post-only orders", "stress": "Recorded crashes",
     "cascades": "Warnings of cascades", "crowding": "Crowds of copies",
-    "claims": "Claims of articles", "scenarios": "Engines of scenarios",
+    "venues": "Several exchanges", "claims": "Claims of articles",
+    "scenarios": "Engines of scenarios",
 }  # fmt: skip
 
 

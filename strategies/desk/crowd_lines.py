@@ -1,4 +1,4 @@
-"""The command lines of what happens when many act alike: `crowding`."""
+"""The command lines of what happens when many act alike: `crowding` and `venues`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from strategies.desk.terminal.typed import positive, whole_number
 
 
 def add_crowds(commands: Subcommands) -> None:
-    """Add `crowding`."""
+    """Add `crowding` and `venues`."""
     crowding = add_command(
         commands, "crowding", _crowding, "how much deeper copies of this bot make a fall",
         report_places,
@@ -35,9 +35,22 @@ def add_crowds(commands: Subcommands) -> None:
     crowding.add_argument("--config", type=Path, help="whose limits and stops; the shipped one")
     crowding.add_argument("--target-config", type=Path, help="whose target; the shipped one")
     crowding.add_argument("--userdir", type=Path, help="default: user_data")
+    venues = add_command(
+        commands, "venues", _venues, "when exchanges' liquidations push each other down",
+        report_places,
+    )  # fmt: skip
+    venues.add_argument("--fall-frac", type=positive, help="of price, from outside; 0.06")
+    venues.add_argument("--fall-minutes", type=positive, help="that it takes; 10")
+    venues.add_argument("--userdir", type=Path, help="default: user_data")
 
 
 def _crowding(options: argparse.Namespace) -> int:
     from strategies.desk.studies.crowding import CrowdingOptions, run_crowding
 
     return run_crowding(CrowdingOptions(**given_options(options)))
+
+
+def _venues(options: argparse.Namespace) -> int:
+    from strategies.desk.studies.venues import VenueOptions, run_venues
+
+    return run_venues(VenueOptions(**given_options(options)))

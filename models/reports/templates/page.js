@@ -119,6 +119,21 @@ function steer(place, event) {
   event.preventDefault();
 }
 
+// A figure with frames has a slider: it shows the frame it stands at, whose name says it in words.
+async function scrub(place, frames) {
+  const slider = document.querySelector(`[data-scrub="${place.dataset.figure}"]`), last = frames.length - 1;
+  const first = !slider.oninput;
+  slider.max = last;
+  if (first) slider.value = last;
+  slider.oninput = () => {
+    const frame = frames[Number(slider.value)];
+    slider.setAttribute("aria-valuetext", frame.name);
+    slider.parentElement.querySelector("output").textContent = frame.name;
+    return Plotly.restyle(place, {x: frame.data.map((t) => t.x), y: frame.data.map((t) => t.y)});
+  };
+  await slider.oninput();
+}
+
 // One drawing at a time, the last asked for last.
 function draw(night) {
   return drawing = drawing.then(() => drawn(night));
@@ -138,6 +153,7 @@ async function drawnAt(place, night, width) {
   legend(place, figure, shown);
   place.style.height = figure.layout.height + "px";
   await Plotly.react(place, figure.data, figure.layout, CONFIG);
+  if (figure.frames) await scrub(place, figure.frames);
   document.querySelectorAll("svg").forEach((svg) => svg.setAttribute("aria-hidden", "true"));
 }
 

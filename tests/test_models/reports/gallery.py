@@ -28,6 +28,7 @@ from tests.test_models.reports.maker import sample as maker
 from tests.test_models.reports.records import idle_record, make_record
 from tests.test_models.reports.scenarios import sample as scenarios
 from tests.test_models.reports.stress import sample as stress
+from tests.test_models.reports.venues import sample as venues
 from tests.test_models.studies.compare.worlds import TRADING, constant, entry, knowing, truth
 from tests.test_models.studies.hedge.sample import make_scene, sample
 
@@ -83,4 +84,5 @@ def _studies(folder: Path) -> dict[str, Path]:
         "stress": write_stress(stress.ROWS, stress.NAIVE, stress.RUN, folder, NOW),
         "scenarios": write_scenarios(judged, drawn, scenarios.RUN, folder, NOW),
         "no engine": write_scenarios(none, {}, scenarios.RUN, folder, NOW),
+        "venues": venues.write(folder, NOW),
     }

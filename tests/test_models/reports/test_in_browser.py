@@ -13,7 +13,8 @@ from tests.test_models.reports.gallery import write_gallery
 
 PAGES = (
     "backtest", "no trade", "target", "no forecast", "compare", "cascades", "claims", "crowding",
-    "exposure", "maker", "hedge", "stress", "scenarios", "no engine", "no reports", "index",
+    "exposure", "maker", "hedge", "stress", "scenarios", "no engine", "venues", "no reports",
+    "index",
 )  # fmt: skip
 
 
@@ -70,6 +71,33 @@ def test_legend_when_a_line_is_switched_off_then_it_stays_off_in_the_dark(
     assert len(colours(running)) == len(before)
     assert set(colours(running)).isdisjoint(before)
     assert button.get_attribute("aria-pressed") == "false"
+
+
+def test_slider_when_moved_by_keys_then_the_lines_end_there_and_words_say_what_is_shown(
+    running: Any, gallery: dict[str, Path]
+) -> None:
+    opened(running, gallery["venues"])
+    words = running.locator(".scrub output")
+    last, whole = words.inner_text(), shown_points(running)
+    running.focus("#scrub-loop")
+    running.keyboard.press("Home")
+    assert shown_points(running) == 1
+    assert words.inner_text() != last
+    assert running.locator("#scrub-loop").get_attribute("aria-valuetext") == words.inner_text()
+    running.keyboard.press("ArrowRight")
+    at, said = shown_points(running), words.inner_text()
+    assert 1 < at < whole
+    running.emulate_media(color_scheme="dark")
+    running.evaluate("() => new Promise((done) => setTimeout(() => done(drawing), 50))")
+    assert (shown_points(running), words.inner_text()) == (at, said)
+    running.keyboard.press("End")
+    assert (shown_points(running), words.inner_text()) == (whole, last)
+
+
+def shown_points(page: Any) -> int:
+    """How many points the slider's first line has."""
+    found: int = page.evaluate("() => document.getElementById('fig-loop').data[0].x.length")
+    return found
 
 
 def opened(page: Any, path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Several exchanges whose liquidations move each other's mark price: when the loop runs away."""
