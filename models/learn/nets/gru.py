@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from torch import nn
-
 from models.base.windows import CONTEXTS
+from models.learn.layers.gru import FastGRU
 from models.learn.nets.base import NetworkSpec
 from models.learn.nets.lstm import Recurrent, RecurrentConfig
 
@@ -20,7 +19,7 @@ SPEC = NetworkSpec(
     title="GRU",
     forecaster="GRUForecaster",
     config=RecurrentConfig,
-    build=partial(Recurrent, cell=nn.GRU),
+    build=partial(Recurrent, cell=FastGRU),
     carries_past=True,
     contexts=CONTEXTS,
     receptive_field=lambda config: None,

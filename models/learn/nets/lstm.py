@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from models.base.windows import CONTEXTS
+from models.learn.layers.dropout import BitDropout
 from models.learn.nets.base import NetworkSpec, Past
 
 
@@ -66,7 +67,7 @@ class Recurrent(nn.Module):
             batch_first=True,
             dropout=config.dropout if config.layers > 1 else 0.0,
         )
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = BitDropout(config.dropout)
         self.head = nn.Linear(config.hidden, n_outputs)
 
     def forward(self, x: Tensor, past: Past | None = None) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from models.base.windows import CONTEXTS
+from models.learn.layers.dropout import BitDropout
 from models.learn.nets.base import NetworkSpec, Past
 from models.learn.nets.lstm import recur
 from models.learn.nets.transformer import LocalAttention, TransformerConfig
@@ -50,7 +51,7 @@ class GatedResidual(nn.Module):
         super().__init__()
         self.both = nn.Linear(width, 2 * width)
         self.norm = nn.LayerNorm(width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = BitDropout(dropout)
 
     def forward(self, x: Tensor, new: Tensor) -> Tensor:
         value, gate = self.both(self.dropout(new)).chunk(2, dim=-1)

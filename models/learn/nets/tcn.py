@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.base.windows import CONTEXTS, MAX_CONTEXT_CANDLES
+from models.learn.layers.dropout import BitDropout
 from models.learn.nets.base import NetworkSpec, Past
 
 
@@ -71,7 +72,7 @@ class ResidualBlock(nn.Module):
         n_out = config.channels
         self.first = CausalConv(n_in, n_out, config.kernel, dilation)
         self.second = CausalConv(n_out, n_out, config.kernel, dilation)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = BitDropout(config.dropout)
         self.match = nn.Conv1d(n_in, n_out, 1) if n_in != n_out else nn.Identity()
 
     def forward(self, x: Tensor, past: Past) -> Tensor:

@@ -19,9 +19,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.base.windows import CONTEXTS, MAX_CONTEXT_CANDLES
+from models.learn.layers.dropout import BitDropout
 from models.learn.nets.base import NetworkSpec, Past
 
 _MASKED = -1e9
+_ROWS = 16  # of a block; of 8 to 64 what is fastest on one core, at any window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,17 +89,25 @@ class LocalAttention(nn.Module):
         return y
 
     def _in_blocks(self, new: Tensor, pairs: Tensor) -> Tensor:
-        """Return what `_mixed` does, each `window` rows and those before them by themselves."""
+        """Return what `_mixed` does, a few rows and those before them by themselves."""
         batch, time, width = new.shape
-        rows, count = self.window, -(-time // self.window)
-        after = new.new_zeros(batch, count * rows - time, 2 * width)  # the last block is whole, too
-        new = torch.cat((new, after[..., :width]), dim=1)
-        pairs = torch.cat((pairs, after), dim=1).unfold(1, 2 * rows - 1, rows).transpose(2, 3)
-        mixed = self._mixed(
-            new.reshape(batch * count, rows, width),
-            pairs.reshape(batch * count, 2 * rows - 1, 2 * width),
-        )
-        return mixed.reshape(batch, count * rows, width)[:, :time]
+        count, before = -(-time // _ROWS), -(-(self.window - 1) // _ROWS)  # blocks, and behind one
+        after = count * _ROWS - time  # the last block is whole, too
+        front = before * _ROWS - (self.window - 1)  # as is the first before it
+        q = functional.pad(new * self.scale, (0, 0, 0, after))
+        q = q.view(batch, count, _ROWS, self.heads, -1).transpose(2, 3)
+        both = functional.pad(pairs, (0, 0, front, after))
+        both = both.view(batch, before + count, _ROWS, 2, self.heads, width // self.heads)
+        k, v = both.permute(3, 0, 1, 4, 2, 5)  # (B, before + count, heads, _ROWS, W / heads)
+        k, v = (
+            torch.cat([part[:, i : i + count] for i in range(before + 1)], dim=3).flatten(0, 2)
+            for part in (k, v)
+        )  # (B count heads, (before + 1) _ROWS, W / heads)
+        bias, seen = self._biases(_ROWS, k.shape[1], before * _ROWS, new.device)
+        bias = bias.masked_fill(~seen, _MASKED).expand(batch * count, *bias.shape).flatten(0, 1)
+        score = torch.baddbmm(bias, q.flatten(0, 2), k.transpose(1, 2))
+        mixed = (functional.softmax(score, dim=-1) @ v).view(batch, count, self.heads, _ROWS, -1)
+        return mixed.transpose(2, 3).reshape(batch, count * _ROWS, width)[:, :time]
 
     def _mixed(self, new: Tensor, pairs: Tensor) -> Tensor:
         """Return the mixed values (B, T, W) of queries (B, T, W), keys and values (B, P + T, 2 W).
@@ -109,14 +119,23 @@ class LocalAttention(nn.Module):
             part.reshape(batch, -1, self.heads, width // self.heads).transpose(1, 2)
             for part in (new, *pairs.chunk(2, dim=-1))
         )  # (B, heads, T or P + T, W / heads)
-        row = torch.arange(time, device=new.device)
-        other = torch.arange(pairs.shape[1], device=new.device)
-        back = row[:, None] + self.window - 1 - other  # (T, P + T) candles back to the other
-        seen = (back >= 0) & (back < self.window)
-        bias = self.distance[:, back.clamp(0, self.window - 1)]  # (heads, T, P + T)
+        bias, seen = self._biases(time, pairs.shape[1], self.window - 1, new.device)
         score = q @ k.transpose(-1, -2) * self.scale + bias
         weight = functional.softmax(score.masked_fill(~seen, _MASKED), dim=-1)
         return (weight @ v).transpose(1, 2).reshape(batch, time, width)
+
+    def _biases(
+        self, rows: int, others: int, first: int, device: torch.device
+    ) -> tuple[Tensor, Tensor]:
+        """Return each row's bias to the others (heads, T, U), and which of them (T, U) it sees.
+
+        `first` is the first row's place among the others.
+        """
+        row = torch.arange(rows, device=device)
+        other = torch.arange(others, device=device)
+        back = row[:, None] + first - other  # (T, U) candles back to the other
+        seen = (back >= 0) & (back < self.window)
+        return self.distance[:, back.clamp(0, self.window - 1)], seen
 
 
 class Layer(nn.Module):
@@ -132,7 +151,7 @@ class Layer(nn.Module):
             nn.GELU(),
             nn.Linear(config.feedforward, config.width),
         )
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = BitDropout(config.dropout)
 
     def forward(self, x: Tensor, past: Past) -> Tensor:
         x = x + self.dropout(self.attention(self.before_attention(x), past))

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from models.base.columns import FEATURE_SIGMA, feature_name
 from models.base.windows import CONTEXTS, MAX_CONTEXT_CANDLES
+from models.learn.layers.dropout import BitDropout
 from models.learn.nets.base import NetworkSpec, Past
 from models.learn.nets.tcn import CausalConv
 
@@ -79,7 +80,7 @@ class GatedLayer(nn.Module):
         self.gates = CausalConv(config.channels, 2 * config.channels, 2, dilation)
         self.residual = nn.Conv1d(config.channels, config.channels, 1)
         self.skip = nn.Conv1d(config.channels, config.skip, 1)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = BitDropout(config.dropout)
 
     def forward(self, x: Tensor, past: Past) -> tuple[Tensor, Tensor]:
         signal, gate = self.gates(x, past).chunk(2, dim=1)
