@@ -30,7 +30,6 @@ SPEC = NetworkSpec(
     ),
     failure_modes=(
         "forgets what lies further back than its context",
-        "slow to train on one core",
         "reads a regime it has never seen as the nearest one it knows",
     ),
     useful_rows=6_000,
