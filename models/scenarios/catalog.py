@@ -8,6 +8,7 @@ from typing import Final
 
 from models.base.errors import ConfigError
 from models.scenarios.bootstrap import BlockBootstrap
+from models.scenarios.cascades import HawkesCascades
 from models.scenarios.extreme import ExtremeValues
 from models.scenarios.filtered import FilteredHistory
 from models.scenarios.jumps import JumpDiffusion
@@ -19,6 +20,7 @@ ENGINES: Final[Mapping[str, Callable[[], Engine]]] = {
     "filtered": FilteredHistory,
     "extreme": ExtremeValues,
     "jumps": JumpDiffusion,
+    "hawkes": HawkesCascades,
     "mixture": Mixture,
 }
 
