@@ -59,6 +59,7 @@ FORMATS: Final[Mapping[str, _Format]] = {
     "ratio": _fixed(2),
     "ratio3": _fixed(3),
     "signed": _fixed(2, sign=True),
+    "change": _fixed(3, sign=True),
     "rate": _fixed(2, "×"),
     "price": lambda v: f"{v:,.6g}" if abs(v) < 1000 else f"{v:,.1f}",
     "amount": lambda v: f"{v:,.4g}".replace("-", "−"),

@@ -26,6 +26,7 @@ from models.studies.crowding.measure import (
 )
 
 _COLOURS: Final = (BLUE, GREY, ORANGE, RED, PURPLE, GREEN)
+_PATHS: Final = (GREY, BLUE, ORANGE, RED)
 _DASHES: Final = ("solid", "dash")
 _SELLERS: Final = (("stops", "stops"), ("cuts", "cuts"), ("guards", "guards"), ("forced", "others"))
 
@@ -59,6 +60,7 @@ def write_crowding(
     page = report_page(
         "crowding", {"amplification": _amplification(rows), "falls": _falls(falls)}, run=run,
         verdict=crowding_verdict(rows), heads=_heads("levers"), lines=_lines(rows),
+        apart_heads=_heads("levers, minus as shipped"), apart_lines=_apart_lines(rows),
         world_heads=_world_heads(), world_lines=_world_lines(worlds), sold_heads=_sold_heads(),
         sold_lines=_sold_lines(rows), target=TARGET,
     )  # fmt: skip
@@ -68,7 +70,8 @@ def write_crowding(
 def crowding_markdown(rows: Sequence[CrowdRow], worlds: Sequence[CrowdRow]) -> str:
     """Return the amplification by lever and adoption, and by world, as Markdown tables."""
     first = markdown_table(_heads("levers"), _lines(rows))
-    return f"{first}\n{markdown_table(_world_heads(), _world_lines(worlds))}"
+    apart = markdown_table(_heads("levers, minus as shipped"), _apart_lines(rows))
+    return f"{first}\n{apart}\n{markdown_table(_world_heads(), _world_lines(worlds))}"
 
 
 def crowding_verdict(rows: Sequence[CrowdRow]) -> tuple[str, str, str]:
@@ -100,7 +103,8 @@ def _share(frac: float) -> str:
 
 def _numbers(row: CrowdRow) -> dict[str, Any]:
     plain = asdict(row)
-    return {**plain, "amplification": [e.as_dict() for e in row.amplification]}
+    both = ("amplification", "against")
+    return {**plain, **{key: [e.as_dict() for e in getattr(row, key)] for key in both}}
 
 
 def _heads(first: str) -> list[str]:
@@ -109,6 +113,15 @@ def _heads(first: str) -> list[str]:
 
 def _lines(rows: Sequence[CrowdRow]) -> list[list[str]]:
     return [[row.title, *(_cell(row, a) for a in TABLED)] for row in rows]
+
+
+def _apart_lines(rows: Sequence[CrowdRow]) -> list[list[str]]:
+    at = [rows[0].adoptions.index(a) for a in TABLED]
+    return [
+        [row.title, *(cell(row.against[i].as_dict(), "change") for i in at)]
+        for row in rows
+        if row.name != SHIPPED
+    ]
 
 
 def _cell(row: CrowdRow, adoption: float) -> str:
@@ -173,7 +186,7 @@ def _amplification(rows: Sequence[CrowdRow]) -> go.Figure:
 
 def _falls(falls: Mapping[str, FloatArray]) -> go.Figure:
     fig = go.Figure()
-    for (name, path), colour in zip(falls.items(), cycle(_COLOURS), strict=False):
+    for (name, path), colour in zip(falls.items(), cycle(_PATHS), strict=False):
         fig.add_scatter(
             x=np.arange(1, len(path) + 1), y=packed(path - 1), name=name, mode="lines",
             line={"color": colour, "width": 1.5},

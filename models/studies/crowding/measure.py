@@ -40,7 +40,10 @@ LEVERS: Final[Mapping[str, tuple[str, CrowdLevers]]] = {
     "cap": ("cuts within 5 % of volume, each", CrowdLevers(cap_frac=_CAP)),
     "shared": ("cuts within 5 % of volume, all together", CrowdLevers(cap_frac=_CAP / 100)),
     TOGETHER: ("delay, stages, half, cap together", _TOGETHER),
-    "all": ("and thresholds nearer", replace(_TOGETHER, decision_jitter_frac=0.2)),
+    "all": (
+        "delay, stages, half, cap, jitter together",
+        replace(_TOGETHER, decision_jitter_frac=0.2),
+    ),
 }
 
 
@@ -62,6 +65,7 @@ class CrowdRow:
     title: str
     adoptions: tuple[float, ...]
     amplification: tuple[Estimate, ...]
+    against: tuple[Estimate, ...]  # less that as shipped, over the same falls; below 0 is less
     trough_frac: tuple[float, ...]  # mean
     sold: tuple[dict[str, float], ...]  # mean, in days' volumes: stops, cuts, guards, forced
     halted: tuple[float, ...]  # mean copies that a loss limit halted
@@ -95,22 +99,33 @@ def measure_crowds(
     done: Iterable[list[list[CrowdedFall]]] = (
         map(fall_cell, work) if pool is None else pool.map(fall_cell, work)
     )
-    rows = []
+    rows, shipped = [], np.empty(0)
     for (name, title, cell), falls in zip(cells, done, strict=True):
-        rows.append(crowd_row(name, title, cell, falls))
+        trough = troughs(falls)
+        shipped = trough if name == SHIPPED else shipped  # of the same world: it comes first
+        rows.append(crowd_row(name, title, cell, falls, shipped))
         told(len(rows) / len(cells))
     return rows
 
 
+def troughs(falls: Sequence[Sequence[CrowdedFall]]) -> FloatArray:
+    """Return how deep each fall went, by size and seed, (A, S)."""
+    return np.array([[one.trough_frac for one in by_seed] for by_seed in falls])
+
+
 def crowd_row(
-    name: str, title: str, cell: CrowdCell, falls: Sequence[Sequence[CrowdedFall]]
-) -> CrowdRow:
-    """Return the numbers of a cell's falls."""
-    trough = np.array([[one.trough_frac for one in by_seed] for by_seed in falls])  # (A, seeds)
+    name: str, title: str, cell: CrowdCell, falls: Sequence[Sequence[CrowdedFall]],
+    shipped: FloatArray,
+) -> CrowdRow:  # fmt: skip
+    """Return the numbers of a cell's falls, held against those as shipped, (A, S)."""
+    trough = troughs(falls)
+    if shipped.shape != trough.shape:
+        raise ConfigError("expected the cell as shipped before the others of its world")
     return CrowdRow(
         name=name, title=title,
         adoptions=tuple(size.adoption for size in cell.sizes),
         amplification=tuple(_paired(row, trough[0]) for row in trough),
+        against=tuple(_paired(a - b, trough[0]) for a, b in zip(trough, shipped, strict=True)),
         trough_frac=tuple(float(row.mean()) for row in trough),
         sold=tuple(_sold(by_seed) for by_seed in falls),
         halted=tuple(float(np.mean([one.halted for one in by_seed])) for by_seed in falls),

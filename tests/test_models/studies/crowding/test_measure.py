@@ -43,8 +43,20 @@ def test_amplification_when_there_is_a_crowd_then_it_is_above_one_with_an_interv
     assert row.trough_frac[1] / row.trough_frac[0] == pytest.approx(low.value)
 
 
+def test_lever_when_held_against_the_shipped_then_the_difference_is_paired() -> None:
+    half = replace(CELL, levers=CrowdLevers(exit_frac=0.5, cap_frac=1e-4))
+    shipped, other = measure_crowds([("shipped", "a", CELL), ("half", "b", half)])
+    assert all(e == (0.0, 0.0, 0.0) for e in shipped.against)
+    found = other.against[-1]
+    assert found.value == pytest.approx(other.at(0.5).value - shipped.at(0.5).value)
+    assert found.high < 0  # beyond chance, which the two apart are not
+    assert other.at(0.5).high > shipped.at(0.5).low
+    with pytest.raises(ConfigError, match="as shipped before"):
+        measure_crowds([("half", "b", half)])
+
+
 def test_study_when_run_on_two_processes_then_it_says_the_same() -> None:
-    cells = [(f"{i}", f"{i}", replace(CELL, seeds=seeds_from(i, 2))) for i in range(3)]
+    cells = [("shipped", f"{i}", replace(CELL, seeds=seeds_from(i, 2))) for i in range(3)]
     alone = measure_crowds(cells)
     with ProcessPoolExecutor(2) as pool:
         together = measure_crowds(cells, pool)
