@@ -12,7 +12,7 @@ DAYS ?= 7
 SPAN = $(if $(DATA),--data $(DATA)) $(if $(TIMERANGE),--timerange $(TIMERANGE))
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo hedge data simulate exchange test test-all pages lint format types compare claims maker bench bench-live faults kills soak check-upgrade mutation clean
+.PHONY: help install lock demo hedge data simulate exchange test test-all pages lint format types compare claims maker scenarios bench bench-live faults kills soak check-upgrade mutation clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -97,6 +97,9 @@ maker: install  ## The same signals as post-only and as market orders, with a re
 
 claims: install  ## What articles say of models, measured, with verdicts (DATA=)
 	$(BIN)/breakwater claims --userdir $(USERDIR) $(if $(DATA),--data $(DATA))
+
+scenarios: install  ## Which engine of joint scenarios to believe, and the lows it holds possible (DATA=)
+	$(BIN)/breakwater scenarios --userdir $(USERDIR) $(if $(DATA),--data $(DATA))
 
 numbers: install  ## Every measured table of the pages again, by its own command (DATA=, ONLY=, EVENTS=)
 	$(BIN)/python -m tests.numbers $(if $(DATA),--data $(DATA),--list) $(if $(EVENTS),--events $(EVENTS)) $(if $(ONLY),--only $(ONLY))

@@ -44,7 +44,7 @@ def tail_rows(record: EngineRecord, trial: Trial) -> Iterator[dict[str, Any]]:
                     hits = record.hits[(rows, *cell)]
                     tests = {
                         "coverage": conditional_coverage(hits, level),
-                        "even": even_coverage(hits, level, known),
+                        "even": even_coverage(hits, known),
                         "shortfall": shortfall_test(
                             record.ratios[(rows, *cell)], record.null[(slice(None), *cell)]
                         ),

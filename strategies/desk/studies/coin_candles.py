@@ -73,7 +73,7 @@ def gather_coins(data: Path, pairs: Sequence[str], timeframe: str) -> CoinCandle
     candles = {pair: load_checked(data, pair, timeframe) for pair in pairs}
     funding = {
         pair: FundingRows(time_ms=time_ms, rate=rate)
-        for pair in pairs if _has_funding(data, pair)
+        for pair in pairs if has_funding(data, pair)
         for time_ms, rate in [load_funding(data, pair)]
     }  # fmt: skip
     gathered = gather_history(candles, candle_ms, funding=funding)
@@ -87,7 +87,8 @@ def gather_coins(data: Path, pairs: Sequence[str], timeframe: str) -> CoinCandle
     )
 
 
-def _has_funding(data: Path, pair: str) -> bool:
+def has_funding(data: Path, pair: str) -> bool:
+    """Return whether a data directory has a file of a pair's funding."""
     return DataFile(
         datadir=data, pair=pair, timeframe=MARK_TIMEFRAME, candle_type=CandleType.FUNDING_RATE
     ).path.is_file()

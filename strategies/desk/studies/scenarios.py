@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 from freqtrade.exchange import timeframe_to_msecs
 
 from models.base.errors import ConfigError, InputError
-from models.base.types import Candles
+from models.base.types import Candles, FloatArray, IntArray
 from models.base.units import DAY_MS
 from models.reports.scenarios.figures import scenario_figures
 from models.reports.scenarios.page import (
@@ -36,6 +37,7 @@ from models.studies.scenarios.study import steps_of, study_engines
 from strategies.bot.data_files import MARKER
 from strategies.desk.backtests.data import load_checked, load_funding
 from strategies.desk.backtests.results import commit
+from strategies.desk.studies.coin_candles import coins_with_candles, has_funding, pair_in
 from strategies.desk.studies.refits import date_of, midnight_ms
 from strategies.desk.terminal.places import USER_DATA
 from strategies.desk.terminal.room import kept_report
@@ -119,27 +121,24 @@ def load_history(options: ScenarioOptions) -> GatheredHistory:
     InputError
         If a coin that was asked for has no sound candles, or none has.
     """
-    candle_ms = timeframe_to_msecs(options.timeframe)
-    candles, funding, missing = {}, {}, {}
-    for coin in options.coins or USUAL_COINS:
-        pair = f"{coin}/USDT:USDT"
-        file = options.data / "futures" / f"{coin}_USDT_USDT-{options.timeframe}-futures.feather"
-        if not options.coins and not file.is_file():
-            missing[pair] = f"no {file.name}"
-            continue
-        candles[pair] = load_checked(options.data, pair, options.timeframe)
-        if (paid := _funding(options.data, pair)) is not None:
-            funding[pair] = paid
-        if options.event is not None:
-            candles[pair], funding = _continued(options, pair, candles[pair], funding)
-    if not candles:
+    known = coins_with_candles(options.data, options.timeframe)
+    asked = [pair_in(options.data, options.timeframe, coin) for coin in options.coins]
+    usual = [f"{coin}/USDT:USDT" for coin in USUAL_COINS]
+    pairs = asked or [pair for pair in usual if pair in known]
+    if not pairs:
         raise InputError(
             f"expected {options.timeframe} futures candles of {', '.join(USUAL_COINS)}, got none",
             where=str(options.data / "futures"),
             cure="name the coins there are with --coins, or download these (make data)",
         )
-    asked = {f"{coin}/USDT:USDT" for coin in options.coins}
-    gathered = gather_history(candles, candle_ms, funding=funding, asked=asked)
+    folders = [options.data, *([options.event] if options.event else [])]
+    gathered = gather_history(
+        {pair: _candles(folders, pair, options.timeframe) for pair in pairs},
+        timeframe_to_msecs(options.timeframe),
+        funding={pair: _funding(folders, pair) for pair in pairs if has_funding(folders[0], pair)},
+        asked=asked,
+    )
+    missing = {pair: "no candles of it" for pair in usual if not asked and pair not in known}
     return replace(gathered, left_out={**missing, **gathered.left_out})
 
 
@@ -174,37 +173,29 @@ def trial_of(history: CoinHistory, options: ScenarioOptions) -> Trial:
     )  # fmt: skip
 
 
-def _funding(data: Path, pair: str) -> FundingRows | None:
-    """Return the coin's funding; None where there is no file of it."""
-    try:
-        paid_ms, rate = load_funding(data, pair)
-    except InputError as error:
-        if "funding" not in error.where:
-            raise
-        return None
-    return FundingRows(time_ms=paid_ms, rate=rate)
-
-
-def _continued(
-    options: ScenarioOptions, pair: str, candles: Candles, funding: dict[str, FundingRows]
-) -> tuple[Candles, dict[str, FundingRows]]:
-    """Return candles and funding with the later ones of the event's directory behind them."""
-    assert options.event is not None
-    more = load_checked(options.event, pair, options.timeframe)
-    later = more.time_ms > candles.time_ms[-1]
+def _candles(folders: Sequence[Path], pair: str, timeframe: str) -> Candles:
+    """Return a coin's candles, each folder's after those of the ones before."""
+    out, *more = [load_checked(folder, pair, timeframe) for folder in folders]
     names = ("time_ms", "open", "high", "low", "close", "volume")
-    joined = Candles(
-        **{n: np.concatenate([getattr(candles, n), getattr(more, n)[later]]) for n in names}
-    )
-    paid, known = _funding(options.event, pair), funding.get(pair)
-    if paid is not None and known is not None:
-        after = paid.time_ms > known.time_ms[-1]
-        known = FundingRows(
-            time_ms=np.concatenate([known.time_ms, paid.time_ms[after]]),
-            rate=np.concatenate([known.rate, paid.rate[after]]),
+    for later in more:
+        rows = later.time_ms > out.time_ms[-1]
+        out = Candles(
+            **{n: np.concatenate([getattr(out, n), getattr(later, n)[rows]]) for n in names}
         )
-        funding = {**funding, pair: known}
-    return joined, funding
+    return out
+
+
+def _funding(folders: Sequence[Path], pair: str) -> FundingRows:
+    """Return a coin's funding, each folder's that has some after those before."""
+    times: list[IntArray] = []
+    rates: list[FloatArray] = []
+    for folder in folders:
+        if has_funding(folder, pair):
+            time_ms, rate = load_funding(folder, pair)
+            rows = time_ms > (times[-1][-1] if times else -1)
+            times.append(time_ms[rows])
+            rates.append(rate[rows])
+    return FundingRows(time_ms=np.concatenate(times), rate=np.concatenate(rates))
 
 
 def _provenance(

@@ -128,20 +128,35 @@ def test_even_coverage_when_volatility_is_followed_then_kept_and_else_rejected(
 ) -> None:
     losses, sigma = _garch(np.random.default_rng(3), 300, 1000)
     q = stats.norm.ppf(1 - level)
-    right = [even_coverage(x > q * s, level, s).p for x, s in zip(losses, sigma, strict=True)]
+    right = [even_coverage(x > q * s, s).p for x, s in zip(losses, sigma, strict=True)]
     low, high = stats.binom.ppf([0.001, 0.999], 300, 0.05)
     assert low <= np.sum(np.array(right) <= 0.05) <= high
     constant = np.quantile(losses, 1 - level)
-    blind = [even_coverage(x > constant, level, s) for x, s in zip(losses, sigma, strict=True)]
+    blind = [even_coverage(x > constant, s) for x, s in zip(losses, sigma, strict=True)]
     assert sum(t.p <= 0.001 and t.statistic > 0 for t in blind) > found
     neighbours = [independent_exceedances(x > constant).p <= 0.001 for x in losses]
     assert sum(neighbours) < found / 2  # why there is another test
 
 
+@pytest.mark.parametrize(("days", "level"), [(22, 0.01), (60, 0.05)])
+def test_even_coverage_when_there_are_hardly_any_days_then_no_more_than_stated_are_rejected(
+    days: int, level: float
+) -> None:
+    """One exceedance says little, wherever it lies; a normal p-value takes it for a find."""
+    rng = np.random.default_rng(4)
+    p = np.array([even_coverage(rng.random(days) < level, rng.random(days)).p for _ in range(4000)])
+    for at in (0.05, 0.01, 0.002):
+        assert (p <= at).sum() <= stats.binom.ppf(0.999, 4000, at), at
+
+
 def test_even_coverage_when_nothing_tells_days_apart_then_nothing_is_found() -> None:
-    assert even_coverage(np.ones(9, dtype=bool), 0.05, np.full(9, 2.0)) == (0.0, 1.0)
+    some = np.arange(9) > 6
+    assert even_coverage(some, np.full(9, 2.0)) == (0.0, 1.0)
+    assert even_coverage(np.ones(9, dtype=bool), np.arange(9.0)) == (0.0, 1.0)
+    assert even_coverage(np.zeros(9, dtype=bool), np.arange(9.0)) == (0.0, 1.0)
+    assert even_coverage(some, -np.arange(9.0)).statistic == -1.0
     with pytest.raises(InputError, match="9 finite values"):
-        even_coverage(np.ones(9, dtype=bool), 0.05, np.ones(8))
+        even_coverage(some, np.ones(8))
 
 
 def test_coverage_when_nothing_or_everything_was_an_exceedance_then_it_is_told() -> None:

@@ -182,3 +182,17 @@ def test_rule_when_an_engine_is_right_then_it_is_refused_as_seldom_as_stated() -
         refused, kept = refused + (not law.passes), kept + thin.passes
     assert refused <= stats.binom.ppf(0.999, 20, 0.05)
     assert kept < 5
+
+
+def test_verdict_when_a_fold_has_no_answer_then_no_test_makes_up_for_it() -> None:
+    def verdict(name: str, energy: float, **more: Any) -> EngineVerdict:
+        found = {"tests": 96, "rejected": (), "smallest_p": 0.4, **more}
+        return EngineVerdict(engine=name, energy=energy, **found)
+
+    whole, nearer = verdict("whole", 2.0), verdict("nearer", 1.0)
+    gave_up = verdict("gave up", 0.5, failures={"fitted until 2023-01-01": "it broke"})
+    assert believed_engine([whole, gave_up]) == "whole"
+    assert believed_engine([whole, nearer, gave_up]) == "nearer"
+    assert believed_engine([gave_up]) == ""
+    rejected = verdict("rejected", 3.0, rejected=({"test": "even"},))
+    assert shown_engine([gave_up, rejected]) == "rejected"

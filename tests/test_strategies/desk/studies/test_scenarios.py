@@ -67,7 +67,7 @@ def test_command_when_typed_twice_then_each_run_has_its_own_page(
     ("more", "said"),
     [
         (["--engines", "boostrap"], "did you mean 'bootstrap'?"),
-        (["--coins", "DOGE"], "DOGE_USDT_USDT-1h-futures.feather"),
+        (["--coins", "DOGE"], "no 1h futures candles of DOGE"),
         (["--paths", "100000000"], "about 95.4 GiB"),
         (["--start", "2031-01-01"], "expected a start within the candles"),
         (["--start", "2021-12-01", "--stop", "2021-12-09"], "at least 100 origins"),
@@ -94,7 +94,7 @@ def test_history_when_a_coin_is_short_or_missing_then_it_is_left_out_and_said(co
     assert "BTC/USDT:USDT" in gathered.history.coins
     assert "LTC/USDT:USDT" not in gathered.history.coins
     assert "got 1200" in gathered.left_out["LTC/USDT:USDT"]
-    assert gathered.left_out["ETH/USDT:USDT"] == f"no {file_of(copied, 'ETH').name}"
+    assert gathered.left_out["ETH/USDT:USDT"] == "no candles of it"
     with pytest.raises(InputError, match="candles of LTC/USDT:USDT, got 1200"):
         load_history(ScenarioOptions(data=copied, coins=("BTC", "LTC")))
 
