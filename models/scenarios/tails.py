@@ -3,9 +3,12 @@
 McNeil & Frey, "Estimation of tail-related risk measures for heteroscedastic financial time series",
 J. Empirical Finance 7, 2000: residuals beyond a high quantile follow a generalised Pareto
 distribution (`pareto.py`). A drawn row keeps its rank in each tail: the j-th of k exceedances
-becomes a value from the j-th of k equal parts of the distribution, so that what was extreme
-together stays so. One uniform number serves all coins of a row: what goes beyond the largest seen
-does so together.
+becomes a value from the j-th of k equal parts of the distribution. What was extreme together stays
+so. One uniform number serves all coins of a row: what goes beyond the largest seen does so
+together.
+
+DIFF: a value never becomes smaller than it was, so that what was seen stays possible where the
+fitted tail passes below its outliers.
 """
 
 from __future__ import annotations
@@ -31,14 +34,14 @@ class RankedTail:
     rank: IntArray  # (R,) 1 is just beyond the threshold, 0 not beyond it
 
     def replace(self, rows: IntArray, x: FloatArray, share: FloatArray) -> None:
-        """Put new values in the places of `x` (P, T) that are beyond the threshold.
+        """Put new values in the places of `x` (P, T) that are beyond the threshold, if larger.
 
         `share` (P, T) in (0, 1] is how deep in its part of the tail each row goes.
         """
         rank = self.rank[rows]
         there = rank > 0
         part = (rank[there] - share[there]) / self.tail.exceedances
-        x[there] = self.sign * self.tail.beyond(part)
+        x[there] = self.sign * np.maximum(self.sign * x[there], self.tail.beyond(part))
 
 
 @dataclass(frozen=True, kw_only=True)

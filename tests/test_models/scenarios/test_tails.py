@@ -94,10 +94,17 @@ def test_tails_when_drawn_then_they_have_the_fitted_distribution_and_rows_keep_t
             tail, up = one.tail, sign * x
             beyond = up > tail.threshold
             assert beyond.mean() == pytest.approx(tail.exceedances / 4_000, abs=2e-3)
+            k, rank = tail.exceedances, one.rank[one.rank > 0]
+            seen = np.sort(sign * (z.close if one in tails.close[i] else z.low if sign < 0 else
+                                   z.high)[one.rank > 0, i])  # fmt: skip
             for share in (0.5, 0.9, 0.99, 0.999):
-                deeper = (up[beyond] > tail.beyond(np.array(share))).mean()
-                error = np.sqrt(share * (1 - share) / beyond.sum())
-                assert abs(deeper - (1 - share)) < 4.5 * error
+                level = tail.beyond(np.array(share))
+                drawn_deeper = np.clip(np.sort(rank) - k * share, 0, 1)  # rank by rank
+                expected = np.maximum(seen > level, drawn_deeper).mean()
+                error = np.sqrt(expected * (1 - expected) / beyond.sum())
+                assert abs((up[beyond] > level).mean() - expected) < 4.5 * error
+                assert expected >= 1 - share - 1e-9
+            assert (up >= sign * old)[beyond].all()
             middle = ~beyond & (np.abs(old) < 1)
             assert (x[middle] == old[middle]).all()
             # The larger one of two rows stays the larger, but for rows of the same rank.
