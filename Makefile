@@ -12,7 +12,7 @@ DAYS ?= 7
 SPAN = $(if $(DATA),--data $(DATA)) $(if $(TIMERANGE),--timerange $(TIMERANGE))
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo hedge data simulate exchange test test-all pages lint format types compare claims maker scenarios bench bench-live faults kills soak check-upgrade mutation clean
+.PHONY: help install lock demo hedge data simulate exchange test test-all pages lint format types compare claims maker crowding scenarios bench bench-live faults kills soak check-upgrade mutation clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -94,6 +94,10 @@ compare: install  ## All models, same folds, several seeds: a table with interva
 
 maker: install  ## The same signals as post-only and as market orders, with a report (DATA=)
 	$(BIN)/breakwater maker --userdir $(USERDIR) $(if $(DATA),--data $(DATA))
+
+crowding: install  ## What a crowd of copies, and three exchanges, do to a fall: two reports (CRASHES=)
+	$(BIN)/breakwater crowding --userdir $(USERDIR) $(if $(CRASHES),--data $(CRASHES))
+	$(BIN)/breakwater venues --userdir $(USERDIR)
 
 claims: install  ## What articles say of models, measured, with verdicts (DATA=)
 	$(BIN)/breakwater claims --userdir $(USERDIR) $(if $(DATA),--data $(DATA))
