@@ -174,7 +174,9 @@ def _within(horizon: int, one: AccountAnswer) -> str:
 
 def _sizes(answer: WhatIfAnswer) -> str:
     """Return the chance of liquidation by size and horizon, alone / hedged."""
-    heads = ["liquidated, by size", *(f"{days:g} d" for days in _days(answer))]
+    both = ", alone / hedged" if len(answer.accounts) > 1 else ""
+    heads = [f"liquidated, all positions together{both}",
+             *(f"within {days:g} d" for days in _days(answer))]  # fmt: skip
     lines = [_line(heads), _line(["---"] * len(heads))]
     for row, size in enumerate(LEVERAGES):
         cells = [
