@@ -21,6 +21,7 @@ from models.studies.crowding.background import (
     hourly_past,
     leveraged_longs,
 )
+from models.studies.crowding.book import LevelBook
 from models.studies.crowding.crowd import CopiedRules, Crowd
 from models.studies.crowding.impact import ImpactRules, ShapedMarket, SoldInto
 from models.studies.crowding.levers import CrowdLevers, CrowdSize
@@ -35,6 +36,7 @@ class CrowdWorld:
     fall: FallRules = field(default_factory=FallRules)
     others: LeverageHistogram = field(default_factory=LeverageHistogram)
     recorded: FloatArray | None = None  # (T,) log price in place of a simulated fall
+    levels: bool = False  # a book of single orders, level by level, in place of its closed form
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +78,9 @@ def crowded_fall(
     path = path if world.recorded is None else world.recorded
     others = leveraged_longs(world.others, sigma, between) if others is None else others
     crowd = Crowd(world.rules, levers, size, past, inside)
-    run = _Fall(crowd, others, ShapedMarket(world.impact) if market is None else market)
+    if market is None:
+        market = LevelBook(world.impact, between) if world.levels else ShapedMarket(world.impact)
+    run = _Fall(crowd, others, market)
     day = float(sigma_per_candle(np.exp(past))[-1]) * math.sqrt(24)
     begins = world.fall.before_min
     for minute, outer in enumerate(path, start=1):

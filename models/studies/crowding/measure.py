@@ -196,7 +196,11 @@ def _worlds(world: CrowdWorld, size: CrowdSize) -> dict[str, tuple[CrowdWorld, C
     tenth = ImpactRules(law=LINEAR, strength=0.2 / world.impact.sigma_day, depth_frac=1.0,
                         sigma_day=world.impact.sigma_day)  # fmt: skip
     alone = replace(world.others, open_interest=0.0)
+    levels = {} if world.impact.scale == 0 else {
+        "a book of single orders, level by level": (replace(world, levels=True), size)
+    }  # fmt: skip
     return {
+        **levels,
         "only positions with a stop": (world, stops),
         "only volatility targets": (world, replace(size, target_share=1.0)),
         "a cascade alarm in every copy": (world, replace(size, alarm=True)),

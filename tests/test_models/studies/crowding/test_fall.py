@@ -117,6 +117,18 @@ def test_fall_when_in_a_book_level_by_level_then_it_is_as_deep() -> None:
     assert book.sellers_money + book.makers_money == pytest.approx(0.0, abs=1e-12)
 
 
+def test_fall_when_the_book_is_of_single_orders_then_each_seed_has_its_own_and_all_are_alike() -> (
+    None
+):
+    world, size = crowded(), CrowdSize(adoption=0.3, agents=20)
+    closed, level = (
+        [crowded_fall(w, CrowdLevers(), size, seed).trough_frac for seed in range(4)]
+        for w in (world, replace(world, levels=True))
+    )
+    assert level != closed
+    assert level == pytest.approx(closed, rel=0.03)
+
+
 def test_fall_when_others_stand_close_by_then_one_sets_off_the_next() -> None:
     world = bare("linear", half_life_min=math.inf)
     stop = _only_stop(world)
