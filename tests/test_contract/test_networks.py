@@ -307,6 +307,24 @@ def check_streaming(network: str) -> None:
 
 
 @of_modules
+def check_asked_rows(network: str) -> None:
+    if not carries(network):
+        pytest.skip(f"{network} does not carry its past")
+    model, x = forecaster(network), random_input(2, 150)
+    for asked in (1, 40, 149, 150):  # in training; what is spared must not be missed
+        answers, slopes = [], []
+        for past in (Past(asked=asked), Past()):
+            model.zero_grad()
+            y = model(x, past)[:, -asked:]
+            (y * random_input(2, asked, LAYOUT.width, seed=1)).sum().backward()
+            answers.append(y)
+            slopes.append([p.grad for p in model.parameters() if p.grad is not None])
+        torch.testing.assert_close(answers[0], answers[1], rtol=1e-5, atol=1e-5)
+        for one, other in zip(*slopes, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-3)
+
+
+@of_modules
 def check_past(network: str) -> None:
     if not carries(network):
         pytest.skip(f"{network} does not carry its past")

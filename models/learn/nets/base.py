@@ -68,7 +68,8 @@ class Past:
 
     Each layer that looks back takes its part and leaves the one for the rows that follow; layers
     ask in the same order every time. All parts are batch first and their other sizes never change.
-    Without parts the past is zeros: the beginning of a sequence.
+    Without parts the past is zeros: the beginning of a sequence. In training only the `asked` last
+    rows of a sequence count; a network may answer them alone, and spare itself the others.
 
     Examples
     --------
@@ -80,7 +81,8 @@ class Past:
     [1.0, 2.0, 3.0, 4.0]
     """
 
-    def __init__(self, parts: Sequence[Tensor] = ()) -> None:
+    def __init__(self, parts: Sequence[Tensor] = (), asked: int | None = None) -> None:
+        self._asked = asked
         self._begins = not parts
         self._parts = iter(parts)
         self.left: list[Tensor] = []  # the past of the rows that follow
@@ -92,6 +94,16 @@ class Past:
     def leave(self, part: Tensor) -> None:
         """Hand a part on to the rows that follow."""
         self.left.append(part)
+
+    def needed(self, x: Tensor, reach: int = 0) -> Tensor:
+        """Return of `x` (B, T, ..) the rows that are asked, and the `reach` rows before them.
+
+        Examples
+        --------
+        >>> Past(asked=2).needed(torch.zeros(1, 5, 1), reach=1).shape
+        torch.Size([1, 3, 1])
+        """
+        return x if self._asked is None else x[:, -(self._asked + reach) :]
 
     def behind(self, x: Tensor, rows: int, dim: int) -> Tensor:
         """Return `x` with the `rows` rows before it in front; `dim` is the axis of time."""

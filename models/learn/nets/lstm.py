@@ -71,7 +71,8 @@ class Recurrent(nn.Module):
         self.head = nn.Linear(config.hidden, n_outputs)
 
     def forward(self, x: Tensor, past: Past | None = None) -> Tensor:
-        state = recur(self.recurrent, x, past or Past())  # (B, T, hidden)
+        past = past or Past()
+        state = past.needed(recur(self.recurrent, x, past))  # (B, T, hidden)
         y: Tensor = self.head(self.dropout(state))  # (B, T, H)
         return y
 

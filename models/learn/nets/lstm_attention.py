@@ -78,8 +78,9 @@ class LSTMAttention(nn.Module):
     def forward(self, x: Tensor, past: Past | None = None) -> Tensor:
         past = past or Past()
         z = self.embed(x)  # (B, T, hidden)
-        z = self.after_recurrent(z, recur(self.recurrent, z, past))
-        z = self.after_attention(z, self.attention(z, past))
+        state, back = recur(self.recurrent, z, past), self.attention.window - 1
+        z = self.after_recurrent(past.needed(z, back), past.needed(state, back))
+        z = self.after_attention(past.needed(z), self.attention(z, past))
         y: Tensor = self.head(z)
         return y
 

@@ -68,6 +68,7 @@ def transformer_receptive_field(config: TransformerConfig) -> int:
 class LocalAttention(nn.Module):
     """Multi-head attention of row t to rows t - window + 1 .. t, (B, T, W) -> (B, T, W).
 
+    The rows that are needed answer, and the `reach` rows before them that layers further up need.
     Keys and values before the first candle are zeros, like every other past.
     """
 
@@ -80,11 +81,12 @@ class LocalAttention(nn.Module):
         self.distance = nn.Parameter(torch.zeros(config.heads, config.window))  # bias
         nn.init.normal_(self.distance, std=0.02)
 
-    def forward(self, x: Tensor, past: Past) -> Tensor:
+    def forward(self, x: Tensor, past: Past, reach: int = 0) -> Tensor:
         new, pairs = self.project(x).split((x.shape[-1], 2 * x.shape[-1]), dim=-1)
         pairs = past.behind(pairs, self.window - 1, dim=1)  # (B, window - 1 + T, 2 W)
+        new, pairs = past.needed(new, reach), past.needed(pairs, reach + self.window - 1)
         # A long pass meets far more pairs than a layer may see; a graph is asked row by row.
-        blocks = x.shape[1] > 2 * self.window and not torch.onnx.is_in_onnx_export()
+        blocks = new.shape[1] > 2 * self.window and not torch.onnx.is_in_onnx_export()
         y: Tensor = self.merge(self._in_blocks(new, pairs) if blocks else self._mixed(new, pairs))
         return y
 
@@ -153,8 +155,9 @@ class Layer(nn.Module):
         )
         self.dropout = BitDropout(config.dropout)
 
-    def forward(self, x: Tensor, past: Past) -> Tensor:
-        x = x + self.dropout(self.attention(self.before_attention(x), past))
+    def forward(self, x: Tensor, past: Past, reach: int) -> Tensor:
+        new = self.attention(self.before_attention(x), past, reach)
+        x = past.needed(x, reach) + self.dropout(new)
         y: Tensor = x + self.dropout(self.step(self.before_step(x)))
         return y
 
@@ -166,14 +169,16 @@ class Transformer(nn.Module):
         super().__init__()
         self.embed = nn.Linear(n_features, config.width)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        # Of the layers behind each: what they look back to must be answered.
+        self.reaches = [i * (config.window - 1) for i in reversed(range(config.layers))]
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, n_outputs)
 
     def forward(self, x: Tensor, past: Past | None = None) -> Tensor:
         past = past or Past()
         x = self.embed(x)  # (B, T, W)
-        for layer in self.layers:
-            x = layer(x, past)
+        for after, layer in zip(self.reaches, self.layers, strict=True):
+            x = layer(x, past, after)
         y: Tensor = self.head(self.norm(x))
         return y
 

@@ -26,6 +26,7 @@ from models.base.errors import ConfigError, TrainingError
 from models.base.heads import HeadLayout
 from models.base.types import FloatArray
 from models.base.windows import Span, sequences
+from models.learn.nets.base import Forecaster, Past
 from models.learn.training.averaging import averaged_weights
 from models.learn.training.loss import LossParts, Targets, loss_parts
 from models.learn.training.settings import TrainingSettings
@@ -166,9 +167,12 @@ def counted_outputs(
 ) -> tuple[Tensor, Tensor]:
     """Return the outputs (R, H) of the counted rows of `pieces`, and which rows (R,) they are."""
     index, counted = _gather(pieces)
-    keep = counted > 0  # (B, T)
-    y = model(rows.features[index])  # (B, T, H)
-    return y[keep], index[keep]
+    lead = min(first - span.start for span, first in pieces)
+    x, asked = rows.features[index], index.shape[1] - lead
+    carries = isinstance(model, Forecaster) and model.carries
+    y = (model(x, Past(asked=asked)) if carries else model(x))[:, -asked:]  # (B, T - lead, H)
+    keep = counted[:, lead:] > 0
+    return y[keep], index[:, lead:][keep]
 
 
 def sequence_loss(
