@@ -61,7 +61,9 @@ class Trial:
         require_room_for_draws(self.paths, self.history, self.losses)
 
 
-def require_room_for_draws(paths: int, history: CoinHistory, losses: Sequence[PathLoss]) -> None:
+def require_room_for_draws(
+    paths: int, history: CoinHistory, losses: Sequence[PathLoss], what: str = "paths"
+) -> None:
     """Refuse more paths than fit: what is kept of each is small, but all are kept at once.
 
     Raises
@@ -75,7 +77,7 @@ def require_room_for_draws(paths: int, history: CoinHistory, losses: Sequence[Pa
         raise ConfigError(
             f"expected draws within {MEMORY_BYTES / 2**30:g} GiB, got {paths} paths of "
             f"{history.close.shape[1]} coins: about {paths * each / 2**30:.1f} GiB",
-            where="paths",
+            where=what,
             cure=f"at most {MEMORY_BYTES // each} paths, or fewer coins",
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from models.base.types import FloatArray
 from models.scenarios.paths import Engine, FittedEngine, Scenarios
@@ -21,8 +21,8 @@ from models.studies.scenarios.rule import (
     shown_engine,
 )
 
-NEWEST = "fitted on all candles"
-_FAN_PATHS = 4_096
+NEWEST: Final = "fitted on all candles"
+_FAN_PATHS: Final = 2_048
 
 
 class Told(Protocol):

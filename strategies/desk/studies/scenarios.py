@@ -31,7 +31,7 @@ from models.scenarios.history import FundingRows, GatheredHistory, gather_histor
 from models.scenarios.paths import CoinHistory
 from models.studies.scenarios.losses import path_losses_of
 from models.studies.scenarios.origins import origins_between, scenario_folds
-from models.studies.scenarios.record import Trial
+from models.studies.scenarios.record import Trial, require_room_for_draws
 from models.studies.scenarios.rule import JUDGED_COINS, coin_of
 from models.studies.scenarios.study import steps_of, study_engines
 from strategies.bot.data_files import MARKER
@@ -163,6 +163,7 @@ def trial_of(history: CoinHistory, options: ScenarioOptions) -> Trial:
             where=f"candles of all coins: {date_of(first)} to {date_of(end)}",
         )
     losses = path_losses_of(history.candle_ms)
+    require_room_for_draws(options.far_paths, history, losses[-1:], "far paths")
     origins = origins_between(history, losses, start, stop)
     folds = scenario_folds(origins, start, stop, options.refit_days)
     # Days after the stop are asked of the last fit: a crash that came after the judged span.

@@ -69,6 +69,7 @@ def test_command_when_typed_twice_then_each_run_has_its_own_page(
         (["--engines", "boostrap"], "did you mean 'bootstrap'?"),
         (["--coins", "DOGE"], "no 1h futures candles of DOGE"),
         (["--paths", "100000000"], "about 95.4 GiB"),
+        (["--far-paths", "1000000000"], "where: far paths"),
         (["--start", "2031-01-01"], "expected a start within the candles"),
         (["--start", "2021-12-01", "--stop", "2021-12-09"], "at least 100 origins"),
         (["--start", "soon"], "expected start as YYYY-MM-DD"),
