@@ -31,4 +31,4 @@ def test_benchmark_when_run_on_few_paths_then_every_way_is_in_the_table(
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "40 paths of 168 candles of 5 coins, 1 rounds"
     assert len(said) == 9
-    assert all(float(cell) >= 0 for line in said[3:] for cell in line.split("|")[2:4])
+    assert all(float(cell) >= 0 for line in said[3:] for cell in line.split("|")[2:5])
