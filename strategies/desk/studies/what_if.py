@@ -56,6 +56,7 @@ _MEMORY_BYTES: Final = 2 * 2**30  # of the outcomes
 class _Plan:
     """One account to be looked at."""
 
+    title: str
     openings: tuple[Opening, ...]
     setup: ScenarioAccount
     gap: GapAnswer
@@ -65,11 +66,11 @@ def run_what_if(options: WhatIfOptions) -> int:
     """Print the answer; 1 if the gap limit would not let the positions be opened."""
     data = choose_datadir(options.data, options.userdir, options.timeframe)
     horizons, engine = _horizons(options), _engine(options.engine)
-    _check_room(options.paths, len(horizons), 2 if options.hedge else 1)
+    _check_room(options.paths, len(horizons), 3 if options.hedge else 1)
     openings = _openings(options, data)
     hedged = _hedged(options, data, openings)
     coins = gather_coins(data, _pairs(openings, hedged), options.timeframe)
-    plans = _plans(options, coins, [one for one in (openings, hedged) if one])
+    plans = _plans(options, coins, openings, hedged)
     if not options.json:
         print(gap_words(openings, plans[0].gap), flush=True)
     answer = _answered(options, data, coins, horizons, plans, engine)
@@ -114,21 +115,31 @@ def _horizons(options: WhatIfOptions) -> tuple[int, ...]:
 
 
 def _plans(
-    options: WhatIfOptions, coins: CoinCandles, asked: Sequence[tuple[Opening, ...]]
+    options: WhatIfOptions,
+    coins: CoinCandles,
+    openings: tuple[Opening, ...],
+    hedged: tuple[Opening, ...],
 ) -> list[_Plan]:
+    """Return the account alone, with the hedge, and with one that the exchange leaves alone."""
     limits = limits_of(options.config, options.userdir)
-    tiers = load_binance_tiers(_pairs(*asked))
+    tiers = load_binance_tiers(_pairs(openings, hedged))
+    asked: list[tuple[str, tuple[Opening, ...], float | None]] = [
+        ("alone", openings, ADL_FALL_FRAC)
+    ]
+    if hedged:
+        asked.append((f"with {hedged[-1]}", hedged, ADL_FALL_FRAC))
+        asked.append(("with it, never taken away", hedged, None))
     plans = []
-    for openings in asked:
+    for title, positions, deleveraging_frac in asked:
         setup = proposed_account(
-            openings,
+            positions,
             equity_quote=options.equity,
             marks=coins.marks,
-            tiers={o.pair: tiers[o.pair] for o in openings},
-            deleveraging_frac=ADL_FALL_FRAC,
+            tiers={o.pair: tiers[o.pair] for o in positions},
+            deleveraging_frac=deleveraging_frac,
         )
         gap = ask_gap_limit(setup, limits, coins.worst_hours)
-        plans.append(_Plan(openings=openings, setup=setup, gap=gap))
+        plans.append(_Plan(title=title, openings=positions, setup=setup, gap=gap))
     return plans
 
 
@@ -179,6 +190,7 @@ def _account(
     asked: float,
 ) -> AccountAnswer:
     return AccountAnswer(
+        title=plan.title,
         openings=plan.openings,
         setup=plan.setup,
         gap=plan.gap,

@@ -49,6 +49,7 @@ class WhatIfOptions:
 class AccountAnswer:
     """All that is told of one account, without a hedge or with it."""
 
+    title: str
     openings: tuple[Opening, ...]
     setup: ScenarioAccount
     gap: GapAnswer
@@ -60,7 +61,7 @@ class AccountAnswer:
 
 @dataclass(frozen=True, kw_only=True)
 class WhatIfAnswer:
-    """The answer: the account as asked and, where a hedge was, the hedged one."""
+    """The answer: the account as asked; where a hedge was, that too, taken away or never."""
 
     options: WhatIfOptions
     data: Path
@@ -95,7 +96,7 @@ def gap_words(openings: Sequence[Opening], gap: GapAnswer) -> str:
 
 def what_if_words(answer: WhatIfAnswer) -> str:
     """Return the whole answer for a person."""
-    parts = [_plain(answer, one, with_hedge=k > 0) for k, one in enumerate(answer.accounts)]
+    parts = [_plain(answer, one) for one in answer.accounts]
     return "\n".join([*parts, "", _table(answer), "", _sizes(answer), "", _about(answer)])
 
 
@@ -116,6 +117,7 @@ def what_if_values(answer: WhatIfAnswer) -> dict[str, Any]:
 def _account_values(one: AccountAnswer) -> dict[str, Any]:
     d = one.distribution
     return {
+        "title": one.title, "deleveraging_frac": one.setup.deleveraging_frac,
         "openings": [asdict(o) for o in one.openings],
         "gap": {**asdict(one.gap), "allowed": one.gap.allowed},
         "equity": d.equity.tolist(), "mean": d.mean.tolist(),
@@ -129,12 +131,11 @@ def _account_values(one: AccountAnswer) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _plain(answer: WhatIfAnswer, one: AccountAnswer, *, with_hedge: bool) -> str:
+def _plain(answer: WhatIfAnswer, one: AccountAnswer) -> str:
     d, days = one.distribution, answer.options.days
     low, middle, high = (_money(d.equity[-1, _AT[level]]) for level in (0.25, 0.5, 0.75))
-    hedge = one.openings[-1]
-    size = _money(hedge.leverage * answer.options.equity)
-    who = f"With {hedge} ({size} USDT)" if with_hedge else ", ".join(map(str, one.openings))
+    alone = one is answer.accounts[0]
+    who = ", ".join(map(str, one.openings)) if alone else one.title[0].upper() + one.title[1:]
     return (
         f"{who}: in {_day_words(days)} an account of {_money(answer.options.equity)} is probably "
         f"worth {low} to {high} (half of all paths), {middle} in the middle. "
@@ -144,7 +145,7 @@ def _plain(answer: WhatIfAnswer, one: AccountAnswer, *, with_hedge: bool) -> str
 
 
 def _table(answer: WhatIfAnswer) -> str:
-    heads = ["alone", *(f"with {one.openings[-1]}" for one in answer.accounts[1:])]
+    heads = [one.title for one in answer.accounts]
     rows: list[tuple[str, Callable[[AccountAnswer], str]]] = []
     for k, days in enumerate(_days(answer)):
         rows.append((f"liquidated within {days:g} d", partial(_within, k)))
@@ -173,9 +174,9 @@ def _within(horizon: int, one: AccountAnswer) -> str:
 
 
 def _sizes(answer: WhatIfAnswer) -> str:
-    """Return the chance of liquidation by size and horizon, alone / hedged."""
-    both = ", alone / hedged" if len(answer.accounts) > 1 else ""
-    heads = [f"liquidated, all positions together{both}",
+    """Return the chance of liquidation by size and horizon, of all accounts in one cell."""
+    which = ", alone / hedged / never taken away" if len(answer.accounts) > 1 else ""
+    heads = [f"liquidated, all positions together{which}",
              *(f"within {days:g} d" for days in _days(answer))]  # fmt: skip
     lines = [_line(heads), _line(["---"] * len(heads))]
     for row, size in enumerate(LEVERAGES):
@@ -199,8 +200,9 @@ def _about(answer: WhatIfAnswer) -> str:
         f"{iso(_until_ms(answer))}, and begun there: {marks}.",
         "Brackets are what another seed could say; whether the engine is right is another "
         "question. Liquidation is counted where every position meets its own worst price of a "
-        "candle at once; by closes alone is the least it can be. Nobody acts on the way, and in "
-        "a candle that moves a tenth against one side the exchange closes the other.",
+        "candle at once; by closes alone is the least it can be. Nobody acts on the way. A hedge "
+        "can be taken away: in a candle that moves a tenth against one side the exchange closes "
+        "the other, before it has earned anything.",
     ]
     lines += [f"note: {note}" for note in _notes(answer)]
     if answer.simulated:

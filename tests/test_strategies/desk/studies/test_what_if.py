@@ -52,8 +52,9 @@ def test_answer_when_a_hedge_is_asked_for_then_both_accounts_stand_side_by_side(
     assert first[0].startswith("Cannot be opened: a repeat of the worst hour would cost 115.1% of")
     assert first[1] == "The largest that can: LTC long 0.39x."
     assert "LTC long 2x: in 3 days an account of 1,000 is probably worth" in said
-    assert "With BTC short 1x (1,000 USDT): in 3 days" in said
-    assert "|  | alone | with BTC short 1x |" in said
+    assert "\nWith BTC short 1x: in 3 days" in said
+    assert "\nWith it, never taken away: in 3 days" in said
+    assert "|  | alone | with BTC short 1x | with it, never taken away |" in said
     assert "| worst named crash, replayed | Terra, May 2022: lowest" in said
     assert "| liquidated within 1 d |" in said
     assert "| liquidated within 3 d |" in said
@@ -78,7 +79,9 @@ def test_json_when_asked_for_then_one_line_has_all_of_it(ask: Any) -> None:
     assert got["pairs"] == [LTC, BTC]
     assert got["simulated"]
     assert got["horizons_days"] == [1, 3, 7]
-    alone, hedged = got["accounts"]
+    alone, hedged, kept = got["accounts"]
+    assert [one["deleveraging_frac"] for one in got["accounts"]] == [0.1, 0.1, None]
+    assert hedged["openings"] == kept["openings"]
     assert [o["pair"] for o in hedged["openings"]] == [LTC, BTC]
     assert not alone["gap"]["allowed"]
     assert len(alone["first_passage"]) == 168
