@@ -139,8 +139,8 @@ def _run(options: CrowdingOptions, world: CrowdWorld, size: CrowdSize) -> dict[s
         "agents": f"{options.agents:,}",
         "falls": options.falls,
         "market": f"a fall of {100 * options.fall_frac:g} % in {options.fall_minutes} min, "
-        f"{impact.law} impact, {100 * impact.depth_frac:g} % of the usual depth, half back in "
-        f"{impact.half_life_min:g} min",
+        f"{impact.law.replace('none', 'no')} impact, {100 * impact.depth_frac:g} % of the usual "
+        f"depth, half back in {impact.half_life_min:g} min",
         "seed": options.seed,
         "config": ", ".join(p.name for p in (options.config, options.target_config)),
         "crashes": None if options.data is None else options.data.name,
