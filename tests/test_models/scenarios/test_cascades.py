@@ -70,6 +70,9 @@ def test_candles_when_nobody_is_leveraged_then_they_are_rows_of_their_side() -> 
     row = order[np.searchsorted(z.close[order, 0], first - 1e-9)]
     np.testing.assert_allclose(block.close / sigma, z.close[row])
     np.testing.assert_allclose(block.low / sigma, z.low[row])
+    for k in (0, 100):  # in units of the month before, which the row is not part of
+        month = h.close[721 + k - 720 : 721 + k]
+        np.testing.assert_allclose(z.close[k], h.close[721 + k] / np.sqrt((month**2).mean(axis=0)))
     flags = market_shocks(h, 720)[721:]
     assert [len(rows) for rows in fitted.sides[1:]] == flags.sum(axis=0).tolist()
     seen = [np.isin(row, rows).mean() for rows in fitted.sides]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pyextremes import EVA
-from scipy.stats import genpareto
+from scipy.stats import genpareto, kstest
 
 from models.base.errors import ConfigError, InputError
 from models.base.types import FloatArray, IntArray
@@ -15,6 +15,7 @@ from models.scenarios.extreme import ExtremeValues
 from models.scenarios.filtered import FilteredHistory
 from models.scenarios.pareto import ParetoTail, fit_pareto
 from models.scenarios.paths import CHUNK
+from models.scenarios.tails import RankedTail
 from tests.test_models.scenarios.histories import garch_history
 
 
@@ -111,6 +112,19 @@ def test_tails_when_drawn_then_they_have_the_fitted_distribution_and_rows_keep_t
             order = np.lexsort((up[beyond], one.rank[rows][beyond]))
             assert (np.diff(up[beyond][order]) >= 0).all()
             assert up.max() > (sign * old).max()
+
+
+def test_row_when_it_is_the_largest_seen_then_it_is_anywhere_in_the_last_part_of_the_tail() -> None:
+    tail = fit(sample(0.3, 100, 1))
+    one = RankedTail(tail=tail, sign=-1.0, rank=np.array([0, 100]))
+    rows = np.ones((1, 5_000), dtype=np.int64)
+    x = np.full(rows.shape, -1.0)
+    one.replace(rows, x, 1.0 - np.random.default_rng(0).random(rows.shape))
+    share = genpareto.cdf(-x[0] - 1.0, tail.shape, scale=tail.scale)
+    assert kstest(100 * share - 99, "uniform").pvalue > 1e-3
+    kept = x.copy()
+    one.replace(0 * rows, x, np.ones(rows.shape))  # the other row is not beyond the threshold
+    np.testing.assert_array_equal(x, kept)
 
 
 def test_paths_when_tails_are_replaced_then_the_worst_is_worse_and_the_middle_is_not() -> None:
