@@ -29,7 +29,10 @@ class TrainingSettings:
     cross_fit: int = 5
     max_steps: int = 600  # optimiser steps; optima come at 70-300
     evaluate_every: int = 20  # steps
-    patience: int = 8  # evaluations without a better validation loss
+    # Evaluations without a better validation loss. In 13 trainings of LSTM, GRU and TCN (BTC, 1 h,
+    # four years) 4 would have saved 16, 7 and 23 % of the steps, at 0.03 millinats of validation
+    # loss (0 to 0.11 for the LSTM); WaveNet and Transformer are not measured, so it stays 8.
+    patience: int = 8
     ema: float = 0.99  # weight averaging; cuts checkpoint luck from 4-7 millibits to about 1
     quantile_weight: float = 1.0  # of the pinball loss, next to cross-entropy in nats
     hazard_weight: float = 0.5  # of the cascade's onset
