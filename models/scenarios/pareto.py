@@ -17,7 +17,6 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from pyextremes import get_extremes
 from scipy.optimize import brentq, minimize_scalar
 from scipy.stats import chi2
 
@@ -71,6 +70,8 @@ def fit_pareto(
     InputError
         If there are fewer than `LEAST_CLUSTERS` clusters beyond the threshold.
     """
+    from pyextremes import get_extremes  # an engine without it does without this library
+
     series = pd.Series(values, index=pd.to_datetime(time_ms, unit="ms"))
     excess = values[values > threshold] - threshold
     maxima = np.zeros(0)

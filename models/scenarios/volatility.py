@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from arch import arch_model
 from scipy.signal import lfilter
 
 from models.base.errors import InputError
@@ -101,6 +100,8 @@ def fit_coin_volatility(history: CoinHistory, fit_days: float = FIT_DAYS) -> Coi
 
 def _garch(r: FloatArray) -> tuple[float, float, float] | str:
     """Return omega, alpha and beta, or why they are not to be used."""
+    from arch import arch_model  # an engine without it does without this library
+
     model = arch_model(_PERCENT * r, mean="Zero", vol="GARCH", p=1, q=1, dist="t", rescale=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of scale and convergence: the flag tells

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +21,7 @@ from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.cli import main
 from strategies.desk.studies.coin_candles import gather_coins, pair_in
 from strategies.desk.studies.what_if_words import LEVERAGES
+from tests.places import ROOT
 
 BTC, LTC = "BTC/USDT:USDT", "LTC/USDT:USDT"
 
@@ -196,6 +199,27 @@ def test_engine_when_its_library_is_missing_then_the_cure_is_named(
     assert code == 2
     assert "the engine 'needy' needs arch, which is not installed" in error
     assert "pip install 'breakwater[tails]'" in error
+
+
+def test_engine_when_it_needs_no_library_then_it_answers_without_those_of_others(
+    datadir: Path, tmp_path: Path
+) -> None:
+    words = ["what-if", "--data", str(datadir), "--userdir", str(tmp_path), "--paths", "100",
+             "--open", "LTC long 0.1x"]  # fmt: skip
+    said = {}
+    for engine in ("bootstrap", "filtered"):
+        program = (
+            "import sys\n"
+            "sys.modules.update(dict.fromkeys(['arch', 'pyextremes', 'statsmodels']))\n"
+            "from strategies.desk.cli import main\n"
+            f"sys.exit(main({[*words, '--engine', engine]!r}))"
+        )
+        said[engine] = subprocess.run(
+            [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+    assert said["bootstrap"].returncode == 0, said["bootstrap"].stderr
+    assert said["filtered"].returncode == 2
+    assert "the engine 'filtered' needs arch" in said["filtered"].stderr
 
 
 def test_pair_when_named_in_full_then_it_is_found_too(datadir: Path) -> None:
