@@ -72,13 +72,23 @@ def run_what_if(options: WhatIfOptions) -> int:
     coins = gather_coins(data, _pairs(openings, hedged), options.timeframe)
     plans = _plans(options, coins, openings, hedged)
     if not options.json:
-        print(gap_words(openings, plans[0].gap), flush=True)
+        print("\n".join(_limited(plans)), flush=True)
     answer = _answered(options, data, coins, horizons, plans, engine)
     if options.json:
         print_json(what_if_values(answer))
     else:
         print(f"\n{what_if_words(answer)}")
-    return 0 if plans[0].gap.allowed else 1
+    return 0 if all(plan.gap.allowed for plan in plans) else 1
+
+
+def _limited(plans: Sequence[_Plan]) -> list[str]:
+    """Return what the gap limit says of the account alone, and of its hedge where that is worse."""
+    alone, *hedged = plans
+    said = [gap_words(alone.openings, alone.gap)]
+    if hedged and hedged[0].gap.cost_frac > alone.gap.cost_frac:
+        words = gap_words(hedged[0].openings, hedged[0].gap)
+        said.append(f"With the hedge, {hedged[0].openings[-1]}: {words}")
+    return said
 
 
 def _openings(options: WhatIfOptions, data: Path) -> tuple[Opening, ...]:

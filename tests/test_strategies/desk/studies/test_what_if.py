@@ -73,6 +73,18 @@ def test_answer_when_it_can_be_opened_then_it_says_so_and_ends_with_0(ask: Any) 
     assert "not told by so few paths" in said
 
 
+def test_gap_limit_when_the_hedge_costs_more_than_what_it_hedges_then_that_is_said_too(
+    ask: Any,
+) -> None:
+    words = ("--open", "ETH long 0.5x", "--hedge", "1.5", "--paths", "100", "--days", "1")
+    code, said, _ = ask(*words)
+    first = said.splitlines()
+    assert code == 1
+    assert first[0].startswith("Can be opened: a repeat of the worst hour would cost 20.0% of")
+    assert first[1].startswith("With the hedge, BTC short 0.75x: Cannot be opened: a repeat of")
+    assert first[2] == "The largest that can: ETH long 0.48x, BTC short 0.72x."
+
+
 def test_json_when_asked_for_then_one_line_has_all_of_it(ask: Any) -> None:
     words = ("--open", "LTC long 2x", "--hedge", "0.5", "--paths", "4000", "--json")
     code, said, _ = ask(*words)
