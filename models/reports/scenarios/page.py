@@ -63,7 +63,7 @@ def scenarios_headline(study: Mapping[str, Any]) -> tuple[str, str, str]:
         return (
             "bad", "No engine passes: believe none of them.",
             f"Shown is {own['engine']}, with the fewest tests rejected: {len(own['rejected'])} of "
-            f"{own['tests']}.",
+            f"{own['tests']}: {rejections_in_words(own['rejected'])}.{_others(engines, own)}",
         )  # fmt: skip
     passing = [e["engine"] for e in engines if e["passes"]]
     nearest = f", and of {len(passing)} that pass it was nearest" if len(passing) > 1 else ""
@@ -73,6 +73,15 @@ def scenarios_headline(study: Mapping[str, Any]) -> tuple[str, str, str]:
         "good", f"Believe {own['engine']}.",
         f"None of its {own['tests']} tests is rejected{nearest}.{fails}",
     )  # fmt: skip
+
+
+def _others(engines: Sequence[Mapping[str, Any]], own: Mapping[str, Any]) -> str:
+    """Return how many tests of the engines that are not shown are rejected."""
+    words = [
+        f"{e['engine']} {len(e['rejected'])}" if e["tests"] else f"{e['engine']} without an answer"
+        for e in engines if e["engine"] != own["engine"]
+    ]  # fmt: skip
+    return f" Of the others: {', '.join(words)}." if words else ""
 
 
 def engine_cells(engine: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:

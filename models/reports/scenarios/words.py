@@ -34,7 +34,7 @@ def _how(test: str, rows: Sequence[Mapping[str, Any]]) -> str:
     """Return on which side of right a test's rejections lie."""
     worse, better = {
         "coverage": ("too often", "too seldom"),
-        "even": ("too often in wild hours", "too often in calm ones"),
+        "even": ("too often in wild hours", "too often in calm hours"),
         "shortfall": ("losses beyond forecast", "losses short of it"),
     }[test]
     bad = sum(_is_worse(test, r) for r in rows)

@@ -43,7 +43,8 @@ def test_page_when_written_then_the_verdict_comes_first_and_every_engine_is_on_i
 def test_headline_when_nobody_passes_or_answers_then_nobody_is_believed() -> None:
     level, headline, why = scenarios_headline(study(""))
     assert (level, headline) == ("bad", "No engine passes: believe none of them.")
-    assert why.startswith("Shown is filtered")
+    assert why.startswith("Shown is filtered, with the fewest tests rejected: 64 of 96: how often")
+    assert why.endswith("Of the others: bootstrap 64, broken without an answer.")
     _, _, why = scenarios_headline(study())
     assert "Rejected: bootstrap, broken." in why
     nothing = {**study(""), "shown": "", "engines": [study()["engines"][2]], "lows": []}
@@ -85,4 +86,4 @@ def test_rejections_when_on_both_sides_of_right_then_both_are_said() -> None:
     both = rejections_in_words([row, {**row, "hits": 20}])
     assert both == "how often and when 2 (1 h; too often, and too seldom)"
     calm = {"test": "even", "loss": "24 h", "even": {"statistic": -4.0}}
-    assert "too often in calm ones" in rejections_in_words([calm])
+    assert "too often in calm hours" in rejections_in_words([calm])
