@@ -12,7 +12,7 @@ from models.reports.page import report_page, write_page
 from models.reports.scenarios.words import TEST_WORDS, one_in, p_value, rejections_in_words
 from models.reports.text import cell, markdown_table, show
 from models.studies.scenarios.envelope import LOW_LEVELS
-from models.studies.scenarios.rule import RANKED_BY, coin_of
+from models.studies.scenarios.rule import LEAST_BELIEVED, RANKED_BY, coin_of
 
 ENGINE_HEADS: Final = (
     "engine", "verdict", "tests rejected", "energy score, 24 h", "168 h", "24 h, worst price",
@@ -58,6 +58,12 @@ def scenarios_headline(study: Mapping[str, Any]) -> tuple[str, str, str]:
     failing = [e["engine"] for e in engines if not e["passes"]]
     if not study["shown"]:
         return ("bad", "No engine gave an answer.", "What each said instead stands below.")
+    if not study["believed"] and not any(e["enough"] for e in engines):
+        return (
+            "bad", "Too few origins to believe any engine.",
+            f"Below {LEAST_BELIEVED:,} hardly anything is rejected, right or wrong. Start earlier. "
+            f"Shown is {study['shown']}.",
+        )  # fmt: skip
     if not study["believed"]:
         own = next(e for e in engines if e["engine"] == study["shown"])
         return (
@@ -73,6 +79,12 @@ def scenarios_headline(study: Mapping[str, Any]) -> tuple[str, str, str]:
         "good", f"Believe {own['engine']}.",
         f"None of its {own['tests']} tests is rejected{nearest}.{fails}",
     )  # fmt: skip
+
+
+def _why_not(engine: Mapping[str, Any]) -> str:
+    if not engine["tests"]:
+        return "no answer"
+    return "fails" if engine["rejected"] or engine["failures"] else "too few origins"
 
 
 def _others(engines: Sequence[Mapping[str, Any]], own: Mapping[str, Any]) -> str:
@@ -92,7 +104,7 @@ def engine_cells(engine: Mapping[str, Any], study: Mapping[str, Any]) -> list[st
     why = [text for text in (rejections_in_words(engine["rejected"]), gave_up) if text]
     return [
         engine["engine"],
-        verdict if engine["passes"] else "no answer" if not engine["tests"] else "fails",
+        verdict if engine["passes"] else _why_not(engine),
         f"{len(engine['rejected'])} of {engine['tests']}",
         *(
             "reference"

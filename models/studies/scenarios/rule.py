@@ -6,6 +6,9 @@ shortfall; of the judged coins, both sides, 1 % and 5 %, and every loss asked ab
 pass, the one with the lowest energy score over 24 hours is the default. A right engine is refused
 in at most one run of twenty; to believe a wrong one is the costlier mistake, so it is not less.
 If none passes none is believed, and the page shows the one with the fewest tests rejected.
+
+Added after the first run, and only stricter: below `LEAST_BELIEVED` origins nobody passes. Tests of
+a few months reject hardly anything, and that is no reason to believe.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from models.evaluate.tails.scores import holm
 
 JUDGED_COINS: Final = ("BTC", "LTC")
 REJECTED_AT: Final = 0.05
+LEAST_BELIEVED: Final = 1_000  # origins: ten exceedances of 1 % expected
 TESTS: Final = ("coverage", "even", "shortfall")
 RANKED_BY: Final = "24 h"
 
@@ -33,11 +37,12 @@ class EngineVerdict:
     rejected: tuple[Mapping[str, Any], ...]  # rows of `tail_rows` with the test, its adjusted p
     smallest_p: float  # adjusted
     energy: float  # over `RANKED_BY`
+    enough: bool  # origins to believe anything
     failures: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def passes(self) -> bool:
-        return self.tests > 0 and not self.rejected and not self.failures
+        return self.tests > 0 and self.enough and not self.rejected and not self.failures
 
 
 def coin_of(pair: str) -> str:
@@ -57,8 +62,12 @@ def judge_engine(
     energies: Iterable[Mapping[str, Any]],
     failures: Mapping[str, str],
     coins: Collection[str] = JUDGED_COINS,
+    least: int = LEAST_BELIEVED,
 ) -> EngineVerdict:
-    """Return the verdict on one engine from its `tail_rows` and `energy_rows`."""
+    """Return the verdict on one engine from its `tail_rows` and `energy_rows`.
+
+    Below `least` origins it cannot pass.
+    """
     own = [r for r in rows if r["engine"] == engine and coin_of(r["coin"]) in coins]
     asked = [(row, test) for row in own for test in TESTS]
     adjusted = holm([row[test]["p"] for row, test in asked])
@@ -67,9 +76,10 @@ def judge_engine(
         for (row, test), p in zip(asked, adjusted, strict=True)
         if p <= REJECTED_AT
     )
-    (energy,) = [e["energy"] for e in energies if e["engine"] == engine and e["loss"] == RANKED_BY]
+    (ranked,) = [e for e in energies if e["engine"] == engine and e["loss"] == RANKED_BY]
     return EngineVerdict(
-        engine=engine, tests=len(asked), rejected=rejected, energy=float(energy),
+        engine=engine, tests=len(asked), rejected=rejected, energy=float(ranked["energy"]),
+        enough=bool(ranked["origins"] >= least),
         smallest_p=float(adjusted.min()) if len(adjusted) else np.nan, failures=failures,
     )  # fmt: skip
 

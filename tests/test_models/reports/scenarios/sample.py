@@ -55,14 +55,15 @@ def study(believed: str = "filtered") -> dict[str, Any]:
         )
     ]  # fmt: skip
     engines = [
-        {"engine": e, "tests": 96, "failures": {}, "energy": 0.03, "smallest_p": 0.2,
+        {"engine": e, "tests": 96, "enough": True, "failures": {}, "energy": 0.03,
+         "smallest_p": 0.2,
          "rejected": [r for r in rejected if r["engine"] == e],
          "passes": not any(r["engine"] == e for r in rejected)}
         for e in p
     ]  # fmt: skip
     broken = {
-        "engine": "broken", "tests": 0, "rejected": [], "passes": False, "energy": np.nan,
-        "smallest_p": np.nan, "failures": {"fitted until 2023-01-01": "it broke"},
+        "engine": "broken", "tests": 0, "enough": False, "rejected": [], "passes": False,
+        "energy": np.nan, "smallest_p": np.nan, "failures": {"fitted until 2023-01-01": "it broke"},
     }  # fmt: skip
     lows = [
         {"engine": e, "coin": coin, "level": level, "value": v, "low": v - 0.02, "high": v + 0.02}

@@ -51,6 +51,13 @@ def test_headline_when_nobody_passes_or_answers_then_nobody_is_believed() -> Non
     assert scenarios_headline(nothing)[1] == "No engine gave an answer."
 
 
+def test_headline_when_origins_are_few_then_nobody_is_believed_for_want_of_rejections() -> None:
+    few = [{**e, "enough": False, "passes": False, "rejected": []} for e in study()["engines"]]
+    numbers = {**study(""), "engines": few}
+    assert scenarios_headline(numbers)[1] == "Too few origins to believe any engine."
+    assert "| filtered | too few origins | 0 of 96 |" in scenarios_markdown(numbers)
+
+
 def test_page_when_nobody_answered_then_it_can_still_be_written(tmp_path: Path) -> None:
     empty: dict[str, Any] = {key: [] for key in ("tails", "deciles", "lows", "crashes")}
     numbers = {**study(""), **empty, "shown": "", "engines": [study()["engines"][2]]}

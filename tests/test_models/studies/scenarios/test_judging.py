@@ -40,7 +40,7 @@ def nothing(line: str) -> None:
 def judged(records: list[EngineRecord], trial: Trial) -> list[EngineVerdict]:
     rows = [row for record in records for row in tail_rows(record, trial)]
     energies = energy_rows(records, trial, "blind")
-    return [judge_engine(r.engine, rows, energies, r.failures) for r in records]
+    return [judge_engine(r.engine, rows, energies, r.failures, least=100) for r in records]
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,16 @@ def test_rule_when_one_engine_knows_the_law_then_it_alone_is_believed(
     assert [v.passes for v in (thin, blind, wide)] == [False] * 3
     assert believed_engine([thin, blind, wide]) == ""
     assert shown_engine([thin, blind, wide]) == "blind"  # the fewest rejections
+
+
+def test_rule_when_origins_are_few_then_nothing_rejected_is_no_reason_to_believe(
+    trial: Trial, records: list[EngineRecord]
+) -> None:
+    rows, energies = list(tail_rows(records[0], trial)), energy_rows(records[:1], trial, "law")
+    most = len(trial.origins)
+    assert judge_engine("law", rows, energies, {}, least=most).passes
+    assert not judge_engine("law", rows, energies, {}, least=most + 1).passes
+    assert not judge_engine("law", rows, energies, {}).passes  # a thousand by default
 
 
 def test_failures_when_tails_or_volatility_are_wrong_then_the_right_test_finds_it(
@@ -186,7 +196,7 @@ def test_rule_when_an_engine_is_right_then_it_is_refused_as_seldom_as_stated() -
 
 def test_verdict_when_a_fold_has_no_answer_then_no_test_makes_up_for_it() -> None:
     def verdict(name: str, energy: float, **more: Any) -> EngineVerdict:
-        found = {"tests": 96, "rejected": (), "smallest_p": 0.4, **more}
+        found = {"tests": 96, "rejected": (), "smallest_p": 0.4, "enough": True, **more}
         return EngineVerdict(engine=name, energy=energy, **found)
 
     whole, nearer = verdict("whole", 2.0), verdict("nearer", 1.0)
@@ -194,5 +204,6 @@ def test_verdict_when_a_fold_has_no_answer_then_no_test_makes_up_for_it() -> Non
     assert believed_engine([whole, gave_up]) == "whole"
     assert believed_engine([whole, nearer, gave_up]) == "nearer"
     assert believed_engine([gave_up]) == ""
+    assert believed_engine([verdict("few", 0.1, enough=False)]) == ""
     rejected = verdict("rejected", 3.0, rejected=({"test": "even"},))
     assert shown_engine([gave_up, rejected]) == "rejected"
