@@ -7,8 +7,9 @@ state as it is read after the change.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -95,7 +96,7 @@ class Commands:
         obstacles: Callable[[], Sequence[str]] | None = None,
         hedges: bool | None = None,
     ) -> None:
-        self.clock = clock
+        self.clock, self._made_ms = clock, clock()
         self._hedges = hedges
         self._obstacles = obstacles
         self.secrets = tuple(secrets)
@@ -305,11 +306,19 @@ class Commands:
         return unheard_lines(self._beat()[0], self.clock(), self.store.folder)
 
     def _beat(self) -> tuple[Heartbeat | None, list[str]]:
-        """Return the last sign of life, and what is wrong with its file."""
+        """Return the last sign of life, and what is wrong with its file.
+
+        Of a bot that has not looped yet it is another's, or from before a reload: who answers here
+        was there when it was made, whatever the one before it came to.
+        """
         try:
-            return last_beat(self.store.folder), []
+            found = last_beat(self.store.folder)
         except ControlError as error:
             return None, [str(error)]
+        if found is not None and self._obstacles is not None and found.time_ms < self._made_ms:
+            found = replace(found, time_ms=self._made_ms, pid=os.getpid(), loop=0, stopped="",
+                            stopped_ms=None, numbers={}, barred=())  # fmt: skip
+        return found, []
 
 
 def begun_words(made_ms: int) -> str:

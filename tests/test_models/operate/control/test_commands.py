@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -289,6 +290,29 @@ def test_risk_when_the_bot_is_stopped_or_a_clock_is_wrong_then_it_is_not_said_to
     commands = Commands(tmp_path, lambda: NOW)
     beat(commands.store.folder, Heartbeat(**{"pid": 42, "loop": 7, **sign}))
     assert said in commands.risk().text.splitlines()
+
+
+def test_risk_when_a_bot_has_not_looped_yet_then_what_became_of_the_one_before_is_not_its_own(
+    tmp_path: Path,
+) -> None:
+    now = [NOW]
+    desk = Commands(tmp_path, lambda: now[0])  # of no bot: it has nothing but that sign
+    before = Heartbeat(
+        pid=42, loop=7, time_ms=NOW - 60_000, stopped="end of process", numbers={"equity": 1.0}
+    )
+    beat(desk.store.folder, before)
+    started = Commands(tmp_path, lambda: now[0], obstacles=tuple)
+    now[0] += 5_000
+    assert "bot 42 was stopped by a person" in desk.risk().text
+    said = started.risk().text
+    assert f"bot {os.getpid()} alive 5 s ago" in said.splitlines()
+    assert "42" not in said
+    assert "equity" not in said
+    assert "does nothing of this" not in str(started.halt(ANN))
+    now[0] += 3_600_000  # its first loop never ends
+    assert "no sign of life for 1 h" in started.risk().text
+    beat(desk.store.folder, replace(before, time_ms=now[0], pid=43, stopped=""))
+    assert "bot 43 alive 0 s ago" in started.risk().text.splitlines()
 
 
 @pytest.mark.parametrize("ago_ms", [2_000, 3_600_000])
