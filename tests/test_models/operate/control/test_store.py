@@ -54,6 +54,17 @@ def other(store: ControlStore) -> ControlStore:
     return ControlStore(store.folder, store.clock)
 
 
+# -- reasons ------------------------------------------------------------------------------------
+
+
+def test_reason_when_a_persons_then_it_is_prose_and_when_a_guards_it_may_repeat_a_request(
+    store: ControlStore,
+) -> None:
+    said = "the token: unknown"
+    assert store.reduce(ANN, said).reason == said
+    assert store.halt(LOSS, "GET ?signature=abc123 failed").reason == "GET ?signature=*** failed"
+
+
 # -- modes --------------------------------------------------------------------------------------
 
 

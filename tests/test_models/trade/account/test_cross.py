@@ -6,6 +6,7 @@ import math
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from freqtrade.enums import MarginMode, TradingMode
 from freqtrade.exchange import Exchange
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from models.base.errors import InputError
 from models.trade.account.cross import CrossAccount, Position
+from models.trade.account.distance import uniform_distance
 from models.trade.account.tiers import MarginTier, MarginTiers
 from strategies.account.tiers import load_binance_tiers
 
@@ -466,3 +468,11 @@ def test_liquidation_price_when_the_hedge_gains_then_it_never_rises(
         hedged.liquidation_price("A", {"A": 100.0, "B": mark}) for mark in (low, high)
     )
     assert (gained or 0.0) <= (before or 0.0) + 1e-9
+
+
+def test_distance_when_half_of_a_position_is_margin_then_it_is_found_to_the_last_digit() -> None:
+    tier = MarginTier(floor_quote=0, cap_quote=1e6, maintenance_rate_frac=0.5,
+                      maintenance_amount_quote=0, max_leverage=1)  # fmt: skip
+    tiers = [MarginTiers("X", (tier,))]
+    found = uniform_distance(np.array([700.0]), np.array([[1000.0]]), tiers)
+    assert found == pytest.approx([0.4], rel=1e-12)  # 700 - 1000 x = 500 (1 - x)

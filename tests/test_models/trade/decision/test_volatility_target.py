@@ -168,6 +168,10 @@ def test_config_when_a_value_would_lift_a_cap_or_a_stop_then_it_is_refused(
         VolatilityTargetConfig(**{name: value})
 
 
+def test_config_when_a_value_is_the_largest_allowed_then_it_is_taken() -> None:
+    assert VolatilityTargetConfig(target_risk=0.05).target_risk == 0.05
+
+
 def test_config_when_a_setting_is_misspelled_then_the_nearest_one_is_named() -> None:
     with pytest.raises(ConfigError, match="did you mean 'target_risk'"):
         from_mapping(VolatilityTargetConfig, {"target_rsk": 0.01}, where="x")
