@@ -24,6 +24,8 @@ _MASK: Final = "***"
 _NAMED: Final = re.compile(
     r"(?i)((?:api[-_]?key|secret|token|password|passphrase|signature)\W{1,4})[\w./+=-]+"
 )
+# One word with a digit in it: the beginning of an address or of a sentence stands in other texts.
+_KEY: Final = re.compile(r"(?=.*\d)[\w.:+=-]{16,}")
 _BOT_TOKEN: Final = re.compile(r"\d{6,12}:[\w-]{30,}")  # Telegram's
 
 
@@ -136,8 +138,7 @@ def masked(text: str, secrets: Collection[str] = (), instead: str = _MASK) -> st
     """Return `text`, whole, without the secrets that are known.
 
     For prose, in which "the token is refused" is no key. The words of an error may have been cut in
-    the midst of one: its beginning is taken out as well, but for a short one's, which may be a
-    word.
+    the midst of one: the beginning of a long key is taken out as well.
 
     Examples
     --------
@@ -146,7 +147,7 @@ def masked(text: str, secrets: Collection[str] = (), instead: str = _MASK) -> st
     """
     for secret in secrets:
         text = text.replace(secret, instead)
-        if len(secret) >= 2 * _BEGINNING:
+        if _KEY.fullmatch(secret):
             text = _without_beginnings(text, secret, instead)
     return _BOT_TOKEN.sub(instead, text)
 
