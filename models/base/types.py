@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,10 @@ class Candles:
 
     def __len__(self) -> int:
         return len(self.time_ms)
+
+    def cut(self, rows: slice | IntArray | BoolArray) -> Candles:
+        """Return the candles of some rows."""
+        return Candles(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
 
 @dataclass(frozen=True, kw_only=True)

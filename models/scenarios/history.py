@@ -120,7 +120,7 @@ def coarser(candles: Candles, candle_ms: int, longer_ms: int) -> Candles:
     names = ("time_ms", "open", "high", "low", "close", "volume")
     joined = [
         aggregate(
-            Candles(**{n: getattr(candles, n)[run.start : run.stop] for n in names}),
+            candles.cut(slice(run.start, run.stop)),
             candle_ms,
             longer_ms,
         )

@@ -48,11 +48,14 @@ def _add_compare(commands: Subcommands) -> None:
     compare.add_argument("--models", type=model_key, nargs="+", default=[], help="default: all")
     for name, what in (
         ("seeds", "trainings of each model and fold; 3"),
-        ("folds", "consecutive test windows that end with the data; 4"),
+        ("folds", "consecutive test windows, the last of which ends with the candles; 4"),
         ("train-days", "history before each test window, half of it at least; 1460"),
         ("test-days", "length of a test window; 60"),
     ):
         compare.add_argument(f"--{name}", type=int, help=what)
+    compare.add_argument(
+        "--stop", help="YYYY-MM-DD, the first day not looked at; default: after the newest candle"
+    )
     compare.add_argument(
         "--reference", type=model_key, help="whom all are held against, always in; volatility"
     )

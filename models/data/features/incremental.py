@@ -80,9 +80,7 @@ class NewestRows:
 
 def last_of(candles: Candles, rows: int) -> Candles:
     """Return the last `rows` candles."""
-    return Candles(
-        **{f.name: getattr(candles, f.name)[-rows:] for f in dataclasses.fields(Candles)}
-    )
+    return candles.cut(slice(-rows, None))
 
 
 def _same(before: Candles, now: Candles, new: int) -> bool:

@@ -103,7 +103,7 @@ def _known(
     market: Candles, before: slice, x: Float32Array, candle_ms: int, labels: LabelSettings
 ) -> MarketRows:
     """Return the rows of the candles there were; labels that need later ones are NaN."""
-    known = Candles(**{k: getattr(market, k)[before] for k in Candles.__annotations__})
+    known = market.cut(before)
     return MarketRows(
         features=x[before],
         feature_names=_FEATURES,

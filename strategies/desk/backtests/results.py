@@ -293,7 +293,4 @@ def _engine(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _between(c: Candles, start_ms: int, stop_ms: int) -> Candles:
-    keep = (c.time_ms >= start_ms) & (c.time_ms <= stop_ms)
-    return Candles(
-        **{name: getattr(c, name)[keep] for name in c.__dataclass_fields__},
-    )
+    return c.cut((c.time_ms >= start_ms) & (c.time_ms <= stop_ms))

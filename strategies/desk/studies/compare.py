@@ -40,6 +40,7 @@ from models.trade.decision.signals import DecisionConfig
 from strategies.bot.data_files import MARKER
 from strategies.desk.backtests.data import load_checked
 from strategies.desk.backtests.results import commit
+from strategies.desk.studies.refits import midnight_ms
 from strategies.desk.studies.walk import (
     WalkForwardFold,
     fold_forecast,
@@ -62,6 +63,7 @@ class CompareOptions:
     folds: int = 4
     train_days: int = 1460  # before each test window; at least half of them must be there
     test_days: int = 60
+    stop: str = ""  # YYYY-MM-DD, no candle of that day or later is looked at; default: the newest
     pair: str = "BTC/USDT:USDT"
     timeframe: str = "1h"
     reference: str = "volatility"  # always among the models
@@ -79,6 +81,7 @@ class CompareOptions:
                 raise ConfigError(
                     f"unknown model {name!r}", cure=f"known: {', '.join(catalog.names())}"
                 )
+        midnight_ms(self.stop, "stop")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +149,8 @@ def _loaded_walk(options: CompareOptions) -> _Walk:
     candle_ms = timeframe_to_msecs(options.timeframe)
     settings = ModelSettings.from_blocks(options.settings, where="settings")
     market = load_checked(options.data, options.pair, options.timeframe)
+    if options.stop:
+        market = market.cut(market.time_ms < midnight_ms(options.stop, "stop"))
     return _Walk(
         options=options,
         settings=settings,
@@ -206,7 +211,7 @@ def _trained_days(walk: _Walk) -> str:
 
 
 def folds(market: Candles, candle_ms: int, options: CompareOptions) -> list[WalkForwardFold]:
-    """Return consecutive test windows that end with the data, oldest first.
+    """Return consecutive test windows that end with the candles, oldest first.
 
     Where the history begins less than half of the training days late, there are fewer of them.
 
@@ -215,6 +220,11 @@ def folds(market: Candles, candle_ms: int, options: CompareOptions) -> list[Walk
     InputError
         If there is not enough history.
     """
+    if not len(market):
+        raise InputError(
+            f"expected candles of {options.pair} before {options.stop}, got none",
+            cure="give a later --stop, or bring longer history",
+        )
     last = int(market.time_ms[-1]) + candle_ms
     begins = int(market.time_ms[0]) + LOOKBACK * candle_ms
     out = []

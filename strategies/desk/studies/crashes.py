@@ -166,9 +166,7 @@ def _marked(datadir: Path, pair: str, c: Candles) -> MarketPath:
 
 
 def _cut(c: Candles, start_ms: int, stop_ms: int) -> Candles:
-    rows = (c.time_ms >= start_ms) & (c.time_ms < stop_ms)
-    names = ("time_ms", "open", "high", "low", "close", "volume")
-    return Candles(**{name: getattr(c, name)[rows] for name in names})
+    return c.cut((c.time_ms >= start_ms) & (c.time_ms < stop_ms))
 
 
 def _path(datadir: Path, pair: str, timeframe: str, kind: CandleType) -> Path:

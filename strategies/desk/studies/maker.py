@@ -213,8 +213,7 @@ def _detail(options: MakerOptions) -> Candles:
     """Return the detail candles of the span, and a day behind it to leave what is still held."""
     start_ms, stop_ms = _span_ms(options)
     whole = load_checked(options.data, options.pair, options.detail)
-    rows = slice(*np.searchsorted(whole.time_ms, (start_ms, stop_ms + DAY_MS)).tolist())
-    return Candles(**{name: getattr(whole, name)[rows] for name in Candles.__annotations__})
+    return whole.cut(slice(*np.searchsorted(whole.time_ms, (start_ms, stop_ms + DAY_MS)).tolist()))
 
 
 def _span_ms(options: MakerOptions) -> IntArray:

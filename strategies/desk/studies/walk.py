@@ -64,7 +64,7 @@ def walk_forward_job(
     """
     settings = ModelSettings.from_blocks(blocks, where="settings")
     before = slice(0, fold.split)
-    known = Candles(**{k: getattr(market, k)[before] for k in Candles.__annotations__})
+    known = market.cut(before)
     rows = MarketRows(
         features=feature_matrix([column[before] for column in features.values()]),
         feature_names=tuple(features),

@@ -15,6 +15,7 @@ import pytest
 
 from models.base.errors import ConfigError, InputError, PackError
 from models.base.types import Artifact, Candles, TrainingJob
+from models.base.units import DAY_MS
 from models.data.features.candles import LOOKBACK
 from models.data.features.frame import market_features
 from models.studies.choose.tables import measured_models
@@ -23,6 +24,7 @@ from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.cli import main
 from strategies.desk.studies import compare, walk
 from strategies.desk.studies.compare import CompareOptions, folds, run_compare
+from strategies.desk.studies.refits import date_of
 from strategies.desk.studies.walk import kept_artifacts, walk_forward_job
 from tests.places import ROOT, USER_DATA
 from tests.test_models import markets
@@ -113,6 +115,48 @@ def test_compare_when_stopped_and_started_again_then_it_goes_on_where_it_was(
     assert found["volatility"].is_reference
     assert (found["tcn"].timeframe, found["tcn"].seeds) == (options.timeframe, options.seeds)
     assert found["tcn"].days == options.folds * options.test_days
+
+
+def test_compare_when_told_where_to_stop_then_no_later_candle_changes_the_table(
+    market: Candles, options: CompareOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stop_ms = int(market.time_ms[-1]) // DAY_MS * DAY_MS - DAY_MS
+    later = {k: getattr(market, k).copy() for k in Candles.__annotations__}
+    for name in ("open", "high", "low", "close", "volume"):
+        later[name][market.time_ms >= stop_ms] *= 3
+    tables = []
+    for number, seen in enumerate(
+        (market, Candles(**later), market.cut(market.time_ms < stop_ms), market)
+    ):
+        monkeypatch.setattr(compare, "load_checked", lambda *_, seen=seen: seen)
+        asked = dataclasses.replace(
+            options, userdir=tmp_path / str(number), stop=date_of(stop_ms) if number < 3 else ""
+        )
+        assert run_compare(asked, Echoes()) == 0
+        folder = asked.userdir / "reports" / "latest-compare"
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        tables.append((report["run"]["span"], (folder / "table.md").read_text(encoding="utf-8")))
+    assert tables[0] == tables[1] == tables[2]
+    assert f"to {date_of(stop_ms - HOUR)}" in tables[0][0]
+    assert tables[3] != tables[0]  # without it, they count
+
+
+@pytest.mark.parametrize("stop", ["2024-13-01", "yesterday"])
+def test_compare_when_the_day_to_stop_is_none_then_it_is_named(
+    options: CompareOptions, stop: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"expected stop as YYYY-MM-DD, got '{stop}'"):
+        dataclasses.replace(options, stop=stop)
+
+
+def test_compare_when_it_stops_before_the_first_candle_then_that_is_said(
+    market: Candles, options: CompareOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "load_checked", lambda *_: market)
+    early = dataclasses.replace(options, stop="1999-01-01")
+    with pytest.raises(InputError, match="before 1999-01-01, got none") as caught:
+        run_compare(early, Echoes())
+    assert "--stop" in str(caught.value)
 
 
 class Pairs(Echoes):
