@@ -1,4 +1,4 @@
-"""`breakwater worst-hours`: measure the worst hour of each coin, and renew the shipped table."""
+"""`breakwater worst-hours`: measure each coin's worst hour and day, and renew the shipped table."""
 
 from __future__ import annotations
 
@@ -13,9 +13,15 @@ from freqtrade.enums import CandleType
 
 from models.base.errors import InputError
 from models.base.files import write_atomic
-from models.base.types import Candles
+from models.base.types import Candles, FloatArray, IntArray
 from models.base.units import HOUR_MS
-from models.trade.risk.worst_hours import ASSUMED, hourly_moves, parsed_hours
+from models.trade.risk.worst_hours import (
+    ASSUMED,
+    ASSUMED_DAY,
+    daily_moves,
+    hourly_moves,
+    parsed_hours,
+)
 from strategies.desk.backtests.data import MARK_TIMEFRAME, load_checked
 
 _TIMEFRAME: Final = "1h"
@@ -35,7 +41,10 @@ def run_worst_hours(folders: Sequence[Path], source: str, write: Path | None) ->
     parsed_hours(rows)
     print(worst_hours_table(rows))
     if write is not None:
-        about = "Worst hour of each coin: low and high against the close before; hourly candles."
+        about = (
+            "Worst hour and worst 24 hours of each coin: low and high against the close before, "
+            "with when they begin; hourly candles."
+        )
         text = json.dumps({"about": about, "coins": rows}, indent=1)
         write_atomic(write, f"{text}\n".encode())
         print(f"written: {write}")
@@ -67,7 +76,7 @@ def measured_hours(folders: Sequence[Path], source: str) -> list[dict[str, Any]]
 def merged_hours(
     old: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Return the rows of both, the worse hour where both have one; sorted by coin."""
+    """Return the rows of both, the worse hour and day where both have one; sorted by coin."""
     out = {row["coin"]: row for row in old}
     for row in new:
         before = out.get(row["coin"])
@@ -77,18 +86,22 @@ def merged_hours(
 
 def worst_hours_table(rows: Sequence[dict[str, Any]]) -> str:
     """Return the rows as a Markdown table, with what is assumed of every other coin."""
-    lines = ["| coin | price | worst fall | when | worst rise | when | candles |", "|---" * 7 + "|"]
+    lines = ["| coin | price | within | worst fall | when | worst rise | when | candles |",
+             "|---" * 8 + "|"]  # fmt: skip
     lines += [
-        f"| {row['coin']} | {kind} | {-row[kind]['fall_frac']:.1%} | {row[kind]['fall_at']} "
-        f"| {row[kind]['rise_frac']:+.1%} | {row[kind]['rise_at']} "
+        f"| {row['coin']} | {kind} | {span} | {-worst['fall_frac']:.1%} | {worst['fall_at']} "
+        f"| {worst['rise_frac']:+.1%} | {worst['rise_at']} "
         f"| {row[kind]['from']} to {row[kind]['to']} |"
         for row in rows
         for kind in _KINDS
         if kind in row
+        for span, worst in (("an hour", row[kind]), ("a day", row[kind]["day"]))
     ]
-    lines.append(
-        f"| any other | assumed | {-ASSUMED.fall_frac:.1%} | – | {ASSUMED.rise_frac:+.1%} | – | – |"
-    )
+    lines += [
+        f"| any other | assumed | {span} | {-worst.fall_frac:.1%} | – | {worst.rise_frac:+.1%} "
+        "| – | – |"
+        for span, worst in (("an hour", ASSUMED), ("a day", ASSUMED_DAY))
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -124,12 +137,18 @@ def _written(file: Path) -> list[dict[str, Any]]:
 
 
 def _hours(c: Candles) -> dict[str, Any]:
-    fall, rise, opens = hourly_moves(c.time_ms, c.high, c.low, c.close, HOUR_MS)
+    return {
+        **_worst(*hourly_moves(c.time_ms, c.high, c.low, c.close, HOUR_MS)),
+        "from": _hour(c.time_ms[0])[:10], "to": _hour(c.time_ms[-1])[:10],
+        "day": _worst(*daily_moves(c.time_ms, c.high, c.low, c.close, HOUR_MS)),
+    }  # fmt: skip
+
+
+def _worst(fall: FloatArray, rise: FloatArray, begins: IntArray) -> dict[str, Any]:
     down, up = int(fall.argmax()), int(rise.argmax())
     return {
-        "fall_frac": _up(fall[down]), "fall_at": _hour(opens[down]),
-        "rise_frac": _up(rise[up]), "rise_at": _hour(opens[up]),
-        "from": _hour(c.time_ms[0])[:10], "to": _hour(c.time_ms[-1])[:10],
+        "fall_frac": _up(fall[down]), "fall_at": _hour(begins[down]),
+        "rise_frac": _up(rise[up]), "rise_at": _hour(begins[up]),
     }  # fmt: skip
 
 
@@ -145,9 +164,16 @@ def _worse(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
         if not both:
             continue
         out[kind] = {"from": min(h["from"] for h in both), "to": max(h["to"] for h in both)}
-        for way in ("fall", "rise"):
-            worst = max(both, key=lambda hours: float(hours[f"{way}_frac"]))
-            out[kind] |= {f"{way}_frac": worst[f"{way}_frac"], f"{way}_at": worst[f"{way}_at"]}
+        out[kind] |= _worse_ways(both)
+        out[kind]["day"] = _worse_ways([hours["day"] for hours in both])
+    return out
+
+
+def _worse_ways(both: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for way in ("fall", "rise"):
+        worst = max(both, key=lambda one: float(one[f"{way}_frac"]))
+        out |= {f"{way}_frac": worst[f"{way}_frac"], f"{way}_at": worst[f"{way}_at"]}
     return out
 
 

@@ -1,4 +1,4 @@
-"""The worst hour: what candles show of it, what is looked at again, and the shipped table."""
+"""The worst hour and day: what candles show, what is looked at again, and the shipped table."""
 
 from __future__ import annotations
 
@@ -13,15 +13,25 @@ from models.base.errors import InputError
 from models.base.types import FloatArray, IntArray
 from models.trade.risk import worst_hours
 from models.trade.risk.worst_hours import (
+    ASSUMED_DAY,
     CALM,
+    CALM_DAY,
+    CoinRecord,
+    SeenDays,
     SeenHours,
+    WorstDay,
     WorstHour,
+    daily_moves,
     hourly_moves,
     parsed_hours,
+    recorded,
+    recorded_day,
+    worst_24_hours,
     worst_hour,
 )
 
 HOUR = 3_600_000
+DAY = 24 * HOUR
 SHIPPED = ("BTC", "ETH", "LTC", "BCH", "XRP")
 
 
@@ -112,21 +122,35 @@ def test_hours_when_the_newest_goes_on_then_its_crash_counts_and_what_was_looked
 
 
 def test_table_when_a_row_is_wrong_then_it_is_refused_by_name() -> None:
-    good = {"coin": "A", "traded": {"fall_frac": 0.5, "rise_frac": 0.5}}
-    assert parsed_hours([good]) == {"A": {"traded": WorstHour(fall_frac=0.5, rise_frac=0.5)}}
-    both = parsed_hours([{**good, "mark": {"fall_frac": 0.25, "rise_frac": 0.75}}])["A"]
-    assert both["mark"] == WorstHour(fall_frac=0.25, rise_frac=0.75)
+    day = {"fall_frac": 0.6, "rise_frac": 0.8}
+    good = {"coin": "A", "traded": {"fall_frac": 0.5, "rise_frac": 0.5, "day": day}}
+    assert parsed_hours([good]) == {
+        "A": {
+            "traded": CoinRecord(
+                hour=WorstHour(fall_frac=0.5, rise_frac=0.5),
+                day=WorstDay(fall_frac=0.6, rise_frac=0.8),
+            )
+        }
+    }
+    marks = {"fall_frac": 0.25, "rise_frac": 0.75, "day": {"fall_frac": 0.3, "rise_frac": 0.75}}
+    both = parsed_hours([{**good, "mark": marks}])["A"]
+    assert both["mark"].hour == WorstHour(fall_frac=0.25, rise_frac=0.75)
+    assert both["mark"].day == WorstDay(fall_frac=0.3, rise_frac=0.75)
     with pytest.raises(InputError, match="A is there twice"):
         parsed_hours([good, good])
-    half = {"fall_frac": 0.5}
+    half, traded = {"fall_frac": 0.5, "day": day}, {"fall_frac": 0.5, "rise_frac": 0.5}
     for wrong in (
         {"coin": "A"}, {"traded": good["traded"]}, {**good, "traded": {}}, {**good, "traded": half},
-        {**good, "mark": half}, {**good, "traded": {"fall_frac": "much", "rise_frac": 0.5}},
+        {**good, "mark": half}, {**good, "traded": {**traded, "fall_frac": "much", "day": day}},
+        {**good, "traded": traded}, {**good, "traded": {**traded, "day": {"fall_frac": 0.6}}},
     ):  # fmt: skip
         with pytest.raises(InputError, match="expected coin and traded"):
             parsed_hours([wrong])
     with pytest.raises(InputError, match="0 <= fall <= 1"):
-        parsed_hours([{**good, "traded": {"fall_frac": 1.1, "rise_frac": 0.5}}])
+        parsed_hours([{**good, "traded": {"fall_frac": 1.1, "rise_frac": 0.5, "day": day}}])
+    for milder in ({"fall_frac": 0.4999, "rise_frac": 0.5}, {"fall_frac": 0.5, "rise_frac": 0.4}):
+        with pytest.raises(InputError, match="no calmer than its worst hour"):
+            parsed_hours([{**good, "traded": {**traded, "day": milder}}])
 
 
 def test_table_when_read_then_it_is_the_shipped_one_and_a_planted_calm_coin_would_be_noticed() -> (
@@ -135,8 +159,9 @@ def test_table_when_read_then_it_is_the_shipped_one_and_a_planted_calm_coin_woul
     table = worst_hours._table()
     assert set(SHIPPED) <= set(table)
     for coin, row in table.items():
-        assert row["traded"].fall_frac > 0.25, coin
-        assert row["traded"].rise_frac > 0.25, coin
+        for worst in (row["traded"].hour, row["traded"].day):
+            assert worst.fall_frac > 0.25, coin
+            assert worst.rise_frac > 0.25, coin
 
 
 def test_hours_when_their_moves_are_told_then_each_stands_beside_the_open_of_its_hour() -> None:
@@ -149,3 +174,121 @@ def test_hours_when_their_moves_are_told_then_each_stands_beside_the_open_of_its
     fall, rise, opens = hourly_moves(time_ms, high, low, close, HOUR // 4)
     assert opens.tolist() == [begin + HOUR, begin + 2 * HOUR]
     assert (fall, rise) == (pytest.approx([0.0, 0.2]), pytest.approx([0.3, 0.0]))
+
+
+# -- a day ------------------------------------------------------------------------------------
+
+
+def test_day_when_candles_are_short_long_or_missing_then_each_is_read_as_it_can_be() -> None:
+    # 30 hours at 100; the high of hour 3 and the low of hour 27 are 24 hours apart.
+    t, flat = np.arange(30) * HOUR, np.full(30, 100.0)
+    close, low, high = flat.copy(), flat.copy(), flat.copy()
+    close[2], close[3], low[27] = 125.0, 200.0, 50.0
+    within = worst_24_hours(t, high, low, close, HOUR)
+    assert within.fall_frac == pytest.approx(1 - 50 / 200)  # hour 27 is the last of the 24 after 3
+    close[3] = 100.0
+    assert worst_24_hours(t, high, low, close, HOUR).fall_frac == pytest.approx(
+        0.5
+    )  # 2 is too long ago
+    low[26] = 50.0
+    assert worst_24_hours(t, high, low, close, HOUR).fall_frac == pytest.approx(1 - 50 / 125)
+    high[26] = 130.0
+    assert worst_24_hours(t, high, low, close, HOUR).rise_frac == pytest.approx(0.3)
+    # A candle is held against the close before it, never against its own.
+    one = worst_24_hours(t[:2], high[:2] * [9, 1], low[:2] * [0.1, 1], close[:2], HOUR)
+    assert one == CALM_DAY
+    # Two days as one candle: one of them moved by the root of it, were both alike.
+    two = np.arange(3) * 2 * DAY
+    move = worst_24_hours(
+        two, np.array([1.0, 4.0, 1.0]), np.array([1.0, 1.0, 0.25]), np.ones(3), 2 * DAY
+    )
+    assert (move.fall_frac, move.rise_frac) == pytest.approx((0.5, 1.0))
+    whole = worst_24_hours(two // 2, np.ones(3), np.array([1.0, 0.25, 1.0]), np.ones(3), DAY)
+    assert whole.fall_frac == pytest.approx(0.75)
+    for n in (0, 1):
+        assert worst_24_hours(t[:n], high[:n], low[:n], close[:n], HOUR) == CALM_DAY
+
+
+def test_day_when_there_is_a_hole_then_what_lies_within_24_hours_counts_and_no_more() -> None:
+    close, low = np.full(3, 100.0), np.array([100.0, 80.0, 60.0])
+    for last, deepest in ((23, 0.4), (24, 0.4), (25, 0.2)):
+        t = np.array([0, 1, last]) * HOUR
+        seen = worst_24_hours(t[[0, 1, 2]], close, low, np.array([100.0, 50.0, 100.0]), HOUR)
+        assert seen.fall_frac == pytest.approx(deepest), last
+    fall, rise, begins = daily_moves(np.array([0, 1, 40]) * HOUR, close, low, close, HOUR)
+    assert begins.tolist() == [HOUR]  # nothing follows the second within a day, nor the last
+    assert (fall.tolist(), rise.tolist()) == ([pytest.approx(0.2)], [0.0])
+
+
+def test_day_when_a_price_is_broken_then_it_is_refused() -> None:
+    t, close = np.arange(3) * HOUR, np.array([100.0, 90.0, 80.0])
+    for broken in (math.nan, math.inf, 0.0, -1.0):
+        with pytest.raises(InputError, match="finite prices > 0"):
+            worst_24_hours(t, close, np.array([100.0, broken, 80.0]), close, HOUR)
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 10**6), per_hour=st.sampled_from([1, 4]))
+def test_day_when_counted_by_a_plain_loop_then_it_is_the_same_and_no_calmer_than_an_hour(
+    seed: int, per_hour: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    step, n = HOUR // per_hour, 60 * per_hour
+    kept = np.sort(rng.choice(n, size=int(rng.integers(2, n)), replace=False))  # holes
+    t = kept * step + 7 * HOUR
+    close = 100 * np.exp(np.cumsum(0.03 * rng.standard_normal(len(t))))
+    high, low = close * (1 + 0.05 * rng.random(len(t))), close * (1 - 0.05 * rng.random(len(t)))
+    fall = rise = 0.0
+    for i in range(len(t)):
+        for j in range(i + 1, len(t)):
+            if t[j] + step <= t[i] + step + DAY:
+                fall = max(fall, 1 - float(low[j] / close[i]))
+                rise = max(rise, float(high[j] / close[i]) - 1)
+    day = worst_24_hours(t, high, low, close, step)
+    assert (day.fall_frac, day.rise_frac) == pytest.approx((fall, rise), abs=1e-12)
+    assert day.or_worse(worst_hour(t, high, low, close, step)) == day
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10**6), per_hour=st.sampled_from([1, 4]))
+def test_day_when_looked_at_candle_by_candle_then_it_is_that_of_all_candles(
+    seed: int, per_hour: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    step, n = HOUR // per_hour, 72 * per_hour
+    t = np.arange(n) * step + 7 * HOUR
+    close = 100 * np.exp(np.cumsum(0.03 * rng.standard_normal(n)))
+    high, low = close * (1 + 0.05 * rng.random(n)), close * (1 - 0.05 * rng.random(n))
+    seen, i = SeenDays(), 0
+    while i < n:
+        i = min(n, i + int(rng.integers(1, 6)))
+        start = max(0, i - 25 * per_hour - 5 - int(rng.integers(0, n)))
+        got = seen.look("X", t[start:i], high[start:i], low[start:i], close[start:i], step)
+    assert got == worst_24_hours(t, high, low, close, step)
+
+
+def test_day_when_it_goes_on_then_its_later_low_counts_against_every_close_of_the_24_hours() -> (
+    None
+):
+    t, flat = np.arange(26) * HOUR, np.full(26, 100.0)
+    close, low = flat.copy(), flat.copy()
+    close[1], seen = 200.0, SeenDays()
+    assert seen.known("X") == (CALM_DAY, 0)
+    assert seen.look("X", t, flat, low, close, HOUR).fall_frac == pytest.approx(0.5)
+    low[25] = 40.0  # the newest candle goes on: 24 hours after the close at 200
+    assert seen.look("X", t[1:], flat[1:], low[1:], close[1:], HOUR).fall_frac == pytest.approx(0.8)
+    assert seen.known("X")[1] == 25 * HOUR
+
+
+def test_day_when_recorded_then_marks_differ_and_an_unknown_coin_is_worse_than_any() -> None:
+    assert recorded_day("NEW/USDT:USDT") == recorded_day("LTC/BTC") == ASSUMED_DAY
+    for coin in SHIPPED:
+        pair = f"{coin}/USDT:USDT"
+        day = recorded_day(pair)
+        assert day != ASSUMED_DAY
+        assert day.or_worse(ASSUMED_DAY) == ASSUMED_DAY
+        assert day.or_worse(recorded(pair)) == day
+        assert recorded_day(pair, at_marks=True).or_worse(day) == day
+    ether = "ETH/USDT:USDT"
+    assert recorded_day(ether, at_marks=True).rise_frac < recorded_day(ether).rise_frac
+    assert recorded_day("LTC/USDT:USDT", at_marks=True).fall_frac == 0.6099  # 2025-10-10

@@ -6,9 +6,10 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from models.trade.risk.worst_hours import worst_hour
+from models.trade.risk.worst_hours import worst_24_hours, worst_hour
 from strategies.desk.backtests.data import load_checked
 from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.cli import main
@@ -31,6 +32,12 @@ def test_table_when_measured_then_it_is_what_the_candles_show_and_never_less(dat
         seen = worst_hour(c.time_ms, c.high, c.low, c.close, HOUR)
         assert 0 <= row["traded"]["fall_frac"] - seen.fall_frac < 1.1e-4
         assert 0 <= row["traded"]["rise_frac"] - seen.rise_frac < 1.1e-4
+        day, of_all = row["traded"]["day"], worst_24_hours(c.time_ms, c.high, c.low, c.close, HOUR)
+        assert 0 <= day["fall_frac"] - of_all.fall_frac < 1.1e-4
+        assert 0 <= day["rise_frac"] - of_all.rise_frac < 1.1e-4
+        at = datetime.strptime(day["fall_at"], "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
+        k = int(np.searchsorted(c.time_ms, at.timestamp() * 1000))  # the first candle of the day
+        assert 1 - c.low[k : k + 24].min() / c.close[k - 1] == pytest.approx(of_all.fall_frac)
         assert row["source"] == "a market"
 
 
@@ -41,14 +48,19 @@ def test_table_when_renewed_then_a_worse_hour_on_record_stays(
     arguments = ["worst-hours", "--data", str(datadir), "--write", str(table)]
     assert main(arguments) == 0
     rows = json.loads(table.read_text())["coins"]
-    assert "| any other | assumed | -85.0% |" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "| any other | assumed | an hour | -85.0% |" in said
+    assert "| any other | assumed | a day | -100.0% |" in said
     btc = next(row for row in rows if row["coin"] == "BTC")
     btc["traded"] |= {"fall_frac": 0.9, "fall_at": "2010-01-01 00:00", "from": "2010-01-01"}
+    btc["traded"]["day"] |= {"fall_frac": 0.95, "fall_at": "2010-01-01 00:00"}
     table.write_text(json.dumps({"coins": [*rows, {**btc, "coin": "OLD"}]}))
     assert main(arguments) == 0
     again = {row["coin"]: row for row in json.loads(table.read_text())["coins"]}
     assert again["BTC"]["traded"]["fall_frac"] == 0.9
     assert again["BTC"]["traded"]["fall_at"] == "2010-01-01 00:00"
+    assert again["BTC"]["traded"]["day"]["fall_frac"] == 0.95
+    assert again["BTC"]["traded"]["day"]["rise_frac"] < 0.95
     assert "OLD" in again
     # The marks begin 14 years after the record: what they would show is not the worst.
     assert "mark" not in again["BTC"]
@@ -56,12 +68,14 @@ def test_table_when_renewed_then_a_worse_hour_on_record_stays(
 
 def test_rows_when_merged_then_each_way_keeps_its_worse_hour() -> None:
     def row(fall: float, rise: float, day: str) -> dict[str, object]:
-        hour = {"fall_frac": fall, "fall_at": day, "rise_frac": rise, "rise_at": day,
-                "from": day, "to": day}  # fmt: skip
+        hour = {"fall_frac": fall, "fall_at": day, "rise_frac": rise, "rise_at": day}
+        hour |= {"from": day, "to": day, "day": {**hour, "fall_frac": 1 - fall}}
         return {"coin": "A", "source": day, "traded": hour}
 
     (one,) = merged_hours([row(0.5, 0.1, "2020-01-01")], [row(0.2, 0.4, "2021-01-01")])
     assert (one["traded"]["fall_at"], one["traded"]["rise_at"]) == ("2020-01-01", "2021-01-01")
+    within_a_day = one["traded"]["day"]
+    assert (within_a_day["fall_at"], within_a_day["rise_at"]) == ("2021-01-01", "2021-01-01")
     assert (one["traded"]["from"], one["traded"]["to"]) == ("2020-01-01", "2021-01-01")
 
 
