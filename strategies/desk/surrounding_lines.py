@@ -1,14 +1,16 @@
-"""The command lines of `simulate`, `exchange`, `collect` and `settings`."""
+"""The command lines of `simulate`, `exchange`, `collect`, `feeds import` and `settings`."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from strategies.desk.archive.layout import ARCHIVE_KINDS
 from strategies.desk.control import Subcommands
 from strategies.desk.loopback.options import add_exchange_options
 from strategies.desk.terminal.json_answers import add_json, print_json
 from strategies.desk.terminal.names import timeframe_name
+from strategies.desk.terminal.typed import typed_day
 
 
 def add_surroundings(commands: Subcommands) -> None:
@@ -27,6 +29,7 @@ def add_surroundings(commands: Subcommands) -> None:
     add_json(settings)
     settings.set_defaults(run=_settings)
     _add_collect(commands)
+    _add_feeds(commands)
 
 
 def _add_collect(commands: Subcommands) -> None:
@@ -37,6 +40,33 @@ def _add_collect(commands: Subcommands) -> None:
     collect.add_argument("--status", action="store_true", help="only say how old each feed is")
     collect.add_argument("--userdir", type=Path, help="the bot's; default: as configured")
     collect.set_defaults(run=_collect)
+
+
+def _add_feeds(commands: Subcommands) -> None:
+    feeds = commands.add_parser("feeds", help="give the collected feeds a past")
+    words = feeds.add_subparsers(required=True, metavar="word")
+    take = words.add_parser("import", help="from the exchange's public archive, by day")
+    take.add_argument("--symbols", nargs="+", default=[], help="as LTCUSDT; default: of the coins")
+    take.add_argument("--from", dest="start", type=typed_day, required=True, help="YYYY-MM-DD")
+    take.add_argument("--to", dest="stop", type=typed_day, help="YYYY-MM-DD; default: 2 days ago")
+    take.add_argument(
+        "--kinds", nargs="+", default=[], choices=ARCHIVE_KINDS, help="of files; default: all"
+    )
+    take.add_argument("--archive", default="", help="its address; default: the exchange's")
+    take.add_argument("--config", type=Path, action="append", default=[], help="the bot's")
+    take.add_argument(
+        "--userdir", type=Path, help="the bot's; default: user_data, or as configured"
+    )
+    take.set_defaults(run=_feeds_import)
+
+
+def _feeds_import(options: argparse.Namespace) -> int:
+    from strategies.desk.archive.importing import run_feeds_import
+
+    return run_feeds_import(
+        configs=options.config, userdir=options.userdir, symbols=options.symbols,
+        kinds=options.kinds, start=options.start, stop=options.stop, archive=options.archive,
+    )  # fmt: skip
 
 
 def _collect(options: argparse.Namespace) -> int:

@@ -124,18 +124,24 @@ async def _stream(request: web.Request, state: FeedsState, provider: str) -> web
 @contextmanager
 def running_feeds(state: FeedsState) -> Iterator[str]:
     """Serve the providers from a background thread; yield the base URL."""
+    app = web.Application()
+    app[STATE] = state
+    app.router.add_route("*", "/{path:.*}", _answer)
+    with running_app(app) as (url, state.loop):
+        yield url
+
+
+@contextmanager
+def running_app(app: web.Application) -> Iterator[tuple[str, asyncio.AbstractEventLoop]]:
+    """Serve an application from a background thread; yield the base URL, and the thread's loop."""
     loop = asyncio.new_event_loop()
-    state.loop = loop
     thread = threading.Thread(target=loop.run_forever, name="loopback-feeds", daemon=True)
     thread.start()
     try:
-        app = web.Application()
-        app[STATE] = state
-        app.router.add_route("*", "/{path:.*}", _answer)
         started = asyncio.run_coroutine_threadsafe(start_serving(app, "127.0.0.1", 0), loop)
         runner, url = started.result(10)
         try:
-            yield url
+            yield url, loop
         finally:
             asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
     finally:

@@ -24,9 +24,11 @@ class FeedKind:
     stale_s: float
     sources: tuple[str, ...]  # the preferred one first
     per_coin: bool = True
+    archived: bool = False  # whether the archive below tells it, too
 
 
 _MINUTE, _HOUR = 60.0, 3600.0
+ARCHIVE: Final = "binance_archive"  # what has been imported (`breakwater feeds import`)
 _EXCHANGES: Final = ("binance", "okx", "bybit")
 _BLOCKS: Final = "blocks"  # stands for the provider of the coin's blocks
 BLOCK_PROVIDERS: Final = {"LTC": "litecoinspace", "BTC": "mempool.space"}
@@ -36,11 +38,19 @@ KINDS: Final[Mapping[str, FeedKind]] = {
         every_s=_MINUTE, lag_s=0, stale_s=5 * _MINUTE, sources=("binance", "bybit")
     ),
     "open_interest": FeedKind(
-        every_s=2 * _MINUTE, lag_s=5 * _MINUTE, stale_s=30 * _MINUTE, sources=_EXCHANGES
+        every_s=2 * _MINUTE,
+        lag_s=5 * _MINUTE,
+        stale_s=30 * _MINUTE,
+        sources=_EXCHANGES,
+        archived=True,
     ),
     # One feed for each exchange: their rates differ, so none stands in for another.
     "funding_binance": FeedKind(
-        every_s=10 * _MINUTE, lag_s=_MINUTE, stale_s=9 * _HOUR, sources=("binance",)
+        every_s=10 * _MINUTE,
+        lag_s=_MINUTE,
+        stale_s=9 * _HOUR,
+        sources=("binance",),
+        archived=True,
     ),
     "funding_okx": FeedKind(
         every_s=10 * _MINUTE, lag_s=_MINUTE, stale_s=9 * _HOUR, sources=("okx",)
@@ -49,7 +59,11 @@ KINDS: Final[Mapping[str, FeedKind]] = {
         every_s=10 * _MINUTE, lag_s=_MINUTE, stale_s=9 * _HOUR, sources=("bybit",)
     ),
     "long_short": FeedKind(
-        every_s=2 * _MINUTE, lag_s=5 * _MINUTE, stale_s=30 * _MINUTE, sources=_EXCHANGES
+        every_s=2 * _MINUTE,
+        lag_s=5 * _MINUTE,
+        stale_s=30 * _MINUTE,
+        sources=_EXCHANGES,
+        archived=True,
     ),
     "mempool": FeedKind(
         every_s=10 * _MINUTE, lag_s=0, stale_s=_HOUR, sources=(_BLOCKS, "blockchair")
@@ -60,6 +74,15 @@ KINDS: Final[Mapping[str, FeedKind]] = {
     "votes": FeedKind(every_s=30 * _MINUTE, lag_s=0, stale_s=24 * _HOUR, sources=("coingecko",)),
     "fear_greed": FeedKind(
         every_s=_HOUR, lag_s=_HOUR, stale_s=48 * _HOUR, per_coin=False, sources=("alternative.me",)
+    ),
+}
+# Feeds with a past and no present: nothing collects them, so no model is fed them.
+IMPORTED: Final[Mapping[str, FeedKind]] = {
+    "depth": FeedKind(
+        every_s=5 * _MINUTE, lag_s=10 * _MINUTE, stale_s=30 * _MINUTE, sources=(), archived=True
+    ),
+    "premium": FeedKind(
+        every_s=5 * _MINUTE, lag_s=5 * _MINUTE, stale_s=30 * _MINUTE, sources=(), archived=True
     ),
 }
 STATUS: Final = "status.json"  # the collector's own report, beside the records
@@ -81,6 +104,25 @@ def sources_of(feed: str, coin: str) -> tuple[str, ...]:
     return tuple(BLOCK_PROVIDERS.get(coin, "") if name == _BLOCKS else name for name in named)
 
 
+def feed_kind(feed: str) -> FeedKind:
+    """Return what kind of feed one is, collected or imported."""
+    return IMPORTED[feed] if feed in IMPORTED else KINDS[feed]
+
+
+def readable_sources(feed: str, coin: str) -> tuple[str, ...]:
+    """Return whose records of a feed are read: those that tell it, and last what was imported.
+
+    Last, so that what was collected stays what was known at the time.
+
+    Examples
+    --------
+    >>> readable_sources("funding_binance", "LTC"), readable_sources("premium", "LTC")
+    (('binance', 'binance_archive'), ('binance_archive',))
+    """
+    collected = sources_of(feed, coin) if feed in KINDS else ()
+    return (*collected, ARCHIVE) if feed_kind(feed).archived else collected
+
+
 @dataclass(frozen=True, kw_only=True)
 class CollectConfig:
     """The `breakwater.collect` block."""
@@ -88,7 +130,7 @@ class CollectConfig:
     folder: str = ""  # default: feeds in the user directory
     # whose feeds are kept, where a feed is of one coin
     coins: tuple[str, ...] = field(default=("LTC", "BTC"), metadata={EXPECTED: "a list of coins"})
-    quota_gb: float = 5.0  # oldest whole days go first, never today's
+    quota_gb: float = 5.0  # oldest whole days go first, never today's, never what was imported
     features: bool = False  # whether models are fed the feeds; then they are trained with them
     timeout_s: float = 20.0  # for one answer
     first_pause_s: float = 1.0  # of a source that failed; doubles, with jitter

@@ -14,11 +14,11 @@ import numpy as np
 
 from models.base.types import FloatArray, IntArray
 from models.base.units import DAY_MS, HOUR_MS, MINUTE_MS
-from models.data.feeds.catalog import KINDS, MARKET, sources_of
+from models.data.feeds.catalog import KINDS, MARKET, feed_kind, readable_sources, sources_of
 from models.data.feeds.point_in_time import Joined, join, window_sum
 from models.data.feeds.store import Origin, files, records
 
-_WRITTEN_MS: Final = 1000  # from receipt to the disk, at worst: nobody reads it before
+WRITTEN_MS: Final = 1000  # from receipt to the disk, at worst: nobody reads it before
 _COVERED: Final = 0.9  # of an hour, for its liquidations to be known
 
 Values = Mapping[str, FloatArray]  # name -> (M,)
@@ -42,6 +42,17 @@ _FEATURES: Final[Mapping[str, Mapping[str, Feature]]] = {
 def _alive(values: Values) -> FloatArray:
     """A stream's signs of life; what happened is none, it may have been the last."""
     return np.where(values["covered_s"] > 0, 1.0, np.nan)
+
+
+class _Named(dict[str, FloatArray]):
+    """Values by name; what nobody has told is NaN throughout."""
+
+    def __init__(self, values: Values, rows: int) -> None:
+        super().__init__(values)
+        self._rows = rows
+
+    def __missing__(self, name: str) -> FloatArray:
+        return np.full(self._rows, np.nan)
 
 
 class _Readings(NamedTuple):
@@ -79,9 +90,8 @@ class Collected:
         found: dict[str, Joined] = {}
         for feed, wanted in _FEATURES.items():
             of = coin if KINDS[feed].per_coin else MARKET
-            readings = [self._readings(Origin(feed, of, s), close_ms) for s in sources_of(feed, of)]
             for name, feature in wanted.items():
-                found[name] = _first([_joined(feed, one, feature, close_ms) for one in readings])
+                found[name] = self.known(feed, of, feature, close_ms)
         found["interest_1d"] = self._interest(coin, close_ms)
         found |= self._liquidated(coin, close_ms)
         out: dict[str, FloatArray] = {}
@@ -89,10 +99,18 @@ class Collected:
             out |= {name: joined.value, f"{name}_age": np.log1p(joined.age_ms / HOUR_MS)}
         return out
 
+    def known(self, feed: str, coin: str, feature: Feature, close_ms: IntArray) -> Joined:
+        """Return (N,) what `feature` makes of a feed's values, as known at each close."""
+        readings = [
+            self._readings(Origin(feed, coin, source), close_ms)
+            for source in readable_sources(feed, coin)
+        ]
+        return _first([_joined(feed, one, feature, close_ms) for one in readings])
+
     def _interest(self, coin: str, close_ms: IntArray) -> Joined:
         """Log change of open interest in a day, each within one source: their levels differ."""
         changes = []
-        for source in sources_of("open_interest", coin):
+        for source in readable_sources("open_interest", coin):
             readings = self._readings(Origin("open_interest", coin, source), close_ms, DAY_MS)
             now, then = (
                 _joined("open_interest", readings, lambda v: np.log(v["base"]), close_ms - back)
@@ -121,7 +139,7 @@ class Collected:
         """Return what a source told that may matter at the closes, or up to `before_ms` before."""
         if not len(close_ms):
             return _joint([])
-        reach = before_ms + int(1000 * KINDS[origin.feed].stale_s) + DAY_MS
+        reach = before_ms + int(1000 * feed_kind(origin.feed).stale_s) + DAY_MS
         paths = files(self._root, origin, int(close_ms[0]) - reach, int(close_ms[-1]))
         return _joint([self._of_day(origin.feed, path) for path in paths])
 
@@ -132,7 +150,7 @@ class Collected:
             names = sorted({name for r in first for name in r.values})
             readings = _Readings(
                 np.array([r.event_ms for r in first], dtype=np.int64),
-                np.array([r.received_ms for r in first], dtype=np.int64) + _WRITTEN_MS,
+                np.array([r.received_ms for r in first], dtype=np.int64) + WRITTEN_MS,
                 {n: np.array([r.values.get(n, np.nan) for r in first], float) for n in names},
             )
             kept = readings if feed == "liquidations" else _thinned(feed, readings)
@@ -142,7 +160,7 @@ class Collected:
 
 def _thinned(feed: str, readings: _Readings) -> _Readings:
     """Keep the newest event of those that become known in one minute: no close lies between."""
-    known = np.maximum(readings.event_ms + int(1000 * KINDS[feed].lag_s), readings.readable_ms)
+    known = np.maximum(readings.event_ms + int(1000 * feed_kind(feed).lag_s), readings.readable_ms)
     minute = -(-known // MINUTE_MS)
     order = np.lexsort((readings.event_ms, minute))
     last = np.append(np.diff(minute[order]) != 0, True)[: len(order)]
@@ -166,11 +184,11 @@ def _of(readings: _Readings, name: str) -> FloatArray:
 
 
 def _joined(feed: str, readings: _Readings, feature: Feature, close_ms: IntArray) -> Joined:
-    kind = KINDS[feed]
+    kind = feed_kind(feed)
     values = np.array([], dtype=np.float64)
     if len(readings.event_ms):
         with np.errstate(divide="ignore", invalid="ignore"):
-            values = feature(readings.values)
+            values = feature(_Named(readings.values, len(readings.event_ms)))
     return join(
         close_ms,
         readings.event_ms,

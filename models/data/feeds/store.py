@@ -3,6 +3,7 @@
 `<folder>/<feed>/<coin>/<source>/<day>.jsonl`, a line per record, in the order they were received;
 the day is that of receipt, so that no file of the past is ever touched again. A value that a
 provider changes later is appended as a revision: the first one stays what was known at the time.
+What was imported has a source of its own, and as its receipt the moment it could have been read.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import IO, Final
 
 from models.base.errors import InputError
 from models.base.files import open_regular, sync_folder
+from models.data.feeds.catalog import ARCHIVE
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +69,11 @@ def day_of(time_ms: int) -> str:
     return f"{datetime.fromtimestamp(time_ms // 1000, UTC):%Y-%m-%d}"
 
 
+def path_of(root: Path, origin: Origin, day: str) -> Path:
+    """Return the file of what an origin told on a UTC day."""
+    return origin.folder(root) / f"{day}{_SUFFIX}"
+
+
 def read(root: Path, origin: Origin, from_ms: int, to_ms: int) -> Iterator[FeedRecord]:
     """Yield what was received in [from_ms, to_ms], in that order, revisions included.
 
@@ -111,16 +118,33 @@ def newest_event(root: Path, origin: Origin) -> int | None:
     return max((r.event_ms for r in records(found[-1])), default=None) if found else None
 
 
+def imported_newest(root: Path) -> dict[tuple[str, str], int]:
+    """Return the newest event of what was imported, by feed and coin."""
+    found: dict[tuple[str, str], int] = {}
+    for folder in sorted(root.glob(f"*/*/{ARCHIVE}")):
+        for path in sorted(folder.glob(f"*{_SUFFIX}"), reverse=True):
+            # A day may hold nothing but later values of old events.
+            if first := [r.event_ms for r in records(path) if r.revision == 0]:
+                found[folder.parts[-3], folder.parts[-2]] = max(first)
+                break
+    return found
+
+
 def days(root: Path) -> dict[str, list[Path]]:
-    """Return every file below `root` by its day, oldest day first."""
+    """Return every collected file below `root` by its day, oldest day first."""
     found: dict[str, list[Path]] = {}
     for path in sorted(root.glob(f"*/*/*/*{_SUFFIX}"), key=lambda p: p.name):
-        found.setdefault(path.stem, []).append(path)
+        if path.parent.name != ARCHIVE:
+            found.setdefault(path.stem, []).append(path)
     return found
 
 
 def enforce_quota(root: Path, max_bytes: int, today: str) -> list[str]:
-    """Delete whole days, the oldest first and never today's, until the files fit; return them."""
+    """Delete whole days, the oldest first and never today's, until the files fit; return them.
+
+    What was imported neither counts nor goes: it was asked for by its days, and is older than all
+    that is collected.
+    """
     by_day = {day: sum(path.stat().st_size for path in paths) for day, paths in days(root).items()}
     total, gone = sum(by_day.values()), []
     for day, size in by_day.items():

@@ -6,19 +6,28 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.base.units import HOUR_MS
-from models.data.feeds.catalog import CollectConfig, freshness
+from models.data.feeds.catalog import ARCHIVE, CollectConfig, freshness
+from models.data.feeds.store import imported_newest
 
 
 def report(
     config: CollectConfig, root: Path, now_ms: int, names: Sequence[str] = ()
 ) -> tuple[list[str], bool]:
-    """Return the report's lines, and whether every feed is fresh and the collector alive."""
+    """Return the report's lines, and whether every feed is fresh and the collector alive.
+
+    What was imported is told beside; it has no present that could be stale.
+    """
     known = freshness(config, root, now_ms)
     feeds = [feed for feed in known.feeds if not names or feed.name in names]
     rows = [("feed", "coin", "state", "age", "source", "last error")]
     rows += [
         (feed.name, feed.coin, feed.state, duration(feed.age_ms), feed.source or "-", feed.error)
         for feed in feeds
+    ]
+    rows += [
+        (name, coin, "imported", duration(now_ms - event_ms), ARCHIVE, "")
+        for (name, coin), event_ms in imported_newest(root).items()
+        if not names or name in names
     ]
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
     lines = [

@@ -7,6 +7,7 @@ import io
 import math
 import os
 import sys
+from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
@@ -81,6 +82,25 @@ def positive(word: str) -> float:
     if not (math.isfinite(number) and number > 0):
         raise argparse.ArgumentTypeError(f"expected a number > 0, got {word!r}")
     return number
+
+
+def typed_day(word: str) -> date:
+    """Return a UTC day YYYY-MM-DD.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is none.
+
+    Examples
+    --------
+    >>> typed_day("2021-12-01")
+    datetime.date(2021, 12, 1)
+    """
+    try:
+        return datetime.strptime(word, "%Y-%m-%d").date()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a day YYYY-MM-DD, got {word!r}") from None
 
 
 def add_market_options(command: argparse.ArgumentParser) -> None:
