@@ -23,7 +23,7 @@ from strategies.desk.archive.layout import (
     ARCHIVE_KINDS,
     ARCHIVE_URL,
     ArchiveFile,
-    coin_of,
+    coin_of_symbol,
     planned_files,
     utc_date,
 )
@@ -95,7 +95,7 @@ class ArchiveImport:
         text = unpacked(fetched.data, told_digest(fetched.checksum, file.name), file.name)
         found = archive_records(text, file)
         written: Written = self._kept.keep(
-            file, fetched.checksum, coin_of(file.symbol), found.by_feed, self.clock()
+            file, fetched.checksum, coin_of_symbol(file.symbol), found.by_feed, self.clock()
         )
         outcome.taken(file, written)
         for what in found.odd:
@@ -167,7 +167,7 @@ def _asked(
         raise ConfigError(f"expected --from by {last}, the last day there is, got {start}")
     unique = list(dict.fromkeys(symbols))
     for symbol in unique:
-        coin_of(symbol)
+        coin_of_symbol(symbol)
     files = planned_files(kinds or list(ARCHIVE_KINDS), unique, start, last, today)
     if not files:
         raise ConfigError(f"expected files from {start} to {last}, the archive has none yet")

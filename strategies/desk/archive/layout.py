@@ -101,7 +101,7 @@ class ArchiveFile:
         return _midnight_ms(self.first), _midnight_ms(self.after)
 
 
-def coin_of(symbol: str) -> str:
+def coin_of_symbol(symbol: str) -> str:
     """Return the coin of a USDT-margined symbol; raises ConfigError where it is none."""
     match = SYMBOL.fullmatch(symbol)
     if match is None:
