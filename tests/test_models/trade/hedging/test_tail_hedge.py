@@ -174,14 +174,14 @@ def test_chance_of_liquidation_when_legs_would_raise_it_then_they_are_made_small
 def test_chance_of_liquidation_when_paths_are_any_then_no_fewer_legs_have_a_smaller(
     leverage: float, weight: float, seed: int
 ) -> None:
-    block, account = fat_paths(300, 6, 2, seed), account_of(leverage, (0.0, 0.0))
-    config = replace(FREE, liquidation_weight=weight)
+    block, account = fat_paths(300, 6, 2, seed), account_of(leverage, (0.3, 0.0))
+    config = replace(FREE, liquidation_weight=weight, cost_frac=0.01)
     found = tail_hedge(account, COINS, [block], config)
     a, b = found.ratio
     fewer = [(f * a, f * b) for f in np.linspace(0, 1, 21)] + [(a, 0.0), (0.0, b)]
     counts = [objective(account, block, config, found.kept, one)[1] for one in fewer]
     assert found.after.liquidated <= min(counts)
-    assert found.without_legs.liquidated == counts[0]
+    assert (found.without_legs.liquidated, found.after.liquidated) == (counts[0], counts[20])
 
 
 def test_a_leg_when_it_alone_raises_the_chance_of_liquidation_then_it_is_left_out() -> None:
@@ -229,12 +229,14 @@ def test_liquidations_when_counted_then_they_are_those_of_the_account_room(side:
 
 
 def test_worst_day_when_the_primary_may_be_reduced_then_a_repeat_costs_what_is_allowed() -> None:
-    account = account_of(3.0, (0.0,), worst_day_moves=(0.58, 0.02))
+    account = account_of(3.0, (0.5,), worst_day_moves=(0.58, 0.02))
     config = replace(FREE, may_reduce_primary=True)
     found = tail_hedge(account, COINS[:2], [fat_paths(300, 4, 1)], config)
     cost = 3.0 * (0.58 * found.kept + 0.02 * found.ratio[0])
     assert cost == pytest.approx(0.15, abs=1e-6)
     assert found.cut_needed == 0.0
+    assert found.ratio[0] < 0.5
+    assert found.action is HedgeAction.INCREASE  # what is cut is hedged with the coin itself
 
 
 def test_worst_day_when_the_position_may_not_be_reduced_then_the_cut_is_told_and_it_is_hedged() -> (
