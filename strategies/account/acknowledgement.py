@@ -31,6 +31,11 @@ _PACK: Final[Mapping[str, type[Any]]] = {
     "limits": HardLimits, "sizing": SizingConfig, "guards": GuardConfig, "hedge": HedgeConfig,
     "volatility_target": VolatilityTargetConfig,
 }  # fmt: skip
+# Came later, and are stricter than nothing: at their defaults what was accepted before still holds.
+_LATER: Final[Mapping[str, Any]] = {
+    "worst_day_equity_frac": HedgeConfig.worst_day_equity_frac,
+    "may_reduce_primary": HedgeConfig.may_reduce_primary,
+}
 # Those of Freqtrade's settings that may be anything and decide how large a position can get; all
 # else that safety leans on has a value it must have (`strategies.account.safety_table`).
 FREQTRADE_SETTINGS: Final = (
@@ -80,7 +85,10 @@ def settings_line(config: Mapping[str, Any]) -> str:
 def _parsed(name: str, block: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if name == "hedge" and block is None:
         return None
-    return asdict(from_mapping(_PACK[name], block or {}, where=f"breakwater.{name}"))
+    values = asdict(from_mapping(_PACK[name], block or {}, where=f"breakwater.{name}"))
+    if name != "hedge":
+        return values
+    return {key: v for key, v in values.items() if key not in _LATER or v != _LATER[key]}
 
 
 def may_isolate(config: Mapping[str, Any]) -> bool:

@@ -47,6 +47,24 @@ class PrimaryConfig:
         if not 1 <= self.leverage <= 125:
             raise ConfigError(f"expected 1 <= leverage <= 125, got {self.leverage}")
 
+    @property
+    def knows_equity(self) -> bool:
+        """Whether enough is given to know the equity of the account that holds it."""
+        return self.collateral_quote > 0 and self.entry_price > 0
+
+    def equity_behind(self, amount_base: float, price: float) -> float:
+        """Return the equity of the account that holds it, quote units, where that is given.
+
+        Parameters
+        ----------
+        amount_base
+            Of the position, unsigned.
+        price
+            Its price now.
+        """
+        sign = 1 if self.side == "long" else -1
+        return self.collateral_quote + sign * amount_base * (price - self.entry_price)
+
 
 @dataclass(frozen=True, kw_only=True)
 class HedgeConfig:
@@ -58,6 +76,10 @@ class HedgeConfig:
     instruments: tuple[str, ...] = field(metadata={EXPECTED: "a list of pairs"})
     leverage: float = 2.0  # of the hedge legs, as set on the exchange
     open_primary: bool = False  # `own`: open it, for backtests and dry-runs
+    # What a repeat of the coin's worst day may cost of the equity behind the position, in (0, 1];
+    # the legs are credited nothing for it: they do not hold a coin that moves alone.
+    worst_day_equity_frac: float = 0.15
+    may_reduce_primary: bool = False  # `own`: cut, in stages, a position beyond that; else say so
     baseline: BaselineConfig = field(default_factory=BaselineConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
 
@@ -71,6 +93,15 @@ class HedgeConfig:
             )
         if self.open_primary and self.mode is not HedgeMode.OWN:
             raise ConfigError("expected open_primary only with mode own")
+        if not 0 < self.worst_day_equity_frac <= 1:
+            raise ConfigError(
+                f"expected 0 < worst_day_equity_frac <= 1, got {self.worst_day_equity_frac}"
+            )
+        if self.may_reduce_primary and self.mode is not HedgeMode.OWN:
+            raise ConfigError(
+                "expected may_reduce_primary only with mode own",
+                cure="leave it out: the bot cannot order what is held elsewhere",
+            )
         given = self.primary.amount_base > 0 or self.primary.read is not None
         if not given and (self.mode is not HedgeMode.OWN or self.open_primary):
             raise ConfigError(

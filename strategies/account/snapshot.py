@@ -18,7 +18,7 @@ from models.trade.account.cross import CrossAccount, Position
 from models.trade.account.tiers import MarginTiers
 from models.trade.risk.reconciliation import Books
 from models.trade.risk.snapshot import Exposure, MarketState, ModelHealth
-from models.trade.risk.worst_hours import WorstHour
+from models.trade.risk.worst_hours import WorstDay, WorstHour
 
 _OUTCOMES: Final = 720  # forecasts looked back on: a month of hours
 
@@ -31,6 +31,7 @@ def exposure_of(
     *,
     isolated: bool = False,
     worst_hours: Mapping[str, WorstHour] | None = None,
+    worst_days: Mapping[str, WorstDay] | None = None,
     at_marks: bool = False,
 ) -> Exposure:
     """Return the marked account with its pending entries.
@@ -45,7 +46,7 @@ def exposure_of(
         Current price of every pair with an open trade.
     tiers
         Margin tiers of every pair with an open trade.
-    isolated, worst_hours, at_marks
+    isolated, worst_hours, worst_days, at_marks
         As `Exposure` has them.
 
     Raises
@@ -78,6 +79,7 @@ def exposure_of(
         pending_short_quote=pending[-1],
         isolated=isolated,
         worst_hours=worst_hours or {},
+        worst_days=worst_days or {},
         at_marks=at_marks,
     )
 

@@ -24,6 +24,7 @@ from models.base.errors import ConfigError
 from models.base.files import wall_clock_ms
 from models.operate.journal.records import Incident
 from models.trade.risk.run import HEDGING, Guard
+from models.trade.risk.verdict import RiskDecision
 from strategies.account.hedge_config import HedgeConfig, HedgeMode, required_hedge
 from strategies.account.hedge_primary import PositionReader
 from strategies.account.safety_rules import Purpose
@@ -35,6 +36,7 @@ from strategies.bot.guarded import GuardedStrategy
 from strategies.bot.hedge_advice import HedgeAdvice
 from strategies.bot.hedge_feeds import HedgeFeeds
 from strategies.bot.hedge_plan import Plan, Planner, warm_up_candles
+from strategies.bot.hedge_worst_day import WorstDayWatch
 from strategies.seams.hook_copies import spare_the_copy
 
 logger = logging.getLogger(__name__)
@@ -63,6 +65,7 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
         with refusing_to_start():
             self.require_settings(config)
             self.hedge = required_hedge(config, pack_config(config).hedge)
+            self._worst_day = WorstDayWatch(self.hedge, self._account, self._size, self._tell)
             collect = pack_config(config).collect
         super().__init__(config)
         self._fed = collect.features
@@ -72,6 +75,7 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
         self._advice = HedgeAdvice(
             self.hedge, self.planner, config["stake_currency"], self._send_always
         )
+        self.guarding.close_also(self._too_large)
         self._signal: DataFrame | None = None  # of the primary's newest analysis
         self._noted: dict[str, datetime] = {}  # pair -> candle whose decision was told
         self.startup_candle_count = warm_up_candles(self.hedge, self.forecasts)
@@ -105,8 +109,8 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
 
     @property
     def guards(self) -> Sequence[Guard]:
-        """Those that ask for no forecast."""
-        return HEDGING
+        """Those that ask for no forecast, and one for a repeat of the position's worst day."""
+        return (*HEDGING, self._worst_day.guard)
 
     @property
     def forecasts(self) -> bool:
@@ -143,8 +147,9 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
         self.dp.send_msg(message, always_send=True)
 
     def _source_figures(self) -> dict[str, float]:
-        """Return how far a second source of candles is away, and how old each feed is."""
-        return {**super()._source_figures(), **self._feeds.figures()}
+        """Return how far a second source is away, each feed's age, and the worst day's cost."""
+        feeds, worst = self._feeds.figures(), self._worst_day.figures()
+        return {**super()._source_figures(), **feeds, **worst}
 
     def populate_indicators(self, dataframe: DataFrame, metadata: dict[str, Any]) -> DataFrame:
         """Forecast of the primary, baseline and signal on the legs."""
@@ -229,7 +234,10 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
     def bot_loop_start(self, current_time: datetime, **kwargs: Any) -> None:
         """As ever; and say what a person has to do: transfers, and all of it in `advice`."""
         super().bot_loop_start(current_time, **kwargs)
-        if self.control is None or self.hedge.mode is HedgeMode.OWN:
+        if self.control is None:
+            return
+        self._look_at_worst_day(current_time)
+        if self.hedge.mode is HedgeMode.OWN:
             return
         self._ask_for_transfer(current_time)
         if self.hedge.mode is HedgeMode.ADVICE:
@@ -237,9 +245,28 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
                 self._advise(pair, current_time)
 
     @on_error_return(None)
+    def _look_at_worst_day(self, current_time: datetime) -> None:
+        """Say what a repeat of the worst day would cost the position, where that is too much."""
+        primary = self._row(self.hedge.primary.pair, current_time)
+        self._worst_day.look(float(primary["close"]), current_time)
+
+    def _size(self, now: datetime) -> float:
+        return self.planner.primary_amount([], now)
+
+    def _tell(self, text: str) -> None:
+        if self.control is not None:
+            self.control.record("worst.day", Incident(what=text))
+        self._send_always(text)
+
+    @on_error_return(0.0)
+    def _too_large(self, trade: Trade, rate: float, smallest_quote: float) -> float:
+        """Return the share of the position by which it is too large for its worst day."""
+        return self._worst_day.share_to_cut(trade, rate, smallest_quote)
+
+    @on_error_return(None)
     def _ask_for_transfer(self, current_time: datetime) -> None:
         """Say once a candle what the position's own account needs, where its state is known."""
-        if self._advice.knows_the_account:
+        if self.hedge.primary.knows_equity:
             row = self._row(self.hedge.instruments[0], current_time)
             self._advice.look_at_collateral(row, current_time)
 
@@ -273,11 +300,12 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
         if not amount > 0:
             self._nothing_to_open(pair, side, current_rate, entry_tag, why)
             return 0.0
-        allowed, why = self._allowed(
-            pair, side, amount * current_rate, current_rate, current_time
-        )  # fmt: skip
-        stake = min(allowed / leverage, max_stake)
-        return self._large_enough(pair, side, current_rate, stake, leverage, min_stake, why)
+        decision = self._allowed(pair, side, amount * current_rate, current_rate, current_time)
+        stake, why = min(decision.notional_quote / leverage, max_stake), decision.reason
+        stake = self._large_enough(pair, side, current_rate, stake, leverage, min_stake, why)
+        amounts = amount, stake * leverage / current_rate
+        self._worst_day.look_at_order(pair, *amounts, decision, current_time)
+        return stake
 
     def _nothing_to_open(
         self, pair: str, side: str, rate: float, tag: str | None, why: str
@@ -288,12 +316,12 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
 
     def _allowed(
         self, pair: str, side: str, notional: float, rate: float, now: datetime
-    ) -> tuple[float, str]:
+    ) -> RiskDecision:
         """Return the part of `notional` the guards let through, and what they had to say."""
         decision = self.guarding.decide(pair, side, notional, rate, now)
         if decision.notional_quote < notional:
             logger.info("%s %s: %s", pair, side, decision.reason)
-        return decision.notional_quote, decision.reason
+        return decision
 
     def _opening(self, pair: str, current_time: datetime) -> tuple[float, str]:
         """Return the amount a new trade of `pair` is to have, base units, and why."""
@@ -353,7 +381,7 @@ class HedgeStrategy(ForecastColumns, GuardedStrategy):
         """Return the stake to add, as much of the change as the guards allow."""
         pair, side = trade.pair, "short" if trade.is_short else "long"
         self.guarding.leverage[pair] = trade.leverage
-        notional, _ = self._allowed(pair, side, change * rate, rate, now)
+        notional = self._allowed(pair, side, change * rate, rate, now).notional_quote
         if notional < min_stake * trade.leverage or not notional > 0:
             return None
         return self.grown(trade, notional / trade.leverage, rate, now)

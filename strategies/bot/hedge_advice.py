@@ -31,11 +31,6 @@ class HedgeAdvice:
         self._asked_at: datetime | None = None  # candle of the last look at the collateral
         self._advised_at: dict[str, datetime] = {}  # pair -> close of the last advice
 
-    @property
-    def knows_the_account(self) -> bool:
-        """Whether enough is known of the position's own account to judge its collateral."""
-        return self._hedge.primary.collateral_quote > 0 and self._hedge.primary.entry_price > 0
-
     def look_at_collateral(self, row: Series, current_time: datetime) -> None:
         """Say what the position's own account needs, given the newest candle of a leg."""
         if self._asked_at == row["date"]:
@@ -44,7 +39,7 @@ class HedgeAdvice:
         price = float(row[hedge_frame.PRIMARY])
         sign = 1 if primary.side == "long" else -1
         size = self._planner.primary_amount([], current_time) * sign
-        equity = primary.collateral_quote + size * (price - primary.entry_price)
+        equity = primary.equity_behind(abs(size), price)
         tiers = load_binance_tiers([primary.pair])[primary.pair]
         need = float(transfer_need(equity, tiers.maintenance_margin(size * price)))
         if need > 0:

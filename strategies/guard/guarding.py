@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -151,6 +151,13 @@ class Guarding:
     ) -> float:
         """Return the notional of `trade` to close now, in a staged way; 0 for none."""
         return self.standing.reduction_quote(trade, rate, smallest_quote, self.true_time(now))
+
+    def close_also(self, share_of: Callable[[Trade, float, float], float]) -> None:
+        """Have closed in stages, too, the share of a trade that `share_of` names.
+
+        It is given the trade, its price and the smallest order's notional.
+        """
+        self.standing.close_also(share_of)
 
     @property
     def losses(self) -> LossState | None:

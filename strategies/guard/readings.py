@@ -14,12 +14,12 @@ from pandas import DataFrame
 
 from models.base.errors import InputError
 from models.base.files import Clock
-from models.base.units import HOUR_MS
+from models.base.units import DAY_MS
 from models.data.feeds.agreement import SourceAgreement
 from models.trade.account.tiers import MarginTiers
 from models.trade.risk.recall import decision_key
 from models.trade.risk.snapshot import Exposure, MarketState, ModelHealth, Stage
-from models.trade.risk.worst_hours import SeenHours, WorstHour
+from models.trade.risk.worst_hours import SeenDays, SeenHours, WorstDay, WorstHour
 from strategies.account.acknowledgement import may_isolate
 from strategies.account.market_view import MarketView
 from strategies.account.snapshot import candle_market, exposure_of, model_health
@@ -50,7 +50,7 @@ class Readings:
     def __init__(self, host: Host, stage: Stage, clock: Clock | None, permits: Permits) -> None:
         self.stage, self._permits = stage, permits
         self._host, self._clock = host, clock or _no_clock
-        self._hours = SeenHours()
+        self._hours, self._days = SeenHours(), SeenDays()
         self.view: MarketView | None = None  # made when first needed: Freqtrade's `dp` comes late
 
     # -- the account --------------------------------------------------------------------------
@@ -81,34 +81,41 @@ class Readings:
         for name in (*(trade.pair for trade in trades), *sorted(self._permits.pending_pairs())):
             if name not in prices:
                 prices[name] = self._price_of_held(name)
+        shown = {p: self._shown(p) for p in prices}
         return exposure_of(
             host.wallets.get_total(stake),
             trades,
             prices,
             self._tiers(prices),
             isolated=may_isolate(host.config),
-            worst_hours={p: self._shown(p) for p in prices},
+            worst_hours={p: hour for p, (hour, _) in shown.items()},
+            worst_days={p: day for p, (_, day) in shown.items()},
             at_marks=not host.has_stops,
         )
 
-    def _shown(self, pair: str) -> WorstHour:
-        """Return the worst hour the pair's candles have shown; calm where there are none yet."""
+    def _shown(self, pair: str) -> tuple[WorstHour, WorstDay]:
+        """Return the worst hour and day the pair's candles have shown; calm where there are none.
+
+        Each new candle is looked at with those of the day before it, and no other.
+        """
         candle_ms = self._host.candle_ms
         frame, _ = self._host.dp.get_analyzed_dataframe(pair, self._host.timeframe)
-        known, seen_ms = self._hours.known(pair)
+        hour, seen_ms = self._hours.known(pair)
+        day, _ = self._days.known(pair)
         if frame.empty:
-            return known
+            return hour, day
         newest_ms = epoch_ms(frame["date"].iloc[-1])
         if newest_ms == seen_ms:
-            return known
+            return hour, day
         new = len(frame) if newest_ms < seen_ms else (newest_ms - seen_ms) // candle_ms
         tail = frame.iloc[-(new + self._overlap()) :]
         high, low, close = (tail[name].to_numpy(np.float64) for name in ("high", "low", "close"))
-        return self._hours.look(pair, time_ms(tail), high, low, close, candle_ms)
+        moves = time_ms(tail), high, low, close, candle_ms
+        return self._hours.look(pair, *moves), self._days.look(pair, *moves)
 
     def _overlap(self) -> int:
-        """Return how many candles make an hour and the close before it."""
-        return max(1, HOUR_MS // self._host.candle_ms) + 1
+        """Return how many candles make a day and the close before it."""
+        return max(1, DAY_MS // self._host.candle_ms) + 1
 
     def _price_of_held(self, pair: str) -> float:
         """Return the price of what is held or ordered; without one nobody can value the account."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -65,6 +65,17 @@ class StandingWatch:
         self._held: frozenset[str] = frozenset()  # pairs of the open trades, as of the last loop
         self._uncounted: frozenset[str] = frozenset()  # what the losses lack, and is noted
         self._untold = ""  # of the losses' date
+        self._also: Callable[[Trade, float, float], float] = _nothing_more
+
+    def close_also(self, share_of: Callable[[Trade, float, float], float]) -> None:
+        """Close in stages what the strategy itself wants closed, whatever the guards do.
+
+        Parameters
+        ----------
+        share_of
+            Returns the share of a trade, given its price and the smallest order's notional.
+        """
+        self._also = share_of
 
     def loop(self, now: datetime) -> None:
         """Look after open positions: losses, margin, books, feeds, and what must be closed."""
@@ -141,9 +152,12 @@ class StandingWatch:
         share, pair = self._shed(trade.pair), trade.pair
         if any(order.order_type == "market" for order in open_exits(trade)):
             return 0.0
-        if share <= 0 or epoch_ms(now) < self._next_step_ms.get(pair, 0):
+        also = self._also(trade, rate, smallest_quote)
+        if max(share, also) <= 0 or epoch_ms(now) < self._next_step_ms.get(pair, 0):
             return 0.0
-        target = self._targets.setdefault(pair, trade.amount * (1 - share))
+        target = trade.amount * (1 - also)
+        if share > 0:
+            target = min(target, self._targets.setdefault(pair, trade.amount * (1 - share)))
         closed = self._unknowns.ask(
             f"the volume of {pair}", lambda: self._readings.candle_market(pair, now), pair=pair
         )
@@ -228,3 +242,7 @@ class StandingWatch:
 
 def _own_ratio(exposure: Exposure | None) -> float | None:
     return None if exposure is None else exposure.account.margin_ratio(exposure.marks)
+
+
+def _nothing_more(trade: Trade, rate: float, smallest_quote: float) -> float:
+    return 0.0

@@ -70,6 +70,7 @@ ROOMS: Final[dict[str, tuple[Room, ...]]] = {
     "gap": (
         Room(("models.trade.risk.gap", "models.trade.risk.worst_hours"),
              (f"{_RISK}/test_worst_hours.py", f"{_RISK}/test_gap.py"), _GUARDS),
+        _risk("test_worst_day", "worst_day"),
     ),
     "decision": (Room(("models.trade.decision.*",), ("tests/test_models/trade/decision",)),),
     "account": (

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from freqtrade.enums import CandleType, RunMode
+from freqtrade.persistence import Trade
 
 from models.base.files import wall_clock_ms
 from models.operate.control.state import Person
@@ -82,6 +84,8 @@ def row(**changes: Any) -> dict[str, Any]:
 
 
 class Provider:
+    volume = 1e7  # of a candle, in coins
+
     def __init__(self, **changes: Any) -> None:
         self.frame = pd.DataFrame([row(**changes)])
         self._exchange = OrderBook()
@@ -95,7 +99,7 @@ class Provider:
         frame = pd.concat([self.frame] * rows, ignore_index=True)
         wave = 1 + 0.002 * (np.arange(rows) % 2)
         close = RATES[pair] * wave / wave[-1]
-        return frame.assign(high=close, low=close, close=close, volume=1e7), NOW
+        return frame.assign(high=close, low=close, close=close, volume=self.volume), NOW
 
     def funding_rate(self, pair: str) -> dict[str, Any]:
         return {"markPrice": RATES[pair], "indexPrice": RATES[pair], "fundingRate": 0.0001,
@@ -115,6 +119,27 @@ class Provider:
 class Wallets:
     def get_total(self, currency: str) -> float:
         return 10_000.0
+
+
+def no_trades_but(held: list[Held], monkeypatch: pytest.MonkeyPatch) -> list[Held]:
+    """Have Freqtrade know the trades in `held` and no others; return it."""
+    monkeypatch.setattr(Trade, "get_open_trades", lambda: [t for t in held if t.is_open])
+
+    def proxy(*, is_open: bool, close_date: datetime | None = None) -> list[Held]:
+        return [t for t in held if t.is_open == is_open]
+
+    monkeypatch.setattr(Trade, "get_trades_proxy", staticmethod(proxy))
+    return held
+
+
+def hedging(settings: dict[str, Any], **changes: Any) -> LitecoinHedge:
+    """Return a strategy that has looked once, its last candle changed by `changes`."""
+    strategy = LitecoinHedge(settings)
+    strategy.dp = Provider(**changes)
+    strategy.wallets = Wallets()
+    strategy.guarding.leverage |= {LTC: 2.0, BTC: 2.0, ETH: 2.0}
+    strategy.guarding.loop(NOW)
+    return strategy
 
 
 def stake(s: LitecoinHedge, pair: str = BTC, **changes: Any) -> float:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from models.data.feeds.agreement import SourceAgreement
 from models.trade.account.cross import CrossAccount
 from models.trade.risk.losses import LossState
-from models.trade.risk.worst_hours import WorstHour
+from models.trade.risk.worst_hours import WorstDay, WorstHour
 
 
 class Stage(StrEnum):
@@ -58,8 +58,8 @@ class Exposure:
         Notional of entry orders placed and not yet filled, by side.
     isolated
         Whether the intent's position would be margined on its own, as a person has accepted.
-    worst_hours
-        The worst hour that loaded candles have shown of a pair, where there are any.
+    worst_hours, worst_days
+        The worst hour and day that loaded candles have shown of a pair, where there are any.
     at_marks
         Whether no position has a stop: then only the mark price closes one, by liquidation.
     """
@@ -70,6 +70,7 @@ class Exposure:
     pending_short_quote: float = 0.0
     isolated: bool = False
     worst_hours: Mapping[str, WorstHour] = field(default_factory=dict)
+    worst_days: Mapping[str, WorstDay] = field(default_factory=dict)
     at_marks: bool = False
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from freqtrade.enums import RunMode
 from freqtrade.exceptions import OperationalException
-from freqtrade.persistence import Trade, init_db
+from freqtrade.persistence import init_db
 
 from models.base import columns
 from models.base.errors import ConfigError
@@ -39,11 +39,11 @@ from tests.test_strategies.hedges import (
     RATES,
     Held,
     Order,
-    Provider,
-    Wallets,
     adjust,
     config,
+    hedging,
     leg,
+    no_trades_but,
     row,
     stake,
 )
@@ -51,25 +51,13 @@ from tests.test_strategies.hedges import (
 
 @pytest.fixture
 def trades(monkeypatch: pytest.MonkeyPatch) -> list[Held]:
-    held: list[Held] = []
-    monkeypatch.setattr(Trade, "get_open_trades", lambda: [t for t in held if t.is_open])
-
-    def proxy(*, is_open: bool, close_date: datetime | None = None) -> list[Held]:
-        return [t for t in held if t.is_open == is_open]
-
-    monkeypatch.setattr(Trade, "get_trades_proxy", staticmethod(proxy))
-    return held
+    return no_trades_but([], monkeypatch)
 
 
 @pytest.fixture
 def make(tmp_path: Path, trades: list[Held]):
     def made(hedge: dict[str, Any] | None = None, **changes: Any) -> LitecoinHedge:
-        strategy = LitecoinHedge(config(hedge or ELSEWHERE, tmp_path))
-        strategy.dp = Provider(**changes)
-        strategy.wallets = Wallets()
-        strategy.guarding.leverage |= {BTC: 2.0, ETH: 2.0}
-        strategy.guarding.loop(NOW)
-        return strategy
+        return hedging(config(hedge or ELSEWHERE, tmp_path), **changes)
 
     return made
 
@@ -188,7 +176,6 @@ def test_own_position_when_a_person_opens_it_then_it_has_the_configured_size(mak
     person = {"side": "long", "entry_tag": "force_entry", "max_stake": 9e3}
     own = {**ELSEWHERE, "mode": "own", "primary": {"amount_base": 5.0}}
     s = make(own)
-    s.guarding.leverage[LTC] = 2.0
     assert stake(s, LTC, **person) == pytest.approx(5.0 * RATES[LTC] / 2.0)
     assert stake(make(), LTC, **person) == 0.0  # held elsewhere: not to be held twice
 
