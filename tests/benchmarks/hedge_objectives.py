@@ -46,6 +46,7 @@ PAIRS = ("LTC/USDT:USDT", "BTC/USDT:USDT", "ETH/USDT:USDT")
 LEVERAGES = (3.0, 5.0, 10.0)
 BAND = 0.10
 HORIZON = 720
+WEEK = 168
 SHIPPED = "EWMA, band by cost (shipped)"
 HEAD = ("| hedge | kept | ratio | ES99 of a day | minus shipped | liquidated in 30 days | minus "
         "shipped | cost a year |")  # fmt: skip
@@ -157,6 +158,11 @@ def _shown(gap: tuple[float, float, float]) -> str:
     return f"{value} ({low} to {high})"
 
 
+def _range(rows: list[list[float]], column: int) -> str:
+    low, high = np.quantile(np.array(rows)[:, column], [0.05, 0.95])
+    return f"{low:.1f} to {high:.1f}"
+
+
 def rules(paths_limit: float) -> dict[str, TailRule]:
     """Return the ways to ask, by name and leverage."""
     keeps = TailHedgeConfig(max_ratio=paths_limit)
@@ -232,13 +238,17 @@ def matched(bench: Bench) -> list[tuple[str, str]]:
     kept, cut, day = (bench.mean(n) for n in (KEEPS, CUTS, DAY))
     share = float(kept[1:].sum() / bench.mean(SHIPPED)[1:].sum())
     bench.add("EWMA, as much", bench.ewma(share))
+    since = np.arange(len(bench.scene.time_ms)) - (bench.scene.start - 1)
+    asked = since // WEEK * WEEK + bench.scene.start - 1  # the row each week's target is from
+    bench.add("EWMA, as much, asked weekly", bench.ewma(share)[np.maximum(asked, 0)])
     bench.add("its average, held constant", kept)
     bench.add("its average cut and legs, held constant", cut)
     bench.add("constant volatility, as much cut", bench.volatility_cut(float(cut[0])))
     bench.add("constant volatility, cut for legs too", bench.volatility_cut(min(cut.sum(), 1.0)))
     bench.add("worst day's average, held constant", day)
     return [
-        (KEEPS, "EWMA, as much"), (KEEPS, "its average, held constant"),
+        (KEEPS, "EWMA, as much"), (KEEPS, "EWMA, as much, asked weekly"),
+        (KEEPS, "its average, held constant"),
         (CUTS, "its average cut and legs, held constant"),
         (CUTS, "constant volatility, as much cut"), (CUTS, "constant volatility, cut for legs too"),
         (DAY, "worst day's average, held constant"),

@@ -47,7 +47,7 @@ def test_benchmark_of_objectives_when_run_then_every_hedge_is_in_every_table(
     hedge_objectives.report(hedge_objectives.Bench(scene), decided)
     said = capsys.readouterr().out.splitlines()
     rows = [line.split("|") for line in said if line.startswith("| ") and "kept" not in line]
-    assert len(rows) == 3 * 13
+    assert len(rows) == 3 * 14
     assert all(float(row[k].strip(" %")) >= 0 for row in rows for k in (2, 3, 6, 8))
     shipped = [row for row in rows if "shipped" in row[1]]
     assert [row[5].split()[0] for row in shipped] == ["+0.0"] * 3

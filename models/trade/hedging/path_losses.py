@@ -7,9 +7,6 @@ one unit of each position loses is computed once, and every sum of them is a los
 position meets its own adverse extreme of the candle, as the account room has it: there the account
 is looked at for liquidation. Which extreme is adverse goes by the side, never by the size, so that
 stays linear, too.
-
-# DIFF: the account room has tiers; here a position has one maintenance rate, that of the largest
-# notional it may reach. Margin is then never too low, and linear.
 """
 
 from __future__ import annotations
@@ -98,4 +95,6 @@ def _of_coin(
     worst = opened * np.exp(extreme)
     paid = np.concatenate([b.funding[:, :, a] for b in blocks])
     paid = np.cumsum(side * opened * paid, axis=1)
+    # DIFF: the account room has tiers; here a position has one maintenance rate, that of the
+    # largest notional it may reach. Margin is then never too low, and linear in the size.
     return paid - side * (price - 1.0), paid - side * (worst - 1.0) + rate_frac * worst

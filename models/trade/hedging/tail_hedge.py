@@ -16,11 +16,8 @@ a price nothing of the primary would be kept, and above about ES99 over mean gai
 limit or the third term asks for less. Legs pay no such price: who hedges with other coins does not
 hold the primary for what the market does.
 
-# DIFF: the chance of liquidation counts paths and is not convex; the third term stands in for it.
-# The count itself is looked at afterwards: legs are made smaller until no fewer of them liquidate
-# the account on fewer paths.
-
-# DIFF: a loss goes on after a liquidation; with a real account it ends with what is left.
+The chance of liquidation itself is counted afterwards: legs are made smaller until no fewer of them
+liquidate the account on fewer paths.
 
 Known at the close the paths start from. Breaks where the paths do: an engine fitted on a past in
 which the primary never fell alone does not know that it can. For that there is the worst day.
@@ -163,6 +160,8 @@ class TailHedge:
         (K,) of each leg, to the primary's notional before any cut.
     before, without_legs, after
         As held now, untraded; with the primary kept and no legs; as decided.
+    upside
+        Mean gain of the whole primary by the end, where it gains: what a cut gives up, in equity.
     cut_needed
         Share of the primary to be cut before a repeat of its worst day is within the limit; 0
         where it is.
@@ -178,6 +177,7 @@ class TailHedge:
     before: TailNumbers
     without_legs: TailNumbers
     after: TailNumbers
+    upside: float
     cut_needed: float
     factor: float
     action: HedgeAction
@@ -239,7 +239,8 @@ def tail_hedge(
     shortage, _ = worst_mean(programme.shortages, decided, config.tail)
     return TailHedge(
         kept=float(decided[0]), ratio=tuple(decided[1:].tolist()), before=before,
-        without_legs=without, after=after, cut_needed=cut_needed, factor=factor, action=action,
+        without_legs=without, after=after, upside=account.leverage * units.upside,
+        cut_needed=cut_needed, factor=factor, action=action,
         reason=_reason(account, coins, config, chosen, decided, numbers, cut_needed),
         value=programme.value(decided, after.es - programme.trading(decided), shortage),
         gap=least.gap, rounds=least.rounds, shape=shape, cuts=least.cuts,
@@ -276,6 +277,9 @@ def _programme(
     kept = 0.0 if config.may_reduce_primary else 1.0
     price = np.zeros(1 + k)
     price[0] = config.upside_price * leverage * units.upside
+    # DIFF: the chance of liquidation counts paths and is not convex; expected shortfall of the
+    # margin left stands in for it, as Nemirovski & Shapiro do.
+    # DIFF: a loss goes on after a liquidation; a real account's ends with what is left.
     programme = ShortfallProgramme(
         losses=leverage * units.at_closes, shortages=leverage * units.at_extremes,
         tail=config.tail, weight=config.liquidation_weight, cost=leverage * config.cost_frac,

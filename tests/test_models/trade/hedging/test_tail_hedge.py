@@ -61,6 +61,9 @@ def test_hedge_when_every_other_is_tried_then_none_is_better(
     assert found.value == pytest.approx(value, abs=1e-9)
     assert found.after.liquidated == liquidated
     assert found.factor == 1.0
+    whole, _ = objective(account, block, config, 1.0, held)
+    bare, _ = objective(account, block, replace(config, upside_price=0.0), 1.0, held)
+    assert found.upside == pytest.approx((bare - whole) / price)
     steps = np.linspace(0, 1, 11)
     tried = [
         objective(account, block, config, kept, ratio)[0]
