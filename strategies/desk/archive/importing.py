@@ -54,7 +54,7 @@ class ArchiveImport:
 
     root: Path
     url: str
-    timeout_s: float = 60.0
+    timeout_s: float
     clock: Clock = wall_clock_ms
     sleep: Sleep = asyncio.sleep
 
@@ -148,7 +148,7 @@ def run_feeds_import(
         cure="wait for the other import, or end it; then type this again",
     )  # fmt: skip
     with PatientWait(f"importing {len(files)} files of feeds") as waiting:
-        importing = ArchiveImport(root=root, url=url, clock=clock)
+        importing = ArchiveImport(root=root, url=url, timeout_s=settings.timeout_s, clock=clock)
         outcome = asyncio.run(importing.run(files, waiting))
     print("\n".join([f"feeds in {root}, from {url}, {span}:", *outcome.lines()]))
     return 1 if outcome.missing else 0

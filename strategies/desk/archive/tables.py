@@ -27,6 +27,7 @@ READABLE_MS: Final = 10 * MINUTE_MS  # from a row's label to when it counts as r
 _BAR_MS: Final = 5 * MINUTE_MS
 _MICROSECONDS: Final = 10**14  # as milliseconds, the year 5138
 _FROZEN: Final = 12  # equal snapshots of a band, five minutes apart, no living book shows
+_SHORT: Final = 6  # rows: half an hour, after which a value no longer stands
 _BANDS: Final = (-5.0, -4.0, -3.0, -2.0, -1.0, -0.2, 0.2, 1.0, 2.0, 3.0, 4.0, 5.0)  # %
 _SIGNED: Final = ("percentage", "last_funding_rate", "open", "high", "low", "close")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
@@ -242,7 +243,7 @@ def _said(label_ms: int) -> str:
 
 
 def _note_short(labels: Sequence[int], file: ArchiveFile, found: ArchiveRecords) -> None:
-    """Note a day that has not all of its rows."""
+    """Note a day with so many rows missing that a value would be too old in between."""
     bars = sorted({label // _BAR_MS for label in labels})
-    if file.kind.rows and len(bars) < file.kind.rows:
+    if file.kind.rows and len(bars) <= file.kind.rows - _SHORT:
         found.odd.append(f"{len(bars)} of {file.kind.rows} five-minute rows")

@@ -15,6 +15,9 @@ from tests.feeds import archive
 from tests.feeds.archive import PublicArchive, archive_file, epoch_ms, metrics, running_archive
 from tests.feeds.imports import DAYS, MINUTE, command, of_day, told, tree
 
+FILE = archive_file("metrics", DAYS[0]).name
+
+
 # -- all in --------------------------------------------------------------------------------------
 
 
@@ -72,6 +75,34 @@ def test_import_when_days_come_in_any_order_then_the_files_are_the_same(served, 
     for day in (DAYS[1], DAYS[2], DAYS[0]):
         assert main(command(url, tmp_path / "b", start=day, stop=day)) == 0
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
+
+
+def test_import_when_each_row_is_written_twice_then_it_is_in_once(served, tmp_path):
+    state, url = served
+    assert main(command(url, tmp_path / "once")) == 0
+    for number, day in enumerate(DAYS):
+        lines = archive.metrics_lines(day, of_day(number))
+        twice = [line for one in lines for line in (one, one)]
+        state.put(archive_file("metrics", day), archive.table("metrics", twice))
+    assert main(command(url, tmp_path / "twice")) == 0
+    once, twice_in = (
+        {name: data for name, data in tree(tmp_path / which).items() if "CHECKSUM" not in name}
+        for which in ("once", "twice")
+    )
+    assert once == twice_in
+
+
+def test_import_when_a_label_is_told_twice_with_two_values_then_the_first_stands(served, tmp_path):
+    state, url = served
+    lines = archive.metrics_lines(DAYS[0], of_day(0))
+    lines.insert(8, lines[7].replace("1007", "5"))
+    state.put(archive_file("metrics", DAYS[0]), archive.table("metrics", lines))
+    for _ in range(2):
+        assert main(command(url, tmp_path, stop=DAYS[0])) == 0
+        same = [r for r in told(tmp_path) if r.event_ms == epoch_ms(f"{DAYS[0]} 00:35")]
+        assert [(r.values["base"], r.revision) for r in same] == [(1007.0, 0), (5.0, 1)]
+        assert len(told(tmp_path)) == 289
+        (tmp_path / "feeds/.imported/metrics/LTCUSDT" / f"{FILE}.CHECKSUM").unlink()
 
 
 def test_import_when_every_kind_is_asked_for_then_each_feed_has_its_past(tmp_path, capsys):

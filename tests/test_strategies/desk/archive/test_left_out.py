@@ -112,6 +112,24 @@ def test_import_when_the_disk_is_full_then_nothing_is_half_written_and_the_next_
     assert len(told(tmp_path)) == 3 * 288
 
 
+def test_import_when_a_stored_day_is_broken_then_it_is_named_with_its_file_and_nothing_is_lost(
+    served, tmp_path, capsys
+):
+    _, url = served
+    assert main(command(url, tmp_path, stop=DAYS[0])) == 0
+    path = tmp_path / "feeds" / "open_interest" / "LTC" / "binance_archive" / f"{DAYS[1]}.jsonl"
+    sound = path.read_bytes()
+    path.write_bytes(b"{}\n" + sound)
+    assert main(command(url, tmp_path)) == 1
+    out = capsys.readouterr().out
+    assert f"metrics {DAYS[1]}: expected a record, got b'{{}}" in out
+    assert str(path) in out
+    assert path.read_bytes() == b"{}\n" + sound
+    path.write_bytes(sound)
+    assert main(command(url, tmp_path)) == 0
+    assert len(told(tmp_path)) == 3 * 288
+
+
 def test_import_when_the_archive_stumbles_then_it_is_asked_again(served, tmp_path, monkeypatch):
     state, url = served
     monkeypatch.setattr("strategies.desk.archive.fetch._FIRST_PAUSE_S", 0.01)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from models.base.errors import InputError
@@ -22,8 +25,8 @@ def values(found: ArchiveRecords, feed: str, name: str) -> list[float | None]:
     return [record.values.get(name) for record in found.by_feed.get(feed, [])]
 
 
-def test_metrics_when_a_real_row_is_read_then_its_numbers_are_where_they_belong():
-    # First row of BTCUSDT-metrics-2022-01-01 as seen: the ratios are quoted and empty.
+def test_metrics_when_ratios_are_quoted_and_empty_then_they_are_no_value_and_the_rest_is_read():
+    # In the form of the file of 2022-01-01, the numbers are made up.
     line = (
         '2022-01-01 00:05:00,BTCUSDT,69466.0870000000000000,3213527450.2210500000000000,"","","",""'
     )
@@ -41,6 +44,39 @@ def test_metrics_when_a_real_row_is_read_then_its_numbers_are_where_they_belong(
     assert ratios.values == {
         "top_accounts": 1.98, "top_positions": 1.21, "ratio": 1.45, "taker": 0.83,
     }  # fmt: skip
+
+
+def test_metrics_when_rows_are_in_any_order_then_they_are_what_pandas_reads_and_sorts():
+    lines = metrics_lines(DAY, lambda n: (1 + n % 7, 10.5 + n, 1, 2, 3 + n / 8, 4))
+    order = np.random.default_rng(0).permutation(288)
+    text = table("metrics", [lines[n] for n in order])
+    found = read("metrics", DAY, text)
+    frame = pd.read_csv(io.BytesIO(text), parse_dates=["create_time"]).sort_values("create_time")
+    for feed, name, column in (
+        ("open_interest", "base", "sum_open_interest"),
+        ("open_interest", "quote", "sum_open_interest_value"),
+        ("long_short", "ratio", "count_long_short_ratio"),
+    ):
+        assert values(found, feed, name) == frame[column].tolist()
+        times = frame["create_time"].to_numpy("datetime64[ms]").astype(np.int64).tolist()
+        assert [r.event_ms for r in found.by_feed[feed]] == times
+
+
+def test_depth_when_held_against_pandas_then_each_bar_is_the_same():
+    draw = np.random.default_rng(1)
+    seconds = np.sort(draw.choice(86_400, 2000, replace=False))  # now and then none for a while
+    lines = [
+        f"{np.datetime64(DAY) + np.timedelta64(int(s), 's')},{band:.2f},1,{draw.lognormal(14):.6f}"
+        .replace("T", " ")
+        for s in seconds for band in (-5, -1, 0.2, 1)
+    ]  # fmt: skip
+    text = table("bookDepth", lines)
+    frame = pd.read_csv(io.BytesIO(text), parse_dates=["timestamp"])
+    wide = frame.pivot(index="timestamp", columns="percentage", values="notional")
+    last = wide.groupby(wide.index.floor("5min")).last()
+    found = read("bookDepth", DAY, text)
+    for name, band in (("bid_5_quote", -5), ("bid_1_quote", -1), ("ask_0.2_quote", 0.2)):
+        assert values(found, "depth", name) == last[band].tolist()
 
 
 def test_metrics_when_only_one_ratio_is_told_then_it_alone_is_a_value():
@@ -66,6 +102,7 @@ def test_metrics_when_the_afternoon_is_missing_then_what_is_there_is_read_and_it
     found = read("metrics", "2024-02-16", table("metrics", lines))
     assert found.by_feed["open_interest"][-1].event_ms == epoch_ms("2024-02-16 13:30")
     assert found.odd == ["163 of 288 five-minute rows"]
+    assert read("metrics", DAY, table("metrics", metrics_lines(DAY)[:283])).odd == []
 
 
 @pytest.mark.parametrize(("day", "first"), [("2026-06-24", "00:05:00"), ("2026-06-25", "00:00:00")])
