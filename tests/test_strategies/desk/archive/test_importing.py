@@ -9,7 +9,7 @@ import pytest
 
 from models.data.feeds.catalog import ARCHIVE
 from models.data.feeds.collected import Collected
-from models.data.feeds.store import FeedRecord, Origin, Writer
+from models.data.feeds.store import FeedRecord, Origin, Writer, imported_newest
 from strategies.desk.cli import main
 from tests.feeds import archive
 from tests.feeds.archive import PublicArchive, archive_file, epoch_ms, metrics, running_archive
@@ -216,6 +216,10 @@ def test_import_when_a_file_is_changed_later_then_what_is_new_is_added_and_nothi
         assert min(r.received_ms for r in later) > epoch_ms("2025-01-01")
     again = Collected(tmp_path / "feeds").known("open_interest", "LTC", lambda v: v["base"], closes)
     np.testing.assert_array_equal(seen, again)
+    # Today's file has later values of old events only: the feed is as young as it was.
+    newest = imported_newest(tmp_path / "feeds")
+    assert newest == dict.fromkeys(newest, epoch_ms(f"{DAYS[2]} 23:55"))
+    assert len(newest) == 2
     # A lost sign, on another day: the revisions are found again.
     for path in (tmp_path / "feeds" / ".imported").rglob("*.CHECKSUM"):
         path.unlink()

@@ -88,6 +88,19 @@ def test_import_when_a_symbol_is_unknown_then_its_span_is_named_in_one_line(
     assert len(told(tmp_path)) == 3 * 288
 
 
+def test_import_when_days_apart_are_missing_then_none_between_is_called_so(
+    served, tmp_path, capsys
+):
+    state, url = served
+    for day in (DAYS[0], DAYS[2]):
+        del state.files[f"{archive_file('metrics', day).path}.CHECKSUM"]
+    assert main(command(url, tmp_path)) == 1
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        f"  LTCUSDT metrics {DAYS[0]}: not in the archive",
+        f"  LTCUSDT metrics {DAYS[2]}: not in the archive",
+    ]
+
+
 def test_import_when_the_disk_is_full_then_nothing_is_half_written_and_the_next_run_has_it(
     served, tmp_path, capsys, monkeypatch
 ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 import zipfile
 
 import pytest
@@ -68,8 +69,15 @@ def test_zip_when_it_unpacks_to_more_than_any_day_has_then_reading_stops(monkeyp
     assert len(bomb) < 100_000
     with pytest.raises(InputError, match="expected at most 64 MB of CSV"):
         opened(bomb)
-    liar = lying_about_its_size(zipped(CSV, b"0" * 5000))
     monkeypatch.setattr(unpack, "LARGEST_CSV", 1000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="expected at most"):
+            opened(bomb)
+        assert tracemalloc.get_traced_memory()[1] < 2 << 20  # nobody holds it all
+    finally:
+        tracemalloc.stop()
+    liar = lying_about_its_size(zipped(CSV, b"0" * 5000))
     with pytest.raises(InputError, match=r"expected at most|cannot be read"):
         opened(liar)
 
