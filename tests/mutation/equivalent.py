@@ -83,6 +83,10 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     ),
     (_GAP, "gap_loss_quote: p.amount_base * side -> p.amount_base / side"): _SIDE,
     (_GAP, "gap_loss_quote: side > 0 -> side >= 0"): _SIDE,
+    (
+        "models.trade.risk.worst_day",
+        "WorstDayRule.worst_day_bearable: self.side > 0 -> self.side >= 0",
+    ): _SIDE,
     ("models.trade.risk.worst_hours", "WorstMove.against: side > 0 -> side >= 0"): _SIDE,
     ("models.trade.risk.margin", "_LOST: 1e-09 -> 1.5000000000000002e-09"): (
         "so little of a price is nothing, whichever"

@@ -14,6 +14,7 @@ from models.operate.control.heartbeat import last_beat
 from models.operate.control.home import DRY_RUN_HOME
 from models.operate.control.review import Answer
 from models.operate.control.state import Person
+from models.trade.risk.worst_hours import recorded_day
 from strategies.desk.loopback.replay import ReplayedMarket, scripted_feed
 from strategies.desk.loopback.venue import LoopbackVenue
 from tests.exchange.server import running_exchange
@@ -171,7 +172,7 @@ def hedged_url() -> Iterator[str]:
         yield url
 
 
-def test_hedged_position_when_halted_then_force_enter_does_not_grow_it(
+def test_hedged_position_when_opened_then_no_larger_than_its_day_and_halted_it_does_not_grow(
     tmp_path: Path, hedged_url: str
 ) -> None:
     api, desk = Api.somewhere(), Commands(tmp_path / "user_data" / DRY_RUN_HOME)
@@ -180,18 +181,21 @@ def test_hedged_position_when_halted_then_force_enter_does_not_grow_it(
         "stake_amount": "unlimited", "timeframe": "1m",
         "breakwater": {
             "limits": {"max_order_equity_frac": 0.5},
-            "hedge": {"mode": "own", "primary": {"pair": LTC, "amount_base": 20.0},
+            "hedge": {"mode": "own", "primary": {"pair": LTC, "amount_base": 50.0},
                       "instruments": [BTC], "open_primary": True,
                       "baseline": {"halflife_candles": 24.0}},
         },
     }  # fmt: skip
     with running_bot(tmp_path, config, *write_strategy(tmp_path, HEDGE)) as bot:
         bot.wait_for(lambda: LTC in bot.trades(), "the position")
-        assert amount(bot, LTC) == pytest.approx(20.0)
+        # Of 10,000 a repeat of Litecoin's worst day may cost 1,500: not 50 of it.
+        opened = amount(bot, LTC)
+        assert 24.0 < opened <= 1_500 / recorded_day(LTC, at_marks=True).fall_frac / 99.0
+        assert "the order of 50 LTC is cut to 24." in bot.log()
         desk.halt(ANN, "a test")
         bot.wait_for(api.answers, "the API")
         status, text = api.post("forceenter", pair=LTC, side="long", stakeamount=2200.0)
         assert status == 502, text
         assert "control is HALTED: a test" in text
-        assert amount(bot, LTC) == pytest.approx(20.0)
+        assert amount(bot, LTC) == pytest.approx(opened)
     assert refused(desk)

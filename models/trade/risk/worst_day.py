@@ -127,14 +127,24 @@ class WorstDayRule:
         InputError
             If the pair's mark price is not known.
         """
-        coin, mark = self.coin, need_price(exposure.marks.get(self.pair), "mark price")
-        base = cost.largest_quote / mark
+        coin, largest = self.coin, self.largest_words(exposure, cost)
         return (
             f"a repeat of {coin}'s worst day ({-self.side * cost.against_frac:+.1%}) would cost "
             f"{_cost(cost)}, and {100 * cost.most_frac:g} % of equity is what it may ({SETTING}). "
-            f"The largest position that can: {_floored(base)} {coin}, {_times(cost)} of equity. "
+            f"The largest position that can: {largest} {coin}, {_times(cost)} of equity. "
             "A hedge with other coins is credited nothing: it does not hold a coin that moves alone"
         )
+
+    def largest_words(self, exposure: Exposure, cost: WorstDayCost) -> str:
+        """Return the largest amount that can, base units, rounded down.
+
+        Raises
+        ------
+        InputError
+            If the pair's mark price is not known.
+        """
+        mark = need_price(exposure.marks.get(self.pair), f"mark price of {self.pair}")
+        return _floored(cost.largest_quote / mark)
 
     @property
     def coin(self) -> str:
@@ -173,7 +183,7 @@ def _floored(value: float) -> str:
     >>> _floored(0.25869), _floored(123.456), _floored(0.0), _floored(98765.4)
     ('0.2586', '123.4', '0', '98760')
     """
-    if not 0 < value < math.inf:
-        return "0" if value <= 0 else "any number of"
+    if value <= 0:
+        return "0"
     unit = 10.0 ** (math.floor(math.log10(value)) - 3)
     return f"{math.floor(value / unit * (1 + 1e-12)) * unit:.10g}"

@@ -24,6 +24,7 @@ from strategies.desk.folder.around import (
 )
 from strategies.desk.folder.configs import STAGE_FILES
 from strategies.desk.folder.finding import Finding, LookedAt, Weight, folder_environment, missing
+from strategies.desk.folder.hedged import looked_at_worst_day
 from strategies.desk.folder.live import (
     looked_at_account,
     looked_at_acknowledgement,
@@ -93,7 +94,8 @@ def found_by_stage(looked: LookedAt, unreadable: str) -> dict[str, list[Finding]
     if not _is_whole(found):  # nothing more can be told
         return {_EVERY: found, **{name: [] for name in STAGE_FILES}}
     exchange = list(looked_at_exchange(looked))
-    shared = [*found, *looked_at_machine(looked), *looked_at_classes(looked), *exchange]
+    shared = [*found, *looked_at_machine(looked), *looked_at_classes(looked),
+              *looked_at_worst_day(looked), *exchange]  # fmt: skip
     trading = {
         stage: [
             *looked_at_settings(looked, stage), *looked_at_telegram(looked, stage),

@@ -11,7 +11,7 @@ from freqtrade.exchange import timeframe_to_msecs
 
 from models.base.errors import InputError
 from models.scenarios.history import FundingRows, GatheredHistory, gather_history
-from models.trade.risk.worst_hours import WorstHour, worst_hour
+from models.trade.risk.worst_hours import WorstDay, WorstHour, worst_24_hours, worst_hour
 from strategies.bot.data_files import DataFile
 from strategies.desk.backtests.data import MARK_TIMEFRAME, load_checked, load_funding
 from strategies.desk.terminal.names import near
@@ -19,11 +19,12 @@ from strategies.desk.terminal.names import near
 
 @dataclass(frozen=True, kw_only=True)
 class CoinCandles:
-    """A history, the close it ends with, and the worst hour that each coin's candles show."""
+    """A history, the close it ends with, and the worst hour and day each coin's candles show."""
 
     gathered: GatheredHistory
     marks: Mapping[str, float]  # last close of each pair, quote units
     worst_hours: Mapping[str, WorstHour]
+    worst_days: Mapping[str, WorstDay]
 
 
 def coins_with_candles(data: Path, timeframe: str) -> tuple[str, ...]:
@@ -83,6 +84,10 @@ def gather_coins(data: Path, pairs: Sequence[str], timeframe: str) -> CoinCandle
         marks={p: float(c.close[c.time_ms == last_ms][0]) for p, c in candles.items()},
         worst_hours={
             p: worst_hour(c.time_ms, c.high, c.low, c.close, candle_ms) for p, c in candles.items()
+        },
+        worst_days={
+            p: worst_24_hours(c.time_ms, c.high, c.low, c.close, candle_ms)
+            for p, c in candles.items()
         },
     )
 

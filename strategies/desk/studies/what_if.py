@@ -42,6 +42,7 @@ from strategies.desk.studies.what_if_words import (
     gap_words,
     what_if_values,
     what_if_words,
+    worst_day_words,
 )
 from strategies.desk.terminal.json_answers import print_json
 from strategies.desk.terminal.waiting import PatientWait
@@ -72,7 +73,8 @@ def run_what_if(options: WhatIfOptions) -> int:
     coins = gather_coins(data, _pairs(openings, hedged), options.timeframe)
     plans = _plans(options, coins, openings, hedged)
     if not options.json:
-        print("\n".join(_limited(plans)), flush=True)
+        day = worst_day_words(openings, coins.worst_days)
+        print("\n".join([*_limited(plans), day]), flush=True)
     answer = _answered(options, data, coins, horizons, plans, engine)
     if options.json:
         print_json(what_if_values(answer))

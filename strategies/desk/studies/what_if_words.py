@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from models.studies.what_if.replay import CrashReplay
 from models.trade.account.scenario_account import ScenarioAccount
 from models.trade.account.scenario_scale import LargestScale
 from models.trade.account.scenario_summary import LEVELS, AccountDistribution, Chance
+from models.trade.risk.worst_hours import WorstDay, recorded_day
 from strategies.desk.backtests.data import MARKER
 from strategies.desk.studies.coin_candles import CoinCandles
 from strategies.desk.terminal.places import CONFIGS, USER_DATA
@@ -91,6 +92,18 @@ def gap_words(openings: Sequence[Opening], gap: GapAnswer) -> str:
     return (
         f"Cannot be opened: {cost}.\n"
         f"The largest that can: {_as_large(openings, gap.largest_factor)}."
+    )
+
+
+def worst_day_words(openings: Sequence[Opening], shown: Mapping[str, WorstDay]) -> str:
+    """Return what a repeat of each coin's worst day would cost, on record or in its candles."""
+    costs = [
+        f"{o} {o.leverage * recorded_day(o.pair).or_worse(shown[o.pair]).against(o.side):.1%}"
+        for o in openings
+    ]
+    return (
+        f"A repeat of the coin's worst day would cost {', '.join(costs)} of equity; a hedge with "
+        "other coins is credited nothing for it."
     )
 
 

@@ -152,8 +152,10 @@ def test_words_when_a_position_does_not_fit_then_they_name_number_cost_and_the_l
     s = exposure(marks={OTHER: 100.0})
     gone = RULE.words(s, replace(cost(3.0), equity_quote=1.0))
     assert "would cost 174.0% of equity, which is liquidated on the way, and" in gone
-    assert "more than all of equity" in RULE.words(s, cost(3.0, equity=-1.0))
-    assert "can: 0 LTC, 0x of equity" in RULE.words(s, cost(3.0, equity=-1.0))
+    assert "can: 0.002586 LTC, 0.2586x of equity" in gone  # at 100 each
+    for equity in (0.0, -1.0):
+        assert "more than all of equity" in RULE.words(s, cost(3.0, equity=equity))
+        assert "can: 0 LTC, 0x of equity" in RULE.words(s, cost(3.0, equity=equity))
     short = WorstDayRule(pair=OTHER, side=-1, most_frac=0.125)
     assert "worst day (+58.0%)" in short.words(s, cost(3.0, most=0.125))
     assert "and 12.5 % of equity" in short.words(s, cost(3.0, most=0.125))

@@ -54,6 +54,10 @@ def test_answer_when_a_hedge_is_asked_for_then_both_accounts_stand_side_by_side(
     first = said.splitlines()
     assert first[0].startswith("Cannot be opened: a repeat of the worst hour would cost 115.1% of")
     assert first[1] == "The largest that can: LTC long 0.39x."
+    assert first[2] == (
+        "A repeat of the coin's worst day would cost LTC long 2x 122.9% of equity; a hedge with "
+        "other coins is credited nothing for it."
+    )
     assert "LTC long 2x: in 3 days an account of 1,000 is probably worth" in said
     assert "\nWith BTC short 1x: in 3 days" in said
     assert "\nWith it, never taken away: in 3 days" in said
