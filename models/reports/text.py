@@ -63,7 +63,8 @@ FORMATS: Final[Mapping[str, _Format]] = {
     "rate": _fixed(2, "×"),
     "price": lambda v: f"{v:,.6g}" if abs(v) < 1000 else f"{v:,.1f}",
     "amount": lambda v: f"{v:,.4g}".replace("-", "−"),
-    "count": _fixed(0),
+    # One that is a mean, of seeds, is not rounded away: 0.3 is not none.
+    "count": lambda v: _fixed(0 if v == round(v) or abs(v) >= 100 else 1)(v),
     "bps": _fixed(1, " bps"),
     "bps_change": _fixed(1, " bps", sign=True),
     "hours": _fixed(1, " h"),

@@ -35,6 +35,7 @@ class Estimate(NamedTuple):
         return self._asdict()
 
 
+_LEAST_BLOCKS: Final = 5
 UNKNOWN: Final = Estimate(np.nan, np.nan, np.nan)
 
 
@@ -68,7 +69,9 @@ def circular_ratio(
 
     Notes
     -----
-    A mean is the ratio with a denominator of ones. NaN where the denominator sums to 0.
+    A mean is the ratio with a denominator of ones. NaN where the denominator sums to 0. Without
+    an interval where fewer than five of the n / block blocks hold anything that counts: the
+    same few numbers drawn again and again would look certain.
 
     Examples
     --------
@@ -83,6 +86,9 @@ def circular_ratio(
         return UNKNOWN
     block = max(1, min(block, n))
     start = rng.integers(0, n, size=(draws, -(-n // block)))
+    counted = np.logical_or.reduceat(denominator != 0, np.arange(0, n, block))
+    if counted.sum() < _LEAST_BLOCKS:
+        return Estimate(float(numerator.sum()) / total, np.nan, np.nan)
     top = block_sums(numerator, block)[start].sum(axis=1)
     bottom = block_sums(denominator, block)[start].sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):

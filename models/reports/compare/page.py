@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from models.reports.compare.figures import forest
 from models.reports.page import report_page, write_page
-from models.reports.text import TableColumn, known, markdown_table
+from models.reports.text import TableColumn, known, markdown_table, show
 
 COMPARISON_COLUMNS: Final = (
     TableColumn("accuracy", "direction right", "pct", "of moves beyond costs"),
@@ -78,7 +78,7 @@ def comparison_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
             [
                 row["title"],
                 *(column.cell(row) for column in COMPARISON_COLUMNS),
-                f"{row['trades']:.0f}",
+                show(row["trades"], "count"),
                 f"{row['fit_seconds']:.1f}",
             ]
             for row in rows

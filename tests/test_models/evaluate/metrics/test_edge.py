@@ -82,6 +82,19 @@ def test_edge_when_nothing_passes_then_there_is_a_count_of_zero_and_nothing_else
     assert n["alone"]["rows"] == 200
 
 
+@pytest.mark.parametrize(("apart", "told"), [(1, False), (4, False), (5, True)])
+def test_slope_when_few_candles_pass_then_its_interval_is_not_known(apart: int, told: bool) -> None:
+    """One candle, drawn again and again, has the same slope each time: that is no certainty."""
+    claimed, passing = np.full(2000, 0.002), np.zeros(2000)
+    passing[200 * np.arange(apart) + 7] = 0.002
+    n = measure(claims(claimed, 2.7 * claimed, edge_low=passing))["passed"]
+    assert n["rows"] == apart
+    assert n["slope"]["value"] == pytest.approx(2.7)
+    assert np.isfinite(n["slope"]["low"]) == told
+    assert (n["slope_has_one"] is not None) == told
+    assert np.isfinite(n["claimed_bps"]["low"]) == told
+
+
 def test_claims_when_pooled_then_they_are_in_order_of_time_and_one_time_is_one_draw() -> None:
     rng = np.random.default_rng(3)
     one = claims(0.003 * rng.normal(size=300), 0.003 * rng.normal(size=300))

@@ -41,3 +41,18 @@ def test_verdict_when_a_model_knows_too_much_then_it_says_leak() -> None:
     rows = measure_models([entry("base", constant(t)), entry("x", knowing(t))], t, TRADING, "base")
     assert comparison_verdict(rows)[0] == "Look for the leak: X."
     assert comparison_verdict(rows[:1])[0] == "No edge here."
+
+
+def test_page_when_one_of_three_seeds_traded_once_then_that_is_not_called_none(
+    tmp_path: Path,
+) -> None:
+    t = truth()
+    rows = measure_models([entry("base", constant(t)), entry("x", knowing(t))], t, TRADING, "base")
+    rows[0] |= {"trades": 1 / 3, "passed": 2 / 3}
+    folder = write_comparison(rows, RUN, tmp_path, 1_700_000_000_000)
+    lines = [line for line in comparison_markdown(rows).splitlines() if line.startswith("| Base")]
+    assert "| 0.3 |" in lines[0]
+    assert "| 0.7 |" in lines[1]
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert "<td>0.3</td>" in page
+    assert "<td>0.7</td>" in page
