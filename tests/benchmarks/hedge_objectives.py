@@ -158,11 +158,6 @@ def _shown(gap: tuple[float, float, float]) -> str:
     return f"{value} ({low} to {high})"
 
 
-def _range(rows: list[list[float]], column: int) -> str:
-    low, high = np.quantile(np.array(rows)[:, column], [0.05, 0.95])
-    return f"{low:.1f} to {high:.1f}"
-
-
 def rules(paths_limit: float) -> dict[str, TailRule]:
     """Return the ways to ask, by name and leverage."""
     keeps = TailHedgeConfig(max_ratio=paths_limit)
