@@ -48,6 +48,7 @@ _BEYOND: Final = (
     "there only has to lead there"
 )
 _TRAILING: Final = "one row more, of zeros, behind those that are read; the last sum is the same"
+_TRAILING_ROW: Final = "one row more, without a candle, behind those that are read"
 _NEVER_READ: Final = "the entry of a position of 0 is never read"
 _FILLED: Final = "a fill's amount is never 0; of nothing held nothing is closed"
 _NOT_YET: Final = "the first sign, which is never the same as none, sets it before it is read"
@@ -83,6 +84,11 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     ),
     (_GAP, "gap_loss_quote: p.amount_base * side -> p.amount_base / side"): _SIDE,
     (_GAP, "gap_loss_quote: side > 0 -> side >= 0"): _SIDE,
+    (
+        "models.trade.risk.worst_hours",
+        "daily_moves: time_ms - time_ms[0] -> time_ms + time_ms[0]",
+    ): "the same grid behind rows that hold no candle",
+    ("models.trade.risk.worst_hours", "daily_moves: 2 -> 3 #2"): _TRAILING_ROW,
     (
         "models.trade.risk.worst_day",
         "WorstDayRule.worst_day_bearable: self.side > 0 -> self.side >= 0",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,9 @@ class AuditedBacktest:
     alone: AccountAudit
     fills: Sequence[Fill]
     markets: Mapping[str, MarketPath]  # mark candles, the primary first
+
+
+_ROUNDING: Final = 1e-9  # of the largest amount held
 
 
 class _Held(NamedTuple):
@@ -73,6 +76,8 @@ def _held(run: AuditedBacktest) -> _Held:
         if leg:
             traded[row] += abs(fill.amount_base) * fill.price_quote
             fees[row] += fill.fee_quote
+    # What is closed in parts adds up to 0 but for a rounding, which is no position.
+    amount[np.abs(amount) <= _ROUNDING * np.abs(amount).max(axis=0)] = 0.0
     return _Held(amount, traded, fees)
 
 

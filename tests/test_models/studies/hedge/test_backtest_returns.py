@@ -57,6 +57,24 @@ def test_backtest_returns_when_half_is_hedged_then_they_are_the_accounts_own() -
     assert r.cost.sum() == r.traded.sum() == 0.0
 
 
+def test_backtest_returns_when_the_position_is_closed_in_parts_then_its_end_is_the_end() -> None:
+    markets = {"LTC": path("LTC", prices(1)), "BTC": path("BTC", prices(2))}
+    parts = [(10, 0.3), (100, -0.1), (200, -0.1), (300, -0.1)]
+    assert sum(amount for _, amount in parts) != 0.0  # but for a rounding
+    own = [
+        Fill(time_ms=HOUR * row, pair="LTC", amount_base=amount, price_quote=100.0, fee_quote=0.0)
+        for row, amount in parts
+    ]
+    tiers = {pair: MarginTiers(pair, (TIER,)) for pair in markets}
+    audited = audit_account(own, markets, wallet_quote=1e5, tiers=tiers)
+    r = backtest_returns(AuditedBacktest(both=audited, alone=audited, fills=own, markets=markets))
+    assert (r.time_ms[0], r.time_ms[-1]) == (HOUR * 11, HOUR * 299)
+    rows = [row for row in range(11, 300) if row not in (100, 200)]  # those of the fills cost more
+    close, opened = markets["LTC"].close, markets["LTC"].open
+    got = r.primary[np.array(rows) - 11]
+    np.testing.assert_allclose(got, (close / opened - 1)[rows], rtol=1e-6, atol=1e-9)
+
+
 def test_same_coin_when_spot_and_perpetual_are_one_then_nothing_is_left_but_costs() -> None:
     close = prices(3)
     opened = np.concatenate((close[:1], close[:-1]))

@@ -205,6 +205,10 @@ def test_day_when_candles_are_short_long_or_missing_then_each_is_read_as_it_can_
     assert (move.fall_frac, move.rise_frac) == pytest.approx((0.5, 1.0))
     whole = worst_24_hours(two // 2, np.ones(3), np.array([1.0, 0.25, 1.0]), np.ones(3), DAY)
     assert whole.fall_frac == pytest.approx(0.75)
+    # Of candles of a day the next one only: 2 to 1, and 1 to 0.6, never 2 to 0.6.
+    days = np.array([1.0, 1.0, 0.6])
+    next_day = worst_24_hours(two // 2, np.full(3, 2.0), days, np.array([2.0, 1.0, 1.0]), DAY)
+    assert next_day.fall_frac == pytest.approx(0.5)
     for n in (0, 1):
         assert worst_24_hours(t[:n], high[:n], low[:n], close[:n], HOUR) == CALM_DAY
 
