@@ -5,6 +5,7 @@ The rows are made up, their form is that of real files, as documented and as see
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import zipfile
@@ -109,6 +110,7 @@ class PublicArchive:
     files: dict[str, bytes] = field(default_factory=dict)
     refusing: dict[str, list[int]] = field(default_factory=dict)  # path -> statuses, then the file
     dead: bool = False  # cuts every connection
+    stalled: set[str] = field(default_factory=set)  # paths that are never answered
     requests: list[str] = field(default_factory=list)
 
     def put(self, file: ArchiveFile, text: bytes) -> None:
@@ -131,6 +133,8 @@ async def _file(request: web.Request) -> web.StreamResponse:
         assert request.transport is not None
         request.transport.abort()
         return web.Response()
+    if path in served.stalled:
+        await asyncio.sleep(3600)
     if served.refusing.get(path):
         return web.Response(status=served.refusing[path].pop(0), text="not now")
     if path not in served.files:

@@ -14,6 +14,7 @@ _TRIES: Final = 4
 _FIRST_PAUSE_S: Final = 1.0  # doubles
 _LONGEST_PAUSE_S: Final = 60.0
 _CHUNK: Final = 65536
+_PATIENCE: Final = 10.0
 
 
 class ArchiveSilentError(InputError):
@@ -28,12 +29,14 @@ class ArchiveSite:
     url
         What stands before ``/data/..``.
     timeout_s
-        For one answer.
+        Without a byte; a slow line may take `_PATIENCE` times as long for a file.
     """
 
     def __init__(self, url: str, timeout_s: float, sleep: Sleep) -> None:
         self._url, self._sleep = url.rstrip("/"), sleep
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._timeout = aiohttp.ClientTimeout(
+            total=_PATIENCE * timeout_s, sock_connect=timeout_s, sock_read=timeout_s
+        )
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> ArchiveSite:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from pathlib import Path
 
 import pytest
 
@@ -17,6 +16,7 @@ from strategies.desk.cli import main
 from tests.feeds import archive
 from tests.feeds.archive import archive_file, epoch_ms
 from tests.feeds.imports import DAYS, command, tree
+from tests.places import USER_DATA
 
 
 def test_quota_when_it_is_exceeded_then_what_was_imported_neither_counts_nor_goes(served, tmp_path):
@@ -38,7 +38,7 @@ def test_status_when_feeds_were_imported_then_they_are_shown_beside_the_collecte
 ):
     _, url = served
     assert main(command(url, tmp_path)) == 0
-    config = Path("user_data/config_litecoin_hedge.json").resolve()
+    config = USER_DATA / "config_litecoin_hedge.json"
     given = ["collect", "--config", str(config), "--userdir", str(tmp_path), "--status"]
     assert main(given) == 1
     shown = [line.split() for line in capsys.readouterr().out.splitlines()]
@@ -57,7 +57,7 @@ def test_import_when_a_config_names_folder_address_and_coins_then_they_are_used(
         "folder": str(tmp_path / "elsewhere"), "coins": ["LTC"],
         "addresses": {ARCHIVE: url + "/"},
     }}}))  # fmt: skip
-    base = Path("user_data/config_litecoin_hedge.json").resolve()
+    base = USER_DATA / "config_litecoin_hedge.json"
     asked = ["--from", DAYS[0], "--to", DAYS[0], "--kinds", "metrics"]
     assert main(["feeds", "import", "--config", str(base), "--config", str(config), *asked]) == 0
     assert list((tmp_path / "elsewhere" / "open_interest" / "LTC" / ARCHIVE).iterdir())

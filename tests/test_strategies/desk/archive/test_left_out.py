@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 
 import pytest
@@ -13,6 +14,7 @@ from strategies.desk.cli import main
 from tests.feeds import archive
 from tests.feeds.archive import PublicArchive, archive_file, epoch_ms, metrics
 from tests.feeds.imports import DAYS, command, told, tree
+from tests.places import USER_DATA
 
 
 def broken_checksum(state: PublicArchive, path: str) -> None:
@@ -166,6 +168,21 @@ def test_import_when_the_archive_is_not_there_then_it_ends_soon_and_names_every_
     ]
     assert lines[5].endswith("not asked for: the archive gives no answer")
     assert len(set(state.requests)) < 20
+
+
+def test_import_when_a_file_never_comes_then_it_is_left_out_and_the_others_are_in(
+    served, tmp_path, capsys, monkeypatch
+):
+    state, url = served
+    monkeypatch.setattr("strategies.desk.archive.fetch._FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("strategies.desk.archive.fetch._TRIES", 2)
+    state.stalled = {FILE.path}
+    config = tmp_path / "hurried.json"
+    config.write_text(json.dumps({"breakwater": {"collect": {"timeout_s": 2.0}}}))
+    base = ["--config", str(USER_DATA / "config_litecoin_hedge.json"), "--config", str(config)]
+    assert main([*command(url, tmp_path), *base]) == 1
+    assert f"metrics {DAYS[1]}: no answer from the archive: " in capsys.readouterr().out
+    assert len(told(tmp_path)) == 2 * 288
 
 
 def test_import_when_it_is_forbidden_for_three_days_then_the_others_are_not_asked_for(
