@@ -109,8 +109,14 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
 
     def _held_by_the_exchange(self, pair: str) -> str:
         """Return why a trade in `pair` is not to be forgotten, or nothing; a dry run holds none."""
-        if pair not in self.guarding.recovery.on_exchange:
-            return ""
+        try:
+            if not self.guarding.recovery.holds_now(pair):
+                return ""
+        except Exception as error:  # noqa: BLE001 - of whatever kind, it is not known
+            return (
+                f"the exchange does not say whether it holds a position in {pair} "
+                f"({type(error).__name__}), which would be left without a stop. Ask again"
+            )
         return (
             f"the exchange holds a position in {pair}, which would be left without a stop, to "
             "nobody. Close it first: /forceexit, or at the exchange"

@@ -99,6 +99,18 @@ class Recovery:
         """Pairs the exchange held when it was compared last; live only."""
         return frozenset() if self.books is None else self.books.held
 
+    def holds_now(self, pair: str) -> bool:
+        """Return whether the exchange holds `pair`, asked here and now; live only.
+
+        What was compared last may be from before a fill that has been booked since. Of all pairs,
+        so that one the exchange no longer lists has an answer. Whatever the client raises when
+        there is none is raised.
+        """
+        if self.books is None:
+            return False
+        exchange = exchange_of(self._host.dp)
+        return pair in books_of_exchange(exchange, read_positions(exchange)).positions
+
     def leaving(self, pair: str) -> None:
         """Note that an order that reduces `pair` is about to be sent; the next loop looks after it.
 

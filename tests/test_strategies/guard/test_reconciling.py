@@ -823,3 +823,28 @@ def test_trade_when_the_exchange_holds_its_position_then_there_is_an_objection_t
     open_trades.clear()
     loops(s, 30)
     assert s._held_by_the_exchange(PAIR) == ""
+
+
+def test_trade_when_its_fill_is_younger_than_the_last_look_then_the_exchange_is_asked_itself(
+    s: Any, open_trades: list[Any]
+) -> None:
+    loops(s, 20)
+    assert s.guarding.recovery.on_exchange == frozenset()  # as compared last
+    holding(s, open_trades, STOP)  # filled and booked since
+    assert "left without a stop" in s._held_by_the_exchange(PAIR)
+    s.dp._exchange.positions = []  # closed since, by hand
+    assert s._held_by_the_exchange(PAIR) == ""
+
+
+def test_trade_when_the_exchange_does_not_say_what_it_holds_then_it_is_not_forgotten(
+    s: Any, open_trades: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(pair: str | None = None) -> list[Any]:
+        raise ConnectionError("GET https://x.example/?signature=abcdef0123456789")
+
+    loops(s, 20)
+    monkeypatch.setattr(s.dp._exchange, "fetch_positions", silent)
+    said = s._held_by_the_exchange(PAIR)
+    assert "does not say" in said
+    assert "(ConnectionError)" in said
+    assert "signature" not in said
