@@ -138,6 +138,10 @@ def drive(address: str, task: str, arguments: tuple[Any, ...], wanted: WantedTas
             done, value = ray.get(answer)
         except ray.exceptions.RayError as error:
             raise _told(error, ray.exceptions, wanted) from None
+        except KeyboardInterrupt:
+            # As killed: the cluster ends what a driver that is gone has asked for. One that takes
+            # its leave may be killed by its asker in the middle of that.
+            os._exit(1)
     if not done:
         raise value if isinstance(value, PackError) else _fail(value, wanted.what, _SAME_CURE)
     return value
