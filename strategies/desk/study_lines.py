@@ -24,6 +24,7 @@ from strategies.desk.terminal.typed import (
     DATA_HELP,
     add_market_options,
     add_refit_options,
+    day_text,
     positive,
     whole_number,
 )
@@ -54,7 +55,9 @@ def _add_compare(commands: Subcommands) -> None:
     ):
         compare.add_argument(f"--{name}", type=int, help=what)
     compare.add_argument(
-        "--stop", help="YYYY-MM-DD, the first day not looked at; default: after the newest candle"
+        "--stop",
+        type=day_text,
+        help="YYYY-MM-DD, the first day not looked at; default: after the newest candle",
     )
     compare.add_argument(
         "--reference", type=model_key, help="whom all are held against, always in; volatility"
@@ -79,9 +82,11 @@ def _add_cascades(commands: Subcommands) -> None:
         "--all", action="store_true", default=False, help="leave out coins and episodes as well"
     )
     cascades.add_argument("--folds", type=int, help="test spans of the walk-forward; 5")
-    cascades.add_argument("--start", help="of the test span; 2022-01-01")
+    cascades.add_argument("--start", type=day_text, help="of the test span; 2022-01-01")
     cascades.add_argument("--hedged", help="coin a network is trained for; LTC")
-    cascades.add_argument("--day", help="YYYY-MM-DD of the test span, to tell hour by hour")
+    cascades.add_argument(
+        "--day", type=day_text, help="YYYY-MM-DD of the test span, to tell hour by hour"
+    )
     cascades.add_argument(
         "--by-close", action="store_true", help="onsets by the close only, to compare labels"
     )
@@ -149,8 +154,10 @@ def _add_scenarios(commands: Subcommands) -> None:
     )
     scenarios.add_argument("--engines", nargs="+", help="default: all")
     scenarios.add_argument("--timeframe", type=timeframe_name, help="1h")
-    scenarios.add_argument("--start", help="YYYY-MM-DD, of what is judged; half of the candles")
-    scenarios.add_argument("--stop", help="YYYY-MM-DD; default: the newest candle")
+    scenarios.add_argument(
+        "--start", type=day_text, help="YYYY-MM-DD, of what is judged; half of the candles"
+    )
+    scenarios.add_argument("--stop", type=day_text, help="YYYY-MM-DD; default: the newest candle")
     scenarios.add_argument("--refit-days", type=whole_number, help="between two fits; 365")
     scenarios.add_argument("--paths", type=whole_number, help="at each origin; 2048")
     scenarios.add_argument(

@@ -103,6 +103,17 @@ def typed_day(word: str) -> date:
         raise argparse.ArgumentTypeError(f"expected a day YYYY-MM-DD, got {word!r}") from None
 
 
+def day_text(word: str) -> str:
+    """Return a day as it was typed, once it is known to be one: before minutes of work begin.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is none.
+    """
+    return typed_day(word).isoformat()
+
+
 def add_market_options(command: argparse.ArgumentParser) -> None:
     """Add which candles of which market."""
     command.add_argument("--data", type=Path, default=None, help=DATA_HELP)
@@ -116,8 +127,8 @@ def add_refit_options(
     """Add what is asked of forecasts whose model is refitted; the defaults are for the help."""
     add_market_options(command)
     command.add_argument("--model", type=model_key, help=f"what forecasts; {model}")
-    command.add_argument("--start", help=f"YYYY-MM-DD; default: {start}")
-    command.add_argument("--stop", help="YYYY-MM-DD; default: the newest candle")
+    command.add_argument("--start", type=day_text, help=f"YYYY-MM-DD; default: {start}")
+    command.add_argument("--stop", type=day_text, help="YYYY-MM-DD; default: the newest candle")
     command.add_argument("--train-days", type=whole_number, help=f"of each refit; {train_days}")
     command.add_argument("--refit-days", type=whole_number, help="between two refits; 60")
     command.add_argument("--horizon-candles", type=whole_number, help=f"of a forecast; {horizon}")

@@ -72,7 +72,7 @@ def test_command_when_typed_twice_then_each_run_has_its_own_page(
         (["--far-paths", "1000000000"], "where: far paths"),
         (["--start", "2031-01-01"], "expected a start within the candles"),
         (["--start", "2021-12-01", "--stop", "2021-12-09"], "at least 100 origins"),
-        (["--start", "soon"], "expected start as YYYY-MM-DD"),
+        (["--start", "soon"], "expected a day YYYY-MM-DD, got 'soon'"),
         (["--timeframe", "1hour"], "timeframe"),
     ],
 )
