@@ -4,6 +4,7 @@ its way does not, and nothing is asked for when a candle closes."""
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from models.operate.control.state import ControlMode, GuardActor
 from strategies.account.exchange_account import read_executions, read_transfers
 from strategies.account.exchange_answers import fills_of
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
+from strategies.guard.permits import NewRisk
 from strategies.guard.reconciling import Reconciler
 from tests.test_strategies.fakes import ANN, Client, Exchange, LiveProvider
 from tests.test_strategies.worlds import (
@@ -823,6 +825,14 @@ def test_trade_when_the_exchange_holds_its_position_then_there_is_an_objection_t
     open_trades.clear()
     loops(s, 30)
     assert s._held_by_the_exchange(PAIR) == ""
+
+
+def test_order_when_it_is_permitted_then_the_gate_lets_that_much_pass_and_no_more(s: Any) -> None:
+    s.guarding.permit(PAIR, "long", 2.0, RATE)
+    asked = NewRisk(pair=PAIR, side=1, amount_base=2.0, rate=RATE, leverage=1.0)
+    assert s.guarding.permits.why_not(asked) == ""
+    assert s.guarding.permits.why_not(replace(asked, side=-1))
+    assert s.guarding.permits.why_not(replace(asked, amount_base=4.0))
 
 
 def test_trade_when_its_fill_is_younger_than_the_last_look_then_the_exchange_is_asked_itself(
