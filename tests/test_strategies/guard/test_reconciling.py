@@ -835,6 +835,21 @@ def test_order_when_it_is_permitted_then_the_gate_lets_that_much_pass_and_no_mor
     assert s.guarding.permits.why_not(replace(asked, amount_base=4.0))
 
 
+@pytest.mark.parametrize(("direction", "signed"), [("long", 2.0), ("short", -2.0)])
+def test_entry_when_it_is_quoted_anew_then_what_is_left_of_it_explains_itself_on_its_side(
+    s: Any, direction: str, signed: float
+) -> None:
+    resting = SimpleNamespace(
+        pair=PAIR, is_short=direction == "short", trade_direction=direction, leverage=3.0
+    )
+    s.guarding.moved(resting, 2.0, RATE)
+    assert s.guarding.recovery.approved[PAIR] == signed
+    asked = NewRisk(
+        pair=PAIR, side=1 if signed > 0 else -1, amount_base=2.0, rate=RATE, leverage=3.0
+    )
+    assert s.guarding.permits.why_not(asked) == ""
+
+
 def test_trade_when_its_fill_is_younger_than_the_last_look_then_the_exchange_is_asked_itself(
     s: Any, open_trades: list[Any]
 ) -> None:
