@@ -58,6 +58,17 @@ def test_zip_when_it_is_torn_or_none_then_it_is_refused_though_the_checksum_fits
             opened(data)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [(0, 1), (2, 99)], ids=["asks for a password", "packed in an unknown way"]
+)
+def test_zip_when_it_cannot_be_unpacked_here_then_it_is_refused(field: int, value: int):
+    data = bytearray(zipped(CSV, b"a,b\n" * 1000))
+    for at in (6, data.index(b"PK\x01\x02") + 8):  # in front of the file, and in the directory
+        data[at + field] = value
+    with pytest.raises(InputError, match="expected a zip, got one that cannot be read"):
+        opened(bytes(data))
+
+
 def test_zip_when_it_holds_something_else_then_it_is_refused():
     for name in ("../../etc/passwd", "LTCUSDT-metrics-2022-01-06.csv"):
         with pytest.raises(InputError, match=f"expected {CSV} in it"):
