@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from freqtrade.exchange import timeframe_to_msecs
+
 from models.base.errors import PackError
 from models.base.types import Candles
 from models.trade.account.cross import CrossAccount
@@ -53,7 +55,7 @@ def position_finding(hedge: HedgeConfig, config: Mapping[str, Any], candles: Can
             "nobody can say what a repeat would cost: the equity behind the position is not given",
             "set breakwater.hedge.primary.collateral_quote and entry_price",
         )
-    step_ms = int(candles.time_ms[-1] - candles.time_ms[-2])
+    step_ms = timeframe_to_msecs(config["timeframe"])
     day = worst_24_hours(candles.time_ms, candles.high, candles.low, candles.close, step_ms)
     exposure = Exposure(
         account=CrossAccount(wallet_quote=equity, positions=(), tiers={}),

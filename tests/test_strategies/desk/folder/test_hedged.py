@@ -38,7 +38,7 @@ def hedge(amount: float, mode: str = "own", **primary: Any) -> HedgeConfig:
     return from_mapping(HedgeConfig, block, where="breakwater.hedge")
 
 
-WALLET = {"dry_run_wallet": 10_000}
+WALLET = {"timeframe": "1h", "dry_run_wallet": 10_000}
 
 
 def test_position_when_it_is_too_large_then_the_number_the_cost_and_the_cure_are_named() -> None:
@@ -58,6 +58,11 @@ def test_position_when_it_is_too_large_then_the_number_the_cost_and_the_cure_are
 def test_position_when_the_folders_candles_show_a_worse_day_then_that_counts() -> None:
     said = position_finding(hedge(24.0), WALLET, candles(low=20.0)).said
     assert "worst day (-80.0%) would cost 19.2% of equity" in said
+
+
+def test_position_when_there_is_one_candle_yet_then_the_day_on_record_counts() -> None:
+    first = candles().cut(slice(0, 1))
+    assert "worst day (-61.0%)" in position_finding(hedge(60.0), WALLET, first).said
 
 
 def test_position_when_it_is_held_elsewhere_then_the_equity_there_counts_or_is_asked_for() -> None:
