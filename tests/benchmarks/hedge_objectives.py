@@ -180,7 +180,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=72)
     asked = parser.parse_args(words)
     scene = loaded(asked.data, asked.start, asked.stop)
-    history = gather_coins(asked.data, PAIRS, "1h").gathered.history
+    history = gather_coins([asked.data], PAIRS, "1h").gathered.history
     walk = Walk(every=24 * asked.every_days, refit_every=max(1, 91 // asked.every_days),
                 paths=asked.paths, steps=asked.steps, seed=0)  # fmt: skip
     bench = Bench(scene)

@@ -1,15 +1,18 @@
-"""The candles of several coins in a data directory, as the one history that engines learn from."""
+"""The candles of several coins in data directories, as the one history that engines learn from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 from freqtrade.enums import CandleType
 from freqtrade.exchange import timeframe_to_msecs
 
 from models.base.errors import InputError
+from models.base.types import Candles, FloatArray, IntArray
 from models.scenarios.history import FundingRows, GatheredHistory, gather_history
 from models.trade.risk.worst_hours import WorstDay, WorstHour, worst_24_hours, worst_hour
 from strategies.bot.data_files import DataFile
@@ -19,12 +22,34 @@ from strategies.desk.terminal.names import near
 
 @dataclass(frozen=True, kw_only=True)
 class CoinCandles:
-    """A history, the close it ends with, and the worst hour and day each coin's candles show."""
+    """A history, and what the candles it was made of show besides."""
 
     gathered: GatheredHistory
-    marks: Mapping[str, float]  # last close of each pair, quote units
-    worst_hours: Mapping[str, WorstHour]
-    worst_days: Mapping[str, WorstDay]
+    candles: Mapping[str, Candles]  # of each pair in the history
+
+    @cached_property
+    def marks(self) -> dict[str, float]:
+        """Return the close that the history ends with, of each pair, in quote units."""
+        last_ms = self.gathered.history.time_ms[-1]
+        return {p: float(c.close[c.time_ms == last_ms][0]) for p, c in self.candles.items()}
+
+    @cached_property
+    def worst_hours(self) -> dict[str, WorstHour]:
+        """Return the worst hour that each pair's candles show."""
+        candle_ms = self.gathered.history.candle_ms
+        return {
+            p: worst_hour(c.time_ms, c.high, c.low, c.close, candle_ms)
+            for p, c in self.candles.items()
+        }
+
+    @cached_property
+    def worst_days(self) -> dict[str, WorstDay]:
+        """Return the worst 24 hours that each pair's candles show."""
+        candle_ms = self.gathered.history.candle_ms
+        return {
+            p: worst_24_hours(c.time_ms, c.high, c.low, c.close, candle_ms)
+            for p, c in self.candles.items()
+        }
 
 
 def coins_with_candles(data: Path, timeframe: str) -> tuple[str, ...]:
@@ -62,37 +87,65 @@ def pair_in(data: Path, timeframe: str, coin: str) -> str:
     )
 
 
-def gather_coins(data: Path, pairs: Sequence[str], timeframe: str) -> CoinCandles:
+def gather_coins(
+    folders: Sequence[Path],
+    pairs: Sequence[str],
+    timeframe: str,
+    asked: Collection[str] | None = None,
+) -> CoinCandles:
     """Read the candles and funding of all pairs and put them on one grid.
+
+    Parameters
+    ----------
+    folders
+        Data directories; each one's later candles follow those of the ones before.
+    asked
+        Pairs that must be in it; all by default. Others are left out where they do not fit.
 
     Raises
     ------
     InputError
-        If a file is missing, unsound, or too few candles are common to all pairs.
+        If a file is missing or unsound, a pair that was asked for has too few candles, or too few
+        are common to all pairs.
     """
-    candle_ms = timeframe_to_msecs(timeframe)
-    candles = {pair: load_checked(data, pair, timeframe) for pair in pairs}
-    funding = {
-        pair: FundingRows(time_ms=time_ms, rate=rate)
-        for pair in pairs if has_funding(data, pair)
-        for time_ms, rate in [load_funding(data, pair)]
-    }  # fmt: skip
-    gathered = gather_history(candles, candle_ms, funding=funding)
-    last_ms = gathered.history.time_ms[-1]
+    candles = {pair: _candles(folders, pair, timeframe) for pair in pairs}
+    gathered = gather_history(
+        candles,
+        timeframe_to_msecs(timeframe),
+        funding={pair: _funding(folders, pair) for pair in pairs if _has_funding(folders[0], pair)},
+        asked=asked,
+    )
     return CoinCandles(
-        gathered=gathered,
-        marks={p: float(c.close[c.time_ms == last_ms][0]) for p, c in candles.items()},
-        worst_hours={
-            p: worst_hour(c.time_ms, c.high, c.low, c.close, candle_ms) for p, c in candles.items()
-        },
-        worst_days={
-            p: worst_24_hours(c.time_ms, c.high, c.low, c.close, candle_ms)
-            for p, c in candles.items()
-        },
+        gathered=gathered, candles={pair: candles[pair] for pair in gathered.history.coins}
     )
 
 
-def has_funding(data: Path, pair: str) -> bool:
+def _candles(folders: Sequence[Path], pair: str, timeframe: str) -> Candles:
+    """Return a coin's candles, each folder's after those of the ones before."""
+    out, *more = [load_checked(folder, pair, timeframe) for folder in folders]
+    names = ("time_ms", "open", "high", "low", "close", "volume")
+    for later in more:
+        rows = later.time_ms > out.time_ms[-1]
+        out = Candles(
+            **{n: np.concatenate([getattr(out, n), getattr(later, n)[rows]]) for n in names}
+        )
+    return out
+
+
+def _funding(folders: Sequence[Path], pair: str) -> FundingRows:
+    """Return a coin's funding, each folder's that has some after those before."""
+    times: list[IntArray] = []
+    rates: list[FloatArray] = []
+    for folder in folders:
+        if _has_funding(folder, pair):
+            time_ms, rate = load_funding(folder, pair)
+            rows = time_ms > (times[-1][-1] if times else -1)
+            times.append(time_ms[rows])
+            rates.append(rate[rows])
+    return FundingRows(time_ms=np.concatenate(times), rate=np.concatenate(rates))
+
+
+def _has_funding(data: Path, pair: str) -> bool:
     """Return whether a data directory has a file of a pair's funding."""
     return DataFile(
         datadir=data, pair=pair, timeframe=MARK_TIMEFRAME, candle_type=CandleType.FUNDING_RATE

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from freqtrade.exchange import timeframe_to_msecs
 
 from models.base.errors import ConfigError, InputError
-from models.base.types import Candles, FloatArray, IntArray
 from models.base.units import DAY_MS
 from models.reports.scenarios.figures import scenario_figures
 from models.reports.scenarios.page import (
@@ -27,7 +24,7 @@ from models.reports.scenarios.page import (
     write_scenarios,
 )
 from models.scenarios.catalog import ENGINES, scenario_engine
-from models.scenarios.history import FundingRows, GatheredHistory, gather_history
+from models.scenarios.history import GatheredHistory
 from models.scenarios.paths import CoinHistory
 from models.studies.scenarios.losses import path_losses_of
 from models.studies.scenarios.origins import origins_between, scenario_folds
@@ -35,9 +32,8 @@ from models.studies.scenarios.record import Trial, require_room_for_draws
 from models.studies.scenarios.rule import JUDGED_COINS, coin_of
 from models.studies.scenarios.study import steps_of, study_engines
 from strategies.bot.data_files import MARKER
-from strategies.desk.backtests.data import load_checked, load_funding
 from strategies.desk.backtests.results import commit
-from strategies.desk.studies.coin_candles import coins_with_candles, has_funding, pair_in
+from strategies.desk.studies.coin_candles import coins_with_candles, gather_coins, pair_in
 from strategies.desk.studies.refits import date_of, midnight_ms
 from strategies.desk.terminal.places import USER_DATA
 from strategies.desk.terminal.room import kept_report
@@ -132,12 +128,7 @@ def load_history(options: ScenarioOptions) -> GatheredHistory:
             cure="name the coins there are with --coins, or download these (make data)",
         )
     folders = [options.data, *([options.event] if options.event else [])]
-    gathered = gather_history(
-        {pair: _candles(folders, pair, options.timeframe) for pair in pairs},
-        timeframe_to_msecs(options.timeframe),
-        funding={pair: _funding(folders, pair) for pair in pairs if has_funding(folders[0], pair)},
-        asked=asked,
-    )
+    gathered = gather_coins(folders, pairs, options.timeframe, asked).gathered
     missing = {pair: "no candles of it" for pair in usual if not asked and pair not in known}
     return replace(gathered, left_out={**missing, **gathered.left_out})
 
@@ -172,31 +163,6 @@ def trial_of(history: CoinHistory, options: ScenarioOptions) -> Trial:
         history=history, losses=losses, origins=origins, folds=folds, paths=options.paths,
         seed=options.seed,
     )  # fmt: skip
-
-
-def _candles(folders: Sequence[Path], pair: str, timeframe: str) -> Candles:
-    """Return a coin's candles, each folder's after those of the ones before."""
-    out, *more = [load_checked(folder, pair, timeframe) for folder in folders]
-    names = ("time_ms", "open", "high", "low", "close", "volume")
-    for later in more:
-        rows = later.time_ms > out.time_ms[-1]
-        out = Candles(
-            **{n: np.concatenate([getattr(out, n), getattr(later, n)[rows]]) for n in names}
-        )
-    return out
-
-
-def _funding(folders: Sequence[Path], pair: str) -> FundingRows:
-    """Return a coin's funding, each folder's that has some after those before."""
-    times: list[IntArray] = []
-    rates: list[FloatArray] = []
-    for folder in folders:
-        if has_funding(folder, pair):
-            time_ms, rate = load_funding(folder, pair)
-            rows = time_ms > (times[-1][-1] if times else -1)
-            times.append(time_ms[rows])
-            rates.append(rate[rows])
-    return FundingRows(time_ms=np.concatenate(times), rate=np.concatenate(rates))
 
 
 def _provenance(

@@ -70,7 +70,7 @@ def run_what_if(options: WhatIfOptions) -> int:
     _check_room(options.paths, len(horizons), 3 if options.hedge else 1)
     openings = _openings(options, data)
     hedged = _hedged(options, data, openings)
-    coins = gather_coins(data, _pairs(openings, hedged), options.timeframe)
+    coins = gather_coins([data], _pairs(openings, hedged), options.timeframe)
     plans = _plans(options, coins, openings, hedged)
     if not options.json:
         day = worst_day_words(openings, coins.worst_days)

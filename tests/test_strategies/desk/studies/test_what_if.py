@@ -127,7 +127,7 @@ def test_answer_when_the_newest_candles_are_cut_then_it_begins_before_them(
         frame[frame["date"] < pd.Timestamp("2022-05-20", tz="UTC")].to_feather(file)
     _, said, _ = ask("--open", "LTC long 1x", "--paths", "200", "--days", "1", data=older)
     assert "to 2022-05-20T00:00Z, and begun there" in said
-    coins = gather_coins(older, [LTC], "1h")
+    coins = gather_coins([older], [LTC], "1h")
     assert f"LTC {coins.marks[LTC]:g}" in said
 
 
@@ -195,7 +195,7 @@ def test_funding_when_a_file_is_missing_then_a_note_says_that_none_is_counted(
     lone = tmp_path / "lone"
     shutil.copytree(datadir, lone)
     (lone / "futures" / "LTC_USDT_USDT-1h-funding_rate.feather").unlink()
-    coins = gather_coins(lone, [LTC, BTC], "1h")
+    coins = gather_coins([lone], [LTC, BTC], "1h")
     assert any("LTC/USDT:USDT: no funding known" in note for note in coins.gathered.notes)
     assert (coins.gathered.history.funding[:, 0] == 0).all()
     assert (coins.gathered.history.funding[:, 1] != 0).any()
