@@ -25,11 +25,20 @@ _SUFFIX = re.compile(r"--[0-9a-f]{12}$")
 
 def code_digest(root: Path = _ROOT) -> str:
     """Return a digest over the source files a forecast depends on."""
+    return _sources_digest(root, _CODE, _NOT_CODE)
+
+
+def models_digest(root: Path = _ROOT) -> str:
+    """Return a digest over all source files of `models`, which whatever is studied depends on."""
+    return _sources_digest(root, ("models",), ())
+
+
+def _sources_digest(root: Path, folders: Iterable[str], besides: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
-    for folder in _CODE:
+    for folder in folders:
         for path in sorted((root / folder).rglob("*.py")):
             name = path.relative_to(root).as_posix()
-            if not name.startswith(_NOT_CODE):
+            if not name.startswith(besides):
                 digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from functools import cached_property, partial
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,14 +17,20 @@ from models.scenarios.chunked import MEMORY_BYTES
 from models.scenarios.paths import CoinHistory, Engine, FittedEngine, Scenarios
 from models.studies.scenarios.losses import PathLoss, losses_on
 from models.studies.scenarios.origins import Origins, ScenarioFold
+from models.studies.scenarios.pieces import AllAnew, PieceKey, Pieces, StudyPiece, piece_digest
 from models.trade.account.scenario_account import check_path_block
 
 TAIL_LEVELS: Final = (0.01, 0.05)
 NULLS: Final = 10_000  # draws of the expected-shortfall test under the forecast itself
 _LEAST_PATHS: Final = 1_000  # ten in the tail of 1 %
 
-AskedBesides = Callable[[FittedEngine, ScenarioFold], None]
-"""What else is asked of each fitted engine, once its origins are done."""
+_BY_ORIGIN: Final = ("hits", "ratios", "places", "energy")  # of a record, rows of a fold
+
+AskedBesides = Callable[[FittedEngine, ScenarioFold], list[dict[str, Any]]]
+"""What else is asked of each fitted engine, once its origins are done: rows that JSON holds."""
+
+FoldDone = Callable[[str, bool], None]
+"""Told a line for each fold, and whether it was kept from before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +44,7 @@ class EngineRecord:
     null: FloatArray  # (M, O, A, 2, L) their sums over judged origins, under the forecast
     places: FloatArray  # (D, O, A) of the long's loss among the draws, 0 to 1
     energy: FloatArray  # (D, O) energy score of all coins' losses of a long
+    besides: list[dict[str, Any]] = field(default_factory=list)  # see `AskedBesides`
     failures: dict[str, str] = field(default_factory=dict)  # fold -> why it has no answer
 
 
@@ -59,6 +67,32 @@ class Trial:
                 cure="ten paths in a tail of 1 % are the least it can be told from",
             )
         require_room_for_draws(self.paths, self.history, self.losses)
+
+    @cached_property
+    def digest(self) -> str:
+        """Return a digest of the candles and of how every engine is asked, but for the folds."""
+        history = self.history
+        arrays = {
+            name: getattr(history, name) for name in ("time_ms", "close", "low", "high", "funding")
+        }
+        parts = [history.coins, history.candle_ms, self.losses, self.paths, self.seed]
+        return piece_digest(parts, arrays)
+
+    def fold_key(self, engine: Engine, fold: ScenarioFold, besides: str = "") -> PieceKey:
+        """Return what one engine's work in one fold is found again by.
+
+        An engine's settings are told by its `repr`: as of a dataclass, all of them.
+
+        Parameters
+        ----------
+        besides
+            What is asked besides, if anything is.
+        """
+        asked = {
+            name: getattr(self.origins, name)[fold.origins] for name in ("row", "known_ms", "asked")
+        }
+        parts = [self.digest, repr(engine), fold.fit_ms, fold.stop_ms, besides]
+        return PieceKey(f"{engine.name}, {fold.title}", piece_digest(parts, asked))
 
 
 def require_room_for_draws(
@@ -90,9 +124,11 @@ def seed_at(seed: int, place: int) -> int:
 def record_engine(
     engine: Engine,
     trial: Trial,
-    folds_done: Callable[[str], None],
+    folds_done: FoldDone,
     share_done: Callable[[float], None] = lambda share: None,
-    besides: AskedBesides | None = None,
+    besides: AskedBesides = lambda fitted, fold: [],
+    besides_title: str = "",
+    pieces: Pieces | None = None,
 ) -> EngineRecord:
     """Fit on each fold's past, draw at each of its origins, and keep what the tests need.
 
@@ -100,36 +136,66 @@ def record_engine(
 
     Parameters
     ----------
-    folds_done
-        Told a line for each fold.
     share_done
         Told which share of a fold is done.
+    besides_title
+        What `besides` asks, with its settings: a kept fold is of the same.
+    pieces
+        Who keeps folds that are done; nobody by default.
     """
     d, o, a = trial.origins.came.shape[:3]
+    record = _empty_record(engine.name, d, o, a)
+    pieces = pieces or AllAnew()
+    for fold in trial.folds:
+        key = trial.fold_key(engine, fold, besides_title)
+        try:
+            piece, kept = pieces.remembered(
+                key, partial(fold_piece, engine, trial, fold, share_done, besides)
+            )
+        except Exception as error:  # noqa: BLE001 - whatever breaks one engine, the others go on
+            record.failures[fold.title] = failure_of(error)
+            folds_done(f"{key.title}: {record.failures[fold.title]}", False)
+            continue
+        for name in _BY_ORIGIN:
+            getattr(record, name)[fold.origins] = piece.arrays[name]
+        record.null[:] += piece.arrays["null"]
+        record.judged[fold.origins] = True
+        record.besides.extend(piece.told["besides"])
+        folds_done(f"{key.title}: {len(fold.origins)} origins", kept)
+    return record
+
+
+def fold_piece(
+    engine: Engine,
+    trial: Trial,
+    fold: ScenarioFold,
+    share_done: Callable[[float], None],
+    besides: AskedBesides,
+) -> StudyPiece:
+    """Return one engine's answers in one fold: its rows of an `EngineRecord`, its part of the null.
+
+    Raises whatever the engine does.
+    """
+    _, o, a = trial.origins.came.shape[:3]
+    part = _empty_record(engine.name, len(fold.origins), o, a)
+    fitted = engine.fit(trial.history.until(fold.fit_ms))
+    for number, origin in enumerate(fold.origins):
+        share_done(number / len(fold.origins))
+        scenarios = fitted.given(trial.history.until(int(trial.origins.known_ms[origin])))
+        _ask(scenarios, trial, int(origin), part, number)
+    return StudyPiece(
+        arrays={name: getattr(part, name) for name in (*_BY_ORIGIN, "null")},
+        told={"besides": besides(fitted, fold)},
+    )
+
+
+def _empty_record(engine: str, d: int, o: int, a: int) -> EngineRecord:
     shape = (d, o, a, 2, len(TAIL_LEVELS))
-    record = EngineRecord(
-        engine=engine.name, judged=np.zeros(d, np.bool_), hits=np.zeros(shape, np.bool_),
+    return EngineRecord(
+        engine=engine, judged=np.zeros(d, np.bool_), hits=np.zeros(shape, np.bool_),
         ratios=np.zeros(shape), null=np.zeros((NULLS, *shape[1:])),
         places=np.full((d, o, a), np.nan), energy=np.full((d, o), np.nan),
     )  # fmt: skip
-    for fold in trial.folds:
-        try:
-            fitted = engine.fit(trial.history.until(fold.fit_ms))
-            null = np.zeros_like(record.null)
-            for number, origin in enumerate(fold.origins):
-                share_done(number / len(fold.origins))
-                scenarios = fitted.given(trial.history.until(int(trial.origins.known_ms[origin])))
-                _ask(scenarios, trial, int(origin), record, null)
-            if besides is not None:
-                besides(fitted, fold)
-        except Exception as error:  # noqa: BLE001 - whatever breaks one engine, the others go on
-            record.failures[fold.title] = failure_of(error)
-            folds_done(f"{engine.name}, {fold.title}: {record.failures[fold.title]}")
-            continue
-        record.judged[fold.origins] = True
-        record.null[:] += null
-        folds_done(f"{engine.name}, {fold.title}: {len(fold.origins)} origins")
-    return record
 
 
 def failure_of(error: Exception) -> str:
@@ -157,10 +223,8 @@ def drawn_losses(
     return np.concatenate(parts)
 
 
-def _ask(
-    scenarios: Scenarios, trial: Trial, origin: int, record: EngineRecord, null: FloatArray
-) -> None:
-    """Draw at one origin, write its row of the record, and add its part of the null."""
+def _ask(scenarios: Scenarios, trial: Trial, origin: int, part: EngineRecord, row: int) -> None:
+    """Draw at one origin, write its row of a fold's record, and add its part of the null."""
     which = np.flatnonzero(trial.origins.asked[origin])
     wanted = [trial.losses[i] for i in which]
     drawn = drawn_losses(scenarios, wanted, trial.paths, seed_at(trial.seed, origin))
@@ -169,10 +233,10 @@ def _ask(
     picked = rng.integers(0, len(drawn), NULLS)
     for i, level in enumerate(TAIL_LEVELS):
         tail = drawn_tail(drawn, level)
-        hits, ratios, sums = record.hits[..., i], record.ratios[..., i], null[..., i]  # views
-        hits[origin, which] = came > tail.value_at_risk
-        ratios[origin, which] = shortfall_ratio(came, tail, level)
+        hits, ratios, sums = part.hits[..., i], part.ratios[..., i], part.null[..., i]  # views
+        hits[row, which] = came > tail.value_at_risk
+        ratios[row, which] = shortfall_ratio(came, tail, level)
         sums[:, which] += drawn_ratios(drawn, tail)[picked]
-    record.places[origin, which] = place_among(drawn[..., 0], came[..., 0], rng)
+    part.places[row, which] = place_among(drawn[..., 0], came[..., 0], rng)
     for i, at in enumerate(which):
-        record.energy[origin, at] = joint_energy_score(drawn[:, i, :, 0], came[i, :, 0], rng)
+        part.energy[row, at] = joint_energy_score(drawn[:, i, :, 0], came[i, :, 0], rng)

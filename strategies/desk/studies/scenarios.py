@@ -30,10 +30,11 @@ from models.studies.scenarios.losses import path_losses_of
 from models.studies.scenarios.origins import origins_between, scenario_folds
 from models.studies.scenarios.record import Trial, require_room_for_draws
 from models.studies.scenarios.rule import JUDGED_COINS, coin_of
-from models.studies.scenarios.study import steps_of, study_engines
+from models.studies.scenarios.study import study_engines, study_keys
 from strategies.bot.data_files import MARKER
 from strategies.desk.backtests.results import commit
 from strategies.desk.studies.coin_candles import coins_with_candles, gather_coins, pair_in
+from strategies.desk.studies.kept_pieces import KeptPieces
 from strategies.desk.studies.refits import date_of, midnight_ms
 from strategies.desk.terminal.places import USER_DATA
 from strategies.desk.terminal.room import kept_report
@@ -41,6 +42,12 @@ from strategies.desk.terminal.waiting import CountedSteps, PatientWait
 
 USUAL_COINS: Final = ("BTC", "ETH", "LTC", "BCH", "XRP")
 _REFERENCE: Final = "bootstrap"
+_LIBRARIES: Final = (
+    "numpy",
+    "scipy",
+    "arch",
+    "pyextremes",
+)  # what engines and measures are made of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +80,15 @@ class StudyProgress:
 
     def __init__(self, total: int, waiting: PatientWait) -> None:
         self._steps, self._waiting = CountedSteps(total), waiting
+        self._kept = 0
 
-    def step(self, line: str) -> None:
-        self._steps.step(line)
+    def step(self, line: str, kept: bool) -> None:
+        self._kept += kept
+        self._steps.step(f"{line}, kept from before" if kept else line, kept)
 
     def share(self, done: float) -> None:
-        self._waiting.done((self._steps.done + done) / self._steps.total)
+        made, rest = self._steps.done - self._kept, self._steps.total - self._kept
+        self._waiting.done((made + done) / rest)
 
 
 def run_scenarios(options: ScenarioOptions) -> int:
@@ -92,10 +102,14 @@ def run_scenarios(options: ScenarioOptions) -> int:
           f"{len(trial.folds)} fits of each of {len(engines)} engines", flush=True)  # fmt: skip
     for pair, why in gathered.left_out.items():
         print(f"{pair} is left out: {why}", flush=True)
+    pieces = KeptPieces(options.userdir / "models" / "scenarios", _LIBRARIES, _say)
+    keys = study_keys(engines, trial, options.far_paths)
+    if kept := pieces.count(keys):
+        _say(f"goes on where an earlier run was: {kept} of {len(keys)} pieces are kept from it")
     with PatientWait("judging") as waiting:
-        told = StudyProgress(steps_of(len(engines), len(trial.folds)), waiting)
+        told = StudyProgress(len(keys), waiting)
         study = study_engines(
-            engines, trial, _REFERENCE, options.far_paths, told, judged or JUDGED_COINS
+            engines, trial, _REFERENCE, options.far_paths, told, judged or JUDGED_COINS, pieces
         )
     _, headline, why = scenarios_headline(study.numbers)
     print(f"\n{scenarios_markdown(study.numbers)}\n{headline} {why}", flush=True)
@@ -107,6 +121,10 @@ def run_scenarios(options: ScenarioOptions) -> int:
     )
     print(f"report: {folder / 'index.html'}")
     return 0 if study.numbers["shown"] else 1
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def load_history(options: ScenarioOptions) -> GatheredHistory:

@@ -111,11 +111,13 @@ class CountedSteps:
 
     def __init__(self, total: int, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.total, self.done = total, 0
+        self._kept = 0  # of those done: they took no time
         self._monotonic, self._begun = monotonic, monotonic()
 
-    def step(self, what: str) -> None:
-        """Count one step and print its line."""
+    def step(self, what: str, kept: bool = False) -> None:
+        """Count one step and print its line; one that was kept from before tells of no time."""
         self.done += 1
+        self._kept += kept
         print(self.line(what), flush=True)
 
     def line(self, what: str) -> str:
@@ -130,6 +132,6 @@ class CountedSteps:
         '[1/4] trained; 30 s, about 1 min left'
         """
         spent = self._monotonic() - self._begun
-        left = spent / max(self.done, 1) * (self.total - self.done)
+        left = spent / max(self.done - self._kept, 1) * (self.total - self.done)
         spans = f"{span(round(1000 * spent))}, about {span(round(1000 * left))} left"
         return f"[{self.done}/{self.total}] {what}; {spans}"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.base.fingerprint import code_digest, data_digest, identifier
+from models.base.fingerprint import code_digest, data_digest, identifier, models_digest
 
 
 @pytest.fixture
@@ -86,3 +86,13 @@ def test_identifier_when_parts_come_in_another_order_then_it_is_the_same() -> No
     assert identifier("a", {"x": 1, "y": {"p": 2, "q": 3}}) == identifier(
         "a", {"y": {"q": 3, "p": 2}, "x": 1}
     )
+
+
+def test_models_digest_when_any_source_of_models_changes_then_it_does_and_no_other_counts(
+    pack: Path,
+) -> None:
+    before = models_digest(pack)
+    (pack / "strategies/S.py").write_text("x = 2\n", encoding="utf-8")
+    assert models_digest(pack) == before
+    (pack / "models/evaluate/report.py").write_text("x = 2\n", encoding="utf-8")
+    assert models_digest(pack) != before

@@ -33,7 +33,7 @@ ENGINES = (
 )  # fmt: skip
 
 
-def nothing(line: str) -> None:
+def nothing(line: str, kept: bool) -> None:
     """Nobody listens."""
 
 
@@ -143,7 +143,7 @@ def test_engine_when_it_raises_in_a_fold_then_it_is_told_and_the_others_count(
 ) -> None:
     lines: list[str] = []
     late = LawEngine(name="late", breaks_after_ms=trial.folds[0].fit_ms)
-    broken = record_engine(late, trial, lines.append)
+    broken = record_engine(late, trial, lambda line, kept: lines.append(line))
     assert list(broken.failures) == [fold.title for fold in trial.folds[1:]]
     assert broken.failures[trial.folds[1].title] == "expected fewer rows (take another engine)"
     assert broken.judged.sum() == len(trial.folds[0].origins)

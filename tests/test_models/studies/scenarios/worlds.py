@@ -101,7 +101,7 @@ class LawEngine:
     flaw: float = 0.0
     breaks_after_ms: int = 2**62  # a fit that knows more than this raises
     notes: tuple[str, ...] = ()
-    fitted_until: list[int] = field(default_factory=list)  # what each fit knew
+    fitted_until: list[int] = field(default_factory=list, repr=False)  # what each fit knew
 
     def fit(self, history: CoinHistory) -> LawEngine:
         known = int(history.time_ms[-1]) + history.candle_ms

@@ -13,6 +13,8 @@ import pytest
 
 from models.base.errors import ConfigError, InputError
 from models.base.units import DAY_MS, HOUR_MS
+from models.scenarios import catalog
+from models.scenarios.bootstrap import BlockBootstrap
 from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.cli import main
 from strategies.desk.studies.scenarios import ScenarioOptions, load_history, trial_of
@@ -61,6 +63,44 @@ def test_command_when_typed_twice_then_each_run_has_its_own_page(
     assert [e["engine"] for e in first["engines"]] == ["bootstrap"]
     page = (tmp_path / "reports" / "latest-scenarios" / "index.html").read_text()
     assert "Prices of LTC to come" in page
+
+
+class Interrupted(BlockBootstrap):
+    """The bootstrap, at which a person loses patience before its second fit."""
+
+    fits = 0
+
+    def fit(self, history: Any) -> Any:
+        Interrupted.fits += 1
+        if Interrupted.fits == 2:
+            raise KeyboardInterrupt
+        return super().fit(history)
+
+
+def numbers_of(page: Path) -> dict[str, Any]:
+    got: dict[str, Any] = json.loads((page / "report.json").read_text())
+    return {name: value for name, value in got.items() if name != "run"}
+
+
+def test_command_when_it_was_interrupted_then_the_same_one_goes_on_and_finds_the_same(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(catalog.ENGINES, "bootstrap", Interrupted)  # type: ignore[arg-type]
+    line = typed(data, tmp_path / "stopped")
+    assert main(line) == 130
+    said = capsys.readouterr()
+    assert "[1/2] bootstrap, fitted until 2021-10-20: " in said.out
+    assert "goes on" not in said.out
+    assert not list((tmp_path / "stopped" / "reports").glob("scenarios-*"))
+    assert main(line) == 0
+    said = capsys.readouterr()
+    assert "goes on where an earlier run was: 1 of 2 pieces are kept from it\n" in said.out
+    assert " origins, kept from before; " in said.out
+    assert "the lows to come; " in said.out
+    assert Interrupted.fits == 2 + 2  # the far tail, and the fan of prices
+    assert main(typed(data, tmp_path / "whole")) == 0
+    pages = [tmp_path / name / "reports" / "latest-scenarios" for name in ("stopped", "whole")]
+    assert numbers_of(pages[0]) == numbers_of(pages[1])
 
 
 @pytest.mark.parametrize(

@@ -99,3 +99,15 @@ def test_step_when_it_is_done_then_its_number_and_the_time_left_are_told(
     assert capsys.readouterr().out.splitlines() == [
         "[1/2] lstm; 30 s, about 30 s left", "[2/2] gru; 1 min, about 0 s left",
     ]  # fmt: skip
+
+
+def test_steps_when_some_were_kept_from_before_then_the_time_left_is_by_those_that_were_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    seconds = iter([0.0, 0.0, 30.0])
+    steps = CountedSteps(4, lambda: next(seconds))
+    steps.step("lstm", kept=True)
+    steps.step("gru")
+    assert capsys.readouterr().out.splitlines() == [
+        "[1/4] lstm; 0 s, about 0 s left", "[2/4] gru; 30 s, about 1 min left",
+    ]  # fmt: skip
