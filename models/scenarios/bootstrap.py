@@ -15,8 +15,15 @@ import numpy as np
 
 from models.base.errors import ConfigError
 from models.base.resampling import stationary_indices
+from models.base.types import BoolArray
 from models.base.units import DAY_MS
-from models.scenarios.chunked import ChunkedScenarios, all_answer, check_rows, check_same_market
+from models.scenarios.chunked import (
+    ChunkedScenarios,
+    all_answer,
+    check_rows,
+    check_same_market,
+    kept_rows,
+)
 from models.scenarios.funding_paths import FundingPool
 from models.scenarios.paths import CHUNK, CoinHistory, PathBlock
 
@@ -33,18 +40,20 @@ class BlockBootstrap:
         if self.mean_block_days <= 0:
             raise ConfigError(f"expected mean_block_days > 0, got {self.mean_block_days}")
 
-    def fit(self, history: CoinHistory) -> FittedBootstrap:
-        """Keep the rows.
+    def fit(self, history: CoinHistory, kept: BoolArray | None = None) -> FittedBootstrap:
+        """Keep the rows, those of `kept` (R,) where it is given.
 
         Raises
         ------
         InputError
             If there are fewer than `least_rows`.
         """
-        check_rows(self.name, history, self.least_rows)
+        rows = kept_rows(history, kept)
+        pool = history.only(rows)
+        check_rows(self.name, pool, self.least_rows)
         return FittedBootstrap(
-            pool=history,
-            funding=FundingPool.of(history),
+            pool=pool,
+            funding=FundingPool.of(history).only(rows),
             mean_block=max(1.0, self.mean_block_days * DAY_MS / history.candle_ms),
         )
 

@@ -108,6 +108,7 @@ class FittedBreaks:
     stress: float
     kept: FloatArray  # shares of a fall that are left at the close, to draw from
     notes: tuple[str, ...] = ()
+    taken: tuple[int, ...] = ()
 
     def laid_over(self, block: PathBlock, rng: np.random.Generator) -> PathBlock:
         """Let coins break; two in one candle, each by itself."""

@@ -119,6 +119,11 @@ def check_rows(engine: str, history: CoinHistory, least: int) -> None:
         )
 
 
+def kept_rows(history: CoinHistory, kept: BoolArray | None) -> BoolArray:
+    """Return which rows of a history may be drawn, (R,); all by default."""
+    return np.ones(len(history.close), dtype=np.bool_) if kept is None else kept
+
+
 def all_answer(steps: int) -> BoolArray:
     """Return an exchange that takes orders in every candle, (CHUNK, T)."""
     return np.ones((CHUNK, steps), dtype=np.bool_)

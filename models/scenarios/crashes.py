@@ -5,8 +5,11 @@ deepest on average, no two overlapping, named by the day they begin. A path meet
 year: the upper bound of theirs. The candles of the window take the place of the path's, all coins'
 at once, their logs scaled by a factor drawn between `least` and `most`.
 
+The rows of the windows are this overlay's (`taken`): a base that drew them as well would count
+them twice.
+
 Assumes that what happened can happen again, somewhat worse. Breaks where the next crash takes
-another course; and an engine that draws the same candles by itself counts them twice.
+another course.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ class CrashWindow:
     close: FloatArray
     low: FloatArray
     high: FloatArray
+    row: int  # of the history, its first
     depth: FloatArray  # (A,) log of the lowest low over the close before
 
 
@@ -82,6 +86,11 @@ class FittedCrashes:
     most: float
     notes: tuple[str, ...] = ()
 
+    @property
+    def taken(self) -> tuple[int, ...]:
+        """Return the rows of the history that the windows cover."""
+        return tuple(c.row + k for c in self.crashes for k in range(len(c.close)))
+
     def laid_over(self, block: PathBlock, rng: np.random.Generator) -> PathBlock:
         """Put at most one crash into each path."""
         paths, steps = len(block), block.close.shape[1]
@@ -111,7 +120,7 @@ def worst_windows(history: CoinHistory, candles: int, count: int) -> tuple[Crash
         rows = slice(row, row + candles)
         part = CrashWindow(
             name=iso(int(history.time_ms[row]))[:10], close=history.close[rows],
-            low=history.low[rows], high=history.high[rows], depth=depth[row],
+            low=history.low[rows], high=history.high[rows], row=row, depth=depth[row],
         )  # fmt: skip
         found.append(part)
         joint[max(0, row - candles + 1) : row + candles] = np.inf

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from models.base.errors import ConfigError
+from models.base.types import BoolArray
+from models.scenarios.chunked import kept_rows
 from models.scenarios.filtered import FilteredHistory, FittedFilter
 from models.scenarios.paths import CoinHistory
 from models.scenarios.tails import fit_tails
@@ -31,15 +33,15 @@ class ExtremeValues:
                 f"and {self.confidence}"
             )
 
-    def fit(self, history: CoinHistory) -> FittedFilter:
-        """Fit the volatility, the residuals and their tails.
+    def fit(self, history: CoinHistory, kept: BoolArray | None = None) -> FittedFilter:
+        """Fit the volatility, the residuals and their tails; of rows of `kept` where it is given.
 
         Raises
         ------
         InputError
             If the history is too short for either, or a coin never moves.
         """
-        fitted = self.base.fit(history)
-        z = fitted.residuals
-        tails = fit_tails(history, z.close, z.low, z.high, self.quantile, self.confidence)
+        fitted = self.base.fit(history, kept)
+        z, times = fitted.residuals, history.time_ms[kept_rows(history, kept)]
+        tails = fit_tails(times, z.close, z.low, z.high, self.quantile, self.confidence)
         return replace(fitted, tails=tails)

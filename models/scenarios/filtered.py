@@ -18,7 +18,7 @@ import numpy as np
 
 from models.base.errors import ConfigError
 from models.base.resampling import stationary_indices
-from models.base.types import FloatArray, IntArray
+from models.base.types import BoolArray, FloatArray, IntArray
 from models.base.units import DAY_MS
 from models.scenarios.chunked import (
     ChunkedScenarios,
@@ -26,6 +26,7 @@ from models.scenarios.chunked import (
     around_close,
     check_rows,
     check_same_market,
+    kept_rows,
 )
 from models.scenarios.funding_paths import FundingPool
 from models.scenarios.paths import CHUNK, CoinHistory, PathBlock
@@ -59,22 +60,25 @@ class FilteredHistory:
                 f"and {self.fit_days}"
             )
 
-    def fit(self, history: CoinHistory) -> FittedFilter:
-        """Fit the volatility and keep the residuals.
+    def fit(self, history: CoinHistory, kept: BoolArray | None = None) -> FittedFilter:
+        """Fit the volatility and keep the residuals, those of `kept` (R,) where it is given.
+
+        Volatility is of all rows: it rises after a large one whoever draws that one.
 
         Raises
         ------
         InputError
             If the history is too short, or a coin never moves.
         """
-        check_rows(self.name, history, LEAST_RESIDUALS)
+        rows = kept_rows(history, kept)
+        check_rows(self.name, history.only(rows), LEAST_RESIDUALS)
         volatility = fit_coin_volatility(history, self.fit_days)
         return FittedFilter(
             coins=history.coins,
             candle_ms=history.candle_ms,
             volatility=volatility,
-            residuals=residuals_of(history, volatility),
-            funding=FundingPool.of(history),
+            residuals=residuals_of(history, volatility, rows),
+            funding=FundingPool.of(history).only(rows),
             mean_block=max(1.0, self.mean_block_days * DAY_MS / history.candle_ms),
             notes=volatility.notes,
         )
@@ -134,14 +138,13 @@ class FittedFilter:
         return close, low, high
 
 
-def residuals_of(history: CoinHistory, volatility: CoinVolatility) -> Residuals:
-    """Return a history's rows in units of sigma.
+def residuals_of(history: CoinHistory, volatility: CoinVolatility, kept: BoolArray) -> Residuals:
+    """Return a history's rows of `kept` (R,) in units of sigma.
 
     Closes are scaled to a mean square of one: parameters of the newest year do not make it so, and
     with more the variance of a path would drift away.
     """
-    sigma = np.sqrt(volatility.variances(history.close)[:-1])
-    sigma = sigma * np.sqrt(((history.close / sigma) ** 2).mean(axis=0))
-    return Residuals(
-        close=history.close / sigma, low=history.low / sigma, high=history.high / sigma
-    )
+    sigma = np.sqrt(volatility.variances(history.close)[:-1])[kept]
+    rows = history.only(kept)
+    sigma = sigma * np.sqrt(((rows.close / sigma) ** 2).mean(axis=0))
+    return Residuals(close=rows.close / sigma, low=rows.low / sigma, high=rows.high / sigma)

@@ -6,7 +6,7 @@ random times; so a row lends its *rate* (the newest one paid by then), and the c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,6 +38,10 @@ class FundingPool:
         times = np.unique(day[known])
         settles = frozenset(int(t) for t in times if pays[known & (day == t)].mean() > 0.5)
         return FundingPool(rate=rate, settles_ms=settles, candle_ms=history.candle_ms)
+
+    def only(self, kept: BoolArray) -> FundingPool:
+        """Return the pool of the rows of `kept`, (R,)."""
+        return replace(self, rate=self.rate[kept])
 
     def due(self, steps: int, after: CoinHistory) -> BoolArray:
         """Return which of the `steps` candles after a history's last one pay, (T,)."""

@@ -4,6 +4,9 @@ The base's paths stay what they are without the overlays: each has a stream of i
 without one are compared on the same paths. The default is what the tests of the room hold against
 the worst that was seen: extreme values, and all four overlays.
 
+What an overlay puts into a path by itself is not drawn by the base as well: rows of the history
+that an overlay was made of (`taken`, of named crashes) are no part of the base's.
+
 Assumes that rare things are rare: at most one crash and one spell of funding in a path, so the
 chance of two within its span is left out. Breaks as its base and its overlays do.
 """
@@ -24,9 +27,9 @@ from models.scenarios.overlays import FittedOverlay, Overlay
 from models.scenarios.paths import (
     CHUNK,
     CoinHistory,
-    Engine,
     FittedEngine,
     PathBlock,
+    RowEngine,
     Scenarios,
     chunks,
 )
@@ -42,7 +45,7 @@ def rare_things() -> tuple[Overlay, ...]:
 class Mixture:
     """A base and what is laid over it; what comes later sees what came before."""
 
-    base: Engine = field(default_factory=ExtremeValues)
+    base: RowEngine = field(default_factory=ExtremeValues)
     overlays: tuple[Overlay, ...] = field(default_factory=rare_things)
     name: str = "mixture"
 
@@ -54,8 +57,10 @@ class Mixture:
         InputError
             If the history is too short for one of them.
         """
-        base = self.base.fit(history)
         fitted = tuple(overlay.fit(history) for overlay in self.overlays)
+        kept = np.ones(len(history.close), dtype=np.bool_)
+        kept[[row for one in fitted for row in one.taken]] = False
+        base = self.base.fit(history, kept)
         notes = (*base.notes, *(note for one in fitted for note in one.notes))
         return FittedMixture(base=base, overlays=fitted, notes=notes)
 

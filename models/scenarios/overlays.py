@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 import numpy as np
@@ -20,6 +21,9 @@ class FittedOverlay(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]: ...
+
+    @property
+    def taken(self) -> Sequence[int]: ...  # rows of the history that come by it, not by the base
 
     def laid_over(self, block: PathBlock, rng: np.random.Generator) -> PathBlock:
         """Return a block with its events in it; paths without one are the block's own.

@@ -35,11 +35,14 @@ class CoinHistory:
 
     def until(self, time_ms: int) -> CoinHistory:
         """Return what is known at `time_ms`: the candles that have closed by then."""
-        known = self.time_ms + self.candle_ms <= time_ms
+        return self.only(self.time_ms + self.candle_ms <= time_ms)
+
+    def only(self, kept: BoolArray) -> CoinHistory:
+        """Return the rows of `kept` (R,); what is not kept is a gap."""
         return CoinHistory(
-            coins=self.coins, candle_ms=self.candle_ms, time_ms=self.time_ms[known],
-            close=self.close[known], low=self.low[known], high=self.high[known],
-            funding=self.funding[known],
+            coins=self.coins, candle_ms=self.candle_ms, time_ms=self.time_ms[kept],
+            close=self.close[kept], low=self.low[kept], high=self.high[kept],
+            funding=self.funding[kept],
         )  # fmt: skip
 
 
@@ -107,6 +110,25 @@ class Engine(Protocol):
         ------
         InputError
             If the history is too short for this engine: how many rows it needs, and had.
+        """
+        ...
+
+
+class RowEngine(Engine, Protocol):
+    """An engine that draws from rows of the history, and can leave some out."""
+
+    def fit(self, history: CoinHistory, kept: BoolArray | None = None) -> FittedEngine:
+        """Learn from a history.
+
+        Parameters
+        ----------
+        kept
+            (R,) rows that may be drawn; all by default. What follows them is learnt from all.
+
+        Raises
+        ------
+        InputError
+            If there are too few for this engine: how many rows it needs, and had.
         """
         ...
 

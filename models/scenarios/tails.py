@@ -20,7 +20,6 @@ import numpy as np
 from models.base.types import FloatArray, IntArray
 from models.base.units import HOUR_MS
 from models.scenarios.pareto import ParetoTail, fit_pareto
-from models.scenarios.paths import CoinHistory
 
 _APART_MS = 6 * HOUR_MS  # residuals of one event
 
@@ -70,14 +69,14 @@ class JointTails:
 
 
 def fit_tails(
-    history: CoinHistory,
+    time_ms: IntArray,
     close: FloatArray,
     low: FloatArray,
     high: FloatArray,
     quantile: float,
     confidence: float,
 ) -> JointTails:
-    """Fit every tail of residuals (R, A) beyond `quantile`.
+    """Fit every tail of residuals (R, A) of candles that opened at `time_ms`, beyond `quantile`.
 
     Raises
     ------
@@ -88,7 +87,7 @@ def fit_tails(
     def ranked(x: FloatArray, sign: float) -> RankedTail:
         up = sign * x
         threshold = float(np.quantile(up, quantile))
-        tail = fit_pareto(up, history.time_ms, threshold, _APART_MS, confidence)
+        tail = fit_pareto(up, time_ms, threshold, _APART_MS, confidence)
         beyond = np.flatnonzero(up > threshold)
         rank = np.zeros(len(up), dtype=np.int64)
         rank[beyond[np.argsort(up[beyond], kind="stable")]] = np.arange(1, len(beyond) + 1)

@@ -75,6 +75,7 @@ class FittedSpikes:
     cap_frac: float
     longs_pay: float  # probability that longs pay in a spell
     notes: tuple[str, ...] = ()
+    taken: tuple[int, ...] = ()
 
     def laid_over(self, block: PathBlock, rng: np.random.Generator) -> PathBlock:
         """Put at most one spell into each path, at the candles that pay anyway."""
@@ -143,6 +144,7 @@ class FittedOutages:
     chance: float
     goes_on: float  # probability that an outage lasts into the next candle
     notes: tuple[str, ...] = ()
+    taken: tuple[int, ...] = ()
 
     def laid_over(self, block: PathBlock, rng: np.random.Generator) -> PathBlock:
         """Let overloaded candles go unanswered."""

@@ -85,8 +85,10 @@ def piece_digest(parts: Any, arrays: Mapping[str, NDArray[Any]]) -> str:
     Examples
     --------
     >>> one = {"x": np.zeros(2)}
-    >>> piece_digest([1], one) == piece_digest([1], one), piece_digest([1], one) == piece_digest([2], one)
-    (True, False)
+    >>> piece_digest([1], one) == piece_digest([1], one)
+    True
+    >>> piece_digest([1], one) == piece_digest([2], one)
+    False
     """
     digest = hashlib.sha256(json.dumps(parts).encode())
     digest.update(arrays_to_bytes(arrays))
