@@ -15,6 +15,12 @@ from models.scenarios.jumps import JumpDiffusion
 from models.scenarios.mixture import Mixture
 from models.scenarios.paths import Engine
 
+
+def extreme_with_long_memory() -> ExtremeValues:
+    """Return extreme values over volatility that forgets slowly where GARCH is integrated."""
+    return ExtremeValues(base=FilteredHistory(stand_in="long memory"), name="memory")
+
+
 ENGINES: Final[Mapping[str, Callable[[], Engine]]] = {
     "bootstrap": BlockBootstrap,
     "filtered": FilteredHistory,
@@ -22,6 +28,7 @@ ENGINES: Final[Mapping[str, Callable[[], Engine]]] = {
     "jumps": JumpDiffusion,
     "hawkes": HawkesCascades,
     "mixture": Mixture,
+    "memory": extreme_with_long_memory,
 }
 
 

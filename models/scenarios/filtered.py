@@ -12,7 +12,9 @@ way they never did (see `breaks.py`).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -28,12 +30,17 @@ from models.scenarios.chunked import (
     check_same_market,
     kept_rows,
 )
+from models.scenarios.components import fit_component_volatility
 from models.scenarios.funding_paths import FundingPool
 from models.scenarios.paths import CHUNK, CoinHistory, PathBlock
 from models.scenarios.tails import JointTails
-from models.scenarios.volatility import FIT_DAYS, CoinVolatility, fit_coin_volatility
+from models.scenarios.volatility import FIT_DAYS, Volatility, fit_coin_volatility
 
 LEAST_RESIDUALS = 1_000
+STAND_INS: Final[Mapping[str, Callable[[CoinHistory, float], Volatility]]] = {
+    "ewma": fit_coin_volatility,
+    "long memory": fit_component_volatility,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +58,7 @@ class FilteredHistory:
 
     mean_block_days: float = 1.0  # of the geometric block length
     fit_days: float = FIT_DAYS  # of the volatility's parameters; residuals are of all rows
+    stand_in: str = "ewma"  # of `STAND_INS`, where GARCH is integrated
     name: str = "filtered"
 
     def __post_init__(self) -> None:
@@ -58,6 +66,10 @@ class FilteredHistory:
             raise ConfigError(
                 f"expected mean_block_days and fit_days > 0, got {self.mean_block_days} "
                 f"and {self.fit_days}"
+            )
+        if self.stand_in not in STAND_INS:
+            raise ConfigError(
+                f"expected a stand-in of {', '.join(STAND_INS)}, got {self.stand_in!r}"
             )
 
     def fit(self, history: CoinHistory, kept: BoolArray | None = None) -> FittedFilter:
@@ -72,7 +84,7 @@ class FilteredHistory:
         """
         rows = kept_rows(history, kept)
         check_rows(self.name, history.only(rows), LEAST_RESIDUALS)
-        volatility = fit_coin_volatility(history, self.fit_days)
+        volatility = STAND_INS[self.stand_in](history, self.fit_days)
         return FittedFilter(
             coins=history.coins,
             candle_ms=history.candle_ms,
@@ -86,11 +98,11 @@ class FilteredHistory:
 
 @dataclass(frozen=True, kw_only=True)
 class FittedFilter:
-    """CoinVolatility and residuals of one history."""
+    """Volatility and residuals of one history."""
 
     coins: tuple[str, ...]
     candle_ms: int
-    volatility: CoinVolatility
+    volatility: Volatility
     residuals: Residuals
     funding: FundingPool
     mean_block: float  # candles
@@ -106,12 +118,12 @@ class FittedFilter:
             If its coins or candles are others than those fitted on.
         """
         check_same_market(self.coins, self.candle_ms, history)
-        variance = self.volatility.variances(history.close)[-1]
+        state = self.volatility.newest(history.close)
 
         def block(steps: int, rng: np.random.Generator) -> PathBlock:
             pool = len(self.residuals.close)
             rows = stationary_indices(pool, self.mean_block, CHUNK, rng, steps)
-            close, low, high = self._scaled(rows, variance, rng)
+            close, low, high = self._scaled(rows, state, rng)
             return PathBlock(
                 close=close, low=low, high=high,
                 funding=self.funding.paid(rows, self.funding.due(steps, history)),
@@ -121,7 +133,7 @@ class FittedFilter:
         return ChunkedScenarios(coins=self.coins, candle_ms=self.candle_ms, block=block)
 
     def _scaled(
-        self, rows: IntArray, variance: FloatArray, rng: np.random.Generator
+        self, rows: IntArray, state: FloatArray, rng: np.random.Generator
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return close, low and high of drawn rows (P, T) -> (P, T, A), sigma as it develops."""
         z = self.residuals
@@ -129,16 +141,16 @@ class FittedFilter:
         if self.tails is not None:
             self.tails.replace(rows, close, low, high, rng)
             low, high = around_close(close, low, high)
-        now = np.broadcast_to(variance, (len(rows), len(variance)))
+        now = np.broadcast_to(state, (len(rows), len(state)))
         for t in range(rows.shape[1]):
-            sigma = np.sqrt(now)
+            sigma = np.sqrt(self.volatility.level(now))
             for part in (close, low, high):
                 part[:, t] *= sigma
             now = self.volatility.after(now, close[:, t])
         return close, low, high
 
 
-def residuals_of(history: CoinHistory, volatility: CoinVolatility, kept: BoolArray) -> Residuals:
+def residuals_of(history: CoinHistory, volatility: Volatility, kept: BoolArray) -> Residuals:
     """Return a history's rows of `kept` (R,) in units of sigma.
 
     Closes are scaled to a mean square of one: parameters of the newest year do not make it so, and

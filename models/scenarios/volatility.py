@@ -5,7 +5,8 @@
 Bollerslev 1986 and 1987, fitted by the `arch` package without a mean. It is fitted on the newest
 year: a span that joins several levels of volatility looks integrated (Lamoureux & Lastrapes 1990).
 Where it still does, or the fit does not converge, EWMA takes its place (RiskMetrics 1996: omega 0,
-alpha + beta 1), its half-life chosen by QLIKE (Patton 2011); `notes` tell of it.
+alpha + beta 1), its half-life chosen by QLIKE (Patton 2011); `notes` tell of it. Another stand-in
+is in `components.py`.
 
 Breaks where volatility jumps without a large return before it, and at its daily pattern.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from scipy.signal import lfilter
@@ -56,32 +57,45 @@ class CoinVolatility:
             out[1:, i] = lfilter([1.0], [1.0, -self.beta[i]], into, zi=[kept])[0]
         return np.minimum(out, self.most)
 
+    def newest(self, close: FloatArray) -> FloatArray:
+        """Return the state after a history's last row, (R, A) -> (A,): here sigma2 itself."""
+        return np.asarray(self.variances(close)[-1])
+
+    def level(self, state: FloatArray) -> FloatArray:
+        """Return sigma2 of a state: here the state."""
+        return state
+
     def after(self, variance: FloatArray, close: FloatArray) -> FloatArray:
         """Return sigma2 of the next candle from this one's and its return, both (P, A)."""
         return np.minimum(self.omega + self.alpha * close**2 + self.beta * variance, self.most)
 
 
+class Volatility(Protocol):
+    """Sigma2 of every coin as it develops, from a state of its own shape (S,)."""
+
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+    def variances(self, close: FloatArray) -> FloatArray: ...  # (R, A) -> (R + 1, A)
+
+    def newest(self, close: FloatArray) -> FloatArray: ...  # (R, A) -> (S,)
+
+    def level(self, state: FloatArray) -> FloatArray: ...  # (..., S) -> (..., A)
+
+    def after(self, state: FloatArray, close: FloatArray, /) -> FloatArray: ...  # (P, S), (P, A)
+
+
 def fit_coin_volatility(history: CoinHistory, fit_days: float = FIT_DAYS) -> CoinVolatility:
-    """Fit every coin on its newest `fit_days`.
+    """Fit every coin on its newest `fit_days`; EWMA stands in for an integrated GARCH.
 
     Raises
     ------
     InputError
         If there are fewer than `LEAST_FIT_ROWS`, or a coin's price never moves.
     """
-    rows = int(fit_days * DAY_MS / history.candle_ms)
-    newest = history.close[-rows:]
-    still = [c for c, r in zip(history.coins, newest.T, strict=True) if not r.any()]
-    if len(newest) < LEAST_FIT_ROWS or still:
-        raise InputError(
-            f"expected at least {LEAST_FIT_ROWS} rows in which every coin moves, got {len(newest)}"
-            + (f", and {', '.join(still)} never move" if still else ""),
-            where="volatility",
-            cure="hand in a longer history, or leave the coin out",
-        )
     notes, found = [], []
-    for coin, r in zip(history.coins, newest.T, strict=True):
-        one = _garch(r)
+    newest = _newest(history, fit_days)
+    for coin, r, one in zip(history.coins, newest.T, garch_by_coin(history, fit_days), strict=True):
         if isinstance(one, str):
             half_life = _half_life(r)
             notes.append(f"{coin}: {one}; EWMA with a half-life of {half_life:g} candles instead")
@@ -96,6 +110,32 @@ def fit_coin_volatility(history: CoinHistory, fit_days: float = FIT_DAYS) -> Coi
     return CoinVolatility(
         omega=omega, alpha=alpha, beta=beta, start=start, most=most, notes=tuple(notes)
     )
+
+
+def garch_by_coin(
+    history: CoinHistory, fit_days: float = FIT_DAYS
+) -> list[tuple[float, float, float] | str]:
+    """Return each coin's omega, alpha and beta on its newest `fit_days`, or why it has none.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than `LEAST_FIT_ROWS`, or a coin's price never moves.
+    """
+    newest = _newest(history, fit_days)
+    still = [c for c, r in zip(history.coins, newest.T, strict=True) if not r.any()]
+    if len(newest) < LEAST_FIT_ROWS or still:
+        raise InputError(
+            f"expected at least {LEAST_FIT_ROWS} rows in which every coin moves, got {len(newest)}"
+            + (f", and {', '.join(still)} never move" if still else ""),
+            where="volatility",
+            cure="hand in a longer history, or leave the coin out",
+        )
+    return [_garch(r) for r in newest.T]
+
+
+def _newest(history: CoinHistory, fit_days: float) -> FloatArray:
+    return history.close[-int(fit_days * DAY_MS / history.candle_ms) :]
 
 
 def _garch(r: FloatArray) -> tuple[float, float, float] | str:
