@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from models.base.errors import ConfigError
 from strategies.desk.control import Subcommands
 from strategies.desk.shared_lines import add_command, given_options, report_places
 from strategies.desk.terminal.json_answers import add_json
@@ -57,9 +58,12 @@ def _add_what_if(commands: Subcommands) -> None:
         commands, "what-if", _what_if, "what positions would probably do to an account"
     )
     what_if.add_argument(
-        "--open", dest="opens", type=position_asked, action="append", required=True,
+        "--open", dest="opens", type=position_asked, action="append",
         metavar="POSITION", help='"LTC long 2x": coin, side, notional over equity; repeatable',
     )  # fmt: skip
+    what_if.add_argument(
+        "--held", action="store_true", help="begin with what the bot of --config holds now"
+    )
     what_if.add_argument(
         "--hedge", type=hedge_ratio, help="short of Bitcoin, of the net notional, 0 to 1.5; 0"
     )
@@ -82,7 +86,14 @@ def _what_if(options: argparse.Namespace) -> int:
     from strategies.desk.studies.what_if import run_what_if
     from strategies.desk.studies.what_if_words import WhatIfOptions
 
-    return run_what_if(WhatIfOptions(**given_options(options)))
+    given = given_options(options)
+    if not {"opens", "held"} & given.keys():
+        raise ConfigError("required: --open, or --held", cure='as --open "LTC long 2x"')
+    if {"held", "equity"} <= given.keys():
+        raise ConfigError(
+            "--equity is what --held reads from the bot", cure="leave one of the two out"
+        )
+    return run_what_if(WhatIfOptions(**given))
 
 
 def _stress(options: argparse.Namespace) -> int:

@@ -76,9 +76,28 @@ def with_hedge(openings: Sequence[Opening], hedge: Hedge) -> tuple[Opening, ...]
     return (*openings, Opening(hedge.pair, -1, hedge.ratio * net))
 
 
+def on_top(held: Sequence[Opening], opened: Sequence[Opening]) -> tuple[Opening, ...]:
+    """Return what is held once more is opened: one net position of a coin, none where it is nil.
+
+    Examples
+    --------
+    >>> LTC, BTC = "LTC/USDT:USDT", "BTC/USDT:USDT"
+    >>> more = on_top([Opening(LTC, 1, 1.0), Opening(BTC, -1, 0.5)], [Opening(LTC, -1, 1.5)])
+    >>> [str(o) for o in more]
+    ['LTC short 0.5x', 'BTC short 0.5x']
+    """
+    net: dict[str, float] = {}
+    for o in (*held, *opened):
+        net[o.pair] = net.get(o.pair, 0.0) + o.side * o.leverage
+    return tuple(
+        Opening(pair, 1 if size > 0 else -1, abs(size)) for pair, size in net.items() if size
+    )
+
+
 def proposed_account(
     openings: Sequence[Opening],
     *,
+    held: Sequence[Opening] = (),
     equity_quote: float,
     marks: Mapping[str, float],
     tiers: Mapping[str, MarginTiers],
@@ -89,8 +108,13 @@ def proposed_account(
 
     Parameters
     ----------
+    openings
+        All that the account then holds.
+    held
+        What it held before: only the difference costs anything, and the exchange is asked only
+        about what grows.
     equity_quote
-        Before anything is opened, and without any other position.
+        Before anything is opened.
     cost_frac
         Fee and slippage of an order, of its notional.
 
@@ -110,10 +134,15 @@ def proposed_account(
             where="openings",
             cure="one-way mode holds one net position of a coin: add them up",
         )
-    for opening in openings:
+    before = {o.pair: o.side * o.leverage for o in held}
+    grown = [o for o in openings if o.pair not in before or o.leverage > o.side * before[o.pair]]
+    for opening in grown:
         _check_opening(opening, equity_quote, tiers[opening.pair])
-    _check_margin(openings, equity_quote, tiers)
-    gross = sum(o.leverage for o in openings) * equity_quote
+    if grown:
+        _check_margin(openings, equity_quote, tiers)
+    after = {o.pair: o.side * o.leverage for o in openings}
+    traded = {**before, **after}.keys()
+    gross = sum(abs(after.get(p, 0.0) - before.get(p, 0.0)) for p in traded) * equity_quote
     return ScenarioAccount(
         account=CrossAccount(
             wallet_quote=equity_quote,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from models.base.files import Clock, wall_clock_ms
 from models.base.units import DAY_MS
 from models.data.feeds.candles import iso
 from models.studies.what_if.gap import GapAnswer
@@ -20,6 +21,7 @@ from models.trade.account.scenario_summary import LEVELS, AccountDistribution, C
 from models.trade.risk.worst_hours import WorstDay, recorded_day
 from strategies.desk.backtests.data import MARKER
 from strategies.desk.studies.coin_candles import CoinCandles
+from strategies.desk.studies.held_account import HeldAccount
 from strategies.desk.terminal.places import CONFIGS, USER_DATA
 from strategies.desk.terminal.positions import TypedPosition
 
@@ -31,7 +33,8 @@ _AT: Final = {level: k for k, level in enumerate(LEVELS)}
 class WhatIfOptions:
     """What somebody thinks of opening, and how it is looked at."""
 
-    opens: Sequence[TypedPosition]
+    opens: Sequence[TypedPosition] = ()
+    held: bool = False  # begins with what the bot of `config` holds in `userdir`
     hedge: float = 0.0  # short of Bitcoin, of what the openings are net long
     data: Path | None = None
     equity: float = 1_000.0
@@ -44,6 +47,7 @@ class WhatIfOptions:
     config: Path = CONFIGS / "config_bitcoin.json"  # whose gap limit
     userdir: Path = USER_DATA
     json: bool = False
+    clock: Clock = wall_clock_ms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +56,7 @@ class AccountAnswer:
 
     title: str
     openings: tuple[Opening, ...]
+    base: tuple[Opening, ...]  # without the hedge: what is made larger and smaller
     setup: ScenarioAccount
     gap: GapAnswer
     distribution: AccountDistribution
@@ -70,6 +75,7 @@ class WhatIfAnswer:
     engine_notes: tuple[str, ...]
     horizons: tuple[int, ...]  # candles
     accounts: tuple[AccountAnswer, ...]
+    held: HeldAccount | None = None
 
     @property
     def simulated(self) -> bool:
@@ -93,6 +99,33 @@ def gap_words(openings: Sequence[Opening], gap: GapAnswer) -> str:
         f"Cannot be opened: {cost}.\n"
         f"The largest that can: {_as_large(openings, gap.largest_factor)}."
     )
+
+
+def held_words(held: HeldAccount, now: Sequence[Opening], gap: GapAnswer) -> str:
+    """Return what a bot holds now, and what a repeat of the worst hour would cost that."""
+    told = f"Held now by {held.whose}, at {iso(held.time_ms)}: equity {_money(held.equity_quote)}"
+    if not now:
+        return f"{told}, no position."
+    return (
+        f"{told}, {', '.join(_sized(o) for o in now)}. A repeat of the worst hour would cost it "
+        f"{gap.cost_frac:.1%} of equity, and new positions may risk {gap.limit_frac:.1%} (the gap "
+        "limit)."
+    )
+
+
+def added_words(gap: GapAnswer, largest: Sequence[Opening]) -> str:
+    """Return whether the gap limit lets positions be opened on top of those held.
+
+    Parameters
+    ----------
+    largest
+        The largest part of them that it does; none where it lets nothing be added.
+    """
+    cost = f"together, a repeat of the worst hour would cost {gap.cost_frac:.1%} of equity"
+    if gap.allowed:
+        return f"Can be opened on top: {cost}."
+    part = f"The largest that can: {_as_large(largest, 1.0)}." if largest else "Nothing of it can."
+    return f"Cannot be opened on top: {cost}.\n{part}"
 
 
 def worst_day_words(openings: Sequence[Opening], shown: Mapping[str, WorstDay]) -> str:
@@ -120,7 +153,8 @@ def what_if_values(answer: WhatIfAnswer) -> dict[str, Any]:
         "equity": options.equity, "engine": options.engine, "paths": options.paths,
         "seed": options.seed, "timeframe": options.timeframe, "data": str(answer.data),
         "simulated": answer.simulated, "pairs": list(history.coins),
-        "first_ms": int(history.time_ms[0]), "until_ms": _until_ms(answer),
+        "first_ms": int(history.time_ms[0]), "until_ms": until_ms(answer.coins),
+        "held": None if answer.held is None else asdict(answer.held),
         "notes": _notes(answer), "horizons_days": list(_days(answer)),
         "levels": list(LEVELS), "leverages": list(LEVERAGES), "chance": options.chance,
         "accounts": [_account_values(one) for one in answer.accounts],
@@ -148,7 +182,10 @@ def _plain(answer: WhatIfAnswer, one: AccountAnswer) -> str:
     d, days = one.distribution, answer.options.days
     low, middle, high = (_money(d.equity[-1, _AT[level]]) for level in (0.25, 0.5, 0.75))
     alone = one is answer.accounts[0]
-    who = ", ".join(map(str, one.openings)) if alone else one.title[0].upper() + one.title[1:]
+    who = one.title[0].upper() + one.title[1:]
+    if alone:
+        named = ", ".join(map(_sized, one.openings))
+        who = f"{who}, {named}" if one.title == "held now" else named
     return (
         f"{who}: in {_day_words(days)} an account of {_money(answer.options.equity)} is probably "
         f"worth {low} to {high} (half of all paths), {middle} in the middle. "
@@ -175,7 +212,7 @@ def _table(answer: WhatIfAnswer) -> str:
          lambda one: _frac(one.distribution.distance[_AT[0.05]])),
         ("worst named crash, replayed", lambda one: _crash(one.crashes)),
         (f"largest with at most {answer.options.chance:.2%} in {_day_words(answer.options.days)}",
-         lambda one: _largest(one, answer)),
+         lambda one: _largest(one)),
     ]  # fmt: skip
     lines = [_line(["", *heads]), _line(["---"] * (1 + len(heads)))]
     lines += [_line([name, *(say(one) for one in answer.accounts)]) for name, say in rows]
@@ -210,7 +247,7 @@ def _about(answer: WhatIfAnswer) -> str:
     lines = [
         f"{options.paths:,} paths of the engine {options.engine!r} (seed {options.seed}), fitted "
         f"on {options.timeframe} candles of {coins}, {iso(int(history.time_ms[0]))} to "
-        f"{iso(_until_ms(answer))}, and begun there: {marks}.",
+        f"{iso(until_ms(answer.coins))}, and begun there: {marks}.",
         "Brackets are what another seed could say; whether the engine is right is another "
         "question. Liquidation is counted where every position meets its own worst price of a "
         "candle at once; by closes alone is the least it can be. Nobody acts on the way. A hedge "
@@ -237,11 +274,11 @@ def _crash(crashes: Sequence[CrashReplay]) -> str:
     )
 
 
-def _largest(one: AccountAnswer, answer: WhatIfAnswer) -> str:
-    found, asked = one.largest, answer.accounts[0].openings
+def _largest(one: AccountAnswer) -> str:
+    found = one.largest
     if isinstance(found, str):
         return found
-    size = _as_large(asked, found.factor)
+    size = _as_large(one.base, found.factor)
     return f"{size}: {_chance(found.chance)}" if found.bounded else f"{size}, or more"
 
 
@@ -252,9 +289,15 @@ def _as_large(openings: Sequence[Opening], factor: float) -> str:
     )
 
 
-def _until_ms(answer: WhatIfAnswer) -> int:
-    history = answer.coins.gathered.history
+def until_ms(coins: CoinCandles) -> int:
+    """Return when the newest candle of a history closes."""
+    history = coins.gathered.history
     return int(history.time_ms[-1]) + history.candle_ms
+
+
+def _sized(opening: Opening) -> str:
+    """Return a position as it is said; what is held has no round size."""
+    return str(replace(opening, leverage=round(opening.leverage, 2)))
 
 
 def _days(answer: WhatIfAnswer) -> list[float]:
