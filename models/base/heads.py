@@ -172,13 +172,18 @@ def sigmoid(x: FloatArray) -> FloatArray:
 
 
 def chained(
-    logits: FloatArray, prior_logits: FloatArray, moves_slope: float, direction_slope: float
+    logits: FloatArray,
+    prior_logits: FloatArray,
+    moves_slope: float,
+    direction_slope: float,
+    conditions: float | FloatArray = 0.0,
 ) -> FloatArray:
     """Return class probabilities (R, 3) whose two questions are each shrunk towards the prior.
 
     Does it move beyond cost, and up or down given that it moves: the evidence for each, a
     difference of log odds from the prior's, is multiplied by a slope of its own. One temperature
-    for both would let skill in volatility carry a direction that has none.
+    for both would let skill in volatility carry a direction that has none. `conditions` (R,) is
+    what the rows' volatility and hour add to the log odds of a move.
 
     Examples
     --------
@@ -186,14 +191,14 @@ def chained(
     >>> p.round(2).tolist()  # it moves as before, and which way is not known
     [[0.4, 0.2, 0.4]]
     """
-    moves, up = _questions(logits)
-    base_moves, base_up = _questions(prior_logits)
-    moved = sigmoid(base_moves + moves_slope * (moves - base_moves))
+    moves, up = two_questions(logits)
+    base_moves, base_up = two_questions(prior_logits)
+    moved = sigmoid(base_moves + moves_slope * (moves - base_moves) + conditions)
     rises = sigmoid(base_up + direction_slope * (up - base_up))
     return np.stack((moved * (1.0 - rises), 1.0 - moved, moved * rises), axis=-1)
 
 
-def _questions(logits: FloatArray) -> tuple[FloatArray, FloatArray]:
+def two_questions(logits: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the log odds of moving, and of up given that it moves, from class logits (.., 3)."""
     down, flat, up = logits[..., 0], logits[..., 1], logits[..., 2]
     with np.errstate(invalid="ignore"):  # a row without a forecast is NaN and stays so

@@ -52,16 +52,11 @@ def fit_temperature(logits: FloatArray, classes: FloatArray, prior_logits: Float
     return float(np.exp(found.x))
 
 
-_STEEPEST = 4.0  # of the evidence for a move; underconfident networks are rare
+def fit_direction_slope(logits: FloatArray, classes: FloatArray, prior_logits: FloatArray) -> float:
+    """Return the slope, 0 to 1, of lowest log loss of the evidence for up given that it moves.
 
-
-def fit_chain_slopes(
-    logits: FloatArray, classes: FloatArray, prior_logits: FloatArray
-) -> tuple[float, float]:
-    """Return the slopes of lowest log loss: of moving beyond cost, and of up given that it moves.
-
-    The first is within 0 and 4, the second within 0 and 1: evidence for a direction is believed
-    at most as it stands.
+    Evidence for a direction is believed at most as it stands. By the chain rule the loss is a sum
+    of one part for each question, so that of moving (`models.learn.moves`) changes nothing here.
 
     Parameters
     ----------
@@ -76,18 +71,11 @@ def fit_chain_slopes(
     require_rows(len(classes))
     rows, index = np.arange(len(classes)), classes.astype(int)
 
-    def log_loss(moves: float, direction: float) -> float:
-        p = chained(logits, prior_logits, moves, direction)
+    def log_loss(slope: float) -> float:
+        p = chained(logits, prior_logits, 0.0, slope)
         return float(-np.log(np.maximum(p[rows, index], 1e-12)).mean())
 
-    # The chain rule: the loss is a sum of one part for each, so each is found by itself.
-    moves = minimize_scalar(
-        lambda slope: log_loss(slope, 0.0), bounds=(0.0, _STEEPEST), method="bounded"
-    )
-    direction = minimize_scalar(
-        lambda slope: log_loss(0.0, slope), bounds=(0.0, 1.0), method="bounded"
-    )
-    return float(moves.x), float(direction.x)
+    return float(minimize_scalar(log_loss, bounds=(0.0, 1.0), method="bounded").x)
 
 
 def fit_conformal_offset(

@@ -16,7 +16,8 @@ from models.base.columns import QUANTILES
 from models.base.errors import InputError
 from models.base.types import FloatArray, IntArray
 from models.learn.calibration import fit_conformal_offset, require_rows
-from models.serve.stretch import CLOCK_HOURS, INPUT_CLIP, SIGMA_INPUT, SMALLEST_HALF_WIDTH
+from models.serve.conditions import CLOCK_HOURS, within_clip
+from models.serve.stretch import SIGMA_INPUT, SMALLEST_HALF_WIDTH
 
 # Rows that say "as the others", for each candle of the horizon: outcomes overlap, so that an hour
 # is seen less often than it has rows. On Bitcoin, horizon 4, 2.5 to 25 forecast alike, 75 worse.
@@ -61,7 +62,7 @@ def fit_stretch(
     require_rows(len(outcome))
     error = relative_error(quantiles, outcome)
     mean, std = inputs.mean(axis=0), np.maximum(inputs.std(axis=0), 1e-6)
-    z = np.clip((inputs - mean) / std, -INPUT_CLIP, INPUT_CLIP)
+    z = within_clip(inputs, mean, std)
     design = np.hstack((np.ones((len(z), 1)), z, np.eye(CLOCK_HOURS)[clock]))  # (R, 1 + W + 48)
     penalty = np.full(design.shape[1], TRUST * horizon_candles)
     penalty[[0, 1 + SIGMA_INPUT]] *= (0.0, _LEVEL)

@@ -20,6 +20,7 @@ from models.base.heads import (
 )
 from models.base.policy import packed_policy
 from models.base.types import Float32Array, FloatArray, IntArray
+from models.serve.conditions import ConditionInputs, ConditionTerm
 from models.serve.manifest import needed_features
 from models.serve.stretch import Stretch
 
@@ -38,10 +39,10 @@ class Decoder:
         self._competing = bool(manifest.get("competing_sides"))
         self._prior = np.asarray(calibration["prior_logits"])
         self._moves, self._direction = calibration["moves_slope"], calibration["direction_slope"]
-        names = list(manifest["feature_names"])
-        self._stretch = Stretch(
-            calibration["stretch"], names, int(manifest["candle_ms"]), self._layout
-        )
+        names, candle_ms = list(manifest["feature_names"]), int(manifest["candle_ms"])
+        self._conditions = ConditionInputs(names, candle_ms)
+        self._of_moves = ConditionTerm(calibration["moves"])
+        self._stretch = Stretch(calibration["stretch"], names, candle_ms, self._layout)
         # < 0 narrows the interval, at most to the median; None where there is none.
         self._offset = np.float64(calibration["conformal_offset"])
         # How much of a claim to believe, as a best guess and at least; None where it is not known.
@@ -68,7 +69,8 @@ class Decoder:
     ) -> dict[str, FloatArray]:
         prior, layout, n = self._prior, self._layout, len(raw)
         raw = self._stretch(raw, x, time_ms)
-        p = chained(raw[:, layout.classes], prior, self._moves, self._direction)  # (N, 3)
+        calm = self._of_moves(self._conditions(x), self._conditions.clock(time_ms))  # (N,)
+        p = chained(raw[:, layout.classes], prior, self._moves, self._direction, calm)  # (N, 3)
         sigma = x[:, self._sigma].astype(np.float64)
         unknown = 0.0 * raw[:, 0]  # NaN where there is no forecast
         scale = sigma * self._unit + unknown

@@ -12,10 +12,11 @@ from models.base import columns
 from models.base.errors import ArtifactError
 from models.base.heads import HeadLayout
 from models.base.types import Artifact, BoolArray
-from models.serve.stretch import CLOCK_HOURS, StretchInputs
+from models.serve.conditions import CLOCK_HOURS, ConditionInputs
+from models.serve.stretch import StretchInputs
 
 MOST_CONTEXT = 16_384  # candles; the pack's networks look back on a few hundred
-MANIFEST_FORMAT = 7  # of the manifest and its graph; raised when their meaning changes
+MANIFEST_FORMAT = 8  # of the manifest and its graph; raised when their meaning changes
 
 
 def check_artifact(artifact: Artifact) -> None:
@@ -129,7 +130,7 @@ def _contradictions(m: dict[str, Any]) -> list[str]:
     strange = [head for head in m.get("absent_heads", ()) if head not in columns.OF_HEAD]
     if strange:
         problems.append(f"expected absent_heads among {sorted(columns.OF_HEAD)}, got {strange}")
-    problems += [*_wrong_edge(m), *_wrong_stretch(m), *_wrong_alarms(m)]
+    problems += [*_wrong_edge(m), *_wrong_moves(m), *_wrong_stretch(m), *_wrong_alarms(m)]
     width = HeadLayout.of(m).width
     if m["outputs"] != width:
         problems.append(f"expected {width} outputs for its hazard bins, got {m['outputs']!r}")
@@ -185,6 +186,20 @@ def _falls_with_hazard(levels: Sequence[float], rates: Sequence[float]) -> bool:
     return not len(levels) or (levels[0] == 0 and rates[-1] > 0 and whole)
 
 
+def _wrong_moves(m: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with what the rows' conditions add to the odds of a move."""
+    if columns.FEATURE_SIGMA not in m["feature_names"]:
+        return []  # told of already
+    inputs = len(ConditionInputs(m["feature_names"], m["candle_ms"]).names)
+    moves = m["calibration"].get("moves")
+    if moves is not None and _whole(moves, inputs):
+        return []
+    return [
+        f"expected calibration.moves of {inputs} inputs and {CLOCK_HOURS} hours, all finite, got "
+        f"{str(moves)[:60]}"
+    ]
+
+
 def _wrong_stretch(m: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with what the quantiles are stretched by; nothing without sigma."""
     if columns.FEATURE_SIGMA not in m["feature_names"]:
@@ -199,8 +214,8 @@ def _wrong_stretch(m: Mapping[str, Any]) -> list[str]:
     return [] if fits else [f"expected {wanted}, got {str(stretch)[:60]}"]
 
 
-def _whole(stretch: Mapping[str, Any], inputs: int) -> bool:
+def _whole(term: Mapping[str, Any], inputs: int) -> bool:
     sizes = {"mean": inputs, "std": inputs, "slope": inputs, "clock": CLOCK_HOURS}
-    lists = all(len(stretch[name]) == size for name, size in sizes.items())
-    numbers = [stretch["intercept"], *(n for name in sizes for n in stretch[name])]
-    return lists and all(map(math.isfinite, numbers)) and min(stretch["std"]) > 0
+    lists = all(len(term[name]) == size for name, size in sizes.items())
+    numbers = [term["intercept"], *(n for name in sizes for n in term[name])]
+    return lists and all(map(math.isfinite, numbers)) and min(term["std"]) > 0

@@ -17,7 +17,7 @@ _CALIBRATION: Final = "models.learn.calibration"
 _FLOOR: Final = (
     "a row under the floor adds a constant to the loss, whose size moves no minimum of it"
 )
-_CHAIN: Final = "by the chain rule each slope's minimum is the same wherever the other one stands"
+_CHAIN: Final = "by the chain rule the slope's minimum is the same wherever that of moving stands"
 _PEAK: Final = "the likelihood is concave: from wherever the search begins it ends at the one peak"
 _STOP: Final = (
     "Newton's steps square their error: one near 10^-8 is the last that counts, and the next, "
@@ -127,9 +127,8 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
         "false_short >= config.false_alarms_per_week",
     ): _ENTERS,
     (_CALIBRATION, "fit_temperature.log_loss: 1e-12 -> 1.5e-12"): _FLOOR,
-    (_CALIBRATION, "fit_chain_slopes.log_loss: 1e-12 -> 1.5e-12"): _FLOOR,
-    (_CALIBRATION, "fit_chain_slopes: 0.0 -> 1.0"): _CHAIN,
-    (_CALIBRATION, "fit_chain_slopes: 0.0 -> 1.0 #3"): _CHAIN,
+    (_CALIBRATION, "fit_direction_slope.log_loss: 1e-12 -> 1.5e-12"): _FLOOR,
+    (_CALIBRATION, "fit_direction_slope.log_loss: 0.0 -> 1.0"): _CHAIN,
     (_CALIBRATION, "module: 100 -> 101"): (
         "Newton's search arrives in some ten steps or never; this bounds one that does not"
     ),

@@ -10,9 +10,9 @@ from onnx import TensorProto, helper, numpy_helper
 from models.base import columns
 from models.base.heads import HeadLayout
 from models.base.types import Artifact, Float32Array
+from models.serve.conditions import CLOCK_HOURS, ConditionInputs
 from models.serve.drift import fit_drift
 from models.serve.manifest import MANIFEST_FORMAT
-from models.serve.stretch import CLOCK_HOURS, StretchInputs
 
 NAMES = ("%-echo", columns.FEATURE_SIGMA)
 CANDLE_MS = 3_600_000
@@ -21,9 +21,17 @@ LAYOUT = HeadLayout(bin_edges=(1, 2))
 SIGMA = 0.5  # of every row; with a horizon of 4 candles the forecast's sigma is 1
 
 
+def plain_moves(names: tuple[str, ...]) -> dict[str, Any]:
+    """Conditions that add nothing to the odds of a move."""
+    return _nothing_of(len(ConditionInputs(names, CANDLE_MS).names))
+
+
 def plain_stretch(names: tuple[str, ...]) -> dict[str, Any]:
     """A stretch that leaves quantiles as they are."""
-    inputs = len(StretchInputs(names, CANDLE_MS).names)
+    return _nothing_of(1 + len(ConditionInputs(names, CANDLE_MS).names))  # half the width
+
+
+def _nothing_of(inputs: int) -> dict[str, Any]:
     return {
         "mean": [0.0] * inputs, "std": [1.0] * inputs, "slope": [0.0] * inputs,
         "clock": [0.0] * CLOCK_HOURS, "intercept": 0.0,
@@ -33,7 +41,7 @@ def plain_stretch(names: tuple[str, ...]) -> dict[str, Any]:
 def plain_calibration(names: tuple[str, ...]) -> dict[str, Any]:
     """The calibration of the echo, for other features."""
     calibration: dict[str, Any] = echo_artifact().manifest["calibration"]
-    return {**calibration, "stretch": plain_stretch(names)}
+    return {**calibration, "moves": plain_moves(names), "stretch": plain_stretch(names)}
 
 
 def graph_of(names: tuple[str, ...], late_rows: int = 0) -> bytes:
@@ -90,6 +98,7 @@ def echo_artifact(late_rows: int = 0) -> Artifact:
             "context_candles": CONTEXT,
             "calibration": {
                 "moves_slope": 1.0,
+                "moves": plain_moves(NAMES),
                 "direction_slope": 1.0,
                 "prior_logits": [0.0, 0.0, 0.0],
                 "stretch": plain_stretch(NAMES),

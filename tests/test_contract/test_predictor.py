@@ -182,13 +182,14 @@ def test_predictor_when_pickled_after_use_then_it_brings_its_history_and_no_sess
 
 def test_forecast_when_decoded_then_every_column_has_its_worked_out_value() -> None:
     # Network: logits (0, 0, e), all quantiles e, hazard logits 0. sigma = 0.5 * sqrt(4) = 1.
-    # Log odds of moving: prior ln(1 + e), network ln(1 + e^3) at e = 3, halfway between them; of up
-    # given that it moves: 1 and 3, a quarter of the way.
+    # Log odds of moving: prior ln(1 + e), network ln(1 + e^3) at e = 3, halfway between them and
+    # 0.75 by its conditions; of up given that it moves: 1 and 3, a quarter of the way.
     x, times = echo.echo_rows(9), planted.times(9)
     x[-1, 0] = 3.0
     artifact = changed(
         calibration={
             "moves_slope": 0.5,
+            "moves": {**echo.plain_moves(echo.NAMES), "intercept": 0.75},
             "direction_slope": 0.25,
             "prior_logits": [0.0, 0.0, 1.0],
             "stretch": echo.plain_stretch(echo.NAMES),
@@ -201,7 +202,7 @@ def test_forecast_when_decoded_then_every_column_has_its_worked_out_value() -> N
         }
     )
     last = {name: values[-1] for name, values in forecast(artifact, x, times).items()}
-    odds = np.sqrt((1 + np.exp(1.0)) * (1 + np.exp(3.0)))
+    odds = np.sqrt((1 + np.exp(1.0)) * (1 + np.exp(3.0))) * np.exp(0.75)
     moved, rises = odds / (1 + odds), 1 / (1 + np.exp(-1.5))
     up, down = moved * rises, moved * (1 - rises)
     expected = {

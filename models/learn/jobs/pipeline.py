@@ -15,15 +15,21 @@ from models.base.heads import chained, relative_volatility, softmax
 from models.base.types import Artifact, BoolArray, Float32Array, FloatArray, TrainingJob
 from models.base.windows import Span
 from models.learn import catalog
-from models.learn.calibration import fit_chain_slopes, fit_conformal_offset, fit_hazard_scale
+from models.learn.calibration import (
+    fit_conformal_offset,
+    fit_direction_slope,
+    fit_hazard_scale,
+)
 from models.learn.edge import calibrated_edge
 from models.learn.export.onnx import TOLERANCE, measure_context, measure_streaming
 from models.learn.false_alarms import calibrated_alarms
 from models.learn.jobs.fitters import fit_architecture
+from models.learn.moves import fit_moves
 from models.learn.stretch import fit_stretch
 from models.learn.training.loop import fill_span
 from models.learn.training.prepare import Prepared, prepare
 from models.learn.training.settings import ModelSettings
+from models.serve.conditions import ConditionInputs, ConditionTerm
 from models.serve.drift import LEAST
 from models.serve.manifest import MANIFEST_FORMAT
 from models.serve.session import Session, graph_input
@@ -245,8 +251,12 @@ def _calibrate(every: list[FloatArray], data: Prepared) -> tuple[dict[str, Any],
     known = np.isfinite(raw[:, 0]) & np.isfinite(direction) & np.isfinite(scaled)
     logits, classes = raw[known][:, layout.classes], direction[known] + 1
     prior_logits = prior[layout.classes]
-    moves, direction_slope = fit_chain_slopes(logits, classes, prior_logits)
-    p = chained(logits, prior_logits, moves, direction_slope)
+    conditions = ConditionInputs(job.feature_names, job.candle_ms)
+    at, clock = conditions(job.features[known]), conditions.clock(job.time_ms[known])
+    moves_slope, moves = fit_moves(logits, classes, prior_logits, at, clock)
+    direction_slope = fit_direction_slope(logits, classes, prior_logits)
+    calm = ConditionTerm(moves)(at, clock)
+    p = chained(logits, prior_logits, moves_slope, direction_slope, calm)
     served, spread, inside = _spread(raw, known, data)
     metrics = {
         "rows": int(known.sum()),
@@ -255,7 +265,8 @@ def _calibrate(every: list[FloatArray], data: Prepared) -> tuple[dict[str, Any],
         "coverage_raw": inside,
     }
     fitted = {
-        "moves_slope": moves,
+        "moves_slope": moves_slope,
+        "moves": moves,
         "direction_slope": direction_slope,
         "prior_logits": prior_logits.tolist(),
         **spread,

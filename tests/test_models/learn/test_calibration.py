@@ -12,8 +12,8 @@ from models.base.heads import chained, sigmoid, softmax
 from models.base.types import FloatArray
 from models.learn.calibration import (
     MIN_ROWS,
-    fit_chain_slopes,
     fit_conformal_offset,
+    fit_direction_slope,
     fit_hazard_scale,
     fit_temperature,
     tempered,
@@ -76,48 +76,35 @@ def test_tempered_when_the_temperature_rises_then_rows_move_towards_the_prior(
     assert (divergence(2 * temperature) <= divergence(temperature) + 1e-12).all()
 
 
-def spread(moves: float, direction: float, rows: int = 40_000) -> tuple[FloatArray, FloatArray]:
-    """Return logits (R, 3), and classes that follow the given share of each question's evidence."""
+def leaning(direction: float, rows: int = 40_000) -> tuple[FloatArray, FloatArray]:
+    """Return logits (R, 3), and classes that follow the given share of the direction's evidence."""
     logits = PRIOR + np.random.default_rng(0).normal(size=(rows, 3))
-    return logits, draws(chained(logits, PRIOR, moves, direction), seed=1)
+    return logits, draws(chained(logits, PRIOR, 1.0, direction), seed=1)
 
 
-@pytest.mark.parametrize(("moves", "direction"), [(1.0, 1.0), (0.8, 0.3), (1.7, 0.0), (0.0, 0.6)])
-def test_slopes_when_each_question_is_overstated_otherwise_then_both_are_recovered(
-    moves: float, direction: float
+@pytest.mark.parametrize("direction", [1.0, 0.6, 0.3, 0.0])
+def test_direction_when_it_is_overstated_then_the_share_that_came_is_recovered(
+    direction: float,
 ) -> None:
-    found = fit_chain_slopes(*spread(moves, direction), PRIOR)
-    assert found == pytest.approx((moves, direction), abs=0.06)
-    # The control: one factor for both, as a temperature is, finds neither where they differ.
-    shared = 1 / fit_temperature(*spread(moves, direction), PRIOR)
-    assert moves == direction or abs(shared - moves) > 0.06 or abs(shared - direction) > 0.06
+    assert fit_direction_slope(*leaning(direction), PRIOR) == pytest.approx(direction, abs=0.06)
 
 
-def test_slopes_when_the_direction_is_backwards_then_it_is_not_believed_at_all() -> None:
-    logits, classes = spread(1.0, 1.0)
+def test_direction_when_it_is_backwards_then_it_is_not_believed_at_all() -> None:
+    logits, classes = leaning(1.0)
     backwards = logits[:, [2, 1, 0]] - PRIOR[[2, 1, 0]] + PRIOR
-    moves, direction = fit_chain_slopes(backwards, classes, PRIOR)
-    assert (moves, direction) == pytest.approx((1.0, 0.0), abs=0.06)
+    assert fit_direction_slope(backwards, classes, PRIOR) == pytest.approx(0.0, abs=1e-4)
 
 
-def test_slopes_when_evidence_is_understated_then_only_that_for_a_move_is_raised() -> None:
-    logits, classes = spread(2.0, 1.0)
+def test_direction_when_it_is_understated_then_it_is_believed_as_it_stands() -> None:
+    logits, classes = leaning(1.0)
     halved = PRIOR + 0.5 * (logits - PRIOR)
-    moves, direction = fit_chain_slopes(halved, classes, PRIOR)
-    assert moves > 3
-    assert direction == pytest.approx(1.0, abs=1e-4)
+    assert fit_direction_slope(halved, classes, PRIOR) == pytest.approx(1.0, abs=1e-4)
 
 
-def test_slopes_when_evidence_is_understated_beyond_belief_then_the_bounds_are_used() -> None:
-    logits, classes = spread(1.0, 1.0)
-    found = fit_chain_slopes(PRIOR + 0.05 * (logits - PRIOR), classes, PRIOR)
-    assert found == pytest.approx((4.0, 1.0), abs=1e-3)
-
-
-def test_slopes_when_rows_are_too_few_then_both_numbers_are_named() -> None:
+def test_direction_when_rows_are_too_few_then_both_numbers_are_named() -> None:
     few = MIN_ROWS - 1
     with pytest.raises(InputError, match=f"at least {MIN_ROWS} calibration rows, got {few}"):
-        fit_chain_slopes(np.zeros((few, 3)), np.zeros(few), PRIOR)
+        fit_direction_slope(np.zeros((few, 3)), np.zeros(few), PRIOR)
 
 
 def test_chained_when_both_slopes_are_one_then_it_is_softmax_and_at_zero_the_prior() -> None:

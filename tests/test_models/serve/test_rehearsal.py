@@ -26,7 +26,7 @@ from tests.test_models.serve.hostile_graphs import loop, sound
 
 EDGE = {"slope": 1.0, "low": 0.5, "rows": 900}
 ALARMS = {"down": {"hazard": [], "per_week": []}, "up": {"hazard": [], "per_week": []}}
-STRETCH = echo.plain_stretch(echo.NAMES)
+MOVES, STRETCH = echo.plain_moves(echo.NAMES), echo.plain_stretch(echo.NAMES)
 
 
 @pytest.fixture(autouse=True)
@@ -127,15 +127,21 @@ def test_rehearsal_when_the_graph_loops_then_refused_before_anything_runs() -> N
         ({"calibration": []}, "calibration to be a table"),
         ({"calibration": {}}, "calibration.edge with 0 <= low <= slope <= 1, got None"),
         ({"calibration": {"edge": {"slope": "x", "low": 0}}}, "of another kind"),
-        ({"calibration": {"edge": EDGE}}, "calibration.stretch of 2 inputs"),
-        ({"calibration": {"edge": EDGE, "stretch": {"mean": "ab"}}}, "of another kind"),
-        ({"calibration": {"edge": EDGE, "stretch": STRETCH}},
+        ({"calibration": {"edge": EDGE}}, "calibration.moves of 1 inputs"),
+        ({"calibration": {"edge": EDGE, "moves": {"mean": "ab"}}}, "of another kind"),
+        ({"calibration": {"edge": EDGE, "moves": {**MOVES, "std": [0.0]}}}, "calibration.moves"),
+        ({"calibration": {"edge": EDGE, "moves": MOVES}}, "calibration.stretch of 2 inputs"),
+        ({"calibration": {"edge": EDGE, "moves": MOVES, "stretch": {"mean": "ab"}}},
+         "of another kind"),
+        ({"calibration": {"edge": EDGE, "moves": MOVES, "stretch": STRETCH}},
          "calibration.false_alarms of down and up, got None"),
-        ({"calibration": {"edge": EDGE, "stretch": STRETCH, "false_alarms": ALARMS}},
+        ({"calibration": {"edge": EDGE, "moves": MOVES, "stretch": STRETCH,
+                          "false_alarms": ALARMS}},
          "cannot answer: KeyError"),
-        ({"calibration": {"edge": EDGE, "false_alarms": {"down": 1, "up": 2}}}, "of another kind"),
+        ({"calibration": {"edge": EDGE, "moves": MOVES, "false_alarms": {"down": 1, "up": 2}}},
+         "of another kind"),
         ({"calibration": {"moves_slope": "x", "direction_slope": 1, "prior_logits": [0, 0, 0],
-                          "conformal_offset": 0, "edge": EDGE, "stretch": STRETCH,
+                          "conformal_offset": 0, "edge": EDGE, "moves": MOVES, "stretch": STRETCH,
                           "false_alarms": ALARMS}},
          "cannot answer"),
         ({"novelty": {"mean": None, "std": [], "threshold": 1}}, "of another kind"),

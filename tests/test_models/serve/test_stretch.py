@@ -10,8 +10,9 @@ import pytest
 from models.base.columns import FEATURE_SIGMA
 from models.base.heads import HeadLayout
 from models.base.types import Float32Array, FloatArray
-from models.base.units import DAY_MS, HOUR_MS
-from models.serve.stretch import CLOCK_HOURS, Stretch, StretchInputs
+from models.base.units import HOUR_MS
+from models.serve.conditions import CLOCK_HOURS, ConditionInputs
+from models.serve.stretch import Stretch, StretchInputs
 
 LAYOUT = HeadLayout(bin_edges=(1, 2))
 NAMES = ("%-range_gen_BTC/USDTUSDT_1h", "%-other", FEATURE_SIGMA)
@@ -94,20 +95,11 @@ def test_stretch_when_the_model_has_no_quantiles_then_outputs_stay_as_they_are()
     np.testing.assert_array_equal(Stretch(None, NAMES, HOUR_MS, LAYOUT)(raw, x, times), raw)
 
 
-def test_inputs_when_features_are_missing_then_it_does_without_them() -> None:
-    some = StretchInputs(NAMES, HOUR_MS)
-    assert some.names == ("half width", FEATURE_SIGMA, NAMES[0])
-    whole = ("%-range", "%-range_mid", "%-vol_mid_slow", "%-vol_fast_mid", FEATURE_SIGMA)
-    assert len(StretchInputs(whole, HOUR_MS).names) == 6
+def test_inputs_when_asked_then_half_the_width_stands_before_the_conditions() -> None:
+    inputs = StretchInputs(NAMES, HOUR_MS)
+    assert inputs.names == ("half width", FEATURE_SIGMA, NAMES[0])
     raw, x = outputs(5)
-    assert some(raw[:, LAYOUT.quantiles], x).shape == (5, 3)
-
-
-@pytest.mark.parametrize(
-    ("opened_ms", "hour"),
-    [(0, 1), (23 * HOUR_MS, 0), (2 * DAY_MS, 25), (4 * DAY_MS - HOUR_MS, 0)],
-    ids=["Thursday", "Friday's midnight", "Saturday", "Monday's midnight"],
-)
-def test_clock_when_it_is_a_weekend_then_its_hours_are_others(opened_ms: int, hour: int) -> None:
-    clock = StretchInputs(NAMES, HOUR_MS).clock(np.array([opened_ms]))
-    assert clock.tolist() == [hour]
+    q = raw[:, LAYOUT.quantiles]
+    found = inputs(q, x)
+    np.testing.assert_allclose(found[:, 0], np.log((q[:, -1] - q[:, 0]) / 2))
+    np.testing.assert_array_equal(found[:, 1:], ConditionInputs(NAMES, HOUR_MS)(x))
