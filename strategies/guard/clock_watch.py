@@ -55,11 +55,12 @@ class ClockWatch:
             return
         if jump_s and abs(ahead_s) <= _TOLD_S and self._control.steady is not None:
             self._control.steady.confirm()  # it was wrong before, and somebody has set it
-        wrong = in_words(ahead_s) if abs(ahead_s) > _TOLD_S else ""
-        self._found(wrong, refused=refuses(client, ahead_s))
+        refused = refuses(client, ahead_s)  # a narrow window refuses less than is told else
+        wrong = in_words(ahead_s) if refused or abs(ahead_s) > _TOLD_S else ""
+        self._found(wrong, refused=refused)
 
     def _found(self, wrong: str, *, refused: bool) -> None:
-        if wrong and refused:
+        if refused:
             wrong += ", which refuses such orders: no new positions until it is set"
         self._control.forbid(_SUBJECT, wrong if refused else "")
         if _kind(wrong) == _kind(self._wrong):

@@ -191,15 +191,16 @@ class Recovery:
     def _protect(self, pair: str, amount: float) -> None:
         frac, exchange = self._host.sizing.max_stop_frac, exchange_of(self._host.dp)
         mark = self._readings.quotes.market(pair).mark
-        if mark is None or self._control is None:
-            return
+        if mark is None:
+            raise InputError(f"no mark price of {pair}, from which a stop would be placed")
         ask = partial(resting_orders, exchange, [pair])
         stops = self._unknowns.ask(f"the orders of {pair}", ask, pair=pair) or []
         if sum(order.amount for order in stops if order.is_bots_stop) < abs(amount):
             protect(exchange, pair, amount, mark, frac)
         del self.approved[pair]
         what = f"{pair}: an entry of {amount:g} was executed and its answer lost"
-        self._control.record("entry.lost", Incident(what=what, done="stopped at the exchange"))
+        if self._control is not None:
+            self._control.record("entry.lost", Incident(what=what, done="stopped at the exchange"))
 
     def _book_lost(
         self, trades: Sequence[Trade], theirs: Books, ours: Books

@@ -53,6 +53,10 @@ _NEVER_READ: Final = "the entry of a position of 0 is never read"
 _FILLED: Final = "a fill's amount is never 0; of nothing held nothing is closed"
 _NOT_YET: Final = "the first sign, which is never the same as none, sets it before it is read"
 _CAUSES: Final = "strategies.guard.causes"
+_READINGS: Final = "strategies.guard.readings"
+_RECONCILING: Final = "strategies.guard.reconciling"
+_WITH_A_PAIR: Final = "a rate is read only with a pair, and whoever names a pair names its rate"
+_SEEN_BEFORE: Final = "what has been looked at before is left out where the rest is looked at"
 _A_NAME: Final = "a message's number is its name: it has to differ from the others', and no more"
 _UNREAD: Final = "without a day nobody reads the worst one's row"
 _INSTALL: Final = "strategies.desk.bundles.install"
@@ -298,4 +302,25 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     (_INSTALL, "install_bundle: 0 -> 1"): "no model in a bundle was trained before 1970",
     (_INSTALL, "install_bundle: True -> False #3"): _BY_NAME,
     (_INSTALL, "_write: True -> False"): _BY_NAME,
+    ("strategies.guard.clock_watch", "ClockWatch.__init__: False -> True"): (
+        "it lets the first look ask the exchange, which the first look does whatever it says"
+    ),
+    (_READINGS, "Readings.exposure: 0.0 -> 1.0"): _WITH_A_PAIR,
+    ("strategies.guard.guarding", "Guarding.exposure: 0.0 -> 1.0"): _WITH_A_PAIR,
+    (
+        _READINGS,
+        "Readings._shown: (newest_ms - seen_ms) // candle_ms -> (newest_ms - seen_ms) * candle_ms",
+    ): _SEEN_BEFORE,
+    (_READINGS, "Readings._shown: newest_ms - seen_ms -> newest_ms + seen_ms"): _SEEN_BEFORE,
+    (_READINGS, "Readings._overlap: 1 -> 2 #2"): _SEEN_BEFORE,
+    (_RECONCILING, "Reconciler.turn: 0 -> 1"): "nobody has resumed within a moment of 1970",
+    ("strategies.guard.recovery", "Recovery.__init__: 0.0 -> 1.0"): (
+        "when it was asked is read only where something was held, and then it is set"
+    ),
+    ("strategies.guard.second_source", "SecondSource._closed: True -> False"): (
+        "rows are made six numbers wide in the line before: as many columns as names"
+    ),
+    ("strategies.guard.standing", "StandingWatch.reduction_quote: 0 -> 1 #2"): (
+        "no moment at which a step may be due lies in 1970"
+    ),
 }

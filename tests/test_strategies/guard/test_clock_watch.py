@@ -67,6 +67,7 @@ def test_clock_when_it_is_off_then_it_is_told_and_refused_beyond_what_the_exchan
     world.theirs_ms -= off_ms
     assert bool(world.look()) is refused
     assert bool(world.told) is told
+    assert [text for text in world.told if "no new positions" in text] == world.told * refused
     world.look()
     assert len(world.told) == told  # once
     world.theirs_ms += off_ms
@@ -74,6 +75,17 @@ def test_clock_when_it_is_off_then_it_is_told_and_refused_beyond_what_the_exchan
     assert ("right again" in world.told[-1]) if told else not world.told
     kinds = [entry.kind for entry in world.control.journal.entries()]
     assert kinds == ["clock"] * 2 * told
+
+
+def test_clock_when_the_exchange_takes_less_than_is_told_else_then_there_is_no_new_risk(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path, recvWindow=500)
+    world.theirs_ms += 800
+    assert "0.8 s behind the exchange's" in world.look()
+    assert len(world.told) == 1
+    world.theirs_ms -= 800
+    assert world.look() == ""
 
 
 def test_clock_when_it_jumps_then_it_is_looked_at_at_once_and_time_goes_on(world: World) -> None:

@@ -13,8 +13,11 @@ from freqtrade.enums import RunMode
 from freqtrade.exceptions import TemporaryError
 
 from models.base.errors import InputError
+from models.trade.risk import model
+from models.trade.risk.run import GUARDS, Guard
 from models.trade.risk.snapshot import SentOrder
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
+from strategies.guard.entries import model_known
 from strategies.guard.guarding import installation_seed
 from tests.test_strategies.fakes import LiveProvider
 from tests.test_strategies.worlds import (
@@ -76,6 +79,21 @@ def test_order_when_a_day_old_then_it_is_forgotten_and_the_younger_stays(make: A
     assert list(s.guarding.entries.orders) == []
 
 
+def test_model_when_no_guard_asks_for_it_then_nobody_does(make: Any) -> None:
+    s = make()
+    asks = [guard for guard in GUARDS if guard.check.__module__ == model.__name__]
+    others = [guard for guard in GUARDS if guard not in asks]
+
+    def known(guards: list[Guard]) -> bool:
+        return model_known(s.guarding.readings, s.guarding.unknowns, guards, PAIR, 1) is not None
+
+    assert known(asks)
+    assert known([*others, *asks])
+    s.dp = BrokenProvider()  # as a hedge's, which has no model to tell of
+    assert not known(others)
+    assert s.guarding.unknowns.of(PAIR) == set()
+
+
 class Marked(LiveProvider):
     mark: float | None = 98.0
 
@@ -116,6 +134,16 @@ def test_account_when_a_pair_is_named_then_its_rate_counts_and_the_others_are_re
     assert s.guarding.exposure(PAIR, 95.0).equity_quote == pytest.approx(10_010.0)
     open_trades.clear()
     assert s.guarding.exposure().equity_quote == pytest.approx(10_000.0)
+
+
+@pytest.mark.parametrize(("side", "pending"), [("long", (200.0, 0.0)), ("short", (0.0, 200.0))])
+def test_account_when_an_order_is_permitted_then_it_counts_on_its_side_before_it_is_booked(
+    make: Any, side: str, pending: tuple[float, float]
+) -> None:
+    s = make()
+    s.guarding.permit(PAIR, side, 2.0, RATE)
+    exposure = s.guarding.exposure()
+    assert (exposure.pending_long_quote, exposure.pending_short_quote) == pending
 
 
 def test_account_when_the_stage_is_live_then_tiers_are_the_exchanges_else_the_packaged(

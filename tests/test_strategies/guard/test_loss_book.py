@@ -141,6 +141,16 @@ def test_jump_when_the_account_is_small_then_half_a_percent_of_it_counts(tmp_pat
     assert book.state.equity_quote == 0.5
 
 
+def test_fill_when_the_equity_is_of_the_same_moment_then_it_may_not_contain_it_yet(
+    tmp_path: Path,
+) -> None:
+    book = book_of(tmp_path)
+    book.closed("BTC", NOW + 1_000)
+    for after_ms, waits in ((999, True), (1_000, True), (1_001, False)):
+        book.observe(NOW + after_ms, 10_000.0, 0)
+        assert bool(book.uncounted) is waits
+
+
 def test_resumption_when_it_is_newer_then_losses_count_from_there_and_are_written(
     tmp_path: Path,
 ) -> None:
@@ -211,8 +221,17 @@ def test_book_when_it_was_written_by_a_clock_ahead_then_the_date_goes_and_the_lo
     assert seen is not None
     assert seen.peak_quote == 10_000.0
     assert seen.peak_frac == pytest.approx(0.1)
-    assert again.since_ms(NOW + 6_000) <= NOW + 5_000  # transfers are asked for from then on
+    assert again.since_ms(NOW + 6_000) == NOW - HOUR_MS  # none since the last look is left out
     assert LossBook(tmp_path).redate(NOW + 6_000) == 0
+
+
+def test_book_when_transfers_were_counted_by_a_clock_ahead_then_they_are_asked_for_from_now_on(
+    tmp_path: Path,
+) -> None:
+    book_of(tmp_path).observe(NOW + DAY_MS, 10_000.0, 0, [moved(0.0)], 10_000.0)
+    again = LossBook(tmp_path)
+    again.redate(NOW + 5_000)
+    assert again.since_ms(NOW + 6_000) == NOW + 5_000 - HOUR_MS  # not from tomorrow on
 
 
 def test_book_when_a_date_is_set_aside_then_the_file_has_it_no_more_be_the_equity_the_same(

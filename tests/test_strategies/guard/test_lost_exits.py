@@ -155,6 +155,18 @@ def test_position_when_the_exchange_closed_it_then_the_trade_hears_of_it(
     assert exchange.since == OPENED
 
 
+def test_position_when_the_exchange_closed_it_then_it_is_asked_from_the_trades_last_fill_on(
+    trade: Trade,
+) -> None:
+    trade.orders[0].order_filled_date = OPENED + timedelta(minutes=30)
+    exchange = Exchange()
+    adopt_forced(trade, exchange, missing=1.0)
+    assert exchange.since == OPENED + timedelta(minutes=30)  # an earlier one is another fill's
+    trade.orders.clear()
+    adopt_forced(trade, exchange, missing=1.0)
+    assert exchange.since == OPENED
+
+
 @pytest.mark.parametrize(
     "order",
     [

@@ -406,6 +406,16 @@ def test_exchange_when_a_candle_is_about_to_close_or_has_just_closed_then_it_is_
     assert client.asked[len(before) :] == ["balance", "orders", "orders"]
 
 
+def test_exchange_when_nothing_happens_then_orders_are_asked_for_every_fifteen_seconds(
+    s: Any, client: Client
+) -> None:
+    loops(s, 20)
+    for seconds, times in ((34.999, 0), (35, 2), (49.999, 0), (50, 2)):
+        before = len(client.asked)
+        loops(s, seconds)
+        assert client.asked[before:].count("orders") == times  # stops and others
+
+
 def test_entry_when_it_is_decided_then_no_more_is_asked_for_than_the_position(
     s: Any, client: Client
 ) -> None:

@@ -51,6 +51,14 @@ def test_position_when_it_was_opened_since_the_last_loop_then_nothing_of_it_is_c
     assert closes(s, position(amount=10.0)) == 0.0
 
 
+def test_position_when_the_bot_has_just_started_then_nothing_of_it_is_closed_before_a_look(
+    tmp_path: Path, open_trades: list[Any]
+) -> None:
+    fresh = BitcoinCrossMargin(config(user_data_dir=tmp_path))
+    fresh.dp, fresh.wallets = LiveProvider(analysed()), Wallets(10_000.0)
+    assert closes(fresh, position(amount=10.0)) == 0.0
+
+
 def test_position_when_a_person_wants_it_closed_then_all_of_it_goes(
     s: Any, open_trades: list[Any]
 ) -> None:
