@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 KIND_TITLES: Final[Mapping[str, str]] = {
     "backtest": "Backtests", "hedge": "Hedges", "compare": "Comparisons of models",
     "exposure": "Ways to hold exposure", "maker": "Post-only orders", "stress": "Recorded crashes",
+    "worst-day": "A hedge's one number",
     "cascades": "Warnings of cascades", "crowding": "Crowds of copies",
     "venues": "Several exchanges", "claims": "Claims of articles",
     "scenarios": "Engines of scenarios",

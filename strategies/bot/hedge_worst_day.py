@@ -116,10 +116,10 @@ class WorstDayWatch:
             return 0.0
         exposure = self._exposure(trade.pair, rate)
         cost = self._held_cost(exposure)
-        if not cost.excess_quote >= smallest_quote or cost.excess_quote == 0:
-            return 0.0
-        logger.info("%s is cut in stages: %s", trade.pair, self.rule.words(exposure, cost))
-        return cost.excess_quote / cost.notional_quote
+        share = cost.share_to_cut(smallest_quote)
+        if share:
+            logger.info("%s is cut in stages: %s", trade.pair, self.rule.words(exposure, cost))
+        return share
 
     def look(self, price: float, now: datetime) -> None:
         """Look at the position at the newest price known, and say once a day what does not fit."""

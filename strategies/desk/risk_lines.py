@@ -16,7 +16,7 @@ from strategies.desk.terminal.positions import (
     position_asked,
     seed_number,
 )
-from strategies.desk.terminal.typed import DATA_HELP, positive, whole_number
+from strategies.desk.terminal.typed import DATA_HELP, positive, share_number, whole_number
 
 
 def add_risk(commands: Subcommands) -> None:
@@ -34,6 +34,13 @@ def add_risk(commands: Subcommands) -> None:
     )
     stress.add_argument("--config", type=Path, help="whose limits; the shipped one")
     stress.add_argument("--hedge-config", type=Path, help="the hedged account's; the shipped one")
+    stress.add_argument(
+        "--worst-day", type=share_number, nargs="+", metavar="SHARE",
+        help="instead: the hedged position by these worst_day_equity_frac, at 0.2x, 1x and 3x",
+    )  # fmt: skip
+    stress.add_argument(
+        "--history", type=Path, help="with --worst-day: candles from before, the record known then"
+    )
     stress.add_argument("--every-hours", type=whole_number, help="between two starts; 1")
     stress.add_argument("--jobs", type=whole_number, help="processes; one for each core")
     stress.add_argument("--userdir", type=Path, help="default: user_data")
@@ -97,9 +104,11 @@ def _what_if(options: argparse.Namespace) -> int:
 
 
 def _stress(options: argparse.Namespace) -> int:
+    from strategies.desk.studies.numbered import run_numbered
     from strategies.desk.studies.stress import StressOptions, run_stress
 
-    return run_stress(StressOptions(**given_options(options)))
+    chosen = StressOptions(**given_options(options))
+    return run_numbered(chosen) if chosen.worst_day else run_stress(chosen)
 
 
 def _worst_hours(options: argparse.Namespace) -> int:

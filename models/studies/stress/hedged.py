@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -37,8 +38,16 @@ from models.trade.risk.losses import LossState, observe_equity
 from models.trade.risk.reduction import STEP_S, next_step
 from models.trade.risk.run import HEDGING, Guard, Standing, decide_order, watch
 from models.trade.risk.snapshot import Exposure, Intent, MarketState, Snapshot, Stage
-from models.trade.risk.verdict import Demand
-from models.trade.risk.worst_hours import recorded
+from models.trade.risk.verdict import Demand, RiskDecision
+from models.trade.risk.worst_day import WorstDayRule
+from models.trade.risk.worst_hours import (
+    SeenDays,
+    SeenHours,
+    WorstDay,
+    WorstHour,
+    WorstTable,
+    recorded,
+)
 
 ADL_FALL_FRAC: Final = 0.1
 _BAND: Final = 0.1  # a leg this far from its half is led back
@@ -69,6 +78,21 @@ class HedgedCrash:
                     cure="cut all of them to the same span",
                 )
 
+    @cached_property
+    def shown(self) -> list[tuple[dict[str, WorstHour], dict[str, WorstDay]]]:
+        """The worst hour and day of each pair that its traded candles have shown by each close."""
+        hours, days, out = SeenHours(), SeenDays(), []
+        overlap = DAY_MS // HOUR_MS + 1
+        for row in range(len(self.traded[0].candles)):
+            seen: tuple[dict[str, WorstHour], dict[str, WorstDay]] = ({}, {})
+            for one in self.traded:
+                c, tail = one.candles, slice(max(row - overlap, 0), row + 1)
+                moves = c.time_ms[tail], c.high[tail], c.low[tail], c.close[tail], one.candle_ms
+                seen[0][one.pair] = hours.look(one.pair, *moves)
+                seen[1][one.pair] = days.look(one.pair, *moves)
+            out.append(seen)
+        return out
+
 
 @dataclass(frozen=True, kw_only=True)
 class HedgeRules:
@@ -80,6 +104,11 @@ class HedgeRules:
     wallet_quote: float
     leverage: float = 2.0
     policy: PolicyConfig = field(default_factory=PolicyConfig)
+    # What a repeat of the position's worst day may cost; None: nobody asks, candles show nothing.
+    worst_day_frac: float | None = None
+    may_reduce_primary: bool = False  # cut it where it has outgrown that
+    record: WorstTable | None = None  # the worst hours and days known; None: as shipped
+    smallest_quote: Mapping[str, float] = field(default_factory=dict)  # least order by pair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,15 +116,25 @@ class HedgedOutcome(ReplayOutcome):
     """The hedged account from one start: every leg at its adverse extreme at once."""
 
     deleveraged: int  # times a leg was closed by the exchange
+    opening: RiskDecision  # on the order that opens the position
     gap_frac: float = 0.0  # there are no stops
 
 
-def replay_hedged(crash: HedgedCrash, rules: HedgeRules, *, hour: int) -> HedgedOutcome:
-    """Return what becomes of a hedged account whose bot is switched on at the close of `hour`."""
+def replay_hedged(
+    crash: HedgedCrash, rules: HedgeRules, *, hour: int, until: int | None = None
+) -> HedgedOutcome:
+    """Return what becomes of a hedged account whose bot is switched on at the close of `hour`.
+
+    Parameters
+    ----------
+    until
+        Last row of the candles that is lived through; None is the last there is.
+    """
     account = _HedgedAccount(crash, rules)
-    account.live(hour)
+    last = len(account.mark) - 1 if until is None else until
+    account.live(hour, last)
     first = hour + 1
-    paths = {m.pair: _from(m, first) for m in crash.marks}
+    paths = {m.pair: _cut(m, first, last + 1) for m in crash.marks}
     return HedgedOutcome(
         audit=audit_account(
             account.fills, paths, wallet_quote=rules.wallet_quote, tiers=rules.tiers
@@ -104,12 +143,13 @@ def replay_hedged(crash: HedgedCrash, rules: HedgeRules, *, hour: int) -> Hedged
         start_ms=int(crash.traded[0].candles.time_ms[first]),
         halted=account.halted,
         deleveraged=account.deleveraged,
+        opening=account.opening,
     )
 
 
-def _from(path: MarketPath, row: int) -> MarketPath:
+def _cut(path: MarketPath, start: int, stop: int) -> MarketPath:
     names = ("time_ms", "open", "high", "low", "close", "funding_rate")
-    return replace(path, **{name: getattr(path, name)[row:] for name in names})
+    return replace(path, **{name: getattr(path, name)[start:stop] for name in names})
 
 
 class _HedgedAccount:
@@ -130,18 +170,25 @@ class _HedgedAccount:
         low, before = crash.marks[0].low, np.roll(crash.marks[0].close, 1)
         self.crashing: BoolArray = low <= before * (1 - ADL_FALL_FRAC)
         self.crashing[0] = False
-        hours = [recorded(pair, at_marks=True) for pair in self.pairs]
+        self.guards, self.rule = REPLAYED_HEDGING, None
+        if rules.worst_day_frac is not None:
+            self.rule = WorstDayRule(pair=self.pairs[0], side=1, most_frac=rules.worst_day_frac)
+            self.guards = (*REPLAYED_HEDGING, Guard(check=self.rule.worst_day_bearable))
+        self.opening = RiskDecision(notional_quote=0.0)
+        hours = [recorded(pair, at_marks=True, table=rules.record) for pair in self.pairs]
         self.against = np.array([[h.fall_frac for h in hours], [h.rise_frac for h in hours]])
 
-    def live(self, hour: int) -> None:
-        """Go from the close of `hour` to the end, or until nothing is left and nobody re-arms."""
-        last = len(self.mark) - 1
+    def live(self, hour: int, last: int) -> None:
+        """Go from the close of `hour` to `last`, or until nothing is left and nobody re-arms."""
         self._observe(hour)
-        self._order(hour, 0, self.rules.amount_base * self.mark[hour, 0], 1)
+        self.opening = self._order(hour, 0, self.rules.amount_base * self.mark[hour, 0], 1)
         row = hour + 1
         while row < last and any(self.held):
             self._observe(row)
-            if self._odd(row, row + 1)[0] and self._leave(row):
+            if self.rule is not None:  # what candles show counts: every hour is looked at
+                if not self._leave(row):
+                    self._within_number(row)
+            elif self._odd(row, row + 1)[0] and self._leave(row):
                 pass  # a step of closing is on its way
             elif self.mode != "ACTIVE" or not self._hedge(row):
                 row = self._quiet_until(row)
@@ -201,8 +248,7 @@ class _HedgedAccount:
 
     def _leave(self, row: int) -> bool:
         """Ask the standing guards at the close of `row`; close a step of what they want closed."""
-        seen = watch(self._snapshot(row, None), self.rules.limits, Standing.ACCOUNT,
-                     REPLAYED_HEDGING)  # fmt: skip
+        seen = watch(self._snapshot(row, None), self.rules.limits, Standing.ACCOUNT, self.guards)
         if seen.demand is Demand.HALTED and self.mode != "HALTED":
             self.mode, self.halted = "HALTED", seen.reason
         elif seen.demand is Demand.REDUCING and self.mode == "ACTIVE":
@@ -212,19 +258,23 @@ class _HedgedAccount:
             return False
         if self.targets is None:
             self.targets = [abs(h) * (1 - seen.shed_frac) for h in self.held]
-        for leg, amount in enumerate(self.held):
-            price = float(self.mark[row, leg])
-            if abs(amount) <= self.targets[leg]:
-                continue
-            step = next_step(
-                now_ms=self._close_ms(row),
-                held_quote=abs(amount) * price,
-                target_quote=self.targets[leg] * price,
-                volume_1h_quote=float(self._volume(row, leg)) * HOUR_MS / SECOND_MS / STEP_S,
-                max_volume_frac=self.rules.limits.soft.step_volume_frac,
-            )
-            self._book(row + 1, leg, -math.copysign(step.notional_quote / price, amount))
+        for leg, target in enumerate(self.targets):
+            self._step_down(row, leg, target)
         return True
+
+    def _step_down(self, row: int, leg: int, target: float) -> None:
+        """Close a step of a leg at the next open, down to `target` base units; none is larger."""
+        amount, price = self.held[leg], float(self.mark[row, leg])
+        if abs(amount) <= target:
+            return
+        step = next_step(
+            now_ms=self._close_ms(row),
+            held_quote=abs(amount) * price,
+            target_quote=target * price,
+            volume_1h_quote=float(self._volume(row, leg)) * HOUR_MS / SECOND_MS / STEP_S,
+            max_volume_frac=self.rules.limits.soft.step_volume_frac,
+        )
+        self._book(row + 1, leg, -math.copysign(step.notional_quote / price, amount))
 
     # -- orders ------------------------------------------------------------------------------
 
@@ -254,16 +304,32 @@ class _HedgedAccount:
         self.changed.append(row)
         return True
 
-    def _order(self, row: int, leg: int, notional: float, side: int) -> None:
+    def _within_number(self, row: int) -> None:
+        """Hedge what is held at the close of `row`; then, with leave, cut what is too large."""
+        before = self.held[0]
+        if self.mode == "ACTIVE":
+            self._hedge(row)
+        if not (self.rules.may_reduce_primary and before > 0) or self.rule is None:
+            return
+        exposure = self._exposure(row)
+        held = exposure.notional_quote(self.rule.pair)
+        cost = self.rule.cost_of(exposure, held, exposure.equity_quote)
+        share = cost.share_to_cut(self.rules.smallest_quote.get(self.rule.pair, 0.0))
+        if share:
+            self._step_down(row, 0, before * (1 - share))
+
+    def _order(self, row: int, leg: int, notional: float, side: int) -> RiskDecision:
         price = float(self.mark[row, leg])
         order = Intent(
             pair=self.pairs[leg], side=side, notional_quote=float(notional), price=price,
             key=f"{row}", leverage=self.rules.leverage,
         )  # fmt: skip
         s = self._snapshot(row, order, leg)
-        allowed = decide_order(s, self.rules.limits, REPLAYED_HEDGING).notional_quote
-        if allowed > 0:
+        decision = decide_order(s, self.rules.limits, self.guards)
+        allowed = decision.notional_quote
+        if allowed > 0 and allowed >= self.rules.smallest_quote.get(order.pair, 0.0):
             self._book(row + 1, leg, side * allowed / price)
+        return decision
 
     def _deleverage(self, row: int) -> None:
         """Have the exchange close every short at the open of `row`, whose candle falls."""
@@ -272,7 +338,7 @@ class _HedgedAccount:
                 self._book(row, leg, -amount)
                 self.deleveraged += 1
 
-    def _snapshot(self, row: int, order: Intent | None, leg: int = 0) -> Snapshot:
+    def _exposure(self, row: int) -> Exposure:
         positions = tuple(
             Position(pair=pair, amount_base=amount, entry_price=entry)
             for pair, amount, entry in zip(self.pairs, self.held, self.entry, strict=True)
@@ -282,11 +348,18 @@ class _HedgedAccount:
             wallet_quote=self.wallet, positions=positions, tiers=self.rules.tiers
         )
         marks = {pair: float(self.mark[row, k]) for k, pair in enumerate(self.pairs)}
+        hours, days = self.crash.shown[row] if self.rule is not None else ({}, {})
+        return Exposure(
+            account=account, marks=marks, at_marks=True, worst_hours=hours, worst_days=days,
+            record=self.rules.record,
+        )  # fmt: skip
+
+    def _snapshot(self, row: int, order: Intent | None, leg: int = 0) -> Snapshot:
         return Snapshot(
             now_ms=self._close_ms(row), stage=Stage.BACKTEST, intent=order,
-            exposure=Exposure(account=account, marks=marks, at_marks=True),
+            exposure=self._exposure(row),
             market=MarketState(
-                mark=marks[self.pairs[leg]], volume_1h_quote=float(self._volume(row, leg)),
+                mark=float(self.mark[row, leg]), volume_1h_quote=float(self._volume(row, leg)),
                 candle_age_s=0.0, candle_s=HOUR_MS / SECOND_MS,
             ),
             sent=(), losses=self.losses, control_mode=self.mode,

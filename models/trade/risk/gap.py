@@ -84,4 +84,5 @@ def hour_of(exposure: Exposure, pair: str) -> WorstHour:
     Of a pair without a record, what its candles have shown cannot make the assumption smaller.
     """
     shown = exposure.worst_hours.get(pair, CALM)
-    return recorded(pair, at_marks=exposure.at_marks).or_worse(shown)
+    known = recorded(pair, at_marks=exposure.at_marks, table=exposure.record)
+    return known.or_worse(shown)

@@ -13,7 +13,7 @@ from enum import StrEnum
 from models.data.feeds.agreement import SourceAgreement
 from models.trade.account.cross import CrossAccount
 from models.trade.risk.losses import LossState
-from models.trade.risk.worst_hours import WorstDay, WorstHour
+from models.trade.risk.worst_hours import WorstDay, WorstHour, WorstTable
 
 
 class Stage(StrEnum):
@@ -62,6 +62,9 @@ class Exposure:
         The worst hour and day that loaded candles have shown of a pair, where there are any.
     at_marks
         Whether no position has a stop: then only the mark price closes one, by liquidation.
+    record
+        The worst hours and days to go by, None for the shipped ones. Another is a replay's, which
+        must not know what came later.
     """
 
     account: CrossAccount
@@ -72,6 +75,7 @@ class Exposure:
     worst_hours: Mapping[str, WorstHour] = field(default_factory=dict)
     worst_days: Mapping[str, WorstDay] = field(default_factory=dict)
     at_marks: bool = False
+    record: WorstTable | None = None
 
     @property
     def equity_quote(self) -> float:

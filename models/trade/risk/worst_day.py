@@ -74,6 +74,12 @@ class WorstDayCost:
         """Return what would have to be cut, 0 if nothing."""
         return max(self.notional_quote - self.largest_quote, 0.0)
 
+    def share_to_cut(self, smallest_quote: float) -> float:
+        """Return the share of the position to be cut, 0 if that is below the smallest order."""
+        excess = self.excess_quote
+        # Never a share of nothing, and none of an excess that is no number.
+        return excess / self.notional_quote if excess >= smallest_quote and excess > 0 else 0.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class WorstDayRule:
@@ -158,7 +164,8 @@ def worst_day_of(exposure: Exposure, pair: str) -> WorstDay:
     Of a pair without a record, what its candles have shown cannot make the assumption smaller.
     """
     shown = exposure.worst_days.get(pair, CALM_DAY)
-    return recorded_day(pair, at_marks=exposure.at_marks).or_worse(shown)
+    known = recorded_day(pair, at_marks=exposure.at_marks, table=exposure.record)
+    return known.or_worse(shown)
 
 
 def _cost(cost: WorstDayCost) -> str:

@@ -80,7 +80,10 @@ CALM_DAY: Final = WorstDay(fall_frac=0.0, rise_frac=0.0)
 _ASSUMED: Final = CoinRecord(hour=ASSUMED, day=ASSUMED_DAY)
 
 
-def recorded(pair: str, *, at_marks: bool = False) -> WorstHour:
+WorstTable: TypeAlias = Mapping[str, Mapping[str, CoinRecord]]  # coin -> "traded", maybe "mark"
+
+
+def recorded(pair: str, *, at_marks: bool = False, table: WorstTable | None = None) -> WorstHour:
     """Return the worst recorded hour of a pair's coin, `ASSUMED` where there is no record.
 
     Parameters
@@ -90,16 +93,18 @@ def recorded(pair: str, *, at_marks: bool = False) -> WorstHour:
     at_marks
         Of the mark price instead of the traded one, where both are recorded: what counts for a
         position without a stop, which a traded price alone neither closes nor liquidates.
+    table
+        Another record than the shipped one; a coin that is not in it has none.
 
     Examples
     --------
     >>> recorded("BTC/USDT:USDT").fall_frac > 0.25, recorded("NEW/USDT:USDT") == ASSUMED
     (True, True)
     """
-    return _record(pair, at_marks).hour
+    return _record(pair, at_marks, table).hour
 
 
-def recorded_day(pair: str, *, at_marks: bool = False) -> WorstDay:
+def recorded_day(pair: str, *, at_marks: bool = False, table: WorstTable | None = None) -> WorstDay:
     """Return the worst recorded day of a pair's coin, `ASSUMED_DAY` where there is no record.
 
     Parameters are those of `recorded`.
@@ -109,14 +114,14 @@ def recorded_day(pair: str, *, at_marks: bool = False) -> WorstDay:
     >>> recorded_day("LTC/USDT:USDT").fall_frac > 0.57
     True
     """
-    return _record(pair, at_marks).day
+    return _record(pair, at_marks, table).day
 
 
-def _record(pair: str, at_marks: bool) -> CoinRecord:
+def _record(pair: str, at_marks: bool, table: WorstTable | None) -> CoinRecord:
     coin, _, quote = pair.partition("/")
     if quote.partition(":")[0] not in _DOLLARS:
         return _ASSUMED
-    row = _table().get(coin)
+    row = (_table() if table is None else table).get(coin)
     if row is None:
         return _ASSUMED
     return row["mark"] if at_marks and "mark" in row else row["traded"]

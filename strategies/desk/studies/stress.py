@@ -55,6 +55,9 @@ class StressOptions:
     userdir: Path = USER_DATA
     every_hours: int = 1  # between two starts
     jobs: int = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
+    # The hedged position by these numbers instead of all accounts; see `run_numbered`.
+    worst_day: Sequence[float] = ()
+    history: Path | None = None  # candles from before the crashes
 
 
 def limits_of(config_file: Path, userdir: Path = USER_DATA) -> Limits:
@@ -178,7 +181,7 @@ def _told(futures: Sequence[Future[StressSummary]]) -> Iterable[Future[StressSum
 
 
 def _run(options: StressOptions, left_out: list[str]) -> dict[str, Any]:
-    simulated = options.data is None or _is_simulated(options.data)
+    simulated = options.data is None or is_simulated(options.data)
     hours = "hour" if options.every_hours == 1 else f"{options.every_hours} hours"
     return {
         "title": "What recorded crashes did to accounts behind the guards",
@@ -201,7 +204,7 @@ def _pack(config_file: Path, userdir: Path) -> PackConfig:
     return pack_config(configured(config_file, userdir))
 
 
-def _is_simulated(data: Path) -> bool:
+def is_simulated(data: Path) -> bool:
     return any((folder / MARKER).is_file() for folder in (data, *data.glob("*")))
 
 

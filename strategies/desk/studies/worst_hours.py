@@ -18,6 +18,7 @@ from models.base.units import HOUR_MS
 from models.trade.risk.worst_hours import (
     ASSUMED,
     ASSUMED_DAY,
+    WorstTable,
     daily_moves,
     hourly_moves,
     parsed_hours,
@@ -51,8 +52,16 @@ def run_worst_hours(folders: Sequence[Path], source: str, write: Path | None) ->
     return 0
 
 
-def measured_hours(folders: Sequence[Path], source: str) -> list[dict[str, Any]]:
+def measured_hours(
+    folders: Sequence[Path], source: str, before_ms: int | None = None
+) -> list[dict[str, Any]]:
     """Return one row for each coin with hourly futures candles in `folders`, by name.
+
+    Parameters
+    ----------
+    before_ms
+        Candles that closed later do not count: the record as it was known then. A coin that had
+        no candles yet is left out.
 
     Raises
     ------
@@ -60,17 +69,29 @@ def measured_hours(folders: Sequence[Path], source: str) -> list[dict[str, Any]]
         If there is no such coin.
     """
     rows: dict[str, dict[str, Any]] = {}
+    some = False
     for folder in folders:
         for file in sorted((folder / "futures").glob(f"*_USDT_USDT-{_TIMEFRAME}-futures.feather")):
-            coin = file.name.partition("_")[0]
-            row = _row(folder, coin, source)
+            some, coin = True, file.name.partition("_")[0]
+            row = _row(folder, coin, source, before_ms)
+            if "traded" not in row:
+                continue
             rows[coin] = merged_hours([rows[coin]], [row])[0] if coin in rows else row
-    if not rows:
+    if not some:
         raise InputError(
             f"no {_TIMEFRAME} futures candles in {', '.join(map(str, folders))}",
             cure="name Freqtrade data directories, which hold futures/",
         )
     return [rows[coin] for coin in sorted(rows)]
+
+
+def record_before(folders: Sequence[Path], before_ms: int) -> WorstTable:
+    """Return the record as it was known at a moment, of the candles in `folders` until then.
+
+    A coin that had none is not in it, and marks that begin late are left out.
+    """
+    rows = measured_hours(folders, "candles until then", before_ms)
+    return parsed_hours([_with_whole_marks(row) for row in rows])
 
 
 def merged_hours(
@@ -105,14 +126,18 @@ def worst_hours_table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _row(folder: Path, coin: str, source: str) -> dict[str, Any]:
+def _row(folder: Path, coin: str, source: str, before_ms: int | None) -> dict[str, Any]:
     pair = f"{coin}/USDT:USDT"
     row: dict[str, Any] = {"coin": coin, "source": source}
     for kind, candle_type in _KINDS.items():
         timeframe = _TIMEFRAME if kind == "traded" else MARK_TIMEFRAME
         file = folder / "futures" / f"{coin}_USDT_USDT-{timeframe}-{candle_type.value}.feather"
         if kind == "traded" or file.is_file():
-            row[kind] = _hours(load_checked(folder, pair, timeframe, candle_type))
+            c = load_checked(folder, pair, timeframe, candle_type)
+            if before_ms is not None:
+                c = c.cut(c.time_ms + HOUR_MS <= before_ms)
+            if before_ms is None or len(c) > 1:
+                row[kind] = _hours(c)
     return row
 
 

@@ -84,6 +84,25 @@ def positive(word: str) -> float:
     return number
 
 
+def share_number(word: str) -> float:
+    """Return a share in (0, 1].
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is none.
+
+    Examples
+    --------
+    >>> share_number("0.15")
+    0.15
+    """
+    number = positive(word)
+    if number > 1:
+        raise argparse.ArgumentTypeError(f"expected a share in (0, 1], got {word!r}")
+    return number
+
+
 def typed_day(word: str) -> date:
     """Return a UTC day YYYY-MM-DD.
 

@@ -16,6 +16,7 @@ from models.reports.hedge.page import write_hedge_report
 from models.reports.maker.page import write_maker
 from models.reports.page import index_page
 from models.reports.scenarios.page import write_scenarios
+from models.reports.stress.numbered import write_numbered
 from models.reports.stress.page import write_stress
 from models.studies.claims.claimed import delay_curve
 from models.studies.compare import measure_models
@@ -82,6 +83,7 @@ def _studies(folder: Path) -> dict[str, Path]:
         "maker": write_maker(signals, maker.RUN, folder, NOW),
         "hedge": write_hedge_report(numbers, figures, folder, NOW),
         "stress": write_stress(stress.ROWS, stress.NAIVE, stress.RUN, folder, NOW),
+        "number": write_numbered([stress.HELD, stress.BROKEN], stress.NUMBERED_RUN, folder, NOW),
         "scenarios": write_scenarios(judged, drawn, scenarios.RUN, folder, NOW),
         "no engine": write_scenarios(none, {}, scenarios.RUN, folder, NOW),
         "venues": venues.write(folder, NOW),

@@ -10,17 +10,47 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.trade.risk.gap import hour_of
 from models.trade.risk.limits import Limits
 from models.trade.risk.run import HEDGING, Guard, decide_order
 from models.trade.risk.snapshot import Effect, Exposure, Intent, Snapshot, Stage
 from models.trade.risk.verdict import PASSED
 from models.trade.risk.worst_day import WorstDayCost, WorstDayRule, worst_day_of
-from models.trade.risk.worst_hours import ASSUMED_DAY, CALM_DAY, WorstDay, recorded_day
+from models.trade.risk.worst_hours import (
+    ASSUMED_DAY,
+    CALM_DAY,
+    CoinRecord,
+    WorstDay,
+    WorstHour,
+    recorded_day,
+)
 from tests.test_models.trade.risk.worlds import LIMITS, OTHER, PAIR, exposure, held, world
 
 RULE = WorstDayRule(pair=OTHER, side=1, most_frac=0.15)
 FALL = recorded_day(OTHER).fall_frac
 HALF = WorstDay(fall_frac=0.5, rise_frac=4.0)
+
+
+def test_record_when_another_is_given_then_both_rules_go_by_it_and_not_by_the_shipped_one() -> None:
+    calm = CoinRecord(hour=WorstHour(fall_frac=0.1, rise_frac=0.1),
+                      day=WorstDay(fall_frac=0.2, rise_frac=0.2))  # fmt: skip
+    here = exposure(record={"LTC": {"traded": calm}}, at_marks=True)
+    assert worst_day_of(here, OTHER) == calm.day
+    assert hour_of(here, OTHER) == calm.hour
+    assert worst_day_of(here, PAIR) == ASSUMED_DAY  # a coin that is not in it has no record
+    shown = replace(here, worst_days={OTHER: HALF})
+    assert worst_day_of(shown, OTHER) == HALF
+
+
+@pytest.mark.parametrize(
+    ("notional", "smallest", "share"),
+    [(1.0, 0.0, 1 - 0.15 / 0.58), (1.0, 0.75, 0.0), (1.0, 0.7, 1 - 0.15 / 0.58), (0.25, 0.0, 0.0),
+     (0.0, 0.0, 0.0), (math.nan, 0.0, 0.0)],
+)  # fmt: skip
+def test_share_to_cut_when_the_excess_is_no_order_then_it_is_nothing(
+    notional: float, smallest: float, share: float
+) -> None:
+    assert cost(notional).share_to_cut(smallest) == pytest.approx(share)
 
 
 def cost(notional: float, against: float = 0.58, equity: float = 1.0, most: float = 0.15) -> Any:

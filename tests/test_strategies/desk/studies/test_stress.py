@@ -12,6 +12,7 @@ from freqtrade.enums import CandleType
 
 from models.base.errors import InputError
 from models.reports.stress.page import BAR_FRAC, stress_verdict
+from models.studies.stress.numbered import numbered, rows_of_crash, summarise_numbered
 from models.studies.stress.replay import ReplayRules
 from models.studies.stress.summary import naive_summary, summarise
 from strategies.account.tiers import load_binance_tiers
@@ -19,6 +20,12 @@ from strategies.desk.backtests.data import load_checked
 from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.cli import main
 from strategies.desk.studies.crashes import find_crashes, find_hedged
+from strategies.desk.studies.numbered import (
+    ASKED_LEVERAGES,
+    EARLIER_RECORD,
+    SHIPPED_RECORD,
+    by_number,
+)
 from strategies.desk.studies.stress import OUTAGE_MS, hedge_rules_of, limits_of, summarise_hedged
 from tests.places import SHARED, USER_DATA
 
@@ -54,6 +61,76 @@ def test_stress_when_there_is_data_then_every_hour_is_a_start_and_a_page_is_writ
     assert report["run"]["limits"]["hard"]["worst_hour_loss_frac"] == 0.25
     assert "| lowest equity, of that at the start | BTC | LTC, hedged |" in said
     assert "SIMULATED" in (tmp_path / "reports" / "latest-stress" / "index.html").read_text()
+
+
+def test_number_when_replayed_then_both_records_are_shown_and_what_was_opened(
+    datadir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["stress", "--worst-day", "0.15", "--data", str(datadir), "--history", str(datadir),
+                 "--userdir", str(tmp_path), "--jobs", "1"]  # fmt: skip
+    code = main(arguments)
+    said = capsys.readouterr().out
+    report = json.loads((tmp_path / "reports" / "latest-worst-day" / "report.json").read_text())
+    rows = report["replays"]
+    assert [(r["leverage"], r["record"], r["may_reduce"]) for r in rows] == [
+        (leverage, record, may) for record in (SHIPPED_RECORD, EARLIER_RECORD)
+        for may in (False, True) for leverage in ASKED_LEVERAGES
+    ]  # fmt: skip
+    assert {r["starts"] for r in rows} == {48}
+    assert code == int(any(r["broken"] for r in rows))
+    shipped, then = rows[2], rows[8]
+    assert shipped["leverage"] == then["leverage"] == 3.0
+    assert shipped["opened_frac"] == pytest.approx(0.15 / shipped["known_frac"], rel=1e-3)
+    assert shipped["cut"] == 48
+    assert then["known_frac"] < shipped["known_frac"]  # a few days of a calm market
+    assert rows[0]["whole"] == 48
+    assert "| dearest start, of equity | record as shipped, 15 % |" in said
+    assert report["run"]["simulated"]
+
+
+def test_number_when_a_record_is_known_at_a_moment_then_the_crash_is_not_in_it() -> None:
+    rules = hedge_rules_of(HEDGE_CONFIG)
+    assert rules is not None
+    asked = by_number(rules, 0.15, 3.0, False, None)
+    assert asked.limits.hard.max_order_equity_frac == 3.0
+    kept = replace(asked.limits.hard, max_order_equity_frac=0.25)
+    assert kept == rules.limits.hard  # and no other limit is touched
+    assert asked.smallest_quote[PAIR] == 100.0
+
+
+def test_number_when_there_is_no_crash_then_it_says_what_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["stress", "--worst-day", "0.15", "--userdir", str(tmp_path)]) == 2
+    assert "expected recorded crashes" in capsys.readouterr().err
+    (tmp_path / "futures").mkdir()
+    assert main(["stress", "--worst-day", "0.15", "--data", str(tmp_path)]) == 2
+    assert "no hourly candles and marks of all of LTC/USDT:USDT" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["stress", "--worst-day", "1.5"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not EVENTS.is_dir(), reason="no recorded crashes on this machine")
+@pytest.mark.parametrize("name", sorted(p.name for p in EVENTS.glob("*")) or ["none"])
+def test_real_crash_when_the_number_is_set_then_no_start_costs_more_by_the_shipped_record(
+    name: str,
+) -> None:
+    rules = hedge_rules_of(HEDGE_CONFIG)
+    assert rules is not None
+    (crash,) = find_hedged(EVENTS / name, tuple(rules.tiers))
+    for leverage in ASKED_LEVERAGES:
+        told = summarise_numbered(
+            crash, by_number(rules, 0.15, leverage, False, None), leverage, SHIPPED_RECORD
+        )
+        assert told.broken == {}
+        assert told.cost_frac <= 0.15
+        assert told.opened_frac >= 0.2 - 1e-9  # it was there
+    # The control: let in by a number of the whole equity, the worst of them breaks 15 %.
+    loose = by_number(rules, 1.0, 1.0, False, None)
+    hour = rows_of_crash(crash).stop - 24
+    let_in = numbered(crash, loose, 1.0, hour, rows_of_crash(crash).until)
+    assert let_in.opened_frac > told.opened_frac
 
 
 def test_crashes_when_finer_candles_exist_then_they_are_read_and_the_coarse_whole_beside_a_part(

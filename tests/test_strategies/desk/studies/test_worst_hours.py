@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.trade.risk.worst_hours import worst_24_hours, worst_hour
+from models.base.errors import InputError
+from models.trade.risk.worst_hours import ASSUMED_DAY, recorded_day, worst_24_hours, worst_hour
 from strategies.desk.backtests.data import load_checked
 from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.cli import main
-from strategies.desk.studies.worst_hours import measured_hours, merged_hours
+from strategies.desk.studies.worst_hours import measured_hours, merged_hours, record_before
 
 HOUR = 3_600_000
 
@@ -64,6 +65,22 @@ def test_table_when_renewed_then_a_worse_hour_on_record_stays(
     assert "OLD" in again
     # The marks begin 14 years after the record: what they would show is not the worst.
     assert "mark" not in again["BTC"]
+
+
+def test_record_when_known_at_a_moment_then_later_candles_do_not_change_it(datadir: Path) -> None:
+    pair, c = "LTC/USDT:USDT", load_checked(datadir, "LTC/USDT:USDT", "1h")
+    for hours in (30, 80):
+        then = c.cut(slice(0, hours))
+        day = worst_24_hours(then.time_ms, then.high, then.low, then.close, HOUR)
+        known = record_before([datadir], int(then.time_ms[-1]) + HOUR)
+        found = recorded_day(pair, table=known)
+        assert 0 <= found.fall_frac - day.fall_frac < 1.1e-4
+        assert 0 <= found.rise_frac - day.rise_frac < 1.1e-4
+    # An hour short of the second close, the last candle is not known.
+    unknown = record_before([datadir, datadir], int(c.time_ms[1]) + HOUR - 1)
+    assert recorded_day(pair, table=unknown) == ASSUMED_DAY
+    with pytest.raises(InputError, match="no 1h futures candles"):
+        record_before([datadir / "futures"], int(c.time_ms[-1]))
 
 
 def test_rows_when_merged_then_each_way_keeps_its_worse_hour() -> None:
