@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import ccxt
+import numpy as np
 import pandas as pd
 import pytest
 from freqtrade.enums import RunMode
 from freqtrade.exceptions import TemporaryError
 
 from models.base.errors import InputError
+from models.base.units import HOUR_MS
 from models.trade.risk import model
 from models.trade.risk.run import GUARDS, Guard
 from models.trade.risk.snapshot import SentOrder
+from models.trade.risk.worst_hours import worst_24_hours, worst_hour
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from strategies.guard.entries import model_known
 from strategies.guard.guarding import installation_seed
+from strategies.seams.frames import time_ms
 from tests.test_strategies.fakes import LiveProvider
 from tests.test_strategies.worlds import (
     NOW,
@@ -34,6 +39,7 @@ from tests.test_strategies.worlds import (
 
 pytestmark = pytest.mark.usefixtures("open_trades")
 
+OTHER = "LTC/USDT:USDT"
 DAY = timedelta(days=1)
 MOMENT = timedelta(milliseconds=1)
 
@@ -175,7 +181,87 @@ def test_price_when_it_is_a_backtest_then_the_newest_candles_close_counts(
     assert s.guarding.exposure().marks == {PAIR: 97.0}
 
 
-# -- ahead of a candle's close --------------------------------------------------------------------
+# -- what may happen to the account ---------------------------------------------------------------
+
+
+def falling(count: int) -> pd.DataFrame:
+    """Return hourly candles, each worse than all before: only its own day and hour are worst."""
+    close = RATE * np.exp(-((np.arange(count) / 60.0) ** 3))
+    date = pd.date_range(end=NOW, periods=count, freq="1h").floor("h")
+    return pd.DataFrame({"date": date, "high": close * 1.001, "low": close * 0.999, "close": close})
+
+
+def test_worst_moves_when_candles_come_one_by_one_then_they_are_those_of_all_at_once(
+    make: Any,
+) -> None:
+    s, every = make(), falling(140)
+
+    def shown(begin: int, end: int) -> tuple[Any, Any]:
+        s.dp.frame = every[begin:end]
+        seen = s.guarding.exposure(PAIR, RATE)
+        return seen.worst_hours[PAIR], seen.worst_days[PAIR]
+
+    def all_at_once(end: int) -> tuple[Any, Any]:
+        rows = every[:end]
+        prices = (rows[name].to_numpy() for name in ("high", "low", "close"))
+        moves = (time_ms(rows), *prices, HOUR_MS)
+        return worst_hour(*moves), worst_24_hours(*moves)
+
+    assert shown(0, 40) == all_at_once(40)
+    for end in (41, 42, 50, 85, 86, 140):  # the bot may have been away for a while
+        assert shown(max(end - 100, 0), end) == all_at_once(end)
+        assert shown(end - 1, end) == all_at_once(end)  # nothing new, however little is shown
+    assert shown(0, 60) == all_at_once(60)  # another run: what came later is forgotten
+    assert shown(0, 0) == all_at_once(60)
+
+
+def test_account_when_an_order_is_on_its_way_in_another_coin_then_that_coin_counts_too(
+    make: Any, open_trades: list[Any]
+) -> None:
+    s = make()
+    s.guarding.permit(OTHER, "short", 2.0, RATE)
+    open_trades.append(position(amount=1.0))
+    seen = s.guarding.exposure(PAIR, 95.0)
+    assert seen.marks == {PAIR: 95.0, OTHER: RATE}
+    assert seen.worst_hours.keys() == {PAIR, OTHER}
+    assert seen.at_marks is False  # it has stops: a traded price closes a position, too
+
+
+@pytest.mark.parametrize("named", [{}, {"USDT": SimpleNamespace(total=None)}])
+def test_account_when_the_exchange_names_no_balance_then_it_is_unknown_and_not_nothing(
+    make: Any, monkeypatch: pytest.MonkeyPatch, named: dict[str, Any]
+) -> None:
+    s = make(RunMode.LIVE)
+    monkeypatch.setattr(s.wallets, "get_all_balances", lambda: named, raising=False)
+    with pytest.raises(InputError, match="names no balance in USDT"):
+        s.guarding.exposure()
+    dry = make()
+    monkeypatch.setattr(dry.wallets, "get_all_balances", lambda: named, raising=False)
+    assert dry.guarding.exposure().equity_quote == pytest.approx(10_000.0)
+
+
+@pytest.mark.parametrize("fails_over", [True, False])
+def test_price_when_the_exchange_is_silent_then_the_second_source_counts_where_that_is_allowed(
+    make: Any, monkeypatch: pytest.MonkeyPatch, open_trades: list[Any], fails_over: bool
+) -> None:
+    def silent(pair: str) -> Any:
+        raise TemporaryError("no answer") from ccxt.NetworkError("away")
+
+    s = make()
+    monkeypatch.setattr(s.dp, "funding_rate", silent)
+    s.guarding.readings.view = None
+    s.second_source = SimpleNamespace(
+        config=SimpleNamespace(fail_over=fails_over), last_close=lambda pair: 93.0
+    )
+    open_trades.append(position(amount=1.0))
+    if fails_over:
+        assert s.guarding.exposure().marks == {PAIR: 93.0}
+    else:
+        with pytest.raises(TemporaryError, match="no answer"):
+            s.guarding.exposure()
+
+
+# -- a price that is missing ----------------------------------------------------------------------
 
 
 def test_exposure_when_one_held_pair_has_no_price_then_the_message_names_it_and_the_cure(

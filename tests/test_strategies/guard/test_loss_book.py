@@ -163,6 +163,9 @@ def test_resumption_when_it_is_newer_then_losses_count_from_there_and_are_writte
     book.observe(NOW + 4000, 9_700.0, 0)  # nor while control knows of none
     assert peak(book) == 9_900.0
     assert written(tmp_path)["armed_ms"] == 700
+    book.observe(NOW + 5000, 9_600.0, NOW + 5000)
+    book.observe(NOW + 5000, 9_500.0, 700)  # an older word takes nothing back from a newer one
+    assert peak(book) == 9_600.0
 
 
 def test_restart_when_it_loads_then_losses_transfers_and_resumption_are_as_they_were(
@@ -194,6 +197,18 @@ def test_file_when_only_time_passes_then_it_is_left_alone(tmp_path: Path) -> Non
     path.unlink()
     book.observe(NOW + 3000, 10_000.0, 900)  # resumed
     assert path.exists()
+
+
+def test_file_when_a_restart_or_the_same_moment_brings_nothing_new_then_it_is_left_alone(
+    tmp_path: Path,
+) -> None:
+    book, path = book_of(tmp_path), tmp_path / "losses.json"
+    again = LossBook(tmp_path)
+    path.unlink()
+    again.observe(NOW + 1000, 10_000.0, 0)
+    assert book.redate(NOW) == 0
+    book.observe(NOW, 10_000.0, 0)
+    assert not path.exists()
 
 
 def test_file_when_it_is_damaged_then_it_is_named(tmp_path: Path) -> None:
@@ -232,6 +247,19 @@ def test_book_when_transfers_were_counted_by_a_clock_ahead_then_they_are_asked_f
     again = LossBook(tmp_path)
     again.redate(NOW + 5_000)
     assert again.since_ms(NOW + 6_000) == NOW + 5_000 - HOUR_MS  # not from tomorrow on
+
+
+def test_fill_when_it_was_dated_by_a_clock_ahead_then_it_is_not_waited_for_until_that_time(
+    tmp_path: Path,
+) -> None:
+    book = book_of(tmp_path)
+    book.closed("BTC", NOW + DAY_MS)
+    book.closed("LTC", NOW)
+    book.redate(NOW + 1_000)
+    book.observe(NOW + 500, 10_000.0, 0)
+    assert book.uncounted == ("the result of a fill in BTC",)
+    book.observe(NOW + 1_001, 10_000.0, 0)
+    assert book.uncounted == ()
 
 
 def test_book_when_a_date_is_set_aside_then_the_file_has_it_no_more_be_the_equity_the_same(

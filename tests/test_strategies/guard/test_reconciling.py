@@ -223,6 +223,39 @@ def test_orders_when_there_are_many_pairs_then_they_are_asked_for_all_at_once(
     assert "67" not in why(s)
 
 
+@pytest.mark.parametrize(("others", "asked"), [(38, 2 * 39), (39, 2)])
+def test_orders_when_there_are_forty_pairs_then_asking_for_all_at_once_is_cheaper(
+    s: Any, client: Client, others: int, asked: int
+) -> None:
+    s.dp.current_whitelist = lambda: [PAIR, *(f"P{n}/USDT:USDT" for n in range(others))]
+    before = len(client.asked)
+    loops(s, 20)
+    assert client.asked[before:].count("orders") == asked  # stops and others
+
+
+def test_orders_when_one_pair_of_several_differs_then_it_is_looked_at_every_five_seconds(
+    s: Any, client: Client
+) -> None:
+    s.dp.current_whitelist = lambda: [PAIR, OTHER]
+    client.orders = [resting("66", symbol=OTHER, clientOrderId="web_1")]
+    assert loops(s, 20, 25, 30, 34.999) is ControlMode.ACTIVE
+    assert loops(s, 35) is ControlMode.HALTED
+
+
+def test_books_when_the_exchange_does_not_answer_for_one_thing_then_they_are_not_known_to_agree(
+    s: Any, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compared(seconds: float) -> tuple[str, ...] | None:
+        found: tuple[str, ...] | None = s.guarding.recovery.reconcile([], ms(seconds), 0, None)
+        return found
+
+    assert compared(20) == ()
+    with monkeypatch.context() as m:
+        m.setattr(client, "fetch_balance", gone)
+        assert compared(40) is None
+    assert compared(45) == ()
+
+
 def test_orders_when_stops_are_left_from_a_kill_then_they_are_taken_back_and_a_persons_is_not(
     s: Any, client: Client, open_trades: list[Any]
 ) -> None:
@@ -301,6 +334,62 @@ def test_fills_when_an_old_one_is_repeated_then_nobody_looks_for_it_among_the_ne
     s.order_filled(PAIR, trade, bought, at(21))
     assert loops(s, 25, 45, 65) is ControlMode.ACTIVE
     assert len(s.control.journal.entries(kind="order.filled")) == 1
+
+
+HALF_A_DAY, DAY = 12 * 3600, 24 * 3600
+
+
+@pytest.mark.parametrize(("when", "halts"), [(36, True), (35.999, False)])
+def test_fills_when_nobody_knows_of_one_then_it_counts_for_half_a_day(
+    s: Any, client: Client, open_trades: list[Any], when: float, halts: bool
+) -> None:
+    holding(s, open_trades, STOP)
+    client.orders = [resting("7")]
+    loops(s, 20)
+    client.executions = [executed("90", when, 1.0)]  # told of half a day late
+    client.wallet -= 1.0
+    loops(s, HALF_A_DAY + 20, HALF_A_DAY + 28, HALF_A_DAY + 36)
+    assert ("order 90" in why(s)) is halts
+
+
+@pytest.mark.parametrize(("when", "halts"), [(36, True), (35.999, False)])
+def test_fills_when_the_bot_booked_one_then_the_exchange_has_to_know_it_for_a_day(
+    s: Any, client: Client, when: float, halts: bool
+) -> None:
+    loops(s, 20)
+    s.guarding.booked(PAIR, order("5"), at(when))  # never executed
+    loops(s, DAY + 20, DAY + 28, DAY + 36)
+    assert ("order 5" in why(s)) is halts
+
+
+@pytest.mark.parametrize(("late", "since_s"), [(9.0, 9), (9.001, -DAY)])
+def test_fills_when_they_have_been_read_then_for_a_day_and_a_half_only_later_ones_are_asked_for(
+    s: Any, client: Client, monkeypatch: pytest.MonkeyPatch, late: float, since_s: int
+) -> None:
+    answer, since = client.fetch_my_trades, []
+
+    def noted(pair: str, since_ms: int, limit: int) -> Any:
+        since.append(since_ms)
+        return answer(pair, since_ms, limit)
+
+    monkeypatch.setattr(client, "fetch_my_trades", noted)
+    client.executions = [executed("1", 9)]
+    s.guarding.booked(PAIR, order("1"), at(10))
+    loops(s, 20)
+    s.guarding.booked(PAIR, order("1"), at(10))  # reported once more
+    loops(s, HALF_A_DAY + DAY + late)
+    assert since == [ms(-DAY), ms(since_s)]
+
+
+def test_fills_when_they_differ_then_they_are_asked_for_every_five_seconds_and_not_in_each_loop(
+    s: Any, client: Client
+) -> None:
+    s.guarding.booked(PAIR, order("1"), at(10))
+    loops(s, 20)
+    for seconds, times in ((24.999, 0), (25, 1), (26, 0), (30, 1)):
+        before = len(client.asked)
+        loops(s, seconds)
+        assert client.asked[before:].count("executions") == times
 
 
 def test_fills_when_one_is_listed_late_then_nothing_halts(
