@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from models.reports.hedge.figures import crash_figure, hedge_equity_figure, ratio_figure
-from models.reports.hedge.verdict import bars, hedge_did, hedge_verdict
+from models.reports.hedge.verdict import bars, hedge_did, hedge_verdict, liquidation_lines
 from models.reports.text import day, show
 from models.studies.hedge.backtest import AuditedBacktest
 from models.studies.hedge.measure import HedgeMeasures, HedgeStudy
@@ -39,9 +39,13 @@ def hedge_numbers(
     return {
         "format": 1,
         "kind": "hedge",
-        "verdict": (verdict := hedge_verdict(m.backtested, m.crashes, model, m.lean)),
+        "verdict": (verdict := hedge_verdict(m.backtested, m.crashes, model, m.lean, m.years)),
         "headline": verdict["headline"],
         "did": hedge_did(m.backtested, m.crashes),
+        "paid": paid_lines(study.backtest, m.backtested),
+        "liquidations": liquidation_lines(m.survival, study.leverage),
+        "years": m.years,
+        "spans": m.spans,
         "lean": m.lean,
         "bars": rows,
         "failures": list(failures),
@@ -86,6 +90,26 @@ def account_tiles(run: AuditedBacktest) -> list[tuple[str, str]]:
         ("funding received by the hedge", _usdt(run.both.funding_quote - run.alone.funding_quote)),
         ("liquidated", "yes" if both["liquidated"] else "no"),
     ]
+
+
+def paid_lines(run: AuditedBacktest, ours: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what the hedge cost and made in money, and of the position a year."""
+    fees = run.both.fees_quote - run.alone.fees_quote
+    slippage = run.both.slippage_quote - run.alone.slippage_quote
+    funding = run.both.funding_quote - run.alone.funding_quote
+    made = float(
+        (run.both.equity_close[-1] - run.both.start_wallet_quote)
+        - (run.alone.equity_close[-1] - run.alone.start_wallet_quote)
+    )
+    return [
+        ("fees and slippage of the hedge",
+         f"{_usdt(-fees - slippage)}, {show(ours['cost_year'], 'pct2')} of the position a year"),
+        ("funding the hedge received", f"{_usdt(funding)}, {show(ours['funding_year'], 'gain2')} "
+         "of the position a year"),
+        ("what the instruments' prices made of the hedge",
+         _usdt(made + fees + slippage - funding)),
+        ("the hedge in all", _usdt(made)),
+    ]  # fmt: skip
 
 
 def _usdt(change: float) -> str:

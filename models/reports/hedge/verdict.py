@@ -73,9 +73,10 @@ def hedge_did(ours: Numbers, crashes: Sequence[Numbers]) -> list[dict[str, str]]
         Named ones, or the worst weeks where there are none.
     """
     pairs = (
+        ("worst day", "worst_day", "gain"),
+        ("worst 30 days", "worst_month", "gain"),
+        ("deepest fall", "max_drawdown", "pct"),
         ("mean loss of the worst 1 % of hours", "es99", "pct2"),
-        ("deepest fall of the position", "max_drawdown", "pct"),
-        ("worst 30 days of the position", "worst_month", "gain"),
     )
     lines = [
         {
@@ -85,12 +86,31 @@ def hedge_did(ours: Numbers, crashes: Sequence[Numbers]) -> list[dict[str, str]]
         }
         for what, key, kind in pairs
     ]
-    for key, what in (("drawdown", "fall"), ("es99", "worst hours")):
-        milder = [c for c in crashes if c[f"{key}_net"] < c[f"{key}_primary"]]
-        lines.append({"what": f"crashes with the smaller {what}",
-                      "without": f"{len(crashes) - len(milder)} of {len(crashes)}",
-                      "with": f"{len(milder)} of {len(crashes)}"})  # fmt: skip
-    return lines
+    return lines + [
+        {"what": f"fall in: {c['name']}", "without": show(c["drawdown_primary"], "pct"),
+         "with": show(c["drawdown_net"], "pct")}
+        for c in crashes
+    ]  # fmt: skip
+
+
+def liquidation_lines(survival: Sequence[Numbers], leverage: float) -> list[dict[str, Any]]:
+    """Return the shares of entries liquidated with and without the hedge, held the longest.
+
+    Parameters
+    ----------
+    survival
+        As `models.studies.hedge.survival` counts them.
+    leverage
+        Of the position as configured: that row is marked.
+    """
+    longest = max((s["horizon_candles"] for s in survival), default=0)
+    return [
+        {"leverage": show(s["leverage"], "rate"), "days": longest // 24,
+         "yours": s["leverage"] == max(leverage, 1.0), "without": show(s["unhedged"], "pct"),
+         "with": show(s["cross"], "pct"), "milder": s["cross"] < s["unhedged"]}
+        for s in survival
+        if s["horizon_candles"] == longest
+    ]  # fmt: skip
 
 
 def hedge_verdict(
@@ -98,8 +118,9 @@ def hedge_verdict(
     crashes: Sequence[Numbers],
     model: str | None = None,
     lean: Numbers | None = None,
+    years: Sequence[Numbers] = (),
 ) -> dict[str, str]:
-    """Return kind (good, warn or bad), headline and sentence: what the hedge took, and its price.
+    """Return kind (good, warn or bad), headline and sentence: what the hedge saved, and its price.
 
     Parameters
     ----------
@@ -107,6 +128,8 @@ def hedge_verdict(
         As for `hedge_did`.
     model, lean
         The forecaster's name, and the paired difference it makes at equal ratio and cost.
+    years
+        As `models.studies.hedge.spans.by_year` has them.
     """
     gone, price = ours["effectiveness"], show(ours["cost_year"], "pct2")
     closing = f"{_in_crashes(crashes)} {_of_model(model, lean)}"
@@ -114,13 +137,28 @@ def hedge_verdict(
         told = f"{cell(gone, 'pct')} of the hourly variance gone, for {price} of it a year."
         headline = "It cannot be told whether the hedge calmed the position."
         return {"kind": "bad", "headline": headline, "sentence": f"{told} {closing}"}
-    taken = f"The hedge took {show(gone['value'], 'pct')} of the position's hourly variance away"
+    day, unhedged = (show(ours[key], "gain") for key in ("worst_day", "worst_day_unhedged"))
     sentence = (
-        f"{between(gone, 'pct').capitalize()}. It takes moves away, good and bad: what the coin "
-        f"lost against the instruments stays lost. {closing}"
+        f"{_variance(gone, years)} It takes moves away, good and bad: what the coin lost against "
+        f"the instruments stays lost. {closing}"
     )
     kind = "good" if all(_better(c) for c in crashes) else "warn"
-    return {"kind": kind, "headline": f"{taken}, for {price} of it a year.", "sentence": sentence}
+    return {
+        "kind": kind,
+        "headline": f"The position's worst day was {day} with the hedge, {unhedged} without; it "
+        f"cost {price} of the position a year.",
+        "sentence": sentence,
+    }
+
+
+def _variance(gone: Numbers, years: Sequence[Numbers]) -> str:
+    """Return how much of the variance was gone, from the worst year to the best."""
+    values = [y["effectiveness"]["value"] for y in years if known(y["effectiveness"]["value"])]
+    whole = f"{show(gone['value'], 'pct')} of the hourly variance gone ({between(gone, 'pct')})"
+    if len(values) < 2:
+        return f"{whole}."
+    ends = show(min(values), "pct"), show(max(values), "pct")
+    return f"{whole}; by year from {ends[0]} to {ends[1]}."
 
 
 def _in_crashes(crashes: Sequence[Numbers]) -> str:

@@ -97,6 +97,8 @@ def effectiveness(r: HedgedReturns, rng: np.random.Generator) -> dict[str, Any]:
         "es99_unhedged": es_primary,
         "max_drawdown": float(drawdown(_compound(net), 1.0).max()),
         "max_drawdown_unhedged": float(drawdown(_compound(primary), 1.0).max()),
+        "worst_day": _worst_window(net, _DAY),
+        "worst_day_unhedged": _worst_window(primary, _DAY),
         "worst_month": _worst_window(net, _MONTH),
         "worst_month_unhedged": _worst_window(primary, _MONTH),
         "turnover_year": float(r.traded.sum()) / years,
@@ -107,7 +109,9 @@ def effectiveness(r: HedgedReturns, rng: np.random.Generator) -> dict[str, Any]:
     }
 
 
-def share_gone(before: FloatArray, after: FloatArray, rng: np.random.Generator) -> Estimate:
+def share_gone(
+    before: FloatArray, after: FloatArray, rng: np.random.Generator, block: int = _WEEK
+) -> Estimate:
     """Return 1 - sum(after) / sum(before) with a block-bootstrap interval.
 
     Examples
@@ -115,7 +119,7 @@ def share_gone(before: FloatArray, after: FloatArray, rng: np.random.Generator) 
     >>> share_gone(np.full(400, 4.0), np.full(400, 1.0), np.random.default_rng(0)).value
     0.75
     """
-    left = circular_ratio(after, before, _WEEK, rng, _DRAWS)
+    left = circular_ratio(after, before, block, rng, _DRAWS)
     return Estimate(1 - left.value, 1 - left.high, 1 - left.low)
 
 

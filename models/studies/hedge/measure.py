@@ -19,6 +19,7 @@ from models.studies.hedge.effectiveness import (
     paired,
     unhedged,
 )
+from models.studies.hedge.spans import by_crash, by_year
 from models.studies.hedge.survival import Legs, survival
 from models.trade.account.tiers import MarginTiers
 from models.trade.hedging.policy import HedgeSignal
@@ -47,6 +48,8 @@ class HedgeStudy:
         Of the primary, then of each hedge.
     same_coin
         The perpetual against spot of the same coin; None without spot candles.
+    leverage
+        Of the position, as configured.
     """
 
     scene: ladder.Scene
@@ -55,6 +58,7 @@ class HedgeStudy:
     signals: Sequence[HedgeSignal] | None
     tiers: Sequence[MarginTiers]
     same_coin: HedgedReturns | None
+    leverage: float = 2.0  # the position's, whose liquidation is told beside the usual ones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +77,8 @@ class HedgeMeasures:
     same_coin: _Numbers | None
     survival: list[_Numbers]
     path: HedgePath  # of ours
+    years: list[_Numbers]  # `models.studies.hedge.spans` of the backtest
+    spans: list[_Numbers]  # the same of each of `crashes`
 
 
 def measure_hedge(
@@ -104,6 +110,7 @@ def measure_hedge(
     ]
     matched = _matched(scene, targets, ours, rng, told)
     named = _episodes(measured, NAMED)
+    told_of = NAMED if named else worst_weeks(measured.time_ms, measured.primary)
     same = study.same_coin
     return HedgeMeasures(
         backtested=backtested,
@@ -113,11 +120,13 @@ def measure_hedge(
         table=table,
         matched=matched,
         named=named,
-        crashes=named or _episodes(measured, worst_weeks(measured.time_ms, measured.primary)),
+        crashes=named or _episodes(measured, told_of),
         same_coin=None if same is None else effectiveness(same, rng),
         ours=effectiveness(ours, rng),
-        survival=_survival(scene, path, study.tiers),
+        survival=_survival(scene, path, study.tiers, study.leverage),
         path=path,
+        years=by_year(measured, rng),
+        spans=by_crash(measured, told_of, rng),
     )
 
 
@@ -167,7 +176,9 @@ def _episodes(r: HedgedReturns, crashes: Sequence[NamedCrash]) -> list[_Numbers]
     return [{"name": c.name, **numbers} for c, numbers in found if numbers is not None]
 
 
-def _survival(scene: ladder.Scene, path: HedgePath, tiers: Sequence[MarginTiers]) -> list[_Numbers]:
+def _survival(
+    scene: ladder.Scene, path: HedgePath, tiers: Sequence[MarginTiers], own_leverage: float
+) -> list[_Numbers]:
     """Return liquidation shares of entries along the simulated path of the shipped hedge."""
     own, *others = tiers
     rows = slice(scene.start, None)
@@ -186,6 +197,6 @@ def _survival(scene: ladder.Scene, path: HedgePath, tiers: Sequence[MarginTiers]
     return [
         survival(legs, own, others, leverage=leverage, horizon=24 * horizon)
         for horizon in _HORIZON_DAYS
-        for leverage in _LEVERAGES
+        for leverage in sorted({*_LEVERAGES, max(own_leverage, 1.0)})
         if days > 2 * horizon
     ]

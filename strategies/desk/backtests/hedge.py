@@ -218,6 +218,7 @@ def _load_study(run: _Run, started_s: float) -> HedgeStudy:
         signals=_signals(run, scene.time_ms, started_s) if run.options.model else None,
         tiers=list(load_binance_tiers(run.pairs).values()),
         same_coin=_same_coin(run, start_ms, stop_ms),
+        leverage=run.hedge.primary.leverage,
     )
 
 
@@ -339,6 +340,7 @@ def _provenance(run: _Run, study: HedgeStudy, command: str) -> dict[str, Any]:
         "simulated": data.source == "simulated",
         "slippage": show(run.pack.slippage_frac, "pct2"),
         "max_ratio": run.hedge.policy.max_ratio,
+        "number": show(run.hedge.worst_day_equity_frac, "pct"),
         "commit": commit(),
         "command": command,
         "seeds": {"bootstrap": _SEED},

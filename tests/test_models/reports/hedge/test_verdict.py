@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.reports.hedge.verdict import bars, hedge_did, hedge_verdict
+from models.reports.hedge.verdict import bars, hedge_did, hedge_verdict, liquidation_lines
 
 FLUSH = {"name": "flush", "drawdown_net": 0.1, "drawdown_primary": 0.2, "es99_net": 0.01,
          "es99_primary": 0.02}  # fmt: skip
@@ -15,7 +15,8 @@ def numbers(gone: float, es99: float, cost: float, low: float = 0.5) -> dict[str
     return {
         "effectiveness": {"value": gone, "low": low, "high": 0.7}, "es99": es99, "cost_year": cost,
         "es99_unhedged": 0.04, "max_drawdown": 0.3, "max_drawdown_unhedged": 0.5,
-        "worst_month": -0.1, "worst_month_unhedged": -0.2,
+        "worst_month": -0.1, "worst_month_unhedged": -0.2, "worst_day": -0.05,
+        "worst_day_unhedged": -0.15,
     }  # fmt: skip
 
 
@@ -34,10 +35,14 @@ def test_verdict_when_read_then_it_says_what_the_hedge_took_and_what_it_cost() -
     said = hedge_verdict(numbers(0.606, 0.02, 0.0092), [FLUSH])
     assert said["kind"] == "good"
     assert said["headline"] == (
-        "The hedge took 60.6 % of the position's hourly variance away, for 0.92 % of it a year."
+        "The position's worst day was −5.0 % with the hedge, −15.0 % without; it cost 0.92 % of "
+        "the position a year."
     )
-    assert "95 % interval 50.0 to 70.0 %" in said["sentence"]
+    assert "60.6 % of the hourly variance gone (95 % interval 50.0 to 70.0 %)." in said["sentence"]
     assert "milder in the one crash of the span" in said["sentence"]
+    years = [{"effectiveness": {"value": v}} for v in (0.7, 0.4, float("nan"))]
+    told = hedge_verdict(numbers(0.606, 0.02, 0.0092), [FLUSH], years=years)["sentence"]
+    assert "; by year from 40.0 % to 70.0 %." in told
     assert "bar" not in said["headline"] + said["sentence"].replace("baseline", "")
 
 
@@ -69,6 +74,19 @@ def test_verdict_when_a_model_leaned_on_it_then_it_earns_its_place_beyond_the_in
 def test_did_when_listed_then_without_and_with_stand_beside_each_other() -> None:
     did = hedge_did(numbers(0.6, 0.02, 0.01), [FLUSH, WORSE])
     assert [(row["without"], row["with"]) for row in did] == [
-        ("4.00 %", "2.00 %"), ("50.0 %", "30.0 %"), ("−20.0 %", "−10.0 %"), ("0 of 2", "2 of 2"),
-        ("1 of 2", "1 of 2"),
+        ("−15.0 %", "−5.0 %"), ("−20.0 %", "−10.0 %"), ("50.0 %", "30.0 %"), ("4.00 %", "2.00 %"),
+        ("20.0 %", "10.0 %"), ("20.0 %", "10.0 %"),
     ]  # fmt: skip
+    assert [row["what"] for row in did[-2:]] == ["fall in: flush", "fall in: squeeze"]
+
+
+def test_liquidations_when_listed_then_the_longest_held_counts_and_the_config_s_is_marked() -> None:
+    def row(leverage: float, days: int, cross: float) -> dict[str, float]:
+        return {"leverage": leverage, "horizon_candles": 24 * days, "unhedged": 0.5, "cross": cross}
+
+    told = liquidation_lines([row(2.0, 7, 0.0), row(2.0, 30, 0.1), row(5.0, 30, 0.6)], 2.0)
+    assert [(r["leverage"], r["days"], r["with"], r["yours"], r["milder"]) for r in told] == [
+        ("2.00×", 30, "10.0 %", True, True), ("5.00×", 30, "60.0 %", False, False),
+    ]  # fmt: skip
+    assert [r["yours"] for r in liquidation_lines([row(1.0, 7, 0.0)], 0.2)] == [True]
+    assert liquidation_lines([], 2.0) == []

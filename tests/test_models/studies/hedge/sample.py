@@ -8,10 +8,11 @@ import numpy as np
 import plotly.graph_objects as go
 
 from models.reports.hedge.figures import crash_figure, hedge_equity_figure, ratio_figure
-from models.reports.hedge.verdict import bars, hedge_did, hedge_verdict
+from models.reports.hedge.verdict import bars, hedge_did, hedge_verdict, liquidation_lines
 from models.studies.hedge import ladder
 from models.studies.hedge.crashes import worst_weeks
 from models.studies.hedge.effectiveness import effectiveness, episode, paired
+from models.studies.hedge.spans import by_crash, by_year
 from models.studies.hedge.survival import Legs, survival
 from models.trade.account.tiers import MarginTier, MarginTiers
 from models.trade.hedging.baseline import BaselineConfig
@@ -64,17 +65,22 @@ def sample(scene: ladder.Scene) -> tuple[dict[str, Any], dict[str, go.Figure], d
     row = effectiveness(ours, np.random.default_rng(0))
     weeks = worst_weeks(ours.time_ms, ours.primary, 2)
     crashes = [{"name": w.name, **(episode(ours, w.start_ms, w.stop_ms) or {})} for w in weeks]
+    lost = [survival(legs(0.25, 0.5), TIERS, [TIERS], leverage=5.0, horizon=48)]
     out = {
         "format": 1, "kind": "hedge", "verdict": hedge_verdict(row, crashes),
         "bars": bars(row, row, crashes, None),
+        "paid": [("fees", "−1 USDT"), ("the hedge in all", "−5 USDT")],
+        "years": by_year(ours, np.random.default_rng(1)),
+        "spans": by_crash(ours, weeks, np.random.default_rng(1)),
+        "liquidations": liquidation_lines(lost, 5.0),
         "headline": "h", "did": hedge_did(row, crashes),
         "failures": ["something raised exception"], "ours": row, "account": [("fees", "1 USDT")],
         "table": [{"name": "ours <b>", "ours": True, **row}], "crashes": crashes,
         "matched": [{"name": "OLS", **row, "gap": paired(ours, ours, np.random.default_rng(0))}],
-        "survival": [survival(legs(0.25, 0.5), TIERS, [TIERS], leverage=5.0, horizon=48)],
+        "survival": lost,
         "same_coin": None,
         "run": {"title": "Hedge", "span": "s", "position": "p", "data": "d", "simulated": True,
-                "slippage": "0.01 %", "max_ratio": 1.0},
+                "slippage": "0.01 %", "max_ratio": 1.0, "number": "15.0 %"},
     }  # fmt: skip
     figures = {
         "equity": hedge_equity_figure(ours.time_ms, {"position": ours.primary.cumsum()}),
