@@ -48,6 +48,12 @@ def check(network: str, blocks: dict[str, Any]) -> None:
             where="freqai.model_training_parameters.training.pool",
             cure="leave it empty, or use a network, for example HedgeForecaster",
         )
+    if settings.training.tail_weight != 1 and not spec.family.startswith("network"):
+        raise ConfigError(
+            f"only networks weigh the tails of their rows, {spec.title} does not",
+            where="freqai.model_training_parameters.training.tail_weight",
+            cure="leave it at 1, or use a network, for example LSTMForecaster",
+        )
     from_mapping(spec.config, settings.network, where="freqai.model_training_parameters.network")
 
 

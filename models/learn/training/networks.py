@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.base.columns import FEATURE_SIGMA
+from models.base.columns import FEATURE_SIGMA, LABEL_RETURN
 from models.base.errors import InputError
-from models.base.types import FloatArray
+from models.base.types import Float32Array, FloatArray
 from models.base.windows import Span
 from models.learn.export.onnx import to_onnx
 from models.learn.nets.base import Committee, Forecaster, NetworkSpec, start_at_prior
@@ -21,6 +21,8 @@ from models.learn.training.fitted import Fitted
 from models.learn.training.loop import Rows, fill_span, fit
 from models.learn.training.prepare import Prepared
 from models.learn.training.settings import TrainingSettings
+
+_TAIL_FRAC = 0.05  # of the training rows
 
 
 def build_forecaster(spec: NetworkSpec, data: Prepared, seed: int) -> Forecaster:
@@ -75,12 +77,13 @@ def fit_network(spec: NetworkSpec, data: Prepared) -> Fitted:
     warm = facts.get("warm_start") == "taken"
     fitted, histories = [], []
     rows = _with_others(data, lead)
+    trained = _with_heavy_tails(rows, data)
     # Members differ in their first weights, in the order of their batches, and in what they leave
     # out.
     for member, (seed, network) in enumerate(zip(_seeds(job.seed, members), networks, strict=True)):
         block = data.blocks[member % len(data.blocks)] if data.blocks else None
         best, history = fit(
-            network, rows if block is None else without_block(block, rows, data),
+            network, trained if block is None else without_block(block, trained, data),
             split.train, block or split.validation, lead, data.layout, settings, seed,
             job.title if members == 1 else f"{job.title}, member {member + 1} of {members}",
             warm=warm, judged=rows,
@@ -101,6 +104,36 @@ def fit_network(spec: NetworkSpec, data: Prepared) -> Fitted:
             "best_step": [history.best_step for history in histories],
         },
     )
+
+
+def _with_heavy_tails(rows: Rows, data: Prepared) -> Rows:
+    """Return the rows with the weights they train with; peers' and lessons' count as they are."""
+    outcome = data.job.labels[LABEL_RETURN]
+    factor = torch.ones_like(rows.weight)
+    heavy = tail_weights(outcome, data.split.train, data.settings.training.tail_weight)
+    factor[: len(heavy)] = torch.from_numpy(heavy)
+    return dataclasses.replace(rows, weight=rows.weight * factor)
+
+
+def tail_weights(outcome: FloatArray, train: Span, weight: float) -> Float32Array:
+    """Return what rows count, (N,): `weight` in the tails of the training rows, else 1.
+
+    Parameters
+    ----------
+    outcome
+        (N,) return over the horizon in units of sigma, NaN where it is not known.
+
+    Examples
+    --------
+    >>> tail_weights(np.array([0.1] * 19 + [-3.0, np.nan]), Span(0, 21), 2.0)[[0, 19, 20]]
+    array([1., 2., 1.], dtype=float32)
+    """
+    size = np.abs(np.nan_to_num(outcome))
+    known = size[train.start : train.stop][np.isfinite(outcome[train.start : train.stop])]
+    out = np.ones(len(outcome), dtype=np.float32)
+    if len(known) and weight != 1.0:
+        out[size > np.quantile(known, 1.0 - _TAIL_FRAC)] = weight
+    return out
 
 
 def _members(data: Prepared) -> int:

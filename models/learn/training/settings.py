@@ -41,6 +41,10 @@ class TrainingSettings:
     validation_frac: float = 0.15  # of the rows: chooses the checkpoint
     calibration_frac: float = 0.15  # the newest rows: temperature and conformal offsets
     half_life_days: float = 0.0  # of a row's weight in the loss; 0 weighs all rows alike
+    # What a row counts in a network's loss if the return behind it is among the largest twentieth,
+    # either way, in units of sigma; 1 weighs all rows alike. Only rows that train: those that
+    # choose the checkpoint, calibrate or test always count as they come.
+    tail_weight: float = 1.0
     device: str = "auto"  # "auto" is the GPU where there is one; else "cpu" or "cuda"
     precision: str = "auto"  # "auto" is bfloat16 mixed precision on a GPU, float32 on a CPU
     tensorboard_dir: str = ""  # where the training worker writes its curves; empty: nowhere
@@ -84,6 +88,8 @@ class TrainingSettings:
         ):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"expected {name} finite and >= 0, got {getattr(self, name)}")
+        if not 1 <= self.tail_weight < math.inf:
+            raise ValueError(f"expected tail_weight finite and >= 1, got {self.tail_weight}")
         if not 0 < self.interval_coverage < 1:
             raise ValueError(f"expected 0 < interval_coverage < 1, got {self.interval_coverage}")
         for name, allowed in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import torch
 from models.base import columns
 from models.base.errors import ConfigError
 from models.base.types import Artifact, TrainingJob
+from models.base.windows import Span
 from models.learn import catalog
-from models.learn.jobs.pipeline import train
-from models.learn.training.loop import place
+from models.learn.jobs.pipeline import check, train
+from models.learn.training.loop import fit, place
+from models.learn.training.networks import tail_weights
 from models.learn.training.settings import TrainingSettings
 from models.serve.predictor import Predictor
 from tests.test_contract import planted
@@ -58,6 +61,44 @@ def test_weights_when_old_rows_contradict_new_ones_then_the_half_life_decides() 
         x = turned.features[-len(out) :, 0]
         scores[half_life] = np.corrcoef(out, x)[0, 1]
     assert scores[5.0] > max(0.8, scores[0.0] + 0.1)
+
+
+def test_tails_when_weighed_then_the_largest_twentieth_of_the_training_rows_counts_more() -> None:
+    outcome = np.random.default_rng(0).standard_t(3, 2_000)
+    outcome[::50] = np.nan
+    weight = tail_weights(outcome, Span(0, 1_000), 3.0)
+    known = np.abs(outcome[:1_000][np.isfinite(outcome[:1_000])])
+    bound = np.quantile(known, 0.95)
+    np.testing.assert_array_equal(weight, np.where(np.abs(outcome) > bound, 3.0, 1.0))
+    # What comes later does not move the bound: only training rows tell what is large.
+    later = outcome.copy()
+    later[1_000:] *= 100.0
+    np.testing.assert_array_equal(tail_weights(later, Span(0, 1_000), 3.0)[:1_000], weight[:1_000])
+    assert (tail_weights(outcome, Span(0, 1_000), 1.0) == 1.0).all()
+
+
+def test_tails_when_weighed_then_networks_train_by_them_and_are_judged_without() -> None:
+    made = job(max_steps=20, evaluate_every=20)
+    heavy = job(max_steps=20, evaluate_every=20, tail_weight=5.0)
+    seen: list[tuple[float, float]] = []
+
+    def noting(network: Any, rows: Any, *args: Any, judged: Any, **more: Any) -> Any:
+        seen.append((float(rows.weight.max()), float(judged.weight.max())))
+        return fit(network, rows, *args, judged=judged, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("models.learn.training.networks.fit", noting)
+        plain, weighed = (advantage(train(each)) for each in (made, heavy))
+    members = len(seen) // 2
+    assert seen == [(1.0, 1.0)] * members + [(5.0, 1.0)] * members
+    assert not np.allclose(plain, weighed, equal_nan=True)
+
+
+@pytest.mark.parametrize("network", ["boosted", "hybrid", "volatility", "gan"])
+def test_tails_when_a_model_cannot_weigh_them_then_refused_not_ignored(network: str) -> None:
+    check(network, {"training": {"tail_weight": 1.0}})
+    with pytest.raises(ConfigError, match="only networks weigh the tails"):
+        check(network, {"training": {"tail_weight": 2.0}})
 
 
 def in_bfloat16(network: str) -> np.ndarray | ConfigError:
@@ -109,6 +150,8 @@ def test_device_when_a_gpu_is_asked_for_and_there_is_none_then_it_is_refused(
             "expected precision to be one of auto, float32, bfloat16, got int8",
         ),
         ({"half_life_days": -1.0}, "expected half_life_days finite and >= 0, got -1.0"),
+        ({"tail_weight": 0.5}, "expected tail_weight finite and >= 1, got 0.5"),
+        ({"tail_weight": math.inf}, "expected tail_weight finite and >= 1, got inf"),
         ({"members": 0}, "expected members >= 1, got 0"),
         ({"tensorboard_dir": 3}, "expected a text for tensorboard_dir, got 3"),
     ],
