@@ -55,6 +55,8 @@ _NOT_YET: Final = "the first sign, which is never the same as none, sets it befo
 _CAUSES: Final = "strategies.guard.causes"
 _READINGS: Final = "strategies.guard.readings"
 _RECONCILING: Final = "strategies.guard.reconciling"
+_NO_RESUMPTION: Final = "nobody has resumed within a moment of 1970"
+_STARTED: Final = "the turn that looks at fills has set when it started before"
 _WITH_A_PAIR: Final = "a rate is read only with a pair, and whoever names a pair names its rate"
 _SEEN_BEFORE: Final = "what has been looked at before is left out where the rest is looked at"
 _A_NAME: Final = "a message's number is its name: it has to differ from the others', and no more"
@@ -313,7 +315,7 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     ): _SEEN_BEFORE,
     (_READINGS, "Readings._shown: newest_ms - seen_ms -> newest_ms + seen_ms"): _SEEN_BEFORE,
     (_READINGS, "Readings._overlap: 1 -> 2 #2"): _SEEN_BEFORE,
-    (_RECONCILING, "Reconciler.turn: 0 -> 1"): "nobody has resumed within a moment of 1970",
+    (_RECONCILING, "Reconciler.turn: 0 -> 1"): _NO_RESUMPTION,
     ("strategies.guard.recovery", "Recovery.__init__: 0.0 -> 1.0"): (
         "when it was asked is read only where something was held, and then it is set"
     ),
@@ -323,4 +325,29 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     ("strategies.guard.standing", "StandingWatch.reduction_quote: 0 -> 1 #2"): (
         "no moment at which a step may be due lies in 1970"
     ),
+    ("strategies.guard.loss_book", "LossBook.__init__: 0 -> 1"): _NO_RESUMPTION,
+    ("strategies.guard.guarding", "installation_seed: 64 -> 65"): (
+        "a secret number of 64 bits is long enough, and so is a longer one"
+    ),
+    ("strategies.guard.guarding", "installation_seed: 1000 -> 1001"): (
+        "a number is far shorter; this bounds what is none"
+    ),
+    (_READINGS, "Readings._shown: newest_ms < seen_ms -> newest_ms <= seen_ms"): (
+        "the newest candle of the last look is returned from in the lines before"
+    ),
+    (_READINGS, "Readings._overlap: 1 -> 2"): _SEEN_BEFORE,
+    (_RECONCILING, "Reconciler.__init__: 0 -> 1"): _NO_RESUMPTION,
+    (_RECONCILING, "Reconciler.__init__: 0 -> 1 #2"): (
+        "everything is looked at after the first millisecond of 1970"
+    ),
+    (_RECONCILING, "Reconciler._is_due: 0 -> 1"): (
+        "what was never looked at is due at any time after 1970"
+    ),
+    (_RECONCILING, "Reconciler._fills: 0 -> 1"): _STARTED,
+    (_RECONCILING, "Reconciler._remember: 0 -> 1"): _STARTED,
+    ("strategies.guard.standing", "StandingWatch._armed_ms: 0 -> 1"): (
+        "without a control the loop looks at nothing, and nobody asks"
+    ),
+    ("strategies.guard.standing", "StandingWatch._watch_position: 1 -> 2"): _SIDE_SIGN,
+    ("strategies.guard.standing", "StandingWatch._watch_position: 1 -> 2 #2"): _SIDE_SIGN,
 }

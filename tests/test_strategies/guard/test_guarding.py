@@ -3,6 +3,7 @@ stages, and growth that asks like an entry does."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from freqtrade.enums import RunMode
 from models.base import columns
 from models.base.errors import InputError
 from models.base.files import wall_clock_ms
+from models.base.steady import SteadyClock
 from models.operate.control.state import ControlMode, GuardActor, Person
 from models.serve.latency import CandleLatency
 from strategies.account.acknowledgement import leverage_digest
@@ -22,6 +24,8 @@ from strategies.account.exchange_account import books_of_exchange, read_position
 from strategies.account.market_view import MarketView, exchange_tiers
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from strategies.guard.guarding import installation_seed
+from strategies.guard.permits import NewRisk
+from strategies.human import control
 from tests.test_strategies.fakes import Exchange, LiveProvider
 from tests.test_strategies.worlds import (
     NOW,
@@ -130,6 +134,52 @@ def test_entry_when_it_is_a_backtest_then_closed_candles_are_enough(make: Any) -
     online = make()
     online.dp, online.guarding.readings.view = Candles(), None
     assert confirm(online) is False  # the control: online the same answers are not enough
+
+
+def test_backtest_when_it_runs_then_no_permit_no_loss_and_no_jump_of_a_clock_is_counted(
+    make: Any,
+) -> None:
+    s = make(runmode=RunMode.BACKTEST)
+    s.guarding.permit(PAIR, "long", 2.0, RATE)
+    assert s.guarding.exposure().pending_long_quote == 0.0
+    assert s.guarding.losses is None
+    assert s.guarding.true_time(NOW) == NOW
+
+
+def test_time_when_the_machines_clock_has_jumped_then_that_is_taken_out(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s = make()
+    assert s.guarding.true_time(NOW) == NOW
+    monkeypatch.setattr(type(s.control), "jump_ms", 900_000)
+    assert s.guarding.true_time(NOW) == NOW - timedelta(minutes=15)
+
+
+def test_permit_when_no_leverage_was_ordered_then_it_is_for_none(make: Any) -> None:
+    s = make()
+    s.guarding.leverage.clear()
+    s.guarding.permit(PAIR, "long", 2.0, RATE)
+    asked = NewRisk(pair=PAIR, side=1, amount_base=2.0, rate=RATE, leverage=1.0)
+    assert s.guarding.permits.why_not(replace(asked, leverage=1.2))
+    assert s.guarding.permits.why_not(asked) == ""
+
+
+def test_restart_when_orders_were_sent_then_they_count_from_when_they_were_and_never_from_later(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent_ms = wall_clock_ms()
+    clock_ms = [sent_ms]
+
+    class Clock(SteadyClock):
+        def __init__(self) -> None:
+            super().__init__(lambda: clock_ms[0], lambda: 1_000.0)
+
+    monkeypatch.setattr(control, "SteadyClock", Clock)
+    assert confirm(make()) is True
+    for now_ms, counted_ms in ((sent_ms + 3_600_000, sent_ms), (sent_ms - 5_000, sent_ms - 5_000)):
+        clock_ms[0] = now_ms
+        (order,) = make().guarding.entries.orders
+        assert order.time_ms == counted_ms
 
 
 # -- losses ---------------------------------------------------------------------------------------

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import queue
+import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -144,6 +148,102 @@ def _until(happens: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+class Asked:
+    """A client that notes what it is asked, in the thread that asks."""
+
+    def __init__(self) -> None:
+        self.asked: queue.Queue[tuple[str, str, int]] = queue.Queue()
+        self.rows = {BTC: candles_to(NOON_MS)}
+
+    def fetch_ohlcv(self, pair: str, timeframe: str, limit: int) -> list[list[float]]:
+        self.asked.put((pair, timeframe, limit))
+        return self.rows.get(pair, [])
+
+
+def candles_to(forming_ms: int, count: int = 14) -> list[list[float]]:
+    """Rows of which the last is forming; each closes a dollar above the one before."""
+    opens = range(forming_ms - (count - 1) * MINUTE, forming_ms + 1, MINUTE)
+    return [[t, 1.0, 1.0, 1.0, 60_000.0 + n, 1.0] for n, t in enumerate(opens)]
+
+
+class Watched:
+    """A source on clocks a test sets, and what its thread asks."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.now_ms, self.passed_s, self.ends = float(NOON_MS), 100.0, itertools.count()
+        self.client = Asked()
+        self.source = SecondSource(
+            SecondSourceConfig(exchange="okx", **settings), "1m", MINUTE, say=print,
+            wall=lambda: self.now_ms / 1000, monotonic=lambda: self.passed_s,
+            client=lambda config: self.client,
+        )  # fmt: skip
+
+    def asks(self, *pairs: str) -> list[str]:
+        """Look at these pairs, and return which of them are asked about."""
+        end, found = f"END{next(self.ends)}", []  # never asked about: always due, and last
+        self.source.look([*pairs, end])
+        while (asked := self.client.asked.get(timeout=60))[0] != end:
+            assert asked[1:] == ("1m", 14)  # twelve compared, the forming one, and one late
+            found.append(asked[0])
+        return found
+
+
+def test_source_when_the_newest_candle_is_missing_then_it_is_asked_for_every_three_seconds() -> (
+    None
+):
+    watched, late = Watched(), "LTC/USDT:USDT"
+    watched.client.rows[late] = candles_to(NOON_MS - MINUTE)
+    assert watched.asks(BTC, late, "EMPTY", BTC) == [BTC, late, "EMPTY"]
+    assert watched.asks(BTC, late, "EMPTY") == []
+    watched.passed_s += 2.999
+    assert watched.asks(BTC, late, "EMPTY") == []
+    watched.passed_s += 0.001
+    assert watched.asks(BTC, late, "EMPTY") == [late, "EMPTY"]
+    watched.passed_s += 60.0
+    watched.now_ms += MINUTE - 1
+    assert watched.asks(BTC) == []  # it has the newest closed one still
+    watched.now_ms += 1
+    assert watched.asks(BTC) == [BTC]
+    threads = [t for t in threading.enumerate() if t.name == "second-source"]
+    assert all(thread.daemon for thread in threads)  # none holds up the bot's end
+
+
+def test_source_when_its_candle_has_not_closed_by_our_clock_then_it_is_not_compared() -> None:
+    watched = Watched(fail_over=True)
+    watched.now_ms -= 1
+    watched.source.ask(BTC)
+    assert watched.source.compare(BTC, first()).closed_ms == NOON_MS - MINUTE
+    watched.now_ms += 1
+    watched.source.ask(BTC)
+    assert watched.source.compare(BTC, first()).closed_ms == NOON_MS
+    assert watched.source.last_close(BTC) == 60_012.0  # of the newest closed one
+    watched.client.rows[BTC] = []
+    watched.source.ask(BTC)
+    with pytest.raises(InputError, match="no second price"):
+        watched.source.last_close(BTC)
+
+
+def test_source_when_the_oldest_of_those_compared_is_missing_then_the_comparison_shows_it() -> None:
+    watched = Watched()
+    del watched.client.rows[BTC][1]  # the twelfth before the forming one
+    watched.source.ask(BTC)
+    (odd,) = watched.source.compare(BTC, first()).odd
+    assert odd.endswith("only the first has it")
+
+
+def test_source_when_its_trouble_is_a_page_long_then_two_hundred_characters_are_told() -> None:
+    watched = Watched()
+
+    def broken(*args: Any, **kwargs: Any) -> Any:
+        raise ConnectionError("x" * 1000)
+
+    vars(watched.client)["fetch_ohlcv"] = broken
+    watched.source.ask(BTC)
+    with pytest.raises(InputError) as error:
+        watched.source.compare(BTC, first())
+    assert str(error.value).partition(f"{BTC}: ")[2] == f"ConnectionError: {'x' * 183}"
+
+
 def test_last_close_when_fail_over_is_allowed_then_it_is_told_while_it_is_young(
     make: Make, clock: ManualClock
 ) -> None:
@@ -194,7 +294,9 @@ def test_shipped_config_when_read_then_it_asks_okx_and_fails_over_to_nobody() ->
     block = json.loads(path.read_text(encoding="utf-8"))["breakwater"]["second_source"]
     config = from_mapping(SecondSourceConfig, block, where="breakwater.second_source")
     assert (config.exchange, config.fail_over) == ("okx", False)
-    assert second_source_client(config).urls["api"]["rest"].startswith("https://")
+    client = second_source_client(config)
+    assert client.urls["api"]["rest"].startswith("https://")
+    assert client.timeout == 5_000
 
 
 def test_config_when_left_alone_then_it_is_off_and_asks_every_three_seconds_a_minute_at_most() -> (

@@ -78,6 +78,28 @@ def test_position_when_a_squeeze_is_near_then_half_of_a_short_goes_and_a_long_st
     assert closes(s, open_trades[0]) == pytest.approx(closed)
 
 
+@pytest.mark.parametrize(("also", "closed"), [(0.25, 500.0), (0.75, 750.0)])
+def test_position_when_the_strategy_wants_a_share_closed_then_the_greater_of_both_goes(
+    s: Any, open_trades: list[Any], also: float, closed: float
+) -> None:
+    asked: list[tuple[float, float]] = []
+
+    def share(trade: Any, rate: float, smallest: float) -> float:
+        asked.append((rate, smallest))
+        return also
+
+    open_trades.append(position(amount=10.0))
+    s.guarding.close_also(share)
+    s.guarding.loop(LATER)
+    assert closes(s, open_trades[0]) == pytest.approx(1_000.0 * also)
+    assert asked == [(RATE, 5.0)]
+    # What was held when nothing threatened is no measure of what a danger leaves.
+    s.dp.frame = analysed(**{columns.FALSE_ALARMS_DOWN: 0.1})
+    when = LATER + timedelta(seconds=60)
+    s.guarding.loop(when)
+    assert s.guarding.reduction_quote(open_trades[0], RATE, 5.0, when) == pytest.approx(closed)
+
+
 def test_loop_when_it_breaks_then_what_is_unknown_is_counted_on_and_that_is_unknown_too(
     s: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,9 +112,9 @@ def test_unknown_when_it_lasts_then_it_is_shown_at_once_told_after_a_minute_and_
     assert f"after 30 min: {WHAT}" in desk.shown()
     assert desk.shown().startswith("ACTIVE: new positions are allowed")
     assert (len(desk.told("unknown.lasts")), len(desk.told("unknown.reduces"))) == (1, 1)
-    desk.at(1801 + 3599)
+    desk.at(1801 + 3599.999)
     assert "known again" in desk.shown()
-    desk.at(1801 + 3601)
+    desk.at(1801 + 3600)
     assert "known again" not in desk.shown()
 
 
@@ -212,6 +212,47 @@ def test_unknown_when_a_new_start_never_asks_for_it_then_it_does_not_stand_for_e
     desk.start()
     assert desk.at(320) is ControlMode.REDUCING
     assert desk.at(320.1) is ControlMode.ACTIVE
+
+
+def test_unknown_when_a_new_start_has_not_asked_for_it_yet_then_it_does_not_reduce_before_its_time(
+    desk: Desk,
+) -> None:
+    desk.unknowns.note("another venue", "silent")
+    desk.at(100)
+    desk.start()
+    assert desk.at(179.9) is ControlMode.ACTIVE
+    assert desk.at(180) is ControlMode.REDUCING
+
+
+def test_unknown_when_the_clock_went_back_before_a_start_then_it_counts_from_the_start_on(
+    desk: Desk,
+) -> None:
+    desk.at(0, a=WHAT)
+    desk.time.s = -10.0
+    desk.start()
+    assert desk.at(169.9995, a=WHAT) is ControlMode.ACTIVE
+    assert desk.at(170, a=WHAT) is ControlMode.REDUCING
+
+
+def test_unknown_of_the_account_when_it_is_asked_for_no_more_then_it_stands_all_the_same(
+    desk: Desk,
+) -> None:
+    for _ in range(2):
+        desk.unknowns.note("another venue", "silent")
+    assert desk.at(200) is ControlMode.REDUCING
+
+
+def test_unknown_when_it_is_told_then_for_how_long_is_cut_to_whole_units(desk: Desk) -> None:
+    desk.start(unknown_told_s=59.95)
+    desk.at(0, a=WHAT)
+    desk.at(59.95, a=WHAT)
+    assert desk.told("unknown.lasts")[0].startswith(f"{WHAT}: unknown for 59 s (")
+    desk.at(100)
+    desk.start(unknown_told_s=5.0)
+    desk.at(200, a=WHAT)
+    desk.at(205, a=WHAT)
+    desk.at(259.95)
+    assert desk.told("unknown.over")[-1] == f"{WHAT}: known again after 59 s"
 
 
 def test_thresholds_when_they_are_stricter_then_they_hold(desk: Desk) -> None:
