@@ -131,7 +131,8 @@ class CountedSteps:
         >>> steps.line("trained")
         '[1/4] trained; 30 s, about 1 min left'
         """
-        spent = self._monotonic() - self._begun
-        left = spent / max(self.done - self._kept, 1) * (self.total - self.done)
-        spans = f"{span(round(1000 * spent))}, about {span(round(1000 * left))} left"
-        return f"[{self.done}/{self.total}] {what}; {spans}"
+        spent, made = self._monotonic() - self._begun, self.done - self._kept
+        said = f"[{self.done}/{self.total}] {what}; {span(round(1000 * spent))}"
+        if not made:  # nobody knows yet how long one takes
+            return said
+        return f"{said}, about {span(round(1000 * spent / made * (self.total - self.done)))} left"

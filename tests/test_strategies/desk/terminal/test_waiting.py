@@ -109,5 +109,5 @@ def test_steps_when_some_were_kept_from_before_then_the_time_left_is_by_those_th
     steps.step("lstm", kept=True)
     steps.step("gru")
     assert capsys.readouterr().out.splitlines() == [
-        "[1/4] lstm; 0 s, about 0 s left", "[2/4] gru; 30 s, about 1 min left",
+        "[1/4] lstm; 0 s", "[2/4] gru; 30 s, about 1 min left",
     ]  # fmt: skip
