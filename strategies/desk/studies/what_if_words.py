@@ -26,6 +26,11 @@ from strategies.desk.terminal.places import CONFIGS, USER_DATA
 from strategies.desk.terminal.positions import TypedPosition
 
 LEVERAGES: Final = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0)  # of all that was asked for
+_NOT_CHOSEN: Final = (
+    "This engine is the default for the crashes, breaks and outages in it, not by the rule of "
+    "`breakwater scenarios`, which believes none so far: its chances are cautious, not measured to "
+    "be right."
+)
 _AT: Final = {level: k for k, level in enumerate(LEVELS)}
 
 
@@ -248,6 +253,7 @@ def _about(answer: WhatIfAnswer) -> str:
         f"{options.paths:,} paths of the engine {options.engine!r} (seed {options.seed}), fitted "
         f"on {options.timeframe} candles of {coins}, {iso(int(history.time_ms[0]))} to "
         f"{iso(until_ms(answer.coins))}, and begun there: {marks}.",
+        *([_NOT_CHOSEN] if options.engine == WhatIfOptions.engine else []),
         "Brackets are what another seed could say; whether the engine is right is another "
         "question. Liquidation is counted where every position meets its own worst price of a "
         "candle at once; by closes alone is the least it can be. Nobody acts on the way. A hedge "

@@ -20,7 +20,7 @@ from models.scenarios import catalog
 from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.cli import main
 from strategies.desk.studies.coin_candles import gather_coins, pair_in
-from strategies.desk.studies.what_if_words import LEVERAGES
+from strategies.desk.studies.what_if_words import LEVERAGES, WhatIfOptions
 from tests.places import ROOT
 
 BTC, LTC = "BTC/USDT:USDT", "LTC/USDT:USDT"
@@ -67,6 +67,17 @@ def test_answer_when_a_hedge_is_asked_for_then_both_accounts_stand_side_by_side(
     assert "| liquidated within 3 d |" in said
     assert "4,000 paths of the engine 'bootstrap' (seed 0), fitted on 1h candles of" in said
     assert "SIMULATED candles" in said
+
+
+def test_answer_when_the_engine_is_the_default_then_it_says_that_no_rule_chose_it(
+    ask: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("--open", "LTC long 0.2x", "--paths", "200", "--days", "1")
+    told = "not by the rule of `breakwater scenarios`, which believes none so far"
+    assert WhatIfOptions.engine == "mixture"
+    assert told not in ask(*words)[1]  # the bootstrap, asked for
+    monkeypatch.setattr(WhatIfOptions, "engine", "bootstrap")
+    assert told in ask(*words)[1]
 
 
 def test_answer_when_it_can_be_opened_then_it_says_so_and_ends_with_0(ask: Any) -> None:
