@@ -57,6 +57,9 @@ _READINGS: Final = "strategies.guard.readings"
 _RECONCILING: Final = "strategies.guard.reconciling"
 _NO_RESUMPTION: Final = "nobody has resumed within a moment of 1970"
 _STARTED: Final = "the turn that looks at fills has set when it started before"
+_WHOLE_STEPS: Final = (
+    "amounts are whole steps of the exchange: they are the same to rounding, or off by far more"
+)
 _WITH_A_PAIR: Final = "a rate is read only with a pair, and whoever names a pair names its rate"
 _SEEN_BEFORE: Final = "what has been looked at before is left out where the rest is looked at"
 _A_NAME: Final = "a message's number is its name: it has to differ from the others', and no more"
@@ -350,4 +353,13 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     ),
     ("strategies.guard.standing", "StandingWatch._watch_position: 1 -> 2"): _SIDE_SIGN,
     ("strategies.guard.standing", "StandingWatch._watch_position: 1 -> 2 #2"): _SIDE_SIGN,
+    (_RECONCILING, "_SAME: 1e-09 -> 1.5000000000000002e-09"): _WHOLE_STEPS,
+    (
+        _RECONCILING,
+        "Reconciler._superfluous: stop.amount >= amount * (1 - _SAME) -> "
+        "stop.amount > amount * (1 - _SAME)",
+    ): _WHOLE_STEPS,
+    ("strategies.guard.adoption", "adopt_exits: 0 -> 1"): (
+        "an order without a time is before every one that was asked for since 1970"
+    ),
 }

@@ -10,6 +10,7 @@ import pytest
 
 from models.base.steady import SteadyClock
 from models.operate.control.review import ReviewConfig
+from strategies.guard import clock_watch
 from strategies.guard.clock_watch import ClockWatch
 from strategies.human.control import Control
 
@@ -120,8 +121,20 @@ def test_clock_when_it_jumps_and_the_exchange_is_silent_then_there_is_no_new_ris
     world.look()
     world.silent = ccxt.NetworkError("no")
     assert world.look() == ""  # silence alone says nothing of the clock
-    world.wall_ms += 5_000
-    assert "has jumped by +5 s" in world.look()
-    world.wall_ms -= 5_000
+    world.wall_ms += 900_000
+    assert "has jumped by +900 s" in world.look()
+    world.wall_ms -= 900_000
     world.silent = None
     assert world.look() == ""
+
+
+def test_clock_when_it_is_off_by_just_a_second_then_nobody_is_told_and_it_counts_as_set_right(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock_watch, "clock_ahead_s", lambda client: -1.0)
+    world.look()
+    world.wall_ms += 900_000
+    assert world.control.jump_ms == 900_000
+    assert world.look() == ""
+    assert world.told == []
+    assert world.control.jump_ms == 0

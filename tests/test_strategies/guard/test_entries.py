@@ -14,6 +14,7 @@ import pytest
 from freqtrade.enums import RunMode
 from freqtrade.exceptions import TemporaryError
 
+from models.base import columns
 from models.base.errors import InputError
 from models.base.units import HOUR_MS
 from models.trade.risk import model
@@ -21,7 +22,7 @@ from models.trade.risk.run import GUARDS, Guard
 from models.trade.risk.snapshot import SentOrder
 from models.trade.risk.worst_hours import worst_24_hours, worst_hour
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
-from strategies.guard.entries import model_known
+from strategies.guard.entries import market_known, model_known
 from strategies.guard.guarding import installation_seed
 from strategies.seams.frames import time_ms
 from tests.test_strategies.fakes import LiveProvider
@@ -98,6 +99,46 @@ def test_model_when_no_guard_asks_for_it_then_nobody_does(make: Any) -> None:
     s.dp = BrokenProvider()  # as a hedge's, which has no model to tell of
     assert not known(others)
     assert s.guarding.unknowns.of(PAIR) == set()
+
+
+@pytest.mark.parametrize(
+    ("threat", "refused"),
+    [(columns.FALSE_ALARMS_UP, "short"), (columns.FALSE_ALARMS_DOWN, "long")],
+)
+def test_order_when_a_cascade_threatens_one_side_then_that_side_is_refused_and_the_other_is_not(
+    make: Any, threat: str, refused: str
+) -> None:
+    s = make()
+    s.dp.frame = analysed(**{threat: 0.1})
+    for side in ("long", "short"):
+        assert s.guarding.decide(PAIR, side, 500.0, RATE, NOW).allowed is (side != refused)
+
+
+def test_order_when_anything_of_the_account_is_unknown_then_it_is_refused_until_that_is_known(
+    make: Any,
+) -> None:
+    s = make()
+    s.guarding.unknowns.note("another venue", "silent")
+    decision = s.guarding.decide(PAIR, "long", 500.0, RATE, NOW)
+    assert not decision.allowed
+    assert "another venue" in decision.reason
+    s.guarding.unknowns.known("another venue")
+    assert s.guarding.decide(PAIR, "long", 500.0, RATE, NOW).allowed
+
+
+@pytest.mark.parametrize("mode", [RunMode.DRY_RUN, RunMode.BACKTEST])
+def test_market_when_a_price_is_missing_then_that_is_unknown_where_there_is_one_to_be_had(
+    make: Any, mode: RunMode
+) -> None:
+    s, what = make(mode), f"all prices of {PAIR}"
+    s.dp = Unmarked(analysed())
+    s.guarding.readings.view = None
+    market_known(s.guarding.readings, s.guarding.unknowns, PAIR, NOW)
+    assert s.guarding.unknowns.is_unknown(what) is (mode is RunMode.DRY_RUN)
+    s.dp = LiveProvider(analysed())
+    s.guarding.readings.view = None
+    market_known(s.guarding.readings, s.guarding.unknowns, PAIR, NOW)
+    assert not s.guarding.unknowns.is_unknown(what)
 
 
 class Marked(LiveProvider):

@@ -486,12 +486,16 @@ def test_exchange_when_a_candle_is_about_to_close_or_has_just_closed_then_it_is_
     s: Any, client: Client
 ) -> None:
     loops(s, 20)
-    before = list(client.asked)
     close = 3600 - 2  # NOW is two seconds into the candle
-    loops(s, close - 1.9, close, close + 0.3, close + 2.9)
-    s.dp.frame = analysed(date=NOW + timedelta(minutes=59, seconds=58))
+    before = list(client.asked)
+    loops(s, close - 2)
+    assert client.asked[len(before) :] == ["balance", "orders", "orders"]
+    loops(s, close + 20)
+    before, close = list(client.asked), close + 3600
+    loops(s, close - 1.999, close, close + 0.3, close + 2.999)
+    s.dp.frame = analysed(date=NOW + timedelta(minutes=119, seconds=58))
     assert client.asked == before
-    loops(s, close + 3.1)
+    loops(s, close + 3)
     assert client.asked[len(before) :] == ["balance", "orders", "orders"]
 
 
