@@ -31,6 +31,9 @@ ENGINES: Final[Mapping[str, Callable[[], Engine]]] = {
     "memory": extreme_with_long_memory,
 }
 
+# Engines that pass the rule of `models.studies.scenarios.rule` (user_data/docs/scenarios.md): none.
+PASSING_ENGINES: Final[frozenset[str]] = frozenset()
+
 
 def scenario_engine(name: str) -> Engine:
     """Return the engine of this name with its default settings.

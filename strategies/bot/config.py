@@ -19,6 +19,7 @@ from models.trade.decision.volatility_target import VolatilityTargetConfig
 from models.trade.risk.limits import GuardConfig, HardLimits
 from strategies.account.hedge_config import HedgeConfig
 from strategies.bot.consumed import ConsumerConfig
+from strategies.bot.outlook_request import OutlookConfig
 from strategies.bot.styles import Style, require_own_candles
 from strategies.fast.pacing import PacingConfig
 from strategies.guard.second_source import SecondSourceConfig
@@ -37,6 +38,7 @@ class PackConfig:
     guards: GuardConfig = field(default_factory=GuardConfig)
     review: ReviewConfig = field(default_factory=ReviewConfig)
     watchdog: WatchdogConfig = field(default_factory=WatchdogConfig)
+    outlook: OutlookConfig = field(default_factory=OutlookConfig)
     pacing: PacingConfig = field(default_factory=PacingConfig)
     volatility_target: VolatilityTargetConfig = field(default_factory=VolatilityTargetConfig)
     hedge: HedgeConfig | None = None  # has no defaults: what is hedged has to be said

@@ -27,6 +27,7 @@ from strategies.account.stops import cancel_outgrown
 from strategies.bot.fail_closed import on_error_return
 from strategies.bot.followed import lost_pairs
 from strategies.bot.hooks import runs_always
+from strategies.bot.outlook import BotOutlook
 from strategies.bot.reload import check_reload
 from strategies.bot.settings_check import refuse_unsafe
 from strategies.fast.lane import Lane
@@ -59,6 +60,7 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
     control: Control | None
     guarding: Guarding
     lane: Lane  # from a candle's close to its order
+    _outlook: BotOutlook | None
     _asked_to_stop = _was_stopped = False
     _lost_told = ""  # configured pairs that are not followed, as told last
 
@@ -140,7 +142,7 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
         state = self.control.loop(
             feed_ms=self._feed_ms(), candle_ms=self.candle_ms, numbers=self._figures(barred),
             barred=[f"nothing is opened in {pair}: {why}" for pair, why in barred.items()],
-            answers=self._answers(barred, current_time),
+            answers=self._answers(barred, current_time), outlook=self._outlook_words(),
         )  # fmt: skip
         if state.flatten is not None and not Trade.get_open_trades():
             self.control.flattened(self.guarding.held())
@@ -153,6 +155,11 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
     def _answers(self, barred: Mapping[str, str], now: datetime) -> Sequence[EntryAnswer]:
         """Return of each pair why nothing is opened in it; shown, never decided on."""
         return ()
+
+    @on_error_return("the bot could not look after it; its log says why")
+    def _outlook_words(self) -> str | None:
+        """Have the account's outlook computed where it is due; return why none is to be shown."""
+        return None if self._outlook is None else self._outlook.words()
 
     def _source_figures(self) -> dict[str, float]:
         """Return how far a second source of candles is from the exchange."""

@@ -34,6 +34,7 @@ from strategies.bot.fail_closed import on_error_return, refusing_to_start
 from strategies.bot.gated import GatedStrategy
 from strategies.bot.hooks import runs_always
 from strategies.bot.memory import Sweeper
+from strategies.bot.outlook import keep_outlook
 from strategies.bot.settings_check import SettingsCheck
 from strategies.bot.stages import timed
 from strategies.fast.lane import Lane, longest_loop_s, open_lane
@@ -75,13 +76,9 @@ class GuardedStrategy(GatedStrategy):
             self.second_source = self._second_source(pack.second_source)
             stage = _STAGES.get(config["runmode"], Stage.BACKTEST)
             self.guarding = Guarding(
-                self,
-                hard=self.limits,
-                soft=pack.guards,
-                stage=stage,
-                control=self.control,
+                self, hard=self.limits, soft=pack.guards, stage=stage, control=self.control,
                 guards=self.guards,
-            )
+            )  # fmt: skip
             self.gate = self._make_gate(stage)
             candle_s = float(timeframe_to_seconds(config.get("timeframe") or self.timeframe))
             self.lane = self._open_lane(pack, candle_s, live=stage is Stage.LIVE)
@@ -97,6 +94,7 @@ class GuardedStrategy(GatedStrategy):
                 install()  # before Freqtrade makes its own
         self._sweeper = Sweeper(candle_s)
         self._unwritable: Callable[[], str] = str  # Freqtrade opens its database before the start
+        self._outlook = keep_outlook(self, pack.outlook)
         self._clock_watch = (
             None if self.control is None else ClockWatch(self.control, self._say_to_a_person)
         )

@@ -138,6 +138,13 @@ def load_funding(
     return time_ms[rows], rate[rows]
 
 
+def has_funding(datadir: Path, pair: str) -> bool:
+    """Return whether a data directory has a file of a pair's funding."""
+    return DataFile(
+        datadir=datadir, pair=pair, timeframe=MARK_TIMEFRAME, candle_type=CandleType.FUNDING_RATE
+    ).path.is_file()
+
+
 def check_datadir(
     datadir: Path,
     pairs: Iterable[str],

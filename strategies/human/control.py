@@ -162,7 +162,7 @@ class Control:
 
     def loop(
         self, *, feed_ms: int | None, candle_ms: int, numbers: Mapping[str, float],
-        barred: Sequence[str] = (), answers: Sequence[EntryAnswer] = (),
+        barred: Sequence[str] = (), answers: Sequence[EntryAnswer] = (), outlook: str | None = None,
     ) -> ControlState:  # fmt: skip
         """Read the state, note a changed mode, and leave a sign of life."""
         self._loops += 1
@@ -183,7 +183,7 @@ class Control:
         self._stopped_ms = None
         self._beat(
             feed_ms=feed_ms, candle_ms=candle_ms, numbers=numbers, barred=barred,
-            answers=[plain_answer(answer) for answer in answers],
+            answers=[plain_answer(answer) for answer in answers], outlook=outlook,
         )  # fmt: skip
         return state
 

@@ -22,6 +22,7 @@ from models.operate.control.entry_answer import (
     why_values,
 )
 from models.operate.control.heartbeat import Heartbeat, last_beat
+from models.operate.control.outlook_text import outlook_lines
 from models.operate.control.reach import reach_lines
 from models.operate.control.review import Answer
 from models.operate.control.state import ControlMode, ControlState, Person, checked_ratio
@@ -97,8 +98,7 @@ class Commands:
         hedges: bool | None = None,
     ) -> None:
         self.clock, self._made_ms = clock, clock()
-        self._hedges = hedges
-        self._obstacles = obstacles
+        self._hedges, self._obstacles = hedges, obstacles
         self.secrets = tuple(secrets)
         self.store = ControlStore(userdir / CONTROL_FOLDER, clock, memory, self.secrets)
         self.journal = Journal(userdir / JOURNAL_FOLDER, clock, secrets=secrets)
@@ -125,6 +125,7 @@ class Commands:
         state = self.store.read() if state is None else state
         beat, broken = self._beat()
         lines = state_lines(state, beat, self.clock(), self.obstacles())
+        lines += map(one_line, outlook_lines(self.store.folder, beat, self.clock()))
         lines += [*broken, *reach_lines(self.store.folder)]
         return Said(text="\n".join(lines), tells=mode_tells(state))
 
@@ -199,9 +200,8 @@ class Commands:
 
     def acknowledge(self, by: Person, digest: str) -> str:
         """Note that a person accepts the risk of the settings with this digest."""
-        state, trouble = self._did(
-            "acknowledge", by, digest, lambda: self.store.acknowledge(by, digest)
-        )
+        act = partial(self.store.acknowledge, by, digest)
+        state, trouble = self._did("acknowledge", by, digest, act)
         if digest not in state.acknowledged:
             raise ControlError(f"the acknowledgement of {digest} is not in the control state")
         return f"risk of settings {digest} acknowledged" + trouble
@@ -317,7 +317,7 @@ class Commands:
             return None, [str(error)]
         if found is not None and self._obstacles is not None and found.time_ms < self._made_ms:
             found = replace(found, time_ms=self._made_ms, pid=os.getpid(), loop=0, stopped="",
-                            stopped_ms=None, numbers={}, barred=())  # fmt: skip
+                            stopped_ms=None, numbers={}, barred=(), outlook=None)  # fmt: skip
         return found, []
 
 

@@ -15,7 +15,7 @@ from models.operate.journal.records import plain_values
 FILE: Final = "heartbeat.json"
 RELOADING: Final = "/reload_config"  # what `stopped` says while a new configuration is loaded
 _EVER: Final = "has-run"  # there since the first sign of life: one that is missing is missed
-_TEXTS: Final = ("stopped", "obstacles", "barred", "answers")
+_TEXTS: Final = ("stopped", "obstacles", "barred", "answers", "outlook")
 _LATEST_MS: Final = 253_402_300_799_999  # the last of year 9999
 
 
@@ -42,6 +42,8 @@ class Heartbeat:
     hedges: bool | None = None  # whether its strategy hedges a position; None: not said
     # Of each pair why nothing is opened in it, as `models.operate.control.entry_answer` reads it.
     answers: Sequence[Mapping[str, Any]] = ()
+    # Why the outlook of the account is not to be shown; empty: it is. None: nothing is said of one.
+    outlook: str | None = None
 
     def __post_init__(self) -> None:
         wholes = (self.time_ms, self.pid, self.loop)
@@ -61,6 +63,8 @@ class Heartbeat:
             raise TypeError("expected answers with pair, rule, why and change as texts")
         if self.hedges is not None and type(self.hedges) is not bool:
             raise TypeError("expected true, false or nothing of hedges")
+        if self.outlook is not None and type(self.outlook) is not str:
+            raise TypeError("expected a text or nothing of the outlook")
 
 
 def _is_answer(values: object) -> bool:

@@ -30,6 +30,7 @@ from models.trade.account.cross import CrossAccount, Position
 from models.trade.account.distance import total_margin
 from models.trade.account.ledger import net
 from models.trade.account.records import Fill, MarketPath
+from models.trade.account.scenario_account import ADL_FALL_FRAC
 from models.trade.account.tiers import MarginTiers
 from models.trade.hedging.policy import PolicyConfig, Situation, decide_hedge
 from models.trade.risk import oversight
@@ -49,7 +50,6 @@ from models.trade.risk.worst_hours import (
     recorded,
 )
 
-ADL_FALL_FRAC: Final = 0.1
 _BAND: Final = 0.1  # a leg this far from its half is led back
 REPLAYED_HEDGING: Final[Sequence[Guard]] = tuple(
     replace(g, stages=frozenset(Stage))

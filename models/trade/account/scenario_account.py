@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from models.base.errors import AlignmentError, InputError
 from models.scenarios.paths import PathBlock
 from models.trade.account.cross import CrossAccount
 
+ADL_FALL_FRAC: Final = 0.1  # within an hour: then the exchange closes the other side's positions
 _SLACK = 1e-12  # of a log return: a low may be a rounding above its close
 
 

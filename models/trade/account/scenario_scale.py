@@ -9,13 +9,17 @@ by counting those factors instead of trying sizes.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from models.base.errors import InputError
 from models.base.types import FloatArray
 from models.trade.account.scenario_summary import CONFIDENCE, Chance, chance_of
+
+LEVERAGES: Final = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0)  # of all positions together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +45,30 @@ def chance_at_scale(scale: FloatArray, factor: float) -> Chance:
     0.5
     """
     return chance_of(int((scale <= factor).sum()), len(scale))
+
+
+def chances_by_leverage(
+    scale: FloatArray, held: float, leverages: Sequence[float] = LEVERAGES
+) -> tuple[tuple[Chance, ...], ...]:
+    """Return the chance of liquidation by leverage and horizon, as the positions are mixed.
+
+    Parameters
+    ----------
+    scale
+        (P, H) `PathOutcomes.scale`, computed up to the largest of `leverages` over `held`.
+    held
+        Notional of all positions over the equity, > 0: what a factor of 1 stands for.
+
+    Examples
+    --------
+    >>> [[two.share for two in row]
+    ...  for row in chances_by_leverage(np.array([[4.0, 2.0], [9.0, 9.0]]), 0.5, (1.0, 3.0))]
+    [[0.0, 0.5], [0.5, 0.5]]
+    """
+    return tuple(
+        tuple(chance_at_scale(column, leverage / held) for column in scale.T)
+        for leverage in leverages
+    )
 
 
 def largest_with_chance(scale: FloatArray, chance: float, largest_scale: float) -> LargestScale:

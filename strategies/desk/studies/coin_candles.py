@@ -8,15 +8,14 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from freqtrade.enums import CandleType
 from freqtrade.exchange import timeframe_to_msecs
 
 from models.base.errors import InputError
 from models.base.types import Candles, FloatArray, IntArray
 from models.scenarios.history import FundingRows, GatheredHistory, gather_history
 from models.trade.risk.worst_hours import WorstDay, WorstHour, worst_24_hours, worst_hour
-from strategies.bot.data_files import DataFile
-from strategies.desk.backtests.data import MARK_TIMEFRAME, load_checked, load_funding
+from strategies.bot.market_data import has_funding
+from strategies.desk.backtests.data import load_checked, load_funding
 from strategies.desk.terminal.names import near
 
 
@@ -112,7 +111,7 @@ def gather_coins(
     gathered = gather_history(
         candles,
         timeframe_to_msecs(timeframe),
-        funding={pair: _funding(folders, pair) for pair in pairs if _has_funding(folders[0], pair)},
+        funding={pair: _funding(folders, pair) for pair in pairs if has_funding(folders[0], pair)},
         asked=asked,
     )
     return CoinCandles(
@@ -137,16 +136,9 @@ def _funding(folders: Sequence[Path], pair: str) -> FundingRows:
     times: list[IntArray] = []
     rates: list[FloatArray] = []
     for folder in folders:
-        if _has_funding(folder, pair):
+        if has_funding(folder, pair):
             time_ms, rate = load_funding(folder, pair)
             rows = time_ms > (times[-1][-1] if times else -1)
             times.append(time_ms[rows])
             rates.append(rate[rows])
     return FundingRows(time_ms=np.concatenate(times), rate=np.concatenate(rates))
-
-
-def _has_funding(data: Path, pair: str) -> bool:
-    """Return whether a data directory has a file of a pair's funding."""
-    return DataFile(
-        datadir=data, pair=pair, timeframe=MARK_TIMEFRAME, candle_type=CandleType.FUNDING_RATE
-    ).path.is_file()

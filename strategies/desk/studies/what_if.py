@@ -13,15 +13,15 @@ from freqtrade.exchange import timeframe_to_msecs
 from models.base.errors import ConfigError, InputError
 from models.base.units import DAY_MS
 from models.scenarios.paths import CoinHistory, Engine, FittedEngine, PathBlock
-from models.studies.stress.hedged import ADL_FALL_FRAC
 from models.studies.what_if.gap import GapAnswer, ask_gap_limit
 from models.studies.what_if.proposal import Hedge, Opening, on_top, proposed_account, with_hedge
 from models.studies.what_if.replay import replayed_crashes
-from models.trade.account.scenario_account import ScenarioAccount
+from models.trade.account.scenario_account import ADL_FALL_FRAC, ScenarioAccount
 from models.trade.account.scenario_paths import PathOutcomes
 from models.trade.account.scenario_scale import (
+    LEVERAGES,
     LargestScale,
-    chance_at_scale,
+    chances_by_leverage,
     largest_with_chance,
 )
 from models.trade.account.scenario_summary import (
@@ -36,7 +36,6 @@ from strategies.desk.studies.coin_candles import CoinCandles, gather_coins, pair
 from strategies.desk.studies.held_account import HeldAccount, read_held
 from strategies.desk.studies.stress import limits_of
 from strategies.desk.studies.what_if_words import (
-    LEVERAGES,
     AccountAnswer,
     WhatIfAnswer,
     WhatIfOptions,
@@ -271,10 +270,7 @@ def _account(
         setup=plan.setup,
         gap=plan.gap,
         distribution=distribution_of(lived, horizons),
-        by_leverage=tuple(
-            tuple(chance_at_scale(lived.scale[:, k], size / asked) for k in range(len(horizons)))
-            for size in LEVERAGES
-        ),
+        by_leverage=chances_by_leverage(lived.scale, asked),
         largest=_largest(lived, options.chance, largest),
         crashes=tuple(replayed_crashes(plan.setup, history, horizons[-1])),
     )

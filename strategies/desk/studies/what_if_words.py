@@ -16,7 +16,7 @@ from models.studies.what_if.gap import GapAnswer
 from models.studies.what_if.proposal import Opening
 from models.studies.what_if.replay import CrashReplay
 from models.trade.account.scenario_account import ScenarioAccount
-from models.trade.account.scenario_scale import LargestScale
+from models.trade.account.scenario_scale import LEVERAGES, LargestScale
 from models.trade.account.scenario_summary import LEVELS, AccountDistribution, Chance
 from models.trade.risk.worst_hours import WorstDay, recorded_day
 from strategies.desk.backtests.data import MARKER
@@ -25,7 +25,6 @@ from strategies.desk.studies.held_account import HeldAccount
 from strategies.desk.terminal.places import CONFIGS, USER_DATA
 from strategies.desk.terminal.positions import TypedPosition
 
-LEVERAGES: Final = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0)  # of all that was asked for
 _NOT_CHOSEN: Final = (
     "This engine is the default for the crashes, breaks and outages in it, not by the rule of "
     "`breakwater scenarios`, which believes none so far: its chances are cautious, not measured to "

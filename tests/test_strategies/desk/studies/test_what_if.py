@@ -17,10 +17,11 @@ import pandas as pd
 import pytest
 
 from models.scenarios import catalog
+from models.trade.account.scenario_scale import LEVERAGES
 from strategies.desk.backtests.simulated_data import write_simulated
 from strategies.desk.cli import main
 from strategies.desk.studies.coin_candles import gather_coins, pair_in
-from strategies.desk.studies.what_if_words import LEVERAGES, WhatIfOptions
+from strategies.desk.studies.what_if_words import WhatIfOptions
 from tests.places import ROOT
 
 BTC, LTC = "BTC/USDT:USDT", "LTC/USDT:USDT"
