@@ -21,7 +21,7 @@ from strategies.bot.forecast_columns import WARM_UP_CANDLES
 from strategies.human.control import Control
 
 _ADVISED: Final = "hedge_advised_"  # names under which the advised amounts survive a restart
-_ORDER_MARGIN: Final = 1.2  # above the exchange's smallest order, so that prices may move meanwhile
+ORDER_MARGIN: Final = 1.2  # above the exchange's smallest order, so that prices may move meanwhile
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class Planner:
         """Return the smallest order of `pair` that Freqtrade and the exchange both take."""
         limits = (self._host.dp.market(pair) or {}).get("limits") or {}
         cost = (limits.get("cost") or {}).get("min") or 0.0
-        return _ORDER_MARGIN * float(cost)
+        return ORDER_MARGIN * float(cost)
 
 
 def advised_amount(pair: str) -> float:

@@ -8,7 +8,13 @@ from typing import Any
 import plotly.graph_objects as go
 
 from models.reports.hedge.figures import crash_figure, hedge_equity_figure, ratio_figure
-from models.reports.hedge.verdict import bars, hedge_did, hedge_verdict, liquidation_lines
+from models.reports.hedge.verdict import (
+    account_lines,
+    bars,
+    hedge_did,
+    hedge_verdict,
+    liquidation_lines,
+)
 from models.reports.text import day, show
 from models.studies.hedge.backtest import AuditedBacktest
 from models.studies.hedge.measure import HedgeMeasures, HedgeStudy
@@ -46,6 +52,8 @@ def hedge_numbers(
         "liquidations": liquidation_lines(m.survival, study.leverage),
         "years": m.years,
         "spans": m.spans,
+        "accounts": m.accounts,
+        "account_lines": account_lines(m.accounts),
         "lean": m.lean,
         "bars": rows,
         "failures": list(failures),

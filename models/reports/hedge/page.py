@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import plotly.graph_objects as go
 
+from models.reports.hedge.verdict import ACCOUNT_HEADS
 from models.reports.page import report_page, write_page
 from models.reports.text import TableColumn, markdown_table
 
@@ -33,7 +34,7 @@ def write_hedge_report(
     numbers: Mapping[str, Any], figures: Mapping[str, go.Figure], reports_dir: Path, created_ms: int
 ) -> Path:
     """Write the report to a new folder of `reports_dir` and return the folder."""
-    texts = {"table.md": hedge_markdown(numbers["table"])}
+    texts = {"table.md": f"{hedge_markdown(numbers['table'])}\n{accounts_markdown(numbers)}"}
     return write_page(numbers, hedge_page(numbers, figures), texts, reports_dir, created_ms)
 
 
@@ -45,6 +46,14 @@ def hedge_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def accounts_markdown(numbers: Mapping[str, Any]) -> str:
+    """Return the accounts of other sizes as Markdown."""
+    return markdown_table(ACCOUNT_HEADS, numbers["account_lines"])
+
+
 def hedge_page(numbers: Mapping[str, Any], figures: Mapping[str, go.Figure]) -> str:
     """Return the self-contained page."""
-    return report_page("hedge", figures, run=numbers["run"], n=numbers, columns=HEDGE_COLUMNS)
+    return report_page(
+        "hedge", figures, run=numbers["run"], n=numbers, columns=HEDGE_COLUMNS,
+        account_heads=ACCOUNT_HEADS,
+    )  # fmt: skip

@@ -113,6 +113,32 @@ def liquidation_lines(survival: Sequence[Numbers], leverage: float) -> list[dict
     ]  # fmt: skip
 
 
+ACCOUNT_HEADS: Final = (
+    "account", "position", "left unhedged", "hours without each leg", "variance gone", "ES99",
+    "fees, slippage", "impact", "largest order", "opening at once",
+)  # fmt: skip
+
+
+def account_lines(accounts: Sequence[Numbers]) -> list[list[str]]:
+    """Return one line of `ACCOUNT_HEADS` per account of `models.studies.hedge.account_sizes`."""
+    return [_account(a) for a in accounts]
+
+
+def _account(a: Numbers) -> list[str]:
+    money = [f"{a[key]:,.0f} USDT" for key in ("equity_quote", "position_quote")]
+    if not a["position_quote"]:
+        return [money[0], "too small for an order", *["–"] * (len(ACCOUNT_HEADS) - 2)]
+    return [
+        *money, show(a["unhedged"], "pct"),
+        ", ".join(show(share, "pct") for share in a["without_leg"]),
+        cell(a["effectiveness"], "ratio3"), show(a["es99"], "pct2"),
+        f"{show(a['cost_year'], 'pct2')} a year", f"{show(a['impact_year'], 'pct2')} a year",
+        f"{show(a['largest_of_day'], 'pct2')} of a day's volume",
+        f"{show(a['opening_of_hour'], 'pct')} of an hour's volume, moves the price "
+        f"{show(a['opening_impact'], 'pct2')}",
+    ]  # fmt: skip
+
+
 def hedge_verdict(
     ours: Numbers,
     crashes: Sequence[Numbers],

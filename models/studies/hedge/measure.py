@@ -10,6 +10,7 @@ import numpy as np
 
 from models.base.types import FloatArray
 from models.studies.hedge import ladder
+from models.studies.hedge.account_sizes import KnownLiquidity, by_account
 from models.studies.hedge.backtest import AuditedBacktest
 from models.studies.hedge.crashes import NAMED, NamedCrash, worst_weeks
 from models.studies.hedge.effectiveness import (
@@ -23,6 +24,7 @@ from models.studies.hedge.spans import by_crash, by_year
 from models.studies.hedge.survival import Legs, survival
 from models.trade.account.tiers import MarginTiers
 from models.trade.hedging.policy import HedgeSignal
+from models.trade.hedging.rounding import OrderRules
 from models.trade.hedging.simulate import HedgePath
 
 YARDSTICK: Final = "EWMA 48 h, band 0.25"  # what the bars of cost and ES99 are set by
@@ -48,6 +50,8 @@ class HedgeStudy:
         Of the primary, then of each hedge.
     same_coin
         The perpetual against spot of the same coin; None without spot candles.
+    order_rules, liquidity
+        Of the primary, then of each hedge: for accounts of other sizes; None leaves them out.
     leverage
         Of the position, as configured.
     """
@@ -58,6 +62,9 @@ class HedgeStudy:
     signals: Sequence[HedgeSignal] | None
     tiers: Sequence[MarginTiers]
     same_coin: HedgedReturns | None
+    order_rules: Sequence[OrderRules] = ()
+    liquidity: KnownLiquidity | None = None
+    order_margin: float = 1.0  # of the smallest orders, as the strategy plans them
     leverage: float = 2.0  # the position's, whose liquidation is told beside the usual ones
 
 
@@ -79,6 +86,7 @@ class HedgeMeasures:
     path: HedgePath  # of ours
     years: list[_Numbers]  # `models.studies.hedge.spans` of the backtest
     spans: list[_Numbers]  # the same of each of `crashes`
+    accounts: list[_Numbers]  # `models.studies.hedge.account_sizes`
 
 
 def measure_hedge(
@@ -127,6 +135,11 @@ def measure_hedge(
         path=path,
         years=by_year(measured, rng),
         spans=by_crash(measured, told_of, rng),
+        accounts=[]
+        if study.liquidity is None
+        else by_account(
+            scene, study.order_rules, study.liquidity, rng, order_margin=study.order_margin
+        ),
     )
 
 

@@ -76,6 +76,8 @@ def reachable(
 ) -> tuple[float, ...]:
     """Return `target` with the legs too small to be ordered folded into the largest one.
 
+    A target that is not known stays unknown.
+
     Parameters
     ----------
     target
@@ -92,6 +94,8 @@ def reachable(
     >>> reachable((0.3, 0.5), 1000.0, (100.0, 20.0))
     (0.3, 0.5)
     """
+    if not all(math.isfinite(r) for r in target):
+        return tuple(target)  # not known is not nothing: the hedge is held
     fits = [r * primary_notional >= s for r, s in zip(target, smallest, strict=True)]
     if all(fits) or not any(fits):
         return tuple(target) if all(fits) else (0.0,) * len(target)

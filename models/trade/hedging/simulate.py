@@ -22,7 +22,7 @@ from models.trade.hedging.policy import (
     Situation,
     decide_hedge,
 )
-from models.trade.hedging.rounding import OrderRules, executable
+from models.trade.hedging.rounding import OrderRules, executable, reachable
 
 # (row, ratio held of each leg) -> ratio wanted of each leg, or None to leave them alone.
 Decider = Callable[[int, tuple[float, ...]], Sequence[float] | None]
@@ -222,6 +222,9 @@ class PolicyDecider:
         One per row, or None without a model.
     day_candles
         Candles of a day.
+    smallest_quote, notional_quote
+        Smallest order of each leg, (K,), and the position at each close, (N,): targets that cannot
+        be ordered are led as the strategy leads them. None: any amount can be.
     """
 
     def __init__(
@@ -232,21 +235,31 @@ class PolicyDecider:
         *,
         signals: Sequence[HedgeSignal] | None = None,
         day_candles: int = 24,
+        smallest_quote: Sequence[float] = (),
+        notional_quote: FloatArray | None = None,
     ) -> None:
         self._target = [tuple(row) for row in target.tolist()]
         self._width = [tuple(row) for row in width.tolist()]
         self._config, self._signals, self._day = config, signals, day_candles
+        self._smallest, self._notional = tuple(smallest_quote), notional_quote
         self._changed: list[int] = []
         self.actions: dict[HedgeAction, int] = dict.fromkeys(HedgeAction, 0)
 
     def __call__(self, t: int, held: tuple[float, ...]) -> Sequence[float] | None:
         self._changed = [at for at in self._changed if t - at < self._day]
+        target: tuple[float, ...] = self._target[t]
+        least: tuple[float, ...] = ()
+        if self._notional is not None:
+            notional = float(self._notional[t])
+            target = reachable(target, notional, self._smallest)
+            least = tuple(s / notional for s in self._smallest)
         now = Situation(
             held=held,
-            target=self._target[t],
+            target=target,
             width=self._width[t],
             signal=None if self._signals is None else self._signals[t],
             changes_today=len(self._changed),
+            smallest_step=least,
         )
         step = decide_hedge(now, self._config)
         self.actions[step.action] += 1

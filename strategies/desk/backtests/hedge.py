@@ -28,6 +28,7 @@ from models.base.units import DAY_MS, HOUR_MS
 from models.reports.hedge.build import hedge_figures, hedge_numbers
 from models.reports.hedge.page import hedge_markdown, write_hedge_report
 from models.reports.text import day, show
+from models.studies.hedge.account_sizes import liquidity
 from models.studies.hedge.backtest import AuditedBacktest, backtest_returns
 from models.studies.hedge.effectiveness import HedgedReturns
 from models.studies.hedge.ladder import Scene
@@ -36,6 +37,7 @@ from models.studies.hedge.same_coin import same_coin_returns
 from models.trade.account.audit import audit_account
 from models.trade.account.records import AccountAudit, Fill
 from models.trade.hedging.policy import HedgeSignal
+from models.trade.hedging.rounding import OrderRules
 from models.trade.hedging.simulate import Costs, HedgeMarket
 from strategies.account.hedge_config import HedgeConfig, HedgeMode, required_hedge
 from strategies.account.tiers import load_binance_tiers
@@ -43,7 +45,7 @@ from strategies.bot import hedge_frame
 from strategies.bot.config import PackConfig, pack_config
 from strategies.bot.data_check import check_backtest_data
 from strategies.bot.data_files import DataFile
-from strategies.bot.hedge_plan import warm_up_candles
+from strategies.bot.hedge_plan import ORDER_MARGIN, warm_up_candles
 from strategies.desk.backtests.configured import configured
 from strategies.desk.backtests.data import (
     DataSummary,
@@ -60,6 +62,7 @@ from strategies.desk.backtests.demo import (
     run_backtest,
 )
 from strategies.desk.backtests.results import commit, fills, market_path, predictions
+from strategies.desk.loopback.symbols import LISTED
 from strategies.desk.terminal.places import CONFIGS, USER_DATA
 from strategies.desk.terminal.room import kept_report
 from strategies.desk.terminal.waiting import PatientWait
@@ -210,9 +213,15 @@ def _load_study(run: _Run, started_s: float) -> HedgeStudy:
     backtest = _audited(run)
     measured = backtest_returns(backtest)
     start_ms, stop_ms = _span(measured)
-    scene = _scene(run, start_ms, stop_ms)
+    scene, candles = _scene(run, start_ms, stop_ms)
     return HedgeStudy(
         scene=scene,
+        order_rules=_order_rules(run.pairs),
+        order_margin=ORDER_MARGIN,
+        liquidity=liquidity(
+            np.column_stack([c.close for c in candles]),
+            np.column_stack([c.volume for c in candles]),
+        ),
         backtest=backtest,
         measured=measured,
         signals=_signals(run, scene.time_ms, started_s) if run.options.model else None,
@@ -253,7 +262,18 @@ def _audited(run: _Run) -> AuditedBacktest:
     )
 
 
-def _scene(run: _Run, start_ms: int, stop_ms: int) -> Scene:
+def _order_rules(pairs: Sequence[str]) -> list[OrderRules]:
+    """Return lots and smallest orders as the loopback exchange lists them, of others any amount."""
+    listed = {f"{s.base}/USDT:USDT": s for s in LISTED}
+    return [
+        OrderRules(lot_base=float(listed[p].lot), min_notional_quote=float(listed[p].min_notional))
+        if p in listed
+        else OrderRules()
+        for p in pairs
+    ]
+
+
+def _scene(run: _Run, start_ms: int, stop_ms: int) -> tuple[Scene, list[Candles]]:
     first = [int(load_checked(run.datadir, pair, "1h").time_ms[0]) for pair in run.pairs]
     from_ms = max(start_ms - _HISTORY_DAYS * DAY_MS, *first)
     candles = [
@@ -262,7 +282,7 @@ def _scene(run: _Run, start_ms: int, stop_ms: int) -> Scene:
     ]
     own, *legs = (_market(run.datadir, p, c) for p, c in zip(run.pairs, candles, strict=True))
     time_ms = candles[0].time_ms
-    return Scene(
+    scene = Scene(
         time_ms=time_ms,
         primary=own,
         hedges=legs,
@@ -274,6 +294,7 @@ def _scene(run: _Run, start_ms: int, stop_ms: int) -> Scene:
         baseline=run.hedge.baseline,
         policy=run.hedge.policy,
     )
+    return scene, candles
 
 
 def _market(datadir: Path, pair: str, c: Candles) -> HedgeMarket:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.reports.hedge.verdict import bars, hedge_did, hedge_verdict, liquidation_lines
+from models.reports.hedge.verdict import (
+    ACCOUNT_HEADS,
+    account_lines,
+    bars,
+    hedge_did,
+    hedge_verdict,
+    liquidation_lines,
+)
 
 FLUSH = {"name": "flush", "drawdown_net": 0.1, "drawdown_primary": 0.2, "es99_net": 0.01,
          "es99_primary": 0.02}  # fmt: skip
@@ -90,3 +97,21 @@ def test_liquidations_when_listed_then_the_longest_held_counts_and_the_config_s_
     ]  # fmt: skip
     assert [r["yours"] for r in liquidation_lines([row(1.0, 7, 0.0)], 0.2)] == [True]
     assert liquidation_lines([], 2.0) == []
+
+
+def test_accounts_when_one_is_too_small_for_an_order_then_it_says_so_and_no_number() -> None:
+    none = {"equity_quote": 90.0, "position_quote": 0.0}
+    large = {"equity_quote": 3e6, "position_quote": 6e5, "unhedged": 0.02,
+             "without_leg": [1.0, 0.1],
+             "effectiveness": {"value": 0.6, "low": 0.5, "high": 0.7}, "es99": 0.02,
+             "cost_year": 0.01, "impact_year": 0.003, "largest_of_day": 1e-4,
+             "opening_impact": 0.002, "opening_of_hour": 0.05}  # fmt: skip
+    first, second = account_lines([none, large])
+    assert first[:3] == ["90 USDT", "too small for an order", "–"]
+    assert second == [
+        "3,000,000 USDT", "600,000 USDT", "2.0 %", "100.0 %, 10.0 %",
+        "0.600 (0.500 to 0.700)", "2.00 %",
+        "1.00 % a year", "0.30 % a year", "0.01 % of a day's volume",
+        "5.0 % of an hour's volume, moves the price 0.20 %",
+    ]  # fmt: skip
+    assert len(first) == len(second) == len(ACCOUNT_HEADS)

@@ -8,7 +8,13 @@ import numpy as np
 import plotly.graph_objects as go
 
 from models.reports.hedge.figures import crash_figure, hedge_equity_figure, ratio_figure
-from models.reports.hedge.verdict import bars, hedge_did, hedge_verdict, liquidation_lines
+from models.reports.hedge.verdict import (
+    account_lines,
+    bars,
+    hedge_did,
+    hedge_verdict,
+    liquidation_lines,
+)
 from models.studies.hedge import ladder
 from models.studies.hedge.crashes import worst_weeks
 from models.studies.hedge.effectiveness import effectiveness, episode, paired
@@ -72,6 +78,14 @@ def sample(scene: ladder.Scene) -> tuple[dict[str, Any], dict[str, go.Figure], d
         "paid": [("fees", "−1 USDT"), ("the hedge in all", "−5 USDT")],
         "years": by_year(ours, np.random.default_rng(1)),
         "spans": by_crash(ours, weeks, np.random.default_rng(1)),
+        "account_lines": account_lines(
+            [{"equity_quote": 90.0, "position_quote": 0.0},
+             {"equity_quote": 3e6, "position_quote": 6e5, "unhedged": 0.02,
+             "without_leg": [1.0, 0.1],
+              "trades": 9, "effectiveness": row["effectiveness"], "es99": 0.02, "cost_year": 0.01,
+              "impact_year": 0.003, "largest_of_day": 1e-4, "opening_impact": 0.002,
+              "opening_of_hour": 0.05}]
+        ),
         "liquidations": liquidation_lines(lost, 5.0),
         "headline": "h", "did": hedge_did(row, crashes),
         "failures": ["something raised exception"], "ours": row, "account": [("fees", "1 USDT")],

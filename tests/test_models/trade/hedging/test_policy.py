@@ -213,5 +213,11 @@ def test_executable_when_closing_then_any_size_goes_and_no_dust_stays() -> None:
     assert executable(-0.04, -2.0, 100.0, rules) == 0.0  # an order of 4 dollars
 
 
+def test_reachable_when_a_target_is_not_known_then_it_stays_unknown_and_is_not_nothing() -> None:
+    told = reachable((float("nan"), 0.5), 1_000.0, (100.0, 20.0))
+    assert math.isnan(told[0])
+    assert told[1] == 0.5
+
+
 def test_reachable_when_no_leg_can_be_ordered_then_there_is_no_hedge() -> None:
     assert reachable((0.3, 0.5), 100.0, (100.0, 100.0)) == (0.0, 0.0)
