@@ -100,8 +100,8 @@ def account_tiles(run: AuditedBacktest) -> list[tuple[str, str]]:
     ]
 
 
-def paid_lines(run: AuditedBacktest, ours: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what the hedge cost and made in money, and of the position a year."""
+def paid_lines(run: AuditedBacktest, ours: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return what the hedge cost and made, each in money and as a share of the position a year."""
     fees = run.both.fees_quote - run.alone.fees_quote
     slippage = run.both.slippage_quote - run.alone.slippage_quote
     funding = run.both.funding_quote - run.alone.funding_quote
@@ -110,13 +110,11 @@ def paid_lines(run: AuditedBacktest, ours: Mapping[str, Any]) -> list[tuple[str,
         - (run.alone.equity_close[-1] - run.alone.start_wallet_quote)
     )
     return [
-        ("fees and slippage of the hedge",
-         f"{_usdt(-fees - slippage)}, {show(ours['cost_year'], 'pct2')} of the position a year"),
-        ("funding the hedge received", f"{_usdt(funding)}, {show(ours['funding_year'], 'gain2')} "
-         "of the position a year"),
-        ("what the instruments' prices made of the hedge",
-         _usdt(made + fees + slippage - funding)),
-        ("the hedge in all", _usdt(made)),
+        ("fees and slippage of the hedge", _usdt(-fees - slippage),
+         show(-ours["cost_year"], "gain2")),
+        ("funding the hedge received", _usdt(funding), show(ours["funding_year"], "gain2")),
+        ("what the instruments' prices made of it", _usdt(made + fees + slippage - funding), "–"),
+        ("the hedge in all", _usdt(made), "–"),
     ]  # fmt: skip
 
 

@@ -75,7 +75,7 @@ def sample(scene: ladder.Scene) -> tuple[dict[str, Any], dict[str, go.Figure], d
     out = {
         "format": 1, "kind": "hedge", "verdict": hedge_verdict(row, crashes),
         "bars": bars(row, row, crashes, None),
-        "paid": [("fees", "−1 USDT"), ("the hedge in all", "−5 USDT")],
+        "paid": [("fees", "−1 USDT", "−0.10 %"), ("the hedge in all", "−5 USDT", "–")],
         "years": by_year(ours, np.random.default_rng(1)),
         "spans": by_crash(ours, weeks, np.random.default_rng(1)),
         "account_lines": account_lines(
