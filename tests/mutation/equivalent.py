@@ -362,4 +362,14 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     ("strategies.guard.adoption", "adopt_exits: 0 -> 1"): (
         "an order without a time is before every one that was asked for since 1970"
     ),
+    (
+        _READINGS,
+        "Readings._overlap: DAY_MS // self._host.candle_ms -> DAY_MS * self._host.candle_ms",
+    ): _SEEN_BEFORE,
+    ("strategies.guard.unknowns", "Unknowns.note: 0 -> 1"): (
+        "without a control nobody is told since when"
+    ),
+    ("strategies.guard.unknowns", "Unknowns._close: True -> False"): (
+        "whether it was told is read of what is unknown still, and of nothing that is over"
+    ),
 }

@@ -352,6 +352,19 @@ def test_fills_when_nobody_knows_of_one_then_it_counts_for_half_a_day(
     assert ("order 90" in why(s)) is halts
 
 
+@pytest.mark.parametrize(("when", "halts"), [(0, True), (-0.001, False)])
+def test_fills_when_nobody_knows_of_one_from_before_the_start_then_it_is_no_matter_of_this_run(
+    s: Any, client: Client, open_trades: list[Any], when: float, halts: bool
+) -> None:
+    holding(s, open_trades, STOP)
+    client.orders = [resting("7")]
+    loops(s, 20)
+    client.executions = [executed("90", when, 1.0)]
+    client.wallet -= 1.0
+    loops(s, 30, 38, 46)
+    assert ("order 90" in why(s)) is halts
+
+
 @pytest.mark.parametrize(("when", "halts"), [(36, True), (35.999, False)])
 def test_fills_when_the_bot_booked_one_then_the_exchange_has_to_know_it_for_a_day(
     s: Any, client: Client, when: float, halts: bool

@@ -167,14 +167,27 @@ def test_losses_when_they_lack_something_for_long_then_that_is_told_and_reduces_
     assert str(s.control.store.read().mode) == "ACTIVE"
 
 
+def test_losses_when_they_lack_something_in_one_loop_then_it_is_known_in_the_next_that_has_it(
+    s: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as m:
+        m.setattr(LossBook, "observe", lambda book, *_: book.state)
+        s.guarding.closed(PAIR, LATER)
+        s.guarding.loop(LATER)
+    assert s.guarding.unknowns.of("") == {f"the result of a fill in {PAIR}"}
+    s.guarding.loop(LATER + timedelta(seconds=1))
+    assert s.guarding.unknowns.of("") == set()
+
+
 def test_losses_when_the_account_is_unknown_then_that_is_noted_and_not_what_they_lack_for_it(
     s: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s.guarding.unknowns.note("another matter", "silent")
     monkeypatch.setattr(LossBook, "observe", lambda book, *_: book.state)
     s.guarding.closed(PAIR, LATER)
-    s.guarding.loop(LATER)
-    assert {u.what for u in s.control.store.read().unknown} == {"another matter"}
+    for _ in range(2):
+        s.guarding.loop(LATER)
+        assert {u.what for u in s.control.store.read().unknown} == {"another matter"}
     s.guarding.unknowns.known("another matter")
     s.guarding.loop(LATER)
     assert len(s.control.store.read().unknown) == 1
