@@ -416,10 +416,11 @@ def test_fills_when_one_is_listed_late_then_nothing_halts(
     assert loops(s, 37, 60) is ControlMode.ACTIVE
 
 
+@pytest.mark.parametrize("filled", [0.0, 2.0], ids=["not booked", "booked in part"])
 def test_fills_when_they_are_of_an_order_still_open_then_they_are_on_their_way(
-    s: Any, client: Client, open_trades: list[Any]
+    s: Any, client: Client, open_trades: list[Any], filled: float
 ) -> None:
-    waiting = order("1", ft_is_open=True, safe_filled=0.0, safe_remaining=5.0)
+    waiting = order("1", ft_is_open=True, safe_filled=filled, safe_remaining=5.0 - filled)
     trade = holding(s, open_trades, waiting, STOP)
     client.orders = [resting("7"), resting("1", triggerPrice=None, reduceOnly=False)]
     s.guarding.booked(PAIR, order("0"), at(10))
@@ -430,7 +431,7 @@ def test_fills_when_they_are_of_an_order_still_open_then_they_are_on_their_way(
     trade.open_orders, client.orders = [], client.orders[:1]
     client.executions.append(executed("1", 70, 3.0))
     client.wallet -= 0.2
-    assert loops(s, 75, 95) is ControlMode.ACTIVE
+    assert loops(s, 75, 85, 95) is ControlMode.ACTIVE
 
 
 def test_fills_when_a_stop_was_triggered_then_the_order_behind_it_is_looked_at(

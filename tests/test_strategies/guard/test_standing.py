@@ -236,5 +236,10 @@ def test_losses_when_they_are_dated_ahead_then_people_are_told_in_true_words_and
     assert s.control.store.read().may_add_risk
 
 
+def test_losses_when_their_date_is_right_then_nobody_is_told_anything_of_it(s: Any) -> None:
+    s.guarding.loop(LATER)
+    assert [n for n in s.control.store.read().notices if "losses" in str(n)] == []
+
+
 def full_disk(*_: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
