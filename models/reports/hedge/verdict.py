@@ -172,7 +172,7 @@ def hedge_verdict(
     return {
         "kind": kind,
         "headline": f"The position's worst day was {day} with the hedge, {unhedged} without; it "
-        f"cost {price} of the position a year.",
+        f"cost {price} of the position a year in fees and slippage.",
         "sentence": sentence,
     }
 

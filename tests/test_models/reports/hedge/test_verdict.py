@@ -43,7 +43,7 @@ def test_verdict_when_read_then_it_says_what_the_hedge_took_and_what_it_cost() -
     assert said["kind"] == "good"
     assert said["headline"] == (
         "The position's worst day was −5.0 % with the hedge, −15.0 % without; it cost 0.92 % of "
-        "the position a year."
+        "the position a year in fees and slippage."
     )
     assert "60.6 % of the hourly variance gone (95 % interval 50.0 to 70.0 %)." in said["sentence"]
     assert "milder in the one crash of the span" in said["sentence"]
