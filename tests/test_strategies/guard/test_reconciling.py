@@ -144,6 +144,7 @@ def test_orders_when_a_difference_lasts_then_it_halts_and_says_which(
 def test_orders_when_the_exchange_was_silent_only_for_freqtrade_then_it_has_another_loop(
     s: Any, client: Client, open_trades: list[Any]
 ) -> None:
+    s.dp.current_whitelist = lambda: [PAIR, OTHER]  # another pair's looks are not its own
     holding(s, open_trades, STOP)
     client.orders = []
     # The exchange answers every look. Freqtrade, which asked in between, was refused again and
@@ -198,6 +199,16 @@ def test_positions_when_a_person_resumes_then_only_what_is_seen_after_it_halts_a
         s.dp._exchange.positions = []  # at the exchange, by hand, and at once
     s.control.commands.resume(ANN)
     assert loops(s, 38.5) is (ControlMode.ACTIVE if closed else ControlMode.HALTED)
+
+
+def test_orders_when_a_person_resumes_as_a_candle_closes_then_what_was_seen_before_does_not_halt(
+    s: Any, client: Client
+) -> None:
+    client.orders = [resting("66", clientOrderId="web_1")]
+    assert loops(s, 20, 26, 32, 38) is ControlMode.HALTED
+    client.orders = []
+    s.control.commands.resume(ANN)
+    assert loops(s, 3598) is ControlMode.ACTIVE  # too near to ask for orders
 
 
 def test_orders_when_the_strategy_keeps_no_stops_there_then_none_is_missed(
