@@ -170,7 +170,7 @@ def _inside(entry: ComparedModel, truth: Truth) -> FloatArray:
 def _trading(
     entry: ComparedModel, truth: Truth, trading: Trading, rng: np.random.Generator
 ) -> dict[str, Any]:
-    """Return net log return of all days and Sharpe ratio of the pack's own rules at one unit of stake.
+    """Return the net log return and Sharpe ratio of the pack's own rules at one unit of stake.
 
     `stressed` doubles the costs and acts one candle later.
     """
