@@ -67,3 +67,8 @@ def test_exit_when_it_does_not_explain_what_is_missing_then_it_stays(
 ) -> None:
     assert reopen_exit(held, missing) == []
     assert commits == []
+
+
+def test_exit_when_a_later_one_was_cancelled_unfilled_then_the_filled_one_is_booked() -> None:
+    held = trade(10.0, order("buy", 10.0), order("sell", 4.0), order("sell", 0.0))
+    assert reopen_exit(held, 4.0) == ["BTC: sell-4 had not reached its trade"]

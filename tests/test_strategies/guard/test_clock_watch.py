@@ -138,3 +138,10 @@ def test_clock_when_it_is_off_by_just_a_second_then_nobody_is_told_and_it_counts
     assert world.look() == ""
     assert world.told == []
     assert world.control.jump_ms == 0
+
+
+def test_clock_when_it_is_off_by_another_number_then_that_is_not_told_again(world: World) -> None:
+    for _ in range(2):
+        world.theirs_ms += 1_500
+        world.look()
+    assert len(world.told) == 1
