@@ -27,6 +27,7 @@ from tests.test_contract.pages import DOCS, README, text
 
 DATA, EVENTS = "/path/to/freqtrade/data/binance", "a folder of the nine crashes"
 EVENT: Final = "/path/to/events/"  # one of them, beside the data
+CRASHES: Final = "/path/to/crashes"  # all of them, beside the data
 _LINE: Final = re.compile(r"^Measured: (?:`([^`]+)`|by no command)(.*)$", re.MULTILINE)
 _TAIL: Final = 20  # lines of an output without a table
 
@@ -73,9 +74,11 @@ def _spelled_out(command: str, note: str) -> list[str]:
 def arguments(found: Measurement, data: Path, events: Path | None, userdir: Path) -> list[str]:
     """Return the words to run; empty where no command, or no folder of crashes, is there."""
     where = events if EVENTS in found.note else data
-    if not found.command or where is None or (EVENT in found.command and events is None):
+    beside = EVENT in found.command or CRASHES in found.command
+    if not found.command or where is None or (beside and events is None):
         return []
-    words = shlex.split(found.command.replace(DATA, str(where)).replace(EVENT, f"{events}/"))
+    command = found.command.replace(DATA, str(where)).replace(CRASHES, str(events))
+    words = shlex.split(command.replace(EVENT, f"{events}/"))
     if words[0] == "make":
         return [*words, f"USERDIR={userdir}"]
     if words[0] == "python":

@@ -32,8 +32,8 @@ class OutlookConfig:
 
     enabled: bool = True  # in a process of its own, at the lowest priority; needs the extra tails
     engine: str = "mixture"  # that draws the paths; `breakwater scenarios` judges them
-    seed: int = 0
-    paths: int = 10_000
+    seed: int = 0  # the same paths for the same account and candles
+    paths: int = 10_000  # more of them narrow the intervals of the chances
     limit_s: float = 600.0  # the process is ended after that, and risk says so
     memory_mib: int = 1024  # that it may have beyond its libraries
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -39,7 +40,6 @@ from strategies.bot.outlook_request import OutlookRequest, read_request
 
 HORIZON_DAYS: Final = (1, 3, 7)
 REFUSED: Final = 3  # exit status: the answer says why there is no outlook
-LATE: Final = 4
 _LOOKS_S: Final = 1.0
 _NEEDS: Final = "pip install 'breakwater[tails]', or breakwater.outlook.engine: bootstrap"
 
@@ -195,7 +195,7 @@ def end_with(asker: int, limit_s: float) -> None:
     begun_s = time.monotonic()
     while os.getppid() == asker and time.monotonic() - begun_s < limit_s:
         time.sleep(_LOOKS_S)
-    os._exit(LATE)
+    os.kill(os.getpid(), signal.SIGKILL)  # from this thread; nothing is left half-written
 
 
 def _give_way() -> None:

@@ -23,7 +23,7 @@ from models.operate.control.outlook import Outlook, outlook_from
 from strategies.bot.market_data import load_checked
 from strategies.bot.outlook import launch_worker
 from strategies.bot.outlook_request import OutlookRequest, write_request
-from strategies.bot.outlook_worker import LATE, REFUSED, compute_outlook
+from strategies.bot.outlook_worker import REFUSED, compute_outlook
 from strategies.desk.cli import main
 from tests.places import ROOT
 from tests.test_models.operate.control.outlooks import HOUR_MS
@@ -240,4 +240,4 @@ def test_process_when_it_takes_too_long_then_it_ends_itself() -> None:
         "import os; from strategies.bot.outlook_worker import end_with; end_with(os.getppid(), 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, timeout=TOLD)
-    assert done.returncode == LATE
+    assert done.returncode == -signal.SIGKILL

@@ -38,7 +38,7 @@ def tiers() -> MarginTiers:
 def no_gap_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: sizes as they were before a repeat of the worst hour limited them."""
     mild = WorstHour(fall_frac=1e-6, rise_frac=1e-6)
-    monkeypatch.setattr(gap, "recorded", lambda pair, at_marks=False: mild)
+    monkeypatch.setattr(gap, "recorded", lambda pair, **_: mild)
     monkeypatch.setattr("models.studies.stress.replay.recorded", lambda pair: mild)
 
 

@@ -50,7 +50,8 @@ REPORTING = sorted(set(leaving()) - {"worst-hours"})
 
 
 def test_report_when_a_command_writes_one_then_it_names_the_place_and_keeps_what_fails() -> None:
-    assert len(writers()) == len(REPORTING) == 11
+    assert len(REPORTING) == 11
+    assert len(writers()) == 12  # stress writes one page or another
     for module in writers():
         assert "kept_report(" in (DESK / module).read_text(encoding="utf-8"), module
 
