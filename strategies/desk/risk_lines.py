@@ -108,6 +108,10 @@ def _stress(options: argparse.Namespace) -> int:
     from strategies.desk.studies.stress import StressOptions, run_stress
 
     chosen = StressOptions(**given_options(options))
+    if chosen.history is not None and not chosen.worst_day:
+        raise ConfigError(
+            "--history is read with --worst-day only", cure="add --worst-day 0.15, or leave it out"
+        )
     return run_numbered(chosen) if chosen.worst_day else run_stress(chosen)
 
 

@@ -211,3 +211,10 @@ def test_stress_when_another_coin_is_wanted_and_no_data_named_then_it_answers_fo
     """The simulated crash is one coin's: who asked for another would take it for his."""
     assert main(["stress", "--pair", "LTC/USDT:USDT", "--userdir", str(tmp_path)]) == 2
     assert "expected candles of LTC/USDT:USDT" in capsys.readouterr().err
+
+
+def test_stress_when_a_history_is_given_that_nothing_reads_then_it_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["stress", "--history", str(tmp_path), "--data", str(tmp_path)]) == 2
+    assert "--history is read with --worst-day only" in capsys.readouterr().err
