@@ -372,4 +372,7 @@ EQUIVALENT: Final[dict[tuple[str, str], str]] = {
     ("strategies.guard.unknowns", "Unknowns._close: True -> False"): (
         "whether it was told is read of what is unknown still, and of nothing that is over"
     ),
+    ("strategies.guard.second_source", "SecondSource._closed: 1 -> 2 #2"): (
+        "any length below 0 is the one that numpy finds itself"
+    ),
 }

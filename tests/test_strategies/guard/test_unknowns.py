@@ -284,6 +284,46 @@ def test_state_when_it_cannot_be_written_then_the_loop_goes_on_and_it_is_tried_a
     assert "unknown since" in desk.shown()
 
 
+def test_state_when_nothing_has_changed_then_it_is_not_written_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, written = desk.control.store.note_unknown, list[Any]()
+
+    def noted(now: Any, said: Any) -> None:
+        written.append((now, list(said)))
+        write(now, said)
+
+    monkeypatch.setattr(desk.control.store, "note_unknown", noted)
+    desk.at(0)
+    assert written == []
+    for when in (1, 2, 3):
+        desk.at(when, a=WHAT)
+    assert len(written) == 1
+    desk.at(4)
+    desk.at(5)
+    assert len(written) == 2
+
+
+def test_unknown_when_it_was_over_before_a_restart_then_it_is_shown_for_its_hour(
+    desk: Desk,
+) -> None:
+    for when in (0, 60):
+        desk.at(when, a=WHAT)
+    desk.at(61)
+    desk.start()
+    desk.at(3660)
+    assert "known again" in desk.shown()
+    desk.at(3661)
+    assert "known again" not in desk.shown()
+
+
+def test_is_unknown_when_one_of_several_is_then_it_says_so(desk: Desk) -> None:
+    desk.unknowns.note(WHAT, "none")
+    assert desk.unknowns.is_unknown("the losses", WHAT)
+    assert not desk.unknowns.is_unknown("the losses", "the market of BTC")
+    assert not desk.unknowns.is_unknown()
+
+
 def test_backtest_when_something_is_unknown_then_nothing_follows() -> None:
     quiet = Unknowns(None, GuardConfig())
     assert quiet.ask(WHAT, failing) is None
