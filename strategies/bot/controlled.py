@@ -24,6 +24,7 @@ from models.trade.risk.snapshot import Exposure
 from strategies.account.collateral import require_stake_collateral
 from strategies.account.safety_rules import Purpose
 from strategies.account.stops import cancel_outgrown
+from strategies.bot.end_signals import end_if_told_to, keep_words_to_end
 from strategies.bot.fail_closed import on_error_return
 from strategies.bot.followed import lost_pairs
 from strategies.bot.hooks import runs_always
@@ -45,7 +46,7 @@ from strategies.seams.bot_end import EndListener, listen_for_the_end
 from strategies.seams.data_provider import exchange_if_any, exchange_of
 from strategies.seams.force_entry import explain_force_entry
 from strategies.seams.trade_deletion import ask_before_deleting
-from strategies.seams.worker import try_before_reloading
+from strategies.seams.worker import before_each_loop, try_before_reloading
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +87,8 @@ class ControlledStrategy(IStrategy):  # type: ignore[misc]  # Freqtrade ships no
             self._asked_to_stop = True
 
         listen_for_the_end(EndListener(asked, stopped, lambda: control.stopped("end of process")))
+        keep_words_to_end()
+        before_each_loop(end_if_told_to)
         explain_force_entry(control.reasons)
         ask_before_deleting(self._held_by_the_exchange)
         check = partial(self._check_reload, dict(self.config))

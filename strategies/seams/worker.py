@@ -36,6 +36,7 @@ _workers: Final[list[Worker]] = []
 _checks: Final[list[CheckConfig]] = []
 _judges: Final[list[JudgeStrategy]] = []
 _begun: Final[list[Callable[[], None]]] = []
+_each_loop: Final[list[Callable[[], None]]] = []
 
 
 def try_before_reloading(
@@ -57,6 +58,15 @@ def try_before_reloading(
     RPC._rpc_reload_config = _rpc_reload_config
 
 
+def before_each_loop(act: Callable[[], None]) -> None:
+    """Call `act` before each loop of the bot, also of one that is stopped; what it raises ends it.
+
+    In the place of an earlier one.
+    """
+    _each_loop[:] = [act]
+    Worker._worker = _worker
+
+
 def is_paused() -> bool:
     """Whether a person has told Freqtrade to open nothing; False where no worker runs."""
     return any(worker.freqtrade.state == State.PAUSED for worker in _workers)
@@ -64,6 +74,8 @@ def is_paused() -> bool:
 
 def _worker(worker: Worker, old_state: State | None) -> State:
     _workers[:] = [worker]
+    for act in _each_loop:
+        act()
     return _WORKER(worker, old_state)
 
 
