@@ -10,13 +10,14 @@ from typing import Final
 import numpy as np
 
 from models.base.errors import AlignmentError
-from models.base.types import BoolArray, IntArray
+from models.base.types import BoolArray, FloatArray, IntArray
 from models.base.units import HOUR_MS
 
 # Candles a running bot hands to a forecast, so the longest context any network may be served with.
 MAX_CONTEXT_CANDLES: Final = 256
 # What is tried, shortest first: the smallest that reproduces the whole pass is served.
 CONTEXTS: Final = (64, 128, MAX_CONTEXT_CANDLES)
+DAY_HOURS: Final = 24
 WEEK_HOURS: Final = 168
 
 
@@ -100,6 +101,18 @@ def sequences(run: Span, burn_in: int, steps: int, phase: int = 0) -> Iterator[t
     for first, stop in pairwise(cuts):
         if stop > first:
             yield Span(first - burn_in, stop), first
+
+
+def clock_flags() -> FloatArray:
+    """Return which hour of the day and which weekday each hour of the week is, (168, 24 + 7).
+
+    Examples
+    --------
+    >>> np.flatnonzero(clock_flags()[25]).tolist()
+    [1, 25]
+    """
+    hour = np.arange(WEEK_HOURS)
+    return np.hstack((np.eye(DAY_HOURS)[hour % DAY_HOURS], np.eye(7)[hour // DAY_HOURS]))
 
 
 def hour_of_week(time_ms: IntArray, candle_ms: int) -> IntArray:

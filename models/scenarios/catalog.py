@@ -18,7 +18,12 @@ from models.scenarios.paths import Engine
 
 def extreme_with_long_memory() -> ExtremeValues:
     """Return extreme values over volatility that forgets slowly where GARCH is integrated."""
-    return ExtremeValues(base=FilteredHistory(stand_in="long memory"), name="memory")
+    return ExtremeValues(base=FilteredHistory(volatility="garch, long memory"), name="memory")
+
+
+def extreme_with_har() -> ExtremeValues:
+    """Return extreme values over volatility of past ranges and the clock, rows drawn at theirs."""
+    return ExtremeValues(base=FilteredHistory(volatility="har", neighbours=0.2), name="har")
 
 
 ENGINES: Final[Mapping[str, Callable[[], Engine]]] = {
@@ -29,6 +34,7 @@ ENGINES: Final[Mapping[str, Callable[[], Engine]]] = {
     "hawkes": HawkesCascades,
     "mixture": Mixture,
     "memory": extreme_with_long_memory,
+    "har": extreme_with_har,
 }
 
 # Engines that pass the rule of `models.studies.scenarios.rule` (user_data/docs/scenarios.md): none.

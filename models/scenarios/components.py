@@ -35,22 +35,24 @@ class ComponentVolatility:
     count: IntArray  # (A,) components of each coin
     notes: tuple[str, ...] = ()
 
-    def variances(self, close: FloatArray) -> FloatArray:
-        """Return sigma2 of each row and of the one to come, (R, A) -> (R + 1, A)."""
-        return self.level(self.parts.variances(self._spread(close)))
+    def variances(self, history: CoinHistory) -> FloatArray:
+        """Return sigma2 of each row and of the one to come, (R + 1, A)."""
+        return self.level(self.parts.of_returns(self._spread(history.close)))
 
-    def newest(self, close: FloatArray) -> FloatArray:
-        """Return the state after a history's last row, (R, A) -> (C,)."""
-        return self.parts.newest(self._spread(close))
+    def newest(self, history: CoinHistory) -> FloatArray:
+        """Return the state after a history's last row, (C,)."""
+        return np.asarray(self.parts.of_returns(self._spread(history.close))[-1])
 
     def level(self, state: FloatArray) -> FloatArray:
         """Return sigma2 of a state, (..., C) -> (..., A)."""
         first = np.cumsum(self.count) - self.count
         return np.asarray(np.add.reduceat(state * self.weight, first, axis=-1))
 
-    def after(self, state: FloatArray, close: FloatArray) -> FloatArray:
-        """Return the state of the next candle from this one's and its return, (P, C), (P, A)."""
-        return self.parts.after(state, self._spread(close))
+    def after(
+        self, state: FloatArray, close: FloatArray, low: FloatArray, high: FloatArray
+    ) -> FloatArray:
+        """Return the state (P, C) of the next candle from this one's and its return, (P, A)."""
+        return self.parts.after(state, self._spread(close), low, high)
 
     def _spread(self, close: FloatArray) -> FloatArray:
         return np.repeat(close, self.count, axis=-1)
@@ -100,5 +102,5 @@ def fit_component_volatility(
             parts=parts, weight=np.concatenate(weights), count=count, notes=tuple(notes)
         )
 
-    most = WILDEST**2 * limited(np.full(len(start), np.inf)).variances(history.close).max(axis=0)
+    most = WILDEST**2 * limited(np.full(len(start), np.inf)).variances(history).max(axis=0)
     return limited(np.repeat(most, count))

@@ -14,6 +14,7 @@ Breaks where volatility jumps without a large return before it, and at its daily
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -44,11 +45,15 @@ class CoinVolatility:
     most: FloatArray  # sigma2 is cut there
     notes: tuple[str, ...] = ()
 
-    def variances(self, close: FloatArray) -> FloatArray:
-        """Return sigma2 of each row and of the one to come, (R, A) -> (R + 1, A).
+    def variances(self, history: CoinHistory) -> FloatArray:
+        """Return sigma2 of each row and of the one to come, (R + 1, A).
 
         Row t is known at the close of t - 1.
         """
+        return self.of_returns(history.close)
+
+    def of_returns(self, close: FloatArray) -> FloatArray:
+        """Return sigma2 of each of some returns and of the one to come, (R, A) -> (R + 1, A)."""
         out = np.empty((len(close) + 1, close.shape[1]))
         out[0] = self.start
         for i, r in enumerate(close.T):
@@ -57,16 +62,18 @@ class CoinVolatility:
             out[1:, i] = lfilter([1.0], [1.0, -self.beta[i]], into, zi=[kept])[0]
         return np.minimum(out, self.most)
 
-    def newest(self, close: FloatArray) -> FloatArray:
-        """Return the state after a history's last row, (R, A) -> (A,): here sigma2 itself."""
-        return np.asarray(self.variances(close)[-1])
+    def newest(self, history: CoinHistory) -> FloatArray:
+        """Return the state after a history's last row, (A,): here sigma2 itself."""
+        return np.asarray(self.variances(history)[-1])
 
     def level(self, state: FloatArray) -> FloatArray:
         """Return sigma2 of a state: here the state."""
         return state
 
-    def after(self, variance: FloatArray, close: FloatArray) -> FloatArray:
-        """Return sigma2 of the next candle from this one's and its return, both (P, A)."""
+    def after(
+        self, variance: FloatArray, close: FloatArray, low: FloatArray, high: FloatArray
+    ) -> FloatArray:
+        """Return sigma2 of the next candle from this one's and its return, (P, A) each."""
         return np.minimum(self.omega + self.alpha * close**2 + self.beta * variance, self.most)
 
 
@@ -76,13 +83,15 @@ class Volatility(Protocol):
     @property
     def notes(self) -> tuple[str, ...]: ...
 
-    def variances(self, close: FloatArray) -> FloatArray: ...  # (R, A) -> (R + 1, A)
+    def variances(self, history: CoinHistory) -> FloatArray: ...  # (R + 1, A)
 
-    def newest(self, close: FloatArray) -> FloatArray: ...  # (R, A) -> (S,)
+    def newest(self, history: CoinHistory) -> FloatArray: ...  # (S,)
 
     def level(self, state: FloatArray) -> FloatArray: ...  # (..., S) -> (..., A)
 
-    def after(self, state: FloatArray, close: FloatArray, /) -> FloatArray: ...  # (P, S), (P, A)
+    def after(
+        self, state: FloatArray, /, close: FloatArray, low: FloatArray, high: FloatArray
+    ) -> FloatArray: ...  # (P, S) and the drawn candle, (P, A) each
 
 
 def fit_coin_volatility(history: CoinHistory, fit_days: float = FIT_DAYS) -> CoinVolatility:
@@ -106,7 +115,7 @@ def fit_coin_volatility(history: CoinHistory, fit_days: float = FIT_DAYS) -> Coi
     unlimited = CoinVolatility(
         omega=omega, alpha=alpha, beta=beta, start=start, most=np.full(len(start), np.inf)
     )
-    most = WILDEST**2 * unlimited.variances(history.close).max(axis=0)
+    most = WILDEST**2 * unlimited.variances(history).max(axis=0)
     return CoinVolatility(
         omega=omega, alpha=alpha, beta=beta, start=start, most=most, notes=tuple(notes)
     )
@@ -123,15 +132,26 @@ def garch_by_coin(
         If there are fewer than `LEAST_FIT_ROWS`, or a coin's price never moves.
     """
     newest = _newest(history, fit_days)
-    still = [c for c, r in zip(history.coins, newest.T, strict=True) if not r.any()]
-    if len(newest) < LEAST_FIT_ROWS or still:
+    require_moving_coins(history.coins, newest)
+    return [_garch(r) for r in newest.T]
+
+
+def require_moving_coins(coins: Sequence[str], moves: FloatArray) -> None:
+    """Refuse moves (R, A) that no volatility can be fitted to.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than `LEAST_FIT_ROWS`, or a coin's price never moves.
+    """
+    still = [c for c, r in zip(coins, moves.T, strict=True) if not r.any()]
+    if len(moves) < LEAST_FIT_ROWS or still:
         raise InputError(
-            f"expected at least {LEAST_FIT_ROWS} rows in which every coin moves, got {len(newest)}"
+            f"expected at least {LEAST_FIT_ROWS} rows in which every coin moves, got {len(moves)}"
             + (f", and {', '.join(still)} never move" if still else ""),
             where="volatility",
             cure="hand in a longer history, or leave the coin out",
         )
-    return [_garch(r) for r in newest.T]
 
 
 def _newest(history: CoinHistory, fit_days: float) -> FloatArray:

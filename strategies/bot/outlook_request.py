@@ -21,7 +21,7 @@ from models.trade.account.scenario_account import ADL_FALL_FRAC, ScenarioAccount
 from models.trade.account.tiers import MarginTier, MarginTiers
 
 ENGINE_NAMES: Final = (
-    "bootstrap", "filtered", "extreme", "jumps", "hawkes", "mixture", "memory",
+    "bootstrap", "filtered", "extreme", "jumps", "hawkes", "mixture", "memory", "har",
 )  # fmt: skip
 _COLUMNS: Final = tuple(f.name for f in fields(Candles))
 

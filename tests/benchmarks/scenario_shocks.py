@@ -77,7 +77,7 @@ def foreseen(data: Path) -> tuple[list[str], IntArray, dict[tuple[int, float], F
         )
         fitted = ExtremeValues().fit(history.until(start))
         rows = (history.time_ms >= start) & (history.time_ms < min(stop, STOP_MS))
-        sigma = np.sqrt(fitted.volatility.variances(history.close)[:-1][rows])
+        sigma = np.sqrt(fitted.volatility.variances(history)[:-1][rows])
         times.append(history.time_ms[rows])
         rng = np.random.default_rng(year)
         for side in (1, -1):

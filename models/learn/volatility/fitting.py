@@ -17,7 +17,7 @@ from torch import Tensor
 from models.base import columns
 from models.base.errors import InputError
 from models.base.types import BoolArray, FloatArray, IntArray
-from models.base.windows import WEEK_HOURS, Span, hour_of_week
+from models.base.windows import Span, clock_flags, hour_of_week
 from models.learn.export.onnx import to_onnx
 from models.learn.hazard.proportional import (
     COVARIATE_CLIP,
@@ -37,8 +37,6 @@ from models.learn.volatility.inputs import (
 )
 from models.learn.volatility.served import LogVolatility, ServedVolatility, VolatilityHeads
 from models.serve.session import graph_input
-
-_HOURS = 24
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def fit_volatility(data: Prepared) -> Fitted:
         left_out=left_out,
         facts={
             "time_origin_ms": int(job.time_ms[0]),
-            "parameters": len(parts.regression.slope) + _HOURS + WEEK_HOURS // _HOURS + 1,
+            "parameters": len(parts.regression.slope) + clock_flags().shape[1] + 1,
             "volatility": parts.facts,
             "libraries": {"scikit-learn": sklearn.__version__},
         },
@@ -220,7 +218,7 @@ def fit_regression(rows: RangeRows, inputs: RangeInputs, ridge: float) -> LogVol
     """Return the ridge regression of the range to come on past ranges, hour and weekday."""
     scaler = StandardScaler().fit(rows.logs, sample_weight=rows.weight)
     z = np.clip(scaler.transform(rows.logs), -COVARIATE_CLIP, COVARIATE_CLIP)  # (R, W)
-    clock = _clock_flags()  # (168, 31)
+    clock = clock_flags()  # (168, 31)
     x = np.hstack((z, clock[rows.hour]))
     model = Ridge(alpha=ridge, solver="cholesky").fit(x, rows.realised, sample_weight=rows.weight)
     of_ranges = z.shape[1]
@@ -232,12 +230,6 @@ def fit_regression(rows: RangeRows, inputs: RangeInputs, ridge: float) -> LogVol
         clock=clock @ model.coef_[of_ranges:],
         intercept=float(model.intercept_),
     )
-
-
-def _clock_flags() -> FloatArray:
-    """Return which hour of the day and which weekday each hour of the week is, (168, 24 + 7)."""
-    hour = np.arange(WEEK_HOURS)
-    return np.hstack((np.eye(_HOURS)[hour % _HOURS], np.eye(WEEK_HOURS // _HOURS)[hour // _HOURS]))
 
 
 def _heads(

@@ -37,7 +37,7 @@ def test_long_memory_when_its_numbers_are_those_of_arch_then_its_variances_are_t
     start = np.full(COMPONENTS, (r**2).mean())
     bounds = np.tile([0.0, np.inf], (len(r), 1))
     sigma2 = theirs.compute_variance(np.empty(0), r, np.empty(len(r)), start, bounds)
-    ours = fitted.variances(h.close)
+    ours = fitted.variances(h)
     below = sigma2 < fitted.parts.most[0]  # the cap is ours
     assert below.mean() > 0.99
     np.testing.assert_allclose(ours[:-1, 0][below], sigma2[below], rtol=1e-9)
@@ -50,7 +50,7 @@ def test_long_memory_when_one_coin_is_integrated_then_the_others_keep_their_garc
     (note,) = fitted.notes
     assert note.startswith("ETH/USDT:USDT: GARCH is not stationary (alpha + beta = ")
     assert note.endswith("; RiskMetrics 2006 instead")
-    ours, plain = fitted.variances(h.close), short.variances(h.close)
+    ours, plain = fitted.variances(h), short.variances(h)
     np.testing.assert_allclose(ours[:, [0, 2]], plain[:, [0, 2]], rtol=1e-12)
     assert (ours[1000:, 1] != plain[1000:, 1]).all()
 
@@ -58,13 +58,14 @@ def test_long_memory_when_one_coin_is_integrated_then_the_others_keep_their_garc
 def test_state_when_it_moves_on_row_by_row_then_it_is_that_of_the_whole_history() -> None:
     h = with_break(coin=2)
     fitted = fit_component_volatility(h)
-    whole = fitted.variances(h.close)
+    whole = fitted.variances(h)
     state = fitted.parts.start
     for t in range(300):
         np.testing.assert_allclose(fitted.level(state), whole[t], rtol=1e-9)
-        state = fitted.after(state, h.close[t])
-    np.testing.assert_allclose(state, fitted.newest(h.close[:300]), rtol=1e-9)
-    wild = fitted.level(fitted.after(state[None], np.full((1, 3), -50.0)))
+        state = fitted.after(state, h.close[t], h.low[t], h.high[t])
+    np.testing.assert_allclose(state, fitted.newest(h.only(np.arange(4_000) < 300)), rtol=1e-9)
+    fall = np.full((1, 3), -50.0)
+    wild = fitted.level(fitted.after(state[None], fall, fall, 0 * fall))
     np.testing.assert_allclose(wild[0], fitted.parts.most[[0, 1, 2]], rtol=1e-12)
 
 
@@ -80,12 +81,14 @@ def spread(engine: FilteredHistory, h: CoinHistory) -> FloatArray:
 
 def test_paths_when_three_days_were_calm_then_the_long_memory_still_holds_more_possible() -> None:
     h = calm_end(with_break())
-    short, long = FilteredHistory(), FilteredHistory(stand_in="long memory")
+    short, long = FilteredHistory(), FilteredHistory(volatility="garch, long memory")
     ratio = spread(long, h) / spread(short, h)
     assert ratio[0] > 1.3
     np.testing.assert_allclose(ratio[1:], 1.0, atol=1e-9)  # their GARCH is the same, and the draws
 
 
-def test_stand_in_when_unknown_then_it_is_refused() -> None:
-    with pytest.raises(ConfigError, match="a stand-in of ewma, long memory, got 'short'"):
-        ExtremeValues(base=FilteredHistory(stand_in="short"))
+def test_volatility_when_unknown_then_it_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match="a volatility of garch; garch, long memory; har, got 'short'"
+    ):
+        ExtremeValues(base=FilteredHistory(volatility="short"))

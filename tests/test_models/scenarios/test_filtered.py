@@ -75,7 +75,7 @@ def test_rows_when_drawn_then_coins_stay_together_in_units_of_sigma() -> None:
     z = fitted.residuals
     np.testing.assert_allclose((z.close**2).mean(axis=0), 1)
     (block,) = fitted.given(h).draw(CHUNK, 1, 0)
-    sigma = np.sqrt(fitted.volatility.variances(h.close)[-1])
+    sigma = np.sqrt(fitted.volatility.variances(h)[-1])
     first = block.close[:, 0] / sigma
     order = np.argsort(z.close[:, 0])
     row = order[np.searchsorted(z.close[order, 0], first[:, 0] - 1e-9)]

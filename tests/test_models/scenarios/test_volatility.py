@@ -17,7 +17,7 @@ def test_garch_when_fitted_then_next_variances_are_those_of_arch() -> None:
     h = garch_history(4_000)
     volatility = fit_coin_volatility(h)
     assert volatility.notes == ()
-    ours = volatility.variances(h.close)
+    ours = volatility.variances(h)
     for i in range(3):
         r = 100 * h.close[:, i]
         result = arch_model(r, mean="Zero", vol="GARCH", dist="t", rescale=False).fit(disp="off")
@@ -40,19 +40,20 @@ def test_garch_when_it_is_not_stationary_then_ewma_takes_its_place_and_it_is_sai
     assert "BTC/USDT:USDT: GARCH is not stationary (alpha + beta = " in volatility.notes[0]
     assert (volatility.omega == 0).all()
     np.testing.assert_allclose(volatility.alpha + volatility.beta, 1)
-    ours = volatility.variances(broken.close)
+    ours = volatility.variances(broken)
     sigma2 = volatility.start
     for t in range(4_000):
         np.testing.assert_allclose(ours[t], sigma2, rtol=1e-9)
-        sigma2 = volatility.after(sigma2, broken.close[t])
+        sigma2 = volatility.after(sigma2, broken.close[t], broken.low[t], broken.high[t])
     np.testing.assert_allclose(ours[-1], sigma2, rtol=1e-9)
 
 
 def test_variance_when_a_return_is_absurd_then_it_stays_below_the_cap() -> None:
     volatility = fit_coin_volatility(garch_history(2_000))
-    after = volatility.after(volatility.start, np.full(3, -5.0))
+    fall = np.full(3, -5.0)
+    after = volatility.after(volatility.start, fall, fall, np.zeros(3))
     assert (after == volatility.most).all()
-    assert (volatility.variances(np.full((1, 3), -5.0))[1] == volatility.most).all()
+    assert (volatility.of_returns(fall[None])[1] == volatility.most).all()
 
 
 def test_fit_when_rows_are_few_or_a_price_never_moves_then_it_is_refused() -> None:
