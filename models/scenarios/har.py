@@ -13,8 +13,8 @@ divided by the same sigma that they are multiplied by, no logarithm biases the l
 
 The largest root of the recursion is below one, so it comes back to the usual level of hour and
 weekday; where a fit has it not below, log volatility is the EWMA of a day alone, which comes back
-to nothing, and `notes` tell of it. Breaks where volatility jumps without a wide candle before it, and
-where its usual level is another than it was.
+to nothing, and `notes` tell of it. Breaks where volatility jumps without a wide candle before it,
+and where its usual level is another than it was.
 """
 
 from __future__ import annotations
@@ -144,7 +144,9 @@ def fit_har_volatility(history: CoinHistory) -> HarVolatility:
         if root < 1:
             continue
         slope[i], clock[:, i] = np.arange(len(keep)) == day, 0.0
-        notes.append(f"{coin}: log ranges are not stationary (root {root:.4f}); their EWMA instead")
+        notes.append(
+            f"{coin}: log ranges are not stationary (root {root:.4f}); their EWMA of a day instead"
+        )
     # From the width of a candle to the spread of its close, whose mean square becomes sigma2's.
     clock += 0.5 * np.log((history.close**2 / found.variances(history)[:-1]).mean(axis=0))
     most = WILDEST**2 * found.variances(history).max(axis=0)
