@@ -12,7 +12,7 @@ DAYS ?= 7
 SPAN = $(if $(DATA),--data $(DATA)) $(if $(TIMERANGE),--timerange $(TIMERANGE))
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo hedge data simulate exchange test test-all pages lint format types compare claims maker crowding scenarios bench bench-live faults kills soak check-upgrade mutation clean
+.PHONY: help install lock demo hedge data simulate exchange test test-all pages lint format types compare validate claims maker crowding scenarios bench bench-live faults kills soak check-upgrade mutation clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -91,6 +91,9 @@ types: install  ## mypy --strict on all three packages
 
 compare: install  ## All models, same folds, several seeds: a table with intervals (DATA=, MODELS=)
 	$(BIN)/breakwater compare --userdir $(USERDIR) $(if $(DATA),--data $(DATA)) $(if $(MODELS),--models $(MODELS))
+
+validate: install  ## What a sceptic asks of every model before risking money: a report (DATA=, MODELS=)
+	$(BIN)/breakwater validate --userdir $(USERDIR) $(if $(DATA),--data $(DATA)) $(if $(MODELS),--models $(MODELS))
 
 maker: install  ## The same signals as post-only and as market orders, with a report (DATA=)
 	$(BIN)/breakwater maker --userdir $(USERDIR) $(if $(DATA),--data $(DATA))

@@ -20,7 +20,7 @@ KIND_TITLES: Final[Mapping[str, str]] = {
     "worst-day": "A hedge's one number",
     "cascades": "Warnings of cascades", "crowding": "Crowds of copies",
     "venues": "Several exchanges", "claims": "Claims of articles",
-    "scenarios": "Engines of scenarios",
+    "scenarios": "Engines of scenarios", "validate": "Validations of models",
 }  # fmt: skip
 
 

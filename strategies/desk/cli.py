@@ -30,6 +30,7 @@ from strategies.desk.terminal.names import near
 from strategies.desk.terminal.places import pack_version
 from strategies.desk.terminal.signals import ToldToEnd, hearing_the_end
 from strategies.desk.terminal.typed import leave_stdout, make_speakable
+from strategies.desk.validate_line import add_validate
 
 _OWN: Final = ("", "models", "strategies", "freqaimodels")
 _OF_TAILS: Final = ("arch", "pyextremes")
@@ -111,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     add_choose(commands)
     add_studies(commands)
     add_claims(commands)
+    add_validate(commands)
     add_risk(commands)
     add_crowds(commands)
     add_surroundings(commands)

@@ -18,6 +18,7 @@ NAME = re.compile(r"[A-Za-z0-9_.-]+")
 # What a room may need beyond the core, because it runs only where the extra is installed.
 EXTRAS = {
     "models.learn": "train", "models.reports": "report", "models.scenarios": "tails",
+    "models.studies.validate.rivals": "tails",
     "models.learn.jobs.ray_driver": "ray", "strategies.account.trades_server": "postgres",
     "strategies.account.server_silence": "postgres",
     "strategies.desk.terminal.ended": "train",

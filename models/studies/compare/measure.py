@@ -7,7 +7,6 @@ that mean, so they hold for "one seed picked blindly". The spread over seeds sta
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -15,8 +14,8 @@ import numpy as np
 from models.base import columns
 from models.base.errors import InputError
 from models.base.resampling import stationary_indices
-from models.base.types import BoolArray, FloatArray, IntArray
-from models.evaluate.metrics.equity import daily_returns, sharpe
+from models.base.types import BoolArray, FloatArray
+from models.evaluate.metrics.equity import sharpe
 from models.evaluate.metrics.resampling import (
     UNKNOWN,
     Estimate,
@@ -25,9 +24,9 @@ from models.evaluate.metrics.resampling import (
     with_interval,
 )
 from models.evaluate.metrics.skill import SplitGain, split_gain
+from models.studies.compare.money import by_day, entries_of, row_returns, sides_taken
 from models.studies.compare.promises import kept_promises
 from models.studies.compare.records import ComparedModel, Trading, Truth
-from models.trade.decision.signals import signals
 
 _TOP: Final = 0.1  # share of rows that count as "most confident"
 _DAY_BLOCK: Final = 5.0  # mean block of the daily bootstrap, days
@@ -164,9 +163,6 @@ def _inside(entry: ComparedModel, truth: Truth) -> FloatArray:
     return np.stack(out)
 
 
-# -- money ------------------------------------------------------------------------------------
-
-
 def _trading(
     entry: ComparedModel, truth: Truth, trading: Trading, rng: np.random.Generator
 ) -> dict[str, Any]:
@@ -175,19 +171,12 @@ def _trading(
     `stressed` doubles the costs and acts one candle later.
     """
     out: dict[str, Any] = {}
-    waived = {*trading.decision.without, *entry.absent}
-    rules = replace(trading.decision, without=tuple(sorted(waived)))
-    sides = [
-        positions(
-            signals(f, np.isfinite(f[columns.P_UP]).astype(float), trading.cost_frac, rules),
-            rules.max_hold_candles,
-        )
-        for f in entry.forecasts
-    ]
-    out["trades"] = float(np.mean([_entries(side) for side in sides]))
+    sides = sides_taken(entry, trading)
+    out["trades"] = float(np.mean([entries_of(side) for side in sides]))
     for name, factor, late in (("net", 1.0, 0), ("stressed", 2.0, 1)):
+        cost_frac = factor * trading.cost_frac
         daily = np.stack(
-            [_daily(side, truth, factor * trading.cost_frac, late) for side in sides]
+            [by_day(truth.time_ms, row_returns(side, truth, cost_frac, late)) for side in sides]
         )  # (S, D)
         days = daily.shape[1]
         index = stationary_indices(days, min(_DAY_BLOCK, days), _DRAWS, rng)
@@ -201,47 +190,4 @@ def _trading(
         out[f"{name}_sharpe"] = with_interval(
             float(np.mean(per_seed)), sharpe(daily[:, index]).mean(axis=0)
         ).as_dict()
-    return out
-
-
-def positions(decided: Any, max_hold: int) -> IntArray:
-    """Return the position (N,) in -1, 0, 1 decided at each candle's close.
-
-    Parameters
-    ----------
-    decided
-        `models.trade.decision.signals.Signals`.
-    max_hold
-        Candles after which a position is closed, as the strategy does.
-    """
-    out = np.zeros(len(decided.side), dtype=np.int64)
-    held, age = 0, 0
-    for t in range(len(out)):
-        age += 1
-        leave = (held > 0 and decided.exit_long[t]) or (held < 0 and decided.exit_short[t])
-        if held and (leave or age >= max_hold):
-            held = 0
-        elif not held and decided.side[t]:
-            held, age = int(decided.side[t]), 0
-        out[t] = held
-    return out
-
-
-def _entries(position: IntArray) -> int:
-    before = np.concatenate(([0], position[:-1]))
-    return int(((position != 0) & (position != before)).sum())
-
-
-def _daily(position: IntArray, truth: Truth, cost_frac: float, late: int) -> FloatArray:
-    """Return each day's log return: decided at t's close, filled at t + 1's open, held from there.
-
-    Across a gap in the candles the position is held, as an exchange would.
-    """
-    filled = np.concatenate((np.zeros(1 + late, dtype=np.int64), position))[: len(position)]
-    move = np.zeros(len(filled))
-    move[:-1] = filled[:-1] * np.diff(np.log(truth.open))
-    traded = np.abs(np.diff(np.concatenate(([0], filled))))
-    path = np.cumsum(move - 0.5 * cost_frac * traded)
-    simple = daily_returns(truth.time_ms, np.exp(path), 1.0)
-    out: FloatArray = np.log1p(simple)
     return out

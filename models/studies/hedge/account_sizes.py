@@ -52,9 +52,15 @@ class KnownLiquidity:
         moved = IMPACT * float(self.sigma_day[row, market])
         return float(moved * np.sqrt(notional_quote / volume)) if volume > 0 else np.inf
 
+    def impact_fracs(self, market: int, notional_quote: float) -> FloatArray:
+        """Return the same at every row, (N,)."""
+        volume, moved = self.daily_quote[:, market], IMPACT * self.sigma_day[:, market]
+        with np.errstate(divide="ignore"):
+            return np.where(volume > 0, moved * np.sqrt(notional_quote / volume), np.inf)
 
-def liquidity(close: FloatArray, volume_base: FloatArray) -> KnownLiquidity:
-    """Return the liquidity of hourly candles, (N, 1 + K) each; the first day is not known.
+
+def liquidity(close: FloatArray, volume_base: FloatArray, day: int = _DAY) -> KnownLiquidity:
+    """Return the liquidity of candles, `day` to a day, (N, 1 + K) each; the first is not known.
 
     Row t uses candles before t only.
     """
@@ -62,9 +68,9 @@ def liquidity(close: FloatArray, volume_base: FloatArray) -> KnownLiquidity:
     quote = np.cumsum(np.vstack([np.zeros(close.shape[1]), volume_base * close]), axis=0)
     moves = np.diff(np.log(close), axis=0) ** 2
     squares = np.cumsum(np.vstack([np.zeros(close.shape[1]), moves]), axis=0)
-    traded[_DAY:] = quote[_DAY:-1] - quote[: -_DAY - 1]
-    # Of the returns between the 25 closes before: one less for the very first day.
-    sigma[_DAY + 1 :] = np.sqrt(squares[_DAY:-1] - squares[: -_DAY - 1])
+    traded[day:] = quote[day:-1] - quote[: -day - 1]
+    # Of the returns between the closes before: one less for the very first day.
+    sigma[day + 1 :] = np.sqrt(squares[day:-1] - squares[: -day - 1])
     return KnownLiquidity(daily_quote=traded, sigma_day=sigma)
 
 

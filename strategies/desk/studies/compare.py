@@ -13,6 +13,7 @@ import importlib.metadata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from models.base.errors import ConfigError, InputError, PackError
 from models.base.types import (
     Candles,
     FloatArray,
+    IntArray,
     TrainingJob,
 )
 from models.base.units import DAY_MS
@@ -36,11 +38,20 @@ from models.learn.training.settings import ModelSettings
 from models.reports.compare.page import comparison_markdown, write_comparison
 from models.studies.compare import ComparedModel, Trading, measure_models
 from models.studies.compare.records import Truth
+from models.studies.validate.money import STYLES_JUDGED
+from models.studies.validate.styled import JudgedModel, in_styles
 from models.trade.decision.signals import DecisionConfig
 from strategies.bot.data_files import MARKER
 from strategies.desk.backtests.data import load_checked
 from strategies.desk.backtests.results import commit
 from strategies.desk.studies.refits import midnight_ms
+from strategies.desk.studies.tried import (
+    TriedGround,
+    enter_tried,
+    keyed,
+    tried_ground,
+    tried_in,
+)
 from strategies.desk.studies.walk import (
     WalkForwardFold,
     fold_forecast,
@@ -85,7 +96,7 @@ class CompareOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Walk:
+class ComparedWalk:
     """What every model is trained and tested on."""
 
     options: CompareOptions
@@ -95,18 +106,35 @@ class _Walk:
     features: Mapping[str, FloatArray]
     folds: list[WalkForwardFold]
 
+    @property
+    def tested(self) -> IntArray:
+        """Rows that are forecast, (N,)."""
+        return np.concatenate([np.arange(fold.split, fold.stop) for fold in self.folds])
+
+    @property
+    def trading(self) -> Trading:
+        return Trading(cost_frac=self.settings.labels.cost_frac, decision=self.options.decision)
+
+    @cached_property
+    def ground(self) -> TriedGround:
+        """What models are tried on here, as the registry of trials tells it from other ground."""
+        settings = {"settings": self.options.settings, "days": self.options.train_days,
+                    "splits": [int(fold.split) for fold in self.folds]}  # fmt: skip
+        place = f"{self.options.pair} {self.options.timeframe}"
+        return tried_ground(self.market, self.tested, place, settings)
+
 
 def run_compare(options: CompareOptions, executor: Executor | None = None) -> int:
     """Train, forecast, measure and write the comparison; return the process exit code."""
     names = tuple(dict.fromkeys((*(options.models or catalog.names()), options.reference)))
     with PatientWait("reading the candles and computing features"):
-        walk = _loaded_walk(options)
+        walk = loaded_walk(options)
     executor = executor or executor_of(walk.settings.training, workers=options.jobs)
     each = options.seeds * len(walk.folds)
     print(f"{len(names)} models x {options.seeds} seeds x {len(walk.folds)} folds = "
           f"{len(names) * each} trainings on {_trained_days(walk)} days", flush=True)  # fmt: skip
     progress = CountedSteps(len(names) * each)
-    entries, failures = _all_compared(walk, names, executor, progress)
+    entries, failures = all_compared(walk, names, executor, progress)
     if options.reference not in [entry.name for entry in entries]:
         raise PackError(
             f"the reference failed: {failures}",
@@ -114,6 +142,7 @@ def run_compare(options: CompareOptions, executor: Executor | None = None) -> in
         )
     folder = _write(walk, entries, failures)
     print(f"report: {folder / 'index.html'}")
+    _enter(walk, entries)
     for failure in failures:
         print(f"failed: {failure}")
     return 1 if failures else 0
@@ -123,13 +152,13 @@ def compared_models(
     options: CompareOptions, names: Sequence[str], executor: Executor, progress: CountedSteps
 ) -> tuple[list[ComparedModel], list[str], Truth]:
     """Return each model's forecasts of the test windows, who failed and why, and what came."""
-    walk = _loaded_walk(options)
-    entries, failures = _all_compared(walk, names, executor, progress)
+    walk = loaded_walk(options)
+    entries, failures = all_compared(walk, names, executor, progress)
     return entries, failures, truth(walk.market, walk.folds, walk.settings, walk.candle_ms)
 
 
-def _all_compared(
-    walk: _Walk, names: Sequence[str], executor: Executor, progress: CountedSteps
+def all_compared(
+    walk: ComparedWalk, names: Sequence[str], executor: Executor, progress: CountedSteps
 ) -> tuple[list[ComparedModel], list[str]]:
     """Return the models that could be trained, and the errors of those that could not."""
     entries: list[ComparedModel] = []
@@ -145,13 +174,13 @@ def _all_compared(
     return entries, failures
 
 
-def _loaded_walk(options: CompareOptions) -> _Walk:
+def loaded_walk(options: CompareOptions) -> ComparedWalk:
     candle_ms = timeframe_to_msecs(options.timeframe)
     settings = ModelSettings.from_blocks(options.settings, where="settings")
     market = load_checked(options.data, options.pair, options.timeframe)
     if options.stop:
         market = market.cut(market.time_ms < midnight_ms(options.stop, "stop"))
-    return _Walk(
+    return ComparedWalk(
         options=options,
         settings=settings,
         candle_ms=candle_ms,
@@ -161,7 +190,9 @@ def _loaded_walk(options: CompareOptions) -> _Walk:
     )
 
 
-def _compared(walk: _Walk, name: str, executor: Executor, progress: CountedSteps) -> ComparedModel:
+def _compared(
+    walk: ComparedWalk, name: str, executor: Executor, progress: CountedSteps
+) -> ComparedModel:
     """Return one model's forecasts of every test window, for every seed."""
     seeds, each = walk.options.seeds, len(walk.folds)
     jobs = (
@@ -190,20 +221,30 @@ def _compared(walk: _Walk, name: str, executor: Executor, progress: CountedSteps
     )
 
 
-def _write(walk: _Walk, entries: list[ComparedModel], failures: list[str]) -> Path:
+def _write(walk: ComparedWalk, entries: list[ComparedModel], failures: list[str]) -> Path:
     """Measure, print the table and write the report; return its folder."""
-    trading = Trading(cost_frac=walk.settings.labels.cost_frac, decision=walk.options.decision)
     outcomes = truth(walk.market, walk.folds, walk.settings, walk.candle_ms)
-    rows = measure_models(entries, outcomes, trading, walk.options.reference)
+    rows = measure_models(entries, outcomes, walk.trading, walk.options.reference)
     rows.sort(key=lambda row: -row["gain_millibits"]["value"])
     print(f"\n{comparison_markdown(rows)}", flush=True)
-    run, now_ms = _provenance(walk, failures), int(datetime.now(tz=UTC).timestamp() * 1000)
+    run, now_ms = walk_provenance(walk, failures), int(datetime.now(tz=UTC).timestamp() * 1000)
     return kept_report(
         lambda place: write_comparison(rows, run, place, now_ms), walk.options.userdir / "reports"
     )
 
 
-def _trained_days(walk: _Walk) -> str:
+def _enter(walk: ComparedWalk, entries: Sequence[ComparedModel]) -> None:
+    """Enter what was tried: each model and seed, traded by the pack's rules."""
+    outcomes = truth(walk.market, walk.folds, walk.settings, walk.candle_ms)
+    models = [JudgedModel(entry=entry) for entry in entries]
+    every = keyed(
+        in_styles(models, outcomes, walk.trading, STYLES_JUDGED[:1]), walk.ground, walk.trading
+    )
+    last_ms = int(outcomes.time_ms[-1])
+    enter_tried(walk.options.userdir, tried_in(every, walk.ground, "compare"), last_ms, "compare")
+
+
+def _trained_days(walk: ComparedWalk) -> str:
     """Return how many days the folds are trained on: "1460", or "739 to 919" where some lack."""
     t, every = walk.market.time_ms, walk.folds
     days = [round((t[fold.split] - t[fold.start]) / DAY_MS) for fold in every]
@@ -247,7 +288,7 @@ def folds(market: Candles, candle_ms: int, options: CompareOptions) -> list[Walk
 
 def walk_forward_jobs(options: CompareOptions, names: Sequence[str]) -> list[TrainingJob]:
     """Return each model's job of the first fold, seed 0: what it costs to train can be timed."""
-    walk = _loaded_walk(options)
+    walk = loaded_walk(options)
     return [
         walk_forward_job(
             walk.market, walk.features, walk.folds[0], name, 0, walk.candle_ms, options.settings
@@ -260,7 +301,7 @@ def _joined(parts: list[dict[str, FloatArray]]) -> dict[str, FloatArray]:
     return {name: np.concatenate([part[name] for part in parts]) for name in columns.FORECAST}
 
 
-def _provenance(walk: _Walk, failures: list[str]) -> dict[str, Any]:
+def walk_provenance(walk: ComparedWalk, failures: list[str]) -> dict[str, Any]:
     """Return what the report says of how it was made."""
     options, market = walk.options, walk.market
     first, last = (

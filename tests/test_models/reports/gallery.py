@@ -18,6 +18,7 @@ from models.reports.page import index_page
 from models.reports.scenarios.page import write_scenarios
 from models.reports.stress.numbered import write_numbered
 from models.reports.stress.page import write_stress
+from models.reports.validate.page import write_validation
 from models.studies.claims.claimed import delay_curve
 from models.studies.compare import measure_models
 from tests.test_models.reports.cascades import sample as cascades
@@ -29,6 +30,7 @@ from tests.test_models.reports.maker import sample as maker
 from tests.test_models.reports.records import idle_record, make_record
 from tests.test_models.reports.scenarios import sample as scenarios
 from tests.test_models.reports.stress import sample as stress
+from tests.test_models.reports.validate import sample as validate
 from tests.test_models.reports.venues import sample as venues
 from tests.test_models.studies.compare.worlds import TRADING, constant, entry, knowing, truth
 from tests.test_models.studies.hedge.sample import make_scene, sample
@@ -86,5 +88,6 @@ def _studies(folder: Path) -> dict[str, Path]:
         "number": write_numbered([stress.HELD, stress.BROKEN], stress.NUMBERED_RUN, folder, NOW),
         "scenarios": write_scenarios(judged, drawn, scenarios.RUN, folder, NOW),
         "no engine": write_scenarios(none, {}, scenarios.RUN, folder, NOW),
+        "validate": write_validation(validate.report(), validate.RUN, folder, NOW),
         "venues": venues.write(folder, NOW),
     }

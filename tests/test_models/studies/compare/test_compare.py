@@ -11,7 +11,7 @@ from models.base import columns
 from models.base.errors import InputError
 from models.base.types import FloatArray
 from models.studies.compare import Trading, measure_models
-from models.studies.compare.measure import positions
+from models.studies.compare.money import positions
 from models.studies.compare.records import Truth
 from models.trade.decision.signals import DecisionConfig, Signals
 from tests.test_models.studies.compare.worlds import (

@@ -10,7 +10,7 @@ import pytest
 from models.base.errors import InputError
 from models.base.types import Candles
 from models.base.units import HOUR_MS, MINUTE_MS
-from models.studies.compare.measure import positions
+from models.studies.compare.money import positions
 from models.studies.maker.quotes import QuoteRules
 from models.studies.maker.trades import (
     Attempts,

@@ -1,0 +1,1 @@
+"""What was ever tried on this installation, and what may be looked at once only."""

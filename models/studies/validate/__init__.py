@@ -1,0 +1,1 @@
+"""What a sceptic asks of a model before money is risked on it."""
