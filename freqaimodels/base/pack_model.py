@@ -11,7 +11,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,14 +23,17 @@ from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from freqtrade.strategy import IStrategy
 from pandas import DataFrame
 
+from freqaimodels.base.challenged import challenged
 from freqaimodels.base.fast_answers import FastAnswers, fast_answers_run
 from freqaimodels.base.history import unify_dates
 from freqaimodels.base.identity import identity_of, note_parts, take_identity
 from freqaimodels.base.learning_on import LearningOn
 from freqaimodels.base.model_files import PredictorFiles, RefusedModels
 from freqaimodels.base.pool import Pool, noted
-from freqaimodels.base.settings import read_settings, refuse_settings
+from freqaimodels.base.settings import read_settings, refuse_settings, retraining_of
 from freqaimodels.base.shown import NoExecutor
+from freqaimodels.base.succession import Succession, open_succession
+from freqaimodels.base.told import in_service, log_training
 from models.base import columns
 from models.base.errors import ArtifactError, PackError
 from models.base.types import Artifact, TrainingJob
@@ -39,7 +41,6 @@ from models.base.windows import MAX_CONTEXT_CANDLES
 from models.learn.jobs.executor import Executor
 from models.learn.jobs.job import MarketRows
 from models.learn.jobs.ray_executor import executor_of
-from models.serve.challenge import challenge
 from models.serve.predictor import Predictor
 from strategies.seams.frames import time_ms
 from strategies.seams.freqai_model import SeamedModel
@@ -74,6 +75,7 @@ class PackModel(SeamedModel):
             self._shows = config.get("runmode") is RunMode.WEBSERVER
             self.executor: Executor = NoExecutor(config) if self._shows else self.make_executor()
             live = config.get("runmode") in (RunMode.LIVE, RunMode.DRY_RUN)
+            retraining_of(config)
             self._trains = not (live and trained_elsewhere(config))
             parts = take_identity(config, type(self).__name__, trains=self._trains)
             if self._trains:  # else what it would judge with is not installed
@@ -100,6 +102,11 @@ class PackModel(SeamedModel):
             self._learning_on = LearningOn(
                 self.settings.labels, config["timeframe"], self.candle_ms, self.dd
             )
+        self._succession: Succession | None = None
+        if live:
+            asks = config, self.dd, self._job, self.fast.close
+            self._succession = open_succession(*asks, self.model_files(), self.settings.labels)
+        if self._learning_on or self._succession:
             replace_trained_time(self.dd, self._pair_dict_info)
         if live and "pairs" in config:
             # What FreqAI downloads next, once, before the first candle.
@@ -148,7 +155,7 @@ class PackModel(SeamedModel):
             raise
         predictor = self._served(artifact, job, pair, dk)
         dk.data["breakwater_manifest"] = predictor.manifest
-        _log_training(predictor.manifest)
+        log_training(predictor.manifest)
         return predictor
 
     def _job(self, unfiltered_df: DataFrame, pair: str, names: tuple[str, ...]) -> TrainingJob:
@@ -184,24 +191,30 @@ class PackModel(SeamedModel):
             # FreqAI refuses to append a live prediction without a mean and deviation per column.
             dk.data["labels_mean"] = dict.fromkeys(columns.FORECAST, 0.0)
             dk.data["labels_std"] = dict.fromkeys(columns.FORECAST, 0.0)
-            if self.settings.training.challenge or job.warm_start:
-                return self._challenged(predictor, pair, job)
+            return self._successor(predictor, pair, job, dk)
         return predictor
 
-    def _challenged(self, challenger: Predictor, pair: str, job: TrainingJob) -> Predictor:
-        """Return the new model, or the serving one where the new one is clearly worse.
+    def _successor(
+        self, new: Predictor, pair: str, job: TrainingJob, dk: FreqaiDataKitchen
+    ) -> Predictor:
+        """Return the new model, or the serving one where the new one is clearly worse, or waits.
 
-        The serving one then counts as trained now: it has just been found the better of two, so it
-        does not expire for want of a successor.
+        The serving one then counts as trained now: it has just been found the better of two, or its
+        successor is being tried, so it does not expire for want of one.
         """
         champion = self.dd.model_dictionary.get(pair)
-        if not isinstance(champion, Predictor):
-            return challenger
-        verdict = challenge(champion, challenger, job)
-        logger.info("%s: %s serves, %s", pair, verdict["serves"], verdict["why"])
-        best = champion if verdict["serves"] == "champion" else challenger
-        artifact = replace(best.artifact, manifest={**best.manifest, "challenge": verdict})
-        return Predictor(artifact, challenger.history, challenger.history_time_ms)
+        if isinstance(champion, Predictor) and (self.settings.training.challenge or job.warm_start):
+            served = challenged(champion, new, pair, job)
+            if served.artifact.onnx is champion.artifact.onnx:
+                if self._succession:
+                    why = served.manifest["challenge"]["why"]
+                    self._succession.refuse(new, pair, job, why)
+                return served
+            new = served
+        if self._succession is None:
+            return new
+        expired = dk.check_if_model_expired(self.dd.pair_dict[pair]["trained_timestamp"])
+        return self._succession.succeed(new, pair, job, expired=expired)
 
     def _fit_pooled(
         self, job: TrainingJob, frame: DataFrame, pair: str, dk: FreqaiDataKitchen
@@ -232,6 +245,8 @@ class PackModel(SeamedModel):
     ) -> DataFrame:
         """Answer for the frame of a pair; in a backtest, train first."""
         self._strategy = strategy
+        if self._succession:
+            self._succession.attend(strategy)
         answered: DataFrame = super().start(dataframe, metadata, strategy)
         return answered
 
@@ -284,6 +299,8 @@ class PackModel(SeamedModel):
         Between candles, when nobody waits for it.
         """
         self.fast.book()
+        if self._succession:
+            self._succession.obey()
         if not self._trains and self.train_queue:
             for pair in self.dd.serve_newest(self._strategy.dp.send_msg):
                 self.fast.close(pair)
@@ -315,9 +332,15 @@ class PackModel(SeamedModel):
         `live_retrain_hours`. Everybody else, who asks for the model's age, is told the truth.
         """
         name, trained = true_trained_time(self.dd, pair)
-        asks = threading.get_ident() == self._trainer
+        if threading.get_ident() != self._trainer:
+            return name, trained
         due = self._learning_on is not None and self._learning_on.is_due(pair)
-        return name, 0 if asks and due else trained
+        if self._succession is None:
+            return name, 0 if due else trained
+        told = self._succession.told_time(pair, trained, due)
+        if told:
+            self.train_queue.rotate(-1)  # FreqAI asks about the first only, until it is trained
+        return name, told
 
     def extract_data_and_train_model(
         self,
@@ -340,7 +363,7 @@ class PackModel(SeamedModel):
                 entry["trained_timestamp"] = trained
             message = (
                 f"Training {pair} raised exception {type(error).__name__}: {error}\n"
-                f"{self._in_service(entry['trained_timestamp'])}"
+                f"{in_service(entry['trained_timestamp'], self.freqai_info)}"
             )
             logger.exception(message)
             strategy.dp.send_msg(message)
@@ -352,15 +375,6 @@ class PackModel(SeamedModel):
             self._pause_s.pop(pair, None)
             if self._learning_on:
                 self._learning_on.trained(pair)
-
-    def _in_service(self, trained_s: int) -> str:
-        """Return which model answers now, given when it was trained."""
-        if not trained_s:
-            return "There is no model yet: no forecasts until a training works."
-        until = "without expiry"
-        if hours := self.freqai_info.get("expiration_hours", 0):
-            until = f"until {_utc(trained_s + hours * 3600)}"
-        return f"The model trained at {_utc(trained_s)} stays in service {until}."
 
     # -- prediction -------------------------------------------------------------------------
 
@@ -380,17 +394,3 @@ class PackModel(SeamedModel):
         frame = DataFrame({name: forecast[name] for name in columns.FORECAST})
         dk.DI_values = np.zeros(len(frame))
         return frame, np.isfinite(frame[columns.P_UP].to_numpy()).astype(np.int_)
-
-
-def _utc(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _log_training(m: Mapping[str, Any]) -> None:
-    """Say what a training took and gained, and what its model card warns of."""
-    for warning in m.get("card", {}).get("warnings", ()):
-        logger.warning("%s: %s", m["title"], warning)
-    logger.info(
-        "%s: %.1f s, validation gain %.1f millibits, context %d candles", m["title"],
-        m["seconds"]["all"], m["metrics"]["validation"]["gain_millibits"], m["context_candles"],
-    )  # fmt: skip

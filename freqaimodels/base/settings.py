@@ -8,6 +8,7 @@ from typing import Any
 
 from freqtrade.exchange import timeframe_to_seconds
 
+from models.base.config import from_mapping
 from models.base.errors import ConfigError
 from models.data.feeds.catalog import collect_config
 from models.data.feeds.store import days
@@ -15,6 +16,7 @@ from models.learn import catalog
 from models.learn.jobs.executor import ProcessExecutor
 from models.learn.jobs.ray_executor import executor_of
 from models.learn.training.settings import ModelSettings
+from models.serve.retraining import RetrainingConfig
 from strategies.seams.training_place import trained_elsewhere
 
 # FreqAI options that reorder, drop or rescale rows behind a sequence model's back.
@@ -47,6 +49,7 @@ def refuse_settings(config: Mapping[str, Any], network: str) -> None:
         If there is such a setting, or none can be judged.
     """
     settings = read_settings(config, network)
+    retraining_of(config)
     if trained_elsewhere(config):
         return  # where it is trained, its settings are judged
     executor_of(settings.training)
@@ -97,6 +100,36 @@ def read_settings(config: Mapping[str, Any], network: str) -> ModelSettings:
     return ModelSettings.from_blocks(
         freqai.get("model_training_parameters") or {}, where="freqai.model_training_parameters"
     )
+
+
+def retraining_of(config: Mapping[str, Any]) -> RetrainingConfig:
+    """Return when a bot of this Freqtrade config trains its models anew.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is wrong, or a model would expire before a calm market has it trained anew.
+
+    Examples
+    --------
+    >>> asked = {"breakwater": {"retraining": {"enabled": True}}}
+    >>> retraining_of({**asked, "freqai": {"expiration_hours": 72}})
+    Traceback (most recent call last):
+    models.base.errors.ConfigError: expected freqai.expiration_hours above 720, got 72
+      where: breakwater.retraining
+      cure:  raise it: a model serves calm_days and longer, and is watched meanwhile
+    """
+    where = "breakwater.retraining"
+    block = (config.get("breakwater") or {}).get("retraining") or {}
+    found = from_mapping(RetrainingConfig, block, where=where)
+    expires = (config.get("freqai") or {}).get("expiration_hours", 0)
+    least = 24 * found.calm_days
+    if found.enabled and 0 < expires <= least:
+        raise ConfigError(
+            f"expected freqai.expiration_hours above {least:g}, got {expires:g}", where=where,
+            cure="raise it: a model serves calm_days and longer, and is watched meanwhile",
+        )  # fmt: skip
+    return found
 
 
 def candle_files(config: Mapping[str, Any]) -> list[Path]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
 MADE_OF: Final = "made_of.json"  # beside a bot's models: what they depend on, part by part
@@ -43,3 +44,15 @@ class KnownModels(Protocol):
 
     def identity(self, config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """Return the folder's name, and the parts its digest is of."""
+
+
+@runtime_checkable
+class ModelsHost(Protocol):
+    """A strategy that keeps a book and a journal of its models."""
+
+    @property
+    def models_folder(self) -> Path | None:
+        """Where what is known of its models belongs; None where nothing is kept."""
+
+    def note_models(self, event: str, what: str, done: str) -> None:
+        """Write down what has become of a model."""

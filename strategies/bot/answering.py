@@ -10,6 +10,7 @@ import logging
 import math
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from freqtrade.persistence import PairLocks, Trade
@@ -18,6 +19,7 @@ from pandas import Series
 from models.base import columns
 from models.base.entry import EntryRule, EntryStop
 from models.operate.control.entry_answer import EntryAnswer
+from models.operate.journal.records import Incident
 from models.trade.decision.entry_stop import distrust
 from strategies.bot.controlled import ControlledStrategy
 from strategies.guard.known import epoch_ms
@@ -29,6 +31,16 @@ logger = logging.getLogger(__name__)
 
 class AnsweringStrategy(ControlledStrategy):
     """The part of a strategy that answers "why is it not trading?"."""
+
+    @property
+    def models_folder(self) -> Path | None:
+        """Where what is known of the bot's models belongs; a backtest keeps nothing."""
+        return None if self.control is None else self.control.store.folder
+
+    def note_models(self, event: str, what: str, done: str) -> None:
+        """Write down what has become of a model."""
+        if self.control is not None:
+            self.control.record(f"model.{event}", Incident(what=what, done=done))
 
     def forecast_stop(self, pair: str, row: Series, now: datetime) -> EntryStop | None:
         """Return what of the strategy's own speaks against an entry on this row; None: nothing.

@@ -12,6 +12,7 @@ from models.data.labels.settings import LabelSettings
 from models.learn.training.settings import ModelSettings
 from models.operate.control.review import ReviewConfig
 from models.operate.control.watch import WatchdogConfig
+from models.serve.retraining import RetrainingConfig
 from models.trade.decision.execution import ExecutionConfig
 from models.trade.decision.signals import DecisionConfig
 from models.trade.decision.sizing import SizingConfig
@@ -38,6 +39,7 @@ class PackConfig:
     guards: GuardConfig = field(default_factory=GuardConfig)
     review: ReviewConfig = field(default_factory=ReviewConfig)
     watchdog: WatchdogConfig = field(default_factory=WatchdogConfig)
+    retraining: RetrainingConfig = field(default_factory=RetrainingConfig)
     outlook: OutlookConfig = field(default_factory=OutlookConfig)
     pacing: PacingConfig = field(default_factory=PacingConfig)
     volatility_target: VolatilityTargetConfig = field(default_factory=VolatilityTargetConfig)

@@ -23,6 +23,7 @@ from models.operate.control.commands import (
     Said,
 )
 from models.operate.control.home import DRY_RUN_HOME
+from models.operate.control.model_text import rollback_question
 from models.operate.control.state import ControlMode, ControlState, Person, StateChanged
 from models.operate.control.state_file import STATE_FILE
 from models.operate.control.text import entry_text
@@ -61,6 +62,8 @@ WORDS: Final = (
          lambda console, reason, shown: console.flatten(person(), reason, shown)),
     Word("hedge", "word?", "show the hedge override, or set it: a ratio, freeze or release",
          lambda console, word, shown: console.hedge(person(), word, shown)),
+    Word("rollback", "pair?", "serve the model before again, of one pair or of all",
+         lambda console, pair, _: console.rollback(person(), pair)),
     Word("why", "trade?", "why nothing is opened now, or what the journal knows about a trade",
          lambda console, trade, _: console.why(_trade_number(trade)) if trade
          else console.why_now()),
@@ -76,6 +79,10 @@ def add_commands(commands: Subcommands) -> None:
     for word in WORDS:
         _add_word(commands, word)
     _add_journal(commands)
+    drift = commands.add_parser("drift", help="a page of the bot's models, and how they are doing")
+    drift.add_argument("--userdir", type=Path, default=USERDIR, help=f"default: {USERDIR}")
+    add_stage(drift)
+    drift.set_defaults(run=_drift)
     claim = commands.add_parser("claim", help="say that a folder of state is this bot's")
     claim.add_argument("--config", type=Path, action="append", required=True, help="the bot's")
     claim.add_argument("--userdir", type=Path, help="the bot's; default: as configured")
@@ -94,6 +101,12 @@ def add_commands(commands: Subcommands) -> None:
     how.add_argument("--supervise", action="store_true", help="start it again if it dies or hangs")
     how.add_argument("--check", action="store_true", help="only say whether a watchdog looks")
     watchdog.set_defaults(run=_watchdog)
+
+
+def _drift(options: argparse.Namespace) -> int:
+    from strategies.desk.drift import run_drift
+
+    return run_drift(options.userdir, options.stage)
 
 
 def _add_word(commands: Subcommands, word: Word) -> None:
@@ -239,6 +252,8 @@ def _confirmed(word: Word, console: Commands, argument: str, options: argparse.N
             print(console.risk(shown))
             if word.name == "hedge":
                 print(f"about to: {console.hedge_question(argument)}")
+            if word.name == "rollback":
+                print(rollback_question(console.store.folder, argument))
             if typed(f"type {word.name} to go on: ") != word.name:
                 raise ControlError(f"{word.name} was not confirmed; nothing has changed")
         try:

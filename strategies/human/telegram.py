@@ -22,7 +22,9 @@ from telegram.ext import CallbackQueryHandler, CommandHandler, filters
 
 from models.base.errors import ControlError, PackError
 from models.base.files import Clock, monotonic_ms
-from models.operate.control.commands import Said, hedge_text, reason_number
+from models.operate.control.commands import Said, reason_number
+from models.operate.control.hedge_words import hedge_text
+from models.operate.control.model_text import rollback_question
 from models.operate.control.state import Person, StateChanged
 from strategies.human.messages import MARK, Reply
 from strategies.human.questions import Questions
@@ -40,6 +42,7 @@ Safety
 /resume [number]: lift every reason to stop, or that one (asks first)
 /flatten [reason]: stop, and close every position of the bot (asks first)
 /hedge [share, freeze or release]: show the hedge, or set it by hand (asks first)
+/rollback [pair]: serve the model before again (asks first)
 /why: why nothing is opened now, and what would change that
 /why <trade id>: what the bot knew and decided about a trade
 /approve [id], /deny [id]: answer entries that wait for you"""
@@ -70,6 +73,7 @@ class PackTelegram(TellingClient):
             "resume": self._resume,
             "flatten": self._flatten,
             "hedge": self._hedge,
+            "rollback": self._rollback,
             "why": self._why,
             "approve": partial(self._review, "approve"),
             "deny": partial(self._review, "deny"),
@@ -148,6 +152,14 @@ class PackTelegram(TellingClient):
             by, Reply(text=f"{meaning.capitalize()}?\nNow {hedge_text(shown)}"),
             lambda: Reply(text=self.operations.hedge(by, words[0], shown)),
             lambda: self._hedge(by, words),
+        )  # fmt: skip
+
+    def _rollback(self, by: Person, words: Sequence[str]) -> Reply:
+        pair = words[0] if words else ""
+        return self._ask(
+            by, Reply(text=rollback_question(self.operations.store.folder, pair)),
+            lambda: Reply(text=self.operations.rollback(by, pair)),
+            lambda: self._rollback(by, words),
         )  # fmt: skip
 
     def _why(self, by: Person, words: Sequence[str]) -> Reply:

@@ -18,19 +18,18 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
-import pandas as pd
 from freqtrade.configuration import TimeRange  # noqa: F401  # first: loads freqtrade before FreqAI
 from freqtrade.exceptions import OperationalException
 from freqtrade.freqai import freqai_interface
 from freqtrade.freqai.data_drawer import FreqaiDataDrawer
 from freqtrade.freqai.data_kitchen import FreqaiDataKitchen
 from freqtrade.freqai.freqai_interface import IFreqaiModel
-from pandas import DataFrame
 
-from models.base.arrays import MODELS_ANEW, arrays_from_bytes, arrays_to_bytes
+from models.base.arrays import MODELS_ANEW, arrays_to_bytes
 from models.base.errors import ArtifactError, PackError
 from models.base.files import read_regular, write_atomic
 from models.base.json_files import read_json_object
+from strategies.seams.kept_answers import answers_by_pair, are_texts, expect_part, plain_column
 from strategies.seams.record import Library, Seam, lacks_method, lacks_text, problems
 
 logger = logging.getLogger(__name__)
@@ -89,7 +88,7 @@ class PlainDrawer(FreqaiDataDrawer):  # type: ignore[misc]  # freqtrade has no t
             return False
         except OSError as error:
             raise ArtifactError(str(error.strerror), where=str(path), cure=MODELS_ANEW) from error
-        self.historic_predictions = _answers(data, path)
+        self.historic_predictions = answers_by_pair(data, path)
         return True
 
     def save_historic_predictions_to_disk(self) -> None:
@@ -99,7 +98,7 @@ class PlainDrawer(FreqaiDataDrawer):  # type: ignore[misc]  # freqtrade has no t
         arrays: dict[str, np.ndarray[Any, Any]] = {"pairs": pairs}
         for i, frame in enumerate(answers.values()):
             for name in frame.columns:
-                arrays[f"{i} {name}"] = _plain(frame[name], name)
+                arrays[f"{i} {name}"] = plain_column(frame[name], name)
         write_atomic(self.full_path / ANSWERS, arrays_to_bytes(arrays))
 
     # -- models -----------------------------------------------------------------------------
@@ -198,6 +197,27 @@ class PlainDrawer(FreqaiDataDrawer):  # type: ignore[misc]  # freqtrade has no t
             send(f"The newer models are refused; those before them go on.\n{error}")
         return changed
 
+    def put_in_service(self, pair: str, model: Any, trained_s: int | None = None) -> None:
+        """Have another model of the same training set serve `pair`, now and after a restart.
+
+        Parameters
+        ----------
+        trained_s
+            UTC seconds its age is counted from; None leaves that as it is.
+
+        Raises
+        ------
+        OSError
+            If its file cannot be written: the one before serves then.
+        """
+        entry = self.pair_dict[pair]
+        folder, name = self.full_path / Path(entry["data_path"]).name, entry["model_filename"]
+        write_atomic(self._files.path(folder, name), self._files.to_bytes(model))
+        self.model_dictionary[pair] = model
+        if trained_s is not None:
+            entry["trained_timestamp"] = trained_s
+            self.save_drawer_to_disk()
+
     def _exchange(self, pair: str, entry: dict[str, Any]) -> None:
         """Have another model serve `pair`, if all of it can be read and may be run."""
         folder, name = self.full_path / Path(entry["data_path"]).name, entry["model_filename"]
@@ -276,9 +296,9 @@ def _metadata(path: Path) -> dict[str, Any]:
     """Return what FreqAI knows of a training, checked field by field."""
     data = read_json_object(path, cure=MODELS_ANEW)
     for name in ("training_features_list", "label_list"):
-        _expect(_texts(data.get(name)), f"{name}: a list of names", data.get(name), path)
+        expect_part(are_texts(data.get(name)), f"{name}: a list of names", data.get(name), path)
     for name in ("labels_mean", "labels_std", "extra_returns_per_train"):
-        _expect(isinstance(data.get(name, {}), dict), f"{name}: a table", data.get(name), path)
+        expect_part(isinstance(data.get(name, {}), dict), f"{name}: a table", data.get(name), path)
     return data
 
 
@@ -295,64 +315,20 @@ def _utc(entry: Mapping[str, Any]) -> str:
     return f"{datetime.fromtimestamp(entry['trained_timestamp'], UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _plain(column: pd.Series[Any], name: str) -> np.ndarray[Any, Any]:
-    """Return a column as an array; times in UTC lose their zone."""
-    if isinstance(column.dtype, pd.DatetimeTZDtype):
-        column = column.dt.tz_convert("UTC").dt.tz_localize(None)
-    elif column.dtype == object:
-        column = pd.to_numeric(column)
-    array: np.ndarray[Any, Any] = column.to_numpy()
-    if array.dtype.kind not in "biufM":
-        raise ArtifactError(f"expected numbers or times in UTC in {name!r}, got {column.dtype}")
-    return array
-
-
-def _answers(data: bytes, path: Path) -> dict[str, DataFrame]:
-    """Return the frames of answers by pair, as FreqAI has them in memory."""
-    arrays = arrays_from_bytes(data, where=str(path))
-    pairs = json.loads(arrays.pop("pairs", np.zeros(0, np.uint8)).tobytes() or b"[]")
-    _expect(_texts(pairs), "a list of pairs", pairs, path)
-    found: list[dict[str, pd.Series[Any]]] = [{} for _ in pairs]
-    for key, array in arrays.items():
-        number, _, name = key.partition(" ")
-        known = number.isdecimal() and int(number) < len(found) and array.ndim == 1
-        _expect(known, "columns of those pairs", key, path)
-        column = pd.Series(array)
-        found[int(number)][name] = (
-            column.dt.tz_localize("UTC") if array.dtype.kind == "M" else column
-        )
-    for columns in found:
-        lengths = {len(column) for column in columns.values()}
-        dated = columns.get("date_pred", pd.Series()).dtype.kind == "M"
-        _expect(dated and len(lengths) == 1, "one date per row", sorted(lengths), path)
-    return {pair: DataFrame(columns) for pair, columns in zip(pairs, found, strict=True)}
-
-
 def _entry(entry: object, pair: str, path: Path) -> dict[str, Any]:
     """Return what FreqAI keeps of a pair, checked field by field."""
-    _expect(isinstance(entry, dict), f"{pair}: a table", entry, path)
+    expect_part(isinstance(entry, dict), f"{pair}: a table", entry, path)
     assert isinstance(entry, dict)
     for name in ("model_filename", "data_path"):
-        _expect(isinstance(entry.get(name), str), f"{pair}.{name}: text", entry.get(name), path)
+        expect_part(isinstance(entry.get(name), str), f"{pair}.{name}: text", entry.get(name), path)
     name = entry["model_filename"]
-    _expect(Path(name).name == name, f"{pair}.model_filename: a name, no path", name, path)
+    expect_part(Path(name).name == name, f"{pair}.model_filename: a name, no path", name, path)
     trained = entry.get("trained_timestamp")
     timely = type(trained) is int and 0 <= trained < _LATEST_S
-    _expect(timely, f"{pair}.trained_timestamp: UTC seconds", trained, path)
+    expect_part(timely, f"{pair}.trained_timestamp: UTC seconds", trained, path)
     extras = entry.setdefault("extras", {})
-    _expect(isinstance(extras, dict), f"{pair}.extras: a table", extras, path)
+    expect_part(isinstance(extras, dict), f"{pair}.extras: a table", extras, path)
     return entry
-
-
-def _texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(part, str) for part in value)
-
-
-def _expect(holds: bool, what: str, got: object, path: Path) -> None:
-    if not holds:
-        raise ArtifactError(
-            f"expected {what}, got {str(got)[:80]!r}", where=str(path), cure=MODELS_ANEW
-        )
 
 
 def _probe() -> str:

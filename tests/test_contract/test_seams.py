@@ -23,6 +23,7 @@ NO_SEAM = {
     "fast_mode",
     "later",
     "frames",
+    "kept_answers",
     "training_place",
 }
 

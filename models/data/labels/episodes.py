@@ -185,3 +185,16 @@ def states(found: list[Episode], rows: int, before_candles: int, after_candles: 
     for e in found:
         out[e.onset : max(e.end, e.onset + 1)] = State.DURING
     return out
+
+
+def unsettled(candles: Candles, candle_ms: int, config: CascadeConfig) -> bool:
+    """Whether a cascade of either side is not over at the last close: known there.
+
+    A leg is open, or one more hit would still be counted to the last.
+    """
+    merge = max(1, config.merge_ms // candle_ms)
+    for side in (-1, 1):
+        hit, _ = cascade_hits(candles, candle_ms, side, config)
+        if hit[-merge:].any() or cascade_legs(candles, candle_ms, side, config)[1] is not None:
+            return True
+    return False

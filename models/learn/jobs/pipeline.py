@@ -25,6 +25,7 @@ from models.learn.export.onnx import TOLERANCE, measure_context, measure_streami
 from models.learn.false_alarms import calibrated_alarms
 from models.learn.jobs.fitters import fit_architecture
 from models.learn.moves import fit_moves
+from models.learn.reference import left_out_reference
 from models.learn.stretch import fit_stretch
 from models.learn.training.loop import fill_span
 from models.learn.training.prepare import Prepared, prepare
@@ -102,6 +103,7 @@ def train(job: TrainingJob) -> Artifact:
         },
         "onnx_sha256": Artifact.digest(onnx),
     }
+    manifest["reference"] = left_out_reference(unseen, data, manifest)
     return Artifact(onnx=onnx, manifest=manifest, weights=fitted.weights)
 
 

@@ -22,10 +22,13 @@ from models.operate.control.entry_answer import (
     why_values,
 )
 from models.operate.control.heartbeat import Heartbeat, last_beat
+from models.operate.control.hedge_words import asked_ratio, hedge_meaning, hedge_text
+from models.operate.control.model_book import RollbackWish, write_wish
+from models.operate.control.model_text import model_lines, rollback_question
 from models.operate.control.outlook_text import outlook_lines
 from models.operate.control.reach import reach_lines
 from models.operate.control.review import Answer
-from models.operate.control.state import ControlMode, ControlState, Person, checked_ratio
+from models.operate.control.state import ControlMode, ControlState, Person
 from models.operate.control.state_file import HaltMemory
 from models.operate.control.store import ControlStore
 from models.operate.control.text import (
@@ -46,7 +49,7 @@ JOURNAL_FOLDER: Final = "journal"
 # Asked twice. Halting and reducing never are: stopping must be as short as it can be.
 BEGUN: Final = "control.begun"  # the journal's line that says which control state it goes with
 STOPPING: Final = frozenset({"halt", "reduce", "flatten"})
-DANGEROUS: Final = frozenset({"resume", "flatten", "hedge"})
+DANGEROUS: Final = frozenset({"resume", "flatten", "hedge", "rollback"})
 _LONGEST_REASON: Final = 500  # characters: Telegram and a screen show it whole
 
 _NO_HEDGE: Final = (
@@ -126,6 +129,7 @@ class Commands:
         beat, broken = self._beat()
         lines = state_lines(state, beat, self.clock(), self.obstacles())
         lines += map(one_line, outlook_lines(self.store.folder, beat, self.clock()))
+        lines += map(one_line, model_lines(self.store.folder))
         lines += [*broken, *reach_lines(self.store.folder)]
         return Said(text="\n".join(lines), tells=mode_tells(state))
 
@@ -175,7 +179,7 @@ class Commands:
         elif word == "release":
             act = partial(self.store.release_hedge, by, shown=shown)
         else:
-            act = partial(self.store.set_hedge, by, _ratio(word), shown=shown)
+            act = partial(self.store.set_hedge, by, asked_ratio(word), shown=shown)
         state, trouble = self._did(f"hedge {word}", by, "", act)
         return hedge_text(state) + trouble
 
@@ -197,6 +201,21 @@ class Commands:
         beat, _ = self._beat() if self._hedges is None else (None, [])
         said = self._hedges if beat is None else beat.hedges
         return said is not False
+
+    def rollback(self, by: Person, pair: str = "") -> str:
+        """Have the bot serve the model before again, of a pair or of all; the one now never more.
+
+        Raises
+        ------
+        ControlError
+            If there is none to go back to.
+        """
+        rollback_question(self.store.folder, pair)
+        wish = RollbackWish(pair=pair, by=str(by), time_ms=self.clock())
+        act = partial(write_wish, self.store.folder, wish)
+        _, trouble = self._did("rollback", by, pair, act)
+        lines = ["asked for: the bot does it in its next loop, risk shows it", *self._unheard()]
+        return "\n".join(lines) + trouble
 
     def acknowledge(self, by: Person, digest: str) -> str:
         """Note that a person accepts the risk of the settings with this digest."""
@@ -352,49 +371,3 @@ def reason_number(word: str) -> int | None:
             cure="leave it out to lift them all; risk shows the numbers",
         )
     return int(word) if word else None
-
-
-def hedge_meaning(word: str) -> str:
-    """Return what `Commands.hedge` would do for this word, to ask before doing it.
-
-    Raises
-    ------
-    ControlError
-        If it would refuse the word.
-
-    Examples
-    --------
-    >>> hedge_meaning("0.4")
-    'hold the hedge at 40%'
-    """
-    if word == "freeze":
-        return "leave the hedge as it is"
-    if word == "release":
-        return "let the model choose the hedge"
-    return f"hold the hedge at {_ratio(word):.0%}"
-
-
-def _ratio(word: str) -> float:
-    try:
-        return checked_ratio(float(word))
-    except ValueError:
-        raise ControlError(
-            f"expected a hedge ratio from 0 to 1, freeze or release, got {word!r}"
-        ) from None
-
-
-def hedge_text(state: ControlState) -> str:
-    """Return who sets the hedge, as long as the bot may move it.
-
-    Examples
-    --------
-    >>> hedge_text(ControlState())
-    "hedge: the model's"
-    """
-    hedge = state.hedge
-    if hedge is None:
-        said = "hedge: the model's"
-    else:
-        held = "frozen as it is" if hedge.ratio is None else f"held at {hedge.ratio:.0%}"
-        said = f"hedge: {held}, by {hedge.by}"
-    return said if state.may_add_risk else f"{said}; its legs stay as they are while {state.mode}"

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from models.operate.control.commands import Commands
+from models.operate.control.model_text import model_values
 from models.operate.control.outlook_text import outlook_values
 from models.operate.journal.chain import JournalEntry
 
@@ -67,5 +68,6 @@ def _risk_values(console: Commands) -> dict[str, Any]:
             "pid": beat.pid, "time_ms": beat.time_ms, "stopped": beat.stopped,
             "feed_ms": beat.feed_ms, "numbers": dict(beat.numbers),
         },
+        "models": model_values(console.store.folder),
         "outlook": outlook_values(console.store.folder, beat, console.clock()),
     }  # fmt: skip

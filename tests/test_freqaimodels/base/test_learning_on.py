@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from freqtrade.freqai import freqai_interface
 
-from freqaimodels.base import pack_model
+from freqaimodels.base import challenged
 from freqaimodels.base.pack_model import PackModel
 from freqaimodels.LinearForecaster import LinearForecaster
 from freqaimodels.LSTMForecaster import LSTMForecaster
@@ -184,7 +184,7 @@ def test_bot_when_the_champion_wins_then_it_serves_on_and_the_cascade_is_not_tri
 ) -> None:
     bot = learning(tmp_path)
     monkeypatch.setattr(
-        pack_model, "challenge", lambda *_: {"serves": "champion", "why": "as told"}
+        challenged, "challenge", lambda *_: {"serves": "champion", "why": "as told"}
     )
     assert hours(bot, KNOWN + 30) == [KNOWN]
     assert bot.served() == "echo 1"

@@ -19,7 +19,7 @@ from freqtrade.freqai import freqai_interface
 from freqtrade.freqai.freqai_interface import IFreqaiModel
 from freqtrade.freqai.utils import get_tb_logger as stock_tb_logger
 
-from freqaimodels.base import identity, pack_model
+from freqaimodels.base import challenged, identity
 from freqaimodels.base.pack_model import PackModel, time_ms
 from freqaimodels.LSTMForecaster import LSTMForecaster
 from models.base import columns
@@ -370,7 +370,7 @@ def test_model_when_retrained_live_and_clearly_worse_then_the_serving_one_stays_
     model.dd.model_dictionary[dk.pair] = first
     for serves in ("champion", "challenger"):
         monkeypatch.setattr(
-            pack_model, "challenge", lambda *_, s=serves: {"serves": s, "why": "as told"}
+            challenged, "challenge", lambda *_, s=serves: {"serves": s, "why": "as told"}
         )
         again = model.train(frame(600, first=300), dk.pair, dk)
         assert again.manifest["challenge"]["serves"] == serves

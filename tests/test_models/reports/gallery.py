@@ -25,6 +25,7 @@ from tests.test_models.reports.cascades import sample as cascades
 from tests.test_models.reports.claims import sample as claims
 from tests.test_models.reports.compare import sample as compare
 from tests.test_models.reports.crowding import sample as crowding
+from tests.test_models.reports.drift import sample as drift
 from tests.test_models.reports.exposure import sample as exposure
 from tests.test_models.reports.maker import sample as maker
 from tests.test_models.reports.records import idle_record, make_record
@@ -90,4 +91,5 @@ def _studies(folder: Path) -> dict[str, Path]:
         "no engine": write_scenarios(none, {}, scenarios.RUN, folder, NOW),
         "validate": write_validation(validate.report(), validate.RUN, folder, NOW),
         "venues": venues.write(folder, NOW),
+        "drift": drift.write(folder, NOW),
     }

@@ -10,6 +10,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from freqtrade.persistence import Trade
 from freqtrade.rpc import telegram as freqtrade_telegram
 
 from models.operate.control.commands import Commands
+from models.operate.control.model_book import MODEL_BOOK, forget_wish, read_wish, write_book
 from models.operate.control.review import Answer
 from models.operate.control.state import ControlMode, GuardActor
 from models.operate.control.store import HALT_FILE
@@ -31,6 +33,7 @@ from strategies.seams import telegram_client
 from tests.telegram.chat import Chat
 from tests.telegram.faults import Drop, bad_gateway
 from tests.telegram.state import BotApiState
+from tests.test_models.operate.control.books import BOOK, PAIR
 from tests.test_strategies.human.desk import STRANGER, Desk, after_all_others, proposed
 
 
@@ -137,6 +140,27 @@ def test_hedge_when_the_bot_hedges_nothing_then_it_says_so_and_asks_nothing(
     assert desk.commands.store.read().hedge is None
     desk.ann.say("/hedge")
     desk.ann.wait_for("this bot hedges nothing", 20.0)
+
+
+def test_rollback_when_said_then_only_a_yes_leaves_the_wish_and_without_a_model_it_is_refused(
+    desk: Desk,
+) -> None:
+    folder = desk.commands.store.folder
+    desk.ann.say("/rollback")
+    desk.ann.wait_for("Not done: there is no earlier model to go back to")
+    write_book(folder, replace(BOOK, pairs=(PAIR,)))
+    try:
+        desk.ann.say("/rollback BTC/USDT:USDT")
+        desk.ann.wait_for("serve model 1 (lstm 1) again instead of model 2")
+        assert read_wish(folder) is None
+        desk.ann.press("Yes")
+        desk.ann.wait_for("the bot does it in its next loop")
+        wish = read_wish(folder)
+        assert wish is not None
+        assert (wish.pair, wish.by) == ("BTC/USDT:USDT", "person_1 (1) by Telegram")
+    finally:  # the desk is every test's
+        forget_wish(folder)
+        (folder / MODEL_BOOK).unlink()
 
 
 def test_hedge_when_set_frozen_and_released_then_each_is_asked_and_shown(desk: Desk) -> None:

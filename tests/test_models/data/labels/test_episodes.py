@@ -25,6 +25,7 @@ from models.data.labels.episodes import (
     episodes,
     inside,
     states,
+    unsettled,
 )
 from tests.test_models.markets import random_walk, rows_of
 
@@ -325,3 +326,23 @@ def test_best_action_when_a_move_does_not_pay_the_step_then_it_is_maintain():
     np.testing.assert_array_equal(best_action(np.ones(2), 1, 0.0), [0, np.nan])  # pays nothing
     with pytest.raises(InputError, match="cost >= 0"):
         best_action(close, 1, -0.1)
+
+
+def test_unsettled_when_a_leg_is_open_or_less_than_a_day_behind_then_it_is_not_over():
+    market = path({300: -0.06, 308: 0.025})  # a leg from 300 to 308
+    told = {
+        row: unsettled(market.cut(slice(0, row + 1)), HOUR_MS, RULE)
+        for row in (299, 300, 308, 323, 324)
+    }
+    assert told == {299: False, 300: True, 308: True, 323: True, 324: False}
+    squeeze = path({300: 0.06})
+    assert unsettled(squeeze.cut(slice(0, 310)), HOUR_MS, RULE)
+
+
+def test_unsettled_when_the_future_changes_then_what_it_said_before_does_not():
+    market = path({300: -0.06, 308: 0.04})
+    other = path({300: -0.06, 308: 0.04, 320: -0.08})
+    for row in (290, 305, 319):
+        rows = slice(0, row + 1)
+        told = [unsettled(one.cut(rows), HOUR_MS, RULE) for one in (market, other)]
+        assert told[0] == told[1]

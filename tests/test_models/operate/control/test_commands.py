@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from models.base.errors import ControlError
-from models.operate.control.commands import DANGEROUS, Commands, hedge_meaning
+from models.operate.control.commands import DANGEROUS, Commands
 from models.operate.control.heartbeat import FILE, Heartbeat, beat, last_beat
+from models.operate.control.hedge_words import hedge_meaning
 from models.operate.control.state import ControlMode, Person
 from models.operate.journal.records import DecisionRecord, JournalRecord, OrderFilled, TradeOutcome
 
@@ -63,7 +64,7 @@ def test_commands_when_said_in_turn_then_state_answer_and_journal_agree(
 
 
 def test_dangerous_commands_when_listed_then_none_of_them_stops_the_bot() -> None:
-    assert {"resume", "flatten", "hedge"} == DANGEROUS
+    assert {"resume", "flatten", "hedge", "rollback"} == DANGEROUS
 
 
 def test_halt_when_the_journal_cannot_be_written_then_it_halts_and_says_so(

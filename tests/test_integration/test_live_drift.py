@@ -1,0 +1,93 @@
+"""The real bot whose market drifts: it trains, refuses a worse model, promotes a better one, and
+goes back on a person's word; killed in between."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from models.base.types import Artifact
+from models.serve.predictor import Predictor
+from models.serve.saved import predictor_from_bytes, predictor_to_bytes
+from strategies.desk.cli import main
+from tests.test_integration.drifting_bot import Drifting, drifted_market
+
+OUTAGE, SHADOW = 10, 7  # days
+
+
+def spoil(path: Path) -> None:
+    """Make the model in a file surer of itself than it may be."""
+    model = predictor_from_bytes(path.read_bytes())
+    calibration = model.manifest["calibration"]
+    surer = {"moves_slope": 9.0, "direction_slope": 9.0}
+    manifest = {**model.manifest, "calibration": {**calibration, **surer}}
+    artifact = replace(model.artifact, manifest=manifest)
+    path.write_bytes(predictor_to_bytes(Predictor(artifact, model.history, model.history_time_ms)))
+
+
+def trained(model: Path) -> Artifact:
+    return predictor_from_bytes(model.read_bytes()).artifact
+
+
+@pytest.mark.slow
+def test_live_run_when_the_market_drifts_then_it_trains_and_a_worse_model_never_serves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = Drifting(tmp_path / "bot", drifted_market(tmp_path / "market"))
+    desk.folder.mkdir()
+    with desk.running(days=0) as bot:
+        bot.wait_for(lambda: desk.book().serving, "a first model")
+        bot.wait_for(desk.is_saved, "its file")
+        bot.kill()
+    first = desk.book().serving
+    assert first is not None
+    assert desk.events() == ["first"]
+
+    # Ten days of another market come while it is down.
+    desk.later(OUTAGE)
+    with desk.running(days=OUTAGE) as bot:
+        bot.wait_for(lambda: desk.book().shadow, "a second model in its shadow")
+        assert bot.troubles() == []
+        bot.kill()
+    waiting = desk.book()
+    assert waiting.shadow is not None
+    assert waiting.serving == first
+    assert waiting.shadow.why.startswith("alarm: ")
+    assert desk.events()[:1] == ["first"]
+    assert {"alarm", "due", "shadow"} <= set(desk.events())
+    desk.later(SHADOW)
+    (folder,) = (desk.userdir / "models").glob("*--*")
+    second = folder.relative_to(desk.folder) / "generations" / "generation-2.arrays"
+
+    # A worse one is refused.
+    worse = desk.copied(tmp_path / "worse")
+    spoil(worse.folder / second)
+    with worse.running(days=OUTAGE + SHADOW) as bot:
+        bot.wait_for(lambda: worse.book().quarantined, "a model in quarantine")
+        assert "is in quarantine: its loss is higher by more than its error" in (
+            worse.commands.risk().text
+        )
+        assert bot.troubles() == []
+    assert worse.book().serving == first
+    assert worse.events()[-1] == "quarantined"
+    assert worse.commands.journal.verify().fault == ""
+
+    # A better one serves, until a person goes back.
+    better = desk.copied(tmp_path / "better")
+    for path in (better.folder / folder.relative_to(desk.folder)).glob("sub-train-*/*.arrays"):
+        spoil(path)
+    with better.running(days=OUTAGE + SHADOW) as bot:
+        bot.wait_for(lambda: better.book().earlier, "the second model to serve")
+        assert better.book().serving == waiting.shadow
+        assert main(["rollback", "--userdir", str(better.userdir), "--yes"]) == 0
+        assert "in its next loop" in capsys.readouterr().out
+        bot.wait_for(lambda: not better.book().earlier, "the first model to serve again")
+        assert bot.troubles() == []
+        bot.wait_for(lambda: "serves again" in bot.log(), "word of it")
+    assert better.book().serving == first
+    assert better.book().quarantined[-1].why.startswith("rolled back by ")
+    assert better.events()[-2:] == ["promoted", "rolled_back"]
+    served = next((better.folder / folder.relative_to(desk.folder)).glob("sub-train-*/*.arrays"))
+    assert Artifact.digest(trained(served).onnx) == trained(served).manifest["onnx_sha256"]
