@@ -43,6 +43,13 @@ def add_validate(commands: Subcommands) -> None:
     validate.add_argument(
         "--open-holdout", action="store_true", default=False, help="this is that look"
     )
+    validate.add_argument(
+        "--cross-validate",
+        type=model_key,
+        nargs="*",
+        metavar="MODEL",
+        help="of them, those that go through other pasts, too; volatility linear boosted",
+    )
     add_executor(validate)
     add_jobs(validate)
     add_max_steps(validate)
@@ -51,11 +58,19 @@ def add_validate(commands: Subcommands) -> None:
 def _validate(options: argparse.Namespace) -> int:
     from strategies.desk.backtests.data import choose_datadir
     from strategies.desk.studies.compare import CompareOptions
+    from strategies.desk.studies.cross_validated import CHEAP
     from strategies.desk.studies.validate import ValidateOptions, run_validate
 
     place, capped = take_place(options), capped_training(options.max_steps).get("training", {})
     given = given_options(
-        options, "data", "models", "max_steps", "userdir", "holdout", "open_holdout"
+        options,
+        "data",
+        "models",
+        "max_steps",
+        "userdir",
+        "holdout",
+        "open_holdout",
+        "cross_validate",
     )
     userdir = options.userdir or CompareOptions.userdir
     compared = CompareOptions(
@@ -69,5 +84,6 @@ def _validate(options: argparse.Namespace) -> int:
         ValidateOptions(
             compared=compared, holdout=getattr(options, "holdout", ""),
             opens_holdout=options.open_holdout,
+            cross=tuple(getattr(options, "cross_validate", CHEAP)),
         )
     )  # fmt: skip

@@ -34,6 +34,7 @@ from strategies.bot.data_check import check_backtest_data, days_to_train_on, spa
 from strategies.bot.forecast import ForecastStrategy
 from strategies.desk.backtests.configured import configured
 from strategies.desk.backtests.data import choose_datadir, load_checked
+from strategies.desk.backtests.entered import backtest_trial, enter_tried
 from strategies.desk.backtests.explain import drivers_of
 from strategies.desk.backtests.reference import reference_of
 from strategies.desk.backtests.results import Run, load_record
@@ -188,6 +189,7 @@ def _report(run: Run, options: DemoOptions, datadir: Path) -> None:
             lambda place: write_report(complete, place), options.userdir / "reports"
         )
     print(f"\nreport: {report / 'index.html'}\nnumbers: {report / 'report.json'}")
+    enter_tried(options.userdir, [backtest_trial(record)], record.stop_ms, "demo")
 
 
 def demo_timerange(config: Mapping[str, Any], datadir: Path) -> str:

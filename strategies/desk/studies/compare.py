@@ -43,11 +43,11 @@ from models.studies.validate.styled import JudgedModel, in_styles
 from models.trade.decision.signals import DecisionConfig
 from strategies.bot.data_files import MARKER
 from strategies.desk.backtests.data import load_checked
+from strategies.desk.backtests.entered import enter_tried
 from strategies.desk.backtests.results import commit
 from strategies.desk.studies.refits import midnight_ms
 from strategies.desk.studies.tried import (
     TriedGround,
-    enter_tried,
     keyed,
     tried_ground,
     tried_in,

@@ -10,14 +10,13 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from models.base.units import DAY_MS
 from models.studies.trials.registry import TrialRegistry, TriedReturns, every_day
-from strategies.desk.studies.tried import other_trial
+from strategies.desk.backtests.entered import other_trial
 
 RESULTS: Final = "hyperopt_results"
 _GLOB: Final = "*.fthypt"
@@ -83,8 +82,3 @@ def _profits(daily: Any) -> Iterator[tuple[int, float]]:
 def _day(text: str) -> int:
     moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
     return int(moment.timestamp() * 1000) // DAY_MS
-
-
-def hyperopt_folder(userdir: Path) -> Path:
-    """Return where Freqtrade leaves the epochs."""
-    return userdir / RESULTS

@@ -44,6 +44,7 @@ from strategies.desk.studies.compare import (
     loaded_walk,
     walk_provenance,
 )
+from strategies.desk.studies.cross_validated import CHEAP, cross_validated, held_groups
 from strategies.desk.studies.hyperopts import enter_hyperopts
 from strategies.desk.studies.memory import require_study_memory
 from strategies.desk.studies.refits import date_of, midnight_ms
@@ -65,6 +66,7 @@ class ValidateOptions:
     compared: CompareOptions
     holdout: str = ""  # YYYY-MM-DD, from which day on everything is kept for one last look
     opens_holdout: bool = False  # whether this run is that look
+    cross: tuple[str, ...] = CHEAP  # models of those asked for that are cross-validated, too
 
     def __post_init__(self) -> None:
         if self.compared.timeframe not in ("5m", "15m", "1h"):
@@ -84,6 +86,8 @@ def run_validate(options: ValidateOptions, executor: Executor | None = None) -> 
     names = tuple(dict.fromkeys((*(asked.models or catalog.names()), asked.reference)))
     with PatientWait("reading the candles and computing features"):
         walk = loaded_walk(asked)
+    if options.cross:
+        held_groups(walk)  # a history too short for its groups is told before hours of work
     require_study_memory(walk.features, len(walk.tested), len(names) * asked.seeds, asked.jobs)
     run_key = walk.ground.digest
     if options.opens_holdout:
@@ -98,8 +102,13 @@ def run_validate(options: ValidateOptions, executor: Executor | None = None) -> 
     models = [
         JudgedModel(entry=entry, noticed=_noticed(walk, entry.name, executor)) for entry in entries
     ]
-    report = _judged(walk, models, registry, executor)
+    report = _judged(walk, models, registry)
+    crossed = [name for name in names if name in options.cross]
+    paths = cross_validated(walk, crossed, executor, failures)
+    if paths:
+        report |= {"paths": paths}
     run = walk_provenance(walk, failures) | {
+        "paths": vars(held_groups(walk)) if crossed else {},
         "title": f"Models validated on {asked.pair} {asked.timeframe}",
         "holdout": _kept_words(holdout_state(registry)),
     }
@@ -157,7 +166,7 @@ def _noticed(walk: ComparedWalk, name: str, executor: Executor) -> str:
 
 
 def _judged(
-    walk: ComparedWalk, models: Sequence[JudgedModel], registry: TrialRegistry, executor: Executor
+    walk: ComparedWalk, models: Sequence[JudgedModel], registry: TrialRegistry
 ) -> dict[str, Any]:
     """Return every number of the report."""
     outcomes = truth(walk.market, walk.folds, walk.settings, walk.candle_ms)

@@ -11,7 +11,7 @@ RUN: dict[str, Any] = {
     "title": "Models validated", "span": "s", "data": "d", "simulated": True, "seeds": [0, 1],
     "train_days": 1, "test_days": 1, "reference": "noise", "failures": ["tcn: the worker died"],
     "holdout": "No days are kept unseen: whoever chose a model has seen them all.",
-    "paths": {"groups": 6, "held": 2, "embargo_candles": 24},
+    "paths": {"groups": 6, "held": 2, "embargo": 24},
 }  # fmt: skip
 _SPREAD = {"value": 1.2, "low": 0.4, "high": 2.0}
 PATHS: list[dict[str, Any]] = [

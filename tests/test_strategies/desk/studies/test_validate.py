@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from models.base.errors import ConfigError, ControlError, InputError
@@ -35,7 +36,7 @@ def options(tmp_path: Path, data: Path) -> ValidateOptions:
         data=data, models=("tcn",), seeds=2, folds=2, train_days=60, test_days=40,
         userdir=tmp_path / "user",
     )  # fmt: skip
-    return ValidateOptions(compared=compared)
+    return ValidateOptions(compared=compared, cross=())
 
 
 def registry_of(options: ValidateOptions) -> TrialRegistry:
@@ -121,6 +122,45 @@ def test_holdout_when_kept_then_nothing_looks_until_the_one_look_and_a_second_is
 def _last_day(options: CompareOptions) -> str:
     market = load_checked(options.data, options.pair, options.timeframe)
     return date_of(int(market.time_ms[-1]) - 20 * 86_400_000)
+
+
+def test_other_pasts_when_asked_for_then_every_split_is_trained_once_and_five_paths_are_told(
+    options: ValidateOptions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    executor = Echoes()
+    compared = replace(options.compared, models=("volatility",), seeds=1)
+    asked = replace(options, compared=compared, cross=("volatility", "linear"))
+    executor.fails_at = 4  # two folds, then the second of fifteen splits
+    assert run_validate(asked, executor) == 1
+    assert "failed: volatility, cross-validated: the worker died" in capsys.readouterr().out
+    assert "paths" not in report_of(asked)
+    done, executor.fails_at = len(executor.jobs), 0
+    assert run_validate(asked, executor) == 0
+    assert len(executor.jobs) - done == 14
+    found = report_of(asked)
+    assert [row["paths"] for row in found["paths"]] == [5, 5]
+    assert found["run"]["paths"]["groups"] == 6
+    held = executor.jobs[-1]
+    assert held.title == "volatility without groups 5 and 6"
+    unknown = ~np.isfinite(held.features).any(axis=1)
+    assert not np.isfinite(np.stack(list(held.labels.values()))[:, unknown]).any()
+
+
+def test_other_pasts_when_history_is_too_short_for_them_then_nothing_is_trained(
+    options: ValidateOptions,
+) -> None:
+    executor = Echoes()
+    short = replace(options.compared, train_days=20, test_days=20, stop="")
+    stop = date_of(_first_ms(short) + 120 * 86_400_000)
+    asked = replace(options, compared=replace(short, stop=stop), cross=("volatility",))
+    with pytest.raises(InputError, match="groups of more than 576 rows") as caught:
+        run_validate(asked, executor)
+    assert "--cross-validate" in str(caught.value)
+    assert executor.jobs == []
+
+
+def _first_ms(options: CompareOptions) -> int:
+    return int(load_checked(options.data, options.pair, options.timeframe).time_ms[0])
 
 
 def test_leak_when_a_forecast_knows_the_last_candle_then_the_page_says_where(
