@@ -97,7 +97,7 @@ def _entry(
 def _job(
     walk: ComparedWalk, rows: MarketRows, groups: HeldGroups, split: Sequence[int], name: str
 ) -> TrainingJob:
-    """Return the training that knows nothing of the held groups' labels."""
-    known = rows.only(groups.trained(split, len(rows.time_ms))).cut(slice(LOOKBACK, None))
+    """Return the training that has no row of the held groups; a gap is left where they were."""
+    known = rows.cut(groups.trained(split, len(rows.time_ms)))
     title = f"{name} without groups {' and '.join(str(1 + group) for group in split)}"
     return known.job(name, settings=walk.options.settings, seed=0, title=title)

@@ -51,9 +51,7 @@ def test_joined_when_rows_are_told_by_their_split_then_each_path_has_its_own() -
     assert second["x"][[0, 20, 40]].tolist() == [10.0, 21.0, 22.0]
 
 
-def test_rows_when_a_model_trades_on_one_path_only_then_lowest_and_highest_tell_them() -> (
-    None
-):
+def test_rows_when_a_model_trades_on_one_path_only_then_lowest_and_highest_tell_them() -> None:
     t = truth()  # what it knows is over when it can act: it pays for nothing
     rows = path_rows(entry("x", knowing(t, 0.8), knowing(t, 0.34)), t, TRADING)
     assert [row["paths"] for row in rows] == [2, 2]

@@ -57,9 +57,10 @@ def test_leak_when_a_model_reads_the_next_candle_then_it_is_caught_and_nothing_e
 
 
 @pytest.mark.slow
-def test_noise_when_a_hundred_strategies_are_judged_then_at_most_five_pass_any_gate_of_luck(
-    where: JudgedMarket,
-) -> None:
+def test_noise_when_a_hundred_strategies_are_judged_then_at_most_five_pass_any_gate_of_luck() -> (
+    None
+):
+    where = market(3.0)
     rows, together = judge(where, [model(f"n{k}", knowing(where, 0.0, k)) for k in range(100)])
     passed = {name: sum(row["gates"][k]["passed"] for row in rows)
               for k, name in ((1, "deflated"), (3, "superior"))}  # fmt: skip
