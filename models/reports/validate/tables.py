@@ -17,6 +17,8 @@ SKILL_COLUMNS: Final = (
                 "up or down, given that it moves: what a trade needs"),
     TableColumn("gain_over_reference", "over the reference", "millibits",
                 "a regression of volatility that takes no side; paired, candle by candle"),
+    TableColumn("over_linear", "over Linear", "millibits", "of all three classes together"),
+    TableColumn("over_trees", "over XGBoost", "millibits", "the same"),
     TableColumn("coverage", "coverage", "pct", "of the 90 % interval"),
     TableColumn("claimed", "claimed", "bps", "log return promised where the edge pays the cost"),
     TableColumn("realised", "realised", "bps", "what came of it, before costs"),

@@ -169,13 +169,13 @@ def judgement(title: str, gates: Sequence[Gate]) -> str:
     Examples
     --------
     >>> judgement("LSTM", [Gate("no leak", True, ""), Gate("overfitting", False, "66 %")])
-    'LSTM fails 1 of 2 gates: overfitting (66 %).'
+    'LSTM: fails 1 of 2 gates, overfitting (66 %).'
     """
     failed = [gate for gate in gates if not gate.passed]
     if not failed:
-        return f"{title} passes all {len(gates)} gates."
+        return f"{title}: passes all {len(gates)} gates."
     by: dict[str, list[str]] = {}
     for gate in failed:  # what several say is said once
         by.setdefault(gate.words, []).append(gate.name)
     named = "; ".join(f"{', '.join(names)} ({words})" for words, names in by.items())
-    return f"{title} fails {len(failed)} of {len(gates)} gates: {named}."
+    return f"{title}: fails {len(failed)} of {len(gates)} gates, {named}."

@@ -9,8 +9,14 @@ import numpy as np
 
 from models.evaluate.metrics.equity import DAYS_PER_YEAR, drawdown, sharpe
 from models.evaluate.metrics.overfit import CSCV_BLOCKS, deflated_sharpe, overfit_interval
-from models.evaluate.metrics.resampling import UNKNOWN
-from models.studies.compare import Trading, measure_models
+from models.evaluate.metrics.resampling import (
+    UNKNOWN,
+    Estimate,
+    block_length,
+    circular_ratio,
+)
+from models.studies.compare import ComparedModel, Trading, Truth, measure_models
+from models.studies.compare.measure import gains_by_row
 from models.studies.trials.registry import CountedTrials
 from models.studies.validate.calibrated import kept_odds
 from models.studies.validate.gates import gates_of, judgement
@@ -26,6 +32,7 @@ from models.studies.validate.money import (
 from models.studies.validate.rivals import rival_returns, superiority
 from models.studies.validate.styled import JudgedModel, StyledModel
 
+PLAIN_RIVALS: Final = {"linear": "over_linear", "boosted": "over_trees"}  # what is simpler
 _LEAST_DAYS: Final = 4 * CSCV_BLOCKS  # of a span that can be halved so often
 
 
@@ -57,6 +64,9 @@ def judged_rows(
     """
     entries = list({one.model.entry.name: one.model.entry for one in every}.values())
     skills = {row["name"]: row for row in measure_models(entries, market.truth, trading, reference)}
+    for name, rival in PLAIN_RIVALS.items():
+        for entry in entries:
+            skills[entry.name][rival] = _ahead_of(entry, name, entries, market.truth).as_dict()
     rivals = superiority(trials.over, rival_returns(market, trading)) if trials.keys else {}
     rows = []
     for one in every:
@@ -73,6 +83,19 @@ def judged_rows(
         row["judgement"] = judgement(row["title"], gates)
         rows.append(row)
     return rows
+
+
+def _ahead_of(
+    entry: ComparedModel, rival: str, entries: Sequence[ComparedModel], truth: Truth
+) -> Estimate:
+    """Return the gain beyond a rival's, candle by candle, millibits; unknown where it is absent."""
+    found = [other for other in entries if other.name == rival]
+    if not found or entry.name == rival:
+        return UNKNOWN
+    ours, theirs = (gains_by_row(one, truth).total.mean(axis=0) for one in (entry, found[0]))
+    n = len(truth.time_ms)
+    block = block_length(n, truth.horizon_candles)
+    return circular_ratio(ours - theirs, np.ones(n), block, np.random.default_rng(0))
 
 
 def _row(

@@ -22,8 +22,8 @@ PATHS: list[dict[str, Any]] = [
 
 def report() -> dict[str, Any]:
     where = market(1.0)
-    models = [model("noise", knowing(where, 0.0)), model("edge", knowing(where, 0.1, 1))]
+    models = [model("linear", knowing(where, 0.0)), model("edge", knowing(where, 0.1, 1))]
     rows, together = judge(where, models, noise_trials(where, 4), styles=2)
-    known = {"noise": ["knows nothing"], "edge": ["is made up", "and short"]}
+    known = {"linear": ["knows nothing"], "edge": ["is made up", "and short"]}
     odds = odds_of(models, where)
     return {"rows": rows, "together": together, "odds": odds, "known": known, "paths": PATHS}

@@ -41,6 +41,14 @@ def test_page_when_written_then_every_model_gate_and_crash_is_in_all_three_files
         assert said in text
     assert "SIMULATED MARKET" in page
     assert "8 trials stand in the registry" in page
+    linear, edge = (
+        next(row["skill"] for row in numbers["rows"] if row["name"] == name)
+        for name in ("linear", "edge")
+    )
+    assert linear["over_linear"]["value"] is None
+    assert edge["over_trees"]["value"] is None  # nobody trained them
+    gap = edge["gain_millibits"]["value"] - linear["gain_millibits"]["value"]
+    assert edge["over_linear"]["value"] == pytest.approx(gap)
     assert "NaN" not in (folder / "report.json").read_text(encoding="utf-8")
     assert text == validation_markdown(found, RUN)
 

@@ -34,7 +34,7 @@ def test_edge_when_planted_among_noise_then_every_gate_lets_it_pass(
 ) -> None:
     # One of many seeds: how often it is found is asked below.
     [row], together = judge(where, [model("edge", knowing(where, EDGE, 502))], noise)
-    assert row["judgement"] == "edge, the pack's rules passes all 7 gates."
+    assert row["judgement"] == "edge, the pack's rules: passes all 7 gates."
     assert together["tried"] == 31
     assert row["deflated"]["trials"] == 31
 

@@ -28,7 +28,7 @@ def row(**more: Any) -> dict[str, Any]:
 def test_gates_when_all_is_well_then_all_are_passed() -> None:
     gates = gates_of(row(), TRIALS)
     assert [gate.name for gate in gates] == list(GATE_NAMES)
-    assert judgement("M", gates) == "M passes all 7 gates."
+    assert judgement("M", gates) == "M: passes all 7 gates."
 
 
 @pytest.mark.parametrize(
