@@ -18,6 +18,7 @@ import numpy as np
 
 from models.base.types import Candles
 from models.base.units import DAY_MS
+from models.serve.scores import FEATURES
 
 _WEEK_DAYS: Final = 7
 _QUARTER_DAYS: Final = 90
@@ -88,7 +89,8 @@ def schedule(
     ratio
         Of volatilities, as `volatility_ratio` returns it.
     alarms
-        What the monitors say now, in words.
+        Scores whose monitors alarm. Features alone are unlike: nothing is worse yet, and it is
+        trained as in a volatile market.
     in_shadow
         Whether a new model is waiting already.
 
@@ -102,10 +104,13 @@ def schedule(
     """
     age_days = age_ms / DAY_MS
     volatile = ratio is not None and ratio > config.volatile_ratio
-    days = config.volatile_days if volatile else config.calm_days
+    unlike = FEATURES in alarms
+    days = config.volatile_days if volatile or unlike else config.calm_days
     market = f"a volatile market ({ratio:.2f} times usual)" if volatile else "a calm market"
+    if unlike and not volatile:
+        market = "a market unlike the training's"
     why = ""
-    if alarms and age_days >= config.alarm_days:
+    if set(alarms) - {FEATURES} and age_days >= config.alarm_days:
         why = f"alarm: {'; '.join(sorted(alarms))}"
     elif age_days >= days:
         why = f"{days:g} days in {market}"

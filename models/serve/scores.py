@@ -16,7 +16,7 @@ from models.base.types import FloatArray, TrainingJob
 
 FEATURES: Final = "features"  # how unlike the training's spread the newest features are
 COVERAGE: Final = "coverage"  # whether the return fell outside the interval
-LOSS: Final = "loss"  # negative log likelihood of the class, nats
+LOSS: Final = "loss"  # of the class, beyond what the forecast itself expects, nats
 CLAIM: Final = "edge"  # what was claimed less what came, weighted by the claim; in sigmas squared
 BOLDNESS: Final = "exposure"  # how far the forecast takes a side
 SCORES: Final = (FEATURES, COVERAGE, LOSS, CLAIM, BOLDNESS)
@@ -41,6 +41,9 @@ def row_scores(
 
     Notes
     -----
+    A calm market is easier to foretell than a middling one, whoever forecasts: the mean of `LOSS`
+    is 0 where probabilities come true, in every market, and > 0 where they do not.
+
     `FEATURES` and `BOLDNESS` are known at the row's close, the others one horizon later. The mean
     of `CLAIM` is 0 where claims come true on average, and > 0 where less came than was claimed;
     rows that claim nothing count nothing. `BOLDNESS` adds the advantage |P(up) - P(down)| and the
@@ -55,12 +58,9 @@ def row_scores(
     >>> told |= {"edge": 0.002 * one, "edge_low": 0.001 * one}
     >>> found = row_scores(told, 0.001 * one, one)
     >>> {name: round(float(found[name][0]), 4) for name in ("loss", "edge", "exposure")}
-    {'loss': 0.3567, 'edge': 0.02, 'exposure': 0.7}
+    {'loss': -0.4451, 'edge': 0.02, 'exposure': 0.7}
     """
-    up, flat, down = (forecast[n] for n in (columns.P_UP, columns.P_FLAT, columns.P_DOWN))
-    classes = np.column_stack((down, flat, up))
-    known = np.isfinite(direction)
-    of_class = classes[np.arange(len(classes)), np.where(known, direction + 1, 0).astype(np.int64)]
+    up, down = forecast[columns.P_UP], forecast[columns.P_DOWN]
     low, high = forecast[columns.RETURN_LOW], forecast[columns.RETURN_HIGH]
     within = np.isfinite(low) & np.isfinite(high) & np.isfinite(log_return)
     sigma = np.where(forecast[columns.SIGMA] > 0, forecast[columns.SIGMA], np.nan)
@@ -69,10 +69,29 @@ def row_scores(
     return {
         FEATURES: np.minimum(forecast[columns.DRIFT], _UNLIKE),
         COVERAGE: np.where(within, ((log_return < low) | (log_return > high)) + 0.0, np.nan),
-        LOSS: np.where(known, -np.log(np.maximum(of_class, _SMALLEST)), np.nan),
+        LOSS: class_loss(forecast, direction) - _expected_loss(forecast),
         CLAIM: claimed * (claimed - log_return / sigma),
         BOLDNESS: np.abs(up - down) + np.where(np.isfinite(vouched), vouched, 0.0),
     }
+
+
+def class_loss(forecast: Mapping[str, FloatArray], direction: FloatArray) -> FloatArray:
+    """Return each row's negative log likelihood of the class, nats (N,); parameters as above."""
+    classes = _classes(forecast)
+    known = np.isfinite(direction)
+    of_class = classes[np.arange(len(classes)), np.where(known, direction + 1, 0).astype(np.int64)]
+    return np.where(known, -np.log(np.maximum(of_class, _SMALLEST)), np.nan)
+
+
+def _expected_loss(forecast: Mapping[str, FloatArray]) -> FloatArray:
+    """Return the entropy of each row's classes, nats: its mean loss if it is right, (N,)."""
+    p = np.maximum(_classes(forecast), _SMALLEST)
+    out: FloatArray = -(p * np.log(p)).sum(axis=1)
+    return out
+
+
+def _classes(forecast: Mapping[str, FloatArray]) -> FloatArray:
+    return np.column_stack([forecast[n] for n in (columns.P_DOWN, columns.P_FLAT, columns.P_UP)])
 
 
 def job_outcome(job: TrainingJob, horizon_candles: int) -> tuple[FloatArray, FloatArray]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from models.base import columns
 from models.base.types import FloatArray
-from models.serve.scores import BOLDNESS, LOSS, row_scores
+from models.serve.scores import BOLDNESS, class_loss, row_scores
 
 SHADOW_ROWS: Final = 100  # candles, at least: of fewer nothing is said
 _BLOCK: Final = 24  # candles averaged together: neighbours share their outcome
@@ -86,5 +86,5 @@ def _loss(
 ) -> FloatArray:
     sigma = np.where(forecast[columns.SIGMA] > 0, forecast[columns.SIGMA], np.nan)
     size = np.log(sigma) + np.sqrt(2.0) * np.abs(log_return) / sigma
-    out: FloatArray = row_scores(forecast, log_return, direction)[LOSS] + size
+    out: FloatArray = class_loss(forecast, direction) + size
     return out

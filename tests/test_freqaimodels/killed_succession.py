@@ -89,14 +89,20 @@ def goes_back(bot: Bot) -> None:
     bot.model.catch_up()
 
 
-def every_point(kind: str, before: Path, hour: int, act: Callable[[Bot], None]) -> None:
-    """Kill a bot at each point of `act`, run it on, and say what became of it."""
+def every_point(
+    kind: str, before: Path, hour: int, act: Callable[[Bot], None], *, warm: int
+) -> None:
+    """Kill a bot at each point of `act`, run it on, and say what became of it.
+
+    `warm` are the hours it runs before: its first answer is of the candles it has found.
+    """
     torn = before.with_name("torn")
     for point in range(MOST_POINTS):
         shutil.copytree(before, torn)
 
         def until_killed(point: int = point) -> int:
-            bot = begun(torn, hour)
+            bot = begun(torn, hour - warm)
+            passed(bot, warm)
             killed_at(point)
             act(bot)
             return 0
@@ -122,11 +128,11 @@ def main(folder: Path) -> None:
     before = folder / "before"
     with policy_of_days():
         hour = before_takeover(before)
-        every_point("takeover", before, hour, takes_over)
-        bot = begun(before, hour)
-        takes_over(bot)
+        every_point("takeover", before, hour, takes_over, warm=1)
+        bot = begun(before, hour - 1)
+        passed(bot, 2)
         desk(bot).rollback(ANN)
-        every_point("rollback", before, hour + 1, goes_back)
+        every_point("rollback", before, hour + 1, goes_back, warm=0)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def configuration(url: str, **training: Any) -> dict[str, Any]:
             "expiration_hours": 24 * 90,
             "feature_parameters": {"include_timeframes": ["1h"]},
             "model_training_parameters": {
-                "training": {"max_steps": 20, "evaluate_every": 10, **training},
+                "training": {"max_steps": 10, "evaluate_every": 10, "cross_fit": 2, **training},
                 "network": {"hidden": 8},
             },
         },
@@ -102,6 +102,11 @@ class Drifting:
         """Return what is known of the pair, nothing before there is a book."""
         found = read_book(self.userdir / "control")
         return PairBook(pair=BTC) if found is None else found.of(BTC)
+
+    def serving(self) -> int | None:
+        """Return the number of the model that serves, by the book."""
+        serving = self.book().serving
+        return None if serving is None else serving.number
 
     def is_saved(self) -> bool:
         """Return whether FreqAI would find a model after a restart."""

@@ -82,6 +82,7 @@ def _watch_words(one: PairBook) -> str:
         f"{name} {found.cusum:.1f} of {found.threshold:.1f}"
         for name, found in sorted(one.watched.items())
     )
+    sums += f"; counted until {iso_ms(one.watched_ms)}" if sums else ""
     said = f"ALARM: {', '.join(one.alarms)} ({sums})" if one.alarms else f"no alarm ({sums})"
     if not sums:
         said = "nothing of it is counted yet"
@@ -90,8 +91,8 @@ def _watch_words(one: PairBook) -> str:
 
 def _next_words(book: ModelBook, one: PairBook) -> str:
     volatile = one.ratio is not None and one.ratio > book.volatile_ratio
-    wait = book.volatile_ms if volatile else book.calm_ms
-    market = "a volatile market" if volatile else "a calm market"
+    wait = book.volatile_ms if volatile or one.alarms else book.calm_ms
+    market = "a calm market" if wait == book.calm_ms else "a volatile or unlike market"
     times = "" if one.ratio is None else f", {one.ratio:.2f} times as volatile as usual"
     days = f"{wait / DAY_MS:g} days"
     return f"{iso_ms(one.trained_ms + wait)} ({days} in {market}{times}), or on an alarm"

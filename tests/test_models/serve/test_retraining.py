@@ -29,6 +29,9 @@ CALM = {"ratio": 1.0, "alarms": (), "in_cascade": False, "in_shadow": False}
         (30.0, {"ratio": None}, True, "30 days in a calm market"),
         (0.9, {"alarms": ("loss",)}, False, ""),
         (1.0, {"alarms": ("loss", "edge")}, True, "alarm: edge; loss"),
+        (1.0, {"alarms": ("features",)}, False, ""),
+        (7.0, {"alarms": ("features",)}, True, "7 days in a market unlike the training's"),
+        (1.0, {"alarms": ("features", "loss")}, True, "alarm: features; loss"),
     ],
 )
 def test_schedule_when_days_pass_or_alarms_sound_then_it_is_due_as_the_policy_says(

@@ -6,7 +6,16 @@ import numpy as np
 
 from models.base import columns
 from models.serve.predictor import Predictor
-from models.serve.scores import BOLDNESS, CLAIM, COVERAGE, FEATURES, LOSS, job_outcome, row_scores
+from models.serve.scores import (
+    BOLDNESS,
+    CLAIM,
+    COVERAGE,
+    FEATURES,
+    LOSS,
+    class_loss,
+    job_outcome,
+    row_scores,
+)
 from tests.test_contract import echo
 from tests.test_models.serve.test_challenge import job
 
@@ -30,11 +39,27 @@ CLASS = np.array([1.0, 1.0, -1.0, np.nan])
 def test_scores_when_outcomes_are_known_then_each_is_as_by_hand_and_else_nan():
     found = row_scores(told(), R, CLASS)
     np.testing.assert_allclose(found[COVERAGE], [0, 1, 1, np.nan])
-    np.testing.assert_allclose(found[LOSS], [-np.log(0.6)] * 2 + [-np.log(0.1), np.nan])
+    entropy = -sum(p * np.log(p) for p in (0.6, 0.3, 0.1))
+    raw = np.array([-np.log(0.6)] * 2 + [-np.log(0.1), np.nan])
+    np.testing.assert_allclose(found[LOSS], raw - entropy)
+    np.testing.assert_allclose(class_loss(told(), CLASS), raw)
     # 0.4 sigmas were claimed; 1, 3 and -3 came.
     np.testing.assert_allclose(found[CLAIM], [0.4 * (0.4 - 1), 0.4 * (0.4 - 3), 0.4 * 3.4, np.nan])
     np.testing.assert_allclose(found[BOLDNESS], [0.7] * 4)  # before anything has come
     np.testing.assert_allclose(found[FEATURES], [0.5] * 4)
+
+
+def test_loss_when_probabilities_come_true_then_its_mean_is_0_however_sure_they_are():
+    rng, rows = np.random.default_rng(0), 40_000
+    sure = np.where(np.arange(rows) % 2, 0.9, 0.4)  # of a rise; two kinds of market
+    rest = (1 - sure) / 2
+    came = np.select([(u := rng.random(rows)) < sure, u < sure + rest], [1.0, 0.0], -1.0)
+    p = {columns.P_UP: sure, columns.P_FLAT: rest, columns.P_DOWN: rest}
+    loss = row_scores(told(rows, **p), 0.01 * came, came)[LOSS]
+    for kind in (0, 1):
+        assert abs(loss[kind::2].mean()) < 4 * loss[kind::2].std() / np.sqrt(rows / 2)
+    wrong = row_scores(told(rows, **{**p, columns.P_UP: rest, columns.P_DOWN: sure}), came, came)
+    assert wrong[LOSS].mean() > 0.2
 
 
 def test_scores_when_a_model_has_no_quantiles_then_it_has_no_interval_and_claims_nothing():

@@ -18,6 +18,8 @@ from models.learn.jobs.pipeline import train
 from models.learn.training import networks
 from models.learn.training.fitted import Fitted
 from models.learn.training.prepare import Prepared
+from models.serve.monitor import monitors
+from models.serve.scores import COVERAGE, LOSS, SCORES
 from tests.test_contract import planted
 
 BLOCKS = 3
@@ -115,6 +117,21 @@ def test_training_when_cross_fitted_then_every_row_trains_calibrates_and_is_coun
     assert m["calibration"]["rows"] > 0.9 * every
     assert m["metrics"]["validation"]["gain_millibits"] > 100  # the planted signal, out of fold
     assert m["calibration"]["direction_slope"] > 0.5
+
+
+def test_training_when_cross_fitted_then_its_reference_is_of_rows_that_were_left_out() -> None:
+    made = job()
+    m = train(made).manifest
+    reference = m["reference"]
+    days = int(np.isfinite(made.labels[columns.LABEL_DIRECTION]).sum()) // reference["rows_per_day"]
+    loss = reference["scores"][LOSS]
+    assert 0.9 * days < loss["days"] <= days  # but for rows without a context
+    # Calibrated on these rows: they lose as much as is expected, and their returns are as often
+    # inside as is said.
+    assert abs(loss["mean"]) < 0.02
+    assert reference["scores"][COVERAGE]["mean"] == pytest.approx(0.1, abs=0.03)
+    assert set(monitors(m)) <= set(SCORES)
+    assert reference == train(made).manifest["reference"]
 
 
 def test_training_when_labels_are_shuffled_then_left_out_rows_show_no_skill() -> None:

@@ -88,7 +88,7 @@ def test_lines_when_all_is_well_then_they_say_who_serves_how_it_does_and_what_is
     write_book(tmp_path, book())
     assert model_lines(tmp_path) == [
         f"{BTC}: model 2 (lstm 2) serves, trained until 1970-01-03T00:00:00.000Z for: 30 days in a "
-        "calm market; no alarm (loss 2.0 of 7.5)",
+        "calm market; no alarm (loss 2.0 of 7.5; counted until 1970-01-13T00:00:00.000Z)",
         f"{BTC}: trained anew 1970-02-09T00:00:00.000Z (30 days in a calm market, 1.20 times as "
         "volatile as usual), or on an alarm",
     ]
@@ -99,8 +99,11 @@ def test_lines_when_all_is_well_then_they_say_who_serves_how_it_does_and_what_is
 @pytest.mark.parametrize(
     ("changed", "line"),
     [
-        ({"alarms": ("loss",)}, "ALARM: loss (loss 2.0 of 7.5)"),
-        ({"ratio": 2.0}, "trained anew 1970-01-17T00:00:00.000Z (7 days in a volatile market"),
+        ({"alarms": ("loss",)}, "ALARM: loss (loss 2.0 of 7.5; counted until"),
+        (
+            {"ratio": 2.0},
+            "trained anew 1970-01-17T00:00:00.000Z (7 days in a volatile or unlike market",
+        ),
         ({"held": "a cascade is not over"}, "no model is trained or promoted now: a cascade is"),
         ({"watched": {}}, "nothing of it is counted yet"),
         ({"unwatched": "edge: never claimed"}, "not watched: edge: never claimed"),

@@ -50,8 +50,8 @@ REPORTING = sorted(set(leaving()) - {"worst-hours"})
 
 
 def test_report_when_a_command_writes_one_then_it_names_the_place_and_keeps_what_fails() -> None:
-    assert len(REPORTING) == 11
-    assert len(writers()) == 12  # stress writes one page or another
+    assert len(REPORTING) == 12
+    assert len(writers()) == 14  # stress writes one page or another, drift works a moment only
     for module in writers():
         assert "kept_report(" in (DESK / module).read_text(encoding="utf-8"), module
 
