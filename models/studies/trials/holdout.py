@@ -86,17 +86,29 @@ def lock_holdout(registry: TrialRegistry, start_ms: int, run: str) -> HoldoutSta
     return state
 
 
-def open_holdout(registry: TrialRegistry, run: str) -> HoldoutState:
+def open_holdout(registry: TrialRegistry, run: str, last_ms: int) -> HoldoutState:
     """Write down that `run` looks now; the look may only begin after this.
+
+    Parameters
+    ----------
+    last_ms
+        Open time of the last candle that is looked at.
 
     Raises
     ------
     ControlError
-        If nothing is kept, or somebody has looked before; the run that was interrupted may go on.
+        If nothing is kept, no candle is of the days kept, or somebody has looked before; the run
+        that was interrupted may go on.
     """
     state = holdout_state(registry)
     if state is None:
         raise ControlError("there is no hold-out to look at", cure="keep one: --holdout YYYY-MM-DD")
+    if last_ms < state.start_ms:
+        raise ControlError(
+            f"the hold-out begins on {iso_ms(state.start_ms)[:10]}, and the last candle is of "
+            f"{iso_ms(last_ms)[:10]}: there is nothing to look at, and the look is kept",
+            cure="download candles up to that day, and some months more",
+        )
     if state.opened_ms is None:
         registry.journal.append(OPENED, HoldoutLine(start_ms=state.start_ms, run=run))
         return state

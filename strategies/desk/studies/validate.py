@@ -91,7 +91,7 @@ def run_validate(options: ValidateOptions, executor: Executor | None = None) -> 
     require_study_memory(walk.features, len(walk.tested), len(names) * asked.seeds, asked.jobs)
     run_key = walk.ground.digest
     if options.opens_holdout:
-        open_holdout(registry, run_key)
+        open_holdout(registry, run_key, int(walk.market.time_ms[-1]))
     executor = executor or executor_of(walk.settings.training, workers=asked.jobs)
     each = asked.seeds * len(walk.folds)
     print(f"{len(names)} models x {asked.seeds} seeds x {len(walk.folds)} folds = "

@@ -26,13 +26,13 @@ def registry(tmp_path: Path) -> TrialRegistry:
 
 def test_holdout_when_it_was_seen_then_a_second_look_is_refused(registry: TrialRegistry) -> None:
     lock_holdout(registry, START, "validate")
-    open_holdout(registry, "run")
-    open_holdout(registry, "run")  # which was stopped and goes on
+    open_holdout(registry, "run", START)
+    open_holdout(registry, "run", START)  # which was stopped and goes on
     with pytest.raises(ControlError, match="seen twice"):
-        open_holdout(registry, "another")
+        open_holdout(registry, "another", START)
     close_holdout(registry, "run")
     with pytest.raises(ControlError, match="seen twice"):
-        open_holdout(registry, "run")
+        open_holdout(registry, "run", START)
     registry.require_whole()
 
 
@@ -57,10 +57,19 @@ def test_holdout_when_something_strays_into_it_then_that_was_the_look(
     assert state.seen
     assert "one last look, which was at" in state.words()
     with pytest.raises(ControlError, match="seen twice"):
-        open_holdout(registry, "validate")
+        open_holdout(registry, "validate", START)
 
 
 def test_holdout_when_nothing_is_kept_then_there_is_none_to_open(registry: TrialRegistry) -> None:
     with pytest.raises(ControlError, match="no hold-out"):
-        open_holdout(registry, "run")
+        open_holdout(registry, "run", START)
     assert holdout_state(registry) is None
+
+
+def test_holdout_when_no_candle_is_of_it_yet_then_the_one_look_is_not_spent(
+    registry: TrialRegistry,
+) -> None:
+    lock_holdout(registry, START, "validate")
+    with pytest.raises(ControlError, match="there is nothing to look at, and the look is kept"):
+        open_holdout(registry, "run", START - 1)
+    assert open_holdout(registry, "run", START).opened_ms is None  # as it stood before
