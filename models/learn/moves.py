@@ -4,7 +4,8 @@ Costs are a fixed part of the price and the models read the past in units of its
 in a calm year each of them held too many moves for likely, and in a wild one too few. A logistic
 regression on rows the model was not trained on (the calibration of Platt, "Probabilistic outputs
 for support vector machines", 1999, with covariates) says how much of the evidence to believe, and
-what volatility, ranges and the clock add to it. Applying it: `models.serve`.
+what volatility, ranges and the clock add to it, and above all a forecast of volatility that the
+model's training makes beside it. Applying it: `models.serve`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ STEEPEST: Final = 4.0  # of the evidence; underconfident networks are rare
 # Rows that say "as without it". Of left-out blocks of Bitcoin's training rows, LSTM and WaveNet,
 # 0.5 to 400 tried, 25 forecast the others best; 4 to 100 nearly alike.
 _TRUST: Final = 25.0
-_PRIOR: Final = 1.0  # the same of level and evidence: enough to keep both finite
+_PRIOR: Final = 1.0  # the same of level, evidence and forecasts: enough to keep them finite
 _GRADIENT: Final = 1e-8  # per row, where the search ends
 
 
@@ -34,6 +35,7 @@ def fit_moves(
     prior_logits: FloatArray,
     inputs: FloatArray,
     clock: IntArray,
+    forecasts: int = 0,
 ) -> tuple[float, dict[str, Any]]:
     """Return the slope of the evidence for a move, 0 to 4, and a `ConditionTerm` to add to it.
 
@@ -44,7 +46,10 @@ def fit_moves(
     prior_logits
         (3,) of the class frequencies.
     inputs, clock
-        (R, W) and (R,) of `models.serve.conditions.ConditionInputs`.
+        (R, W) and (R,) of `models.serve.conditions.MoveInputs`.
+    forecasts
+        How many of the inputs, the first ones, are forecasts of volatility: evidence, hardly held
+        back.
 
     Raises
     ------
@@ -63,7 +68,7 @@ def fit_moves(
     z = within_clip(inputs, mean, std)
     conditions = np.hstack((np.ones((len(z), 1)), z, np.eye(CLOCK_HOURS)[clock]))  # (R, 1 + W + 48)
     penalty = np.full(conditions.shape[1], _TRUST)
-    penalty[0] = _PRIOR
+    penalty[: 1 + forecasts] = _PRIOR
     moved = (classes != 1).astype(np.float64)
 
     slope, found = _most_likely(conditions, evidence, moved, base, penalty)

@@ -19,7 +19,7 @@ from models.serve.scores import job_outcome, row_scores
 
 
 def left_out_reference(
-    raw: FloatArray, data: Prepared, manifest: Mapping[str, Any]
+    raw: FloatArray, log_volatility: FloatArray, data: Prepared, manifest: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the manifest's `reference`, plain values.
 
@@ -27,11 +27,13 @@ def left_out_reference(
     ----------
     raw
         (N, H) outputs of networks that were not trained on the row, NaN elsewhere.
+    log_volatility
+        (N,) ahead of the rows, `models.learn.volatility.ahead.VolatilityAhead.unseen`.
     manifest
         All that a served forecast is made of.
     """
     job = data.job
-    told = Decoder(manifest)(raw, job.features, job.time_ms)
+    told = Decoder(manifest)(raw, job.features, job.time_ms, log_volatility)
     told[columns.DRIFT] = Drift(manifest["drift"], needed_features(manifest))(job.features)
     came = job_outcome(job, data.settings.labels.horizon_candles)
     return fit_reference(row_scores(told, *came), job.candle_ms, job.seed)

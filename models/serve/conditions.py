@@ -1,6 +1,7 @@
 """What calibration reads of a row beside the model's answer: volatility, ranges and the clock.
 
-All of it is known at the row's close. What a model knows of calm, storms and the hour is not enough
+All of it is known at the row's close, the volatility ahead (`models.serve.volatility`) as a
+forecast. What a model knows of calm, storms and the hour is not enough
 (`models.learn.moves` and `models.learn.stretch` say by how much); regressions on these, fitted on
 rows the model was not trained on, add what is lacking.
 """
@@ -27,6 +28,8 @@ _SIGMA: Final = feature_name(FEATURE_SIGMA)
 _LOGS: Final = {_SIGMA: 1e-9, "range": 0.05, "range_mid": 0.05}
 _RATIOS: Final = ("vol_fast_mid", "vol_mid_slow")  # logarithms already
 INPUT_CLIP: Final = 4.0  # standard deviations
+_AHEAD: Final = ("volatility ahead", "its square")
+_SMALLEST_COST: Final = 1e-6  # keeps the log finite where trading is free
 
 
 class ConditionInputs:
@@ -64,6 +67,44 @@ class ConditionInputs:
         """
         out: IntArray = _OF_WEEK[hour_of_week(time_ms, self._candle_ms)]
         return out
+
+
+class MoveInputs:
+    """What the odds of a move beyond costs read: the volatility ahead, and `ConditionInputs`.
+
+    Volatility counts in units of the cost, as a logarithm and its square: the odds rise with it
+    ever more slowly.
+
+    Parameters
+    ----------
+    ahead
+        Whether a forecast of volatility is brought.
+    """
+
+    def __init__(
+        self, names: Sequence[str], candle_ms: int, cost_frac: float, *, ahead: bool
+    ) -> None:
+        self._conditions = ConditionInputs(names, candle_ms)
+        self.clock = self._conditions.clock
+        self._log_cost = np.log(max(cost_frac, _SMALLEST_COST))
+        self.forecasts = len(_AHEAD) if ahead else 0  # of the inputs, the first ones
+        self.names = (*_AHEAD[: self.forecasts], *self._conditions.names)  # (W,)
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any]) -> MoveInputs:
+        """Return the inputs of an artifact's odds."""
+        return cls(
+            manifest["feature_names"], int(manifest["candle_ms"]), float(manifest["cost_frac"]),
+            ahead=manifest["log_volatility"] is not None,
+        )  # fmt: skip
+
+    def __call__(self, log_volatility: FloatArray, x: Float32Array) -> FloatArray:
+        """Return the inputs (N, W) of rows with forecasts (N,) and raw features (N, F)."""
+        conditions = self._conditions(x)
+        if not self.forecasts:
+            return conditions
+        costs = log_volatility - self._log_cost
+        return np.column_stack((costs, costs * costs, conditions))
 
 
 class ConditionTerm:

@@ -20,13 +20,13 @@ from models.base.heads import (
 )
 from models.base.policy import packed_policy
 from models.base.types import Float32Array, FloatArray, IntArray
-from models.serve.conditions import ConditionInputs, ConditionTerm
+from models.serve.conditions import ConditionTerm, MoveInputs
 from models.serve.manifest import needed_features
 from models.serve.stretch import Stretch
 
 
 class Decoder:
-    """Outputs (N, H), raw features (N, F) and times (N,) of the same rows -> every column (N,).
+    """Outputs (N, H), raw features (N, F), times and log volatility ahead (N,) -> columns (N,).
 
     All it needs of the manifest is read once: a live forecast is one row, and looking things up
     would take longer than the arithmetic.
@@ -40,7 +40,7 @@ class Decoder:
         self._prior = np.asarray(calibration["prior_logits"])
         self._moves, self._direction = calibration["moves_slope"], calibration["direction_slope"]
         names, candle_ms = list(manifest["feature_names"]), int(manifest["candle_ms"])
-        self._conditions = ConditionInputs(names, candle_ms)
+        self._conditions = MoveInputs.of(manifest)
         self._of_moves = ConditionTerm(calibration["moves"])
         self._stretch = Stretch(calibration["stretch"], names, candle_ms, self._layout)
         # < 0 narrows the interval, at most to the median; None where there is none.
@@ -65,11 +65,12 @@ class Decoder:
         self._present = self._layout.present(absent)
 
     def __call__(
-        self, raw: FloatArray, x: Float32Array, time_ms: IntArray
+        self, raw: FloatArray, x: Float32Array, time_ms: IntArray, log_volatility: FloatArray
     ) -> dict[str, FloatArray]:
         prior, layout, n = self._prior, self._layout, len(raw)
         raw = self._stretch(raw, x, time_ms)
-        calm = self._of_moves(self._conditions(x), self._conditions.clock(time_ms))  # (N,)
+        conditions = self._conditions(log_volatility, x)  # (N, W)
+        calm = self._of_moves(conditions, self._conditions.clock(time_ms))  # (N,)
         p = chained(raw[:, layout.classes], prior, self._moves, self._direction, calm)  # (N, 3)
         sigma = x[:, self._sigma].astype(np.float64)
         unknown = 0.0 * raw[:, 0]  # NaN where there is no forecast

@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 
 from models.base import columns
-from models.base.errors import ArtifactError
+from models.base.errors import ArtifactError, InputError
 from models.base.heads import HeadLayout
 from models.base.types import Artifact, BoolArray
-from models.serve.conditions import CLOCK_HOURS, ConditionInputs
+from models.base.windows import MAX_CONTEXT_CANDLES, WEEK_HOURS
+from models.serve.conditions import CLOCK_HOURS, MoveInputs
+from models.serve.ranges import range_columns, range_inputs
 from models.serve.stretch import StretchInputs
 
 MOST_CONTEXT = 16_384  # candles; the pack's networks look back on a few hundred
-MANIFEST_FORMAT = 8  # of the manifest and its graph; raised when their meaning changes
+MANIFEST_FORMAT = 9  # of the manifest and its graph; raised when their meaning changes
 
 
 def check_artifact(artifact: Artifact) -> None:
@@ -60,12 +62,13 @@ def needed_features(manifest: Mapping[str, Any]) -> BoolArray:
 
 _NEEDED = (
     "feature_names", "candle_ms", "horizon_candles", "hazard_bin_edges", "outputs",
-    "context_candles", "calibration", "novelty", "drift",
+    "context_candles", "calibration", "novelty", "drift", "log_volatility", "cost_frac",
 )  # fmt: skip
 
 
 _LARGEST = 1 << 53  # of a count or a moment in milliseconds: what a double holds exactly
 _LONGEST = 100_000  # of a list
+_MOST_WINDOWS = 64  # over which past ranges are averaged
 
 
 def _count(value: object) -> bool:
@@ -97,6 +100,8 @@ _KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "novelty": (_table, "a table"),
     "drift": (_table, "a table"),
     "streaming": (_table, "a table"),
+    "log_volatility": (lambda value: value is None or _table(value), "a table, or null"),
+    "cost_frac": (lambda value: type(value) in (int, float), "a number"),
     "time_origin_ms": (lambda value: value is None or _count(value), "UTC milliseconds"),
     **dict.fromkeys(
         ("candle_ms", "horizon_candles", "context_candles", "outputs", "policy_head"),
@@ -125,8 +130,12 @@ def _contradictions(m: dict[str, Any]) -> list[str]:
         problems.append(f"expected context_candles <= {MOST_CONTEXT}, got {m['context_candles']}")
     if not carried_candles(m) >= 0:
         problems.append(f"expected streaming.candles >= 0, got {carried_candles(m)!r}")
+    if not 0 <= m["cost_frac"] < 1:
+        problems.append(f"expected 0 <= cost_frac < 1, got {m['cost_frac']!r}")
     if columns.FEATURE_SIGMA not in m["feature_names"]:
         problems.append(f"{columns.FEATURE_SIGMA} is not among the features")
+    elif not problems:  # it is made with the numbers above
+        problems += _wrong_volatility(m)
     strange = [head for head in m.get("absent_heads", ()) if head not in columns.OF_HEAD]
     if strange:
         problems.append(f"expected absent_heads among {sorted(columns.OF_HEAD)}, got {strange}")
@@ -186,11 +195,35 @@ def _falls_with_hazard(levels: Sequence[float], rates: Sequence[float]) -> bool:
     return not len(levels) or (levels[0] == 0 and rates[-1] > 0 and whole)
 
 
+def _wrong_volatility(m: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the regression that forecasts volatility beside the graph."""
+    fitted = m["log_volatility"]
+    if fitted is None:
+        return []
+    windows = fitted["windows"]
+    if not 0 < len(windows) <= _MOST_WINDOWS or not all(
+        _count(n) and 0 < n <= MAX_CONTEXT_CANDLES for n in windows
+    ):
+        wanted = f"1 to {_MOST_WINDOWS} windows of 1 to {MAX_CONTEXT_CANDLES} candles"
+        return [f"expected log_volatility of {wanted}, got {str(windows)[:60]}"]
+    try:
+        range_columns(m["feature_names"], m["candle_ms"])
+    except InputError as error:
+        return [f"expected no log_volatility without a range; {error.problem}"]
+    made = range_inputs(windows, bool(fitted["same_hour"]), m["horizon_candles"], m["candle_ms"])
+    if _whole(fitted, len(made.names), WEEK_HOURS):
+        return []
+    return [
+        f"expected log_volatility of {len(made.names)} inputs and {WEEK_HOURS} hours, all finite, "
+        f"got {str(fitted)[:60]}"
+    ]
+
+
 def _wrong_moves(m: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with what the rows' conditions add to the odds of a move."""
     if columns.FEATURE_SIGMA not in m["feature_names"]:
         return []  # told of already
-    inputs = len(ConditionInputs(m["feature_names"], m["candle_ms"]).names)
+    inputs = len(MoveInputs.of(m).names)
     moves = m["calibration"].get("moves")
     if moves is not None and _whole(moves, inputs):
         return []
@@ -214,8 +247,8 @@ def _wrong_stretch(m: Mapping[str, Any]) -> list[str]:
     return [] if fits else [f"expected {wanted}, got {str(stretch)[:60]}"]
 
 
-def _whole(term: Mapping[str, Any], inputs: int) -> bool:
-    sizes = {"mean": inputs, "std": inputs, "slope": inputs, "clock": CLOCK_HOURS}
+def _whole(term: Mapping[str, Any], inputs: int, hours: int = CLOCK_HOURS) -> bool:
+    sizes = {"mean": inputs, "std": inputs, "slope": inputs, "clock": hours}
     lists = all(len(term[name]) == size for name, size in sizes.items())
     numbers = [term["intercept"], *(n for name in sizes for n in term[name])]
     return lists and all(map(math.isfinite, numbers)) and min(term["std"]) > 0

@@ -23,6 +23,7 @@ from models.serve.drift import WINDOW, Drift
 from models.serve.manifest import carried_candles, check_artifact, needed_features
 from models.serve.session import Session, graph_input
 from models.serve.stream import Carried, advance
+from models.serve.volatility import VolatilityForecast
 
 _STEPS = 256  # rows counted per sequence of a long pass
 _BATCH = 16  # sequences per call; larger batches are slower on CPU
@@ -87,6 +88,10 @@ class Predictor:
         return Drift(self.manifest["drift"], self._needed)
 
     @cached_property
+    def _volatility(self) -> VolatilityForecast | None:
+        return VolatilityForecast.of(self.manifest)
+
+    @cached_property
     def _carried(self) -> dict[str, Carried]:
         return {}
 
@@ -100,7 +105,12 @@ class Predictor:
 
     @property
     def context(self) -> int:
-        """Candles a forecast needs, its own included."""
+        """Candles a forecast needs, its own included: the graph's, or the volatility's if more."""
+        return max(self.graph_context, self._volatility.reach if self._volatility else 0)
+
+    @property
+    def graph_context(self) -> int:
+        """Candles the graph needs, the forecast's own included."""
         return int(self.manifest["context_candles"])
 
     def predict(
@@ -126,8 +136,10 @@ class Predictor:
         self._check_rows(features, time_ms, "features")
         x, times, skip = self._with_history(features, time_ms)
         finite: BoolArray = np.asarray(np.isfinite(x[:, self._needed]).all(axis=1))
-        raw = self._raw(x, times, finite)
-        decoded = self._decoder(raw, x, times) | {columns.DRIFT: self._drift(x) + 0.0 * raw[:, 0]}
+        ahead = self._ahead(x, times)
+        raw = self._raw(x, times, finite) + 0.0 * ahead[:, None]
+        drift = self._drift(x) + 0.0 * raw[:, 0]
+        decoded = self._decoder(raw, x, times, ahead) | {columns.DRIFT: drift}
         return {name: values[skip:] for name, values in decoded.items()}
 
     def latest(
@@ -158,13 +170,19 @@ class Predictor:
         if not len(features):
             raise InputError("expected at least one row of features, got none")
         x, times, _ = self._with_history(features, time_ms)
-        rows, times = x[-self.context :], times[-self.context :]
+        ahead = self._ahead(x[-self.context :], times[-self.context :])[-1:]
+        rows, times = x[-self.graph_context :], times[-self.graph_context :]
         raw = np.full((1, int(self.manifest["outputs"])), np.nan)
         joined = bool((time_steps(times) == self._candle_ms).all())
-        if joined and len(rows) == self.context and np.isfinite(rows[:, self._needed]).all():
+        if joined and len(rows) == self.graph_context and np.isfinite(rows[:, self._needed]).all():
             raw[0] = self._answer(series, graph_input(rows, times, self.manifest), int(times[-1]))
+        raw += 0.0 * ahead[:, None]
         drift = self._drift(x[-WINDOW:])[-1:] + 0.0 * raw[:, 0]
-        return self._decoder(raw, rows[-1:], times[-1:]) | {columns.DRIFT: drift}
+        return self._decoder(raw, rows[-1:], times[-1:], ahead) | {columns.DRIFT: drift}
+
+    def _ahead(self, x: Float32Array, time_ms: IntArray) -> FloatArray:
+        """Return the log volatility ahead of rows, (N,): NaN where not known, 0 if not forecast."""
+        return np.zeros(len(x)) if self._volatility is None else self._volatility(x, time_ms)
 
     def _answer(self, series: str, rows: Float32Array, time_ms: int) -> Float32Array:
         """Return the outputs (H,) of the last row of a complete context (C, F)."""
@@ -194,7 +212,7 @@ class Predictor:
         self._check_rows(features, time_ms, "features")
         x, times, skip = self._with_history(features, time_ms)
         finite: BoolArray = np.asarray(np.isfinite(x[:, self._needed]).all(axis=1))
-        raw = self._raw(x, times, finite)[skip:]
+        raw = (self._raw(x, times, finite) + 0.0 * self._ahead(x, times)[:, None])[skip:]
         layout = HeadLayout.of(self.manifest)
         return calibrated_hazards(raw, layout, self.manifest["calibration"])
 
@@ -243,7 +261,7 @@ class Predictor:
         out = np.full((len(x), width), np.nan)
         pieces: list[tuple[Span, int]] = []
         for run in contiguous_runs(time_ms, self._candle_ms, finite):
-            pieces += sequences(run, self.context - 1, _STEPS)
+            pieces += sequences(run, self.graph_context - 1, _STEPS)
         for length in sorted({len(span) for span, _ in pieces}):
             same = [piece for piece in pieces if len(piece[0]) == length]
             for i in range(0, len(same), _BATCH):

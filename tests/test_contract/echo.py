@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from models.base import columns
 from models.base.heads import HeadLayout
 from models.base.types import Artifact, Float32Array
+from models.base.windows import WEEK_HOURS
 from models.serve.conditions import CLOCK_HOURS, ConditionInputs
 from models.serve.drift import fit_drift
 from models.serve.manifest import MANIFEST_FORMAT
@@ -42,6 +43,42 @@ def plain_calibration(names: tuple[str, ...]) -> dict[str, Any]:
     """The calibration of the echo, for other features."""
     calibration: dict[str, Any] = echo_artifact().manifest["calibration"]
     return {**calibration, "moves": plain_moves(names), "stretch": plain_stretch(names)}
+
+
+AHEAD_NAMES = (*NAMES, "%-range")
+AHEAD_WINDOWS = (1, 3, 8)  # candles; the longest is what a forecast looks back on
+
+
+def ahead_artifact() -> Artifact:
+    """The echo with a forecast of volatility beside it, and odds of a move that go by it."""
+    good, inputs = echo_artifact(), len(AHEAD_WINDOWS)
+    onnx, calibration = graph_of(AHEAD_NAMES), plain_calibration(AHEAD_NAMES)
+    width = 2 + len(ConditionInputs(AHEAD_NAMES, CANDLE_MS).names)  # log volatility, its square
+    moves = _nothing_of(width) | {"slope": [1.0, -0.5, *[0.0] * (width - 2)]}
+    return Artifact(
+        onnx=onnx,
+        manifest={
+            **good.manifest,
+            "feature_names": list(AHEAD_NAMES),
+            "calibration": {**calibration, "moves": moves},
+            "log_volatility": {
+                "windows": list(AHEAD_WINDOWS), "same_hour": False, "mean": [-9.0] * inputs,
+                "std": [1.0] * inputs, "slope": [0.1, 0.2, 0.3], "intercept": -6.0,
+                "clock": np.linspace(0.0, 1.0, WEEK_HOURS).tolist(),
+            },
+            "novelty": {"mean": [0.0] * 3, "std": [1.0] * 3, "threshold": 100.0},
+            "drift": fit_drift(np.zeros((1, 3), np.float32)),
+            "onnx_sha256": Artifact.digest(onnx),
+        },
+    )  # fmt: skip
+
+
+def ahead_rows(rows: int, seed: int = 0) -> Float32Array:
+    """Feature rows (N, 3) of `AHEAD_NAMES`: calm and wild candles."""
+    x = np.full((rows, len(AHEAD_NAMES)), SIGMA, dtype=np.float32)
+    rng = np.random.default_rng(seed)
+    x[:, 0], x[:, 2] = rng.normal(size=rows), 0.05 * np.exp(rng.normal(size=rows))
+    return x
 
 
 def graph_of(names: tuple[str, ...], late_rows: int = 0) -> bytes:
@@ -109,6 +146,8 @@ def echo_artifact(late_rows: int = 0) -> Artifact:
                     for side in columns.SIDE_NAMES
                 },
             },
+            "cost_frac": 0.0014,
+            "log_volatility": None,
             "novelty": {"mean": [0.0, 0.0], "std": [1.0, 1.0], "threshold": 100.0},
             "drift": fit_drift(np.zeros((1, 2), np.float32)),
             "onnx_sha256": Artifact.digest(onnx),

@@ -173,7 +173,8 @@ def check_size(network: str) -> None:
 
 
 def check_card(network: str) -> None:
-    spec, card = catalog.load(network), planted.planted_artifact(network).manifest["card"]
+    spec, manifest = catalog.load(network), planted.planted_artifact(network).manifest
+    card = manifest["card"]
     assert card["title"] == spec.title
     assert len(card["description"].split()) >= 20  # a person must be able to picture it
     assert card["failure_modes"]
@@ -181,7 +182,9 @@ def check_card(network: str) -> None:
     few = len(planted.planted_job(network).time_ms) < spec.useful_rows
     silent = [w for w in card["warnings"] if "hazard is an alarm" in w]
     assert len(silent) == len(planted.unfitted_sides(network))
-    *warnings, unwatched = [w for w in card["warnings"] if w not in silent]
+    without = [w for w in card["warnings"] if "without the volatility ahead" in w]
+    assert len(without) == (manifest["log_volatility"] is None)
+    *warnings, unwatched = [w for w in card["warnings"] if w not in (*silent, *without)]
     assert bool(warnings) == few
     assert all(str(spec.useful_rows) in warning for warning in warnings)
     assert "drift" in unwatched

@@ -84,11 +84,13 @@ class WindowForecaster(Predictor):
 
     def forecast(self, windows: Float32Array) -> dict[str, FloatArray]:
         """Return the columns (B,) that can be explained, of windows (B, T, F')."""
-        raw = self._session.run(windows)[:, -1].astype(np.float64)  # (B, H)
-        features = len(self.manifest["feature_names"])
-        # A window that never was has no hour; only how wide quantiles are depends on it.
+        raw = self._session.run(windows[:, -self.graph_context :])[:, -1]  # (B, H)
+        rows = windows[..., : len(self.manifest["feature_names"])]
+        # A window that never was has no hour; only calibration depends on it.
+        times = int(self.manifest["candle_ms"]) * np.arange(-rows.shape[1] + 1, 1)
+        ahead = np.array([self._ahead(window, times)[-1] for window in rows])  # (B,)
         no_time = np.zeros(len(raw), dtype=np.int64)
-        out = self._decoder(raw, windows[:, -1, :features], no_time)
+        out = self._decoder(raw.astype(np.float64), rows[:, -1], no_time, ahead)
         return {name: out[name] for name in TARGETS.values()}
 
     def function(self, target: str) -> Function:

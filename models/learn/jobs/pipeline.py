@@ -30,7 +30,8 @@ from models.learn.stretch import fit_stretch
 from models.learn.training.loop import fill_span
 from models.learn.training.prepare import Prepared, prepare
 from models.learn.training.settings import ModelSettings
-from models.serve.conditions import ConditionInputs, ConditionTerm
+from models.learn.volatility.ahead import fit_ahead
+from models.serve.conditions import ConditionTerm, MoveInputs
 from models.serve.drift import LEAST
 from models.serve.manifest import MANIFEST_FORMAT
 from models.serve.session import Session, graph_input
@@ -82,12 +83,19 @@ def train(job: TrainingJob) -> Artifact:
     if unseen is None or judged is None:
         unseen = calibrating
         judged = _outputs(onnx, x, data, data.split.validation, context)
-    every = [unseen, *_peers_outputs(onnx, data, context)]
-    calibration, calibrated = _calibrate(every, data)
+    ahead = fit_ahead(data)
+    # Rows without a forecast of volatility are not answered, see `models.serve.predictor`.
+    every = [unseen + 0.0 * ahead.unseen[:, None], *_peers_outputs(onnx, data, context)]
+    known["log_volatility"] = ahead.fitted
+    calibration, calibrated = _calibrate(every, ahead.unseen, MoveInputs.of(known), data)
     calibration["false_alarms"] = calibrated_alarms(
         every, data, calibration, None if unseen is calibrating else calibrating
     )
     known["card"]["warnings"] += _unfitted(calibration["false_alarms"])
+    if ahead.why:
+        known["card"]["warnings"].append(
+            f"odds of a move without the volatility ahead: {ahead.why}"
+        )
     manifest = {
         **known,
         "context_candles": context,
@@ -103,7 +111,7 @@ def train(job: TrainingJob) -> Artifact:
         },
         "onnx_sha256": Artifact.digest(onnx),
     }
-    manifest["reference"] = left_out_reference(unseen, data, manifest)
+    manifest["reference"] = left_out_reference(every[0], ahead.unseen, data, manifest)
     return Artifact(onnx=onnx, manifest=manifest, weights=fitted.weights)
 
 
@@ -242,7 +250,9 @@ def _unfitted(alarms: dict[str, Any] | None) -> list[str]:
     ]
 
 
-def _calibrate(every: list[FloatArray], data: Prepared) -> tuple[dict[str, Any], dict[str, Any]]:
+def _calibrate(
+    every: list[FloatArray], log_volatility: FloatArray, inputs: MoveInputs, data: Prepared
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the calibration block, but for alarms, and the metrics of the rows it was fitted on.
 
     Parameters
@@ -250,6 +260,8 @@ def _calibrate(every: list[FloatArray], data: Prepared) -> tuple[dict[str, Any],
     every
         Outputs (N, H) of the job's rows and of each peer's. None may be of a network that was
         trained on its row; rows without one are NaN.
+    log_volatility
+        (N,) ahead of the job's rows, `models.learn.volatility.ahead.VolatilityAhead.unseen`.
     """
     raw = every[0]
     job, layout = data.job, data.layout
@@ -259,9 +271,9 @@ def _calibrate(every: list[FloatArray], data: Prepared) -> tuple[dict[str, Any],
     known = np.isfinite(raw[:, 0]) & np.isfinite(direction) & np.isfinite(scaled)
     logits, classes = raw[known][:, layout.classes], direction[known] + 1
     prior_logits = prior[layout.classes]
-    conditions = ConditionInputs(job.feature_names, job.candle_ms)
-    at, clock = conditions(job.features[known]), conditions.clock(job.time_ms[known])
-    moves_slope, moves = fit_moves(logits, classes, prior_logits, at, clock)
+    at = inputs(log_volatility[known], job.features[known])  # (R, W)
+    clock = inputs.clock(job.time_ms[known])
+    moves_slope, moves = fit_moves(logits, classes, prior_logits, at, clock, inputs.forecasts)
     direction_slope = fit_direction_slope(logits, classes, prior_logits)
     calm = ConditionTerm(moves)(at, clock)
     p = chained(logits, prior_logits, moves_slope, direction_slope, calm)

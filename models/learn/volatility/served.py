@@ -10,41 +10,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.base.heads import HeadLayout
-from models.base.types import FloatArray, IntArray
+from models.base.types import FloatArray
 from models.base.units import HOUR_MS
 from models.base.windows import WEEK_HOURS
 from models.learn.hazard.proportional import COVARIATE_CLIP, ProportionalHazard
 from models.learn.nets.base import Past
-from models.learn.volatility.inputs import (
-    LARGEST_RANGE,
-    PARKINSON,
-    SMALLEST_VARIANCE,
-    RangeInputs,
-)
+from models.serve.ranges import LARGEST_RANGE, PARKINSON, SMALLEST_VARIANCE
+from models.serve.volatility import LOG_RANGE_CLIP, LogVolatility
 
 _SMALLEST_SIGMA = 1e-8  # a candle that did not trade: the forecast abstains, and stays finite
 _FURTHEST = 10.0  # |log| of volatility over sigma
-
-
-@dataclass(frozen=True, kw_only=True)
-class LogVolatility:
-    """log v = intercept + slope . z + clock[hour of week], v the volatility over the horizon.
-
-    z are the logs of `RangeInputs`, standardised, within `COVARIATE_CLIP`.
-    """
-
-    inputs: RangeInputs
-    mean: FloatArray  # (W,)
-    std: FloatArray  # (W,)
-    slope: FloatArray  # (W,)
-    clock: FloatArray  # (168,)
-    intercept: float
-
-    def __call__(self, logs: FloatArray, hour: IntArray) -> FloatArray:
-        """Return log v (R,) of logs (R, W) and hours of the week (R,)."""
-        z = np.clip((logs - self.mean) / self.std, -COVARIATE_CLIP, COVARIATE_CLIP)
-        out: FloatArray = self.intercept + z @ self.slope + self.clock[hour]
-        return out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +101,7 @@ class ServedVolatility(nn.Module):
         squared = past.behind(log_range, self.kernel.shape[2] - 1, dim=2).square()
         means = functional.conv1d(squared, self.kernel)  # (B, W, T)
         z = (torch.log(means / PARKINSON + SMALLEST_VARIANCE) - self.mean) / self.std  # (B, W, T)
-        weighed = (z.clamp(-COVARIATE_CLIP, COVARIATE_CLIP) * self.slope).sum(dim=1)
+        weighed = (z.clamp(-LOG_RANGE_CLIP, LOG_RANGE_CLIP) * self.slope).sum(dim=1)
         # Whole milliseconds: float64 holds them, and what is exact may be rounded down.
         hour = torch.floor((x[..., -1].double() * self.candle_ms + self.first_close_ms) / HOUR_MS)
         of_week = (hour - WEEK_HOURS * torch.floor(hour / WEEK_HOURS)).long()

@@ -26,6 +26,7 @@ from tests.test_models.serve.hostile_graphs import loop, sound
 
 EDGE = {"slope": 1.0, "low": 0.5, "rows": 900}
 ALARMS = {"down": {"hazard": [], "per_week": []}, "up": {"hazard": [], "per_week": []}}
+AHEAD = echo.ahead_artifact().manifest["log_volatility"]
 MOVES, STRETCH = echo.plain_moves(echo.NAMES), echo.plain_stretch(echo.NAMES)
 
 
@@ -151,6 +152,11 @@ def test_rehearsal_when_the_graph_loops_then_refused_before_anything_runs() -> N
         ({"streaming": {"candles": 10}}, "carries its past"),
         ({"time_origin_ms": 1}, "cannot"),
         ({"outputs": 99}, "expected 12 outputs"),
+        ({"cost_frac": "0.001"}, "cost_frac to be a number"),
+        ({"cost_frac": float("nan")}, "expected 0 <= cost_frac < 1"),
+        ({"log_volatility": [1]}, "log_volatility to be a table, or null"),
+        ({"log_volatility": {}}, "of another kind"),
+        ({"log_volatility": AHEAD}, "expected no log_volatility without a range"),
     ],
 )  # fmt: skip
 def test_manifest_when_a_field_is_of_another_kind_then_refused_by_name(
@@ -161,6 +167,34 @@ def test_manifest_when_a_field_is_of_another_kind_then_refused_by_name(
     assert said in caught.value.problem
     assert caught.value.where == "there"
     assert caught.value.cure
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"windows": []}, "of 1 to 64 windows of 1 to 256 candles"),
+        ({"windows": [1] * 65}, "of 1 to 64 windows"),
+        ({"windows": [1, 2, 257]}, "of 1 to 256 candles"),
+        ({"windows": [1, 2, 0]}, "of 1 to 256 candles"),
+        ({"windows": [1, 2, 3.5]}, "of 1 to 256 candles"),
+        ({"windows": [1, 2]}, "log_volatility of 2 inputs and 168 hours"),
+        ({"same_hour": True}, "log_volatility of 4 inputs"),
+        ({"clock": [0.0] * 167}, "and 168 hours, all finite"),
+        ({"std": [1.0, 0.0, 1.0]}, "log_volatility of 3 inputs"),
+        ({"slope": [1.0, float("nan"), 1.0]}, "all finite"),
+        ({"intercept": float("inf")}, "all finite"),
+        ({"mean": None}, "of another kind"),
+    ],
+)
+def test_manifest_when_its_forecast_of_volatility_is_wrong_then_refused_by_name(
+    fields: dict[str, Any], said: str
+) -> None:
+    good = echo.ahead_artifact()
+    Predictor(good)  # the control
+    broken = {**good.manifest, "log_volatility": {**AHEAD, **fields}}
+    with pytest.raises(ArtifactError) as caught:
+        Predictor(replace(good, manifest=broken))
+    assert said in caught.value.problem
 
 
 JUNK = [None, True, -1, 0, 1e308, float("nan"), "x", "\0", [], {}, [[]], [None], {"a": {"b": []}},
@@ -182,11 +216,11 @@ def _mutated(rng: random.Random, value: Any) -> Any:
 def test_manifests_when_mutated_then_each_is_refused_by_a_pack_error_or_answers(
     rounds: int,
 ) -> None:
-    rng, manifest = random.Random(rounds), echo.echo_artifact().manifest
-    refused = 0
+    rng, good = random.Random(rounds), echo.ahead_artifact()
+    refused, manifest = 0, good.manifest
     for _ in range(rounds):
         name = rng.choice(list(manifest))
-        data = saved(**{name: _mutated(rng, manifest[name])})
+        data = saved(good.onnx, **{**manifest, name: _mutated(rng, manifest[name])})
         try:
             rehearsal._ask(predictor_from_bytes(data))
         except ArtifactError:

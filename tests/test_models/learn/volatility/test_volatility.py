@@ -16,59 +16,16 @@ from models.base.types import Artifact, Candles, FloatArray, TrainingJob
 from models.base.units import DAY_MS, HOUR_MS
 from models.base.windows import hour_of_week
 from models.data.features.candles import LOOKBACK
-from models.data.features.frame import market_features
-from models.data.labels.settings import LabelSettings
-from models.data.labels.targets import label_columns
 from models.evaluate.metrics.skill import split_gain
-from models.learn.jobs.job import MarketRows, feature_matrix
 from models.learn.jobs.pipeline import train
-from models.learn.volatility.fitting import RangeRows, fit_parts, fit_regression, fit_volatility
-from models.learn.volatility.inputs import (
-    PARKINSON,
-    range_columns,
-    range_inputs,
-    squared_ranges,
-)
+from models.learn.volatility.ahead import RangeRows, fit_regression
+from models.learn.volatility.fitting import fit_parts, fit_volatility
 from models.learn.volatility.volatility import VolatilityConfig
 from models.serve.predictor import Predictor
+from models.serve.ranges import PARKINSON, range_columns, range_inputs, squared_ranges
 from models.serve.session import Session, graph_input
 from tests.test_contract import planted
-from tests.test_models import markets
-
-ROWS = 2_400
-SETTINGS: dict[str, Any] = {
-    "labels": {"horizon_candles": 4},
-    "training": {"validation_frac": 0.25, "calibration_frac": 0.25, "cross_fit": 4},
-    "network": {},
-}
-
-
-@cache
-def market() -> Candles:
-    """Hours of a random walk whose volatility has a daily rhythm and lasting weeks."""
-    calm = markets.random_walk(LOOKBACK + ROWS)
-    hour = np.arange(len(calm))
-    log_v = 0.8 * np.sin(2 * np.pi * hour / 24) + 0.6 * np.sin(2 * np.pi * hour / 900)
-    moves = np.diff(np.log(calm.close), prepend=np.log(100.0)) * np.exp(log_v) / 2
-    close = 100.0 * np.exp(np.cumsum(moves))
-    opened = np.concatenate(([100.0], close[:-1]))
-    reach = np.exp(0.003 * np.exp(log_v))
-    return dataclasses.replace(
-        calm, open=opened, close=close,
-        high=np.maximum(opened, close) * reach, low=np.minimum(opened, close) / reach,
-    )  # fmt: skip
-
-
-def market_job(candles: Candles, **settings: Any) -> TrainingJob:
-    features = market_features(candles, HOUR_MS)
-    rows = MarketRows(
-        features=feature_matrix(list(features.values())),
-        feature_names=tuple(features),
-        labels=label_columns(candles, HOUR_MS, LabelSettings()),
-        time_ms=candles.time_ms,
-        candle_ms=HOUR_MS,
-    ).cut(slice(LOOKBACK, None))
-    return rows.job("volatility", settings=SETTINGS | settings, seed=0, title="planted market")
+from tests.test_models.learn.volatility.rhythm import SETTINGS, market, market_job
 
 
 @cache
@@ -84,7 +41,7 @@ def forecast(job: TrainingJob) -> dict[str, FloatArray]:
 
 
 def test_inputs_when_worked_out_by_hand_then_each_is_a_mean_of_past_squared_ranges() -> None:
-    made = range_inputs(VolatilityConfig(windows=(1, 3)), horizon=4, candle_ms=HOUR_MS)
+    made = range_inputs((1, 3), True, horizon=4, candle_ms=HOUR_MS)
     assert made.names == ("range 1", "range 3", "same hours, 10 days")
     assert made.reach == 240
     squared = np.random.default_rng(0).random(400)
@@ -102,7 +59,7 @@ def test_inputs_when_worked_out_by_hand_then_each_is_a_mean_of_past_squared_rang
 def test_same_hours_when_candles_and_horizon_differ_then_they_never_reach_into_the_future(
     candle_ms: int, horizon: int, days: int
 ) -> None:
-    made = range_inputs(VolatilityConfig(windows=(1,)), horizon, candle_ms)
+    made = range_inputs((1,), True, horizon, candle_ms)
     assert made.names[1:] == ((f"same hours, {days} days",) if days else ())
     np.testing.assert_allclose(made.kernel.sum(axis=1), 1.0)
     assert made.reach <= 256
@@ -133,7 +90,7 @@ def linear_rows(noise: float) -> tuple[RangeRows, FloatArray, FloatArray]:
 
 def test_regression_when_the_log_range_is_linear_then_it_is_recovered_exactly() -> None:
     rows, slopes, clock = linear_rows(noise=0.0)
-    inputs = range_inputs(VolatilityConfig(windows=(1, 2), same_hour=False), 1, HOUR_MS)
+    inputs = range_inputs((1, 2), False, 1, HOUR_MS)
     found = fit_regression(rows, inputs, ridge=1e-9)
     np.testing.assert_allclose(found(rows.logs, rows.hour), rows.realised, atol=1e-7)
     np.testing.assert_allclose(found.slope / found.std, slopes, atol=1e-7)
@@ -143,7 +100,7 @@ def test_regression_when_the_log_range_is_linear_then_it_is_recovered_exactly() 
 
 def test_regression_when_there_is_noise_then_it_is_found_within_its_error() -> None:
     rows, slopes, _ = linear_rows(noise=0.5)
-    inputs = range_inputs(VolatilityConfig(windows=(1, 2), same_hour=False), 1, HOUR_MS)
+    inputs = range_inputs((1, 2), False, 1, HOUR_MS)
     found = fit_regression(rows, inputs, VolatilityConfig().ridge)
     error = 0.5 / np.sqrt(len(rows.row)) / np.array([0.5, 2.0])
     assert (np.abs(found.slope / found.std - slopes) < 4 * error).all()

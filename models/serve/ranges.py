@@ -1,4 +1,4 @@
-"""What the regression is given: averages of past squared ranges, and the hour of the week."""
+"""What the regression of the coming range reads: averages of past squared ranges."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from models.base.errors import InputError
 from models.base.types import Float32Array, FloatArray
 from models.base.units import DAY_MS, HOUR_MS
 from models.base.windows import MAX_CONTEXT_CANDLES
-from models.learn.volatility.volatility import VolatilityConfig
 
 LARGEST_RANGE: Final = 1.0  # log(high / low) of a candle; beyond it a feature is broken
 SMALLEST_VARIANCE: Final = 1e-12  # keeps the log finite where no candle traded
@@ -50,27 +49,33 @@ class RangeInputs:
 
         Row i ends with candle i + R - 1 and is known at its close.
         """
-        means = sliding_window_view(squared, self.reach) @ self.kernel.T
+        one = len(squared) == self.reach  # live; making a view takes longer than the sums
+        past = squared[None] if one else sliding_window_view(squared, self.reach)
+        # Row by row: a matrix product rounds a row by how many others there are.
+        means = np.vecdot(past[:, None], self.kernel)  # (T - R + 1, W)
         return np.asarray(np.log(means / PARKINSON + SMALLEST_VARIANCE))
 
 
-def range_inputs(config: VolatilityConfig, horizon: int, candle_ms: int) -> RangeInputs:
+def range_inputs(
+    windows: Sequence[int], same_hour: bool, horizon: int, candle_ms: int
+) -> RangeInputs:
     """Return the inputs for candles of this length and a forecast of `horizon` candles.
 
-    The same hours are those the forecast is about, a day earlier, two days earlier, and so on as
-    far as the context goes; candles of a day, and horizons beyond one, have none.
+    Averages over `windows` candles, and where `same_hour` is asked for, over the hours the forecast
+    is about a day earlier, two days earlier, and so on as far as the context goes; candles of a
+    day, and horizons beyond one, have none of those.
 
     Examples
     --------
-    >>> made = range_inputs(VolatilityConfig(windows=(1, 2)), horizon=1, candle_ms=12 * HOUR_MS)
+    >>> made = range_inputs((1, 2), True, horizon=1, candle_ms=12 * HOUR_MS)
     >>> made.names, made.reach
     (('range 1', 'range 2', 'same hours, 128 days'), 256)
     """
-    names = [f"range {n}" for n in config.windows]
-    ages = [np.arange(n) for n in config.windows]  # of the candles that count; 0 is the newest
+    names = [f"range {n}" for n in windows]
+    ages = [np.arange(n) for n in windows]  # of the candles that count; 0 is the newest
     day = DAY_MS // candle_ms
     days = MAX_CONTEXT_CANDLES // day if day else 0
-    if config.same_hour and day > horizon and days:
+    if same_hour and day > horizon and days:
         behind = day * np.arange(1, days + 1)[:, None]
         names.append(f"same hours, {days} days")
         ages.append((behind - np.arange(1, horizon + 1)).ravel())
@@ -113,6 +118,8 @@ def _length_ms(name: str, plain_ms: int) -> int | None:
 
 
 def squared_ranges(x: Float32Array, range_column: int, sigma_column: int) -> FloatArray:
-    """Return the squared log range of each candle, (N, F) -> (N,)."""
-    scaled, sigma = (x[:, i].astype(np.float64) for i in (range_column, sigma_column))
-    return np.asarray(np.clip(scaled * sigma, -LARGEST_RANGE, LARGEST_RANGE) ** 2)
+    """Return the squared log range of each candle, (N, F) -> (N,); NaN where it is not finite."""
+    with np.errstate(invalid="ignore"):
+        log_range = np.multiply(x[:, range_column], x[:, sigma_column], dtype=np.float64)
+    known = np.where(np.isfinite(log_range), log_range, np.nan)
+    return np.asarray(np.clip(known, -LARGEST_RANGE, LARGEST_RANGE) ** 2)
