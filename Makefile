@@ -93,7 +93,7 @@ compare: install  ## All models, same folds, several seeds: a table with interva
 	$(BIN)/breakwater compare --userdir $(USERDIR) $(if $(DATA),--data $(DATA)) $(if $(MODELS),--models $(MODELS))
 
 validate: install  ## What a sceptic asks of every model before risking money: a report (DATA=, MODELS=)
-	$(BIN)/breakwater validate --userdir $(USERDIR) $(if $(DATA),--data $(DATA)) $(if $(MODELS),--models $(MODELS))
+	$(BIN)/breakwater validate --userdir $(USERDIR) --jobs $(WORKERS) $(if $(DATA),--data $(DATA)) $(if $(MODELS),--models $(MODELS))
 
 maker: install  ## The same signals as post-only and as market orders, with a report (DATA=)
 	$(BIN)/breakwater maker --userdir $(USERDIR) $(if $(DATA),--data $(DATA))
