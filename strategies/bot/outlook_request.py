@@ -31,7 +31,7 @@ class OutlookConfig:
     """Block `breakwater.outlook`: what may become of the account the bot holds, for `risk`."""
 
     enabled: bool = True  # in a process of its own, at the lowest priority; needs the extra tails
-    engine: str = "mixture"  # that draws the paths; `breakwater scenarios` judges them
+    engine: str = "har"  # that draws the paths; `breakwater scenarios` judges them
     seed: int = 0  # the same paths for the same account and candles
     paths: int = 10_000  # more of them narrow the intervals of the chances
     limit_s: float = 600.0  # the process is ended after that, and risk says so

@@ -76,7 +76,7 @@ def _add_what_if(commands: Subcommands) -> None:
     )
     what_if.add_argument("--data", type=Path, help=DATA_HELP)
     what_if.add_argument("--equity", type=positive, help="of the account; 1000")
-    what_if.add_argument("--engine", help="that draws what may come; mixture")
+    what_if.add_argument("--engine", help="that draws what may come; har")
     what_if.add_argument("--days", type=whole_number, help="to look ahead; 7")
     what_if.add_argument("--paths", type=whole_number, help="drawn; 10000")
     what_if.add_argument("--seed", type=seed_number, help="of the paths; 0")

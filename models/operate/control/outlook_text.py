@@ -14,7 +14,7 @@ from models.operate.control.outlook import Odds, Outlook, OutlookHorizon, read_o
 from models.operate.control.unknown import span
 
 _HALF: Final = (0.25, 0.75)
-_NOT_PASSED: Final = "which has not passed its tests as a forecast, as no engine has"
+_NOT_PASSED: Final = "which has not passed its tests as a forecast"
 
 
 def shown_outlook(folder: Path, beat: Heartbeat | None, now_ms: int) -> tuple[Outlook | None, str]:

@@ -68,7 +68,7 @@ def test_lines_when_the_outlook_is_of_now_then_all_of_it_is_told_and_what_it_is_
     first, *rest = outlook_lines(tmp_path, ALIVE, NOW_MS)
     assert first == (
         "outlook of this account, were nobody to act: 10,000 paths of the engine 'mixture' (seed "
-        "0), which has not passed its tests as a forecast, as no engine has; equity 1,000 as of "
+        "0), which has not passed its tests as a forecast; equity 1,000 as of "
         "2023-11-14T22:01:00.000Z, candles until 2023-11-14T22:00:00.000Z"
     )
     assert rest == [
