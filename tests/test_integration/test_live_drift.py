@@ -40,6 +40,7 @@ def test_live_run_when_the_market_drifts_then_it_trains_and_a_worse_model_never_
     with desk.running(days=0) as bot:
         bot.wait_for(desk.serving, "a first model", 600)
         bot.wait_for(desk.is_saved, "its file")
+        bot.wait_for(lambda: "first" in desk.events(), "its line")
         bot.kill()
     assert desk.events() == ["first"]
 
@@ -47,6 +48,7 @@ def test_live_run_when_the_market_drifts_then_it_trains_and_a_worse_model_never_
     desk.later(OUTAGE)
     with desk.running(days=OUTAGE) as bot:
         bot.wait_for(lambda: desk.book().shadow, "a second model in its shadow", 600)
+        bot.wait_for(lambda: "shadow" in desk.events(), "its line")
         assert bot.troubles() == []
         bot.kill()
     waiting = desk.book()
@@ -64,6 +66,7 @@ def test_live_run_when_the_market_drifts_then_it_trains_and_a_worse_model_never_
     spoil(worse.folder / second)
     with worse.running(days=OUTAGE + SHADOW) as bot:
         bot.wait_for(lambda: worse.book().quarantined, "a model in quarantine")
+        bot.wait_for(lambda: "quarantined" in worse.events(), "its line")
         assert "is in quarantine: its loss is higher by more than its error" in (
             worse.commands.risk().text
         )
@@ -83,7 +86,7 @@ def test_live_run_when_the_market_drifts_then_it_trains_and_a_worse_model_never_
         assert "in its next loop" in capsys.readouterr().out
         bot.wait_for(lambda: not better.book().earlier, "the first model to serve again")
         assert bot.troubles() == []
-        bot.wait_for(lambda: "serves again" in bot.log(), "word of it")
+        bot.wait_for(lambda: "rolled_back" in better.events(), "its line")
     assert better.serving() == 1
     assert better.book().quarantined[-1].why.startswith("rolled back by ")
     assert better.events()[-2:] == ["promoted", "rolled_back"]
