@@ -18,11 +18,12 @@ OUTAGE, SHADOW = 10, 7  # days
 
 
 def spoil(path: Path) -> None:
-    """Make the model in a file surer of itself than it may be."""
+    """Make the model in a file sure that the price always moves beyond its cost."""
     model = predictor_from_bytes(path.read_bytes())
     calibration = model.manifest["calibration"]
-    surer = {"moves_slope": 9.0, "direction_slope": 9.0}
-    manifest = {**model.manifest, "calibration": {**calibration, **surer}}
+    down, flat, up = calibration["prior_logits"]
+    sure = {"prior_logits": [down, flat - 9.0, up]}
+    manifest = {**model.manifest, "calibration": {**calibration, **sure}}
     artifact = replace(model.artifact, manifest=manifest)
     path.write_bytes(predictor_to_bytes(Predictor(artifact, model.history, model.history_time_ms)))
 
