@@ -12,24 +12,7 @@ from models.base.types import Artifact, TrainingJob
 from models.serve.challenge import FEWEST_CHALLENGE_ROWS, challenge
 from models.serve.predictor import Predictor
 from tests.test_contract import echo, planted
-
-ROWS = 2000
-
-
-def job() -> TrainingJob:
-    """Rows whose direction is the sign of the echoed feature; onsets a year apart."""
-    x = echo.echo_rows(ROWS)
-    never = np.full(ROWS, 3.0)
-    return TrainingJob(
-        network="echo", features=x, feature_names=echo.NAMES, time_ms=planted.times(ROWS),
-        candle_ms=echo.CANDLE_MS,
-        labels={
-            columns.LABEL_RETURN: x[:, 0].astype(float),
-            columns.LABEL_DIRECTION: np.sign(x[:, 0]).astype(float),
-            columns.LABEL_CASCADE_DOWN: never,
-            columns.LABEL_CASCADE_UP: never,
-        },
-    )  # fmt: skip
+from tests.test_models.serve.echo_job import ROWS, job
 
 
 def model(title: str, late_rows: int = 0, seen: int = 1000, validated: int = 1200) -> Predictor:

@@ -17,7 +17,7 @@ from models.serve.scores import (
     row_scores,
 )
 from tests.test_contract import echo
-from tests.test_models.serve.test_challenge import job
+from tests.test_models.serve.echo_job import job
 
 
 def told(rows: int = 4, **values: object) -> dict[str, np.ndarray]:
