@@ -19,6 +19,10 @@ def held_conversation() -> list[Message]:
     """Start the real bot, halt it, ask, and let it go on; return all that was said."""
     with TemporaryDirectory() as name, running_told_bot(Path(name)) as told:
         told.bot.wait_for(told.protected, "an entry, and its stop")
+        # Its process answers after a while, and what it lacks is candles.
+        told.bot.wait_for(
+            lambda: "no outlook of this account: expected" in told.desk.risk().text, "its outlook"
+        )
         told.loops()  # what is shown is what the last of them found
         halt = told.chat.say("/halt news at 14:00")
         told.chat.wait_for("HALTED")
