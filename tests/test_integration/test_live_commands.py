@@ -37,9 +37,16 @@ def none_open(bot: LiveBot) -> bool:
 
 
 def exposed(store: ControlStore) -> bool:
-    """Whether the bot's last sign of life knows of a position."""
+    """Whether the bot's last sign of life knows of a position, and that more could be opened.
+
+    In the moment a candle turns nothing can.
+    """
     beat = last_beat(store.folder)
-    return beat is not None and beat.numbers["gross exposure"] > 0
+    return (
+        beat is not None
+        and beat.numbers["gross exposure"] > 0
+        and any(name.startswith("room for") for name in beat.numbers)
+    )
 
 
 def refused(store: ControlStore) -> set[str]:
