@@ -11,16 +11,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from strategies.desk.archive.importing import run_feeds_import
 from tests.feeds.archive import epoch_ms
 from tests.feeds.imports import DAYS, tree
+from tests.killed_at import killed_at
 from tests.mutation.forks import fork_and_wait
 
 NOW_MS = epoch_ms("2026-01-01")
@@ -32,26 +31,6 @@ def imported(url: str, userdir: Path, stop: str = DAYS[-1]) -> int:
         configs=[], userdir=userdir, symbols=["LTCUSDT"], kinds=["metrics"], archive=url,
         start=date.fromisoformat(DAYS[0]), stop=date.fromisoformat(stop), clock=lambda: NOW_MS,
     )  # fmt: skip
-
-
-def killed_at(point: int) -> None:
-    """Let this process be killed right before its so manieth touch of the disk."""
-    left = point
-
-    def touched(work: Callable[..., Any], counts: Callable[..., bool]) -> Callable[..., Any]:
-        def wrapped(*given: Any, **named: Any) -> Any:
-            nonlocal left
-            if counts(*given):
-                if left == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                left -= 1
-            return work(*given, **named)
-
-        return wrapped
-
-    os.open = touched(os.open, lambda _, flags, *__: bool(flags & os.O_TRUNC))
-    for name in ("mkdir", "fsync", "replace"):
-        setattr(os, name, touched(getattr(os, name), lambda *_: True))
 
 
 def lines(userdir: Path) -> set[tuple[str, bytes]]:

@@ -11,12 +11,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from tests.killed_at import killed_at
 from tests.mutation.forks import fork_and_wait
 from tests.test_freqaimodels.bots import Bot
 from tests.test_freqaimodels.succeeding import (
@@ -32,27 +31,6 @@ from tests.test_freqaimodels.succeeding import (
 )
 
 MOST_POINTS = 200
-
-
-def killed_at(point: int) -> None:
-    """Let this process be killed right before its so manieth touch of the disk."""
-    left = point
-
-    def touched(work: Callable[..., Any], counts: Callable[..., bool]) -> Callable[..., Any]:
-        def wrapped(*given: Any, **named: Any) -> Any:
-            nonlocal left
-            if counts(*given):
-                if left == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                left -= 1
-            return work(*given, **named)
-
-        return wrapped
-
-    changes = os.O_TRUNC | os.O_APPEND
-    os.open = touched(os.open, lambda _, flags, *__: bool(flags & changes))
-    for name in ("mkdir", "fsync", "replace", "unlink"):
-        setattr(os, name, touched(getattr(os, name), lambda *_: True))
 
 
 def _in_a_fork(work: Callable[[], int]) -> int:
@@ -103,7 +81,9 @@ def every_point(
         def until_killed(point: int = point) -> int:
             bot = begun(torn, hour - warm)
             passed(bot, warm)
-            killed_at(point)
+            killed_at(
+                point, opened=os.O_TRUNC | os.O_APPEND, also=("mkdir", "fsync", "replace", "unlink")
+            )
             act(bot)
             return 0
 

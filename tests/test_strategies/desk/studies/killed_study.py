@@ -18,7 +18,7 @@ from pathlib import Path
 from models.studies.scenarios.record import Trial
 from models.studies.scenarios.study import study_engines
 from strategies.desk.studies.kept_pieces import KeptPieces
-from tests.feeds.killed_import import killed_at
+from tests.killed_at import killed_at
 from tests.mutation.forks import fork_and_wait
 from tests.test_models.studies.scenarios.worlds import LawEngine, trial_of, true_history
 
