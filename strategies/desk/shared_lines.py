@@ -70,6 +70,17 @@ def add_max_steps(command: argparse.ArgumentParser) -> None:
     command.add_argument("--userdir", type=Path, default=None, help="default: user_data")
 
 
+def add_walk(command: argparse.ArgumentParser, *, seeds: int, test_days: int) -> None:
+    """Add the trainings and the test windows of a walk forward; the numbers are for the help."""
+    for name, what in (
+        ("seeds", f"trainings of each model and fold; {seeds}"),
+        ("folds", "consecutive test windows, the last of which ends with the candles; 4"),
+        ("train-days", "history before each test window, half of it at least; 1460"),
+        ("test-days", f"length of a test window; {test_days}"),
+    ):
+        command.add_argument(f"--{name}", type=int, help=what)
+
+
 def add_executor(command: argparse.ArgumentParser) -> None:
     """Add where the trainings run: a worker of this machine, or a Ray cluster that is there."""
     command.add_argument(

@@ -13,6 +13,7 @@ from strategies.desk.shared_lines import (
     add_executor,
     add_jobs,
     add_max_steps,
+    add_walk,
     capped_training,
     given_options,
     report_places,
@@ -47,13 +48,7 @@ def _add_compare(commands: Subcommands) -> None:
     add_market_options(compare)
     compare.add_argument("--config", type=Path, default=None, help="whose settings; the defaults")
     compare.add_argument("--models", type=model_key, nargs="+", default=[], help="default: all")
-    for name, what in (
-        ("seeds", "trainings of each model and fold; 3"),
-        ("folds", "consecutive test windows, the last of which ends with the candles; 4"),
-        ("train-days", "history before each test window, half of it at least; 1460"),
-        ("test-days", "length of a test window; 60"),
-    ):
-        compare.add_argument(f"--{name}", type=int, help=what)
+    add_walk(compare, seeds=3, test_days=60)
     compare.add_argument(
         "--stop",
         type=day_text,

@@ -10,6 +10,7 @@ from strategies.desk.shared_lines import (
     add_executor,
     add_jobs,
     add_max_steps,
+    add_walk,
     capped_training,
     given_options,
     report_places,
@@ -26,13 +27,7 @@ def add_validate(commands: Subcommands) -> None:
     )
     add_market_options(validate)
     validate.add_argument("--models", type=model_key, nargs="+", default=[], help="default: all")
-    for name, what in (
-        ("seeds", "trainings of each model and fold; 1"),
-        ("folds", "consecutive test windows, the last of which ends with the candles; 4"),
-        ("train-days", "history before each test window, half of it at least; 1460"),
-        ("test-days", "length of a test window; 365"),
-    ):
-        validate.add_argument(f"--{name}", type=int, help=what)
+    add_walk(validate, seeds=1, test_days=365)
     validate.add_argument("--stop", type=day_text, help="YYYY-MM-DD, the first day not looked at")
     validate.add_argument(
         "--reference", type=model_key, help="whom all are held against, always in; volatility"
