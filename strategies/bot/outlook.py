@@ -1,7 +1,8 @@
 """The outlook of the account a bot holds, computed beside it and kept up to date.
 
 The bot starts a process when a candle has closed or the account has changed, looks in each loop
-whether it has answered, and never waits for it. Nothing decides by an outlook here: it is shown.
+whether it has answered, and never waits for it. An outlook is shown, and nothing decides by it. The
+shocks that come with it are for the guards (`strategies.guard.foresight`).
 """
 
 from __future__ import annotations
@@ -13,14 +14,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
 
-from freqtrade.data.dataprovider import DataProvider
-from freqtrade.exchange import timeframe_to_msecs
+from freqtrade.enums import CandleType
 
 from models.base.files import Clock
 from models.base.types import Candles
@@ -31,11 +31,16 @@ from models.operate.control.outlook import (
     outlook_from,
     write_outlook,
 )
+from models.trade.account.cross import Position
 from models.trade.risk.snapshot import Exposure
-from strategies.bot.outlook_request import OutlookConfig, OutlookRequest, write_request
-from strategies.guard.guarding import Guarding
-from strategies.human.control import Control
-from strategies.seams.frames import candles
+from strategies.bot.data_files import DataFile
+from strategies.bot.outlook_request import (
+    LEAST_SPAN_MS,
+    OutlookConfig,
+    OutlookRequest,
+    write_request,
+)
+from strategies.guard.foresight import Foresight
 
 PAUSE_S: Final = 60.0  # between two starts: fills come one after the other
 MOVED_FRAC: Final = 0.05  # of the equity: beyond, it is another account
@@ -108,6 +113,8 @@ class OutlookKeeper:
         The bot's control folder, where the file belongs.
     datadir, timeframe, candle_ms
         Of the bot's candles; the outlook's are an hour long at least.
+    foresight
+        Who is told of shocks; None: they are not asked for.
     """
 
     def __init__(
@@ -120,52 +127,85 @@ class OutlookKeeper:
         candle_ms: int,
         clock: Clock,
         monotonic: Seconds = time.monotonic,
+        foresight: Foresight | None = None,
         launch: Launch = launch_worker,
     ) -> None:
-        self._config, self._folder = config, folder
+        self._config, self._folder, self._foresight = config, folder, foresight
         self._datadir, self._timeframe, self._own_ms = datadir, timeframe, candle_ms
         self._candle_ms = max(candle_ms, HOUR_MS)
         self._clock, self._monotonic, self._launch = clock, monotonic, launch
         self._run: _Run | None = None
         self._known: _Held | None = None  # what the file is of; None: of nothing this bot asked
+        self._left = True  # whether there may be a file: a life before may have left one
         self._asked: _Held | None = None
         self._begun_s = -math.inf
         self._failed = ""
         _end(_WORKING.pop(folder, None))
 
-    def look(self, exposure: Exposure, candles: Callable[[str], Candles | None]) -> str:
+    def look(
+        self,
+        exposure: Exposure,
+        pairs: Sequence[str],
+        candles: Callable[[str], Candles | None],
+    ) -> str:
         """Have the outlook computed where it is due; return why none is to be shown, or nothing.
 
         Parameters
         ----------
         exposure
             The account at its newest marks.
+        pairs
+            In which something may be opened.
         candles
             Those the bot has of a pair, closed ones, oldest first.
         """
         if not self._config.enabled:
             return "it is switched off (breakwater.outlook.enabled)"
-        if exposure.isolated:
-            return "positions may be isolated, and it is told of cross margin only"
-        if not exposure.account.positions:
-            self._drop()
-            return "nothing is held"
-        newest = {p.pair: candles(p.pair) for p in exposure.account.positions}
-        held = self._held(exposure, newest)
+        positions = () if exposure.isolated else exposure.account.positions
+        names = dict.fromkeys([*(p.pair for p in exposure.account.positions), *pairs])
+        newest = {pair: candles(pair) for pair in names}
+        asked = tuple(pair for pair in newest if self._can_ask(pair, newest[pair]))
+        held = self._held(exposure.equity_quote, positions, newest)
         self._reap()
+        if not positions:
+            self._drop()
         if self._run is not None and not self._run.held.same_account(held):
             self._stop()
-        if self._due(held):
-            self._start(held, exposure, newest)
+        if (positions or asked) and self._due(held):
+            self._start(held, self._request(held, exposure, positions, asked), newest)
+        if exposure.isolated:
+            return "positions may be isolated, and it is told of cross margin only"
+        if not positions:
+            return f"nothing is held{self._failed and f'; sizes lack it: {self._failed}'}"
         return self._words(held)
 
-    def _held(self, exposure: Exposure, newest: Mapping[str, Candles | None]) -> _Held:
-        closes = [int(c.time_ms[-1]) + self._own_ms for c in newest.values() if c and len(c)]
-        until_ms = min([*closes, self._clock()])
+    def _can_ask(self, pair: str, newest: Candles | None) -> bool:
+        """Whether shocks of a pair can be asked for: enough candles may be there."""
+        if self._foresight is None:
+            return False
+        known = 0 if newest is None else len(newest)
+        return known * self._own_ms >= LEAST_SPAN_MS or self._file_of(pair).is_file()
+
+    def _file_of(self, pair: str) -> Path:
+        return DataFile(
+            datadir=self._datadir, pair=pair, timeframe=self._timeframe,
+            candle_type=CandleType.FUTURES,
+        ).path  # fmt: skip
+
+    def _held(
+        self, equity: float, positions: Sequence[Position], newest: Mapping[str, Candles | None]
+    ) -> _Held:
+        """Return what is held, and the close until which candles count."""
+        closes = {p: int(c.time_ms[-1]) + self._own_ms for p, c in newest.items() if c and len(c)}
+        until_ms = self._clock()
+        if held := [closes[p.pair] for p in positions if p.pair in closes]:
+            until_ms = min(until_ms, *held)
+        elif closes:
+            until_ms = min(until_ms, max(closes.values()))
         return _Held(
             until_ms=until_ms // self._candle_ms * self._candle_ms,
-            equity=exposure.equity_quote,
-            amounts={p.pair: p.amount_base for p in exposure.account.positions},
+            equity=equity,
+            amounts={p.pair: p.amount_base for p in positions},
         )
 
     def _due(self, held: _Held) -> bool:
@@ -185,12 +225,15 @@ class OutlookKeeper:
 
     # -- the process --------------------------------------------------------------------------
 
-    def _start(self, held: _Held, exposure: Exposure, newest: Mapping[str, Candles | None]) -> None:
-        self._asked, self._begun_s = held, self._monotonic()
+    def _start(
+        self, held: _Held, request: OutlookRequest, newest: Mapping[str, Candles | None]
+    ) -> None:
+        self._asked = held
+        if held.amounts:  # an entry does not wait for what was asked while nothing was held
+            self._begun_s = self._monotonic()
         answers: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - read when it has ended
         try:
             with tempfile.TemporaryFile() as asks:
-                request = self._request(held, exposure)
                 write_request(asks, request, {p: c for p, c in newest.items() if c is not None})
                 asks.seek(0)
                 process = self._launch(asks, answers)
@@ -199,10 +242,12 @@ class OutlookKeeper:
             self._failed = f"its process cannot be started: {error.strerror or error}"
             return
         _WORKING[self._folder] = process
-        self._run = _Run(held=held, process=process, answers=answers, begun_s=self._begun_s)
+        self._run = _Run(held=held, process=process, answers=answers, begun_s=self._monotonic())
 
-    def _request(self, held: _Held, exposure: Exposure) -> OutlookRequest:
-        account = exposure.account
+    def _request(
+        self, held: _Held, exposure: Exposure, positions: Sequence[Position], pairs: tuple[str, ...]
+    ) -> OutlookRequest:
+        tiers = exposure.account.tiers
         return OutlookRequest(
             asked=self._config, time_ms=self._clock(), until_ms=held.until_ms,
             candle_ms=self._candle_ms, datadir=str(self._datadir), timeframe=self._timeframe,
@@ -211,9 +256,10 @@ class OutlookKeeper:
                 OutlookPosition(
                     pair=p.pair, amount_base=p.amount_base, mark=float(exposure.marks[p.pair])
                 )
-                for p in account.positions
+                for p in positions
             ),
-            tiers={p.pair: account.tiers[p.pair].tiers for p in account.positions},
+            pairs=pairs,
+            tiers={p.pair: tiers[p.pair].tiers for p in positions},
         )  # fmt: skip
 
     def _reap(self) -> None:
@@ -234,15 +280,20 @@ class OutlookKeeper:
             self._failed = f"its answer cannot be kept: {error}"
 
     def _take(self, run: _Run, status: int) -> None:
-        """Keep an answer; nothing but a whole one becomes the bot's file."""
+        """Keep an answer; nothing but a whole outlook, or shocks, becomes the bot's file."""
         with run.answers as file:
             file.seek(0)
             data = file.read(_LONGEST)
         if status != 0:
             self._failed = _reason(status, data)
             return
-        write_outlook(self._folder, outlook_from(json.loads(data)))
-        self._known, self._failed = run.held, ""
+        answer = json.loads(data)
+        self._failed = str(answer["problem"])
+        if answer["shocks"] is not None and self._foresight is not None:
+            self._foresight.take(answer["shocks"])
+        if answer["outlook"] is not None:
+            write_outlook(self._folder, outlook_from(answer["outlook"]))
+            self._known, self._left = run.held, True
 
     def _stop(self) -> None:
         """End the process at work, if there is one; its answer is of no use."""
@@ -258,64 +309,9 @@ class OutlookKeeper:
 
     def _drop(self) -> None:
         """Leave nothing of an account that is closed."""
-        self._stop()
-        if self._asked is not None or self._known is None:
+        if self._left:
             (self._folder / OUTLOOK_FILE).unlink(missing_ok=True)
-        self._known = self._asked = None
-        self._failed = ""
-
-
-class OutlookHost(Protocol):
-    """A strategy as its outlook sees it."""
-
-    @property
-    def config(self) -> Mapping[str, Any]: ...
-    @property
-    def timeframe(self) -> str: ...
-    @property
-    def dp(self) -> DataProvider: ...
-    @property
-    def control(self) -> Control | None: ...
-    @property
-    def guarding(self) -> Guarding: ...
-
-
-class BotOutlook:
-    """The outlook of a strategy's account; `words` is asked for in each loop."""
-
-    def __init__(self, host: OutlookHost, keeper: OutlookKeeper) -> None:
-        self._host, self._keeper = host, keeper
-
-    def words(self) -> str:
-        """Have it computed where it is due; return why none is to be shown, or nothing."""
-        try:
-            account = self._host.guarding.exposure()
-        except Exception as error:  # noqa: BLE001 - shown, never decided on
-            return f"the account cannot be valued now: {error}"
-        return self._keeper.look(account, self._candles)
-
-    def _candles(self, pair: str) -> Candles | None:
-        frame, _ = self._host.dp.get_analyzed_dataframe(pair, self._host.timeframe)
-        return None if frame.empty else candles(frame)
-
-
-def keep_outlook(host: OutlookHost, config: OutlookConfig) -> BotOutlook | None:
-    """Return who has the account's outlook computed; a backtest has nobody to show it to."""
-    if host.control is None:
-        return None
-    timeframe = host.config.get("timeframe") or host.timeframe
-    keeper = OutlookKeeper(
-        config, host.control.store.folder, datadir=_datadir(host.config),
-        timeframe=timeframe, candle_ms=int(timeframe_to_msecs(timeframe)),
-        clock=host.control.clock,
-    )  # fmt: skip
-    return BotOutlook(host, keeper)
-
-
-def _datadir(config: Mapping[str, Any]) -> Path:
-    """Return where Freqtrade keeps candles, which every bot that it starts is told."""
-    told = config.get("datadir")
-    return Path(config["user_data_dir"]) / "data" if told is None else Path(told)
+        self._known, self._left = None, False
 
 
 def _end(process: Working | None) -> None:

@@ -1,5 +1,7 @@
 """What the process that computes an outlook is asked: the account, the candles, the engine.
 
+Asked with it are the shocks of pairs, held or not: how far each may go in the candle to come.
+
 It is handed over as a file without a name: nothing of it is left, whoever is killed when.
 """
 
@@ -15,6 +17,7 @@ from pydantic import TypeAdapter
 
 from models.base.errors import ConfigError
 from models.base.types import Candles
+from models.base.units import DAY_MS
 from models.operate.control.outlook import OutlookPosition
 from models.trade.account.cross import CrossAccount, Position
 from models.trade.account.scenario_account import ADL_FALL_FRAC, ScenarioAccount
@@ -23,12 +26,16 @@ from models.trade.account.tiers import MarginTier, MarginTiers
 ENGINE_NAMES: Final = (
     "bootstrap", "filtered", "extreme", "jumps", "hawkes", "mixture", "memory", "har",
 )  # fmt: skip
+# Of candles, before shocks are told: of fewer years the confidence bound of a tail is so wide that
+# it is beyond the record in most hours, and says nothing of this one (user_data/docs/risk.md).
+LEAST_SPAN_MS: Final = 3 * 365 * DAY_MS
 _COLUMNS: Final = tuple(f.name for f in fields(Candles))
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutlookConfig:
-    """Block `breakwater.outlook`: what may become of the account the bot holds, for `risk`."""
+    """Block `breakwater.outlook`: what may become of the account the bot holds, for `risk`, and how
+    far each coin may go in the hour to come, for the gap limit."""
 
     enabled: bool = True  # in a process of its own, at the lowest priority; needs the extra tails
     engine: str = "har"  # that draws the paths; `breakwater scenarios` judges them
@@ -74,6 +81,7 @@ class OutlookRequest:
     timeframe: str
     equity_quote: float
     positions: tuple[OutlookPosition, ...]
+    pairs: tuple[str, ...]  # whose shocks are asked for; without positions nothing else is
     tiers: dict[str, tuple[MarginTier, ...]]
 
     def scenario_account(self) -> ScenarioAccount:

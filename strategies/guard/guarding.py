@@ -27,6 +27,7 @@ from models.trade.risk.snapshot import ExchangeAccount, Exposure, MarketState, S
 from models.trade.risk.verdict import RiskDecision
 from strategies.guard.consequences import Consequences
 from strategies.guard.entries import Entries
+from strategies.guard.foresight import Foresight
 from strategies.guard.host import Host
 from strategies.guard.known import epoch_ms
 from strategies.guard.loss_book import LossBook
@@ -158,6 +159,10 @@ class Guarding:
         It is given the trade, its price and the smallest order's notional.
         """
         self.standing.close_also(share_of)
+
+    def size_by(self, foresight: Foresight) -> None:
+        """Have what scenarios hold possible count in every size."""
+        self.readings.foresight = foresight
 
     @property
     def losses(self) -> LossState | None:

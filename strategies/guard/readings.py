@@ -24,6 +24,7 @@ from strategies.account.acknowledgement import may_isolate
 from strategies.account.market_view import MarketView
 from strategies.account.snapshot import candle_market, exposure_of, model_health
 from strategies.account.tiers import load_binance_tiers
+from strategies.guard.foresight import Foresight
 from strategies.guard.host import Host
 from strategies.guard.known import epoch_ms
 from strategies.guard.permits import Permits
@@ -51,6 +52,7 @@ class Readings:
         self.stage, self._permits = stage, permits
         self._host, self._clock = host, clock or _no_clock
         self._hours, self._days = SeenHours(), SeenDays()
+        self.foresight: Foresight | None = None  # of a bot that has scenarios computed
         self.view: MarketView | None = None  # made when first needed: Freqtrade's `dp` comes late
 
     # -- the account --------------------------------------------------------------------------
@@ -82,7 +84,7 @@ class Readings:
             if name not in prices:
                 prices[name] = self._price_of_held(name)
         shown = {p: self._shown(p) for p in prices}
-        return exposure_of(
+        known = exposure_of(
             host.wallets.get_total(stake),
             trades,
             prices,
@@ -92,6 +94,10 @@ class Readings:
             worst_days={p: day for p, (_, day) in shown.items()},
             at_marks=not host.has_stops,
         )
+        ahead = self.foresight
+        if ahead is None:
+            return known
+        return replace(known, foreseen=ahead.hours, unforeseen=ahead.silences)
 
     def _shown(self, pair: str) -> tuple[WorstHour, WorstDay]:
         """Return the worst hour and day the pair's candles have shown; calm where there are none.

@@ -8,10 +8,11 @@ from typing import Final
 from models.operate.control.text import ROOM
 from models.serve.latency import TO_DECISION, TO_ORDER, Percentiles
 from models.trade.risk.exposure import gross_within, net_within
-from models.trade.risk.gap import worst_hour_bearable, worst_loss_quote
+from models.trade.risk.gap import worst_hour_bearable, worst_hour_words, worst_loss_quote
 from models.trade.risk.limits import HardLimits, Limits
 from models.trade.risk.losses import LossState
 from models.trade.risk.snapshot import ExchangeAccount, Exposure, Intent, Snapshot, Stage
+from models.trade.risk.worst_hours import CALM
 
 _ON_EXPOSURE: Final = (gross_within, net_within, worst_hour_bearable)
 _FEW: Final = 3  # pairs that are shown one by one
@@ -44,9 +45,10 @@ def limit_figures(
     """
     hard = limits.hard
     figures = {} if refused else _room_figures(exposure, limits, pairs)
+    figures |= _foreseen_figures(exposure)
     if exposure.account.positions and (equity := exposure.equity_quote) > 0:
         limit = _percent(hard.worst_hour_loss_frac)
-        name = f"a repeat of the worst hour would cost, % of equity (limit {limit})"
+        name = f"{worst_hour_words(exposure)} would cost, % of equity (limit {limit})"
         figures[name] = round(100 * worst_loss_quote(exposure) / equity, 1)
     if exposure.account.positions:
         ratio = exposure.account.margin_ratio(exposure.marks)
@@ -92,6 +94,21 @@ def _room_figures(exposure: Exposure, limits: Limits, pairs: Sequence[str]) -> d
         else:
             figures[f"{ROOM}{side}s in any coin"] = min(rooms.values())
     return figures
+
+
+def _foreseen_figures(exposure: Exposure) -> dict[str, float]:
+    """Return how far each coin may go in the hour to come; of many, the worst of all."""
+    hours = {pair.split("/")[0]: hour for pair, hour in exposure.foreseen.items()}
+    if len(hours) > _FEW:
+        worst = CALM
+        for hour in hours.values():
+            worst = worst.or_worse(hour)
+        hours = {"any coin": worst}
+    return {
+        f"{coin} in the hour to come by scenarios, % {way}": round(100 * hour.against(side), 1)
+        for coin, hour in hours.items()
+        for way, side in (("down", 1), ("up", -1))
+    }
 
 
 def _room(exposure: Exposure, limits: Limits, side: str, pair: str) -> float:

@@ -1,95 +1,131 @@
 """Whether a scenario engine has ever held a worse hour possible than the worst on record.
 
-`python -m tests.benchmarks.scenario_shocks --data DATA`: the engine `extreme`, fitted at the start
-of each year on all hours before it; of every hour what it held possible an hour before: the mean of
-the worst lows (for shorts, highs) of one candle, at a level, sigma as of then. Held against the
-shipped record, which knows all years, and against the record as it stood then.
+`python -m tests.benchmarks.scenario_shocks --data DATA`: the engine `har`, fitted at the start of
+each year on all hours before it, a coin at a time; of every hour the shock that a bot would have
+known an hour before. Held against the shipped record, which knows all years, and against the record
+as it stood then. The draws of a bot are replaced by all rows that they are drawn from, a share of
+the tail each; what that changes is printed.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from models.base.types import FloatArray, IntArray
+from models.base.types import BoolArray, FloatArray, IntArray
 from models.base.units import HOUR_MS
-from models.scenarios.extreme import ExtremeValues
+from models.scenarios.candle_ahead import SHOCK_LEVEL, candle_shocks
+from models.scenarios.catalog import scenario_engine
 from models.scenarios.filtered import FittedFilter
 from models.scenarios.history import gather_history
+from models.scenarios.paths import CoinHistory
 from models.trade.risk.worst_hours import hourly_moves, recorded
 from strategies.bot.market_data import load_checked
+from strategies.bot.outlook_request import LEAST_SPAN_MS
 
 COINS: Final = ("BTC", "ETH", "LTC", "BCH", "XRP")
-DRAWS: Final = 2_000_000
 YEARS: Final = range(2021, 2026)
-LEVELS: Final = (1e-3, 1e-4)
+LEVELS: Final = (SHOCK_LEVEL, 1e-4)
 STOP_MS: Final = int(datetime(2025, 10, 1, tzinfo=UTC).timestamp()) * 1000
-_HOURS: Final = 2_000  # looked at together
+_SHARES: Final = 64  # places within each part of a tail
+_PLACES: Final = 400  # of volatility at which the rows around are looked at
+_CHECKED: Final = 20  # hours a year that are drawn as a bot would
+_DRAWS: Final = 1_000_000
 
 
-def residual_tail(
-    fitted: FittedFilter, side: int, worst: int, rng: np.random.Generator
-) -> FloatArray:
-    """Return the worst of `DRAWS` one-candle residuals of each coin, (worst, A), adverse > 0.
+def shortfalls(fitted: FittedFilter, side: int) -> dict[float, FloatArray]:
+    """Return by level the mean of the worst residuals of the rows around each place, (_PLACES,).
 
-    Side +1 takes lows, as a long does.
+    Of a history of one coin; side +1 takes lows, as a long does.
     """
-    z, tails = fitted.residuals, fitted.tails
+    z, tails, near = fitted.residuals, fitted.tails, fitted.neighbours
     assert tails is not None
-    rows = rng.integers(len(z.close), size=(DRAWS, 1))
-    share = 1.0 - rng.random(rows.shape)
-    out = []
-    for i in range(len(fitted.coins)):
-        x = (z.low if side > 0 else z.high)[rows, i]
-        (tails.low if side > 0 else tails.high)[i].replace(rows, x, share)
-        out.append(np.sort(-side * x[:, 0])[-worst:])
-    return np.column_stack(out)
+    assert near is not None
+    rows = near.row
+    values = np.repeat((z.low if side > 0 else z.high)[rows], _SHARES, axis=1)
+    share = np.broadcast_to((np.arange(_SHARES) + 0.5) / _SHARES, values.shape)
+    places = np.broadcast_to(rows[:, None], values.shape)
+    (tails.low if side > 0 else tails.high)[0].replace(places, values, share)
+    adverse = -side * values
+    out: dict[float, list[float]] = {level: [] for level in LEVELS}
+    for first in place_starts(fitted):
+        around = adverse[first : first + near.count].ravel()
+        for level, means in out.items():
+            worst = round(level * len(around))
+            means.append(float(np.partition(around, -worst)[-worst:].mean()))
+    return {level: np.array(means) for level, means in out.items()}
 
 
-def expected_shocks(sigma: FloatArray, tail: FloatArray, side: int) -> FloatArray:
-    """Return the mean adverse move beyond the tail's first value, (T,), as a price fraction.
+def place_starts(fitted: FittedFilter) -> IntArray:
+    """Return where the rows around each place begin, in the order of volatility."""
+    near = fitted.neighbours
+    assert near is not None
+    return np.linspace(0, len(near.row) - near.count, _PLACES).round().astype(np.int64)
 
-    Of rises it need not exist: the exponential of a Pareto tail has no mean, and what is printed is
-    then the draws' own.
+
+def moves_ahead(
+    fitted: FittedFilter, sigma: FloatArray, side: int, by_place: FloatArray
+) -> FloatArray:
+    """Return the shock at each sigma (T,), as a fraction of the price."""
+    near = fitted.neighbours
+    assert near is not None
+    at = np.searchsorted(near.level, np.log(sigma)) - near.count // 2
+    z = np.interp(np.clip(at, 0, len(near.row) - near.count), place_starts(fitted), by_place)
+    return np.asarray(-np.expm1(-sigma * z) if side > 0 else np.expm1(sigma * z))
+
+
+def foreseen(
+    history: CoinHistory,
+) -> tuple[IntArray, BoolArray, dict[tuple[int, float], FloatArray]]:
+    """Return of one coin the hours' opens (T,), whether a bot would tell of them, and the shocks.
+
+    Shocks (T,) are by side and level; a bot tells of them once enough candles lie behind its fit.
     """
-    parts = []
-    for k in range(0, len(sigma), _HOURS):
-        moves = sigma[k : k + _HOURS, None] * tail
-        moves = -np.expm1(-moves) if side > 0 else np.expm1(np.minimum(moves, 50.0))
-        parts.append(moves.mean(axis=1))
-    return np.concatenate(parts)
-
-
-def foreseen(data: Path) -> tuple[list[str], IntArray, dict[tuple[int, float], FloatArray]]:
-    """Return the pairs, the hours' opens (T,), and by side and level the shocks (T, A)."""
-    pairs = [f"{coin}/USDT:USDT" for coin in COINS]
-    candles = {pair: load_checked(data, pair, "1h") for pair in pairs}
-    history = gather_history(candles, HOUR_MS).history
     times: list[IntArray] = []
+    told: list[BoolArray] = []
     found: dict[tuple[int, float], list[FloatArray]] = {}
     for year in YEARS:
-        start, stop = (
-            int(datetime(y, 1, 1, tzinfo=UTC).timestamp()) * 1000 for y in (year, year + 1)
-        )
-        fitted = ExtremeValues().fit(history.until(start))
-        rows = (history.time_ms >= start) & (history.time_ms < min(stop, STOP_MS))
-        sigma = np.sqrt(fitted.volatility.variances(history)[:-1][rows])
+        start, stop = _new_year_ms(year), min(_new_year_ms(year + 1), STOP_MS)
+        fitted = scenario_engine("har").fit(history.until(start))
+        assert isinstance(fitted, FittedFilter)
+        rows = np.flatnonzero((history.time_ms >= start) & (history.time_ms < stop))
+        sigma = np.sqrt(fitted.volatility.variances(history)[:-1, 0])[rows]
         times.append(history.time_ms[rows])
-        rng = np.random.default_rng(year)
+        told.append(np.full(len(rows), _fitted_on(history, start) * HOUR_MS >= LEAST_SPAN_MS))
         for side in (1, -1):
-            tail = residual_tail(fitted, side, round(max(LEVELS) * DRAWS), rng)
-            for level in LEVELS:
-                part = tail[-round(level * DRAWS) :]
-                columns = [
-                    expected_shocks(sigma[:, a], part[:, a], side) for a in range(len(pairs))
-                ]
-                found.setdefault((side, level), []).append(np.column_stack(columns))
-        print(f"{year}: fitted on {len(history.until(start).time_ms):,} hours", flush=True)
-    return pairs, np.concatenate(times), {k: np.concatenate(v) for k, v in found.items()}
+            for level, by_place in shortfalls(fitted, side).items():
+                moves = moves_ahead(fitted, sigma, side, by_place)
+                found.setdefault((side, level), []).append(moves)
+        apart = list(_apart(fitted, history, rows, {k: v[-1] for k, v in found.items()}))
+        print(
+            f"{history.coins[0]} {year}: fitted on {_fitted_on(history, start):,} hours; "
+            f"what a bot would draw is larger by {np.median(apart):+.1%} "
+            f"({min(apart):+.1%} to {max(apart):+.1%})",
+            flush=True,
+        )
+    shocks = {k: np.concatenate(v) for k, v in found.items()}
+    return np.concatenate(times), np.concatenate(told), shocks
+
+
+def _fitted_on(history: CoinHistory, start_ms: int) -> int:
+    return len(history.until(start_ms).time_ms)
+
+
+def _apart(
+    fitted: FittedFilter, history: CoinHistory, rows: IntArray,
+    shocks: dict[tuple[int, float], FloatArray],
+) -> Iterator[float]:  # fmt: skip
+    """Yield how much larger the shocks are that a bot draws, at some hours of the year."""
+    for k in np.linspace(0, len(rows) - 1, _CHECKED).astype(int):
+        before = history.until(int(history.time_ms[rows[k]]))
+        (drawn,) = candle_shocks(fitted.given(before), _DRAWS, seed=0).values()
+        yield drawn.fall_frac / shocks[1, SHOCK_LEVEL][k] - 1
+        yield drawn.rise_frac / shocks[-1, SHOCK_LEVEL][k] - 1
 
 
 def _new_year_ms(year: int) -> int:
@@ -97,8 +133,9 @@ def _new_year_ms(year: int) -> int:
 
 
 def lines_of(
-    pair: str, data: Path, times: IntArray, by_level: dict[tuple[int, float], FloatArray]
-) -> list[str]:
+    pair: str, data: Path, times: IntArray, told: BoolArray,
+    by_level: dict[tuple[int, float], FloatArray],
+) -> list[str]:  # fmt: skip
     """Return the table's lines of one coin; `by_level` has its shocks, (T,)."""
     c = load_checked(data, pair, "1h")
     fall, rise, opens = hourly_moves(c.time_ms, c.high, c.low, c.close, HOUR_MS)
@@ -119,7 +156,9 @@ def lines_of(
             f"{record:.1%} | {np.median(shock):.1%} | {shock[worst]:.1%} "
             f"({datetime.fromtimestamp(int(times[worst]) / 1000, UTC):%Y-%m-%d %H:%M}) | "
             f"{over.sum()} h ({over.mean():.3%}), {_excess(shock[over], record)} | "
-            f"{then.sum()} h ({then.mean():.3%}) | {held or 'none'} |"
+            f"{over[told].sum()} h ({over[told].mean():.3%}) | "
+            f"{then.sum()} h ({then.mean():.3%}) | "
+            f"{(came > shock).sum()}, told {(came > shock)[told].sum()} | {held or 'none'} |"
         )
     return lines
 
@@ -133,14 +172,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     data = parser.parse_args().data
-    pairs, times, found = foreseen(data)
+    lines = []
+    for coin in COINS:
+        pair = f"{coin}/USDT:USDT"
+        history = gather_history({pair: load_checked(data, pair, "1h")}, HOUR_MS).history
+        lines += lines_of(pair, data, *foreseen(history))
     print(
         "| coin, side, level | shipped record | median hour | worst hour foreseen | beyond the "
-        "shipped record | beyond the record of then | hours that broke the record of then |\n"
-        "|---|---|---|---|---|---|---|"
+        "shipped record | of those a bot tells | beyond the record of then | hours that went "
+        "further | "
+        "hours that broke the record of then |\n" + "|---" * 9 + "|"
     )
-    for a, pair in enumerate(pairs):
-        print("\n".join(lines_of(pair, data, times, {k: v[:, a] for k, v in found.items()})))
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

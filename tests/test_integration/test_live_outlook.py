@@ -14,7 +14,10 @@ import pytest
 
 from models.base.files import wall_clock_ms
 from models.operate.control.outlook import OUTLOOK_FILE, read_outlook
+from models.operate.control.shocks import read_shocks
+from models.trade.risk.worst_hours import ASSUMED, recorded
 from strategies.bot.data_files import MARKER
+from strategies.bot.outlook_request import LEAST_SPAN_MS
 from strategies.desk.cli import main
 from strategies.desk.loopback.account import Customer
 from strategies.desk.loopback.venue import LoopbackVenue
@@ -25,19 +28,23 @@ from tests.test_integration.running import write_strategy
 
 PRICE = 60_000.0
 MINUTES = 1_200 * 60
+AHEAD = "BTC in the hour to come by scenarios, % down"
+COST_AHEAD = (
+    "the worst hour to come that scenarios hold possible would cost, % of equity (limit 25)"
+)
 
 
-def write_minutes(userdir: Path) -> None:
+def write_minutes(userdir: Path, minutes: int = MINUTES, scale: float = 1e-3) -> None:
     """Write what a bot has downloaded: minutes up to yesterday, of a market that moves."""
     folder = userdir / "data" / "binance" / "futures"
     folder.mkdir(parents=True)
     (folder.parent / MARKER).write_text("{}", encoding="utf-8")
     last = pd.Timestamp(wall_clock_ms(), unit="ms", tz="UTC").floor("D")
-    moves = np.random.default_rng(5).standard_t(4, MINUTES) * 1e-3
+    moves = np.random.default_rng(5).standard_t(4, minutes) * scale
     close = PRICE * np.exp(np.cumsum(moves) - moves.sum())
     before = np.append(PRICE, close[:-1])
     frame = pd.DataFrame({
-        "date": pd.date_range(end=last, periods=MINUTES, freq="min").as_unit("ms"),
+        "date": pd.date_range(end=last, periods=minutes, freq="min").as_unit("ms"),
         "open": before, "high": np.maximum(before, close), "low": np.minimum(before, close),
         "close": close, "volume": 1.0,
     })  # fmt: skip
@@ -90,6 +97,37 @@ def test_live_outlook_when_a_position_is_held_then_risk_tells_it_and_no_order_wa
     assert state.unknown == []
     # The bot has ended: what it holds now is not known.
     assert told(userdir, capsys).keys() == {"why"}
+
+
+@pytest.mark.slow
+def test_live_sizes_when_scenarios_hold_a_worse_hour_possible_than_the_record_then_they_bear_it(
+    tmp_path: Path, url: str, account: Customer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    userdir = tmp_path / "user_data"
+    write_minutes(userdir, minutes=LEAST_SPAN_MS // 60_000 + 120, scale=0.012)
+
+    def figures() -> dict[str, float]:
+        capsys.readouterr()
+        main(["risk", "--json", "--userdir", str(userdir)])
+        bot = json.loads(capsys.readouterr().out)["bot"]
+        return {} if bot is None else dict(bot["numbers"])
+
+    def borne() -> bool:
+        found = figures()
+        return AHEAD in found and found.get(COST_AHEAD, 100.0) <= 25.0
+
+    with running_bot(tmp_path, configured(url), *write_strategy(tmp_path, STRATEGY)) as bot:
+        # An entry sent before anything was said of the hour is cut in stages once it is.
+        bot.wait_for(borne, "a position that bears the hour to come")
+        held, found = float(account.position("BTCUSDT").amount), figures()
+        bot.wait_for(lambda: account.open_algos(), "its stop")
+    shocks = read_shocks(userdir / "control")
+    assert shocks is not None
+    (ahead,) = shocks.known
+    assert ahead.pair == BTC
+    assert ahead.fall_frac > 1.2 * recorded(BTC).fall_frac
+    assert found[AHEAD] == round(100 * min(ahead.fall_frac, ASSUMED.fall_frac), 1)
+    assert 0 < held * PRICE / found["equity"] * found[AHEAD] <= 25.1
 
 
 @pytest.mark.slow

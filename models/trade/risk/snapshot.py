@@ -60,6 +60,9 @@ class Exposure:
         Whether the intent's position would be margined on its own, as a person has accepted.
     worst_hours, worst_days
         The worst hour and day that loaded candles have shown of a pair, where there are any.
+    foreseen, unforeseen
+        The worst hour to come that scenarios hold possible of a pair, where they say anything, and
+        why they are silent of one they have spoken of, by "" of all.
     at_marks
         Whether no position has a stop: then only the mark price closes one, by liquidation.
     record
@@ -74,6 +77,8 @@ class Exposure:
     isolated: bool = False
     worst_hours: Mapping[str, WorstHour] = field(default_factory=dict)
     worst_days: Mapping[str, WorstDay] = field(default_factory=dict)
+    foreseen: Mapping[str, WorstHour] = field(default_factory=dict)
+    unforeseen: Mapping[str, str] = field(default_factory=dict)
     at_marks: bool = False
     record: WorstTable | None = None
 

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Final
 
 from models.base.types import Candles
 from models.operate.control.outlook import OutlookPosition
+from models.operate.control.shocks import PairShock, Shocks
 from models.trade.account.cross import CrossAccount, Position
 from models.trade.risk.snapshot import Exposure
 from strategies.account.tiers import load_binance_tiers
@@ -17,15 +18,16 @@ from strategies.bot.market_data import load_checked
 from strategies.bot.outlook import OutlookKeeper
 from strategies.bot.outlook_request import OutlookConfig, OutlookRequest, read_request
 from strategies.desk.backtests.simulated_data import write_simulated
+from strategies.guard.foresight import Foresight
 from tests.test_models.operate.control.outlooks import HOUR_MS, outlook
 
 BTC, LTC = "BTC/USDT:USDT", "LTC/USDT:USDT"
 FEW: Final = OutlookConfig(engine="bootstrap", paths=1_000)
 
 
-def write_market(folder: Path) -> Path:
-    """Write 60 simulated days of five coins, hourly; return the data directory."""
-    return write_simulated(folder, seed=3, start=datetime(2022, 4, 1, tzinfo=UTC), days=60)
+def write_market(folder: Path, days: int = 60) -> Path:
+    """Write simulated days of five coins, hourly; return the data directory."""
+    return write_simulated(folder, seed=3, start=datetime(2022, 4, 1, tzinfo=UTC), days=days)
 
 
 def exposure(equity: float = 1_000.0, **amounts: float) -> Exposure:
@@ -45,9 +47,9 @@ def exposure(equity: float = 1_000.0, **amounts: float) -> Exposure:
     )  # fmt: skip
 
 
-def request(market: Path, pairs: dict[str, float], **changed: Any) -> OutlookRequest:
+def request(market: Path, sizes: dict[str, float], **changed: Any) -> OutlookRequest:
     """Return a request for signed notionals over an equity of 1,000, after the market's end."""
-    last = {pair: load_checked(market, pair, "1h") for pair in pairs}
+    last = {pair: load_checked(market, pair, "1h") for pair in sizes}
     end_ms = min(int(c.time_ms[-1]) for c in last.values()) + HOUR_MS
     marks = {pair: float(c.close[-1]) for pair, c in last.items()}
     made = OutlookRequest(
@@ -55,9 +57,10 @@ def request(market: Path, pairs: dict[str, float], **changed: Any) -> OutlookReq
         timeframe="1h", equity_quote=1_000.0,
         positions=tuple(
             OutlookPosition(pair=pair, amount_base=1_000.0 * size / marks[pair], mark=marks[pair])
-            for pair, size in pairs.items()
+            for pair, size in sizes.items()
         ),
-        tiers={pair: load_binance_tiers([pair])[pair].tiers for pair in pairs},
+        pairs=(),
+        tiers={pair: load_binance_tiers([pair])[pair].tiers for pair in sizes},
     )  # fmt: skip
     return replace(made, **changed)
 
@@ -70,6 +73,7 @@ class Played:
     newest: dict[str, Candles]
     answers: BinaryIO
     status: int | None = None
+    fall: float = 0.5  # of every pair's shock
     killed: bool = False
 
     def poll(self) -> int | None:
@@ -86,10 +90,23 @@ class Played:
         """End, having said this; by default an outlook of what was asked."""
         if text is None:
             asked = self.request
-            text = json.dumps(asdict(outlook(
+            found = outlook(
                 time_ms=asked.time_ms, until_ms=asked.until_ms, equity_quote=asked.equity_quote,
                 positions=asked.positions,
-            )))  # fmt: skip
+            )  # fmt: skip
+            shocks = Shocks(
+                engine=asked.asked.engine, candle_ms=asked.candle_ms,
+                known=tuple(
+                    PairShock(
+                        pair=pair, until_ms=asked.until_ms, fall_frac=self.fall, rise_frac=0.1
+                    )
+                    for pair in asked.pairs
+                ),
+            )  # fmt: skip
+            text = json.dumps({
+                "outlook": asdict(found) if asked.positions else None,
+                "shocks": asdict(shocks) if asked.pairs else None, "problem": "",
+            })  # fmt: skip
         self.answers.write(text.encode())
         self.answers.flush()
         self.status = status
@@ -105,12 +122,19 @@ class OutlookWorld:
     started: list[Played] = field(default_factory=list)
     trouble: OSError | None = None
 
-    def keeper(self, config: OutlookConfig = FEW) -> OutlookKeeper:
+    def keeper(
+        self, config: OutlookConfig = FEW, foresight: Foresight | None = None
+    ) -> OutlookKeeper:
         """Return a keeper of the folder, as a bot that starts has one."""
         return OutlookKeeper(
             config, self.folder, datadir=self.folder / "data", timeframe="1h", candle_ms=HOUR_MS,
-            clock=lambda: self.now_ms, monotonic=lambda: self.passed_s, launch=self._launch,
+            clock=lambda: self.now_ms, monotonic=lambda: self.passed_s, foresight=foresight,
+            launch=self._launch,
         )  # fmt: skip
+
+    def foresight(self) -> Foresight:
+        """Return what a bot that starts knows of the hour to come."""
+        return Foresight(self.folder, lambda: self.now_ms)
 
     def _launch(self, asks: BinaryIO, answers: BinaryIO) -> Played:
         if self.trouble is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,12 +18,14 @@ from freqtrade.exceptions import TemporaryError
 from models.base import columns
 from models.base.errors import InputError
 from models.base.units import HOUR_MS
+from models.operate.control.shocks import PairShock, Shocks
 from models.trade.risk import model
 from models.trade.risk.run import GUARDS, Guard
 from models.trade.risk.snapshot import SentOrder
-from models.trade.risk.worst_hours import worst_24_hours, worst_hour
+from models.trade.risk.worst_hours import WorstHour, worst_24_hours, worst_hour
 from strategies.BitcoinCrossMargin import BitcoinCrossMargin
 from strategies.guard.entries import market_known, model_known
+from strategies.guard.foresight import Foresight
 from strategies.guard.guarding import installation_seed
 from strategies.seams.frames import time_ms
 from tests.test_strategies.fakes import LiveProvider
@@ -266,6 +269,29 @@ def test_account_when_an_order_is_on_its_way_in_another_coin_then_that_coin_coun
     assert seen.marks == {PAIR: 95.0, OTHER: RATE}
     assert seen.worst_hours.keys() == {PAIR, OTHER}
     assert seen.at_marks is False  # it has stops: a traded price closes a position, too
+
+
+def test_account_when_scenarios_speak_of_a_coin_then_it_is_sized_by_that_and_else_as_before(
+    make: Any, tmp_path: Path
+) -> None:
+    s = make()
+    assert s.guarding.exposure(PAIR, RATE).foreseen == {}
+    before = s.guarding.decide(PAIR, "long", 1e6, RATE, NOW).notional_quote
+    clock = [int(NOW.timestamp() * 1000)]
+    ahead = Foresight(tmp_path, lambda: clock[0])
+    s.guarding.size_by(ahead)
+    assert s.guarding.decide(PAIR, "long", 1e6, RATE, NOW).notional_quote == before
+    wild = PairShock(pair=PAIR, until_ms=clock[0], fall_frac=0.75, rise_frac=0.1)
+    ahead.take(asdict(Shocks(engine="har", candle_ms=HOUR_MS, known=(wild,))))
+    seen = s.guarding.exposure(PAIR, RATE)
+    assert seen.foreseen == {PAIR: WorstHour(fall_frac=0.75, rise_frac=0.1)}
+    decision = s.guarding.decide(PAIR, "long", 1e6, RATE, NOW)
+    assert decision.notional_quote == pytest.approx(0.225 * 10_000 / 0.75)
+    assert decision.notional_quote < before
+    clock[0] += 26 * HOUR_MS
+    decision = s.guarding.decide(PAIR, "long", 1e6, RATE, NOW)
+    assert decision.notional_quote == 0.0
+    assert "scenarios have said nothing of BTC/USDT:USDT since" in decision.reason
 
 
 @pytest.mark.parametrize("named", [{}, {"USDT": SimpleNamespace(total=None)}])

@@ -13,6 +13,7 @@ from models.trade.risk.gap import (
     gap_loss_quote,
     hour_of,
     worst_hour_bearable,
+    worst_hour_words,
     worst_loss_quote,
 )
 from models.trade.risk.limits import HardLimits, Limits
@@ -121,6 +122,47 @@ def test_order_when_nothing_has_a_stop_then_the_marks_worst_hour_counts() -> Non
     assert worst_hour_bearable(s, LIMITS).limit_quote == pytest.approx(2_250 / marks.rise_frac)
 
 
+def test_order_when_scenarios_hold_a_worse_hour_possible_then_that_counts_and_is_named() -> None:
+    ahead = WorstHour(fall_frac=0.6, rise_frac=0.01)
+    wild = world(exposure=exposure(foreseen={PAIR: ahead, OTHER: CALM}))
+    verdict = worst_hour_bearable(wild, LIMITS)
+    assert verdict.limit_quote == pytest.approx(0.225 * 10_000 / 0.6)
+    assert verdict.reason.startswith(
+        "sized for the worst hour to come that scenarios hold possible of BTC (-60.0%): the account"
+    )
+    short = replace(wild, intent=replace(wild.intent, side=-1))
+    verdict = worst_hour_bearable(short, LIMITS)
+    assert verdict.limit_quote == pytest.approx(2_250 / BTC.rise_frac)
+    assert "a repeat of BTC's worst hour (+31.1%)" in verdict.reason
+    both = replace(wild.exposure, worst_hours={PAIR: WorstHour(fall_frac=0.7, rise_frac=0.0)})
+    verdict = worst_hour_bearable(replace(wild, exposure=both), LIMITS)
+    assert verdict.limit_quote == pytest.approx(2_250 / 0.7)
+    assert "a repeat of BTC's worst hour (-70.0%)" in verdict.reason
+
+
+def test_order_when_scenarios_hold_nothing_worse_possible_then_nothing_changes() -> None:
+    for ahead in (CALM, BTC):  # as bad as the record is no worse
+        calm = world(exposure=exposure(foreseen={PAIR: ahead}))
+        assert worst_hour_bearable(calm, LIMITS) == worst_hour_bearable(SOUND, LIMITS)
+    calm = exposure(foreseen={"NEW/USDT:USDT": CALM})
+    assert hour_of(calm, "NEW/USDT:USDT") == ASSUMED
+
+
+def test_order_when_scenarios_have_fallen_silent_then_that_coin_is_not_opened() -> None:
+    silent = world(exposure=exposure(held(10.0), unforeseen={PAIR: "silent since noon"}))
+    verdict = worst_hour_bearable(silent, LIMITS)
+    assert verdict.limit_quote == 0.0
+    assert verdict.reason == "silent since noon"
+    assert verdict.demand == Demand.NONE
+    assert verdict.shed_frac == 0.0
+    other = replace(silent, intent=replace(silent.intent, pair=OTHER))
+    assert worst_hour_bearable(other, LIMITS).limit_quote > 0.0
+    assert worst_hour_bearable(replace(silent, intent=None), LIMITS) == PASSED
+    unread = world(exposure=exposure(unforeseen={"": "not to be read"}))
+    assert worst_hour_bearable(unread, LIMITS).reason == "not to be read"
+    assert worst_hour_bearable(unread, LIMITS).limit_quote == 0.0
+
+
 # -- nothing overrides it ---------------------------------------------------------------------
 
 
@@ -214,3 +256,20 @@ def test_account_when_the_guard_let_an_order_through_then_its_side_bears_the_wor
     lost = sum(a * (100 - after_hour[p]) for p, a in legs if a * side > 0)
     already = sum(a * (100 - after_hour[p]) for p, a in held_now if a * side > 0)
     assert lost <= max(0.225 * wallet, already) * (1 + 1e-9) + 1e-6
+
+
+def test_standing_when_scenarios_hold_a_worse_hour_possible_then_it_is_cut_for_that_one() -> None:
+    at = 0.25 * 10_000 / LTC.fall_frac / 100  # all that the record allows
+    quiet = replace(SOUND, intent=None, exposure=exposure(held(at * 0.999)))
+    assert watch(quiet, LIMITS, Standing.ACCOUNT).findings == ()
+    ahead = WorstHour(fall_frac=1.2 * LTC.fall_frac, rise_frac=0.0)
+    wild = replace(quiet, exposure=replace(quiet.exposure, foreseen={OTHER: ahead}))
+    (finding,) = watch(wild, LIMITS, Standing.ACCOUNT).findings
+    assert finding.reason.startswith(
+        "the worst hour to come that scenarios hold possible would cost 30.0% of equity, limit 25%"
+    )
+    assert finding.shed_frac == pytest.approx(1 - 0.225 / (0.25 * 0.999 * 1.2))
+    short = replace(quiet, exposure=replace(exposure(held(-1.0)), foreseen={OTHER: ahead}))
+    assert watch(short, LIMITS, Standing.ACCOUNT).findings == ()
+    assert worst_hour_words(short.exposure) == "a repeat of the worst hour"
+    assert worst_hour_words(wild.exposure) == "the worst hour to come that scenarios hold possible"
