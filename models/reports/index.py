@@ -21,7 +21,7 @@ KIND_TITLES: Final[Mapping[str, str]] = {
     "cascades": "Warnings of cascades", "crowding": "Crowds of copies",
     "venues": "Several exchanges", "claims": "Claims of articles",
     "scenarios": "Engines of scenarios", "validate": "Validations of models",
-    "drift": "A bot's models",
+    "drift": "A bot's models", "outlook": "Outlooks of an account",
 }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from freqtrade.exceptions import FreqtradeException
 from models.base.errors import PackError
 from strategies.desk.audit_line import add_audit
 from strategies.desk.backtest_lines import add_backtests, add_explain
+from strategies.desk.bot_page_lines import add_bot_pages
 from strategies.desk.bundle_lines import add_bundle
 from strategies.desk.choose_line import add_choose
 from strategies.desk.claims_line import add_claims
@@ -119,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     add_folders(commands)
     add_bundle(commands)
     add_commands(commands)
+    add_bot_pages(commands)
     completion = commands.add_parser("completion", help="print what a shell completes with")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     completion.set_defaults(run=lambda options: _completion(parser, options.shell))

@@ -79,10 +79,6 @@ def add_commands(commands: Subcommands) -> None:
     for word in WORDS:
         _add_word(commands, word)
     _add_journal(commands)
-    drift = commands.add_parser("drift", help="a page of the bot's models, and how they are doing")
-    drift.add_argument("--userdir", type=Path, default=USERDIR, help=f"default: {USERDIR}")
-    add_stage(drift)
-    drift.set_defaults(run=_drift)
     claim = commands.add_parser("claim", help="say that a folder of state is this bot's")
     claim.add_argument("--config", type=Path, action="append", required=True, help="the bot's")
     claim.add_argument("--userdir", type=Path, help="the bot's; default: as configured")
@@ -101,12 +97,6 @@ def add_commands(commands: Subcommands) -> None:
     how.add_argument("--supervise", action="store_true", help="start it again if it dies or hangs")
     how.add_argument("--check", action="store_true", help="only say whether a watchdog looks")
     watchdog.set_defaults(run=_watchdog)
-
-
-def _drift(options: argparse.Namespace) -> int:
-    from strategies.desk.drift import run_drift
-
-    return run_drift(options.userdir, options.stage)
 
 
 def _add_word(commands: Subcommands, word: Word) -> None:

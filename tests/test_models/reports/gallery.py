@@ -28,6 +28,7 @@ from tests.test_models.reports.crowding import sample as crowding
 from tests.test_models.reports.drift import sample as drift
 from tests.test_models.reports.exposure import sample as exposure
 from tests.test_models.reports.maker import sample as maker
+from tests.test_models.reports.outlook import sample as outlook
 from tests.test_models.reports.records import idle_record, make_record
 from tests.test_models.reports.scenarios import sample as scenarios
 from tests.test_models.reports.stress import sample as stress
@@ -92,4 +93,6 @@ def _studies(folder: Path) -> dict[str, Path]:
         "validate": write_validation(validate.report(), validate.RUN, folder, NOW),
         "venues": venues.write(folder, NOW),
         "drift": drift.write(folder, NOW),
+        "outlook": outlook.write(folder, NOW),
+        "silent": outlook.write_silent(folder, NOW),
     }

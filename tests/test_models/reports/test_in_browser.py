@@ -14,7 +14,7 @@ from tests.test_models.reports.gallery import write_gallery
 PAGES = (
     "backtest", "no trade", "target", "no forecast", "compare", "cascades", "claims", "crowding",
     "exposure", "maker", "hedge", "stress", "number", "scenarios", "no engine", "validate",
-    "venues", "drift", "no reports", "index",
+    "venues", "drift", "outlook", "silent", "no reports", "index",
 )  # fmt: skip
 
 

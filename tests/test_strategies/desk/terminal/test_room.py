@@ -51,7 +51,7 @@ REPORTING = sorted(set(leaving()) - {"worst-hours"})
 
 def test_report_when_a_command_writes_one_then_it_names_the_place_and_keeps_what_fails() -> None:
     assert len(REPORTING) == 12
-    assert len(writers()) == 14  # stress writes one page or another, drift works a moment only
+    assert len(writers()) == 14  # stress writes one page or another, a bot's pages take a moment
     for module in writers():
         assert "kept_report(" in (DESK / module).read_text(encoding="utf-8"), module
 
