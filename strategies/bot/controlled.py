@@ -28,7 +28,7 @@ from strategies.bot.end_signals import end_if_told_to, keep_words_to_end
 from strategies.bot.fail_closed import on_error_return
 from strategies.bot.followed import lost_pairs
 from strategies.bot.hooks import runs_always
-from strategies.bot.outlook_of_bot import BotOutlook
+from strategies.bot.outlook import BotOutlook
 from strategies.bot.reload import check_reload
 from strategies.bot.settings_check import refuse_unsafe
 from strategies.fast.lane import Lane

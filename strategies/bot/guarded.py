@@ -34,7 +34,7 @@ from strategies.bot.fail_closed import on_error_return, refusing_to_start
 from strategies.bot.gated import GatedStrategy
 from strategies.bot.hooks import runs_always
 from strategies.bot.memory import Sweeper
-from strategies.bot.outlook_of_bot import keep_outlook
+from strategies.bot.outlook import keep_outlook
 from strategies.bot.settings_check import SettingsCheck
 from strategies.bot.stages import timed
 from strategies.fast.lane import Lane, longest_loop_s, open_lane

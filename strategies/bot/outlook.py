@@ -1,26 +1,23 @@
 """The outlook of the account a bot holds, computed beside it and kept up to date.
 
 The bot starts a process when a candle has closed or the account has changed, looks in each loop
-whether it has answered, and never waits for it. An outlook is shown, and nothing decides by it. The
-shocks that come with it are for the guards (`strategies.guard.foresight`).
+whether it has answered, and never waits for it. Nothing decides by an outlook: it is shown. Shocks
+(`shocks.py`) are another process's, which the same loop looks after.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import signal
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol
+from typing import Any, Final, Protocol
 
-from freqtrade.enums import CandleType
+from freqtrade.data.dataprovider import DataProvider
+from freqtrade.exchange import timeframe_to_msecs
+from freqtrade.persistence import Trade
 
 from models.base.files import Clock
 from models.base.types import Candles
@@ -31,48 +28,20 @@ from models.operate.control.outlook import (
     outlook_from,
     write_outlook,
 )
-from models.trade.account.cross import Position
+from models.operate.journal.records import Incident
 from models.trade.risk.snapshot import Exposure
-from strategies.bot.data_files import DataFile
-from strategies.bot.outlook_request import (
-    LEAST_SPAN_MS,
-    OutlookConfig,
-    OutlookRequest,
-    write_request,
-)
+from strategies.bot.child import Child, Launch, launcher
+from strategies.bot.outlook_request import OutlookConfig, OutlookRequest, write_request
+from strategies.bot.shocks import ShockKeeper
 from strategies.guard.foresight import Foresight
+from strategies.guard.guarding import Guarding
+from strategies.human.control import Control
+from strategies.seams.frames import candles
 
 PAUSE_S: Final = 60.0  # between two starts: fills come one after the other
 MOVED_FRAC: Final = 0.05  # of the equity: beyond, it is another account
 _SAME_FRAC: Final = 1e-9
-_LONGEST: Final = 1 << 20  # bytes of an answer
-_ROOT: Final = Path(__file__).resolve().parents[2]
-_CALL: Final = (
-    f"import sys; sys.path.insert(0, {str(_ROOT)!r}); "
-    "from strategies.bot.outlook_worker import run_worker; run_worker()"
-)
-_THREADS: Final = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-
-
-class Working(Protocol):
-    """The process, as `subprocess.Popen` has it."""
-
-    def poll(self) -> int | None: ...
-    def kill(self) -> None: ...
-    def wait(self, timeout: float | None = None) -> int: ...
-
-
-Launch = Callable[[BinaryIO, BinaryIO], Working]  # reads the one, writes the other
-# By control folder: a reload of the configuration makes a new strategy, and one process works.
-_WORKING: Final[dict[Path, Working]] = {}
-
-
-def launch_worker(asks: BinaryIO, answers: BinaryIO) -> Working:
-    """Start the process; it gets nothing of the bot's environment, keys least of all."""
-    return subprocess.Popen(
-        [sys.executable, "-I", "-c", _CALL],
-        stdin=asks, stdout=answers, stderr=subprocess.DEVNULL, env=dict(_THREADS), cwd="/",
-    )  # fmt: skip
+launch_worker: Final = launcher("strategies.bot.outlook_worker", "run_worker")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,16 +63,6 @@ class _Held:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Run:
-    """A process at work, and what for."""
-
-    held: _Held
-    process: Working
-    answers: BinaryIO
-    begun_s: float
-
-
 class OutlookKeeper:
     """Keeps one bot's outlook.
 
@@ -113,8 +72,6 @@ class OutlookKeeper:
         The bot's control folder, where the file belongs.
     datadir, timeframe, candle_ms
         Of the bot's candles; the outlook's are an hour long at least.
-    foresight
-        Who is told of shocks; None: they are not asked for.
     """
 
     def __init__(
@@ -127,89 +84,56 @@ class OutlookKeeper:
         candle_ms: int,
         clock: Clock,
         monotonic: Seconds = time.monotonic,
-        foresight: Foresight | None = None,
         launch: Launch = launch_worker,
     ) -> None:
-        self._config, self._folder, self._foresight = config, folder, foresight
+        self._config, self._folder = config, folder
         self._datadir, self._timeframe, self._own_ms = datadir, timeframe, candle_ms
         self._candle_ms = max(candle_ms, HOUR_MS)
-        self._clock, self._monotonic, self._launch = clock, monotonic, launch
-        self._run: _Run | None = None
+        self._clock, self._monotonic = clock, monotonic
+        self._child = Child(folder, "outlook", launch, monotonic, config.limit_s)
+        self._working: _Held | None = None  # what the process at work was asked about
         self._known: _Held | None = None  # what the file is of; None: of nothing this bot asked
-        self._left = True  # whether there may be a file: a life before may have left one
         self._asked: _Held | None = None
         self._begun_s = -math.inf
         self._failed = ""
-        _end(_WORKING.pop(folder, None))
 
-    def look(
-        self,
-        exposure: Exposure,
-        pairs: Sequence[str],
-        candles: Callable[[str], Candles | None],
-    ) -> str:
+    def look(self, exposure: Exposure, candles: Callable[[str], Candles | None]) -> str:
         """Have the outlook computed where it is due; return why none is to be shown, or nothing.
 
         Parameters
         ----------
         exposure
             The account at its newest marks.
-        pairs
-            In which something may be opened.
         candles
             Those the bot has of a pair, closed ones, oldest first.
         """
         if not self._config.enabled:
             return "it is switched off (breakwater.outlook.enabled)"
-        positions = () if exposure.isolated else exposure.account.positions
-        names = dict.fromkeys([*(p.pair for p in exposure.account.positions), *pairs])
-        newest = {pair: candles(pair) for pair in names}
-        asked = tuple(pair for pair in newest if self._can_ask(pair, newest[pair]))
-        held = self._held(exposure.equity_quote, positions, newest)
-        self._reap()
-        if not positions:
-            self._drop()
-        if self._run is not None and not self._run.held.same_account(held):
-            self._stop()
-        if (positions or asked) and self._due(held):
-            self._start(held, self._request(held, exposure, positions, asked), newest)
         if exposure.isolated:
             return "positions may be isolated, and it is told of cross margin only"
-        if not positions:
-            return f"nothing is held{self._failed and f'; sizes lack it: {self._failed}'}"
+        if not exposure.account.positions:
+            self._drop()
+            return "nothing is held"
+        newest = {p.pair: candles(p.pair) for p in exposure.account.positions}
+        held = self._held(exposure, newest)
+        self._reap()
+        if self._working is not None and not self._working.same_account(held):
+            self._stop()
+        if self._due(held):
+            self._start(held, exposure, newest)
         return self._words(held)
 
-    def _can_ask(self, pair: str, newest: Candles | None) -> bool:
-        """Whether shocks of a pair can be asked for: enough candles may be there."""
-        if self._foresight is None:
-            return False
-        known = 0 if newest is None else len(newest)
-        return known * self._own_ms >= LEAST_SPAN_MS or self._file_of(pair).is_file()
-
-    def _file_of(self, pair: str) -> Path:
-        return DataFile(
-            datadir=self._datadir, pair=pair, timeframe=self._timeframe,
-            candle_type=CandleType.FUTURES,
-        ).path  # fmt: skip
-
-    def _held(
-        self, equity: float, positions: Sequence[Position], newest: Mapping[str, Candles | None]
-    ) -> _Held:
-        """Return what is held, and the close until which candles count."""
-        closes = {p: int(c.time_ms[-1]) + self._own_ms for p, c in newest.items() if c and len(c)}
-        until_ms = self._clock()
-        if held := [closes[p.pair] for p in positions if p.pair in closes]:
-            until_ms = min(until_ms, *held)
-        elif closes:
-            until_ms = min(until_ms, max(closes.values()))
+    def _held(self, exposure: Exposure, newest: Mapping[str, Candles | None]) -> _Held:
+        closes = [int(c.time_ms[-1]) + self._own_ms for c in newest.values() if c and len(c)]
+        until_ms = min([*closes, self._clock()])
         return _Held(
             until_ms=until_ms // self._candle_ms * self._candle_ms,
-            equity=equity,
-            amounts={p.pair: p.amount_base for p in positions},
+            equity=exposure.equity_quote,
+            amounts={p.pair: p.amount_base for p in exposure.account.positions},
         )
 
     def _due(self, held: _Held) -> bool:
-        if self._run is not None or self._monotonic() - self._begun_s < PAUSE_S:
+        if self._child.works or self._monotonic() - self._begun_s < PAUSE_S:
             return False
         asked = self._asked
         return asked is None or held.until_ms > asked.until_ms or not asked.same_account(held)
@@ -225,29 +149,18 @@ class OutlookKeeper:
 
     # -- the process --------------------------------------------------------------------------
 
-    def _start(
-        self, held: _Held, request: OutlookRequest, newest: Mapping[str, Candles | None]
-    ) -> None:
-        self._asked = held
-        if held.amounts:  # an entry does not wait for what was asked while nothing was held
-            self._begun_s = self._monotonic()
-        answers: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - read when it has ended
-        try:
-            with tempfile.TemporaryFile() as asks:
-                write_request(asks, request, {p: c for p, c in newest.items() if c is not None})
-                asks.seek(0)
-                process = self._launch(asks, answers)
-        except OSError as error:
-            answers.close()
-            self._failed = f"its process cannot be started: {error.strerror or error}"
-            return
-        _WORKING[self._folder] = process
-        self._run = _Run(held=held, process=process, answers=answers, begun_s=self._monotonic())
+    def _start(self, held: _Held, exposure: Exposure, newest: Mapping[str, Candles | None]) -> None:
+        self._asked, self._begun_s = held, self._monotonic()
+        request = self._request(held, exposure)
+        known = {pair: c for pair, c in newest.items() if c is not None}
+        problem = self._child.start(lambda file: write_request(file, request, known))
+        if problem:
+            self._failed = problem
+        else:
+            self._working = held
 
-    def _request(
-        self, held: _Held, exposure: Exposure, positions: Sequence[Position], pairs: tuple[str, ...]
-    ) -> OutlookRequest:
-        tiers = exposure.account.tiers
+    def _request(self, held: _Held, exposure: Exposure) -> OutlookRequest:
+        account = exposure.account
         return OutlookRequest(
             asked=self._config, time_ms=self._clock(), until_ms=held.until_ms,
             candle_ms=self._candle_ms, datadir=str(self._datadir), timeframe=self._timeframe,
@@ -256,79 +169,121 @@ class OutlookKeeper:
                 OutlookPosition(
                     pair=p.pair, amount_base=p.amount_base, mark=float(exposure.marks[p.pair])
                 )
-                for p in positions
+                for p in account.positions
             ),
-            pairs=pairs,
-            tiers={p.pair: tiers[p.pair].tiers for p in positions},
+            tiers={p.pair: account.tiers[p.pair].tiers for p in account.positions},
         )  # fmt: skip
 
     def _reap(self) -> None:
-        """Take the answer of a process that has ended; end one that takes too long."""
-        run = self._run
-        if run is None:
+        """Take the answer of a process that has ended; nothing but a whole one becomes the file."""
+        ended, held = self._child.ended(), self._working
+        if ended is None:
             return
-        status = run.process.poll()
-        if status is None:
-            if self._monotonic() - run.begun_s > self._config.limit_s:
-                self._stop()
-                self._failed = f"it took more than {self._config.limit_s:g} s and was ended"
+        self._working, self._failed = None, ended.problem
+        if ended.problem:
             return
-        self._forget(run)
         try:
-            self._take(run, status)
+            write_outlook(self._folder, outlook_from(json.loads(ended.data)))
         except (OSError, ValueError, KeyError, TypeError) as error:
             self._failed = f"its answer cannot be kept: {error}"
-
-    def _take(self, run: _Run, status: int) -> None:
-        """Keep an answer; nothing but a whole outlook, or shocks, becomes the bot's file."""
-        with run.answers as file:
-            file.seek(0)
-            data = file.read(_LONGEST)
-        if status != 0:
-            self._failed = _reason(status, data)
-            return
-        answer = json.loads(data)
-        self._failed = str(answer["problem"])
-        if answer["shocks"] is not None and self._foresight is not None:
-            self._foresight.take(answer["shocks"])
-        if answer["outlook"] is not None:
-            write_outlook(self._folder, outlook_from(answer["outlook"]))
-            self._known, self._left = run.held, True
+        else:
+            self._known = held
 
     def _stop(self) -> None:
         """End the process at work, if there is one; its answer is of no use."""
-        if self._run is not None:
-            _end(self._run.process)
-            self._run.answers.close()
-            self._forget(self._run)
-
-    def _forget(self, run: _Run) -> None:
-        self._run = None
-        if _WORKING.get(self._folder) is run.process:
-            del _WORKING[self._folder]
+        self._child.stop()
+        self._working = None
 
     def _drop(self) -> None:
         """Leave nothing of an account that is closed."""
-        if self._left:
+        self._stop()
+        if self._asked is not None or self._known is None:
             (self._folder / OUTLOOK_FILE).unlink(missing_ok=True)
-        self._known, self._left = None, False
+        self._known = self._asked = None
+        self._failed = ""
 
 
-def _end(process: Working | None) -> None:
-    if process is not None and process.poll() is None:
-        process.kill()
-        with suppress(subprocess.TimeoutExpired):  # one that hangs in the kernel is not waited for
-            process.wait(timeout=1.0)
+class OutlookHost(Protocol):
+    """A strategy as its outlook sees it."""
+
+    @property
+    def config(self) -> Mapping[str, Any]: ...
+    @property
+    def timeframe(self) -> str: ...
+    @property
+    def dp(self) -> DataProvider: ...
+    @property
+    def control(self) -> Control | None: ...
+    @property
+    def guarding(self) -> Guarding: ...
 
 
-def _reason(status: int, data: bytes) -> str:
-    """Return why there is no outlook: what the process said, or how it ended."""
-    try:
-        said: Any = json.loads(data)
-        return str(said["problem"])
-    except (ValueError, KeyError, TypeError):
-        pass
-    if status < 0:
-        name = signal.Signals(-status).name if -status in list(signal.Signals) else str(-status)
-        return f"its process was ended by {name}: too much memory or time, or by hand"
-    return f"its process ended with status {status}"
+class BotOutlook:
+    """The outlook of a strategy's account, and its pairs' shocks; `words` is asked in each loop."""
+
+    def __init__(
+        self, host: OutlookHost, keeper: OutlookKeeper, shocks: ShockKeeper | None
+    ) -> None:
+        self._host, self._keeper, self._shocks = host, keeper, shocks
+        self._read: dict[str, tuple[Any, Candles]] = {}  # pair -> (date of the newest, candles)
+        self._told = ""
+
+    def words(self) -> str:
+        """Have both computed where they are due; return why no outlook is to be shown, or "".
+
+        Neither waits for the other: shocks need no account that can be valued.
+        """
+        trouble = "" if self._shocks is None else self._look_at_shocks(self._shocks)
+        try:
+            account = self._host.guarding.exposure()
+        except Exception as error:  # noqa: BLE001 - shown, never decided on
+            return f"the account cannot be valued now: {error}"
+        why = self._keeper.look(account, self._candles)
+        return f"{why}; of the hour to come: {trouble}" if why and trouble else why
+
+    def _look_at_shocks(self, shocks: ShockKeeper) -> str:
+        """Return what is wrong with the shocks; each trouble goes to the journal once."""
+        held = (trade.pair for trade in Trade.get_open_trades())
+        trouble = shocks.look([*self._host.dp.current_whitelist(), *held], self._candles)
+        if trouble and trouble != self._told and self._host.control is not None:
+            done = "entries are sized by what was said last, else by the record"
+            self._host.control.record("shocks.none", Incident(what=trouble, done=done))
+        self._told = trouble
+        return trouble
+
+    def _candles(self, pair: str) -> Candles | None:
+        """Return what the bot has of a pair, read from its frame once a candle."""
+        frame, _ = self._host.dp.get_analyzed_dataframe(pair, self._host.timeframe)
+        if frame.empty:
+            return None
+        newest, known = frame["date"].iloc[-1], self._read.get(pair)
+        if known is None or known[0] != newest:
+            known = self._read[pair] = newest, candles(frame)
+        return known[1]
+
+
+def keep_outlook(host: OutlookHost, config: OutlookConfig) -> BotOutlook | None:
+    """Return who has the account's outlook computed; a backtest has nobody to show it to."""
+    if host.control is None:
+        return None
+    timeframe = host.config.get("timeframe") or host.timeframe
+    folder, candle_ms = host.control.store.folder, int(timeframe_to_msecs(timeframe))
+    datadir, clock = _datadir(host.config), host.control.clock
+    keeper = OutlookKeeper(
+        config, folder, datadir=datadir, timeframe=timeframe, candle_ms=candle_ms, clock=clock
+    )
+    if not config.enabled or candle_ms > HOUR_MS:  # a longer candle's shock is no hour's
+        return BotOutlook(host, keeper, None)
+    foresight = Foresight(folder, clock)
+    host.guarding.size_by(foresight)
+    shocks = ShockKeeper(
+        config, foresight, folder, datadir=datadir, timeframe=timeframe, candle_ms=candle_ms,
+        clock=clock,
+    )  # fmt: skip
+    return BotOutlook(host, keeper, shocks)
+
+
+def _datadir(config: Mapping[str, Any]) -> Path:
+    """Return where Freqtrade keeps candles, which every bot that it starts is told."""
+    told = config.get("datadir")
+    return Path(config["user_data_dir"]) / "data" if told is None else Path(told)

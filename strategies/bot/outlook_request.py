@@ -1,7 +1,5 @@
 """What the process that computes an outlook is asked: the account, the candles, the engine.
 
-Asked with it are the shocks of pairs, held or not: how far each may go in the candle to come.
-
 It is handed over as a file without a name: nothing of it is left, whoever is killed when.
 """
 
@@ -10,7 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, TypeVar
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -26,16 +24,17 @@ from models.trade.account.tiers import MarginTier, MarginTiers
 ENGINE_NAMES: Final = (
     "bootstrap", "filtered", "extreme", "jumps", "hawkes", "mixture", "memory", "har",
 )  # fmt: skip
-# Of candles, before shocks are told: of fewer years the confidence bound of a tail is so wide that
-# it is beyond the record in most hours, and says nothing of this one (user_data/docs/risk.md).
+# Of candles: of fewer years the bound of a tail is so wide that it is beyond the record in most
+# hours, and says nothing of this one (user_data/docs/risk.md).
 LEAST_SPAN_MS: Final = 3 * 365 * DAY_MS
+TOO_FEW: Final = "fewer than three years of candles, which freqtrade download-data brings"
 _COLUMNS: Final = tuple(f.name for f in fields(Candles))
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutlookConfig:
     """Block `breakwater.outlook`: what may become of the account the bot holds, for `risk`, and how
-    far each coin may go in the hour to come, for the gap limit."""
+    far each coin may go within an hour, for the gap limit on entries."""
 
     enabled: bool = True  # in a process of its own, at the lowest priority; needs the extra tails
     engine: str = "har"  # that draws the paths; `breakwater scenarios` judges them
@@ -60,28 +59,37 @@ class OutlookConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OutlookRequest:
-    """One outlook to be computed; positions as if entered at their marks, which is the same.
+class ScenarioRequest:
+    """Scenarios to be drawn from the newest candles on.
 
     Attributes
     ----------
     until_ms
         No candle that closes later counts.
-    equity_quote
-        At the marks.
     datadir, timeframe
         Where older candles are, and of which length those are that the bot trades.
     """
 
     asked: OutlookConfig
-    time_ms: int
     until_ms: int
-    candle_ms: int  # of the outlook: an hour at least
+    candle_ms: int  # of the scenarios: an hour at least
     datadir: str
     timeframe: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutlookRequest(ScenarioRequest):
+    """One outlook to be computed; positions as if entered at their marks, which is the same.
+
+    Attributes
+    ----------
+    equity_quote
+        At the marks.
+    """
+
+    time_ms: int
     equity_quote: float
     positions: tuple[OutlookPosition, ...]
-    pairs: tuple[str, ...]  # whose shocks are asked for; without positions nothing else is
     tiers: dict[str, tuple[MarginTier, ...]]
 
     def scenario_account(self) -> ScenarioAccount:
@@ -100,12 +108,19 @@ class OutlookRequest:
         )
 
 
-_READER: Final[TypeAdapter[OutlookRequest]] = TypeAdapter(OutlookRequest)
+@dataclass(frozen=True, kw_only=True)
+class ShockRequest(ScenarioRequest):
+    """The shocks of some pairs, each by itself."""
+
+    pairs: tuple[str, ...]
 
 
-def write_request(file: BinaryIO, request: OutlookRequest, newest: Mapping[str, Candles]) -> None:
+_Request = TypeVar("_Request", OutlookRequest, ShockRequest)
+
+
+def write_request(file: BinaryIO, request: ScenarioRequest, newest: Mapping[str, Candles]) -> None:
     """Write a request, with the candles that the bot has of each pair."""
-    plain = _READER.dump_json(request)
+    plain = TypeAdapter(type(request)).dump_json(request)
     tables = {
         pair: np.column_stack([getattr(candles, name) for name in _COLUMNS]).astype(np.float64)
         for pair, candles in newest.items()
@@ -114,10 +129,10 @@ def write_request(file: BinaryIO, request: OutlookRequest, newest: Mapping[str, 
     np.savez(file, request=np.frombuffer(plain, np.uint8), **held)
 
 
-def read_request(data: bytes) -> tuple[OutlookRequest, dict[str, Candles]]:
-    """Return what `write_request` wrote."""
+def read_request(kind: type[_Request], data: bytes) -> tuple[_Request, dict[str, Candles]]:
+    """Return what `write_request` wrote of a request of this kind."""
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
-        request = _READER.validate_json(file["request"].tobytes())
+        request: _Request = TypeAdapter(kind).validate_json(file["request"].tobytes())
         newest = {
             name.removeprefix("candles "): _candles(file[name])
             for name in file.files

@@ -1,4 +1,4 @@
-"""The process that computes one outlook, and shocks: reads a request, answers, ends.
+"""The process that computes one outlook: reads a request, answers, ends.
 
 It ends with the bot: whose child it is it looks at every second. What it may take of the machine
 is bounded, and it gives way to everything else; when memory runs out the kernel takes it first.
@@ -12,7 +12,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from threading import Thread
@@ -22,14 +22,11 @@ import numpy as np
 from freqtrade.enums import CandleType
 from freqtrade.exchange import timeframe_to_msecs
 
-from models.base.errors import InputError, PackError
+from models.base.errors import PackError
 from models.base.types import Candles
 from models.base.units import DAY_MS
 from models.operate.control.outlook import Odds, Outlook, OutlookHorizon, OutlookSize
-from models.operate.control.shocks import PairShock, Shocks, Unforeseen
-from models.scenarios.candle_ahead import candle_shocks
 from models.scenarios.history import FundingRows, GatheredHistory, coarser, gather_history
-from models.scenarios.paths import CoinHistory
 from models.trade.account.scenario_scale import LEVERAGES, chances_by_leverage
 from models.trade.account.scenario_summary import (
     AccountDistribution,
@@ -39,12 +36,17 @@ from models.trade.account.scenario_summary import (
 )
 from strategies.bot.data_files import MARKER, DataFile
 from strategies.bot.market_data import has_funding, load_checked, load_funding
-from strategies.bot.outlook_request import LEAST_SPAN_MS, OutlookRequest, read_request
+from strategies.bot.outlook_request import (
+    OutlookConfig,
+    OutlookRequest,
+    ScenarioRequest,
+    read_request,
+)
 
 HORIZON_DAYS: Final = (1, 3, 7)
-SHOCK_PATHS: Final = 1_000_000  # of one candle: half a second, and an error of some 3 %
+REFUSED: Final = 3  # exit status: the answer says why there is no outlook
 _LOOKS_S: Final = 1.0
-_NEEDS: Final = "pip install 'breakwater[tails]', or breakwater.outlook.engine: bootstrap"
+NEEDS: Final = "pip install 'breakwater[tails]', or breakwater.outlook.engine: bootstrap"
 
 
 def compute_outlook(request: OutlookRequest, newest: Mapping[str, Candles]) -> Outlook:
@@ -63,7 +65,7 @@ def compute_outlook(request: OutlookRequest, newest: Mapping[str, Candles]) -> O
     )
 
     asked, account = request.asked, request.scenario_account()
-    gathered = _gathered(request, newest, [p.pair for p in request.positions])
+    gathered = _gathered(request, newest)
     history = gathered.history
     horizons = tuple(days * DAY_MS // request.candle_ms for days in HORIZON_DAYS)
     leverage = account.account.gross_notional(account.marks) / request.equity_quote
@@ -99,44 +101,6 @@ def compute_outlook(request: OutlookRequest, newest: Mapping[str, Candles]) -> O
     )
 
 
-def compute_shocks(request: OutlookRequest, newest: Mapping[str, Candles]) -> Shocks:
-    """Return the shocks that are asked for, each pair by itself: a short history spoils no other.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If the engine's own library is not installed.
-    """
-    from models.scenarios.catalog import scenario_engine
-
-    known, missing = [], []
-    for pair in request.pairs:
-        try:
-            history = _gathered(request, newest, [pair]).history
-            _require_years(history)
-            drawn = scenario_engine(request.asked.engine).fit(history).given(history)
-            shock = candle_shocks(drawn, SHOCK_PATHS, request.asked.seed)[pair]
-        except PackError as error:
-            missing.append(Unforeseen(pair=pair, why=error.problem[:200]))
-            continue
-        until_ms = int(history.time_ms[-1]) + history.candle_ms
-        known.append(PairShock(pair=pair, until_ms=until_ms, **asdict(shock)))
-    return Shocks(
-        engine=request.asked.engine, candle_ms=request.candle_ms,
-        known=tuple(known), missing=tuple(missing),
-    )  # fmt: skip
-
-
-def _require_years(history: CoinHistory) -> None:
-    """Refuse what is too short for its tail to be of use; gaps do not count."""
-    wanted, there = LEAST_SPAN_MS // history.candle_ms, len(history.time_ms)
-    if there < wanted:
-        raise InputError(
-            f"expected at least {wanted:,} candles, got {there:,}: of fewer no shock is told",
-            cure="freqtrade download-data --timerange",
-        )
-
-
 def _horizon(known: AccountDistribution, k: int, days: int) -> OutlookHorizon:
     worst_1, worst_01 = _told([known.worst_1[k], known.worst_01[k]])
     return OutlookHorizon(
@@ -154,21 +118,19 @@ def _told(values: Any) -> tuple[float | None, ...]:
     return tuple(float(value) if np.isfinite(value) else None for value in values)
 
 
-def _gathered(
-    request: OutlookRequest, newest: Mapping[str, Candles], pairs: Sequence[str]
-) -> GatheredHistory:
-    """Return the history of some pairs that is known at the request's time."""
-    datadir = Path(request.datadir)
+def _gathered(request: OutlookRequest, newest: Mapping[str, Candles]) -> GatheredHistory:
+    """Return the history that is known at the request's time, of all coins that are held."""
+    datadir, pairs = Path(request.datadir), [p.pair for p in request.positions]
     funding = {}
     for pair in (p for p in pairs if has_funding(datadir, p)):
         time_ms, rate = load_funding(datadir, pair)
         paid = time_ms < request.until_ms
         funding[pair] = FundingRows(time_ms=time_ms[paid], rate=rate[paid])
-    candles = {pair: _known_candles(request, pair, newest.get(pair)) for pair in pairs}
+    candles = {pair: known_candles(request, pair, newest.get(pair)) for pair in pairs}
     return gather_history(candles, request.candle_ms, funding=funding)
 
 
-def _known_candles(request: OutlookRequest, pair: str, newest: Candles | None) -> Candles:
+def known_candles(request: ScenarioRequest, pair: str, newest: Candles | None) -> Candles:
     """Return a pair's candles, older ones from the data directory, closed at `until_ms`."""
     own_ms = timeframe_to_msecs(request.timeframe)
     older = _on_disk(request, pair)
@@ -186,7 +148,7 @@ def _known_candles(request: OutlookRequest, pair: str, newest: Candles | None) -
     return coarser(known, own_ms, request.candle_ms)
 
 
-def _on_disk(request: OutlookRequest, pair: str) -> Candles:
+def _on_disk(request: ScenarioRequest, pair: str) -> Candles:
     """Return the candles of the data directory; none is what a bot without FreqAI may have."""
     file = DataFile(
         datadir=Path(request.datadir), pair=pair, timeframe=request.timeframe,
@@ -205,34 +167,36 @@ def _on_disk(request: OutlookRequest, pair: str) -> Candles:
 def run_worker() -> None:
     """Answer the request on the standard input; the process's whole life."""
     asker = os.getppid()
-    request, newest = read_request(sys.stdin.buffer.read())
-    asked = request.asked
+    request, newest = read_request(OutlookRequest, sys.stdin.buffer.read())
+    begin_work(request.asked, asker)
+    _answer(lambda: compute_outlook(request, newest))
+
+
+def begin_work(asked: OutlookConfig, asker: int) -> None:
+    """Take no more of the machine than is allowed, and no longer than `asker` lives."""
     Thread(target=end_with, args=(asker, asked.limit_s), daemon=True).start()
     _give_way()
     _limit(asked.memory_mib << 20, round(asked.limit_s) + 1)
-    answer = {"shocks": None, "outlook": None, "problem": ""}
-    if request.pairs:
-        _answer(answer, "shocks", lambda: compute_shocks(request, newest))
-    if request.positions:
-        _answer(answer, "outlook", lambda: compute_outlook(request, newest))
-    sys.stdout.write(json.dumps(answer, allow_nan=False))
+
+
+def _answer(compute: Callable[[], Outlook]) -> None:
+    try:
+        sys.stdout.write(json.dumps(asdict(compute()), allow_nan=False))
+    except PackError as error:
+        _refuse(error.problem)
+    except ModuleNotFoundError as error:
+        _refuse(f"it needs {error.name}, which is not installed: {NEEDS}")
+    except MemoryError:
+        _refuse("it needs more memory than breakwater.outlook.memory_mib lets it have")
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is why there is no outlook
+        _refuse(f"{type(error).__name__}: {error}")
     sys.stdout.flush()
 
 
-def _answer(answer: dict[str, Any], what: str, compute: Callable[[], Outlook | Shocks]) -> None:
-    """Put what is computed into the answer, or why it is not: neither keeps the other back."""
-    try:
-        answer[what] = asdict(compute())
-        return
-    except PackError as error:
-        problem = error.problem
-    except ModuleNotFoundError as error:
-        problem = f"it needs {error.name}, which is not installed: {_NEEDS}"
-    except MemoryError:
-        problem = "it needs more memory than breakwater.outlook.memory_mib lets it have"
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is why there is none
-        problem = f"{type(error).__name__}: {error}"
-    answer["problem"] = problem[:500]
+def _refuse(problem: str) -> None:
+    sys.stdout.write(json.dumps({"problem": problem[:500]}))
+    sys.stdout.flush()
+    sys.exit(REFUSED)
 
 
 def end_with(asker: int, limit_s: float) -> None:

@@ -65,7 +65,7 @@ def run_outlook(userdir: Path, stage: str | None) -> int:
             f"no outlook of this account: {why or 'no bot has said anything of it'}",
             where=str(control), cure="give the --userdir of a bot that runs and holds something",
         )  # fmt: skip
-    shocks = read_shocks(control)
+    shocks = read_shocks(control, now_ms=now_ms)
     _, headline, sentence = outlook_verdict(found)
     print(f"\n{outlook_markdown(found, shocks)}\n{headline} {sentence}", flush=True)
     run = _run(home, "The outlook of an account", simulated=found.simulated)

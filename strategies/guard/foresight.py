@@ -1,24 +1,36 @@
-"""What scenarios hold possible in the hour to come, as the guards size by it.
+"""How far each coin may go within an hour by scenarios, as entries are sized by it.
 
 It only ever makes an hour worse than the record has it, and never worse than what is assumed of a
-coin nobody knows: no wick of a broken feed, and no engine gone astray, has a position cut to
-nothing. What was known last counts until something newer is. Where scenarios spoke once and have
-been silent for a day, nothing is opened: that a wild hour was coming nobody would have said.
+coin nobody knows: no wick of a broken feed and no engine gone astray shuts a bot out. What was said
+last counts until something newer is. Where scenarios spoke of a coin once and have been silent for
+a day, it is not opened: that a wild hour was coming nobody would have said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from models.base.errors import InputError
 from models.base.files import Clock, iso_ms
-from models.base.units import DAY_MS
-from models.operate.control.shocks import PairShock, Shocks, read_shocks, shocks_from, write_shocks
+from models.base.units import DAY_MS, HOUR_MS
+from models.operate.control.shocks import (
+    CoinShocks,
+    PairShock,
+    Unforeseen,
+    read_shocks,
+    write_shocks,
+)
 from models.trade.risk.worst_hours import ASSUMED, WorstHour
 
-SILENT_MS: Final = DAY_MS  # after a candle of which nothing is known, until nothing is opened
+logger = logging.getLogger(__name__)
+
+SILENT_MS: Final = DAY_MS + HOUR_MS  # from the last candle that is known, until nothing is opened
+FORGOTTEN_MS: Final = 30 * DAY_MS  # a coin so long away is one nothing was ever said of
+_NONE: Final = CoinShocks(known=(), missing=())
 
 
 class Foresight:
@@ -28,56 +40,68 @@ class Foresight:
     ----------
     folder
         The bot's control folder; what a life before has left there counts. Where it cannot be
-        read, nothing is opened until it has been computed anew.
+        read, `unread` says so until something is said anew, and sizes go by the record alone.
     """
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder, self._clock = folder, clock
-        self._shocks, self._unread = Shocks(engine="", candle_ms=0, known=()), ""
+        self.unread = ""
         try:
-            self._shocks = read_shocks(folder) or self._shocks
+            self._shocks = read_shocks(folder, now_ms=clock()) or _NONE
         except InputError as error:
-            self._unread = f"what scenarios said last cannot be read: {error}"
+            self._shocks, self.unread = _NONE, f"what was said last cannot be read: {error.problem}"
+            logger.warning("shocks: %s", error)
+        self.hours = self._hours()
 
-    def take(self, values: Mapping[str, Any]) -> None:
+    def take(self, known: Sequence[PairShock], missing: Sequence[Unforeseen]) -> None:
         """Go by what was computed anew, and write it down.
 
         Raises
         ------
-        KeyError, TypeError, ValueError
-            If these are no shocks; those before stay.
         OSError
-            If they cannot be written; the bot goes by them all the same.
+            If it cannot be written; the bot goes by it all the same.
         """
-        self._shocks, self._unread = self._shocks.followed_by(shocks_from(values)), ""
-        write_shocks(self._folder, self._shocks)
-
-    @property
-    def hours(self) -> dict[str, WorstHour]:
-        """The worst that is held possible of each pair something was ever said of."""
-        return {one.pair: _bounded(one) for one in self._shocks.known}
+        said = {one.pair: one for one in self._shocks.known}
+        for one in known:
+            if one.pair not in said or one.until_ms >= said[one.pair].until_ms:
+                said[one.pair] = one
+        whys = {one.pair: one for one in (*self._shocks.missing, *missing)}
+        answered, forgotten_ms = {one.pair for one in known}, self._clock() - FORGOTTEN_MS
+        self._shocks = replace(
+            self._shocks,
+            known=tuple(one for one in said.values() if one.until_ms > forgotten_ms),
+            missing=tuple(one for pair, one in whys.items() if pair not in answered),
+        )
+        self.hours = self._hours()
+        if known or missing:
+            self.unread = ""
+            write_shocks(self._folder, self._shocks)
 
     @property
     def silences(self) -> dict[str, str]:
-        """Why nothing is opened in a pair, or by "" in any, until something new is said of it.
+        """Why a pair is not opened until something new is said of it.
 
         Of a pair that nothing was ever said of, the record alone is gone by.
         """
-        if self._unread:
-            return {"": self._unread}
-        oldest_ms = self._clock() - SILENT_MS - self._shocks.candle_ms
-        whys = {one.pair: f" ({one.why})" for one in self._shocks.missing}
+        oldest_ms = self._clock() - SILENT_MS
         return {
-            one.pair: f"scenarios have said nothing of {one.pair} since {iso_ms(one.until_ms)}"
-            f"{whys.get(one.pair, '')}: risk has more; breakwater.outlook.enabled: false does "
-            "without them"
-            for one in self._shocks.known
-            if one.until_ms < oldest_ms
+            one.pair: self._silence(one) for one in self._shocks.known if one.until_ms < oldest_ms
         }
 
+    def _silence(self, shock: PairShock) -> str:
+        whys = (f" ({one.why})" for one in self._shocks.missing if one.pair == shock.pair)
+        return (
+            f"scenarios have said nothing of {shock.pair} since {iso_ms(shock.until_ms)}"
+            f"{next(whys, '')}; `risk` has more, and breakwater.outlook.enabled: false with a "
+            "restart does without them"
+        )
 
-def _bounded(shock: PairShock) -> WorstHour:
-    return WorstHour(
-        fall_frac=min(shock.fall_frac, ASSUMED.fall_frac),
-        rise_frac=min(shock.rise_frac, ASSUMED.rise_frac),
-    )
+    def _hours(self) -> dict[str, WorstHour]:
+        """Return the worst that is held possible of each pair something was said of."""
+        return {
+            one.pair: WorstHour(
+                fall_frac=min(one.fall_frac, ASSUMED.fall_frac),
+                rise_frac=min(one.rise_frac, ASSUMED.rise_frac),
+            )
+            for one in self._shocks.known
+        }

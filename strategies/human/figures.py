@@ -8,7 +8,7 @@ from typing import Final
 from models.operate.control.text import ROOM
 from models.serve.latency import TO_DECISION, TO_ORDER, Percentiles
 from models.trade.risk.exposure import gross_within, net_within
-from models.trade.risk.gap import worst_hour_bearable, worst_hour_words, worst_loss_quote
+from models.trade.risk.gap import worst_hour_bearable, worst_loss_quote
 from models.trade.risk.limits import HardLimits, Limits
 from models.trade.risk.losses import LossState
 from models.trade.risk.snapshot import ExchangeAccount, Exposure, Intent, Snapshot, Stage
@@ -45,10 +45,10 @@ def limit_figures(
     """
     hard = limits.hard
     figures = {} if refused else _room_figures(exposure, limits, pairs)
-    figures |= _foreseen_figures(exposure)
+    figures |= _foreseen_figures(exposure, pairs)
     if exposure.account.positions and (equity := exposure.equity_quote) > 0:
         limit = _percent(hard.worst_hour_loss_frac)
-        name = f"{worst_hour_words(exposure)} would cost, % of equity (limit {limit})"
+        name = f"a repeat of the worst hour would cost, % of equity (limit {limit})"
         figures[name] = round(100 * worst_loss_quote(exposure) / equity, 1)
     if exposure.account.positions:
         ratio = exposure.account.margin_ratio(exposure.marks)
@@ -96,17 +96,21 @@ def _room_figures(exposure: Exposure, limits: Limits, pairs: Sequence[str]) -> d
     return figures
 
 
-def _foreseen_figures(exposure: Exposure) -> dict[str, float]:
-    """Return how far each coin may go in the hour to come; of many, the worst of all."""
-    hours = {pair.split("/")[0]: hour for pair, hour in exposure.foreseen.items()}
+def _foreseen_figures(exposure: Exposure, pairs: Sequence[str]) -> dict[str, float]:
+    """Return how far each pair may go within an hour by scenarios; of many, the worst."""
+    hours = {
+        pair.partition(":")[0]: hour
+        for pair, hour in exposure.foreseen.items()
+        if pair in pairs and pair not in exposure.unforeseen
+    }
     if len(hours) > _FEW:
         worst = CALM
         for hour in hours.values():
             worst = worst.or_worse(hour)
-        hours = {"any coin": worst}
+        hours = {"any pair": worst}
     return {
-        f"{coin} in the hour to come by scenarios, % {way}": round(100 * hour.against(side), 1)
-        for coin, hour in hours.items()
+        f"{name} within an hour by scenarios, % {way}": round(100 * hour.against(side), 1)
+        for name, hour in hours.items()
         for way, side in (("down", 1), ("up", -1))
     }
 

@@ -11,7 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from models.operate.control.outlook import Odds, Outlook, OutlookHorizon
-from models.operate.control.shocks import PairShock, Shocks
+from models.operate.control.shocks import CoinShocks, PairShock
 from models.reports.page import report_page, write_page
 from models.reports.style import BLUE, GREY, ORANGE, RED, packed, styled, tinted
 from models.reports.text import MISSING, markdown_table, show, utc
@@ -22,7 +22,7 @@ LIKELY: Final = 0.01  # a chance of liquidation from which on the page is a warn
 
 def write_outlook_page(
     outlook: Outlook,
-    shocks: Shocks | None,
+    shocks: CoinShocks | None,
     run: Mapping[str, Any],
     reports_dir: Path,
     created_ms: int,
@@ -53,7 +53,7 @@ def write_outlook_page(
                       created_ms)  # fmt: skip
 
 
-def outlook_markdown(outlook: Outlook, shocks: Shocks | None) -> str:
+def outlook_markdown(outlook: Outlook, shocks: CoinShocks | None) -> str:
     """Return the horizons, the sizes and the hour to come as Markdown tables."""
     tables = [
         markdown_table(_HEADS, _lines(outlook)),
@@ -74,9 +74,7 @@ def outlook_verdict(outlook: Outlook) -> tuple[str, str, str]:
     passed = "has passed its tests as a forecast" if outlook.engine_passed else (
         "has not passed its tests as a forecast"
     )  # fmt: skip
-    sentence = (
-        f"The engine '{outlook.engine}' {passed}. Stops, guards and people are left out."
-    )
+    sentence = f"The engine '{outlook.engine}' {passed}. Stops, guards and people are left out."
     if last.liquidated.high >= LIKELY:
         return "bad", headline, sentence
     return "good" if outlook.engine_passed else "warn", headline, sentence
@@ -119,7 +117,7 @@ def _sizes(outlook: Outlook) -> list[list[str]]:
     ]
 
 
-def _shocks(shocks: Shocks | None) -> list[list[str]]:
+def _shocks(shocks: CoinShocks | None) -> list[list[str]]:
     return [] if shocks is None else [_shock(one) for one in shocks.known]
 
 

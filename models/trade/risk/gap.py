@@ -7,12 +7,15 @@ far. The costlier of the two counts. A leg on the winning side counts as nothing
 coins broke in just those hours, and the exchange may close a profitable leg (auto-deleveraging)
 before the other side has fallen. So a hedge is no relief, and what it hedges takes no room from it.
 
-Where scenarios hold a worse hour possible now than any on record, sizes go by that one: they can
-make a limit tighter, never wider. Where they have been silent for long, nothing is opened.
+Where scenarios hold a worse hour possible now than any on record, entries go by that one; where
+they have been silent of a coin for long, it is not opened. What stands is not cut for it: a wick of
+a broken feed would do that. Nor do positions without stops go by it, which only the mark price
+closes: a hedge has to be able to grow in just those hours.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from models.trade.risk.limits import Limits
@@ -32,19 +35,30 @@ def worst_hour_bearable(s: Snapshot, limits: Limits) -> Verdict:
     if s.intent is None:
         return _standing(exposure, most)
     order = intent_of(s)
-    if silent := exposure.unforeseen.get(order.pair) or exposure.unforeseen.get(""):
+    if not exposure.at_marks and (silent := exposure.unforeseen.get(order.pair)):
         return refused(silent)
-    against = hour_of(exposure, order.pair).against(order.side)
-    room = FOR_ENTRIES * most * usable_equity(s, limits) - gap_loss_quote(exposure, order.side)
+    ahead = _ahead(exposure)
+    against = hour_of(ahead, order.pair).against(order.side)
+    room = FOR_ENTRIES * most * usable_equity(s, limits) - gap_loss_quote(ahead, order.side)
     coin = order.pair.partition("/")[0]
     what = f"a repeat of {coin}'s worst hour"
-    if _foreseen_counts(exposure, order.pair, order.side):
-        what = f"the worst hour to come that scenarios hold possible of {coin}"
+    if against > hour_of(exposure, order.pair).against(order.side):
+        what = f"the worst hour that scenarios hold possible of {coin} now"
     return limited(
         room / against,
         f"sized for {what} ({-order.side * against:+.1%}): the account "
         f"may lose {most:.0%} of equity in it, new positions use {FOR_ENTRIES * most:.1%}",
     )
+
+
+def _ahead(exposure: Exposure) -> Exposure:
+    """Return the account with the hour to come among those its candles have shown."""
+    if exposure.at_marks:
+        return exposure
+    worst = dict(exposure.worst_hours)
+    for pair, hour in exposure.foreseen.items():
+        worst[pair] = hour.or_worse(worst.get(pair, CALM))
+    return replace(exposure, worst_hours=worst)
 
 
 def _standing(exposure: Exposure, most: float) -> Verdict:
@@ -55,7 +69,7 @@ def _standing(exposure: Exposure, most: float) -> Verdict:
         return refused("no equity left for a repeat of the worst hour", Demand.WARN, shed_frac=1.0)
     # Every leg by the same share: a hedge stays the hedge it was.
     return refused(
-        f"{worst_hour_words(exposure)} would cost {cost / equity:.1%} of equity, limit {most:.0%}: "
+        f"a repeat of the worst hour would cost {cost / equity:.1%} of equity, limit {most:.0%}: "
         "reducing in stages",
         Demand.WARN,
         shed_frac=1 - FOR_ENTRIES * most * equity / cost,
@@ -85,29 +99,11 @@ def gap_loss_quote(exposure: Exposure, side: int) -> float:
     return float(held + pending * max(hour.against(side) for hour in coins))
 
 
-def worst_hour_words(exposure: Exposure) -> str:
-    """Return what is meant by the worst hour of the account's positions."""
-    held = exposure.account.positions
-    if any(_foreseen_counts(exposure, p.pair, 1 if p.amount_base > 0 else -1) for p in held):
-        return "the worst hour to come that scenarios hold possible"
-    return "a repeat of the worst hour"
-
-
-def _foreseen_counts(exposure: Exposure, pair: str, side: int) -> bool:
-    """Whether the hour to come is what a position of this side is measured by."""
-    return hour_of(exposure, pair).against(side) > _past_hour_of(exposure, pair).against(side)
-
-
 def hour_of(exposure: Exposure, pair: str) -> WorstHour:
-    """Return the worst hour of `pair`: past, or to come where scenarios hold a worse one possible.
+    """Return the worst hour of `pair`: as recorded, or as its candles have shown if that is worse.
 
-    Of a pair without a record, nothing else can make the assumption smaller.
+    Of a pair without a record, what its candles have shown cannot make the assumption smaller.
     """
-    return _past_hour_of(exposure, pair).or_worse(exposure.foreseen.get(pair, CALM))
-
-
-def _past_hour_of(exposure: Exposure, pair: str) -> WorstHour:
-    """Return the worst hour as recorded, or as the candles have shown if that is worse."""
     shown = exposure.worst_hours.get(pair, CALM)
     known = recorded(pair, at_marks=exposure.at_marks, table=exposure.record)
     return known.or_worse(shown)

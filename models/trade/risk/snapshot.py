@@ -61,8 +61,8 @@ class Exposure:
     worst_hours, worst_days
         The worst hour and day that loaded candles have shown of a pair, where there are any.
     foreseen, unforeseen
-        The worst hour to come that scenarios hold possible of a pair, where they say anything, and
-        why they are silent of one they have spoken of, by "" of all.
+        The worst hour that scenarios hold possible of a pair now, where they say anything, and why
+        they are silent of one they have spoken of; for entries into positions that have stops.
     at_marks
         Whether no position has a stop: then only the mark price closes one, by liquidation.
     record

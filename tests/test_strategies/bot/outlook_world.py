@@ -10,7 +10,6 @@ from typing import Any, BinaryIO, Final
 
 from models.base.types import Candles
 from models.operate.control.outlook import OutlookPosition
-from models.operate.control.shocks import PairShock, Shocks
 from models.trade.account.cross import CrossAccount, Position
 from models.trade.risk.snapshot import Exposure
 from strategies.account.tiers import load_binance_tiers
@@ -18,7 +17,6 @@ from strategies.bot.market_data import load_checked
 from strategies.bot.outlook import OutlookKeeper
 from strategies.bot.outlook_request import OutlookConfig, OutlookRequest, read_request
 from strategies.desk.backtests.simulated_data import write_simulated
-from strategies.guard.foresight import Foresight
 from tests.test_models.operate.control.outlooks import HOUR_MS, outlook
 
 BTC, LTC = "BTC/USDT:USDT", "LTC/USDT:USDT"
@@ -47,9 +45,9 @@ def exposure(equity: float = 1_000.0, **amounts: float) -> Exposure:
     )  # fmt: skip
 
 
-def request(market: Path, sizes: dict[str, float], **changed: Any) -> OutlookRequest:
+def request(market: Path, pairs: dict[str, float], **changed: Any) -> OutlookRequest:
     """Return a request for signed notionals over an equity of 1,000, after the market's end."""
-    last = {pair: load_checked(market, pair, "1h") for pair in sizes}
+    last = {pair: load_checked(market, pair, "1h") for pair in pairs}
     end_ms = min(int(c.time_ms[-1]) for c in last.values()) + HOUR_MS
     marks = {pair: float(c.close[-1]) for pair, c in last.items()}
     made = OutlookRequest(
@@ -57,10 +55,9 @@ def request(market: Path, sizes: dict[str, float], **changed: Any) -> OutlookReq
         timeframe="1h", equity_quote=1_000.0,
         positions=tuple(
             OutlookPosition(pair=pair, amount_base=1_000.0 * size / marks[pair], mark=marks[pair])
-            for pair, size in sizes.items()
+            for pair, size in pairs.items()
         ),
-        pairs=(),
-        tiers={pair: load_binance_tiers([pair])[pair].tiers for pair in sizes},
+        tiers={pair: load_binance_tiers([pair])[pair].tiers for pair in pairs},
     )  # fmt: skip
     return replace(made, **changed)
 
@@ -73,7 +70,6 @@ class Played:
     newest: dict[str, Candles]
     answers: BinaryIO
     status: int | None = None
-    fall: float = 0.5  # of every pair's shock
     killed: bool = False
 
     def poll(self) -> int | None:
@@ -90,23 +86,10 @@ class Played:
         """End, having said this; by default an outlook of what was asked."""
         if text is None:
             asked = self.request
-            found = outlook(
+            text = json.dumps(asdict(outlook(
                 time_ms=asked.time_ms, until_ms=asked.until_ms, equity_quote=asked.equity_quote,
                 positions=asked.positions,
-            )  # fmt: skip
-            shocks = Shocks(
-                engine=asked.asked.engine, candle_ms=asked.candle_ms,
-                known=tuple(
-                    PairShock(
-                        pair=pair, until_ms=asked.until_ms, fall_frac=self.fall, rise_frac=0.1
-                    )
-                    for pair in asked.pairs
-                ),
-            )  # fmt: skip
-            text = json.dumps({
-                "outlook": asdict(found) if asked.positions else None,
-                "shocks": asdict(shocks) if asked.pairs else None, "problem": "",
-            })  # fmt: skip
+            )))  # fmt: skip
         self.answers.write(text.encode())
         self.answers.flush()
         self.status = status
@@ -122,24 +105,17 @@ class OutlookWorld:
     started: list[Played] = field(default_factory=list)
     trouble: OSError | None = None
 
-    def keeper(
-        self, config: OutlookConfig = FEW, foresight: Foresight | None = None
-    ) -> OutlookKeeper:
+    def keeper(self, config: OutlookConfig = FEW) -> OutlookKeeper:
         """Return a keeper of the folder, as a bot that starts has one."""
         return OutlookKeeper(
             config, self.folder, datadir=self.folder / "data", timeframe="1h", candle_ms=HOUR_MS,
-            clock=lambda: self.now_ms, monotonic=lambda: self.passed_s, foresight=foresight,
-            launch=self._launch,
+            clock=lambda: self.now_ms, monotonic=lambda: self.passed_s, launch=self._launch,
         )  # fmt: skip
-
-    def foresight(self) -> Foresight:
-        """Return what a bot that starts knows of the hour to come."""
-        return Foresight(self.folder, lambda: self.now_ms)
 
     def _launch(self, asks: BinaryIO, answers: BinaryIO) -> Played:
         if self.trouble is not None:
             raise self.trouble
-        self.started.append(Played(*read_request(asks.read()), answers=answers))
+        self.started.append(Played(*read_request(OutlookRequest, asks.read()), answers=answers))
         return self.started[-1]
 
     def pass_s(self, seconds: float) -> None:

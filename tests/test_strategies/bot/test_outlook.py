@@ -14,9 +14,8 @@ from models.base.errors import ConfigError
 from models.base.types import Candles
 from models.operate.control.outlook import OUTLOOK_FILE, read_outlook, write_outlook
 from models.scenarios.catalog import ENGINES
-from models.trade.risk.worst_hours import WorstHour
 from strategies.bot.outlook import PAUSE_S
-from strategies.bot.outlook_request import ENGINE_NAMES, LEAST_SPAN_MS, OutlookConfig
+from strategies.bot.outlook_request import ENGINE_NAMES, OutlookConfig
 from tests.test_models.operate.control.outlooks import HOUR_MS, outlook
 from tests.test_strategies.bot.outlook_world import (
     BTC,
@@ -27,7 +26,6 @@ from tests.test_strategies.bot.outlook_world import (
     no_candles,
 )
 
-LEAST_HOURS = LEAST_SPAN_MS // HOUR_MS
 COMPUTED = "it is being computed"
 CHANGED = "the account has changed since; it is being computed anew"
 
@@ -41,9 +39,9 @@ def test_outlook_when_a_position_is_held_then_it_is_asked_for_once_and_its_answe
     world: OutlookWorld,
 ) -> None:
     keeper, held = world.keeper(), exposure(ltc=20.0, btc=-0.01)
-    assert keeper.look(held, (), no_candles) == COMPUTED
+    assert keeper.look(held, no_candles) == COMPUTED
     world.pass_s(10 * PAUSE_S)
-    assert keeper.look(held, (), no_candles) == COMPUTED
+    assert keeper.look(held, no_candles) == COMPUTED
     (process,) = world.started
     asked = process.request
     assert {p.pair: p.amount_base for p in asked.positions} == {LTC: 20.0, BTC: -0.01}
@@ -53,7 +51,7 @@ def test_outlook_when_a_position_is_held_then_it_is_asked_for_once_and_its_answe
     assert asked.tiers[LTC] == held.account.tiers[LTC].tiers
     assert not (world.folder / OUTLOOK_FILE).exists()
     process.answer()
-    assert keeper.look(held, (), no_candles) == ""
+    assert keeper.look(held, no_candles) == ""
     found = read_outlook(world.folder)
     assert found is not None
     assert found.positions == asked.positions
@@ -66,7 +64,7 @@ def test_outlook_when_entries_lie_behind_then_the_account_is_asked_about_as_it_i
     held = exposure(ltc=20.0)
     (bought,) = held.account.positions
     earlier = replace(held.account, positions=(replace(bought, entry_price=90.0),))
-    world.keeper().look(replace(held, account=earlier), (), no_candles)
+    world.keeper().look(replace(held, account=earlier), no_candles)
     request = world.started[0].request
     assert request.equity_quote == 1_200.0
     account = request.scenario_account()
@@ -78,14 +76,14 @@ def test_outlook_when_a_candle_has_closed_then_it_is_asked_anew_and_the_last_one
     world: OutlookWorld,
 ) -> None:
     keeper, held = world.keeper(), exposure(ltc=20.0)
-    keeper.look(held, (), no_candles)
+    keeper.look(held, no_candles)
     world.started[0].answer()
-    keeper.look(held, (), no_candles)
+    keeper.look(held, no_candles)
     world.pass_s(PAUSE_S)
-    keeper.look(held, (), no_candles)
+    keeper.look(held, no_candles)
     assert len(world.started) == 1  # the same hour
     world.pass_s(3_600)
-    assert keeper.look(held, (), no_candles) == ""  # dated: whoever shows it says when it is old
+    assert keeper.look(held, no_candles) == ""  # dated: whoever shows it says when it is old
     first, second = world.started
     assert second.request.until_ms == first.request.until_ms + HOUR_MS
 
@@ -97,7 +95,7 @@ def test_outlook_when_the_bot_lacks_the_newest_candle_then_it_is_of_those_the_bo
     opened = world.now_ms // HOUR_MS * HOUR_MS - 2 * HOUR_MS
     one = np.array([100.0])
     known = Candles(time_ms=np.array([opened]), open=one, high=one, low=one, close=one, volume=one)
-    keeper.look(held, (), lambda pair: known)
+    keeper.look(held, lambda pair: known)
     (process,) = world.started
     assert process.request.until_ms == opened + HOUR_MS
     assert process.newest[LTC].time_ms.tolist() == [opened]
@@ -113,25 +111,25 @@ def test_outlook_when_the_account_has_changed_then_no_old_figure_stands_and_it_i
     world: OutlookWorld, other: object
 ) -> None:
     keeper, held = world.keeper(), exposure(ltc=20.0)
-    keeper.look(held, (), no_candles)
+    keeper.look(held, no_candles)
     world.started[0].answer()
-    assert keeper.look(held, (), no_candles) == ""
-    assert keeper.look(other, (), no_candles) == CHANGED  # type: ignore[arg-type]
+    assert keeper.look(held, no_candles) == ""
+    assert keeper.look(other, no_candles) == CHANGED  # type: ignore[arg-type]
     assert len(world.started) == 1  # fills come one after the other
     world.pass_s(PAUSE_S)
-    assert keeper.look(other, (), no_candles) == CHANGED  # type: ignore[arg-type]
+    assert keeper.look(other, no_candles) == CHANGED  # type: ignore[arg-type]
     world.started[1].answer()
-    assert keeper.look(other, (), no_candles) == ""  # type: ignore[arg-type]
+    assert keeper.look(other, no_candles) == ""  # type: ignore[arg-type]
 
 
 def test_outlook_when_the_equity_has_hardly_moved_then_it_is_the_same_account(
     world: OutlookWorld,
 ) -> None:
     keeper = world.keeper()
-    keeper.look(exposure(ltc=20.0), (), no_candles)
+    keeper.look(exposure(ltc=20.0), no_candles)
     world.started[0].answer()
     world.pass_s(2 * PAUSE_S)
-    assert keeper.look(exposure(equity=960.0, ltc=20.0), (), no_candles) == ""
+    assert keeper.look(exposure(equity=960.0, ltc=20.0), no_candles) == ""
     assert len(world.started) == 1
 
 
@@ -139,26 +137,26 @@ def test_outlook_when_the_account_changes_under_the_process_then_its_answer_is_n
     world: OutlookWorld,
 ) -> None:
     keeper = world.keeper()
-    keeper.look(exposure(ltc=20.0), (), no_candles)
+    keeper.look(exposure(ltc=20.0), no_candles)
     world.pass_s(PAUSE_S)
-    assert keeper.look(exposure(ltc=10.0), (), no_candles) == COMPUTED
+    assert keeper.look(exposure(ltc=10.0), no_candles) == COMPUTED
     first, second = world.started
     assert first.killed
     second.answer()
-    assert keeper.look(exposure(ltc=10.0), (), no_candles) == ""
+    assert keeper.look(exposure(ltc=10.0), no_candles) == ""
 
 
 def test_outlook_when_nothing_is_held_then_nothing_of_an_earlier_account_is_left(
     world: OutlookWorld,
 ) -> None:
     keeper = world.keeper()
-    keeper.look(exposure(ltc=20.0), (), no_candles)
+    keeper.look(exposure(ltc=20.0), no_candles)
     world.started[0].answer()
-    keeper.look(exposure(ltc=20.0), (), no_candles)
-    assert keeper.look(exposure(), (), no_candles) == "nothing is held"
+    keeper.look(exposure(ltc=20.0), no_candles)
+    assert keeper.look(exposure(), no_candles) == "nothing is held"
     assert read_outlook(world.folder) is None
     write_outlook(world.folder, outlook())  # of a bot before this one
-    assert world.keeper().look(exposure(), (), no_candles) == "nothing is held"
+    assert world.keeper().look(exposure(), no_candles) == "nothing is held"
     assert read_outlook(world.folder) is None
 
 
@@ -166,88 +164,75 @@ def test_outlook_when_a_bot_starts_then_the_file_of_the_one_before_is_not_taken_
     world: OutlookWorld,
 ) -> None:
     write_outlook(world.folder, outlook())
-    assert world.keeper().look(exposure(ltc=20.0), (), no_candles) == COMPUTED
+    assert world.keeper().look(exposure(ltc=20.0), no_candles) == COMPUTED
     assert len(world.started) == 1
 
 
 def test_outlook_when_the_configuration_is_reloaded_then_one_process_works(
     world: OutlookWorld,
 ) -> None:
-    world.keeper().look(exposure(ltc=20.0), (), no_candles)
+    world.keeper().look(exposure(ltc=20.0), no_candles)
     again = world.keeper()
-    again.look(exposure(ltc=20.0), (), no_candles)
+    again.look(exposure(ltc=20.0), no_candles)
     assert [process.killed for process in world.started] == [True, False]
 
 
 @pytest.mark.parametrize(
     ("text", "status", "said"),
     [
-        (
-            json.dumps(
-                {"outlook": None, "shocks": None, "problem": "expected at least 1001 candles"}
-            ),
-            0,
-            "expected at least",
-        ),
-        (json.dumps({"outlook": None, "shocks": None}), 0, "its answer cannot be kept: 'problem'"),
+        (json.dumps({"problem": "expected at least 1001 candles of LTC"}), 3, "expected at least"),
         ("", -9, "its process was ended by SIGKILL"),
         ("", 1, "its process ended with status 1"),
         ('{"time_ms": 17', 0, "its answer cannot be kept"),
         ("", 0, "its answer cannot be kept"),
-        (
-            json.dumps(
-                {"outlook": asdict(outlook()) | {"seed": "x"}, "shocks": None, "problem": ""}
-            ),
-            0,
-            "its answer cannot be kept: expected",
-        ),
+        (json.dumps(asdict(outlook()) | {"seed": "x"}), 0, "its answer cannot be kept: expected"),
     ],
 )
 def test_outlook_when_the_process_fails_then_the_reason_is_said_and_nothing_half_written(
     world: OutlookWorld, text: str, status: int, said: str
 ) -> None:
     keeper, held = world.keeper(), exposure(ltc=20.0)
-    keeper.look(held, (), no_candles)
+    keeper.look(held, no_candles)
     world.started[0].answer(text, status)
-    assert keeper.look(held, (), no_candles).startswith(said)
+    assert keeper.look(held, no_candles).startswith(said)
     assert list(world.folder.iterdir()) == []
     world.pass_s(PAUSE_S)
-    assert keeper.look(held, (), no_candles).startswith(said)
+    assert keeper.look(held, no_candles).startswith(said)
     assert len(world.started) == 1  # not again and again
     world.pass_s(3_600)
-    keeper.look(held, (), no_candles)
+    keeper.look(held, no_candles)
     world.started[1].answer()
-    assert keeper.look(held, (), no_candles) == ""
+    assert keeper.look(held, no_candles) == ""
 
 
 def test_outlook_when_a_later_one_fails_then_the_earlier_is_not_shown_in_its_place(
     world: OutlookWorld,
 ) -> None:
     keeper, held = world.keeper(), exposure(ltc=20.0)
-    keeper.look(held, (), no_candles)
+    keeper.look(held, no_candles)
     world.started[0].answer()
-    keeper.look(held, (), no_candles)
+    keeper.look(held, no_candles)
     kept = (world.folder / OUTLOOK_FILE).read_bytes()
     world.pass_s(3_600)
-    keeper.look(held, (), no_candles)
+    keeper.look(held, no_candles)
     world.started[1].answer('{"time_', -9)
-    assert keeper.look(held, (), no_candles).startswith("its process was ended by SIGKILL")
+    assert keeper.look(held, no_candles).startswith("its process was ended by SIGKILL")
     assert (world.folder / OUTLOOK_FILE).read_bytes() == kept
 
 
 def test_outlook_when_the_process_takes_too_long_then_it_is_ended(world: OutlookWorld) -> None:
     keeper, held = world.keeper(replace(FEW, limit_s=120.0)), exposure(ltc=20.0)
-    keeper.look(held, (), no_candles)
+    keeper.look(held, no_candles)
     world.pass_s(120.0)
-    assert keeper.look(held, (), no_candles) == COMPUTED
+    assert keeper.look(held, no_candles) == COMPUTED
     world.pass_s(1.0)
-    assert keeper.look(held, (), no_candles) == "it took more than 120 s and was ended"
+    assert keeper.look(held, no_candles) == "it took more than 120 s and was ended"
     assert world.started[0].killed
 
 
 def test_outlook_when_no_process_can_be_started_then_that_is_said(world: OutlookWorld) -> None:
     world.trouble = OSError(errno.EAGAIN, "Resource temporarily unavailable")
-    said = world.keeper().look(exposure(ltc=20.0), (), no_candles)
+    said = world.keeper().look(exposure(ltc=20.0), no_candles)
     assert said == "its process cannot be started: Resource temporarily unavailable"
 
 
@@ -261,146 +246,9 @@ def test_outlook_when_no_process_can_be_started_then_that_is_said(world: Outlook
 def test_outlook_when_it_is_not_to_be_told_then_no_process_is_started(
     world: OutlookWorld, config: OutlookConfig, held: object, said: str
 ) -> None:
-    found = world.keeper(config).look(held, (), no_candles)  # type: ignore[arg-type]
+    found = world.keeper(config).look(held, no_candles)  # type: ignore[arg-type]
     assert found.startswith(said)
     assert world.started == []
-
-
-# -- the hour to come -------------------------------------------------------------------------
-
-
-def test_shocks_when_nothing_is_held_then_they_are_asked_for_all_the_same(
-    world: OutlookWorld,
-) -> None:
-    ahead = world.foresight()
-
-    def newest(pair: str) -> Candles:
-        return hours(LEAST_HOURS, world.now_ms)
-
-    keeper = world.keeper(foresight=ahead)
-    assert keeper.look(exposure(), (BTC, LTC), newest) == "nothing is held"
-    (process,) = world.started
-    assert process.request.pairs == (BTC, LTC)
-    assert process.request.positions == ()
-    assert sorted(process.newest) == [BTC, LTC]
-    process.answer()
-    assert keeper.look(exposure(), (BTC, LTC), newest) == "nothing is held"
-    assert ahead.hours == {pair: WorstHour(fall_frac=0.5, rise_frac=0.1) for pair in (BTC, LTC)}
-    assert read_outlook(world.folder) is None
-    world.pass_s(PAUSE_S)
-    keeper.look(exposure(), (BTC, LTC), newest)
-    assert len(world.started) == 1  # the same hour
-    world.pass_s(3_600)
-    keeper.look(exposure(), (BTC, LTC), newest)
-    assert len(world.started) == 2
-
-
-def test_shocks_when_a_position_is_held_then_they_come_with_the_outlook_of_it_and_of_no_other(
-    world: OutlookWorld,
-) -> None:
-    ahead = world.foresight()
-    keeper = world.keeper(foresight=ahead)
-    assert keeper.look(exposure(ltc=20.0), (BTC,), enough) == COMPUTED
-    (process,) = world.started
-    assert process.request.pairs == (LTC, BTC)  # what is held may have left the whitelist
-    assert [p.pair for p in process.request.positions] == [LTC]
-    process.answer()
-    assert keeper.look(exposure(ltc=20.0), (BTC,), enough) == ""
-    assert sorted(ahead.hours) == [BTC, LTC]
-
-
-def test_shocks_when_something_is_bought_while_they_are_computed_then_the_account_does_not_wait(
-    world: OutlookWorld,
-) -> None:
-    keeper = world.keeper(foresight=world.foresight())
-    keeper.look(exposure(), (LTC,), enough)
-    keeper.look(exposure(ltc=20.0), (LTC,), enough)
-    first, second = world.started
-    assert first.killed
-    assert second.request.pairs == (LTC,)
-    assert [p.pair for p in second.request.positions] == [LTC]
-    keeper.look(exposure(ltc=10.0), (LTC,), enough)
-    assert len(world.started) == 2  # of one fill and the next, as ever
-
-
-def test_shocks_when_positions_may_be_isolated_then_they_are_asked_for_without_an_outlook(
-    world: OutlookWorld,
-) -> None:
-    ahead = world.foresight()
-    said = world.keeper(foresight=ahead).look(
-        replace(exposure(ltc=20.0), isolated=True), (), enough
-    )
-    assert said.startswith("positions may be isolated")
-    (process,) = world.started
-    assert process.request.pairs == (LTC,)
-    assert process.request.positions == ()
-
-
-def test_shocks_when_too_few_candles_can_be_there_then_no_process_is_started(
-    world: OutlookWorld,
-) -> None:
-    keeper = world.keeper(foresight=world.foresight())
-    assert keeper.look(exposure(), (BTC,), no_candles) == "nothing is held"
-    assert keeper.look(exposure(), (BTC,), lambda pair: hours(LEAST_HOURS - 1)) == (
-        "nothing is held"
-    )
-    assert world.started == []
-    keeper.look(exposure(), (BTC,), enough)
-    assert len(world.started) == 1
-
-
-def test_shocks_when_older_candles_are_on_disk_then_a_bot_with_few_is_answered_too(
-    world: OutlookWorld,
-) -> None:
-    folder = world.folder / "data" / "futures"
-    folder.mkdir(parents=True)
-    (folder / "BTC_USDT_USDT-1h-futures.feather").touch()
-    world.keeper(foresight=world.foresight()).look(exposure(), (BTC, LTC), no_candles)
-    assert world.started[0].request.pairs == (BTC,)
-
-
-def test_shocks_when_nobody_is_told_of_them_then_they_are_not_asked_for(
-    world: OutlookWorld,
-) -> None:
-    keeper = world.keeper()
-    assert keeper.look(exposure(), (BTC,), enough) == "nothing is held"
-    assert world.started == []
-    keeper.look(exposure(ltc=20.0), (BTC,), enough)
-    assert world.started[0].request.pairs == ()
-
-
-def test_shocks_when_the_process_fails_while_nothing_is_held_then_the_reason_is_said(
-    world: OutlookWorld,
-) -> None:
-    keeper = world.keeper(foresight=world.foresight())
-    keeper.look(exposure(), (BTC,), enough)
-    world.started[0].answer("", -9)
-    assert keeper.look(exposure(), (BTC,), enough) == (
-        "nothing is held; sizes lack it: its process was ended by SIGKILL: too much memory or "
-        "time, or by hand"
-    )
-
-
-def test_shocks_when_one_pair_lags_then_the_others_are_of_their_own_newest_candle(
-    world: OutlookWorld,
-) -> None:
-    newest = {BTC: hours(LEAST_HOURS, world.now_ms), LTC: hours(LEAST_HOURS, 1_600_000_000_000)}
-    world.keeper(foresight=world.foresight()).look(exposure(), (BTC, LTC), newest.get)
-    assert world.started[0].request.until_ms == world.now_ms // HOUR_MS * HOUR_MS
-
-
-def hours(count: int, end_ms: int = 1_699_999_200_000) -> Candles:
-    """Return so many hours that end at the last full one before `end_ms`."""
-    time_ms = end_ms // HOUR_MS * HOUR_MS - HOUR_MS * np.arange(count, 0, -1)
-    one = np.ones(count)
-    return Candles(time_ms=time_ms, open=one, high=one, low=one, close=one, volume=one)
-
-
-def enough(pair: str) -> Candles:
-    return hours(LEAST_HOURS)
-
-
-# -- settings ---------------------------------------------------------------------------------
 
 
 def test_settings_when_they_name_an_engine_then_it_is_one_there_is() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +17,7 @@ from freqtrade.exceptions import TemporaryError
 from models.base import columns
 from models.base.errors import InputError
 from models.base.units import HOUR_MS
-from models.operate.control.shocks import PairShock, Shocks
+from models.operate.control.shocks import PairShock
 from models.trade.risk import model
 from models.trade.risk.run import GUARDS, Guard
 from models.trade.risk.snapshot import SentOrder
@@ -282,7 +281,7 @@ def test_account_when_scenarios_speak_of_a_coin_then_it_is_sized_by_that_and_els
     s.guarding.size_by(ahead)
     assert s.guarding.decide(PAIR, "long", 1e6, RATE, NOW).notional_quote == before
     wild = PairShock(pair=PAIR, until_ms=clock[0], fall_frac=0.75, rise_frac=0.1)
-    ahead.take(asdict(Shocks(engine="har", candle_ms=HOUR_MS, known=(wild,))))
+    ahead.take([wild], [])
     seen = s.guarding.exposure(PAIR, RATE)
     assert seen.foreseen == {PAIR: WorstHour(fall_frac=0.75, rise_frac=0.1)}
     decision = s.guarding.decide(PAIR, "long", 1e6, RATE, NOW)

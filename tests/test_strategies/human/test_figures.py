@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from models.serve.latency import TO_DECISION, TO_ORDER, percentiles
 from models.trade.risk.limits import GuardConfig, HardLimits, Limits
+from models.trade.risk.worst_hours import WorstHour
 from strategies.human.figures import account_figures, latency_figures, limit_figures
 from tests.test_models.trade.risk.worlds import exposure, held, lost
 
@@ -68,3 +71,19 @@ def test_latency_when_measured_then_each_percentile_is_a_measured_value() -> Non
     assert latency_figures({}) == {}
     table = {TO_DECISION: percentiles([10.0, 20.0]), TO_ORDER: percentiles([50.0])}
     assert list(latency_figures(table).values()) == [10.0, 20.0, 20.0, 50.0, 50.0, 50.0]
+
+
+def test_figures_when_scenarios_speak_of_a_pair_then_it_is_shown_and_of_many_the_worst() -> None:
+    ahead = WorstHour(fall_frac=0.0514, rise_frac=0.0391)
+    speaking = exposure(foreseen={PAIRS[0]: ahead, "XRP/USDT:USDT": ahead}, unforeseen={})
+    found = limit_figures(speaking, None, LIMITS, PAIRS)
+    assert found["BTC/USDT within an hour by scenarios, % down"] == 5.1
+    assert found["BTC/USDT within an hour by scenarios, % up"] == 3.9
+    assert not any(name.startswith("XRP") for name in found)  # nothing is opened in it
+    silent = replace(speaking, unforeseen={PAIRS[0]: "silent"})
+    assert not any("by scenarios" in name for name in limit_figures(silent, None, LIMITS, PAIRS))
+    hours = {f"{coin}/USDT:USDT": ahead for coin in ("BTC", "ETH", "LTC")}
+    hours["BCH/USDT:USDT"] = WorstHour(fall_frac=0.01, rise_frac=0.2)
+    many = limit_figures(exposure(foreseen=hours), None, LIMITS, list(hours))
+    assert many["any pair within an hour by scenarios, % down"] == 5.1
+    assert many["any pair within an hour by scenarios, % up"] == 20.0

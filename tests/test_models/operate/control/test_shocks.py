@@ -12,8 +12,8 @@ import pytest
 from models.base.errors import InputError
 from models.operate.control.shocks import (
     SHOCKS_FILE,
+    CoinShocks,
     PairShock,
-    Shocks,
     Unforeseen,
     read_shocks,
     write_shocks,
@@ -22,22 +22,14 @@ from models.operate.control.shocks import (
 BTC = PairShock(pair="BTC/USDT:USDT", until_ms=1_700_000_000_000, fall_frac=0.05, rise_frac=0.04)
 LTC = PairShock(pair="LTC/USDT:USDT", until_ms=1_700_000_000_000, fall_frac=0.09, rise_frac=1.5)
 NEW = Unforeseen(pair="NEW/USDT:USDT", why="expected at least 1001 candles")
-WHOLE = Shocks(engine="har", candle_ms=3_600_000, known=(BTC, LTC), missing=(NEW,))
+WHOLE = CoinShocks(known=(BTC, LTC), missing=(NEW,))
+NOW = BTC.until_ms + 60_000
 
 
 def test_shocks_when_written_then_they_are_read_as_they_were(tmp_path: Path) -> None:
-    assert read_shocks(tmp_path) is None
+    assert read_shocks(tmp_path, now_ms=NOW) is None
     write_shocks(tmp_path, WHOLE)
-    assert read_shocks(tmp_path) == WHOLE
-
-
-def test_shocks_when_newer_ones_lack_a_pair_then_its_last_stands() -> None:
-    later = PairShock(pair=LTC.pair, until_ms=LTC.until_ms + 1, fall_frac=0.2, rise_frac=0.1)
-    lost = Unforeseen(pair=BTC.pair, why="no candles")
-    newer = Shocks(engine="filtered", candle_ms=900_000, known=(later,), missing=(lost,))
-    both = WHOLE.followed_by(newer)
-    assert set(both.known) == {later, BTC}
-    assert (both.engine, both.candle_ms, both.missing) == ("filtered", 900_000, (lost,))
+    assert read_shocks(tmp_path, now_ms=NOW) == WHOLE
 
 
 @pytest.mark.parametrize(
@@ -52,8 +44,12 @@ def test_shocks_when_newer_ones_lack_a_pair_then_its_last_stands() -> None:
         {"known": [asdict(BTC), asdict(BTC)]},
         {"known": [{"pair": "BTC/USDT:USDT"}]},
         {"missing": [{"pair": "BTC/USDT:USDT"}]},
-        {"engine": 7},
-        {"candle_ms": "1h"},
+        {"known": [asdict(BTC) | {"until_ms": -1}]},
+        {"known": [asdict(BTC) | {"until_ms": 2**52}]},
+        {"known": [asdict(BTC) | {"until_ms": NOW + 86_400_001}]},
+        {"known": [asdict(BTC) | {"pair": ""}]},
+        {"known": None},
+        {"missing": "BTC"},
         {"more": 1},
     ],
 )
@@ -63,11 +59,11 @@ def test_shocks_when_the_file_holds_anything_else_then_it_is_refused_with_a_cure
     text = json.dumps(asdict(WHOLE) | change)
     (tmp_path / SHOCKS_FILE).write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"(?s)expected shocks, got .*remove the file"):
-        read_shocks(tmp_path)
+        read_shocks(tmp_path, now_ms=NOW)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"engine": "har"}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"known": []}'])
 def test_shocks_when_the_file_is_cut_short_then_it_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / SHOCKS_FILE).write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match="remove the file"):
-        read_shocks(tmp_path)
+        read_shocks(tmp_path, now_ms=NOW)

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Final
 
 from models.operate.control.outlook import Odds, Outlook
-from models.operate.control.shocks import PairShock, Shocks, Unforeseen
+from models.operate.control.shocks import CoinShocks, PairShock, Unforeseen
 from models.reports.outlook.page import write_outlook_page
-from tests.test_models.operate.control.outlooks import HOUR_MS, UNTIL_MS, outlook
+from tests.test_models.operate.control.outlooks import UNTIL_MS, outlook
 
 RUN: Final = {"title": "The outlook of an account", "simulated": False, "bot": "user_data: live"}
-SHOCKS: Final = Shocks(
-    engine="har", candle_ms=HOUR_MS,
+SHOCKS: Final = CoinShocks(
     known=(
         PairShock(pair="LTC/USDT:USDT", until_ms=UNTIL_MS, fall_frac=0.625, rise_frac=0.1),
         PairShock(pair="BTC/USDT:USDT", until_ms=UNTIL_MS, fall_frac=0.051, rise_frac=0.039),

@@ -13,7 +13,6 @@ from models.trade.risk.gap import (
     gap_loss_quote,
     hour_of,
     worst_hour_bearable,
-    worst_hour_words,
     worst_loss_quote,
 )
 from models.trade.risk.limits import HardLimits, Limits
@@ -128,7 +127,7 @@ def test_order_when_scenarios_hold_a_worse_hour_possible_then_that_counts_and_is
     verdict = worst_hour_bearable(wild, LIMITS)
     assert verdict.limit_quote == pytest.approx(0.225 * 10_000 / 0.6)
     assert verdict.reason.startswith(
-        "sized for the worst hour to come that scenarios hold possible of BTC (-60.0%): the account"
+        "sized for the worst hour that scenarios hold possible of BTC now (-60.0%): the account"
     )
     short = replace(wild, intent=replace(wild.intent, side=-1))
     verdict = worst_hour_bearable(short, LIMITS)
@@ -140,12 +139,20 @@ def test_order_when_scenarios_hold_a_worse_hour_possible_then_that_counts_and_is
     assert "a repeat of BTC's worst hour (-70.0%)" in verdict.reason
 
 
+def test_order_when_what_is_held_may_have_a_worse_hour_then_it_leaves_less_room() -> None:
+    ahead = WorstHour(fall_frac=0.8, rise_frac=0.0)
+    wild = world(exposure=exposure(held(10.0), foreseen={OTHER: ahead}))  # 1,000 of LTC
+    left = 0.225 * 10_000 - 1_000 * 0.8
+    assert worst_hour_bearable(wild, LIMITS).limit_quote == pytest.approx(left / BTC.fall_frac)
+
+
 def test_order_when_scenarios_hold_nothing_worse_possible_then_nothing_changes() -> None:
     for ahead in (CALM, BTC):  # as bad as the record is no worse
         calm = world(exposure=exposure(foreseen={PAIR: ahead}))
         assert worst_hour_bearable(calm, LIMITS) == worst_hour_bearable(SOUND, LIMITS)
-    calm = exposure(foreseen={"NEW/USDT:USDT": CALM})
-    assert hour_of(calm, "NEW/USDT:USDT") == ASSUMED
+    new = "NEW/USDT:USDT"
+    calm = world(exposure=exposure(marks={new: 100.0}, foreseen={new: CALM}), intent__pair=new)
+    assert worst_hour_bearable(calm, LIMITS).limit_quote == pytest.approx(2_250 / 0.85)
 
 
 def test_order_when_scenarios_have_fallen_silent_then_that_coin_is_not_opened() -> None:
@@ -158,9 +165,20 @@ def test_order_when_scenarios_have_fallen_silent_then_that_coin_is_not_opened() 
     other = replace(silent, intent=replace(silent.intent, pair=OTHER))
     assert worst_hour_bearable(other, LIMITS).limit_quote > 0.0
     assert worst_hour_bearable(replace(silent, intent=None), LIMITS) == PASSED
-    unread = world(exposure=exposure(unforeseen={"": "not to be read"}))
-    assert worst_hour_bearable(unread, LIMITS).reason == "not to be read"
-    assert worst_hour_bearable(unread, LIMITS).limit_quote == 0.0
+
+
+def test_hedge_when_scenarios_are_silent_or_wild_then_it_may_grow_as_by_the_record() -> None:
+    short = world(exposure=exposure(held(10.0), at_marks=True), intent__side=-1)
+    before = decide_order(short, LIMITS, HEDGING)
+    assert before.allowed
+    wild = WorstHour(fall_frac=0.85, rise_frac=2.5)
+    hurt = replace(
+        short,
+        exposure=replace(
+            short.exposure, foreseen={PAIR: wild, OTHER: wild}, unforeseen={PAIR: "silent"}
+        ),
+    )
+    assert decide_order(hurt, LIMITS, HEDGING) == before
 
 
 # -- nothing overrides it ---------------------------------------------------------------------
@@ -258,18 +276,8 @@ def test_account_when_the_guard_let_an_order_through_then_its_side_bears_the_wor
     assert lost <= max(0.225 * wallet, already) * (1 + 1e-9) + 1e-6
 
 
-def test_standing_when_scenarios_hold_a_worse_hour_possible_then_it_is_cut_for_that_one() -> None:
+def test_standing_when_scenarios_hold_a_worse_hour_possible_then_what_stands_is_not_cut() -> None:
     at = 0.25 * 10_000 / LTC.fall_frac / 100  # all that the record allows
-    quiet = replace(SOUND, intent=None, exposure=exposure(held(at * 0.999)))
-    assert watch(quiet, LIMITS, Standing.ACCOUNT).findings == ()
-    ahead = WorstHour(fall_frac=1.2 * LTC.fall_frac, rise_frac=0.0)
-    wild = replace(quiet, exposure=replace(quiet.exposure, foreseen={OTHER: ahead}))
-    (finding,) = watch(wild, LIMITS, Standing.ACCOUNT).findings
-    assert finding.reason.startswith(
-        "the worst hour to come that scenarios hold possible would cost 30.0% of equity, limit 25%"
-    )
-    assert finding.shed_frac == pytest.approx(1 - 0.225 / (0.25 * 0.999 * 1.2))
-    short = replace(quiet, exposure=replace(exposure(held(-1.0)), foreseen={OTHER: ahead}))
-    assert watch(short, LIMITS, Standing.ACCOUNT).findings == ()
-    assert worst_hour_words(short.exposure) == "a repeat of the worst hour"
-    assert worst_hour_words(wild.exposure) == "the worst hour to come that scenarios hold possible"
+    ahead = WorstHour(fall_frac=0.85, rise_frac=2.5)
+    wild = replace(SOUND, intent=None, exposure=exposure(held(at * 0.999), foreseen={OTHER: ahead}))
+    assert watch(wild, LIMITS, Standing.ACCOUNT).findings == ()
