@@ -147,6 +147,7 @@ def lines_of(
         known, came = before[at], moves[at]
         record = recorded(pair).against(side)
         over, then = shock > record, shock > known
+        late = np.append(np.inf, shock[:-1])  # as known at a close: of the hour before it
         new = came > known
         worst = int(shock.argmax())
         held = ", ".join(f"{x:.1%} came, {k:.1%} on record, {s:.1%} foreseen" for x, k, s in
@@ -158,7 +159,8 @@ def lines_of(
             f"{over.sum()} h ({over.mean():.3%}), {_excess(shock[over], record)} | "
             f"{over[told].sum()} h ({over[told].mean():.3%}) | "
             f"{then.sum()} h ({then.mean():.3%}) | "
-            f"{(came > shock).sum()}, told {(came > shock)[told].sum()} | {held or 'none'} |"
+            f"{(came > shock).sum()}, told {(came > shock)[told].sum()} | "
+            f"{(came > late)[told].sum()} of {told.sum():,} | {held or 'none'} |"
         )
     return lines
 
@@ -180,8 +182,8 @@ def main() -> None:
     print(
         "| coin, side, level | shipped record | median hour | worst hour foreseen | beyond the "
         "shipped record | of those a bot tells | beyond the record of then | hours that went "
-        "further | "
-        "hours that broke the record of then |\n" + "|---" * 9 + "|"
+        "further | of those a bot tells, known an hour late | hours that broke the record of then "
+        "|\n" + "|---" * 10 + "|"
     )
     print("\n".join(lines))
 
