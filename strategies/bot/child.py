@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Final, Protocol
 
 from models.base.units import Seconds
 
+PAUSE_S: Final = 60.0  # between two starts: fills, and new pairs, come one after the other
 _LONGEST: Final = 1 << 20  # bytes of an answer
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _THREADS: Final = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -67,7 +68,7 @@ class _Run:
     begun_s: float
 
 
-class Child:
+class AnsweringProcess:
     """At most one process at a time for one task of one bot.
 
     Parameters

@@ -30,7 +30,7 @@ from models.operate.control.outlook import (
 )
 from models.operate.journal.records import Incident
 from models.trade.risk.snapshot import Exposure
-from strategies.bot.child import Child, Launch, launcher
+from strategies.bot.child import PAUSE_S, AnsweringProcess, Launch, launcher
 from strategies.bot.outlook_request import OutlookConfig, OutlookRequest, write_request
 from strategies.bot.shocks import ShockKeeper
 from strategies.guard.foresight import Foresight
@@ -38,7 +38,6 @@ from strategies.guard.guarding import Guarding
 from strategies.human.control import Control
 from strategies.seams.frames import candles
 
-PAUSE_S: Final = 60.0  # between two starts: fills come one after the other
 MOVED_FRAC: Final = 0.05  # of the equity: beyond, it is another account
 _SAME_FRAC: Final = 1e-9
 launch_worker: Final = launcher("strategies.bot.outlook_worker", "run_worker")
@@ -90,7 +89,7 @@ class OutlookKeeper:
         self._datadir, self._timeframe, self._own_ms = datadir, timeframe, candle_ms
         self._candle_ms = max(candle_ms, HOUR_MS)
         self._clock, self._monotonic = clock, monotonic
-        self._child = Child(folder, "outlook", launch, monotonic, config.limit_s)
+        self._child = AnsweringProcess(folder, "outlook", launch, monotonic, config.limit_s)
         self._working: _Held | None = None  # what the process at work was asked about
         self._known: _Held | None = None  # what the file is of; None: of nothing this bot asked
         self._asked: _Held | None = None

@@ -19,7 +19,7 @@ from models.base.files import Clock
 from models.base.types import Candles
 from models.base.units import HOUR_MS, Seconds
 from models.operate.control.shocks import PairShock, Unforeseen
-from strategies.bot.child import Child, Launch, launcher
+from strategies.bot.child import PAUSE_S, AnsweringProcess, Launch, launcher
 from strategies.bot.data_files import DataFile
 from strategies.bot.outlook_request import (
     LEAST_SPAN_MS,
@@ -30,7 +30,6 @@ from strategies.bot.outlook_request import (
 )
 from strategies.guard.foresight import Foresight
 
-PAUSE_S: Final = 60.0  # between two starts, whatever they are for
 AGAIN_S: Final = 600.0  # after one that failed
 launch_shock_worker: Final = launcher("strategies.bot.shock_worker", "run_shock_worker")
 
@@ -64,7 +63,7 @@ class ShockKeeper:
         self._config, self._foresight = config, foresight
         self._datadir, self._timeframe, self._own_ms = datadir, timeframe, candle_ms
         self._clock, self._monotonic = clock, monotonic
-        self._child = Child(folder, "shocks", launch, monotonic, config.limit_s)
+        self._child = AnsweringProcess(folder, "shocks", launch, monotonic, config.limit_s)
         self._begun_s = -math.inf
         self._looked: tuple[int, frozenset[str]] = (0, frozenset())  # until when, and whose
         self._failed = ""

@@ -14,7 +14,7 @@ from models.base.errors import ConfigError
 from models.base.types import Candles
 from models.operate.control.outlook import OUTLOOK_FILE, read_outlook, write_outlook
 from models.scenarios.catalog import ENGINES
-from strategies.bot.outlook import PAUSE_S
+from strategies.bot.child import PAUSE_S
 from strategies.bot.outlook_request import ENGINE_NAMES, OutlookConfig
 from tests.test_models.operate.control.outlooks import HOUR_MS, outlook
 from tests.test_strategies.bot.outlook_world import (

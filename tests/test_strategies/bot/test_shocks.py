@@ -14,6 +14,7 @@ from models.base.types import Candles
 from models.base.units import HOUR_MS
 from models.operate.control.shocks import SHOCKS_FILE, PairShock, Unforeseen, read_shocks
 from models.trade.risk.worst_hours import WorstHour
+from strategies.bot.child import PAUSE_S
 from strategies.bot.outlook_request import (
     LEAST_SPAN_MS,
     TOO_FEW,
@@ -21,7 +22,7 @@ from strategies.bot.outlook_request import (
     ShockRequest,
     read_request,
 )
-from strategies.bot.shocks import AGAIN_S, PAUSE_S, ShockKeeper
+from strategies.bot.shocks import AGAIN_S, ShockKeeper
 from strategies.guard.foresight import SILENT_MS, Foresight
 
 BTC, LTC = "BTC/USDT:USDT", "LTC/USDT:USDT"
