@@ -94,14 +94,16 @@ class AnsweringProcess:
 
     def start(self, ask: Callable[[BinaryIO], None]) -> str:
         """Start one with the request that `ask` writes; return why it cannot be, or nothing."""
-        answers: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - read when it has ended
+        answers: BinaryIO | None = None
         try:
+            answers = tempfile.TemporaryFile()  # noqa: SIM115 - read when it has ended
             with tempfile.TemporaryFile() as asks:
                 ask(asks)
                 asks.seek(0)
                 process = self._launch(asks, answers)
         except OSError as error:
-            answers.close()
+            if answers is not None:
+                answers.close()
             return f"its process cannot be started: {error.strerror or error}"
         _WORKING[self._key] = process
         self._run = _Run(process=process, answers=answers, begun_s=self._monotonic())

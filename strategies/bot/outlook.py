@@ -28,6 +28,7 @@ from models.operate.control.outlook import (
     outlook_from,
     write_outlook,
 )
+from models.operate.control.shocks import SHOCKS_FILE
 from models.operate.journal.records import Incident
 from models.trade.risk.snapshot import Exposure
 from strategies.bot.child import PAUSE_S, AnsweringProcess, Launch, launcher
@@ -232,7 +233,7 @@ class BotOutlook:
 
         Neither waits for the other: shocks need no account that can be valued.
         """
-        trouble = "" if self._shocks is None else self._look_at_shocks(self._shocks)
+        trouble = self._look_at_shocks()
         try:
             account = self._host.guarding.exposure()
         except Exception as error:  # noqa: BLE001 - shown, never decided on
@@ -240,10 +241,17 @@ class BotOutlook:
         why = self._keeper.look(account, self._candles)
         return f"{why}; of the hour to come: {trouble}" if why and trouble else why
 
-    def _look_at_shocks(self, shocks: ShockKeeper) -> str:
+    def _look_at_shocks(self) -> str:
         """Return what is wrong with the shocks; each trouble goes to the journal once."""
-        held = (trade.pair for trade in Trade.get_open_trades())
-        trouble = shocks.look([*self._host.dp.current_whitelist(), *held], self._candles)
+        if self._shocks is None:
+            return ""
+        try:
+            held = (trade.pair for trade in Trade.get_open_trades())
+            pairs = dict.fromkeys([*self._host.dp.current_whitelist(), *held])
+            self._read = {pair: read for pair, read in self._read.items() if pair in pairs}
+            trouble = self._shocks.look(list(pairs), self._candles)
+        except Exception as error:  # noqa: BLE001 - the outlook does not wait for it
+            trouble = f"they cannot be looked after: {error}"
         if trouble and trouble != self._told and self._host.control is not None:
             done = "entries are sized by what was said last, else by the record"
             self._host.control.record("shocks.none", Incident(what=trouble, done=done))
@@ -272,6 +280,7 @@ def keep_outlook(host: OutlookHost, config: OutlookConfig) -> BotOutlook | None:
         config, folder, datadir=datadir, timeframe=timeframe, candle_ms=candle_ms, clock=clock
     )
     if not config.enabled or candle_ms > HOUR_MS:  # a longer candle's shock is no hour's
+        (folder / SHOCKS_FILE).unlink(missing_ok=True)
         return BotOutlook(host, keeper, None)
     foresight = Foresight(folder, clock)
     host.guarding.size_by(foresight)

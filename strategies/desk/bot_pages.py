@@ -67,7 +67,7 @@ def run_outlook(userdir: Path, stage: str | None) -> int:
         )  # fmt: skip
     shocks = read_shocks(control, now_ms=now_ms)
     _, headline, sentence = outlook_verdict(found)
-    print(f"\n{outlook_markdown(found, shocks)}\n{headline} {sentence}", flush=True)
+    print(f"\n{outlook_markdown(found, shocks, now_ms)}\n{headline} {sentence}", flush=True)
     run = _run(home, "The outlook of an account", simulated=found.simulated)
     return _kept(userdir, lambda place: write_outlook_page(found, shocks, run, place, now_ms))
 

@@ -9,27 +9,26 @@ a day, it is not opened: that a wild hour was coming nobody would have said.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
 from models.base.errors import InputError
 from models.base.files import Clock, iso_ms
-from models.base.units import DAY_MS, HOUR_MS
+from models.base.units import DAY_MS
 from models.operate.control.shocks import (
+    SILENT_MS,
     CoinShocks,
     PairShock,
     Unforeseen,
     read_shocks,
     write_shocks,
 )
-from models.trade.risk.worst_hours import ASSUMED, WorstHour
+from models.trade.risk.worst_hours import WorstHour, no_worse_than_assumed
 
 logger = logging.getLogger(__name__)
 
-SILENT_MS: Final = DAY_MS + HOUR_MS  # from the last candle that is known, until nothing is opened
-FORGOTTEN_MS: Final = 30 * DAY_MS  # a coin so long away is one nothing was ever said of
+FORGOTTEN_MS: Final = 30 * DAY_MS  # so long behind the newest, a coin is as one never known
 _NONE: Final = CoinShocks(known=(), missing=())
 
 
@@ -53,8 +52,23 @@ class Foresight:
             logger.warning("shocks: %s", error)
         self.hours = self._hours()
 
-    def take(self, known: Sequence[PairShock], missing: Sequence[Unforeseen]) -> None:
+    def until(self, pair: str) -> int:
+        """Return the close of the newest hour that is known of a pair; 0 of one never known."""
+        known = (one.until_ms for one in self._shocks.known if one.pair == pair)
+        return next(known, 0)
+
+    def take(
+        self,
+        known: Sequence[PairShock],
+        missing: Sequence[Unforeseen],
+        followed: Collection[str],
+    ) -> None:
         """Go by what was computed anew, and write it down.
+
+        Parameters
+        ----------
+        followed
+            Pairs the bot follows now: why nothing is known of any other is not kept.
 
         Raises
         ------
@@ -62,19 +76,24 @@ class Foresight:
             If it cannot be written; the bot goes by it all the same.
         """
         said = {one.pair: one for one in self._shocks.known}
-        for one in known:
-            if one.pair not in said or one.until_ms >= said[one.pair].until_ms:
-                said[one.pair] = one
         whys = {one.pair: one for one in (*self._shocks.missing, *missing)}
-        answered, forgotten_ms = {one.pair for one in known}, self._clock() - FORGOTTEN_MS
-        self._shocks = replace(
-            self._shocks,
+        oldest_ms = self._clock() - SILENT_MS
+        for one in known:
+            whys.pop(one.pair, None)
+            if one.pair not in said and one.until_ms < oldest_ms:  # old news is no word of now
+                why = f"its candles end at {iso_ms(one.until_ms)}"
+                whys[one.pair] = Unforeseen(pair=one.pair, why=why)
+            elif one.pair not in said or one.until_ms >= said[one.pair].until_ms:
+                said[one.pair] = one
+        forgotten_ms = max((one.until_ms for one in said.values()), default=0) - FORGOTTEN_MS
+        self._shocks = CoinShocks(
             known=tuple(one for one in said.values() if one.until_ms > forgotten_ms),
-            missing=tuple(one for pair, one in whys.items() if pair not in answered),
+            missing=tuple(one for pair, one in whys.items() if pair in followed),
         )
         self.hours = self._hours()
-        if known or missing:
+        if known:
             self.unread = ""
+        if (known or missing) and not self.unread:
             write_shocks(self._folder, self._shocks)
 
     @property
@@ -99,9 +118,6 @@ class Foresight:
     def _hours(self) -> dict[str, WorstHour]:
         """Return the worst that is held possible of each pair something was said of."""
         return {
-            one.pair: WorstHour(
-                fall_frac=min(one.fall_frac, ASSUMED.fall_frac),
-                rise_frac=min(one.rise_frac, ASSUMED.rise_frac),
-            )
+            one.pair: no_worse_than_assumed(one.fall_frac, one.rise_frac)
             for one in self._shocks.known
         }

@@ -17,9 +17,10 @@ from models.base.errors import InputError
 from models.base.files import iso_ms, write_atomic
 from models.base.json_files import read_json_object
 from models.base.typed import check_fields
-from models.base.units import DAY_MS
+from models.base.units import DAY_MS, HOUR_MS
 
 SHOCKS_FILE: Final = "shocks.json"  # in the bot's control folder
+SILENT_MS: Final = DAY_MS + HOUR_MS  # after the last hour that is known, until a pair is not opened
 _CURE: Final = "remove the file and restart the bot, which computes it anew"
 _LATEST_MS: Final = 253_402_300_799_999  # the last of year 9999
 
@@ -41,6 +42,7 @@ class PairShock:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        self.pair.encode()  # JSON can hold what is no text: a ValueError, too
         moves = 0 <= self.fall_frac <= 1 and 0 <= self.rise_frac < math.inf
         if not (moves and self.pair and 0 <= self.until_ms <= _LATEST_MS):
             raise ValueError(f"expected a pair, a time, 0 <= fall <= 1 and 0 <= rise, got {self}")
@@ -55,6 +57,7 @@ class Unforeseen:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        f"{self.pair}{self.why}".encode()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,11 +11,11 @@ import numpy as np
 import plotly.graph_objects as go
 
 from models.operate.control.outlook import Odds, Outlook, OutlookHorizon
-from models.operate.control.shocks import CoinShocks, PairShock
+from models.operate.control.shocks import SILENT_MS, CoinShocks, PairShock
 from models.reports.page import report_page, write_page
 from models.reports.style import BLUE, GREY, ORANGE, RED, packed, styled, tinted
 from models.reports.text import MISSING, markdown_table, show, utc
-from models.trade.risk.worst_hours import recorded
+from models.trade.risk.worst_hours import no_worse_than_assumed, recorded
 
 LIKELY: Final = 0.01  # a chance of liquidation from which on the page is a warning in red
 
@@ -46,21 +46,22 @@ def write_outlook_page(
         verdict=verdict, outlook=outlook, of=utc(outlook.time_ms), until=utc(outlook.until_ms),
         held_heads=_HELD_HEADS, held=_held(outlook), heads=_HEADS, lines=_lines(outlook),
         size_heads=_size_heads(outlook), sizes=_sizes(outlook), distance=_distance(outlook),
-        shock_heads=_SHOCK_HEADS, shocks=_shocks(shocks),
+        shock_heads=_SHOCK_HEADS, shocks=_shocks(shocks, created_ms),
         missing=() if shocks is None else shocks.missing,
     )  # fmt: skip
-    return write_page(numbers, page, {"table.md": outlook_markdown(outlook, shocks)}, reports_dir,
-                      created_ms)  # fmt: skip
+    texts = {"table.md": outlook_markdown(outlook, shocks, created_ms)}
+    texts = {"table.md": outlook_markdown(outlook, shocks, created_ms)}
+    return write_page(numbers, page, texts, reports_dir, created_ms)
 
 
-def outlook_markdown(outlook: Outlook, shocks: CoinShocks | None) -> str:
+def outlook_markdown(outlook: Outlook, shocks: CoinShocks | None, now_ms: int) -> str:
     """Return the horizons, the sizes and the hour to come as Markdown tables."""
     tables = [
         markdown_table(_HEADS, _lines(outlook)),
         markdown_table(_size_heads(outlook), _sizes(outlook)),
     ]
     if shocks is not None:
-        tables.append(markdown_table(_SHOCK_HEADS, _shocks(shocks)))
+        tables.append(markdown_table(_SHOCK_HEADS, _shocks(shocks, now_ms)))
     return "\n".join(tables)
 
 
@@ -117,23 +118,26 @@ def _sizes(outlook: Outlook) -> list[list[str]]:
     ]
 
 
-def _shocks(shocks: CoinShocks | None) -> list[list[str]]:
-    return [] if shocks is None else [_shock(one) for one in shocks.known]
+def _shocks(shocks: CoinShocks | None, now_ms: int) -> list[list[str]]:
+    return [] if shocks is None else [_shock(one, now_ms) for one in shocks.known]
 
 
-def _shock(one: PairShock) -> list[str]:
-    record = recorded(one.pair)
+def _shock(one: PairShock, now_ms: int) -> list[str]:
+    record, ahead = recorded(one.pair), no_worse_than_assumed(one.fall_frac, one.rise_frac)
     worse = [
-        name for name, ahead, past in (
-            ("down", one.fall_frac, record.fall_frac), ("up", one.rise_frac, record.rise_frac)
-        ) if ahead > past
+        name for name, possible, past in (
+            ("down", ahead.fall_frac, record.fall_frac), ("up", ahead.rise_frac, record.rise_frac)
+        ) if possible > past
     ]  # fmt: skip
+    counts = f"the hour to come, {' and '.join(worse)}" if worse else "the record"
+    if one.until_ms < now_ms - SILENT_MS:
+        counts = "silent since: not opened"
     return [
         one.pair, utc(one.until_ms),
         *(show(value, "pct") for value in (
             one.fall_frac, record.fall_frac, one.rise_frac, record.rise_frac
         )),
-        f"the hour to come, {' and '.join(worse)}" if worse else "the record",
+        counts,
     ]  # fmt: skip
 
 

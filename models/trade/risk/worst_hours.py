@@ -80,6 +80,19 @@ CALM_DAY: Final = WorstDay(fall_frac=0.0, rise_frac=0.0)
 _ASSUMED: Final = CoinRecord(hour=ASSUMED, day=ASSUMED_DAY)
 
 
+def no_worse_than_assumed(fall_frac: float, rise_frac: float) -> WorstHour:
+    """Return an hour that is held possible, as far as it counts: an unknown coin's is the worst.
+
+    Examples
+    --------
+    >>> no_worse_than_assumed(0.99, 0.5)
+    WorstHour(fall_frac=0.85, rise_frac=0.5)
+    """
+    return WorstHour(
+        fall_frac=min(fall_frac, ASSUMED.fall_frac), rise_frac=min(rise_frac, ASSUMED.rise_frac)
+    )
+
+
 WorstTable: TypeAlias = Mapping[str, Mapping[str, CoinRecord]]  # coin -> "traded", maybe "mark"
 
 

@@ -12,7 +12,13 @@ import pytest
 
 from models.base.types import Candles
 from models.base.units import HOUR_MS
-from models.operate.control.shocks import SHOCKS_FILE, PairShock, Unforeseen, read_shocks
+from models.operate.control.shocks import (
+    SHOCKS_FILE,
+    SILENT_MS,
+    PairShock,
+    Unforeseen,
+    read_shocks,
+)
 from models.trade.risk.worst_hours import WorstHour
 from strategies.bot.child import PAUSE_S
 from strategies.bot.outlook_request import (
@@ -23,7 +29,7 @@ from strategies.bot.outlook_request import (
     read_request,
 )
 from strategies.bot.shocks import AGAIN_S, ShockKeeper
-from strategies.guard.foresight import SILENT_MS, Foresight
+from strategies.guard.foresight import Foresight
 
 BTC, LTC = "BTC/USDT:USDT", "LTC/USDT:USDT"
 CONFIG = OutlookConfig(engine="bootstrap", seed=3)
@@ -159,14 +165,48 @@ def test_shocks_when_the_bot_lacks_the_newest_candle_then_they_wait_for_it(world
 def test_shocks_when_one_pair_has_no_new_candles_then_the_others_have_theirs(
     world: World,
 ) -> None:
-    world.known = {LTC: hours(HOURS, world.now_ms - 30 * HOUR_MS)}
+    world.known = {LTC: hours(HOURS, world.now_ms - 3 * HOUR_MS)}
     for _ in range(3):
         world.look(BTC, LTC)
         world.started[-1].answer()
         world.pass_s(3_600)
-    assert len(world.started) == 3
+    assert [process.request.pairs for process in world.started] == [(BTC, LTC), (BTC,), (BTC,)]
     first, *_, last = (process.request.until_ms for process in world.started)
     assert last - first == 2 * HOUR_MS
+
+
+def test_shocks_when_the_bot_has_no_candles_yet_then_nothing_is_asked_and_soon_after_all_is(
+    world: World,
+) -> None:
+    folder = world.folder / "data" / "futures"
+    folder.mkdir(parents=True)
+    (folder / "BTC_USDT_USDT-1h-futures.feather").touch()  # of a month ago: no word of now
+    world.known = {BTC: hours(0, world.now_ms)}
+    assert world.look(BTC) == ""
+    assert world.started == []
+    world.known = {BTC: hours(500, world.now_ms)}
+    world.pass_s(5)
+    world.look(BTC)
+    assert world.started[0].request.pairs == (BTC,)
+    assert len(world.started[0].newest[BTC]) == 500
+
+
+def test_shocks_when_the_time_is_too_short_then_those_that_wait_longest_come_first(
+    world: World,
+) -> None:
+    world.look(BTC, LTC)
+    world.started[0].answer()
+    for k, (first, second) in enumerate([(BTC, LTC), (LTC, BTC), (BTC, LTC)], start=1):
+        world.pass_s(3_600)
+        world.look(BTC, LTC)
+        process = world.started[k]
+        assert process.request.pairs == (first, second)
+        process.say(shock(first, process.request.until_ms))
+        world.pass_s(CONFIG.limit_s + 1)
+        world.look(BTC, LTC)
+    world.pass_s(AGAIN_S)
+    world.look(BTC, LTC)
+    assert world.started[4].request.pairs == (LTC,)  # what was said of the hour is not said again
 
 
 def test_shocks_when_a_pair_is_new_then_it_is_not_left_until_the_next_candle(
@@ -181,7 +221,7 @@ def test_shocks_when_a_pair_is_new_then_it_is_not_left_until_the_next_candle(
     world.started[1].answer()
     world.pass_s(PAUSE_S)
     world.look(BTC)  # one that is gone needs nothing
-    assert [process.request.pairs for process in world.started] == [(BTC,), (BTC, LTC)]
+    assert [process.request.pairs for process in world.started] == [(BTC,), (LTC,)]
 
 
 def test_shocks_when_too_few_candles_can_be_there_then_no_process_works_and_it_is_known_why(
@@ -197,8 +237,48 @@ def test_shocks_when_too_few_candles_can_be_there_then_no_process_works_and_it_i
     folder.mkdir(parents=True)
     (folder / "BTC_USDT_USDT-1h-futures.feather").touch()  # older ones may be in it
     world.pass_s(3_600)
+    world.known = {BTC: hours(HOURS - 1, world.now_ms)}
     world.look(BTC, LTC)
     assert world.started[0].request.pairs == (BTC, LTC)
+
+
+def test_shocks_when_a_process_answers_for_fewer_than_it_was_asked_then_it_is_said(
+    world: World,
+) -> None:
+    world.look(BTC, LTC)
+    process = world.started[0]
+    process.say(shock(LTC, process.request.until_ms))
+    process.status = 0
+    assert world.look(BTC, LTC) == "it has not answered for every pair"
+    world.pass_s(AGAIN_S)
+    world.look(BTC, LTC)
+    assert world.started[1].request.pairs == (BTC,)
+
+
+def test_trouble_when_nothing_is_left_to_ask_then_it_is_over(world: World) -> None:
+    world.look(BTC)
+    world.started[0].status = 1
+    assert world.look(BTC) == "its process ended with status 1"
+    world.known = {LTC: hours(9, world.now_ms)}
+    world.pass_s(AGAIN_S)
+    world.look(LTC)
+    assert world.look(LTC) == ""
+
+
+def test_shocks_when_no_file_can_be_made_then_it_is_said_and_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> Any:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("strategies.bot.child.tempfile.TemporaryFile", full)
+        said = "its process cannot be started: No space left on device"
+        assert world.look(BTC) == said
+    world.pass_s(AGAIN_S)
+    world.look(BTC)
+    world.started[0].answer()
+    assert world.look(BTC) == ""
 
 
 def test_shocks_when_nothing_is_followed_then_nobody_works(world: World) -> None:
@@ -238,7 +318,10 @@ def test_shocks_when_the_process_takes_too_long_then_it_is_ended_and_what_it_sai
     assert world.look(BTC, LTC) == "it took more than 600 s and was ended"
     assert world.started[0].status == -9
     assert list(world.foresight.hours) == [BTC]
-    world.pass_s(AGAIN_S)
+    world.pass_s(AGAIN_S - 1)
+    world.look(BTC, LTC)
+    assert len(world.started) == 1  # the pause counts from its end
+    world.pass_s(1)
     assert world.look(BTC, LTC) == "it took more than 600 s and was ended"  # until there is more
     world.started[1].answer()
     assert world.look(BTC, LTC) == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,8 @@ def home(tmp_path: Path) -> Path:
     control = tmp_path / "control"
     now_ms = wall_clock_ms()
     write_outlook(control, outlook(time_ms=now_ms, until_ms=now_ms // HOUR_MS * HOUR_MS))
-    write_shocks(control, SHOCKS)
+    known = tuple(replace(one, until_ms=now_ms // HOUR_MS * HOUR_MS) for one in SHOCKS.known)
+    write_shocks(control, replace(SHOCKS, known=known))
     say(control, "")
     return tmp_path
 

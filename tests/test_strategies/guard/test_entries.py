@@ -281,7 +281,7 @@ def test_account_when_scenarios_speak_of_a_coin_then_it_is_sized_by_that_and_els
     s.guarding.size_by(ahead)
     assert s.guarding.decide(PAIR, "long", 1e6, RATE, NOW).notional_quote == before
     wild = PairShock(pair=PAIR, until_ms=clock[0], fall_frac=0.75, rise_frac=0.1)
-    ahead.take([wild], [])
+    ahead.take([wild], [], (PAIR,))
     seen = s.guarding.exposure(PAIR, RATE)
     assert seen.foreseen == {PAIR: WorstHour(fall_frac=0.75, rise_frac=0.1)}
     decision = s.guarding.decide(PAIR, "long", 1e6, RATE, NOW)

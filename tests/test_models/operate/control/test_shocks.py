@@ -48,6 +48,8 @@ def test_shocks_when_written_then_they_are_read_as_they_were(tmp_path: Path) -> 
         {"known": [asdict(BTC) | {"until_ms": 2**52}]},
         {"known": [asdict(BTC) | {"until_ms": NOW + 86_400_001}]},
         {"known": [asdict(BTC) | {"pair": ""}]},
+        {"known": [asdict(BTC) | {"pair": "\ud800"}]},
+        {"missing": [asdict(NEW) | {"why": "\ud800"}]},
         {"known": None},
         {"missing": "BTC"},
         {"more": 1},
