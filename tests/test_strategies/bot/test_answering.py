@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from freqtrade.enums import RunMode
 from freqtrade.freqai.data_drawer import FreqaiDataDrawer
 from freqtrade.persistence import PairLocks
 
@@ -300,3 +301,27 @@ def test_loop_when_it_runs_then_why_says_what_the_bot_says_unless_a_person_has_h
     assert f"nothing is opened in {PAIR}: control is HALTED, by ann by test: storm" in said
     assert "claims +3.1 bp" not in said
     assert "last forecast: up 60%" in said
+
+
+# -- what is known of its models ------------------------------------------------------------------
+
+
+def test_models_when_the_bot_trades_then_what_becomes_of_them_is_kept_beside_its_state(
+    tmp_path: Path,
+) -> None:
+    s = made(BitcoinCrossMargin, tmp_path, entered())
+    assert s.control is not None
+    assert s.models_folder == s.control.store.folder
+    s.note_models("promoted", "model 2 serves", "better on new candles")
+    [entry] = s.control.journal.entries(kind="model")
+    assert entry.kind == "model.promoted"
+    assert (entry.record["what"], entry.record["done"]) == (
+        "model 2 serves", "better on new candles",
+    )  # fmt: skip
+
+
+def test_models_when_it_is_a_backtest_then_nothing_is_kept(tmp_path: Path) -> None:
+    s = made(BitcoinCrossMargin, tmp_path, entered(), runmode=RunMode.BACKTEST)
+    assert s.models_folder is None
+    s.note_models("promoted", "model 2 serves", "better on new candles")
+    assert list(tmp_path.rglob("*.jsonl")) == []

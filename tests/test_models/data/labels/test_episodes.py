@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -337,6 +338,13 @@ def test_unsettled_when_a_leg_is_open_or_less_than_a_day_behind_then_it_is_not_o
     assert told == {299: False, 300: True, 308: True, 323: True, 324: False}
     squeeze = path({300: 0.06})
     assert unsettled(squeeze.cut(slice(0, 310)), HOUR_MS, RULE)
+
+
+def test_unsettled_when_a_candle_is_longer_than_legs_are_merged_over_then_one_behind_is_over():
+    market = path({300: -0.06, 301: 0.025})  # a leg of one candle
+    short = replace(RULE, merge_ms=HOUR_MS // 2)
+    assert unsettled(market.cut(slice(0, 301)), HOUR_MS, short)
+    assert not unsettled(market.cut(slice(0, 302)), HOUR_MS, short)
 
 
 def test_unsettled_when_the_future_changes_then_what_it_said_before_does_not():

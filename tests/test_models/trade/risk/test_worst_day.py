@@ -53,6 +53,12 @@ def test_share_to_cut_when_the_excess_is_no_order_then_it_is_nothing(
     assert cost(notional).share_to_cut(smallest) == pytest.approx(share)
 
 
+def test_share_to_cut_when_the_excess_is_the_smallest_order_then_it_is_cut() -> None:
+    whole = cost(400.0, against=0.5, equity=1_000.0)  # 300 can be borne
+    assert whole.share_to_cut(100.0) == 0.25
+    assert whole.share_to_cut(math.nextafter(100.0, 200.0)) == 0.0
+
+
 def cost(notional: float, against: float = 0.58, equity: float = 1.0, most: float = 0.15) -> Any:
     return WorstDayCost(
         notional_quote=notional, against_frac=against, equity_quote=equity, most_frac=most

@@ -286,6 +286,7 @@ def test_day_when_it_goes_on_then_its_later_low_counts_against_every_close_of_th
 
 def test_day_when_recorded_then_marks_differ_and_an_unknown_coin_is_worse_than_any() -> None:
     assert recorded_day("NEW/USDT:USDT") == recorded_day("LTC/BTC") == ASSUMED_DAY
+    assert (ASSUMED_DAY.fall_frac, ASSUMED_DAY.rise_frac) == (1.0, 5.0)  # all lost; to six times
     for coin in SHIPPED:
         pair = f"{coin}/USDT:USDT"
         day = recorded_day(pair)
