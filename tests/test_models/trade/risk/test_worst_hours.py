@@ -13,6 +13,7 @@ from models.base.errors import InputError
 from models.base.types import FloatArray, IntArray
 from models.trade.risk import worst_hours
 from models.trade.risk.worst_hours import (
+    ASSUMED,
     ASSUMED_DAY,
     CALM,
     CALM_DAY,
@@ -23,6 +24,7 @@ from models.trade.risk.worst_hours import (
     WorstHour,
     daily_moves,
     hourly_moves,
+    no_worse_than_assumed,
     parsed_hours,
     recorded,
     recorded_day,
@@ -282,6 +284,12 @@ def test_day_when_it_goes_on_then_its_later_low_counts_against_every_close_of_th
     low[25] = 40.0  # the newest candle goes on: 24 hours after the close at 200
     assert seen.look("X", t[1:], flat[1:], low[1:], close[1:], HOUR).fall_frac == pytest.approx(0.8)
     assert seen.known("X")[1] == 25 * HOUR
+
+
+def test_hour_when_it_is_only_held_possible_then_it_counts_no_more_than_an_unknown_coins() -> None:
+    assert no_worse_than_assumed(0.99, 40.0) == ASSUMED
+    milder = WorstHour(fall_frac=0.5, rise_frac=1.5)
+    assert no_worse_than_assumed(0.5, 1.5) == milder
 
 
 def test_day_when_recorded_then_marks_differ_and_an_unknown_coin_is_worse_than_any() -> None:
