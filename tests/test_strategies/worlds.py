@@ -38,7 +38,7 @@ def analysed(**changes: Any) -> pd.DataFrame:
     """One analysed candle with a trusted forecast; `changes` replace its columns."""
     row = dict.fromkeys(columns.FORECAST, 0.01) | {columns.SIGMA: 0.02, columns.ABSTAIN: 0.0}
     row |= {columns.FALSE_ALARMS_DOWN: 5.0, columns.FALSE_ALARMS_UP: 5.0}  # nothing to fear
-    row |= {"date": OPENED, "high": RATE, "low": RATE, "close": RATE, "volume": 1e7,
+    row |= {"date": OPENED, "open": RATE, "high": RATE, "low": RATE, "close": RATE, "volume": 1e7,
             "do_predict": 1}  # fmt: skip
     return pd.DataFrame([{**row, **changes}])
 
