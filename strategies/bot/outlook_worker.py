@@ -46,7 +46,7 @@ from strategies.bot.outlook_request import (
 HORIZON_DAYS: Final = (1, 3, 7)
 REFUSED: Final = 3  # exit status: the answer says why there is no outlook
 _LOOKS_S: Final = 1.0
-NEEDS: Final = "pip install 'breakwater[tails]', or breakwater.outlook.engine: bootstrap"
+_NEEDS: Final = "pip install 'breakwater[tails]', or breakwater.outlook.engine: bootstrap"
 
 
 def compute_outlook(request: OutlookRequest, newest: Mapping[str, Candles]) -> Outlook:
@@ -182,15 +182,21 @@ def begin_work(asked: OutlookConfig, asker: int) -> None:
 def _answer(compute: Callable[[], Outlook]) -> None:
     try:
         sys.stdout.write(json.dumps(asdict(compute()), allow_nan=False))
-    except PackError as error:
-        _refuse(error.problem)
-    except ModuleNotFoundError as error:
-        _refuse(f"it needs {error.name}, which is not installed: {NEEDS}")
-    except MemoryError:
-        _refuse("it needs more memory than breakwater.outlook.memory_mib lets it have")
     except Exception as error:  # noqa: BLE001 - whatever it is, it is why there is no outlook
-        _refuse(f"{type(error).__name__}: {error}")
+        _refuse(why_none(error))
     sys.stdout.flush()
+
+
+def why_none(error: Exception) -> str:
+    """Return in words why scenarios could not be drawn."""
+    match error:
+        case PackError():
+            return error.problem
+        case ModuleNotFoundError():
+            return f"it needs {error.name}, which is not installed: {_NEEDS}"
+        case MemoryError():
+            return "it needs more memory than breakwater.outlook.memory_mib lets it have"
+    return f"{type(error).__name__}: {error}"
 
 
 def _refuse(problem: str) -> None:

@@ -13,14 +13,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
-from models.base.errors import InputError, PackError
+from models.base.errors import InputError
 from models.base.types import Candles
 from models.operate.control.shocks import PairShock, Unforeseen
 from models.scenarios.candle_ahead import candle_shocks
 from models.scenarios.history import gather_history
 from models.scenarios.paths import CoinHistory
 from strategies.bot.outlook_request import LEAST_SPAN_MS, TOO_FEW, ShockRequest, read_request
-from strategies.bot.outlook_worker import NEEDS, begin_work, known_candles
+from strategies.bot.outlook_worker import begin_work, known_candles, why_none
 
 SHOCK_PATHS: Final = 1_000_000  # of one candle: half a second, and an error of some 3 %
 
@@ -39,18 +39,7 @@ def compute_shocks(
         try:
             yield _shock(request, pair, newest.get(pair))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is why there is none
-            yield Unforeseen(pair=pair, why=_why(error)[:200])
-
-
-def _why(error: Exception) -> str:
-    match error:
-        case PackError():
-            return error.problem
-        case ModuleNotFoundError():
-            return f"it needs {error.name}, which is not installed: {NEEDS}"
-        case MemoryError():
-            return "it needs more memory than breakwater.outlook.memory_mib lets it have"
-    return f"{type(error).__name__}: {error}"
+            yield Unforeseen(pair=pair, why=why_none(error)[:200])
 
 
 def _shock(request: ShockRequest, pair: str, newest: Candles | None) -> PairShock:

@@ -111,8 +111,7 @@ class Foresight:
         whys = (f" ({one.why})" for one in self._shocks.missing if one.pair == shock.pair)
         return (
             f"scenarios have said nothing of {shock.pair} since {iso_ms(shock.until_ms)}"
-            f"{next(whys, '')}; `risk` has more, and breakwater.outlook.enabled: false with a "
-            "restart does without them"
+            f"{next(whys, '')}; breakwater.outlook.enabled: false and a restart do without them"
         )
 
     def _hours(self) -> dict[str, WorstHour]:
